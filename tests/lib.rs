@@ -1,1 +1,115 @@
+//! What the whole-pipeline tests share: the real binaries, scratch folders, and the outcome of a command.
 
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// The top of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// The folder with the binaries of the profile that these tests were built with. Builds them once, so that plain
+/// `cargo test -p tests` works too.
+pub fn bin() -> &'static Path {
+    static BIN: OnceLock<PathBuf> = OnceLock::new();
+    BIN.get_or_init(|| {
+        let test = std::env::current_exe().expect("the test knows its own path");
+        let folder = test.ancestors().nth(2).expect("tests run from target/PROFILE/deps").to_path_buf();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--workspace", "--bins", "--quiet"]).current_dir(root());
+        if folder.ends_with("release") {
+            cargo.arg("--release");
+        }
+        let built = cargo.status().expect("cargo starts");
+        assert!(built.success(), "the binaries do not build");
+        folder
+    })
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    fn new(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The outcome of a command that has to succeed.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Checks a refusal: the exit code, one clear message that holds every one of `words`, and no panic.
+    #[track_caller]
+    pub fn refused(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        assert!(self.stderr.contains("error:"), "no message: {:?}", self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} is missing in: {}", self.stderr);
+        }
+        self
+    }
+
+    /// The JSON objects on stdout, a line each.
+    #[track_caller]
+    pub fn rows(&self) -> Vec<serde_json::Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+}
+
+/// A stage's binary, in the repository's top folder (where the default seed program is found).
+pub fn stage(name: &str) -> Command {
+    let mut command = Command::new(bin().join(name));
+    command.current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+/// Runs a stage with the given arguments.
+pub fn run<S: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = S>) -> Outcome {
+    Outcome::new(stage(name).args(args).output().expect("the stage starts"))
+}
+
+/// Runs a shell pipeline with the binaries on the PATH.
+pub fn shell(script: &str) -> Outcome {
+    let path = format!("{}:{}", bin().display(), std::env::var("PATH").unwrap_or_default());
+    let mut command = Command::new("bash");
+    command.args(["-o", "pipefail", "-c", script]).current_dir(root()).env("PATH", path).stdin(Stdio::null());
+    Outcome::new(command.output().expect("bash starts"))
+}
+
+/// Make, for a tiny search in `folder`, with the binaries under test.
+pub fn make_search(folder: &Path, seed: u64) -> Command {
+    let mut make = Command::new("make");
+    make.arg("search").args([
+        format!("SEED={seed}"),
+        "PROFILE=tiny".to_owned(),
+        "JOBS=2".to_owned(),
+        format!("BIN={}", bin().display()),
+        "BUILD=no".to_owned(),
+        format!("RUN={}", folder.join("run").display()),
+        format!("CACHE={}", folder.join("cache").display()),
+    ]);
+    // A make that runs these tests must not hand its own flags and job slots down.
+    make.env_remove("MAKEFLAGS").env_remove("MFLAGS").env_remove("MAKELEVEL").env_remove("MAKEOVERRIDES");
+    make.current_dir(root()).stdin(Stdio::null());
+    make
+}
+
+/// Runs a command to its end.
+pub fn finish(mut command: Command) -> Outcome {
+    Outcome::new(command.output().expect("the command starts"))
+}

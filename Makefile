@@ -1,0 +1,186 @@
+# Emberline: the pipeline and every developer command. `make help` lists targets and variables.
+#
+# A run is a folder of tables, one per stage and generation; Make decides from their times what to rerun.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# ---- variables (make help shows these lines) ---------------------------------------------------------------------
+SEED       ?= 0#            seed of the search; every random stream is derived from it
+METHOD     ?= spark#        search method or variant (propose --help lists them)
+TASK       ?= dfs#          CLRS algorithm that candidates are trained on (sample --list)
+PROFILE    ?= $(if $(GPU),paper,quick)#  settings: a name in data/profiles, or a path to a .toml file
+ITERATIONS ?=#              proposals in total, over all generations [from the profile]
+JOBS       ?= 0#            candidates trained side by side; 0: as many as cores (or 1 a GPU) allow
+DEVICE     ?=#              auto, cpu or cuda[:k] [from the profile: auto]
+PROPOSER   ?=#              who writes the candidates: builtin, openai, replay [from the profile: builtin]
+PROGRAM    ?= data/seed_pgn.py#  the program that the search starts from
+SET        ?=#              more settings: SET="train.steps=50 network.hidden=64"
+RUN        ?= runs/$(METHOD)-$(TASK)-seed$(SEED)#  folder of the run
+CACHE      ?= cache#        results of trainings, shared by all runs
+TASKS      ?=#              tasks of make transfer: names, or a file of data/tasks [from the profile]
+LIBTORCH   ?=#              your own libtorch 2.11.0; empty: it is downloaded into .libtorch
+CUDA       ?= auto#         download the CUDA libraries too: auto (when there is a GPU), yes, no
+
+BIN        ?= target/release#  the binaries to run; target/debug for those of plain cargo build
+
+GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -m1 '^GPU')
+
+# An empty LIBTORCH must not hide the link that .cargo/config.toml points to.
+ifeq ($(strip $(LIBTORCH)),)
+unexport LIBTORCH
+else
+export LIBTORCH
+endif
+export CUDA
+
+PROFILE_FILE = $(if $(filter %.toml,$(PROFILE)),$(PROFILE),data/profiles/$(strip $(PROFILE)).toml)
+SETTINGS = --config $(PROFILE_FILE) \
+	--set search.seed=$(strip $(SEED)) --set search.method=$(strip $(METHOD)) --set task.algorithm=$(strip $(TASK)) \
+	--set propose.program=$(strip $(PROGRAM)) \
+	$(if $(strip $(ITERATIONS)),--set search.attempts=$(strip $(ITERATIONS))) \
+	$(if $(strip $(DEVICE)),--set train.device=$(strip $(DEVICE))) \
+	$(if $(strip $(PROPOSER)),--set propose.proposer=$(strip $(PROPOSER))) \
+	$(foreach s,$(SET),--set $(s))
+
+# ---- the search --------------------------------------------------------------------------------------------------
+.PHONY: search
+search: build ## a whole search: propose, check, train, score, select by generations; then the report
+	@$(MAKE) $(RUN)/config.toml
+	@attempts=$$(sed -n 's/^attempts *= *\([0-9]*\).*/\1/p' $(RUN)/config.toml); \
+	size=$$(sed -n 's/^generation_size *= *\([0-9]*\).*/\1/p' $(RUN)/config.toml); \
+	last=$$(( (attempts + size - 1) / size )); \
+	if $(MAKE) -q finished LAST=$$last 2>/dev/null; then \
+		echo "search: nothing to do: $(RUN) is complete ($$attempts proposals)"; \
+	else $(MAKE) finished LAST=$$last; fi
+	@$(BIN)/select --summary $(RUN)/archive.parquet
+	@echo "report:  $(RUN)/report.html"
+	@echo "winner:  $(RUN)/results/best.py"
+
+# Settings in force, written first. A run keeps its settings: only the number of proposals may grow.
+.PHONY: FORCE
+$(RUN)/config.toml: FORCE
+	@mkdir -p $(RUN)
+	@$(BIN)/propose $(SETTINGS) --print-config > $(RUN)/.config.new || { rm -f $(RUN)/.config.new; exit 1; }
+	@if [ ! -e $@ ]; then mv $(RUN)/.config.new $@; \
+	elif cmp -s $@ $(RUN)/.config.new; then rm $(RUN)/.config.new; \
+	elif diff <(sed 's/ *#.*//; /^attempts *=/d' $@) <(sed 's/ *#.*//; /^attempts *=/d' $(RUN)/.config.new) > $(RUN)/.config.diff; then \
+		rm -f $(RUN)/.config.diff; touch -r $@ $(RUN)/.config.new; mv $(RUN)/.config.new $@; \
+	else \
+		echo "error: $(RUN) was made with other settings (< then, > now):" >&2; cat $(RUN)/.config.diff >&2; \
+		echo "give this run a folder of its own (RUN=runs/NAME), or remove the old one (make clean-run)" >&2; \
+		rm -f $(RUN)/.config.new $(RUN)/.config.diff; exit 1; \
+	fi
+
+# One generation: its number, the one before ('' for the first). Binaries are order-only: a rebuild reruns nothing.
+define generation
+$(RUN)/gen$(1)/proposed.parquet: $(if $(2),$(RUN)/gen$(2)/archive.parquet,$(PROGRAM)) | $(RUN)/gen$(1)
+	$(BIN)/propose --config $(RUN)/config.toml --generation $(1) $(if $(2),--parents $$<) -o $$@
+$(RUN)/gen$(1)/checked.parquet: $(RUN)/gen$(1)/proposed.parquet
+	$(BIN)/check --config $(RUN)/config.toml $(if $(2),--known $(RUN)/gen$(2)/archive.parquet) $$< -o $$@
+$(RUN)/gen$(1)/trained.parquet: $(RUN)/gen$(1)/checked.parquet
+	$(BIN)/train --config $(RUN)/config.toml --cache $(CACHE) --jobs $(JOBS) --curves $(RUN)/gen$(1)/curves.parquet $$< -o $$@
+$(RUN)/gen$(1)/scored.parquet: $(RUN)/gen$(1)/trained.parquet
+	$(BIN)/score --config $(RUN)/config.toml --cache $(CACHE) --jobs $(JOBS) $$< -o $$@
+$(RUN)/gen$(1)/archive.parquet: $(RUN)/gen$(1)/scored.parquet
+	$(BIN)/select --config $(RUN)/config.toml $(if $(2),--archive $(RUN)/gen$(2)/archive.parquet) $$< -o $$@
+$(RUN)/gen$(1):
+	@mkdir -p $$@
+endef
+
+LAST ?= 0
+GENERATIONS := $(shell seq -f %03.0f 0 $(LAST))
+previous = $(shell printf '%03d' $$((10\#$(1) - 1)))
+$(foreach g,$(GENERATIONS),$(eval $(call generation,$(g),$(if $(filter-out 000,$(g)),$(call previous,$(g))))))
+
+.PHONY: finished
+finished: $(RUN)/archive.parquet $(RUN)/report.html $(RUN)/results/best.py
+
+$(RUN)/archive.parquet: $(RUN)/gen$(lastword $(GENERATIONS))/archive.parquet
+	@cp $< $@.tmp && mv $@.tmp $@
+
+$(RUN)/results/best.py: $(RUN)/archive.parquet
+	@mkdir -p $(@D)
+	$(BIN)/select --best $< -o $@
+
+$(RUN)/report.html: $(RUN)/archive.parquet
+	$(BIN)/report $< -o $@
+
+.PHONY: transfer
+transfer: build ## the winner of a search, trained from scratch on further tasks
+	@[ -e $(RUN)/results/best.py ] || { echo "error: $(RUN) has no winner yet; run: make search SEED=$(SEED)" >&2; exit 1; }
+	$(BIN)/transfer --config $(RUN)/config.toml --cache $(CACHE) --jobs $(JOBS) $(if $(TASKS),--tasks $(TASKS)) \
+		--program $(PROGRAM) --program $(RUN)/results/best.py -o $(RUN)/transfer.parquet
+
+.PHONY: clean-run
+clean-run: ## remove the folder of the run (trainings stay in the cache)
+	rm -rf $(RUN)
+
+# ---- set-up and building -----------------------------------------------------------------------------------------
+.PHONY: setup
+setup: ## obtain libtorch (once), and check that cargo and a C++ compiler are there
+	@command -v cargo >/dev/null || { echo "error: cargo is needed: https://rustup.rs" >&2; exit 1; }
+	@command -v c++ >/dev/null || command -v g++ >/dev/null || { echo "error: a C++ compiler is needed (Debian: apt-get install g++)" >&2; exit 1; }
+	@sh stages/lib/network/libtorch.sh "$(CURDIR)"
+
+.PHONY: build
+build: $(if $(filter no,$(BUILD)),,setup) ## the release binaries, in target/release
+	@$(if $(filter no,$(BUILD)),:,) cargo build $(if $(filter %release,$(BIN)),--release) --bins --locked $(if $(wildcard $(BIN)/report),--quiet)
+
+.PHONY: doctor
+doctor: setup ## what was found: tools, libtorch, CUDA, threads
+	@echo "rust:     $$(rustc --version)"
+	@echo "make:     $(MAKE_VERSION)"
+	@echo "c++:      $$( (c++ --version || g++ --version) 2>/dev/null | head -n 1)"
+	@echo "python:   $$(python3 --version 2>&1) (only to download libtorch)"
+	@echo "gpu:      $(if $(GPU),$(GPU),none)"
+	@sh stages/lib/network/libtorch.sh "$(CURDIR)" --show
+	@$(MAKE) build
+	@$(BIN)/probe doctor
+
+# ---- tests -------------------------------------------------------------------------------------------------------
+.PHONY: test
+test: setup ## all tests but the long ones
+	cargo build --workspace --bins --locked
+	cargo test --workspace --locked
+
+.PHONY: test-full
+test-full: setup ## all tests, the long ones too
+	cargo build --workspace --bins --locked
+	cargo test --workspace --locked -- --include-ignored
+
+.PHONY: lint
+lint: setup ## formatting and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: bench
+bench: build ## timings: sampling, training steps, evaluation
+	cargo bench -p clrs --locked
+	$(BIN)/probe speed --program $(PROGRAM) --algorithm dfs --length 16 --batch-size 32 --hidden 128 --steps 5 --eval-length 64
+
+.PHONY: parity
+parity: build ## the network and program goldens on DEVICE
+	$(BIN)/probe network 'tests/fixtures/model/*.json' $(if $(strip $(DEVICE)),--device $(strip $(DEVICE)))
+
+.PHONY: clean
+clean: ## remove what was built (runs, cache and libtorch stay)
+	cargo clean
+
+.PHONY: help
+help: ## this list
+	@echo "Emberline: a search for graph network architectures, as a pipeline of stages over tables"
+	@echo
+	@echo "targets:"
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{ printf "%-11s %s\n", $$1, $$2 }'
+	@echo
+	@echo "variables (NAME ?= default  meaning):"
+	@grep -hE '^[A-Z]+ +\?= *.*#  ' Makefile | sed -E 's/^([A-Z]+) +\?= *([^#]*)# +(.*)/  \1|\2|\3/; s/\|\|/|(none)|/' | awk -F'|' '{ printf "%-12s %-38s %s\n", $$1, $$2, $$3 }'
+	@echo
+	@echo "examples:"
+	@echo "  make search SEED=0"
+	@echo "  make search SEED=1 ITERATIONS=64 JOBS=2"
+	@echo "  make search SEED=0 PROFILE=paper DEVICE=cuda RUN=runs/paper-seed0"
