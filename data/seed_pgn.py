@@ -100,6 +100,10 @@ class PGN(Processor):
         self.to(z.device)
         self.initialised = True
 
+    def _receives(self, adj_mat: torch.Tensor) -> torch.Tensor:
+        """Which messages arrive, [B, sender, receiver]."""
+        return adj_mat
+
     def get_triplet_msgs(
         self, z: torch.Tensor, edge_fts: torch.Tensor, graph_fts: torch.Tensor, adj_mat: torch.Tensor
     ) -> Optional[torch.Tensor]:
@@ -146,7 +150,7 @@ class PGN(Processor):
             + self.m_g(graph_fts)[:, None, None, :]
         )
         msgs = self.msg_mlp(F.relu(msgs))
-        msgs = msgs.masked_fill(adj_mat.unsqueeze(-1) == 0, BLOCKED).amax(dim=1)
+        msgs = msgs.masked_fill(self._receives(adj_mat).unsqueeze(-1) == 0, BLOCKED).amax(dim=1)
 
         ret = self.o1(z) + self.o2(msgs)
         if self.activation is not None:
@@ -161,10 +165,10 @@ class PGN(Processor):
 
 
 class MPNN(PGN):
-    """Message passing over the complete graph: the adjacency is not looked at."""
+    """Message passing over the complete graph; the triplet channel still sees the adjacency as it is."""
 
-    def forward(self, node_fts, edge_fts, graph_fts, adj_mat, hidden, **unused):
-        return super().forward(node_fts, edge_fts, graph_fts, torch.ones_like(adj_mat), hidden)
+    def _receives(self, adj_mat: torch.Tensor) -> torch.Tensor:
+        return torch.ones_like(adj_mat)
 
 
 def get_processor_factory(
