@@ -104,10 +104,6 @@ class PGN(Processor):
         """Which messages arrive, [B, sender, receiver]."""
         return adj_mat
 
-    def neighbourhood(self, adj_mat: torch.Tensor) -> torch.Tensor:
-        """Who hears whom in the message exchange, [B, sender, receiver]."""
-        return adj_mat
-
     def get_triplet_msgs(
         self, z: torch.Tensor, edge_fts: torch.Tensor, graph_fts: torch.Tensor, adj_mat: torch.Tensor
     ) -> Optional[torch.Tensor]:
