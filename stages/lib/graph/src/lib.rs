@@ -6,7 +6,15 @@
 //! This crate knows no tensors: no libtorch.
 
 mod dim;
+mod error;
+mod graph;
+mod infer;
+mod names;
 mod op;
 
-pub use dim::{Dim, Shape};
-pub use op::{BinaryOp, DType, Input, Node, NodeId, Op, Param, ParamId, ReduceOp, Span, UnaryOp, Init};
+pub use dim::{Dim, MIN_B, MIN_N, Shape, display, numel};
+pub use error::OpError;
+pub use graph::{Graph, Processor};
+pub use infer::Equation;
+pub use infer::shapes::{broadcast, infer_minus_one};
+pub use op::{BinaryOp, DType, Init, Input, Node, NodeId, Op, Param, ParamId, ReduceOp, Span, UnaryOp};

@@ -45,13 +45,28 @@ pub enum Init {
     Constant(f64),
     /// Row-major values, for buffers and parameters made from literal data.
     Values(Vec<f64>),
-    Uniform { low: f64, high: f64 },
-    Normal { mean: f64, std: f64 },
+    Uniform {
+        low: f64,
+        high: f64,
+    },
+    Normal {
+        mean: f64,
+        std: f64,
+    },
     /// Normal cut at `cut` standard deviations and not rescaled: Haiku's, `cut` = 2.
-    TruncatedNormal { std: f64, cut: f64 },
-    Orthogonal { gain: f64 },
+    TruncatedNormal {
+        std: f64,
+        cut: f64,
+    },
+    Orthogonal {
+        gain: f64,
+    },
     /// `scale * base + shift`: what in-place `mul_`/`add_` on an initialised parameter leaves.
-    Affine { base: Box<Init>, scale: f64, shift: f64 },
+    Affine {
+        base: Box<Init>,
+        scale: f64,
+        shift: f64,
+    },
     Eye,
 }
 
@@ -111,20 +126,37 @@ pub enum UnaryOp {
     Round,
     Trunc,
     /// `tanh` is the approximation; else the exact one with erf.
-    Gelu { tanh: bool },
+    Gelu {
+        tanh: bool,
+    },
     Silu,
     Mish,
     Selu,
-    Elu { alpha: f64 },
-    Celu { alpha: f64 },
-    LeakyRelu { slope: f64 },
-    Softplus { beta: f64, threshold: f64 },
+    Elu {
+        alpha: f64,
+    },
+    Celu {
+        alpha: f64,
+    },
+    LeakyRelu {
+        slope: f64,
+    },
+    Softplus {
+        beta: f64,
+        threshold: f64,
+    },
     Softsign,
     Hardsigmoid,
     Hardswish,
-    Hardtanh { min: f64, max: f64 },
+    Hardtanh {
+        min: f64,
+        max: f64,
+    },
     /// Either bound may be infinite.
-    Clamp { min: f64, max: f64 },
+    Clamp {
+        min: f64,
+        max: f64,
+    },
     LogicalNot,
     IsNan,
     IsInf,
@@ -150,6 +182,7 @@ pub enum BinaryOp {
     Le,
     Gt,
     Ge,
+    /// `&`: bitwise for Int, logical for Bool. (`logical_and` casts to Bool before.)
     And,
     Or,
     Xor,
@@ -170,11 +203,17 @@ pub enum ReduceOp {
     ArgMin,
     Prod,
     /// `correction` is 1 for the unbiased estimate.
-    Var { correction: f64 },
-    Std { correction: f64 },
+    Var {
+        correction: f64,
+    },
+    Std {
+        correction: f64,
+    },
     LogSumExp,
     /// Vector norm of order `p` (may be infinite).
-    Norm { p: f64 },
+    Norm {
+        p: f64,
+    },
     Any,
     All,
     Median,
@@ -258,7 +297,7 @@ pub enum Op {
     /// (x, index): `index` is an Int vector; as `torch.index_select`. Also an embedding's look-up for other ranks of
     /// index: the value's shape is x's with axis `dim` replaced by the index's shape.
     IndexSelect { dim: usize },
-    /// (index): Int or Float; a trailing axis of `classes`.
+    /// (index): Int or Float; a trailing axis of `classes`. The value has the index's type.
     OneHot { classes: usize },
     /// (x): keeps the lower triangle of the last two axes.
     Tril { diagonal: i64 },
@@ -273,4 +312,8 @@ pub enum Op {
     MatMul,
     /// (x, y, ...): normalised equation, e.g. `bik,bkj->bij`: no spaces, no ellipsis, the output spelled out.
     Einsum(String),
+    /// (a `[B, I, J, T]`, c `[B, I, K, T]`): `max over i of a[b, i, j, t] + c[b, i, k, t]`, `[B, J, K, T]`; the minimum
+    /// with `minimum`. The executor need not build the `[B, I, J, K, T]` sum. Ties share the gradient equally, as in
+    /// [`ReduceOp::Amax`]. Programs have no such call: [`crate::passes`] make it.
+    MaxPlus { minimum: bool },
 }
