@@ -1,1 +1,24 @@
+//! The tables of the pipeline. Each table is one struct here: its fields are the columns, in order, with their types,
+//! the stage that fills them, and what they mean. Everything else is derived from that: the Arrow schema of the Parquet
+//! files, the keys of the JSONL lines, and the JSON Schema documents beside this crate (`schemas/*.schema.json`).
+//!
+//! Names are the same in Parquet and JSONL. A column is `null` (or left out of a JSONL line) until its stage has run;
+//! the few columns without which a row means nothing are required.
 
+mod arrow;
+mod candidate;
+mod column;
+mod json;
+mod transfer;
+mod values;
+
+pub use arrow::{arrow_field, arrow_schema};
+pub use candidate::Candidate;
+pub use column::{Column, ColumnType, Kind, Table};
+pub use json::{Misfit, accept, documents};
+pub use transfer::{CurvePoint, TransferRow, TransferSummary};
+pub use values::{Diagnostic, Factor, Locality, Severity, Stage, Status, Verdict};
+
+/// Version of all tables, stored in the metadata of every Parquet file. It rises when a column changes its meaning or
+/// type; a new column that older readers may ignore does not raise it.
+pub const SCHEMA_VERSION: &str = "1";

@@ -1,0 +1,120 @@
+//! The main table: one row per candidate, from its proposal to the archive.
+
+use crate::column::table;
+use crate::{Diagnostic, Factor, Locality, Status, Verdict};
+
+table! {
+    /// One candidate program, with what each stage has found out about it.
+    ///
+    /// Every stage adds columns to the rows that it was given and drops none. Columns that are not listed here are the
+    /// user's own and pass through all stages.
+    #[derive(Default)]
+    pub struct Candidate = "candidate" {
+        /// Name of the run, e.g. `spark-dfs-seed0`; `-` for programs given by hand.
+        Propose: run: String,
+        /// Search method, e.g. `spark`; `-` for programs given by hand.
+        Propose: method: String,
+        /// What wrote the program: `builtin`, `openai`, `replay`, or `file` for programs given by hand.
+        Propose: proposer: String,
+        /// Generation of the search, from 0, the generation of the seed program.
+        Propose: generation: i64,
+        /// Place within the generation, from 0.
+        Propose: slot: i64,
+        /// Number of the attempt within the run, over all generations, from 0.
+        Propose: attempt: i64,
+        /// Island of the population, from 0.
+        Propose: island: i64,
+        /// Hash of the program's normalised syntax tree: comments and white space do not count. Empty until it is known.
+        Propose: candidate_id: String,
+        /// `candidate_id` of the program that this one was made from.
+        Propose: parent_id: Option<String>,
+        /// The part of the program that the edit was to change: `OPERATOR` or `ACTION`; null for unscoped edits.
+        Propose: factor: Option<Factor>,
+        /// What the edit was asked to do.
+        Propose: directive: Option<String>,
+        /// Short label of the edit, for figures and tables.
+        Propose: edit: Option<String>,
+        /// The program: Python source in the PyTorch dialect that `check --language` describes.
+        Propose: source: String,
+        /// The parent's program.
+        Propose: parent_source: Option<String>,
+        /// How far the candidate has come, or how it failed.
+        Propose: status: Status,
+        /// Why it is not further, in a sentence.
+        Propose: reason: Option<String>,
+
+        /// `accept`, `accept-with-warning` or `reject`.
+        Check: verdict: Option<Verdict>,
+        /// All findings of `check`.
+        Check: diagnostics: Option<Vec<Diagnostic>>,
+        /// Whether the edit stayed within its factor: `local` or `entangled`; null where there is no parent.
+        Check: locality: Option<Locality>,
+        /// In which ways it did not, e.g. `frozen-code`, `other-region`.
+        Check: entanglement: Option<Vec<String>>,
+        /// Tree edit distance to the parent within the OPERATOR region, in syntax nodes.
+        Check: edit_distance_operator: Option<i64>,
+        /// Tree edit distance to the parent within the ACTION region, in syntax nodes.
+        Check: edit_distance_action: Option<i64>,
+        /// Tree edit distance to the parent outside both regions, in syntax nodes.
+        Check: edit_distance_frozen: Option<i64>,
+        /// Trainable parameters of the processor.
+        Check: params: Option<i64>,
+        /// Multiply-accumulates of one message-passing step for one graph (B = 1) of the longest training length.
+        Check: macs: Option<i64>,
+        /// The same as a polynomial in B (graphs in the batch) and N (nodes).
+        Check: macs_formula: Option<String>,
+        /// Bytes of activations alive at once in one step, for one batch of the largest evaluation.
+        Check: peak_bytes: Option<i64>,
+        /// The same as a polynomial in B and N.
+        Check: peak_bytes_formula: Option<String>,
+        /// Hash of the typed graph: independent of names, order and spelling. Equal graphs train alike.
+        Check: graph_hash: Option<String>,
+        /// `candidate_id` of the first candidate with the same graph, for duplicates.
+        Check: duplicate_of: Option<String>,
+
+        /// CLRS algorithm that it was trained on.
+        Train: task: Option<String>,
+        /// Hash of everything that training depends on (graph, task, settings, seeds, code version, number format).
+        Train: train_key: Option<String>,
+        /// Training seeds, in the order of all lists per seed.
+        Train: train_seeds: Option<Vec<i64>>,
+        /// Optimiser steps of each seed.
+        Train: train_steps: Option<i64>,
+        /// Loss at the last step, per seed.
+        Train: train_loss: Option<Vec<f64>>,
+        /// Best accuracy on the validation split of the training length, per seed, in [0, 1].
+        Train: val_acc: Option<Vec<f64>>,
+        /// Files of the best weights (safetensors), per seed.
+        Train: weights: Option<Vec<String>>,
+        /// Device that it was trained on: `cpu`, `cuda:0`.
+        Train: device: Option<String>,
+        /// Seconds of training, summed over seeds. Results from the cache keep the seconds of the run that made them.
+        Train volatile: train_seconds: Option<f64>,
+        /// Largest resident memory of a training process, in MiB.
+        Train volatile: peak_rss_mb: Option<f64>,
+
+        /// Mean accuracy on the out-of-distribution validation split, over training seeds, in [0, 1].
+        Score: ood_acc: Option<f64>,
+        /// Its standard deviation over training seeds (n - 1); 0 for one seed.
+        Score: ood_acc_std: Option<f64>,
+        /// The same accuracy per training seed.
+        Score: ood_acc_seeds: Option<Vec<f64>>,
+        /// Mean accuracy on the CLRS test split, over training seeds. Reported only, unless `score.fitness = "test"`.
+        Score: test_acc: Option<f64>,
+        /// Its standard deviation over training seeds (n - 1); 0 for one seed.
+        Score: test_acc_std: Option<f64>,
+        /// The same accuracy per training seed.
+        Score: test_acc_seeds: Option<Vec<f64>>,
+        /// What the search maximises. Never set for a candidate that failed.
+        Score: fitness: Option<f64>,
+
+        /// Whether the candidate is among those that parents are drawn from.
+        Select: archived: Option<bool>,
+        /// Whether it is the best of its cell or island.
+        Select: elite: Option<bool>,
+        /// Cell of the elite archive that it falls into.
+        Select: cell: Option<String>,
+        /// Largest fitness of all attempts up to and including this one.
+        Select: best_so_far: Option<f64>,
+    }
+}
