@@ -1,0 +1,152 @@
+//! The thirty algorithms, one module for each family.
+
+mod graphs;
+
+use std::fmt;
+
+use crate::error::ClrsError;
+use crate::problem::Problem;
+use crate::spec::SpecEntry;
+
+/// The field that an algorithm belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    Sorting,
+    Searching,
+    DivideAndConquer,
+    Greedy,
+    DynamicProgramming,
+    Graphs,
+    Strings,
+    Geometry,
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sorting => "sorting",
+            Self::Searching => "searching",
+            Self::DivideAndConquer => "divide and conquer",
+            Self::Greedy => "greedy",
+            Self::DynamicProgramming => "dynamic programming",
+            Self::Graphs => "graphs",
+            Self::Strings => "strings",
+            Self::Geometry => "geometry",
+        })
+    }
+}
+
+/// One algorithm of the benchmark.
+pub struct Algorithm {
+    pub name: &'static str,
+    pub family: Family,
+    /// Where it comes from.
+    pub source: &'static str,
+    pub(crate) spec: &'static [SpecEntry],
+    pub(crate) problem: Problem,
+    /// How many times 32 samples the validation and test splits hold.
+    pub samples_multiplier: usize,
+    /// What training divides edge probabilities by: 2 where dense graphs would make very long runs.
+    pub training_p_divisor: f64,
+    /// Whether the hint `pred_h` never changes, so that training takes it as the input `pred`.
+    pub pred_as_input: bool,
+}
+
+impl Algorithm {
+    /// An algorithm without any of the exceptions that some have.
+    pub(crate) const fn new(
+        name: &'static str,
+        family: Family,
+        source: &'static str,
+        spec: &'static [SpecEntry],
+        problem: Problem,
+    ) -> Self {
+        Self {
+            name,
+            family,
+            source,
+            spec,
+            problem,
+            samples_multiplier: 1,
+            training_p_divisor: 1.0,
+            pred_as_input: false,
+        }
+    }
+
+    /// The same with `factor` times as many samples to be scored on.
+    pub(crate) const fn scored_on(mut self, factor: usize) -> Self {
+        self.samples_multiplier = factor;
+        self
+    }
+
+    /// The same with training graphs half as dense.
+    pub(crate) const fn sparse_training(mut self) -> Self {
+        self.training_p_divisor = 2.0;
+        self
+    }
+
+    /// The same with a `pred_h` that never changes.
+    pub(crate) const fn fixed_pred(mut self) -> Self {
+        self.pred_as_input = true;
+        self
+    }
+
+    /// Inputs, then outputs, then hints.
+    pub fn spec(&self) -> &'static [SpecEntry] {
+        self.spec
+    }
+}
+
+impl fmt::Debug for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Algorithm").field(&self.name).finish()
+    }
+}
+
+/// All of CLRS-30, by name.
+static ALL: [Algorithm; 1] = [
+    graphs::DFS,
+];
+
+/// All of CLRS-30, by name.
+pub fn algorithms() -> &'static [Algorithm] {
+    &ALL
+}
+
+/// The algorithm of that name, if there is one.
+pub fn algorithm(name: &str) -> Option<&'static Algorithm> {
+    ALL.iter().find(|algorithm| algorithm.name == name)
+}
+
+/// The algorithm of that name.
+///
+/// # Errors
+/// If there is none; the error names the most similar one, if any is.
+pub fn find_algorithm(name: &str) -> Result<&'static Algorithm, ClrsError> {
+    algorithm(name)
+        .ok_or_else(|| ClrsError::UnknownAlgorithm { name: name.to_owned(), nearest: nearest(name) })
+}
+
+/// The name that takes the fewest edits to get to, if those are few.
+fn nearest(name: &str) -> Option<&'static str> {
+    let typed = name.to_lowercase().replace(['-', ' '], "_");
+    let (distance, best) = ALL.iter().map(|algorithm| (edits(&typed, algorithm.name), algorithm.name)).min()?;
+    let contained = || ALL.iter().map(|algorithm| algorithm.name).find(|known| known.contains(&typed));
+    if distance <= best.len() / 3 { Some(best) } else if typed.len() >= 3 { contained() } else { None }
+}
+
+/// Levenshtein's distance.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
