@@ -114,7 +114,12 @@ impl Graph {
         Ok(self.add(Node { op, args: args.to_vec(), shape, dtype, span }))
     }
 
-    fn typed(&self, op: &Op, args: &[NodeId], stated: Option<(Shape, DType)>) -> Result<(Shape, DType), OpError> {
+    pub(crate) fn typed(
+        &self,
+        op: &Op,
+        args: &[NodeId],
+        stated: Option<(Shape, DType)>,
+    ) -> Result<(Shape, DType), OpError> {
         let known = args
             .iter()
             .map(|id| {
@@ -124,7 +129,7 @@ impl Graph {
         infer(op, &known, stated)
     }
 
-    fn add(&mut self, node: Node) -> NodeId {
+    pub(crate) fn add(&mut self, node: Node) -> NodeId {
         self.nodes.push(node);
         NodeId(index(self.nodes.len() - 1))
     }

@@ -5,15 +5,20 @@
 //! a [`DType`], computed when the node is made: a [`Graph`] that exists is well-typed for every B >= 1 and N >= 2.
 //! This crate knows no tensors: no libtorch.
 
+pub mod costs;
 mod dim;
 mod error;
+mod fingerprint;
 mod graph;
 mod infer;
 mod names;
 mod op;
+pub mod passes;
 
+pub use costs::{Costs, Largest, NodeCost, costs};
 pub use dim::{Dim, MIN_B, MIN_N, Shape, display, numel};
 pub use error::OpError;
+pub use fingerprint::{EditDistance, Fingerprint, changed_outputs, edit_distance, fingerprint};
 pub use graph::{Graph, Processor};
 pub use infer::Equation;
 pub use infer::shapes::{broadcast, infer_minus_one};

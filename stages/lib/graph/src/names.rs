@@ -159,8 +159,8 @@ impl Op {
             Op::Linear { .. } => "linear",
             Op::MatMul => "matmul",
             Op::Einsum(_) => "einsum",
-            Op::MaxPlus { minimum: false } => "max_plus",
-            Op::MaxPlus { minimum: true } => "min_plus",
+            Op::MaxPlus { minimum: false, .. } => "max_plus",
+            Op::MaxPlus { minimum: true, .. } => "min_plus",
         }
     }
 }

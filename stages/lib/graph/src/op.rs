@@ -314,6 +314,7 @@ pub enum Op {
     Einsum(String),
     /// (a `[B, I, J, T]`, c `[B, I, K, T]`): `max over i of a[b, i, j, t] + c[b, i, k, t]`, `[B, J, K, T]`; the minimum
     /// with `minimum`. The executor need not build the `[B, I, J, K, T]` sum. Ties share the gradient equally, as in
-    /// [`ReduceOp::Amax`]. Programs have no such call: [`crate::passes`] make it.
-    MaxPlus { minimum: bool },
+    /// [`ReduceOp::Amax`], or with `first` it goes to the first i that attains the value, as in [`ReduceOp::MaxValues`].
+    /// Programs have no such call: [`crate::passes`] make it.
+    MaxPlus { minimum: bool, first: bool },
 }

@@ -129,7 +129,8 @@ fn products() {
     for bad in ["ij", "ij->ii", "ij->k", "i j->i", "ijk->i", "ij,->i"] {
         assert!(matches!(einsum(bad, &[&[n(), n()]]), Err(OpError::Einsum { .. })), "{bad}");
     }
-    let plus = floats(Op::MaxPlus { minimum: false }, &[&[b(), n(), k(2), k(8)], &[b(), n(), k(3), k(8)]]);
+    let plus =
+        floats(Op::MaxPlus { minimum: false, first: false }, &[&[b(), n(), k(2), k(8)], &[b(), n(), k(3), k(8)]]);
     assert_eq!(plus.unwrap(), "[B, 2, 3, 8] float");
 }
 

@@ -43,20 +43,25 @@ pub(super) fn unary(op: &UnaryOp, t: DType) -> Result<DType, OpError> {
     let name = op.name();
     match op {
         UnaryOp::LogicalNot | UnaryOp::IsNan | UnaryOp::IsInf | UnaryOp::IsFinite => Ok(DType::Bool),
-        UnaryOp::Sign | UnaryOp::Abs => Ok(t),
+        UnaryOp::Sign => Ok(t),
         UnaryOp::Square => Ok(t.max(DType::Int)),
         UnaryOp::Neg => {
             let hint = "; invert a mask with ~";
             if t == DType::Bool { Err(OpError::DType { op: name, got: t, hint }) } else { Ok(t) }
         }
-        UnaryOp::Relu | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc | UnaryOp::Hardtanh { .. } => {
+        UnaryOp::Abs
+        | UnaryOp::Relu
+        | UnaryOp::Floor
+        | UnaryOp::Ceil
+        | UnaryOp::Round
+        | UnaryOp::Trunc
+        | UnaryOp::Hardtanh { .. } => {
             not_bool(name, t)?;
             Ok(t)
         }
         UnaryOp::Clamp { min, max } => {
-            not_bool(name, t)?;
             let whole = |bound: f64| bound.is_infinite() || bound.fract() == 0.0;
-            Ok(if t == DType::Int && !(whole(*min) && whole(*max)) { DType::Float } else { t })
+            Ok(t.max(if whole(*min) && whole(*max) { DType::Int } else { DType::Float }))
         }
         UnaryOp::Gelu { .. }
         | UnaryOp::Silu
