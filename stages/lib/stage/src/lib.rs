@@ -1,1 +1,21 @@
+//! What every stage shares, so that all of them feel like one program: tables in and out, configuration, progress,
+//! supervision of child processes, and exit codes.
 
+pub mod args;
+pub mod atomic;
+pub mod config;
+pub mod exit;
+pub mod pool;
+pub mod progress;
+pub mod signal;
+pub mod supervise;
+pub mod table;
+
+pub use args::{Common, TableArgs};
+pub use config::{Config, ConfigError};
+pub use exit::{Usage, main};
+pub use progress::Progress;
+pub use table::{Row, Table, TableError};
+
+/// Version of the programs, stored in every table.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

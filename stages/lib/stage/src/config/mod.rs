@@ -1,0 +1,107 @@
+//! Configuration: one TOML file, then `--set section.key=value`, then flags; each value remembers where it came from.
+//!
+//! There are no keys that do nothing: unknown ones are errors, and [`Config::to_toml`] prints every value in force.
+
+mod error;
+mod layers;
+mod sections;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::Deref;
+use std::path::Path;
+
+pub use error::ConfigError;
+pub use sections::{
+    Dtype, Entangled, Fitness, KEYS, Key, Network, Propose, Repred, Score, Search, Settings, Task, Train, Transfer,
+};
+
+/// The settings in force. Dereferences to [`Settings`]: `config.train.steps`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    settings: Settings,
+    origins: BTreeMap<String, Origin>,
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    File { path: String, line: usize },
+    Set,
+    Flag(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File { path, line } => write!(f, "{path}:{line}"),
+            Origin::Set => f.write_str("--set"),
+            Origin::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+impl Deref for Config {
+    type Target = Settings;
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { settings: Settings::default(), origins: BTreeMap::new() }
+    }
+}
+
+impl Config {
+    /// Reads the layers. `flags` are `(flag, section.key, TOML value)`, for options that are settings in their own right.
+    pub fn load(file: Option<&Path>, sets: &[String], flags: &[(&str, &str, String)]) -> Result<Self, ConfigError> {
+        let mut layers = layers::Layers::default();
+        if let Some(path) = file {
+            layers.file(path)?;
+        }
+        for set in sets {
+            layers.set(set, Origin::Set)?;
+        }
+        for (flag, key, value) in flags {
+            layers.set(&format!("{key}={value}"), Origin::Flag((*flag).to_owned()))?;
+        }
+        let config = layers.finish()?;
+        validate::validate(&config)?;
+        Ok(config)
+    }
+
+    /// Where the value of `section.key` came from.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// Every value in force as TOML that this program reads back, with its origin in a comment.
+    pub fn to_toml(&self) -> String {
+        let table = toml::Table::try_from(&self.settings).unwrap_or_default();
+        let mut lines = Vec::new();
+        for key in KEYS {
+            let value = table.get(key.section).and_then(|section| section.get(key.name));
+            let value = value.map_or_else(String::new, toml::Value::to_string);
+            lines.push((key, format!("{} = {value}", key.name)));
+        }
+        let width = lines.iter().map(|(_, line)| line.chars().count()).max().unwrap_or(0).min(48);
+        let mut text = String::new();
+        let mut section = "";
+        for (key, line) in lines {
+            if key.section != section {
+                let _ = writeln!(text, "{}[{}]", if section.is_empty() { "" } else { "\n" }, key.section);
+                section = key.section;
+            }
+            let _ = writeln!(text, "{line:width$}  # {}", self.origin(&key.path()));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;

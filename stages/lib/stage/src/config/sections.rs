@@ -1,0 +1,231 @@
+//! The settings: every key with its type, default and meaning.
+
+use serde::{Deserialize, Serialize};
+
+/// Makes an enum whose values are strings in the settings.
+macro_rules! choice {
+    ($(#[$attribute:meta])* pub enum $name:ident { $( $(#[doc = $doc:literal])* $variant:ident = $text:literal, )* }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $name { $( $(#[doc = $doc])* #[serde(rename = $text)] $variant, )* }
+
+        impl $name {
+            pub const fn as_str(self) -> &'static str {
+                match self { $( $name::$variant => $text, )* }
+            }
+        }
+    };
+}
+
+choice! {
+    /// How predicted hints are fed back.
+    pub enum Repred {
+        /// As probabilities: differentiable, and the CLRS baseline's choice.
+        Soft = "soft",
+        /// As the most likely value.
+        Hard = "hard",
+        /// Soft in training, hard in evaluation.
+        HardOnEval = "hard_on_eval",
+    }
+}
+
+choice! {
+    /// Number format of the network.
+    pub enum Dtype {
+        F32 = "f32",
+        F64 = "f64",
+    }
+}
+
+choice! {
+    /// What the search maximises.
+    pub enum Fitness {
+        /// Accuracy on the out-of-distribution validation split.
+        Ood = "ood",
+        /// Accuracy on the test split: what the reference implementation does, and leaks the test set by.
+        Test = "test",
+    }
+}
+
+choice! {
+    /// What happens to a proposal that edits more than its factor.
+    pub enum Entangled {
+        /// As the search method has it: `spark` and its scoped variants reject, free-form methods allow.
+        Auto = "auto",
+        Reject = "reject",
+        Allow = "allow",
+    }
+}
+
+/// A key of the settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub section: &'static str,
+    pub name: &'static str,
+    pub doc: &'static str,
+    /// Checks that a value has the key's type.
+    pub(super) check: fn(toml::Value) -> Result<(), toml::de::Error>,
+}
+
+impl Key {
+    /// `section.name`
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+}
+
+macro_rules! sections {
+    ($( $(#[doc = $section_doc:literal])+ pub struct $struct:ident [$section:ident] {
+        $( $(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:expr, )*
+    } )*) => {
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields, default)]
+            pub struct $struct { $( $(#[doc = $doc])+ pub $key: $type, )* }
+
+            impl Default for $struct {
+                fn default() -> Self {
+                    Self { $( $key: $default, )* }
+                }
+            }
+        )*
+
+        /// All settings.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Settings { $( $(#[doc = $section_doc])+ pub $section: $struct, )* }
+
+        /// Every key, in the order in which they are printed.
+        pub const KEYS: &[Key] = &[ $( $( Key {
+            section: stringify!($section),
+            name: stringify!($key),
+            doc: concat!($($doc),+).trim_ascii(),
+            check: |value| value.try_into::<$type>().map(|_| ()),
+        }, )* )* ];
+    };
+}
+
+sections! {
+    /// What is learned.
+    pub struct Task [task] {
+        /// CLRS algorithm.
+        algorithm: String = "dfs".into(),
+    }
+
+    /// The network around the candidate.
+    pub struct Network [network] {
+        /// Width of the hidden state, H.
+        hidden: usize = 32,
+        /// Message-passing steps per step of the algorithm.
+        nb_msg_passing_steps: usize = 1,
+        /// Probability that a hint of a training step is replaced by the true one.
+        hint_teacher_forcing: f64 = 0.0,
+        /// How predicted hints are fed back: soft, hard or hard_on_eval.
+        hint_repred_mode: Repred = Repred::Soft,
+        /// Number format: f32 or f64.
+        dtype: Dtype = Dtype::F32,
+    }
+
+    /// Training, and the limits within which it runs.
+    pub struct Train [train] {
+        /// Nodes of the training graphs, taken in turn.
+        lengths: Vec<usize> = vec![4, 5, 6, 8],
+        /// Graphs per optimiser step.
+        batch_size: usize = 32,
+        /// Optimiser steps.
+        steps: usize = 120,
+        /// Learning rate of Adam.
+        learning_rate: f64 = 3e-3,
+        /// Largest global norm of the gradient; 0 for no clipping.
+        grad_clip: f64 = 1.0,
+        /// Training seeds: each candidate is trained once with each.
+        seeds: Vec<u64> = vec![0],
+        /// Nodes of the validation graphs.
+        val_length: usize = 8,
+        /// Graphs of the validation split.
+        val_samples: usize = 32,
+        /// Optimiser steps between two validations; the best weights are kept.
+        val_every: usize = 40,
+        /// Wall-clock limit of one training, in seconds; 0 for none.
+        time_limit_s: u64 = 600,
+        /// Limit of resident memory of one training, in MiB; 0 for none.
+        memory_limit_mb: u64 = 8192,
+        /// Threads of one training. The number is part of the result: sums depend on it.
+        threads: usize = 1,
+        /// Trainings side by side; 0 for as many as there are cores for.
+        jobs: usize = 0,
+        /// auto (a GPU where there is one), cpu, cuda or cuda:K.
+        device: String = "auto".into(),
+    }
+
+    /// Evaluation.
+    pub struct Score [score] {
+        /// Nodes of the out-of-distribution validation graphs.
+        ood_length: usize = 12,
+        /// Graphs of the out-of-distribution validation split.
+        ood_samples: usize = 32,
+        /// Seed of the out-of-distribution validation split. The CLRS test split is drawn with seed 3.
+        ood_seed: u64 = 17,
+        /// Nodes of the test graphs.
+        test_length: usize = 16,
+        /// Graphs of the test split; CLRS has 32.
+        test_samples: usize = 32,
+        /// What the search maximises: ood, or test, the reference implementation's leaking choice.
+        fitness: Fitness = Fitness::Ood,
+        /// Graphs evaluated at once.
+        batch_size: usize = 32,
+    }
+
+    /// The search.
+    pub struct Search [search] {
+        /// spark, asr-only, rc-sar-only, free-form, openevolve, evoprompting, funsearch or eoh.
+        method: String = "spark".into(),
+        /// Candidates proposed in total, the seed program not counted.
+        attempts: usize = 32,
+        /// Candidates per generation.
+        generation_size: usize = 8,
+        /// Islands of the population.
+        islands: usize = 2,
+        /// Candidates that an island keeps as parents.
+        archive_size: usize = 12,
+        /// Generations between two migrations; 0 for none.
+        migration_interval: usize = 2,
+        /// Share of an island's archive that migrates.
+        migration_rate: f64 = 0.1,
+        /// Probability that a parent is drawn from the whole population of its island.
+        exploration: f64 = 0.3,
+        /// Probability that a parent is drawn from the best. The rest is drawn by fitness.
+        exploitation: f64 = 0.5,
+        /// Seed of the run.
+        seed: u64 = 0,
+    }
+
+    /// Where candidates come from.
+    pub struct Propose [propose] {
+        /// builtin (a grammar of architecture edits; needs neither key nor network), openai or replay.
+        proposer: String = "builtin".into(),
+        /// The program that the search starts from.
+        program: String = "data/seed_pgn.py".into(),
+        /// What happens to proposals that edit more than their factor: auto (as the method has it), reject or allow.
+        entangled: Entangled = Entangled::Auto,
+    }
+
+    /// Training winners on further tasks; whatever is not said here is as in [train].
+    pub struct Transfer [transfer] {
+        /// CLRS algorithms; `all` for every one.
+        tasks: Vec<String> = vec!["bfs".into()],
+        /// Training seeds.
+        seeds: Vec<u64> = vec![0, 1],
+        /// Nodes of the training graphs, taken in turn.
+        lengths: Vec<usize> = vec![4, 5, 6, 8],
+        /// Optimiser steps.
+        steps: usize = 120,
+        /// Nodes of the test graphs.
+        test_length: usize = 16,
+        /// Graphs of the test split.
+        test_samples: usize = 32,
+        /// The program that others are compared with; empty for none.
+        reference: String = "data/seed_pgn.py".into(),
+    }
+}

@@ -1,0 +1,148 @@
+//! Every key has a sample here: a key that does nothing, or a new one without a test, fails.
+
+use super::*;
+
+/// Another value than the default, for every key.
+const SAMPLES: &[(&str, &str)] = &[
+    ("task.algorithm", "\"bfs\""),
+    ("network.hidden", "64"),
+    ("network.nb_msg_passing_steps", "2"),
+    ("network.hint_teacher_forcing", "0.5"),
+    ("network.hint_repred_mode", "\"hard\""),
+    ("network.dtype", "\"f64\""),
+    ("train.lengths", "[4, 7]"),
+    ("train.batch_size", "8"),
+    ("train.steps", "50"),
+    ("train.learning_rate", "0.001"),
+    ("train.grad_clip", "0.0"),
+    ("train.seeds", "[1, 2]"),
+    ("train.val_length", "16"),
+    ("train.val_samples", "64"),
+    ("train.val_every", "10"),
+    ("train.time_limit_s", "0"),
+    ("train.memory_limit_mb", "100"),
+    ("train.threads", "2"),
+    ("train.jobs", "3"),
+    ("train.device", "\"cuda:1\""),
+    ("score.ood_length", "24"),
+    ("score.ood_samples", "16"),
+    ("score.ood_seed", "99"),
+    ("score.test_length", "64"),
+    ("score.test_samples", "16"),
+    ("score.fitness", "\"test\""),
+    ("score.batch_size", "4"),
+    ("search.method", "\"eoh\""),
+    ("search.attempts", "100"),
+    ("search.generation_size", "4"),
+    ("search.islands", "5"),
+    ("search.archive_size", "40"),
+    ("search.migration_interval", "0"),
+    ("search.migration_rate", "0.2"),
+    ("search.exploration", "0.1"),
+    ("search.exploitation", "0.6"),
+    ("search.seed", "7"),
+    ("propose.proposer", "\"replay\""),
+    ("propose.program", "\"my.py\""),
+    ("propose.entangled", "\"allow\""),
+    ("transfer.tasks", "[\"bfs\", \"dfs\"]"),
+    ("transfer.seeds", "[5]"),
+    ("transfer.lengths", "[4]"),
+    ("transfer.steps", "10"),
+    ("transfer.test_length", "32"),
+    ("transfer.test_samples", "8"),
+    ("transfer.reference", "\"\""),
+];
+
+fn error(sets: &[&str]) -> String {
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    Config::load(None, &sets, &[]).expect_err("it is refused").to_string()
+}
+
+fn file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, text).expect("it can be written");
+    (folder, path)
+}
+
+#[test]
+fn every_key_has_a_test() {
+    let tested: Vec<_> = SAMPLES.iter().map(|(key, _)| (*key).to_owned()).collect();
+    assert_eq!(tested, KEYS.iter().map(Key::path).collect::<Vec<_>>());
+    for (key, value) in SAMPLES {
+        let config = Config::load(None, &[format!("{key}={value}")], &[]).expect(key);
+        let printed = config.to_toml();
+        let line = format!("{} = {value}", key.split_once('.').expect("section.key").1);
+        assert!(printed.lines().any(|l| l.starts_with(&line) && l.ends_with("# --set")), "{key}:\n{printed}");
+        assert_ne!(config.settings, Settings::default(), "{key} does nothing, or its sample is the default");
+    }
+}
+
+#[test]
+fn every_key_is_documented() {
+    for key in KEYS {
+        assert!(key.doc.ends_with('.'), "{}", key.path());
+    }
+}
+
+#[test]
+fn what_is_printed_is_read_back() {
+    let sets: Vec<String> = SAMPLES.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let config = Config::load(None, &sets, &[]).expect("all samples together");
+    let (_folder, path) = file(&config.to_toml());
+    let again = Config::load(Some(&path), &[], &[]).expect("valid TOML");
+    assert_eq!(again.settings, config.settings);
+}
+
+#[test]
+fn later_layers_win_and_origins_are_told() {
+    let (_folder, path) = file("[train]\nsteps = 10\n\nbatch_size = 4\nlearning_rate = 1\n");
+    let sets = ["train.steps=20".to_owned(), "train.jobs=2".to_owned()];
+    let config = Config::load(Some(&path), &sets, &[("--jobs", "train.jobs", "5".into())]).expect("valid");
+    assert_eq!((config.train.steps, config.train.batch_size, config.train.jobs), (20, 4, 5));
+    assert_eq!(config.train.learning_rate, 1.0);
+    assert_eq!(config.origin("train.steps"), Origin::Set);
+    assert!(config.origin("train.batch_size").to_string().ends_with("c.toml:4"));
+    assert_eq!(config.origin("train.jobs").to_string(), "--jobs");
+    assert_eq!(config.origin("task.algorithm"), Origin::Default);
+}
+
+#[test]
+fn unknown_key_is_error() {
+    let (_folder, path) = file("[train]\nsteps = 1\nlearnin_rate = 3\n");
+    let message = Config::load(Some(&path), &[], &[]).expect_err("unknown").to_string();
+    assert!(
+        message.ends_with("c.toml:3: unknown setting `train.learnin_rate`; did you mean `train.learning_rate`?"),
+        "{message}"
+    );
+    let (_folder, path) = file("[trian]\nsteps = 1\n");
+    let message = Config::load(Some(&path), &[], &[]).expect_err("unknown").to_string();
+    assert!(message.ends_with("c.toml:1: unknown setting `trian`; did you mean `train`?"), "{message}");
+    assert_eq!(error(&["score.steps=3"]), "--set: unknown setting `score.steps`; did you mean `train.steps`?");
+    assert_eq!(error(&["fitness=test"]), "--set: unknown setting `fitness`; did you mean `score.fitness`?");
+    assert_eq!(error(&["zzzzzz.qqqq=test"]), "--set: unknown setting `zzzzzz.qqqq`; --print-config lists all");
+}
+
+#[test]
+fn wrong_values_name_the_key() {
+    assert!(error(&["train.steps=many"]).starts_with("--set: setting `train.steps`: invalid type: string \"many\""));
+    assert!(error(&["train.steps=-1"]).starts_with("--set: setting `train.steps`: "));
+    assert!(error(&["score.fitness=best"]).contains("setting `score.fitness`: unknown variant `best`"));
+    assert_eq!(error(&["train.seeds=[1, 1]"]), "--set: setting `train.seeds`: give at least one seed, none twice");
+    assert!(error(&["train.device=tpu"]).contains("it must be auto, cpu, cuda or cuda:K"));
+    assert!(error(&["search.exploration=0.6"]).contains("must not exceed 1"));
+    assert_eq!(error(&["train.steps"]), "--set train.steps: write it as section.key=value");
+}
+
+#[test]
+fn broken_toml_names_the_line() {
+    let (_folder, path) = file("[train]\nsteps = \n");
+    let message = Config::load(Some(&path), &[], &[]).expect_err("broken").to_string();
+    assert!(message.contains("c.toml:2: "), "{message}");
+}
+
+#[test]
+fn bare_words_are_strings() {
+    let config = Config::load(None, &["train.device=cpu".into()], &[]).expect("valid");
+    assert_eq!(config.train.device, "cpu");
+}

@@ -1,0 +1,79 @@
+//! Values that have the right type and still make no sense.
+
+use super::{Config, ConfigError};
+
+pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
+    let c = config;
+    let rules: &[(&str, bool, &str)] = &[
+        ("task.algorithm", !c.task.algorithm.is_empty(), "name a CLRS algorithm"),
+        ("network.hidden", (1..=4096).contains(&c.network.hidden), "it must be from 1 to 4096"),
+        ("network.nb_msg_passing_steps", (1..=64).contains(&c.network.nb_msg_passing_steps), "it must be from 1 to 64"),
+        ("network.hint_teacher_forcing", share(c.network.hint_teacher_forcing), "it must be from 0 to 1"),
+        ("train.lengths", lengths(&c.train.lengths), "give at least one length, each at least 2"),
+        ("train.batch_size", c.train.batch_size >= 1, "it must be at least 1"),
+        ("train.steps", c.train.steps >= 1, "it must be at least 1"),
+        ("train.learning_rate", positive(c.train.learning_rate), "it must be above 0"),
+        ("train.grad_clip", c.train.grad_clip >= 0.0, "it must be 0 or more"),
+        ("train.seeds", distinct(&c.train.seeds), "give at least one seed, none twice"),
+        ("train.val_length", c.train.val_length >= 2, "it must be at least 2"),
+        ("train.val_samples", c.train.val_samples >= 1, "it must be at least 1"),
+        ("train.val_every", c.train.val_every >= 1, "it must be at least 1"),
+        ("train.threads", (1..=1024).contains(&c.train.threads), "it must be from 1 to 1024"),
+        ("train.device", device(&c.train.device), "it must be auto, cpu, cuda or cuda:K"),
+        ("score.ood_length", c.score.ood_length >= 2, "it must be at least 2"),
+        ("score.ood_samples", c.score.ood_samples >= 1, "it must be at least 1"),
+        ("score.test_length", c.score.test_length >= 2, "it must be at least 2"),
+        ("score.test_samples", c.score.test_samples >= 1, "it must be at least 1"),
+        ("score.batch_size", c.score.batch_size >= 1, "it must be at least 1"),
+        ("search.attempts", c.search.attempts >= 1, "it must be at least 1"),
+        ("search.generation_size", c.search.generation_size >= 1, "it must be at least 1"),
+        ("search.islands", c.search.islands >= 1, "it must be at least 1"),
+        ("search.archive_size", c.search.archive_size >= 1, "it must be at least 1"),
+        ("search.migration_rate", share(c.search.migration_rate), "it must be from 0 to 1"),
+        ("search.exploration", share(c.search.exploration), "it must be from 0 to 1"),
+        ("search.exploitation", share(c.search.exploitation), "it must be from 0 to 1"),
+        (
+            "search.exploitation",
+            c.search.exploration + c.search.exploitation <= 1.0 + 1e-9,
+            "together with search.exploration it must not exceed 1",
+        ),
+        ("transfer.tasks", !c.transfer.tasks.is_empty(), "name at least one task"),
+        ("transfer.seeds", distinct(&c.transfer.seeds), "give at least one seed, none twice"),
+        ("transfer.lengths", lengths(&c.transfer.lengths), "give at least one length, each at least 2"),
+        ("transfer.steps", c.transfer.steps >= 1, "it must be at least 1"),
+        ("transfer.test_length", c.transfer.test_length >= 2, "it must be at least 2"),
+        ("transfer.test_samples", c.transfer.test_samples >= 1, "it must be at least 1"),
+    ];
+    match rules.iter().find(|(_, holds, _)| !holds) {
+        None => Ok(()),
+        Some((key, _, message)) => Err(ConfigError::Value {
+            origin: config.origin(key),
+            key: (*key).to_owned(),
+            message: (*message).to_owned(),
+        }),
+    }
+}
+
+fn share(value: f64) -> bool {
+    (0.0..=1.0).contains(&value)
+}
+
+fn positive(value: f64) -> bool {
+    value.is_finite() && value > 0.0
+}
+
+fn lengths(lengths: &[usize]) -> bool {
+    !lengths.is_empty() && lengths.iter().all(|&length| length >= 2)
+}
+
+fn distinct(seeds: &[u64]) -> bool {
+    let mut sorted = seeds.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    !seeds.is_empty() && sorted.len() == seeds.len()
+}
+
+fn device(name: &str) -> bool {
+    let index = name.strip_prefix("cuda:");
+    matches!(name, "auto" | "cpu" | "cuda") || index.is_some_and(|index| index.parse::<u32>().is_ok())
+}

@@ -1,0 +1,376 @@
+//! One child process under limits: when it loops, leaks or crashes, that is its own end and nobody else's.
+//!
+//! The child leads a process group of its own. Past its wall-clock limit the group gets SIGTERM, and SIGKILL after a grace
+//! period; past its memory limit SIGKILL at once. Whatever the child has started and left behind dies with it. The child
+//! dies, too, when this process does, even of SIGKILL.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often the child is looked at. A line from it wakes us earlier.
+const TICK: Duration = Duration::from_millis(20);
+const MEMORY_TICK: Duration = Duration::from_millis(100);
+/// Lines of stderr that are kept.
+const TAIL: usize = 40;
+
+/// What a child may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub wall: Option<Duration>,
+    /// Resident memory in bytes, summed over the child and its descendants.
+    pub memory: Option<u64>,
+    /// Time between SIGTERM and SIGKILL.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { wall: None, memory: None, grace: Duration::from_secs(5) }
+    }
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this exit code.
+    Exited(i32),
+    /// By this signal, not ours.
+    Signalled(i32),
+    /// Killed at its wall-clock limit.
+    Timeout,
+    /// Killed at its memory limit, using this many bytes.
+    OutOfMemory(u64),
+    /// Killed because we were asked to stop.
+    Interrupted,
+}
+
+/// What is left of a child.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub end: End,
+    /// The last lines that it wrote to stderr.
+    pub stderr: Vec<String>,
+    pub seconds: f64,
+    /// Largest resident memory seen, in bytes.
+    pub peak_memory: u64,
+}
+
+impl Report {
+    /// The last line on stderr that says something.
+    pub fn last_words(&self) -> Option<&str> {
+        self.stderr.iter().rev().map(|line| line.trim()).find(|line| !line.is_empty())
+    }
+}
+
+/// Runs a command to its end: `input` on its stdin, each line of its stdout to `on_line`.
+///
+/// # Errors
+/// Only where the command could not be started or watched; whatever the child does is a [`Report`].
+pub fn run(
+    mut command: Command,
+    input: Vec<u8>,
+    limits: Limits,
+    stop: &AtomicBool,
+    mut on_line: impl FnMut(&str),
+) -> io::Result<Report> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    die_with_parent(&mut command);
+    let started = Instant::now();
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A child that does not read its input is its own problem.
+        thread::spawn(move || drop(stdin.write_all(&input)));
+    }
+    let lines = lines_of(child.stdout.take());
+    let stderr = Tail::of(child.stderr.take());
+
+    let mut watch = Watch { pid: child.id(), limits, started, deadline: None, verdict: None, peak: 0, looked: None };
+    let status = loop {
+        match lines.recv_timeout(TICK) {
+            Ok(line) => on_line(&line),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(TICK),
+        }
+        if ended(&child)? {
+            break reap(&mut child)?;
+        }
+        watch.look(stop);
+    };
+    // What it said last may still be in the pipe.
+    while let Ok(line) = lines.recv_timeout(Duration::from_secs(1)) {
+        on_line(&line);
+    }
+    let end = watch.verdict.unwrap_or_else(|| {
+        use std::os::unix::process::ExitStatusExt;
+        status.signal().map_or_else(|| End::Exited(status.code().unwrap_or(-1)), End::Signalled)
+    });
+    Ok(Report { end, stderr: stderr.lines(), seconds: started.elapsed().as_secs_f64(), peak_memory: watch.peak })
+}
+
+/// Has the kernel kill the child when the thread that starts it dies: that thread waits for the child, so only its
+/// process's death can end it before.
+fn die_with_parent(command: &mut Command) {
+    let parent = std::process::id();
+    let prepare = move || {
+        // SAFETY: prctl, getppid and _exit are async-signal-safe and touch no memory of ours.
+        unsafe {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // The parent may have died before the line above.
+            if libc::getppid() as u32 != parent {
+                libc::_exit(1);
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure runs between fork and exec and does nothing but system calls.
+    unsafe {
+        command.pre_exec(prepare);
+    }
+}
+
+/// Whether the child has ended, without forgetting its pid: until it is reaped, its group's number is not given away.
+fn ended(child: &Child) -> io::Result<bool> {
+    // SAFETY: siginfo_t is plain data that the kernel fills.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        if libc::waitid(libc::P_PID, child.id(), &mut info, flags) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(info.si_pid() != 0)
+    }
+}
+
+/// Kills what is left of the group, then forgets the child.
+fn reap(child: &mut Child) -> io::Result<std::process::ExitStatus> {
+    signal_group(child.id(), libc::SIGKILL);
+    child.wait()
+}
+
+fn signal_group(pid: u32, signal: i32) {
+    // SAFETY: a system call without memory. A group that is gone already is fine.
+    unsafe {
+        libc::kill(-(pid as i32), signal);
+    }
+}
+
+struct Watch {
+    pid: u32,
+    limits: Limits,
+    started: Instant,
+    /// When SIGTERM becomes SIGKILL.
+    deadline: Option<Instant>,
+    verdict: Option<End>,
+    peak: u64,
+    looked: Option<Instant>,
+}
+
+impl Watch {
+    fn look(&mut self, stop: &AtomicBool) {
+        if let Some(deadline) = self.deadline {
+            if Instant::now() >= deadline {
+                signal_group(self.pid, libc::SIGKILL);
+            }
+            return;
+        }
+        if stop.load(Ordering::SeqCst) {
+            return self.terminate(End::Interrupted, self.limits.grace);
+        }
+        if self.limits.wall.is_some_and(|wall| self.started.elapsed() >= wall) {
+            return self.terminate(End::Timeout, self.limits.grace);
+        }
+        if self.looked.is_none_or(|at| at.elapsed() >= MEMORY_TICK) {
+            self.looked = Some(Instant::now());
+            let used = resident(self.pid);
+            self.peak = self.peak.max(used);
+            if self.limits.memory.is_some_and(|limit| used > limit) {
+                // It would only grow while it is asked nicely.
+                self.terminate(End::OutOfMemory(used), Duration::ZERO);
+            }
+        }
+    }
+
+    fn terminate(&mut self, end: End, grace: Duration) {
+        signal_group(self.pid, if grace.is_zero() { libc::SIGKILL } else { libc::SIGTERM });
+        self.verdict = Some(end);
+        self.deadline = Some(Instant::now() + grace);
+    }
+}
+
+/// Resident memory of a process and its descendants in bytes; 0 where it cannot be told.
+fn resident(pid: u32) -> u64 {
+    let mut total = 0;
+    let mut processes = vec![pid];
+    while let Some(pid) = processes.pop() {
+        let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+        let pages: u64 = pages.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+        total += pages * page_size();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        processes.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+    }
+    total
+}
+
+fn page_size() -> u64 {
+    // SAFETY: a query without memory.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
+fn lines_of(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (send, receive) = channel();
+    if let Some(stream) = stream {
+        thread::spawn(move || {
+            for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    receive
+}
+
+/// The last lines of a stream, gathered by a thread.
+struct Tail {
+    lines: Arc<Mutex<VecDeque<String>>>,
+    done: Receiver<()>,
+}
+
+impl Tail {
+    fn of(stream: Option<impl Read + Send + 'static>) -> Self {
+        let lines = Arc::new(Mutex::new(VecDeque::new()));
+        let (send, done) = channel();
+        if let Some(stream) = stream {
+            let lines = lines.clone();
+            thread::spawn(move || {
+                for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                    let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                    if lines.len() == TAIL {
+                        lines.pop_front();
+                    }
+                    lines.push_back(String::from_utf8_lossy(&line).into_owned());
+                }
+                drop(send);
+            });
+        }
+        Self { lines, done }
+    }
+
+    /// Waits for the end of the stream, within reason: someone who left the group may hold it open.
+    fn lines(self) -> Vec<String> {
+        let _ = self.done.recv_timeout(Duration::from_secs(1));
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn limits(wall_ms: u64, grace_ms: u64) -> Limits {
+        Limits { wall: Some(Duration::from_millis(wall_ms)), memory: None, grace: Duration::from_millis(grace_ms) }
+    }
+
+    fn watch(script: &str, limits: Limits) -> (Report, Vec<String>) {
+        let mut lines = Vec::new();
+        let report =
+            run(shell(script), Vec::new(), limits, &AtomicBool::new(false), |line| lines.push(line.to_owned()))
+                .expect("sh starts");
+        (report, lines)
+    }
+
+    fn alive(pid: &str) -> bool {
+        // A zombie that nobody has reaped yet is dead for our purposes.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
+    }
+
+    fn dies(pid: &str) -> bool {
+        (0..200).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            !alive(pid)
+        })
+    }
+
+    #[test]
+    fn lines_input_and_exit_code_arrive() {
+        let mut lines = Vec::new();
+        let report = run(
+            shell("cat; echo two; echo oops >&2; exit 3"),
+            b"one\n".to_vec(),
+            Limits::default(),
+            &AtomicBool::new(false),
+            |line| lines.push(line.to_owned()),
+        )
+        .expect("sh starts");
+        assert_eq!(report.end, End::Exited(3));
+        assert_eq!(lines, ["one", "two"]);
+        assert_eq!(report.last_words(), Some("oops"));
+    }
+
+    #[test]
+    fn kills_looping_candidate() {
+        let (report, lines) = watch("sleep 1000 & echo $!; while :; do :; done", limits(300, 2000));
+        assert_eq!(report.end, End::Timeout);
+        assert!(dies(&lines[0]), "its child is left");
+    }
+
+    #[test]
+    fn kills_one_that_ignores_sigterm() {
+        let (report, lines) = watch("trap '' TERM; echo $$; while :; do :; done", limits(200, 200));
+        assert_eq!(report.end, End::Timeout);
+        assert!(dies(&lines[0]));
+    }
+
+    #[test]
+    fn children_left_behind_die() {
+        let (report, lines) = watch("sleep 1000 >/dev/null 2>&1 & echo $!", limits(20_000, 100));
+        assert_eq!(report.end, End::Exited(0));
+        assert!(dies(&lines[0]));
+    }
+
+    #[test]
+    fn crash_is_told_by_its_signal() {
+        let (report, _) = watch("echo last words >&2; kill -SEGV $$", Limits::default());
+        assert_eq!(report.end, End::Signalled(libc::SIGSEGV));
+        assert_eq!(report.last_words(), Some("last words"));
+    }
+
+    #[test]
+    fn memory_limit_kills() {
+        let limits = Limits { memory: Some(64 << 20), ..limits(30_000, 100) };
+        let (report, _) = watch("x=$(head -c 150000000 /dev/zero | tr '\\0' x); sleep 30; echo ${#x}", limits);
+        assert!(matches!(report.end, End::OutOfMemory(used) if used > 64 << 20), "{report:?}");
+        assert!(report.peak_memory > 64 << 20);
+    }
+
+    #[test]
+    fn stop_interrupts() {
+        let stop = AtomicBool::new(false);
+        let report = run(shell("echo up; sleep 1000"), Vec::new(), Limits::default(), &stop, |_| {
+            stop.store(true, Ordering::SeqCst);
+        });
+        assert_eq!(report.expect("sh starts").end, End::Interrupted);
+    }
+
+    #[test]
+    fn missing_program_is_an_error() {
+        let stop = AtomicBool::new(false);
+        assert!(run(Command::new("/no/such/program"), Vec::new(), Limits::default(), &stop, |_| {}).is_err());
+    }
+}

@@ -1,0 +1,84 @@
+//! Tables as lines of JSON objects. A null may be left out, and is, on the way out.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+
+use schemas::Table;
+use serde_json::{Map, Value};
+
+use super::records::Records;
+use super::{Extra, TableError, extra};
+
+pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
+    let fail = |source| TableError::Io { path: path.to_owned(), source };
+    let input: Box<dyn BufRead> = if path == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(path).map_err(fail)?))
+    };
+    let mut rows = Vec::new();
+    let mut lines = input.split(b'\n').enumerate().peekable();
+    while let Some((index, bytes)) = lines.next() {
+        let bytes = bytes.map_err(fail)?;
+        if bytes.trim_ascii().is_empty() {
+            continue;
+        }
+        rows.push(parse(&bytes, path, index + 1, lines.peek().is_none())?);
+    }
+    Ok(Records { rows })
+}
+
+fn parse<T: Table>(bytes: &[u8], path: &Path, line: usize, last: bool) -> Result<(T, Extra), TableError> {
+    let broken = |error: serde_json::Error| TableError::BrokenLine {
+        path: path.to_owned(),
+        line,
+        // The position that serde_json gives is within the line; its own "line 1" would mislead.
+        reason: error.to_string().replace("at line 1 column", "at character"),
+        last,
+    };
+    let mut extra: Map<String, Value> = serde_json::from_slice(bytes).map_err(broken)?;
+    let place = format!("line {line}: ");
+    let mut known = Map::new();
+    for column in T::COLUMNS {
+        let mut value = extra.shift_remove(column.name).unwrap_or(Value::Null);
+        if value.is_null() {
+            if column.required {
+                let (path, column, stage) = (path.to_owned(), column.name, column.stage);
+                return Err(TableError::MissingColumn { path, place, column, stage });
+            }
+            continue;
+        }
+        schemas::accept(&column.kind, &mut value).map_err(|misfit| TableError::BadValue {
+            path: path.to_owned(),
+            place: place.clone(),
+            column: format!("{}{}", column.name, misfit.at),
+            expected: misfit.expected,
+            found: misfit.found,
+        })?;
+        known.insert(column.name.to_owned(), value);
+    }
+    let row = serde_json::from_value(Value::Object(known)).map_err(broken)?;
+    Ok((row, Extra::json(extra)))
+}
+
+pub(super) fn write<T: Table>(
+    rows: &[&T],
+    extras: &[&Extra],
+    volatile: bool,
+    path: &Path,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    for (row, extra) in rows.iter().zip(extra::objects(extras, path)?) {
+        let mut line = serde_json::to_value(row)?;
+        if let Some(object) = line.as_object_mut() {
+            object.retain(|name, value| {
+                !value.is_null() && (volatile || T::column(name).is_none_or(|column| !column.volatile))
+            });
+            object.extend(extra);
+        }
+        serde_json::to_writer(&mut *out, &line).map_err(io::Error::from)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Tables of candidates: read from Parquet, JSONL or program files, written as Parquet or JSONL.
+//!
+//! Columns that the schema knows are checked on the way in, so that a stage works on typed rows; columns that it does not
+//! know are carried along as they are. What is written appears whole or not at all.
+
+mod error;
+mod extra;
+mod inputs;
+mod jsonl;
+mod parquet;
+mod records;
+
+use std::path::Path;
+
+use anyhow::Result;
+use schemas::Candidate;
+
+pub use error::TableError;
+pub use extra::Extra;
+pub use inputs::{Format, expand};
+pub use records::{Records, read_records, write_records};
+
+/// One candidate, and the columns of its row that are not ours.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    pub candidate: Candidate,
+    pub extra: Extra,
+}
+
+impl From<Candidate> for Row {
+    fn from(candidate: Candidate) -> Self {
+        Self { candidate, extra: Extra::default() }
+    }
+}
+
+/// Rows in order.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    pub rows: Vec<Row>,
+}
+
+impl FromIterator<Row> for Table {
+    fn from_iter<I: IntoIterator<Item = Row>>(rows: I) -> Self {
+        Self { rows: rows.into_iter().collect() }
+    }
+}
+
+impl Table {
+    pub fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.rows.iter().map(|row| &row.candidate)
+    }
+}
+
+/// Reads tables, one after the other: paths (`.parquet`, `.jsonl`), patterns, or `-` for JSONL on stdin.
+pub fn read(inputs: &[String]) -> Result<Table, TableError> {
+    read_all(inputs, false)
+}
+
+/// As [`read`]; a `.py` file is a row with status `proposed`, proposer `file`, and the file's name as its `edit`.
+pub fn read_with_programs(inputs: &[String]) -> Result<Table, TableError> {
+    read_all(inputs, true)
+}
+
+fn read_all(inputs: &[String], programs: bool) -> Result<Table, TableError> {
+    let mut table = Table::default();
+    for path in expand(inputs)? {
+        if Format::of(&path)? == Format::Program {
+            if !programs {
+                return Err(TableError::NoPrograms { path });
+            }
+            table.rows.push(inputs::program(&path, table.rows.len())?.into());
+        } else {
+            let records = read_records::<Candidate>(&path)?;
+            table.rows.extend(records.rows.into_iter().map(|(candidate, extra)| Row { candidate, extra }));
+        }
+    }
+    Ok(table)
+}
+
+/// Writes a table, its format given by the extension, `-` being JSONL on stdout.
+pub fn write(table: &Table, path: &Path) -> Result<()> {
+    write_with(table, path, true)
+}
+
+/// As [`write()`], without the columns whose values differ from run to run: for tables that must be equal byte for byte.
+pub fn write_reproducible(table: &Table, path: &Path) -> Result<()> {
+    write_with(table, path, false)
+}
+
+fn write_with(table: &Table, path: &Path, volatile: bool) -> Result<()> {
+    let rows = table.rows.iter().map(|row| (&row.candidate, &row.extra));
+    write_records(rows, path, volatile)
+}

@@ -1,0 +1,162 @@
+//! Tables as Parquet files.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::DataType;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Compression;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use schemas::{Column, Kind, Table};
+
+use super::records::{Records, metadata};
+use super::{Extra, TableError};
+
+pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
+    let broken =
+        |error: &dyn std::fmt::Display| TableError::BrokenParquet { path: path.to_owned(), reason: error.to_string() };
+    let file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(&error))?;
+    check_version(&builder, path)?;
+    let reader = builder.build().map_err(|error| broken(&error))?;
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch.map_err(|error| broken(&error))?;
+        let known = known_columns::<T>(&batch, path, rows.len())?;
+        let parsed: Vec<T> = serde_arrow::from_record_batch(&known).map_err(|error| broken(&error))?;
+        let unknown: Vec<usize> =
+            (0..batch.num_columns()).filter(|&i| T::column(batch.schema().field(i).name()).is_none()).collect();
+        let unknown = Arc::new(batch.project(&unknown).map_err(|error| broken(&error))?);
+        rows.extend(parsed.into_iter().enumerate().map(|(row, known)| (known, Extra::arrow(&unknown, row))));
+    }
+    Ok(Records { rows })
+}
+
+fn check_version(builder: &ParquetRecordBatchReaderBuilder<File>, path: &Path) -> Result<(), TableError> {
+    let entries = builder.metadata().file_metadata().key_value_metadata();
+    let found = entries.into_iter().flatten().find(|entry| entry.key == "emberline.schema_version");
+    match found.and_then(|entry| entry.value.clone()) {
+        Some(found) if found != schemas::SCHEMA_VERSION => Err(TableError::Version { path: path.to_owned(), found }),
+        _ => Ok(()),
+    }
+}
+
+/// The columns of the schema in our types. `before`: rows of the file before this batch.
+fn known_columns<T: Table>(batch: &RecordBatch, path: &Path, before: usize) -> Result<RecordBatch, TableError> {
+    let schema = schemas::arrow_schema::<T>();
+    let mut columns = Vec::with_capacity(T::COLUMNS.len());
+    for (column, field) in T::COLUMNS.iter().zip(schema.fields()) {
+        columns.push(match batch.column_by_name(column.name) {
+            Some(found) => convert(found, column, field.data_type(), path, before)?,
+            None if !column.required => arrow::array::new_null_array(field.data_type(), batch.num_rows()),
+            None => {
+                let (path, column, stage) = (path.to_owned(), column.name, column.stage);
+                return Err(TableError::MissingColumn { path, place: String::new(), column, stage });
+            }
+        });
+    }
+    RecordBatch::try_new(Arc::new(schema), columns)
+        .map_err(|error| TableError::BrokenParquet { path: path.to_owned(), reason: error.to_string() })
+}
+
+fn convert(
+    found: &ArrayRef,
+    column: &Column,
+    wanted: &DataType,
+    path: &Path,
+    before: usize,
+) -> Result<ArrayRef, TableError> {
+    let bad = |place: String, found: String| TableError::BadValue {
+        path: path.to_owned(),
+        place,
+        column: column.name.to_owned(),
+        expected: column.kind.to_string(),
+        found,
+    };
+    if !widens(found.data_type(), wanted) {
+        return Err(bad(String::new(), found.data_type().to_string()));
+    }
+    if let Some((row, at)) = missing(found, wanted, column.required) {
+        let (path, column) = (path.to_owned(), format!("{}{at}", column.name));
+        return Err(TableError::MissingValue { path, row: before + row + 1, column });
+    }
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let array = cast_with_options(found, wanted, &strict).map_err(|error| bad(String::new(), error.to_string()))?;
+    if let Kind::Enum(names) = column.kind {
+        let unknown = |value: Option<&str>| value.filter(|value| !names.contains(value)).map(str::to_owned);
+        if let Some((row, value)) =
+            array.as_string::<i32>().iter().enumerate().find_map(|(row, value)| Some((row, unknown(value)?)))
+        {
+            return Err(bad(format!("row {}: ", before + row + 1), format!("`{value}`")));
+        }
+    }
+    Ok(array)
+}
+
+/// Whether every value of type `found` is one of type `wanted`, perhaps stored otherwise: what other tools write.
+fn widens(found: &DataType, wanted: &DataType) -> bool {
+    use DataType::{
+        Boolean, Dictionary, FixedSizeList, Float16, Float32, Float64, Int8, Int16, Int32, Int64, LargeList, LargeUtf8,
+        List, Null, Struct, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
+    };
+    let int = |t: &DataType| matches!(t, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64);
+    match (found, wanted) {
+        (Null, _) | (Boolean, Boolean) | (Utf8 | LargeUtf8 | Utf8View, Utf8) => true,
+        (Dictionary(_, values), _) => widens(values, wanted),
+        (found, Int64) => int(found),
+        (found, Float64) => int(found) || matches!(found, Float16 | Float32 | Float64),
+        (List(a) | LargeList(a) | FixedSizeList(a, _), List(b)) => widens(a.data_type(), b.data_type()),
+        (Struct(a), Struct(b)) => {
+            a.len() == b.len()
+                && a.iter().zip(b).all(|(a, b)| a.name() == b.name() && widens(a.data_type(), b.data_type()))
+        }
+        _ => false,
+    }
+}
+
+/// The first row with a null where there must be none, and where in the column.
+fn missing(array: &ArrayRef, wanted: &DataType, required: bool) -> Option<(usize, &'static str)> {
+    if required && array.logical_null_count() > 0 {
+        let nulls = array.logical_nulls()?;
+        return Some(((0..array.len()).find(|&row| nulls.is_null(row))?, ""));
+    }
+    let DataType::List(of) = wanted else { return None };
+    let rows = array.as_list_opt::<i32>()?;
+    (0..rows.len()).find_map(|row| {
+        if rows.is_null(row) {
+            return None;
+        }
+        let items = rows.value(row);
+        let nested = match (of.data_type(), items.as_struct_opt()) {
+            (DataType::Struct(fields), Some(items)) => fields
+                .iter()
+                .zip(items.columns())
+                .any(|(field, column)| !field.is_nullable() && column.logical_null_count() > 0),
+            _ => false,
+        };
+        (nested || (!of.is_nullable() && items.logical_null_count() > 0)).then_some((row, " (an element of the list)"))
+    })
+}
+
+pub(super) fn write<T: Table>(batch: &RecordBatch, path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
+    let entries = metadata().into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_created_by(format!("emberline {}", crate::VERSION))
+        .set_key_value_metadata(Some(entries))
+        .build();
+    let context = || format!("{}: cannot write the {} table", path.display(), T::NAME);
+    let mut buffer = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut buffer, batch.schema(), Some(properties)).with_context(context)?;
+    writer.write(batch).with_context(context)?;
+    writer.close().with_context(context)?;
+    out.write_all(&buffer)?;
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Rows of any of our tables, in either format.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Float64Type};
+use schemas::Table;
+
+use super::{Extra, Format, TableError, extra, jsonl, parquet};
+use crate::atomic;
+
+/// The rows of one file, each with the columns that the schema does not know.
+#[derive(Clone, Debug)]
+pub struct Records<T> {
+    pub rows: Vec<(T, Extra)>,
+}
+
+/// Reads one table of this type.
+pub fn read_records<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
+    match Format::of(path)? {
+        Format::Parquet => parquet::read(path),
+        Format::Jsonl => jsonl::read(path),
+        Format::Program => Err(TableError::NoPrograms { path: path.to_owned() }),
+    }
+}
+
+/// Writes rows as a table. `volatile`: whether to keep the columns whose values differ from run to run.
+pub fn write_records<'a, T: Table + 'a>(
+    rows: impl Iterator<Item = (&'a T, &'a Extra)>,
+    path: &Path,
+    volatile: bool,
+) -> Result<()> {
+    let (rows, extras): (Vec<&T>, Vec<&Extra>) = rows.unzip();
+    let known = known_columns(&rows, path, volatile)?;
+    match Format::of(path)? {
+        Format::Parquet => {
+            let batch = extra::append(known, &extras, path)?;
+            atomic::write(path, |out| parquet::write::<T>(&batch, path, out))?;
+        }
+        Format::Jsonl if path == Path::new("-") => {
+            let mut out = io::BufWriter::new(io::stdout().lock());
+            jsonl::write(&rows, &extras, volatile, path, &mut out)?;
+            out.flush()?;
+        }
+        Format::Jsonl => atomic::write(path, |out| jsonl::write(&rows, &extras, volatile, path, out))?,
+        Format::Program => return Err(TableError::UnknownFormat { path: path.to_owned() }.into()),
+    }
+    Ok(())
+}
+
+/// The columns of the schema as Arrow arrays, all of them finite.
+fn known_columns<T: Table>(rows: &[&T], path: &Path, volatile: bool) -> Result<RecordBatch, TableError> {
+    let encode =
+        |error: &dyn std::fmt::Display| TableError::Encode { path: path.to_owned(), reason: error.to_string() };
+    let schema = schemas::arrow_schema::<T>();
+    let batch = serde_arrow::to_record_batch(schema.fields(), &rows).map_err(|error| encode(&error))?;
+    // serde_arrow's own schema may differ in metadata; ours is the one that is stored.
+    let batch = RecordBatch::try_new(Arc::new(schema), batch.columns().to_vec()).map_err(|error| encode(&error))?;
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        finite(field, column, path)?;
+    }
+    if volatile {
+        return Ok(batch);
+    }
+    let kept: Vec<usize> = (0..T::COLUMNS.len()).filter(|&i| !T::COLUMNS[i].volatile).collect();
+    batch.project(&kept).map_err(|error| encode(&error))
+}
+
+/// A number that is none would be read back differently from the two formats, and must never look like a result.
+fn finite(field: &Field, column: &dyn Array, path: &Path) -> Result<(), TableError> {
+    let bad = |row: usize, value: f64| TableError::NotFinite {
+        path: path.to_owned(),
+        row: row + 1,
+        column: field.name().clone(),
+        value,
+    };
+    match column.data_type() {
+        DataType::Float64 => {
+            let values = column.as_primitive::<Float64Type>();
+            let found = values.iter().enumerate().find_map(|(row, x)| Some((row, x.filter(|x| !x.is_finite())?)));
+            found.map_or(Ok(()), |(row, value)| Err(bad(row, value)))
+        }
+        DataType::List(of) if *of.data_type() == DataType::Float64 => {
+            for (row, list) in column.as_list::<i32>().iter().enumerate() {
+                let Some(list) = list else { continue };
+                if let Some(value) = list.as_primitive::<Float64Type>().iter().flatten().find(|x| !x.is_finite()) {
+                    return Err(bad(row, value));
+                }
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The metadata of everything that we write.
+pub(super) fn metadata() -> Vec<(String, String)> {
+    let entry = |key: &str, value: String| (format!("emberline.{key}"), value);
+    vec![
+        entry("schema_version", schemas::SCHEMA_VERSION.into()),
+        entry("version", crate::VERSION.into()),
+        entry("command", command()),
+    ]
+}
+
+/// The command line, as a shell would take it, with the program's name instead of its path.
+fn command() -> String {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_default();
+    let name = Path::new(&program).file_name().map_or(program.clone(), |name| name.to_string_lossy().into_owned());
+    let quoted = words.map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@+%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    });
+    std::iter::once(name).chain(quoted).collect::<Vec<_>>().join(" ")
+}
