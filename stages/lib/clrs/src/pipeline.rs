@@ -208,12 +208,7 @@ pub fn transformed_spec(algorithm: &Algorithm, pred_as_input: bool, permutations
             spec.push(SpecEntry { name: "pred", stage: Stage::Input, ..entry });
         } else if permutations && entry.location == Location::Node && entry.ty == Type::ShouldBePermutation {
             spec.push(SpecEntry { ty: Type::PermutationPointer, dtype: Dtype::Float32, ..entry });
-            spec.push(SpecEntry {
-                name: mask_name(entry.name),
-                ty: Type::MaskOne,
-                dtype: Dtype::Float32,
-                ..entry
-            });
+            spec.push(SpecEntry { name: mask_name(entry.name), ty: Type::MaskOne, dtype: Dtype::Float32, ..entry });
         } else {
             spec.push(entry);
         }

@@ -44,28 +44,55 @@ pub(crate) enum Edges {
 #[derive(Clone, Copy)]
 pub(crate) enum Problem {
     /// Keys, uniform in [low, 1).
-    Keys { low: f64, run: fn(&[f64], &mut Trace) },
+    Keys {
+        low: f64,
+        run: fn(&[f64], &mut Trace),
+    },
     /// A target and sorted keys.
-    Search { run: fn(f64, &[f64], &mut Trace) },
+    Search {
+        run: fn(f64, &[f64], &mut Trace),
+    },
     /// Two strings of half the length each.
-    Strings { run: fn(&[u8], &[u8], &mut Trace) },
+    Strings {
+        run: fn(&[u8], &[u8], &mut Trace),
+    },
     /// A haystack and a needle that it holds.
-    Needle { run: fn(&[u8], &[u8], &mut Trace) },
+    Needle {
+        run: fn(&[u8], &[u8], &mut Trace),
+    },
     /// Probabilities of the keys of a search tree, and of the gaps between them.
-    SearchTree { run: fn(&[f64], &[f64], &mut Trace) },
+    SearchTree {
+        run: fn(&[f64], &[f64], &mut Trace),
+    },
     /// Begins and ends of activities.
-    Intervals { run: fn(&[f64], &[f64], &mut Trace) },
+    Intervals {
+        run: fn(&[f64], &[f64], &mut Trace),
+    },
     /// Deadlines and weights of unit-time tasks.
-    Tasks { run: fn(&[usize], &[f64], &mut Trace) },
-    Graph { kind: GraphKind, run: fn(&Matrix, &mut Trace) },
+    Tasks {
+        run: fn(&[usize], &[f64], &mut Trace),
+    },
+    Graph {
+        kind: GraphKind,
+        run: fn(&Matrix, &mut Trace),
+    },
     /// A graph and one of its nodes.
-    Rooted { kind: GraphKind, run: fn(&Matrix, usize, &mut Trace) },
+    Rooted {
+        kind: GraphKind,
+        run: fn(&Matrix, usize, &mut Trace),
+    },
     /// A directed graph of four communities.
-    Communities { run: fn(&Matrix, &mut Trace) },
+    Communities {
+        run: fn(&Matrix, &mut Trace),
+    },
     /// Abscissas and ordinates of two segments' ends.
-    Segments { run: fn(&[f64], &[f64], &mut Trace) },
+    Segments {
+        run: fn(&[f64], &[f64], &mut Trace),
+    },
     /// Abscissas and ordinates of points on a disk, no three of them on a line.
-    Points { run: fn(&[f64], &[f64], &mut Trace) },
+    Points {
+        run: fn(&[f64], &[f64], &mut Trace),
+    },
 }
 
 impl Problem {
@@ -240,9 +267,7 @@ fn erdos_renyi(rng: &mut RandomState, kind: GraphKind, n: usize, p: f64) -> Matr
     let drawn = Matrix::from_fn(n, |_, _| rng.uniform(0.0, 1.0));
     match kind.edges {
         // The least weight stays clear of zero, which would mean that there is no edge.
-        Edges::Undirected => {
-            Matrix::from_fn(n, |i, j| graph[(i, j)] * (drawn[(i, j)] * drawn[(j, i)] + 1e-3).sqrt())
-        }
+        Edges::Undirected => Matrix::from_fn(n, |i, j| graph[(i, j)] * (drawn[(i, j)] * drawn[(j, i)] + 1e-3).sqrt()),
         Edges::Directed | Edges::Acyclic => Matrix::from_fn(n, |i, j| graph[(i, j)] * drawn[(i, j)]),
     }
 }
@@ -276,9 +301,7 @@ fn segments(rng: &mut RandomState) -> (Vec<f64>, Vec<f64>) {
     let wanted = rng.bernoulli(0.5);
     loop {
         let (xs, ys) = (rng.uniforms(0.0, 1.0, 4), rng.uniforms(0.0, 1.0, 4));
-        let left = |a: usize, b: usize, c: usize| {
-            (ys[c] - ys[a]) * (xs[b] - xs[a]) > (ys[b] - ys[a]) * (xs[c] - xs[a])
-        };
+        let left = |a: usize, b: usize, c: usize| (ys[c] - ys[a]) * (xs[b] - xs[a]) > (ys[b] - ys[a]) * (xs[c] - xs[a]);
         let meet = left(0, 2, 3) != left(1, 2, 3) && left(0, 1, 2) != left(0, 1, 3);
         if meet == wanted {
             return (xs, ys);

@@ -30,7 +30,36 @@ macro_rules! goldens {
 }
 
 goldens! {
+    activity_selector,
+    articulation_points,
+    bellman_ford,
+    bfs,
+    binary_search,
+    bridges,
+    bubble_sort,
+    dag_shortest_paths,
     dfs,
+    dijkstra,
+    find_maximum_subarray_kadane,
+    floyd_warshall,
+    graham_scan,
+    heapsort,
+    insertion_sort,
+    jarvis_march,
+    kmp_matcher,
+    lcs_length,
+    matrix_chain_order,
+    minimum,
+    mst_kruskal,
+    mst_prim,
+    naive_string_matcher,
+    optimal_bst,
+    quickselect,
+    quicksort,
+    segments_intersect,
+    strongly_connected_components,
+    task_scheduling,
+    topological_sort,
 }
 
 #[test]
@@ -162,7 +191,13 @@ fn cases(name: &str) {
     let (algorithm, golden) = fixture(name);
     for case in golden["cases"].as_array().expect("cases") {
         let what = format!("{name}: {} seed {} length {}", case["variant"], case["seed"], case["length"]);
-        let mut sampler = Sampler::new(algorithm, sampler_config(case)).unwrap();
+        let config = sampler_config(case);
+        if case["variant"] == "train_kwargs" {
+            let training = SamplerArgs::training(algorithm);
+            assert!(config.args.p.is_none() || config.args.p == training.p, "{what}: {:?}", training.p);
+            assert!(config.args.length_needle.is_none() || config.args.length_needle == training.length_needle);
+        }
+        let mut sampler = Sampler::new(algorithm, config).unwrap();
         assert_eq!(sampler.steps(), number(&case["max_steps_after_init"]), "{what}");
         for golden in case["batches"].as_array().expect("batches") {
             assert_same(&what, &lines(&sampler.next(number(&case["batch_size"])).unwrap()), golden);

@@ -1,6 +1,13 @@
 //! The thirty algorithms, one module for each family.
 
+mod divide_and_conquer;
+mod dynamic_programming;
+mod geometry;
 mod graphs;
+mod greedy;
+mod searching;
+mod sorting;
+mod strings;
 
 use std::fmt;
 
@@ -103,9 +110,37 @@ impl fmt::Debug for Algorithm {
     }
 }
 
-/// All of CLRS-30, by name.
-static ALL: [Algorithm; 1] = [
+static ALL: [Algorithm; 30] = [
+    greedy::ACTIVITY_SELECTOR,
+    graphs::ARTICULATION_POINTS,
+    graphs::BELLMAN_FORD,
+    graphs::BFS,
+    searching::BINARY_SEARCH,
+    graphs::BRIDGES,
+    sorting::BUBBLE_SORT,
+    graphs::DAG_SHORTEST_PATHS,
     graphs::DFS,
+    graphs::DIJKSTRA,
+    divide_and_conquer::FIND_MAXIMUM_SUBARRAY_KADANE,
+    graphs::FLOYD_WARSHALL,
+    geometry::GRAHAM_SCAN,
+    sorting::HEAPSORT,
+    sorting::INSERTION_SORT,
+    geometry::JARVIS_MARCH,
+    strings::KMP_MATCHER,
+    dynamic_programming::LCS_LENGTH,
+    dynamic_programming::MATRIX_CHAIN_ORDER,
+    searching::MINIMUM,
+    graphs::MST_KRUSKAL,
+    graphs::MST_PRIM,
+    strings::NAIVE_STRING_MATCHER,
+    dynamic_programming::OPTIMAL_BST,
+    searching::QUICKSELECT,
+    sorting::QUICKSORT,
+    geometry::SEGMENTS_INTERSECT,
+    graphs::STRONGLY_CONNECTED_COMPONENTS,
+    greedy::TASK_SCHEDULING,
+    graphs::TOPOLOGICAL_SORT,
 ];
 
 /// All of CLRS-30, by name.
@@ -123,8 +158,7 @@ pub fn algorithm(name: &str) -> Option<&'static Algorithm> {
 /// # Errors
 /// If there is none; the error names the most similar one, if any is.
 pub fn find_algorithm(name: &str) -> Result<&'static Algorithm, ClrsError> {
-    algorithm(name)
-        .ok_or_else(|| ClrsError::UnknownAlgorithm { name: name.to_owned(), nearest: nearest(name) })
+    algorithm(name).ok_or_else(|| ClrsError::UnknownAlgorithm { name: name.to_owned(), nearest: nearest(name) })
 }
 
 /// The name that takes the fewest edits to get to, if those are few.
@@ -132,7 +166,13 @@ fn nearest(name: &str) -> Option<&'static str> {
     let typed = name.to_lowercase().replace(['-', ' '], "_");
     let (distance, best) = ALL.iter().map(|algorithm| (edits(&typed, algorithm.name), algorithm.name)).min()?;
     let contained = || ALL.iter().map(|algorithm| algorithm.name).find(|known| known.contains(&typed));
-    if distance <= best.len() / 3 { Some(best) } else if typed.len() >= 3 { contained() } else { None }
+    if distance <= best.len() / 3 {
+        Some(best)
+    } else if typed.len() >= 3 {
+        contained()
+    } else {
+        None
+    }
 }
 
 /// Levenshtein's distance.
@@ -149,4 +189,33 @@ fn edits(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+/// Position of each of `n` nodes in [0, 1).
+fn positions(n: usize) -> Vec<f64> {
+    (0..n).map(|i| i as f64 / n as f64).collect()
+}
+
+/// Each node pointing at the one before it in `order`, the first at itself.
+fn chain(order: &[usize]) -> Vec<usize> {
+    let mut pred = order.to_vec();
+    if let Some(&first) = order.first() {
+        pred[first] = first;
+    }
+    for pair in order.windows(2) {
+        pred[pair[1]] = pair[0];
+    }
+    pred
+}
+
+/// Each of `n` nodes pointing at the one before it, the first at itself: tells a network what the order is.
+fn sequence(n: usize) -> Vec<usize> {
+    (0..n).map(|i: usize| i.saturating_sub(1)).collect()
+}
+
+/// Nodes by rising value.
+fn sorted_by(values: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
+    order
 }

@@ -13,8 +13,37 @@ pub(super) const GRAY: u8 = 1;
 /// Done with.
 pub(super) const BLACK: u8 = 2;
 
-/// Seconds on the clock that stamps discovery and finish: small, so that times stay in the range of other scalars.
+/// What the clock that stamps discovery and finish goes forward by: little, so that times stay in the range of other
+/// scalars.
 pub(super) const TICK: f64 = 0.01;
+
+/// Times of discovery and finish.
+pub(super) struct Clock {
+    pub d: Vec<f64>,
+    pub f: Vec<f64>,
+    pub time: f64,
+}
+
+impl Clock {
+    pub fn new(n: usize) -> Self {
+        Self { d: vec![0.0; n], f: vec![0.0; n], time: 0.0 }
+    }
+
+    /// A node is new as long as it has no time of discovery, gray though it may be from having been put on the stack.
+    pub fn is_new(&self, walk: &Walk) -> bool {
+        walk.color[walk.u] == WHITE || self.d[walk.u] == 0.0
+    }
+
+    pub fn discover(&mut self, u: usize) {
+        self.time += TICK;
+        self.d[u] = self.time;
+    }
+
+    pub fn finish(&mut self, u: usize) {
+        self.time += TICK;
+        self.f[u] = self.time;
+    }
+}
 
 /// State of the walk.
 pub(super) struct Walk {
@@ -116,8 +145,7 @@ impl Walk {
     }
 
     fn pop(&mut self) {
-        let below = self.s_prev[self.s_last];
-        self.s_prev[self.s_last] = self.s_last;
-        self.s_last = below;
+        let top = self.s_last;
+        self.s_last = std::mem::replace(&mut self.s_prev[top], top);
     }
 }
