@@ -40,7 +40,7 @@ pub use batch::{Batch, DataPoint, Trajectories};
 pub use digest::{Digest, digest, digests};
 pub use error::ClrsError;
 pub use loader::Loader;
-pub use pipeline::{Pipeline, PipelineConfig};
+pub use pipeline::{Pipeline, PipelineConfig, Transforms};
 pub use random::RandomState;
 pub use sampler::{Sampler, SamplerArgs, SamplerConfig};
 pub use spec::{Dtype, Location, SpecEntry, Stage, Type};

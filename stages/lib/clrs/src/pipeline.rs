@@ -5,7 +5,7 @@ use crate::batch::{Batch, DataPoint};
 use crate::error::ClrsError;
 use crate::random::RandomState;
 use crate::sampler::{Sampler, SamplerArgs, SamplerConfig};
-use crate::spec::{Dtype, Location, SpecEntry, Stage, Type};
+use crate::spec::{Dtype, SpecEntry, Stage, Type};
 
 /// Name of the mask of the first node that goes with a permutation.
 fn mask_name(name: &'static str) -> &'static str {
@@ -99,6 +99,58 @@ fn permutation(point: DataPoint) -> Vec<DataPoint> {
     vec![DataPoint { ty: Type::PermutationPointer, dtype: Dtype::Float32, shape, data: matrices, ..point }, mask]
 }
 
+/// Which transformations to make, and the stream of random positions.
+pub struct Transforms {
+    rng: Option<RandomState>,
+    pred_as_input: bool,
+    permutations: bool,
+}
+
+impl Transforms {
+    /// `random_pos`: seed of the random positions, if positions are to be random. `pred_as_input`: hand `pred_h` to the
+    /// network as an input, for the algorithms in which it never changes. `permutations`: make permutations of what
+    /// should be one.
+    pub fn new(random_pos: Option<u32>, pred_as_input: bool, permutations: bool) -> Self {
+        Self { rng: random_pos.map(RandomState::new), pred_as_input, permutations }
+    }
+
+    /// Transforms a batch of `algorithm`.
+    ///
+    /// # Errors
+    /// As [`process_pred_as_input`], which no batch of a sampler can cause.
+    pub fn apply(&mut self, algorithm: &Algorithm, mut batch: Batch) -> Result<Batch, ClrsError> {
+        if let Some(rng) = &mut self.rng {
+            process_random_pos(&mut batch, rng);
+        }
+        if self.pred_as_input && algorithm.pred_as_input {
+            process_pred_as_input(&mut batch)?;
+        }
+        if self.permutations {
+            process_permutations(&mut batch);
+        }
+        Ok(batch)
+    }
+
+    /// The contract of `algorithm` after these transformations, in the order of the contract before, which is not quite
+    /// that of the batches: `pred` stays where `pred_h` was, but comes last among a batch's inputs.
+    pub fn spec(&self, algorithm: &Algorithm) -> Vec<SpecEntry> {
+        let moves_pred = self.pred_as_input && algorithm.pred_as_input;
+        let mut spec = Vec::with_capacity(algorithm.spec().len() + 1);
+        for &entry in algorithm.spec() {
+            if moves_pred && entry.name == "pred_h" {
+                spec.push(SpecEntry { name: "pred", stage: Stage::Input, ..entry });
+            } else if self.permutations && entry.ty == Type::ShouldBePermutation {
+                let (name, dtype) = (mask_name(entry.name), Dtype::Float32);
+                spec.push(SpecEntry { ty: Type::PermutationPointer, dtype, ..entry });
+                spec.push(SpecEntry { name, ty: Type::MaskOne, dtype, ..entry });
+            } else {
+                spec.push(entry);
+            }
+        }
+        spec
+    }
+}
+
 /// What a [`Pipeline`] makes.
 #[derive(Clone, Debug)]
 pub struct PipelineConfig {
@@ -116,12 +168,10 @@ pub struct PipelineConfig {
 impl PipelineConfig {
     /// The reference's training data: samples on the fly with the trainer's arguments, all transformations.
     pub fn training(algorithm: &'static Algorithm, length: usize, batch_size: usize, seed: u32, pos_seed: u32) -> Self {
+        let args = SamplerArgs::training(algorithm);
         Self {
             algorithm,
-            sampler: SamplerConfig {
-                args: SamplerArgs::training(algorithm),
-                ..SamplerConfig::on_the_fly(seed, length)
-            },
+            sampler: SamplerConfig { args, ..SamplerConfig::on_the_fly(seed, length) },
             batch_size,
             random_pos: Some(pos_seed),
             pred_as_input: true,
@@ -133,8 +183,8 @@ impl PipelineConfig {
 /// A sampler with the transformations behind it.
 pub struct Pipeline {
     sampler: Sampler,
-    rng: Option<RandomState>,
-    config: PipelineConfig,
+    transforms: Transforms,
+    batch_size: usize,
     spec: Vec<SpecEntry>,
 }
 
@@ -145,20 +195,20 @@ impl Pipeline {
         if config.batch_size == 0 {
             return Err(ClrsError::EmptyBatch);
         }
-        let sampler = Sampler::new(config.algorithm, config.sampler.clone())?;
-        let rng = config.random_pos.map(RandomState::new);
-        let spec = transformed_spec(config.algorithm, config.pred_as_input, config.permutations);
-        Ok(Self { sampler, rng, config, spec })
+        let sampler = Sampler::new(config.algorithm, config.sampler)?;
+        let transforms = Transforms::new(config.random_pos, config.pred_as_input, config.permutations);
+        let spec = transforms.spec(config.algorithm);
+        Ok(Self { sampler, transforms, batch_size: config.batch_size, spec })
     }
 
-    /// The data points of the batches, after the transformations.
+    /// The data points of the batches, see [`Transforms::spec`].
     pub fn spec(&self) -> &[SpecEntry] {
         &self.spec
     }
 
     /// Number of samples of each batch.
     pub fn batch_size(&self) -> usize {
-        self.config.batch_size
+        self.batch_size
     }
 
     /// Least number of steps that the next batch's hints are padded to.
@@ -172,8 +222,8 @@ impl Pipeline {
     /// As [`Sampler::next`].
     #[expect(clippy::should_implement_trait, reason = "it never ends, and fails")]
     pub fn next(&mut self) -> Result<Batch, ClrsError> {
-        let batch = self.sampler.next(self.config.batch_size)?;
-        self.transform(batch)
+        let batch = self.sampler.next(self.batch_size)?;
+        self.transforms.apply(self.sampler.algorithm(), batch)
     }
 
     /// The whole dataset as one batch.
@@ -182,36 +232,6 @@ impl Pipeline {
     /// If there is none, samples being drawn on the fly.
     pub fn all(&mut self) -> Result<Batch, ClrsError> {
         let batch = self.sampler.dataset()?.to_batch();
-        self.transform(batch)
+        self.transforms.apply(self.sampler.algorithm(), batch)
     }
-
-    fn transform(&mut self, mut batch: Batch) -> Result<Batch, ClrsError> {
-        if let Some(rng) = &mut self.rng {
-            process_random_pos(&mut batch, rng);
-        }
-        if self.config.pred_as_input && self.config.algorithm.pred_as_input {
-            process_pred_as_input(&mut batch)?;
-        }
-        if self.config.permutations {
-            process_permutations(&mut batch);
-        }
-        Ok(batch)
-    }
-}
-
-/// The contract of `algorithm` after the transformations: inputs, then outputs, then hints, but for `pred`, which stays
-/// where `pred_h` was.
-pub fn transformed_spec(algorithm: &Algorithm, pred_as_input: bool, permutations: bool) -> Vec<SpecEntry> {
-    let mut spec = Vec::with_capacity(algorithm.spec().len() + 1);
-    for &entry in algorithm.spec() {
-        if pred_as_input && algorithm.pred_as_input && entry.name == "pred_h" {
-            spec.push(SpecEntry { name: "pred", stage: Stage::Input, ..entry });
-        } else if permutations && entry.location == Location::Node && entry.ty == Type::ShouldBePermutation {
-            spec.push(SpecEntry { ty: Type::PermutationPointer, dtype: Dtype::Float32, ..entry });
-            spec.push(SpecEntry { name: mask_name(entry.name), ty: Type::MaskOne, dtype: Dtype::Float32, ..entry });
-        } else {
-            spec.push(entry);
-        }
-    }
-    spec
 }
