@@ -84,7 +84,7 @@ table! {
         Train: train_loss: Option<Vec<f64>>,
         /// Best accuracy on the validation split of the training length, per seed, in [0, 1].
         Train: val_acc: Option<Vec<f64>>,
-        /// Files of the best weights (safetensors), per seed.
+        /// Files of the best weights (safetensors), per seed, relative to the cache folder.
         Train: weights: Option<Vec<String>>,
         /// Device that it was trained on: `cpu`, `cuda:0`.
         Train: device: Option<String>,

@@ -120,12 +120,12 @@ pub(crate) use table;
 macro_rules! strings {
     (
         $(#[$attribute:meta])*
-        pub enum $name:ident { $( $(#[doc = $doc:literal])* $variant:ident = $text:literal, )* }
+        pub enum $name:ident { $( $(#[$of_variant:meta])* $variant:ident = $text:literal, )* }
     ) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        pub enum $name { $( $(#[doc = $doc])* #[serde(rename = $text)] $variant, )* }
+        pub enum $name { $( $(#[$of_variant])* #[serde(rename = $text)] $variant, )* }
 
         impl $name {
             /// Every value, in order.

@@ -50,7 +50,7 @@ table! {
         Transfer: params: Option<i64>,
         /// Multiply-accumulates of one message-passing step for one graph of the longest training length.
         Transfer: macs: Option<i64>,
-        /// File of the weights.
+        /// File of the weights (safetensors), relative to the cache folder.
         Transfer: weights: Option<String>,
         /// Seconds of training.
         Transfer volatile: train_seconds: Option<f64>,

@@ -16,8 +16,10 @@ strings! {
 
 strings! {
     /// How far a candidate has come, or how it failed. A failed candidate keeps its row.
+    #[derive(Default)]
     pub enum Status {
         /// Made, and not yet looked at. Where proposing itself failed, `failed`.
+        #[default]
         Proposed = "proposed",
         /// `check` found nothing against it.
         Accepted = "accepted",
@@ -39,12 +41,6 @@ strings! {
         Failed = "failed",
         /// It has a fitness.
         Scored = "scored",
-    }
-}
-
-impl Default for Status {
-    fn default() -> Self {
-        Status::Proposed
     }
 }
 

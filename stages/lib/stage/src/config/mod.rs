@@ -18,7 +18,7 @@ pub use sections::{
 };
 
 /// The settings in force. Dereferences to [`Settings`]: `config.train.steps`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     settings: Settings,
     origins: BTreeMap<String, Origin>,
@@ -48,12 +48,6 @@ impl Deref for Config {
     type Target = Settings;
     fn deref(&self) -> &Settings {
         &self.settings
-    }
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { settings: Settings::default(), origins: BTreeMap::new() }
     }
 }
 

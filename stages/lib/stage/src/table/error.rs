@@ -29,8 +29,8 @@ pub enum TableError {
     #[error("{}: line {line}: not a JSON object: {reason}{}", path.display(), if *last { " (it is the last line: the file may be cut short)" } else { "" })]
     BrokenLine { path: PathBuf, line: usize, reason: String, last: bool },
 
-    #[error("{}: {place}column {column} is missing: the {stage} stage makes it", path.display())]
-    MissingColumn { path: PathBuf, place: String, column: &'static str, stage: schemas::Stage },
+    #[error("{}: {place}{}", path.display(), missing(columns))]
+    MissingColumns { path: PathBuf, place: String, columns: Vec<&'static schemas::Column> },
 
     #[error("{}: row {row}: column {column}: no value", path.display())]
     MissingValue { path: PathBuf, row: usize, column: String },
@@ -52,4 +52,11 @@ pub enum TableError {
 
     #[error(transparent)]
     Write(#[from] crate::atomic::WriteError),
+}
+
+fn missing(columns: &[&schemas::Column]) -> String {
+    let names: Vec<_> = columns.iter().map(|column| column.name).collect();
+    let stage = columns.first().map_or("propose", |column| column.stage.as_str());
+    let (s, are, them) = if names.len() == 1 { ("", "is", "it") } else { ("s", "are", "them") };
+    format!("column{s} {} {are} missing: the {stage} stage makes {them}", names.join(", "))
 }

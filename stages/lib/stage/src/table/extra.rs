@@ -4,6 +4,7 @@
 //! goes out in the other format, so that a stage between two others changes nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -84,13 +85,14 @@ pub(super) fn objects(extras: &[&Extra], path: &Path) -> Result<Vec<Map<String, 
             Values::None => Map::new(),
             Values::Json(values) => values.clone(),
             Values::Arrow { batch, row } => {
-                let address = Arc::as_ptr(batch);
-                if !converted.contains_key(&address) {
-                    let rows = to_json(batch)
-                        .map_err(|error| TableError::Encode { path: path.to_owned(), reason: error.to_string() })?;
-                    converted.insert(address, rows);
-                }
-                converted.get(&address).and_then(|rows| rows.get(*row)).cloned().unwrap_or_default()
+                let rows = match converted.entry(Arc::as_ptr(batch)) {
+                    Entry::Occupied(there) => there.into_mut(),
+                    Entry::Vacant(place) => place.insert(
+                        to_json(batch)
+                            .map_err(|error| TableError::Encode { path: path.to_owned(), reason: error.to_string() })?,
+                    ),
+                };
+                rows.get(*row).cloned().unwrap_or_default()
             }
         });
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
-use schemas::Table;
+use schemas::{Column, Table};
 use serde_json::{Map, Value};
 
 use super::records::Records;
@@ -39,14 +39,15 @@ fn parse<T: Table>(bytes: &[u8], path: &Path, line: usize, last: bool) -> Result
     };
     let mut extra: Map<String, Value> = serde_json::from_slice(bytes).map_err(broken)?;
     let place = format!("line {line}: ");
+    let absent = |column: &&'static Column| column.required && extra.get(column.name).is_none_or(Value::is_null);
+    let columns: Vec<_> = T::COLUMNS.iter().filter(absent).collect();
+    if !columns.is_empty() {
+        return Err(TableError::MissingColumns { path: path.to_owned(), place, columns });
+    }
     let mut known = Map::new();
     for column in T::COLUMNS {
         let mut value = extra.shift_remove(column.name).unwrap_or(Value::Null);
         if value.is_null() {
-            if column.required {
-                let (path, column, stage) = (path.to_owned(), column.name, column.stage);
-                return Err(TableError::MissingColumn { path, place, column, stage });
-            }
             continue;
         }
         schemas::accept(&column.kind, &mut value).map_err(|misfit| TableError::BadValue {

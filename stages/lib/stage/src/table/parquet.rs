@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::DataType;
 use parquet::arrow::ArrowWriter;
@@ -50,16 +50,17 @@ fn check_version(builder: &ParquetRecordBatchReaderBuilder<File>, path: &Path) -
 
 /// The columns of the schema in our types. `before`: rows of the file before this batch.
 fn known_columns<T: Table>(batch: &RecordBatch, path: &Path, before: usize) -> Result<RecordBatch, TableError> {
+    let absent = |column: &&'static Column| column.required && batch.column_by_name(column.name).is_none();
+    let columns: Vec<_> = T::COLUMNS.iter().filter(absent).collect();
+    if !columns.is_empty() {
+        return Err(TableError::MissingColumns { path: path.to_owned(), place: String::new(), columns });
+    }
     let schema = schemas::arrow_schema::<T>();
     let mut columns = Vec::with_capacity(T::COLUMNS.len());
     for (column, field) in T::COLUMNS.iter().zip(schema.fields()) {
         columns.push(match batch.column_by_name(column.name) {
             Some(found) => convert(found, column, field.data_type(), path, before)?,
-            None if !column.required => arrow::array::new_null_array(field.data_type(), batch.num_rows()),
-            None => {
-                let (path, column, stage) = (path.to_owned(), column.name, column.stage);
-                return Err(TableError::MissingColumn { path, place: String::new(), column, stage });
-            }
+            None => new_null_array(field.data_type(), batch.num_rows()),
         });
     }
     RecordBatch::try_new(Arc::new(schema), columns)

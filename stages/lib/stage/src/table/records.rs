@@ -106,14 +106,19 @@ pub(super) fn metadata() -> Vec<(String, String)> {
     ]
 }
 
-/// The command line, as a shell would take it, with the program's name instead of its path.
+/// The command line, as a shell would take it, without the folders of its paths: tables of equal runs are equal
+/// wherever those runs lie.
 fn command() -> String {
-    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    let program = words.next().unwrap_or_default();
-    let name = Path::new(&program).file_name().map_or(program.clone(), |name| name.to_string_lossy().into_owned());
-    let quoted = words.map(|word| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@+%".contains(c);
+    let words = std::env::args_os().map(|word| {
+        let word = word.to_string_lossy();
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) => (format!("{flag}="), value),
+            None => (String::new(), word.as_ref()),
+        };
+        let value = Path::new(value).file_name().map_or(value.to_owned(), |name| name.to_string_lossy().into_owned());
+        let word = flag + &value;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=,:@+%".contains(c);
         if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
     });
-    std::iter::once(name).chain(quoted).collect::<Vec<_>>().join(" ")
+    words.collect::<Vec<_>>().join(" ")
 }
