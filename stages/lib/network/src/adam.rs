@@ -1,0 +1,77 @@
+//! Adam with clipping by the global norm, as the benchmark trains (`clip_by_global_norm`, then `adam`).
+
+use tch::Tensor;
+
+use crate::error::{NetworkError, Result};
+use crate::tensor::{from_f64, item, to_f64};
+
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.999;
+/// Outside the root, after bias correction.
+const EPSILON: f64 = 1e-8;
+
+/// The optimiser's state for one flat tensor of parameters.
+pub(crate) struct Adam {
+    pub learning_rate: f64,
+    /// Largest norm of a gradient; 0 for no clipping.
+    pub clip: f64,
+    mean: Tensor,
+    square: Tensor,
+    steps: i32,
+}
+
+/// An optimiser's state at rest.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AdamState {
+    pub mean: Vec<f64>,
+    pub square: Vec<f64>,
+    pub steps: i32,
+}
+
+impl Adam {
+    pub fn new(flat: &Tensor, learning_rate: f64, clip: f64) -> Result<Self> {
+        let zeros = || -> Result<Tensor> { Ok(flat.f_detach()?.f_zeros_like()?) };
+        Ok(Self { learning_rate, clip, mean: zeros()?, square: zeros()?, steps: 0 })
+    }
+
+    /// Updates `flat` in place and returns the gradient's norm before clipping. A norm that is not finite changes nothing.
+    pub fn step(&mut self, flat: &mut Tensor, gradient: &Tensor) -> Result<f64> {
+        let _guard = tch::no_grad_guard();
+        let norm = item(&gradient.f_norm()?)?;
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
+        // No epsilon, and untouched below the limit: as optax does it.
+        let clipped = if self.clip > 0.0 && norm >= self.clip {
+            gradient.f_div_scalar(norm)?.f_mul_scalar(self.clip)?
+        } else {
+            gradient.shallow_clone()
+        };
+        self.steps += 1;
+        let _ = self.mean.f_mul_scalar_(BETA1)?.f_add_(&clipped.f_mul_scalar(1.0 - BETA1)?)?;
+        let _ = self.square.f_mul_scalar_(BETA2)?.f_add_(&clipped.f_square()?.f_mul_scalar_(1.0 - BETA2)?)?;
+        let mean = self.mean.f_div_scalar(1.0 - BETA1.powi(self.steps))?;
+        let mut root = self.square.f_div_scalar(1.0 - BETA2.powi(self.steps))?.f_sqrt()?;
+        let step = mean.f_div(&root.f_add_scalar_(EPSILON)?)?.f_mul_scalar(self.learning_rate)?;
+        let _ = flat.f_sub_(&step)?;
+        Ok(norm)
+    }
+
+    pub fn state(&self) -> Result<AdamState> {
+        Ok(AdamState { mean: to_f64(&self.mean)?, square: to_f64(&self.square)?, steps: self.steps })
+    }
+
+    pub fn restore(&mut self, state: &AdamState) -> Result<()> {
+        let like = |data: &[f64], old: &Tensor| {
+            let device = crate::Device(old.device());
+            from_f64(data, &old.size(), old.f_kind()?, device)
+        };
+        if state.steps < 0 {
+            return Err(NetworkError::Inconsistent("a negative number of steps".to_owned()));
+        }
+        self.mean = like(&state.mean, &self.mean)?;
+        self.square = like(&state.square, &self.square)?;
+        self.steps = state.steps;
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! Evaluation: predictions without truth beyond the first hint, and their scores.
+
+use clrs::{Batch, DataPoint, SamplerArgs, Split};
+use graph::Processor;
+use serde::{Deserialize, Serialize};
+
+use crate::batch::{Encoded, Hints};
+use crate::data;
+use crate::error::{NetworkError, Result};
+use crate::feedback::{Repred, read_off};
+use crate::model::Model;
+use crate::parameters::Parameters;
+use crate::rollout::{Mode, Roller};
+use crate::score::{Scorer, Scores};
+use crate::weights::Weights;
+use crate::{Device, Dtype};
+
+/// Which samples to evaluate on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvalData {
+    /// Drawn from the seed with the arguments of training, never the benchmark's test samples.
+    #[default]
+    Validation,
+    /// The benchmark's test split: its seed and arguments. Length and number of samples as configured; the benchmark's
+    /// are given by [`EvalConfig::test`].
+    Test,
+}
+
+/// What to evaluate on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvalConfig {
+    pub algorithm: String,
+    pub hidden: usize,
+    pub length: usize,
+    pub samples: usize,
+    /// Samples at a time: bounds memory, does not change scores.
+    pub batch_size: usize,
+    pub seed: u64,
+    pub data: EvalData,
+    pub hint_repred_mode: Repred,
+    pub nb_msg_passing_steps: usize,
+    pub dtype: Dtype,
+}
+
+impl EvalConfig {
+    /// Samples of the same distribution as those of training, at another length.
+    pub fn validation(algorithm: &str, hidden: usize, length: usize, samples: usize, seed: u64) -> Self {
+        Self {
+            algorithm: algorithm.to_owned(),
+            hidden,
+            length,
+            samples,
+            batch_size: 32,
+            seed,
+            data: EvalData::Validation,
+            hint_repred_mode: Repred::Soft,
+            nb_msg_passing_steps: 1,
+            dtype: Dtype::F32,
+        }
+    }
+
+    /// The benchmark's test split, whole.
+    pub fn test(algorithm: &str, hidden: usize) -> Result<Self> {
+        let samples = Split::Test.samples(data::find(algorithm)?);
+        let config = Self::validation(algorithm, hidden, Split::Test.length(), samples, 0);
+        Ok(Self { data: EvalData::Test, ..config })
+    }
+}
+
+/// Scores a processor with trained weights.
+pub fn evaluate(processor: &Processor, weights: &Weights, config: &EvalConfig, device: Device) -> Result<Scores> {
+    if processor.hidden != config.hidden {
+        let reason = format!("the processor was built for {}, not {}", processor.hidden, config.hidden);
+        return Err(NetworkError::Setting { setting: "hidden", reason });
+    }
+    let algorithm = data::find(&config.algorithm)?;
+    let spec = data::spec(algorithm);
+    let model = Model::new(processor, &spec, config.nb_msg_passing_steps)?;
+    let parameters = Parameters::from_weights(&model.graph, weights, config.dtype, device)?;
+    let (args, seeds) = match config.data {
+        EvalData::Validation => {
+            let seed = |what: &str| data::stream_seed(config.seed, &format!("eval/{}/{what}", config.length));
+            (SamplerArgs::training(algorithm), (seed("data"), seed("positions")))
+        }
+        EvalData::Test => (SamplerArgs::default(), (Split::Test.seed(), Split::Test.seed())),
+    };
+    let batch = data::dataset(algorithm, config.length, config.samples, args, seeds)?;
+    let mut roller = Roller::new(&model, config.dtype.kind(), device);
+    score(&mut roller, &parameters, &batch, config.batch_size, config.hint_repred_mode, device)
+}
+
+/// Scores all samples of `batch`, `size` at a time.
+pub(crate) fn score(
+    roller: &mut Roller<'_>,
+    parameters: &Parameters,
+    batch: &Batch,
+    size: usize,
+    repred: Repred,
+    device: Device,
+) -> Result<Scores> {
+    let mut scorer = Scorer::default();
+    for part in data::parts(batch, size) {
+        let predictions = predict(roller, parameters, &part, repred, device)?;
+        scorer.add(&part, &predictions)?;
+    }
+    Ok(scorer.scores())
+}
+
+/// Predicts the outputs of a batch, in the benchmark's layout.
+pub(crate) fn predict(
+    roller: &mut Roller<'_>,
+    parameters: &Parameters,
+    batch: &Batch,
+    repred: Repred,
+    device: Device,
+) -> Result<Vec<DataPoint>> {
+    let _guard = tch::no_grad_guard();
+    let encoded = Encoded::new(roller.model, batch, Hints::First, parameters.kind(), device)?;
+    let rolled = roller.run(parameters, &encoded, &Mode::evaluation(repred))?;
+    roller.model.outputs.iter().zip(&rolled.outputs).map(|(port, raw)| read_off(&port.entry, raw)).collect()
+}

@@ -1,0 +1,158 @@
+//! Executes a [`graph::Graph`] with libtorch.
+//!
+//! Once for a graph: a [`Schedule`] for each set of values that is wanted, which lists the nodes to compute, in order,
+//! and after which of them each value is no longer needed. Once for B and N: the [`Bound`] graph, which knows every
+//! shape and holds every constant. Then [`Bound::run`], as often as wanted. Gradients come from libtorch's autograd.
+
+mod maxplus;
+mod ops;
+
+use std::collections::BTreeSet;
+
+use graph::{Graph, NodeId, Op};
+use tch::{Kind, Tensor};
+
+use crate::Device;
+use crate::error::{NetworkError, Result};
+
+/// Values by node; what is not computed, or not needed any more, is `None`.
+#[derive(Default)]
+pub(crate) struct Values(Vec<Option<Tensor>>);
+
+impl Values {
+    pub fn new(graph: &Graph) -> Self {
+        Self((0..graph.nodes.len()).map(|_| None).collect())
+    }
+
+    pub fn get(&self, id: NodeId) -> Option<&Tensor> {
+        self.0.get(id.0 as usize).and_then(Option::as_ref)
+    }
+
+    pub fn set(&mut self, id: NodeId, value: Tensor) {
+        if let Some(slot) = self.0.get_mut(id.0 as usize) {
+            *slot = Some(value);
+        }
+    }
+
+    pub fn take(&mut self, id: NodeId) -> Option<Tensor> {
+        self.0.get_mut(id.0 as usize).and_then(Option::take)
+    }
+}
+
+/// Which nodes to compute for some wanted values, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Schedule {
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    node: NodeId,
+    /// Values that this step is the last to use.
+    last: Vec<NodeId>,
+}
+
+impl Schedule {
+    /// `given` says which nodes have a value already: inputs, parameters, constants, and what an earlier schedule left.
+    pub fn new(graph: &Graph, wanted: &[NodeId], given: impl Fn(NodeId) -> bool) -> Self {
+        let mut needed = BTreeSet::new();
+        let mut open: Vec<NodeId> = wanted.to_vec();
+        while let Some(id) = open.pop() {
+            if !given(id) && needed.insert(id) {
+                open.extend(&graph.node(id).args);
+            }
+        }
+        // From the end: the first use met is the last one.
+        let mut seen: BTreeSet<NodeId> = wanted.iter().copied().collect();
+        let mut steps: Vec<Step> = Vec::with_capacity(needed.len());
+        for &node in needed.iter().rev() {
+            let args: BTreeSet<NodeId> = graph.node(node).args.iter().copied().collect();
+            let last = args.into_iter().filter(|id| needed.contains(id) && seen.insert(*id)).collect();
+            steps.push(Step { node, last });
+        }
+        steps.reverse();
+        Self { steps }
+    }
+
+    /// The nodes that it computes.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.steps.iter().map(|step| step.node)
+    }
+}
+
+/// A graph at given sizes.
+pub(crate) struct Bound<'g> {
+    graph: &'g Graph,
+    shapes: Vec<Vec<i64>>,
+    constants: Values,
+    sizes: (i64, i64),
+    float: Kind,
+    device: Device,
+}
+
+/// Whether a node's value is known from its sizes alone.
+pub(crate) fn is_constant(op: &Op) -> bool {
+    matches!(op, Op::Scalar(_) | Op::Size(_) | Op::Full(_) | Op::Const(_) | Op::Arange { .. } | Op::Eye)
+}
+
+impl<'g> Bound<'g> {
+    /// Evaluates all shapes for B and N, and makes the constants that `used` nodes ask for.
+    pub fn new(
+        graph: &'g Graph,
+        sizes: (i64, i64),
+        used: impl IntoIterator<Item = NodeId>,
+        float: Kind,
+        device: Device,
+    ) -> Result<Self> {
+        let shape_of = |node: &graph::Node| -> Result<Vec<i64>> {
+            let axes = node.shape.iter().map(|dim| dim.eval(sizes.0, sizes.1));
+            axes.collect::<Option<_>>()
+                .ok_or_else(|| NetworkError::Inconsistent(format!("a size of {} overflows", node.op.name())))
+        };
+        let shapes = graph.nodes.iter().map(shape_of).collect::<Result<Vec<_>>>()?;
+        let mut bound = Self { graph, shapes, constants: Values::new(graph), sizes, float, device };
+        for id in used {
+            for &constant in graph.node(id).args.iter().chain([&id]) {
+                if bound.constants.get(constant).is_none() {
+                    let context = bound.context(constant)?;
+                    if let Some(value) = ops::constant(graph.node(constant), &context)? {
+                        bound.constants.set(constant, value);
+                    }
+                }
+            }
+        }
+        Ok(bound)
+    }
+
+    fn context(&self, id: NodeId) -> Result<ops::Context<'_>> {
+        let shape = self.shapes.get(id.0 as usize).ok_or_else(|| unknown(id))?;
+        Ok(ops::Context { float: self.float, device: self.device, sizes: self.sizes, shape })
+    }
+
+    /// Runs a schedule. `base` holds values that stay (inputs, parameters, what does not vary), `values` those of this run;
+    /// afterwards `values` holds the wanted ones.
+    pub fn run(&self, schedule: &Schedule, base: &Values, values: &mut Values) -> Result<()> {
+        for step in &schedule.steps {
+            let node = self.graph.node(step.node);
+            let mut args: Vec<&Tensor> = Vec::with_capacity(node.args.len());
+            for &id in &node.args {
+                let value = values.get(id).or_else(|| base.get(id)).or_else(|| self.constants.get(id));
+                args.push(value.ok_or_else(|| unknown(id))?);
+            }
+            let value = match self.constants.get(step.node) {
+                Some(constant) => constant.shallow_clone(),
+                None => ops::apply(node, &args, &self.context(step.node)?)?,
+            };
+            debug_assert_eq!(Some(&value.size()), self.shapes.get(step.node.0 as usize), "shape of {}", node.op.name());
+            values.set(step.node, value);
+            for &id in &step.last {
+                drop(values.take(id));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unknown(id: NodeId) -> NetworkError {
+    NetworkError::Inconsistent(format!("node {} has no value", id.0))
+}

@@ -1,0 +1,301 @@
+//! One operation of a graph, done by libtorch.
+//!
+//! Every call is one of the fallible `f_` kind. Element types follow the node: where PyTorch's promotion would pick the
+//! default float type, operands are cast to the graph's own float type first, so that float64 stays float64.
+
+use graph::{BinaryOp, DType, Node, Op, ReduceOp, UnaryOp};
+use tch::{Kind, Tensor};
+
+use crate::Device;
+use crate::error::{NetworkError, Result};
+use crate::execute::maxplus;
+use crate::tensor::from_f64;
+
+/// What an operation needs to know beyond its arguments.
+pub(crate) struct Context<'a> {
+    pub float: Kind,
+    pub device: Device,
+    /// B and N.
+    pub sizes: (i64, i64),
+    /// The node's shape for these sizes.
+    pub shape: &'a [i64],
+}
+
+impl Context<'_> {
+    fn kind(&self, dtype: DType) -> Kind {
+        match dtype {
+            DType::Bool => Kind::Bool,
+            DType::Int => Kind::Int64,
+            DType::Float => self.float,
+        }
+    }
+
+    fn dim(&self, dim: &graph::Dim) -> Result<i64> {
+        dim.eval(self.sizes.0, self.sizes.1)
+            .ok_or_else(|| NetworkError::Inconsistent(format!("size {dim} overflows for B, N = {:?}", self.sizes)))
+    }
+}
+
+fn axis(dim: usize) -> i64 {
+    i64::try_from(dim).unwrap_or(i64::MAX)
+}
+
+fn axes(dims: &[usize]) -> Vec<i64> {
+    dims.iter().copied().map(axis).collect()
+}
+
+/// The value of a node without arguments. Inputs and parameters are not made here.
+pub(crate) fn constant(node: &Node, at: &Context<'_>) -> Result<Option<Tensor>> {
+    let options = (at.kind(node.dtype), at.device.0);
+    let value = match &node.op {
+        Op::Scalar(value) | Op::Full(value) => Tensor::f_full(at.shape, *value, options)?,
+        Op::Size(dim) => Tensor::f_full(at.shape, at.dim(dim)?, options)?,
+        Op::Const(values) => from_f64(values, at.shape, options.0, at.device)?,
+        Op::Arange { start, step } => {
+            let length = at.shape.first().copied().unwrap_or(0);
+            let count = Tensor::f_arange(length, (Kind::Double, at.device.0))?;
+            count.f_mul_scalar(*step)?.f_add_scalar(*start)?.f_to_kind(options.0)?
+        }
+        Op::Eye => match at.shape {
+            [rows, columns] => Tensor::f_eye_m(*rows, *columns, options)?,
+            _ => return Err(NetworkError::Inconsistent(format!("an identity of shape {:?}", at.shape))),
+        },
+        _ => return Ok(None),
+    };
+    Ok(Some(value))
+}
+
+/// The value of a node with arguments.
+pub(crate) fn apply(node: &Node, args: &[&Tensor], at: &Context<'_>) -> Result<Tensor> {
+    let value = match (&node.op, args) {
+        (Op::Unary(op), [x]) => unary(*op, x)?,
+        (Op::Binary(op), [x, y]) => binary(*op, x, y, node.dtype, at)?,
+        (Op::Where, [c, x, y]) => {
+            let kind = at.kind(node.dtype);
+            cast(x, kind)?.f_where_self(c, &cast(y, kind)?)?
+        }
+        (Op::Cast, [x]) => cast(x, at.kind(node.dtype))?,
+        (Op::Detach, [x]) => x.f_detach()?,
+        (Op::Reduce { op, dims, keepdim }, [x]) => reduce(*op, x, dims, *keepdim, at)?,
+        (Op::Softmax { dim }, [x]) => x.f_softmax(axis(*dim), None)?,
+        (Op::LogSoftmax { dim }, [x]) => x.f_log_softmax(axis(*dim), None)?,
+        (Op::LayerNorm { axes, eps, weighted, biased }, [x, rest @ ..]) => {
+            let tail = &at.shape[at.shape.len().saturating_sub(*axes)..];
+            let (weight, bias) = match (weighted, biased, rest) {
+                (true, true, [w, b]) => (Some(*w), Some(*b)),
+                (true, false, [w]) => (Some(*w), None),
+                (false, true, [b]) => (None, Some(*b)),
+                (false, false, []) => (None, None),
+                _ => return Err(misfit(node, args)),
+            };
+            x.f_layer_norm(tail, weight, bias, *eps, false)?
+        }
+        (Op::CumSum { dim }, [x]) => x.f_cumsum(axis(*dim), None)?,
+        (Op::CumProd { dim }, [x]) => x.f_cumprod(axis(*dim), None)?,
+        (Op::TopK { k, dim, largest }, [x]) => x.f_topk(at.dim(k)?, axis(*dim), *largest, true)?.0,
+        (Op::TopKIndices { k, dim, largest }, [x]) => x.f_topk(at.dim(k)?, axis(*dim), *largest, true)?.1,
+        (Op::Sort { dim, descending }, [x]) => x.f_sort_stable(true, axis(*dim), *descending)?.0,
+        (Op::ArgSort { dim, descending }, [x]) => x.f_sort_stable(true, axis(*dim), *descending)?.1,
+
+        (Op::Reshape, [x]) => x.f_reshape(at.shape)?,
+        (Op::Permute(perm), [x]) => x.f_permute(axes(perm))?,
+        (Op::Expand, [x]) => x.f_expand(at.shape, false)?,
+        (Op::Slice { dim, start, end, step }, [x]) => {
+            x.f_slice(axis(*dim), at.dim(start)?, at.dim(end)?, axis(*step))?
+        }
+        (Op::Select { dim, index }, [x]) => x.f_select(axis(*dim), at.dim(index)?)?,
+        (Op::Cat { dim }, [_, ..]) => {
+            let kind = at.kind(node.dtype);
+            let parts = args.iter().map(|x| cast(x, kind)).collect::<Result<Vec<_>>>()?;
+            Tensor::f_cat(&parts, axis(*dim))?
+        }
+        (Op::Flip { dims }, [x]) => x.f_flip(axes(dims))?,
+        (Op::Roll { shift, dim }, [x]) => x.f_roll(*shift, axis(*dim))?,
+        (Op::Gather { dim }, [x, index]) => x.f_gather(axis(*dim), index, false)?,
+        (Op::Scatter { dim }, [x, index, src]) => x.f_scatter(axis(*dim), index, src)?,
+        (Op::ScatterAdd { dim }, [x, index, src]) => x.f_scatter_add(axis(*dim), index, src)?,
+        (Op::IndexSelect { dim }, [x, index]) => {
+            x.f_index_select(axis(*dim), &index.f_reshape([-1_i64])?)?.f_reshape(at.shape)?
+        }
+        (Op::OneHot { classes }, [index]) => {
+            cast(&cast(index, Kind::Int64)?.f_one_hot(axis(*classes))?, at.kind(node.dtype))?
+        }
+        (Op::Tril { diagonal }, [x]) => x.f_tril(*diagonal)?,
+        (Op::Triu { diagonal }, [x]) => x.f_triu(*diagonal)?,
+        (Op::Diagonal { offset, dim1, dim2 }, [x]) => x.f_diagonal(*offset, axis(*dim1), axis(*dim2))?,
+
+        (Op::Linear { biased: false }, [x, w]) => x.f_linear::<&Tensor>(w, None)?,
+        (Op::Linear { biased: true }, [x, w, b]) => x.f_linear(w, Some(*b))?,
+        (Op::MatMul, [x, y]) => x.f_matmul(y)?,
+        (Op::Einsum(equation), [_, ..]) => Tensor::f_einsum(equation, args, None::<i64>)?,
+        (Op::MaxPlus { minimum, first }, [a, c]) => maxplus::apply(a, c, *minimum, *first)?,
+        _ => return Err(misfit(node, args)),
+    };
+    Ok(value)
+}
+
+fn misfit(node: &Node, args: &[&Tensor]) -> NetworkError {
+    NetworkError::Inconsistent(format!("{} with {} arguments", node.op.name(), args.len()))
+}
+
+fn cast(x: &Tensor, kind: Kind) -> Result<Tensor> {
+    Ok(if x.f_kind()? == kind { x.shallow_clone() } else { x.f_to_kind(kind)? })
+}
+
+fn unary(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
+    Ok(match op {
+        UnaryOp::Neg => x.f_neg()?,
+        UnaryOp::Abs => x.f_abs()?,
+        UnaryOp::Sign => x.f_sign()?,
+        UnaryOp::Relu => x.f_relu()?,
+        UnaryOp::Sigmoid => x.f_sigmoid()?,
+        UnaryOp::LogSigmoid => x.f_log_sigmoid()?,
+        UnaryOp::Tanh => x.f_tanh()?,
+        UnaryOp::Exp => x.f_exp()?,
+        UnaryOp::Expm1 => x.f_expm1()?,
+        UnaryOp::Log => x.f_log()?,
+        UnaryOp::Log2 => x.f_log2()?,
+        UnaryOp::Log10 => x.f_log10()?,
+        UnaryOp::Log1p => x.f_log1p()?,
+        UnaryOp::Sqrt => x.f_sqrt()?,
+        UnaryOp::Rsqrt => x.f_rsqrt()?,
+        UnaryOp::Square => x.f_square()?,
+        UnaryOp::Reciprocal => x.f_reciprocal()?,
+        UnaryOp::Sin => x.f_sin()?,
+        UnaryOp::Cos => x.f_cos()?,
+        UnaryOp::Tan => x.f_tan()?,
+        UnaryOp::Atan => x.f_atan()?,
+        UnaryOp::Sinh => x.f_sinh()?,
+        UnaryOp::Cosh => x.f_cosh()?,
+        UnaryOp::Erf => x.f_erf()?,
+        UnaryOp::Floor => x.f_floor()?,
+        UnaryOp::Ceil => x.f_ceil()?,
+        UnaryOp::Round => x.f_round()?,
+        UnaryOp::Trunc => x.f_trunc()?,
+        UnaryOp::Gelu { tanh } => x.f_gelu(if tanh { "tanh" } else { "none" })?,
+        UnaryOp::Silu => x.f_silu()?,
+        UnaryOp::Mish => x.f_mish()?,
+        UnaryOp::Selu => x.f_selu()?,
+        // tch drops the scalar settings of these, so they are spelt out. The inner minimum keeps exp from overflowing in
+        // the branch that is not taken, which would make its gradient NaN.
+        UnaryOp::Elu { alpha } => {
+            let low = x.f_clamp_max(0.0)?.f_expm1()?.f_mul_scalar(alpha)?;
+            x.f_where_self(&x.f_gt(0.0)?, &low)?
+        }
+        UnaryOp::Celu { alpha } => {
+            let low = x.f_clamp_max(0.0)?.f_div_scalar(alpha)?.f_expm1()?.f_mul_scalar(alpha)?;
+            x.f_where_self(&x.f_gt(0.0)?, &low)?
+        }
+        UnaryOp::LeakyRelu { slope } => x.f_where_self(&x.f_gt(0.0)?, &x.f_mul_scalar(slope)?)?,
+        UnaryOp::Softplus { beta, threshold } => {
+            let scaled = x.f_mul_scalar(beta)?;
+            let soft = scaled.f_clamp_max(threshold)?.f_exp()?.f_log1p()?.f_div_scalar(beta)?;
+            x.f_where_self(&scaled.f_gt(threshold)?, &soft)?
+        }
+        UnaryOp::Softsign => x.f_div(&x.f_abs()?.f_add_scalar(1.0)?)?,
+        UnaryOp::Hardsigmoid => x.f_hardsigmoid()?,
+        UnaryOp::Hardswish => x.f_hardswish()?,
+        // Unlike clamp, hardtanh has no gradient at its bounds.
+        UnaryOp::Hardtanh { min, max } => {
+            let inside = x.f_gt(min)?.f_logical_and(&x.f_lt(max)?)?;
+            x.f_where_self(&inside, &x.f_detach()?.f_clamp(min, max)?)?
+        }
+        UnaryOp::Clamp { min, max } => match (min.is_finite(), max.is_finite()) {
+            (true, true) => x.f_clamp(min, max)?,
+            (true, false) => x.f_clamp_min(min)?,
+            (false, true) => x.f_clamp_max(max)?,
+            (false, false) => x.shallow_clone(),
+        },
+        UnaryOp::LogicalNot => x.f_logical_not()?,
+        UnaryOp::IsNan => x.f_isnan()?,
+        UnaryOp::IsInf => x.f_isinf()?,
+        UnaryOp::IsFinite => x.f_isfinite()?,
+    })
+}
+
+fn binary(op: BinaryOp, x: &Tensor, y: &Tensor, dtype: DType, at: &Context<'_>) -> Result<Tensor> {
+    // The type in which the operation computes: the value's, except that comparisons compare in their operands' common
+    // type and true division is always one of floats.
+    let (kx, ky) = (x.f_kind()?, y.f_kind()?);
+    let compares =
+        matches!(op, BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge);
+    let kind = if !compares {
+        at.kind(dtype)
+    } else if kx == at.float || ky == at.float {
+        at.float
+    } else if kx == Kind::Int64 || ky == Kind::Int64 {
+        Kind::Int64
+    } else {
+        kx
+    };
+    let (x, y) = (&cast(x, kind)?, &cast(y, kind)?);
+    Ok(match op {
+        BinaryOp::Add if kind == Kind::Bool => x.f_logical_or(y)?,
+        BinaryOp::Mul if kind == Kind::Bool => x.f_logical_and(y)?,
+        BinaryOp::Add => x.f_add(y)?,
+        BinaryOp::Sub => x.f_sub(y)?,
+        BinaryOp::Mul => x.f_mul(y)?,
+        BinaryOp::Div => x.f_div(y)?,
+        BinaryOp::FloorDiv => x.f_floor_divide(y)?,
+        BinaryOp::Remainder => x.f_remainder_tensor(y)?,
+        BinaryOp::Pow => x.f_pow(y)?,
+        BinaryOp::Maximum => x.f_maximum(y)?,
+        BinaryOp::Minimum => x.f_minimum(y)?,
+        BinaryOp::Atan2 => x.f_atan2(y)?,
+        BinaryOp::Eq => x.f_eq_tensor(y)?,
+        BinaryOp::Ne => x.f_ne_tensor(y)?,
+        BinaryOp::Lt => x.f_lt_tensor(y)?,
+        BinaryOp::Le => x.f_le_tensor(y)?,
+        BinaryOp::Gt => x.f_gt_tensor(y)?,
+        BinaryOp::Ge => x.f_ge_tensor(y)?,
+        BinaryOp::And => x.f_bitwise_and_tensor(y)?,
+        BinaryOp::Or => x.f_bitwise_or_tensor(y)?,
+        BinaryOp::Xor => x.f_bitwise_xor_tensor(y)?,
+    })
+}
+
+fn reduce(op: ReduceOp, x: &Tensor, dims: &[usize], keepdim: bool, at: &Context<'_>) -> Result<Tensor> {
+    let list = axes(dims);
+    let float = x.f_kind()? == at.float;
+    // Reductions over one axis take several in turn, from the last, so that the earlier axes keep their numbers.
+    let in_turn = |step: &dyn Fn(&Tensor, i64) -> Result<Tensor>| -> Result<Tensor> {
+        let mut sorted = list.clone();
+        sorted.sort_unstable();
+        sorted.iter().rev().try_fold(x.shallow_clone(), |value, &dim| step(&value, dim))
+    };
+    Ok(match op {
+        ReduceOp::Sum => x.f_sum_dim_intlist(list.as_slice(), keepdim, None)?,
+        ReduceOp::Mean => x.f_mean_dim(list.as_slice(), keepdim, None)?,
+        ReduceOp::Amax => x.f_amax(list.as_slice(), keepdim)?,
+        ReduceOp::Amin => x.f_amin(list.as_slice(), keepdim)?,
+        ReduceOp::MaxValues => in_turn(&|v, d| Ok(v.f_max_dim(d, keepdim)?.0))?,
+        ReduceOp::MinValues => in_turn(&|v, d| Ok(v.f_min_dim(d, keepdim)?.0))?,
+        ReduceOp::ArgMax => arg(x, dims, at, |v, d| v.f_argmax(d, keepdim))?,
+        ReduceOp::ArgMin => arg(x, dims, at, |v, d| v.f_argmin(d, keepdim))?,
+        ReduceOp::Prod => in_turn(&|v, d| Ok(v.f_prod_dim_int(d, keepdim, None)?))?,
+        ReduceOp::Var { correction } => x.f_var_correction(list.as_slice(), correction, keepdim)?,
+        ReduceOp::Std { correction } => x.f_std_correction(list.as_slice(), correction, keepdim)?,
+        ReduceOp::LogSumExp if float => x.f_logsumexp(list.as_slice(), keepdim)?,
+        ReduceOp::LogSumExp => x.f_to_kind(at.float)?.f_logsumexp(list.as_slice(), keepdim)?,
+        ReduceOp::Norm { p } => x.f_norm_scalaropt_dim(p, list.as_slice(), keepdim)?,
+        ReduceOp::Any => in_turn(&|v, d| Ok(v.f_any_dim(d, keepdim)?))?,
+        ReduceOp::All => in_turn(&|v, d| Ok(v.f_all_dim(d, keepdim)?))?,
+        ReduceOp::Median => in_turn(&|v, d| Ok(v.f_median_dim(d, keepdim)?.0))?,
+    })
+}
+
+/// `argmax` and `argmin` over one axis, or over all of them (the index then counts in row-major order).
+fn arg(
+    x: &Tensor,
+    dims: &[usize],
+    at: &Context<'_>,
+    find: impl Fn(&Tensor, Option<i64>) -> std::result::Result<Tensor, tch::TchError>,
+) -> Result<Tensor> {
+    // bool tensors have no order in libtorch
+    let x = if x.f_kind()? == Kind::Bool { x.f_to_kind(Kind::Int64)? } else { x.shallow_clone() };
+    let found = match dims {
+        [dim] => find(&x, Some(axis(*dim)))?,
+        _ => find(&x, None)?,
+    };
+    Ok(found.f_reshape(at.shape)?)
+}

@@ -1,0 +1,90 @@
+//! From raw predictions back to data: hints for the next step, and outputs for the user (dm-clrs `decoders.postprocess`).
+
+use clrs::{DataPoint, SpecEntry, Type};
+use tch::{Kind, Tensor};
+
+use crate::error::Result;
+use crate::model::SINKHORN_TEMPERATURE;
+use crate::tensor::to_f64;
+
+/// Steps of the Sinkhorn iteration on an output that is read off at the end.
+const SINKHORN_STEPS: usize = 50;
+
+/// How predicted hints are fed back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repred {
+    /// As distributions; gradients flow through them.
+    #[default]
+    Soft,
+    /// As decisions, without gradient.
+    Hard,
+    /// Soft in training, hard in evaluation.
+    HardOnEval,
+}
+
+impl Repred {
+    pub(crate) fn is_hard(self, training: bool) -> bool {
+        match self {
+            Self::Soft => false,
+            Self::Hard => true,
+            Self::HardOnEval => !training,
+        }
+    }
+}
+
+impl std::str::FromStr for Repred {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "soft" => Ok(Self::Soft),
+            "hard" => Ok(Self::Hard),
+            "hard_on_eval" => Ok(Self::HardOnEval),
+            _ => Err(format!("`{text}` is not a way to feed hints back: soft, hard or hard_on_eval")),
+        }
+    }
+}
+
+/// A predicted hint in the form in which hints enter the network.
+pub(crate) fn feed_back(ty: Type, logits: &Tensor, hard: bool) -> Result<Tensor> {
+    let kind = logits.f_kind()?;
+    Ok(match (ty, hard) {
+        (Type::Scalar, false) => logits.shallow_clone(),
+        (Type::Scalar, true) => logits.f_detach()?,
+        (Type::Mask, false) => logits.f_sigmoid()?,
+        (Type::Mask, true) => logits.f_detach()?.f_gt(0.0)?.f_to_kind(kind)?,
+        (_, false) => logits.f_softmax(-1, None)?,
+        (_, true) => best(logits)?.f_to_kind(kind)?,
+    })
+}
+
+/// One-hot of the first of the largest along the last axis.
+fn best(logits: &Tensor) -> Result<Tensor> {
+    let classes = logits.size().last().copied().unwrap_or(1);
+    Ok(logits.f_detach()?.f_argmax(-1, false)?.f_one_hot(classes)?)
+}
+
+/// The final prediction of an output in the benchmark's layout: pointers as indices, masks as 0 and 1, the rest one-hot.
+pub(crate) fn read_off(entry: &SpecEntry, logits: &Tensor) -> Result<DataPoint> {
+    let value = match entry.ty {
+        Type::Scalar => logits.shallow_clone(),
+        Type::Mask => logits.f_gt(0.0)?,
+        Type::Pointer => logits.f_argmax(-1, false)?,
+        Type::PermutationPointer => best(&sinkhorn(logits)?)?,
+        _ => best(logits)?,
+    };
+    let shape = value.size().iter().map(|&size| usize::try_from(size).unwrap_or(0)).collect();
+    let SpecEntry { name, stage, location, ty, dtype, .. } = *entry;
+    Ok(DataPoint { name, stage, location, ty, dtype, shape, data: to_f64(&value.f_to_kind(Kind::Double)?)? })
+}
+
+fn sinkhorn(logits: &Tensor) -> Result<Tensor> {
+    let nodes = logits.size().last().copied().unwrap_or(1);
+    let diagonal = Tensor::f_eye(nodes, (logits.f_kind()?, logits.device()))?.f_mul_scalar(1e6)?;
+    let mut value = logits.f_div_scalar(SINKHORN_TEMPERATURE)?.f_sub(&diagonal)?;
+    for _ in 0..SINKHORN_STEPS {
+        value = value.f_log_softmax(-1, None)?.f_log_softmax(-2, None)?;
+    }
+    Ok(value)
+}

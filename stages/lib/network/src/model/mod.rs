@@ -1,0 +1,143 @@
+//! One step of the whole network as one graph: encoders, the candidate's processor, decoders.
+//!
+//! Data enters as numbers: pointers as one-hot rows (or soft distributions), the rest as it is; see [`encoded_shape`].
+//! What differs from step to step is marked so in the graph. Parameters are named `encoders.<data point>.<k>`,
+//! `processor.<torch name>` and `decoders.<data point>.<k>`.
+
+mod builder;
+mod decode;
+mod encode;
+
+use clrs::{Location, SpecEntry, Stage, Type};
+use graph::{Dim, Graph, NodeId, Processor, Shape};
+
+pub(crate) use decode::SINKHORN_TEMPERATURE;
+pub(crate) use encode::Features;
+
+use crate::error::{NetworkError, Result};
+use builder::{Builder, known};
+
+/// A datum and its nodes in the graph.
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    pub entry: SpecEntry,
+    /// The graph's input for it: inputs and hints; for an output that is a permutation, its noise.
+    pub value: Option<NodeId>,
+    /// Its raw prediction: hints and outputs.
+    pub logits: Option<NodeId>,
+}
+
+/// One step of a network, for one algorithm and one processor.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub graph: Graph,
+    pub inputs: Vec<Port>,
+    pub hints: Vec<Port>,
+    pub outputs: Vec<Port>,
+    /// The hidden state before, an input, [B, N, H].
+    pub hidden: NodeId,
+    /// The hidden state after.
+    pub next_hidden: NodeId,
+    pub features: Features,
+    /// [B, N, N, H]
+    pub tri_msgs: Option<NodeId>,
+    /// H
+    pub width: usize,
+}
+
+impl Model {
+    /// Puts encoders and decoders for `spec` around `processor`, which is applied `passes` times with the same weights
+    /// and features, each time to the hidden state that the one before left.
+    pub fn new(processor: &Processor, spec: &[SpecEntry], passes: usize) -> Result<Self> {
+        if passes == 0 {
+            let reason = "at least one message-passing step is needed".to_owned();
+            return Err(NetworkError::Setting { setting: "nb_msg_passing_steps", reason });
+        }
+        if let Some(entry) = spec.iter().find(|entry| !supported(entry)) {
+            let what = format!("{} {} {} ({})", entry.stage, entry.location, entry.ty, entry.name);
+            return Err(NetworkError::Inconsistent(format!("no data of the benchmark is a {what}")));
+        }
+        let mut net = Builder { graph: Graph::new(), hidden: processor.hidden };
+        let mut given = |stage: Stage| -> Vec<Port> {
+            let chosen = spec.iter().filter(|entry| entry.stage == stage);
+            let port = |entry: &SpecEntry| {
+                let value = net.input(entry.name, encoded_shape(entry), stage == Stage::Hint);
+                Port { entry: *entry, value: Some(value), logits: None }
+            };
+            chosen.map(port).collect()
+        };
+        let inputs = given(Stage::Input);
+        let mut hints = given(Stage::Hint);
+        let hidden_shape = vec![Dim::b(), Dim::n(), known(processor.hidden)];
+        let hidden = net.input("hidden", hidden_shape, true);
+
+        // in the order of the specification, which is the order of construction
+        let points: Vec<(SpecEntry, NodeId)> = spec
+            .iter()
+            .filter_map(|entry| {
+                let port = inputs.iter().chain(&hints).find(|port| port.entry == *entry)?;
+                Some((*entry, port.value?))
+            })
+            .collect();
+        let features = encode::encode(&mut net, &points)?;
+
+        let mut next_hidden = hidden;
+        let mut tri_msgs = None;
+        for _ in 0..passes {
+            let args = [features.node, features.edge, features.graph, features.adjacency, next_hidden];
+            let map = net.graph.inline(&processor.graph, &args, "processor.")?;
+            let copy = |id: NodeId| {
+                map.get(id.0 as usize)
+                    .copied()
+                    .ok_or_else(|| NetworkError::Inconsistent("the processor's output is not its own".to_owned()))
+            };
+            next_hidden = copy(processor.ret)?;
+            tri_msgs = processor.tri_msgs.map(copy).transpose()?;
+        }
+
+        let nodes = net.cat(&[features.node, hidden, next_hidden], 2)?;
+        let edges: Vec<NodeId> = [features.edge].into_iter().chain(tri_msgs).collect();
+        let edges = net.cat(&edges, 3)?;
+        let state = decode::State { nodes, edges, graph: features.graph };
+        for port in &mut hints {
+            port.logits = Some(decode::decode(&mut net, &port.entry, &state, None)?);
+        }
+        let mut outputs = Vec::new();
+        for entry in spec.iter().filter(|entry| entry.stage == Stage::Output) {
+            let noise = (entry.ty == Type::PermutationPointer)
+                .then(|| net.input(&format!("noise.{}", entry.name), encoded_shape(entry), true));
+            let logits = Some(decode::decode(&mut net, entry, &state, noise)?);
+            outputs.push(Port { entry: *entry, value: noise, logits });
+        }
+        let Builder { graph, hidden: width } = net;
+        Ok(Self { graph, inputs, hints, outputs, hidden, next_hidden, features, tri_msgs, width })
+    }
+}
+
+/// What CLRS-30 has, after the transformations of its pipeline.
+fn supported(entry: &SpecEntry) -> bool {
+    match (entry.stage, entry.location, entry.ty) {
+        (_, _, Type::ShouldBePermutation) | (_, Location::Graph, Type::Pointer) => false,
+        (stage, location, Type::PermutationPointer) => stage == Stage::Output && location == Location::Node,
+        (Stage::Input, Location::Edge, Type::Pointer) => true,
+        (_, _, Type::Categorical) => entry.classes > 0,
+        _ => true,
+    }
+}
+
+/// The shape in which a datum enters and leaves the network (a step of it, for hints): one number a place, C numbers for
+/// categoricals, N for pointers.
+pub(crate) fn encoded_shape(entry: &SpecEntry) -> Shape {
+    let (b, n) = (Dim::b(), Dim::n());
+    let mut shape = match entry.location {
+        Location::Node => vec![b, n.clone()],
+        Location::Edge => vec![b, n.clone(), n.clone()],
+        Location::Graph => vec![b],
+    };
+    match entry.ty {
+        Type::Categorical => shape.push(known(entry.classes)),
+        Type::Pointer | Type::PermutationPointer => shape.push(n),
+        _ => {}
+    }
+    shape
+}

@@ -1,0 +1,225 @@
+//! A network's parameters while it computes, and how they start.
+
+use graph::{Graph, Init, Op};
+use tch::{Kind, Tensor};
+
+use crate::Device;
+use crate::error::{NetworkError, Result};
+use crate::execute::Values;
+use crate::rng::Rng;
+use crate::tensor::{Dtype, from_f64, size, sizes, to_f64};
+use crate::weights::{Array, Weights};
+
+/// All parameters and buffers of a graph on a device.
+///
+/// What is trained lies in one flat tensor, and each parameter is a window into it: the optimiser then works on few
+/// large tensors instead of many small ones.
+pub(crate) struct Parameters {
+    pub flat: Tensor,
+    /// For each of the graph's parameters.
+    entries: Vec<Entry>,
+    dtype: Dtype,
+}
+
+struct Entry {
+    name: String,
+    shape: Vec<usize>,
+    transient: bool,
+    /// Shares memory with `flat` where trained. A leaf of autograd.
+    value: Tensor,
+    /// First element in `flat`, where trained.
+    window: Option<i64>,
+}
+
+impl Parameters {
+    /// Draws the initial values. Each parameter has a random stream of its own, named for it: what else a network
+    /// holds does not change how it starts.
+    pub fn init(graph: &Graph, seed: u64, dtype: Dtype, device: Device) -> Result<Self> {
+        let draw = |param: &graph::Param| initial(&param.init, &param.shape, &mut Rng::new(seed, &param.name));
+        let values = graph.params.iter().map(draw).collect::<Result<Vec<_>>>()?;
+        Self::assemble(graph, &values, dtype, device)
+    }
+
+    /// Takes the values from `weights`, all of which must fit. Transient buffers, which files do not hold, start anew.
+    pub fn from_weights(graph: &Graph, weights: &Weights, dtype: Dtype, device: Device) -> Result<Self> {
+        let take = |param: &graph::Param| -> Result<Vec<f64>> {
+            let fail = |reason: String| NetworkError::Tensor { name: param.name.clone(), reason };
+            match weights.arrays.get(&param.name) {
+                None if param.transient => initial(&param.init, &param.shape, &mut Rng::new(0, &param.name)),
+                None => Err(fail("is missing".to_owned())),
+                Some(array) if array.shape != param.shape => {
+                    Err(fail(format!("has shape {:?}, the network needs {:?}", array.shape, param.shape)))
+                }
+                Some(array) => Ok(array.data.clone()),
+            }
+        };
+        let values = graph.params.iter().map(take).collect::<Result<Vec<_>>>()?;
+        Self::assemble(graph, &values, dtype, device)
+    }
+
+    fn assemble(graph: &Graph, values: &[Vec<f64>], dtype: Dtype, device: Device) -> Result<Self> {
+        let trained = graph.params.iter().zip(values).filter(|(param, _)| param.trainable);
+        let joined: Vec<f64> = trained.flat_map(|(_, values)| values.iter().copied()).collect();
+        let flat = from_f64(&joined, &[size(joined.len())?], dtype.kind(), device)?;
+        let mut entries = Vec::with_capacity(graph.params.len());
+        let mut start = 0_i64;
+        for (param, data) in graph.params.iter().zip(values) {
+            let shape = sizes(&param.shape)?;
+            let (value, window) = if param.trainable {
+                let length = size(data.len())?;
+                let window = flat.f_narrow(0, start, length)?.f_view(shape.as_slice())?.f_detach()?;
+                start += length;
+                (window.f_set_requires_grad(true)?, Some(start - length))
+            } else {
+                (from_f64(data, &shape, dtype.kind(), device)?, None)
+            };
+            let (name, shape) = (param.name.clone(), param.shape.clone());
+            entries.push(Entry { name, shape, transient: param.transient, value, window });
+        }
+        Ok(Self { flat, entries, dtype })
+    }
+
+    /// Gives every parameter node of the graph its value.
+    pub fn bind(&self, graph: &Graph, values: &mut Values) {
+        for id in graph.ids() {
+            if let Op::Param(param) = graph.node(id).op
+                && let Some(entry) = self.entries.get(param.0 as usize)
+            {
+                values.set(id, entry.value.shallow_clone());
+            }
+        }
+    }
+
+    /// The gradient of `loss` for all trained parameters, laid out as `flat`; zero where there is none.
+    pub fn gradient(&self, loss: &Tensor) -> Result<Tensor> {
+        let trained: Vec<&Entry> = self.entries.iter().filter(|entry| entry.window.is_some()).collect();
+        let inputs: Vec<&Tensor> = trained.iter().map(|entry| &entry.value).collect();
+        let found = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
+        let _guard = tch::no_grad_guard();
+        let mut parts = Vec::with_capacity(found.len());
+        for (entry, gradient) in trained.iter().zip(&found) {
+            parts.push(if gradient.defined() {
+                gradient.f_reshape([-1_i64])?
+            } else {
+                entry.value.f_detach()?.f_zeros_like()?.f_reshape([-1_i64])?
+            });
+        }
+        Ok(Tensor::f_cat(&parts, 0)?)
+    }
+
+    /// Arrays of a flat tensor such as a gradient, by parameter name.
+    pub fn split(&self, flat: &Tensor) -> Result<Weights> {
+        let mut weights = Weights { dtype: self.dtype, ..Weights::default() };
+        let data = to_f64(flat)?;
+        for entry in &self.entries {
+            if let Some(start) = entry.window {
+                let start = usize::try_from(start).unwrap_or(usize::MAX);
+                let length: usize = entry.shape.iter().product();
+                let part = start.checked_add(length).and_then(|end| data.get(start..end));
+                let part = part.ok_or_else(|| NetworkError::Inconsistent(format!("no room for {}", entry.name)))?;
+                weights.arrays.insert(entry.name.clone(), Array { shape: entry.shape.clone(), data: part.to_vec() });
+            }
+        }
+        Ok(weights)
+    }
+
+    /// All values, as PyTorch's `state_dict` has them.
+    pub fn weights(&self) -> Result<Weights> {
+        let mut weights = Weights { dtype: self.dtype, ..Weights::default() };
+        for entry in self.entries.iter().filter(|entry| !entry.transient) {
+            let array = Array { shape: entry.shape.clone(), data: to_f64(&entry.value)? };
+            weights.arrays.insert(entry.name.clone(), array);
+        }
+        Ok(weights)
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.dtype.kind()
+    }
+}
+
+/// Draws one parameter, row-major.
+fn initial(init: &Init, shape: &[usize], rng: &mut Rng) -> Result<Vec<f64>> {
+    let count: usize = shape.iter().product();
+    Ok(match init {
+        Init::Constant(value) => vec![*value; count],
+        Init::Values(values) if values.len() == count => values.clone(),
+        Init::Values(values) => {
+            return Err(NetworkError::Inconsistent(format!("{} initial values for shape {shape:?}", values.len())));
+        }
+        Init::Uniform { low, high } => (0..count).map(|_| low + (high - low) * rng.uniform()).collect(),
+        Init::Normal { mean, std } => (0..count).map(|_| mean + std * rng.normal()).collect(),
+        Init::TruncatedNormal { std, cut } => (0..count).map(|_| std * rng.truncated_normal(*cut)).collect(),
+        Init::Affine { base, scale, shift } => {
+            initial(base, shape, rng)?.into_iter().map(|x| scale * x + shift).collect()
+        }
+        Init::Eye => {
+            let columns = shape.get(1).copied().unwrap_or(1).max(1);
+            (0..count).map(|at| f64::from(u8::from(at / columns == at % columns))).collect()
+        }
+        Init::Orthogonal { gain } => orthogonal(*gain, shape, rng),
+    })
+}
+
+/// Rows, or columns where there are more rows, that are orthonormal, times `gain`; all axes but the first count as
+/// columns. Gram-Schmidt on a normal matrix gives the uniform distribution that PyTorch's signed QR gives.
+fn orthogonal(gain: f64, shape: &[usize], rng: &mut Rng) -> Vec<f64> {
+    let rows = shape.first().copied().unwrap_or(1).max(1);
+    let columns = (shape.iter().product::<usize>() / rows).max(1);
+    let (count, length) = (rows.min(columns), rows.max(columns));
+    let mut vectors: Vec<Vec<f64>> = Vec::with_capacity(count);
+    while vectors.len() < count {
+        let mut v: Vec<f64> = (0..length).map(|_| rng.normal()).collect();
+        // twice, for the digits that the first pass loses
+        for other in vectors.iter().chain(&vectors) {
+            let along: f64 = v.iter().zip(other).map(|(x, y)| x * y).sum();
+            v.iter_mut().zip(other).for_each(|(x, y)| *x -= along * y);
+        }
+        let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        if norm > 1e-9 {
+            vectors.push(v.into_iter().map(|x| gain * x / norm).collect());
+        }
+    }
+    let at = |row: usize, column: usize| {
+        let (vector, along) = if rows <= columns { (row, column) } else { (column, row) };
+        vectors.get(vector).and_then(|v| v.get(along)).copied().unwrap_or(0.0)
+    };
+    (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))).map(|(r, c)| at(r, c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn initial_values_follow_their_rules() {
+        let draw = |init: Init, shape: &[usize]| initial(&init, shape, &mut Rng::new(1, "p")).expect("draws");
+        assert_eq!(draw(Init::Constant(-3.0), &[2]), [-3.0, -3.0]);
+        assert_eq!(draw(Init::Eye, &[2, 3]), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        assert!(draw(Init::TruncatedNormal { std: 0.5, cut: 2.0 }, &[64, 64]).iter().all(|x| x.abs() <= 1.0));
+        assert!(draw(Init::Uniform { low: -0.25, high: 0.25 }, &[1000]).iter().all(|x| x.abs() <= 0.25));
+        let base = Box::new(Init::Constant(2.0));
+        assert_eq!(draw(Init::Affine { base, scale: 0.5, shift: 1.0 }, &[1]), [2.0]);
+        assert!(initial(&Init::Values(vec![1.0]), &[2], &mut Rng::new(1, "p")).is_err());
+    }
+
+    #[test]
+    fn orthogonal_matrices_are() {
+        for shape in [[3, 5], [5, 3], [4, 4]] {
+            let data = initial(&Init::Orthogonal { gain: 2.0 }, &shape, &mut Rng::new(1, "p")).expect("draws");
+            let (rows, columns) = (shape[0], shape[1]);
+            let get = |row: usize, column: usize| data[row * columns + column];
+            for one in 0..rows.min(columns) {
+                for two in 0..rows.min(columns) {
+                    let product: f64 = if rows <= columns {
+                        (0..columns).map(|at| get(one, at) * get(two, at)).sum()
+                    } else {
+                        (0..rows).map(|at| get(at, one) * get(at, two)).sum()
+                    };
+                    let expected = if one == two { 4.0 } else { 0.0 };
+                    assert!((product - expected).abs() < 1e-9, "{shape:?}: {product}");
+                }
+            }
+        }
+    }
+}

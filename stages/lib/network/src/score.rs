@@ -1,0 +1,227 @@
+//! Evaluation scores (dm-clrs `evaluation.py`), over all samples at once: batches add to counts, never to means.
+
+use std::collections::BTreeMap;
+
+use clrs::{Batch, DataPoint, MASKED, Type};
+
+use crate::error::{NetworkError, Result};
+
+/// How good predictions are, in 0..=1 (but for scalars, whose score is the mean squared error).
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Scores {
+    pub per_output: Vec<(String, f64)>,
+    /// The mean over outputs.
+    pub score: f64,
+}
+
+/// Collects counts for each output.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scorer {
+    order: Vec<&'static str>,
+    counts: BTreeMap<&'static str, Count>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Count {
+    /// Of decisions about a mask: for F1.
+    Mask { hits: f64, false_alarms: f64, misses: f64 },
+    /// A mean: of hits, or of squared errors.
+    Mean { sum: f64, total: f64 },
+}
+
+/// A permutation `x` comes with a mask `x_mask` of its first node.
+const MASK_SUFFIX: &str = "_mask";
+
+impl Scorer {
+    /// Adds a batch: its true outputs, and predictions in the same order and layout.
+    pub fn add(&mut self, batch: &Batch, predictions: &[DataPoint]) -> Result<()> {
+        for truth in &batch.outputs {
+            if is_mask_of_permutation(truth.name, &batch.outputs) {
+                continue;
+            }
+            let prediction = find(predictions, truth.name)?;
+            if prediction.shape != truth.shape || prediction.data.len() != truth.data.len() {
+                let reason = format!("predicted as {:?}, true is {:?}", prediction.shape, truth.shape);
+                return Err(NetworkError::Tensor { name: truth.name.to_owned(), reason });
+            }
+            let new = match truth.ty {
+                Type::Mask => mask(&truth.data, &prediction.data),
+                Type::MaskOne | Type::Categorical => classes(truth, prediction),
+                Type::PermutationPointer => {
+                    let name = format!("{}{MASK_SUFFIX}", truth.name);
+                    match batch.outputs.iter().find(|point| point.name == name) {
+                        None => equal(&pointers(truth, None), &pointers(prediction, None)),
+                        Some(truth_mask) => {
+                            let mask = find(predictions, &name)?;
+                            equal(&pointers(truth, Some(truth_mask)), &pointers(prediction, Some(mask)))
+                        }
+                    }
+                }
+                Type::Pointer | Type::ShouldBePermutation => equal(&truth.data, &prediction.data),
+                Type::Scalar => {
+                    let errors = truth.data.iter().zip(&prediction.data).map(|(t, p)| (t - p).powi(2));
+                    Count::Mean { sum: errors.sum(), total: truth.data.len() as f64 }
+                }
+            };
+            match self.counts.get_mut(truth.name) {
+                Some(count) => count.add(new),
+                None => {
+                    self.order.push(truth.name);
+                    self.counts.insert(truth.name, new);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn scores(&self) -> Scores {
+        let per_output: Vec<(String, f64)> =
+            self.order.iter().filter_map(|name| Some(((*name).to_owned(), self.counts.get(name)?.score()))).collect();
+        let score = per_output.iter().map(|(_, score)| score).sum::<f64>() / per_output.len().max(1) as f64;
+        Scores { per_output, score }
+    }
+}
+
+impl Count {
+    fn add(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Mask { hits, false_alarms, misses }, Self::Mask { hits: h, false_alarms: f, misses: m }) => {
+                *hits += h;
+                *false_alarms += f;
+                *misses += m;
+            }
+            (Self::Mean { sum, total }, Self::Mean { sum: s, total: t }) => {
+                *sum += s;
+                *total += t;
+            }
+            // one name has one type
+            _ => {}
+        }
+    }
+
+    fn score(self) -> f64 {
+        match self {
+            Self::Mask { hits, false_alarms, misses } => {
+                let rate = |missed: f64| if hits + missed > 0.0 { hits / (hits + missed) } else { 1.0 };
+                let (precision, recall) = (rate(false_alarms), rate(misses));
+                if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 }
+            }
+            Self::Mean { sum, total } => sum / total,
+        }
+    }
+}
+
+fn find<'a>(points: &'a [DataPoint], name: &str) -> Result<&'a DataPoint> {
+    let fail = || NetworkError::Tensor { name: name.to_owned(), reason: "is not predicted".to_owned() };
+    points.iter().find(|point| point.name == name).ok_or_else(fail)
+}
+
+fn is_mask_of_permutation(name: &str, outputs: &[DataPoint]) -> bool {
+    name.strip_suffix(MASK_SUFFIX)
+        .is_some_and(|base| outputs.iter().any(|point| point.name == base && point.ty == Type::PermutationPointer))
+}
+
+fn mask(truth: &[f64], prediction: &[f64]) -> Count {
+    let (mut hits, mut false_alarms, mut misses) = (0.0, 0.0, 0.0);
+    for (&truth, &prediction) in truth.iter().zip(prediction).filter(|(truth, _)| **truth != MASKED) {
+        match (truth > 0.5, prediction > 0.5) {
+            (true, true) => hits += 1.0,
+            (false, true) => false_alarms += 1.0,
+            (true, false) => misses += 1.0,
+            (false, false) => {}
+        }
+    }
+    Count::Mask { hits, false_alarms, misses }
+}
+
+/// The share of rows whose largest entry is at the right place; rows that hold a -1 do not count.
+fn classes(truth: &DataPoint, prediction: &DataPoint) -> Count {
+    let width = truth.shape.last().copied().unwrap_or(1).max(1);
+    let rows = truth.data.chunks_exact(width).zip(prediction.data.chunks_exact(width));
+    let counted = rows.filter(|(truth, _)| !truth.contains(&MASKED));
+    let (sum, total) = counted.fold((0.0, 0.0), |(sum, total), (truth, prediction)| {
+        (sum + f64::from(u8::from(first_largest(truth) == first_largest(prediction))), total + 1.0)
+    });
+    Count::Mean { sum, total }
+}
+
+fn equal(truth: &[f64], prediction: &[f64]) -> Count {
+    let hits = truth.iter().zip(prediction).filter(|(truth, prediction)| truth == prediction).count();
+    Count::Mean { sum: hits as f64, total: truth.len() as f64 }
+}
+
+/// The node that each row of a permutation points at; where the mask is set, a node points at itself.
+fn pointers(permutation: &DataPoint, mask: Option<&DataPoint>) -> Vec<f64> {
+    let width = permutation.shape.last().copied().unwrap_or(1).max(1);
+    let rows = permutation.data.chunks_exact(width).enumerate();
+    rows.map(|(at, row)| {
+        let masked = mask.and_then(|mask| mask.data.get(at)).is_some_and(|&mask| mask == 1.0);
+        if masked { (at % width) as f64 } else { first_largest(row) as f64 }
+    })
+    .collect()
+}
+
+fn first_largest(row: &[f64]) -> usize {
+    let better = |best: (usize, f64), (at, &value): (usize, &f64)| if value > best.1 { (at, value) } else { best };
+    row.iter().enumerate().fold((0, f64::NEG_INFINITY), better).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clrs::{Dtype, Location, Stage};
+
+    fn point(name: &'static str, ty: Type, shape: &[usize], data: &[f64]) -> DataPoint {
+        let (stage, location, dtype) = (Stage::Output, Location::Node, Dtype::Float64);
+        DataPoint { name, stage, location, ty, dtype, shape: shape.to_vec(), data: data.to_vec() }
+    }
+
+    fn score(truth: Vec<DataPoint>, prediction: &[DataPoint]) -> Scores {
+        let batch = Batch { inputs: vec![], hints: vec![], outputs: truth, lengths: vec![1] };
+        let mut scorer = Scorer::default();
+        scorer.add(&batch, prediction).expect("fits");
+        scorer.scores()
+    }
+
+    #[test]
+    fn masks_are_scored_by_f1_without_unknown_entries() {
+        let truth = point("m", Type::Mask, &[1, 5], &[1.0, 1.0, 0.0, -1.0, 0.0]);
+        let prediction = point("m", Type::Mask, &[1, 5], &[1.0, 0.0, 1.0, 1.0, 0.0]);
+        assert_eq!(score(vec![truth], &[prediction]).score, 0.5);
+        // nothing to find and nothing found is perfect; a miss of everything is 0
+        let none = point("m", Type::Mask, &[1, 2], &[0.0, 0.0]);
+        assert_eq!(score(vec![none.clone()], std::slice::from_ref(&none)).score, 1.0);
+        let all = point("m", Type::Mask, &[1, 2], &[1.0, 1.0]);
+        assert_eq!(score(vec![all], &[none]).score, 0.0);
+    }
+
+    #[test]
+    fn a_permutation_and_its_mask_are_one_score() {
+        // node 0 is first; the network has 0 and 1 right, and 2 wrong
+        let truth = [
+            point("p", Type::PermutationPointer, &[1, 3, 3], &[0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]),
+            point("p_mask", Type::MaskOne, &[1, 3], &[1.0, 0.0, 0.0]),
+        ];
+        let prediction = [
+            point("p", Type::PermutationPointer, &[1, 3, 3], &[0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0]),
+            point("p_mask", Type::MaskOne, &[1, 3], &[1.0, 0.0, 0.0]),
+        ];
+        let scores = score(truth.to_vec(), &prediction);
+        assert_eq!(scores.per_output, [("p".to_owned(), 2.0 / 3.0)]);
+    }
+
+    #[test]
+    fn batches_add_up_as_samples_do() {
+        let batch = |data: &[f64]| Batch {
+            inputs: vec![],
+            hints: vec![],
+            outputs: vec![point("pi", Type::Pointer, &[1, data.len()], data)],
+            lengths: vec![1],
+        };
+        let mut scorer = Scorer::default();
+        scorer.add(&batch(&[0.0]), &[point("pi", Type::Pointer, &[1, 1], &[0.0])]).expect("fits");
+        scorer.add(&batch(&[0.0, 1.0, 2.0]), &[point("pi", Type::Pointer, &[1, 3], &[1.0; 3])]).expect("fits");
+        assert_eq!(scorer.scores().score, 0.5);
+        assert!(scorer.add(&batch(&[0.0]), &[]).is_err());
+    }
+}

@@ -1,0 +1,68 @@
+//! Small bridges between plain Rust data and libtorch's tensors.
+
+use tch::{Kind, Tensor};
+
+use crate::Device;
+use crate::error::{NetworkError, Result};
+
+/// The number format of a whole computation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    #[default]
+    F32,
+    F64,
+}
+
+impl Dtype {
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::F32 => Kind::Float,
+            Self::F64 => Kind::Double,
+        }
+    }
+}
+
+impl std::str::FromStr for Dtype {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "f64" => Ok(Self::F64),
+            _ => Err(format!("`{text}` is not a number format: f32 or f64")),
+        }
+    }
+}
+
+/// A size as libtorch counts.
+pub(crate) fn size(value: usize) -> Result<i64> {
+    i64::try_from(value).map_err(|_| NetworkError::Inconsistent(format!("size {value} is too large")))
+}
+
+pub(crate) fn sizes(shape: &[usize]) -> Result<Vec<i64>> {
+    shape.iter().map(|&s| size(s)).collect()
+}
+
+/// Row-major numbers as a tensor.
+pub(crate) fn from_f64(data: &[f64], shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+    let want: i64 = shape.iter().product();
+    if i64::try_from(data.len()).ok() != Some(want) {
+        return Err(NetworkError::Inconsistent(format!("{} numbers do not fill {shape:?}", data.len())));
+    }
+    Ok(Tensor::f_from_slice(data)?.f_to_kind(kind)?.f_reshape(shape)?.f_to(device.0)?)
+}
+
+/// A tensor's numbers, row-major.
+pub(crate) fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
+    let flat = tensor.f_detach()?.f_to(tch::Device::Cpu)?.f_to_kind(Kind::Double)?.f_contiguous()?.f_view([-1_i64])?;
+    let mut data = vec![0.0; flat.numel()];
+    let count = data.len();
+    flat.f_copy_data(&mut data, count)?;
+    Ok(data)
+}
+
+/// A tensor of one number.
+pub(crate) fn item(tensor: &Tensor) -> Result<f64> {
+    Ok(tensor.f_detach()?.f_double_value(&[])?)
+}
