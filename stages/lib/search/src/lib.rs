@@ -1,1 +1,18 @@
+//! The search: what a parent is, how an attempt is made, what stays in the archive. No tensors, no HTTP, and no state
+//! but the candidate table.
 
+pub mod archive;
+pub mod builtin;
+pub mod features;
+pub mod generation;
+pub mod islands;
+pub mod methods;
+pub mod population;
+pub mod proposer;
+pub mod random;
+pub mod region;
+pub mod sampling;
+pub mod stop;
+
+/// The program that searches start from when no other is given.
+pub const SEED_PROGRAM: &str = include_str!("../../../../data/seed_pgn.py");

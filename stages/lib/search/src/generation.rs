@@ -1,0 +1,249 @@
+//! One generation of proposals: a pure function of the table so far, the settings and the seed.
+
+use std::collections::BTreeSet;
+
+use schemas::{Candidate, Status};
+
+use crate::islands::{self, IslandSettings};
+use crate::methods::{Method, Moment};
+use crate::population::Population;
+use crate::proposer::{Parent, ProposeError, Proposer};
+use crate::random::StreamKey;
+use crate::sampling::SamplingSettings;
+
+/// How often a place is drawn again when it repeats a known program. What still repeats one then is left to `check`.
+const REDRAWS: u32 = 24;
+
+/// Everything that a generation depends on beside the table.
+pub struct Plan<'a> {
+    /// Name of the run, for the column.
+    pub run: &'a str,
+    /// How attempts are made.
+    pub method: &'a dyn Method,
+    /// What writes the programs.
+    pub proposer: &'a dyn Proposer,
+    /// The program that the search starts from.
+    pub seed_program: &'a str,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Which generation; 0 starts with the seed program itself.
+    pub generation: i64,
+    /// How many rows.
+    pub count: usize,
+    /// The islands.
+    pub islands: IslandSettings,
+    /// How parents are drawn.
+    pub sampling: SamplingSettings,
+}
+
+/// A generation, and whether the proposer ended the search.
+pub struct Generation {
+    /// One row for each place, in order.
+    pub rows: Vec<Candidate>,
+    /// Why there are fewer rows than asked for.
+    pub ended: Option<String>,
+}
+
+/// Proposes a generation. `identify` gives the `candidate_id` of a program; `on_row` hears of each row as it is made.
+///
+/// Generation 0 has the seed program at place 0, so that its score stands in the archive for comparison; further places
+/// of generation 0 are edits of it. Attempts go to the islands in turn.
+pub fn propose(
+    population: &Population<'_>,
+    plan: &Plan<'_>,
+    identify: &dyn Fn(&str) -> String,
+    on_row: &mut dyn FnMut(&Candidate),
+) -> Generation {
+    let seed_id = identify(plan.seed_program);
+    let seed = Parent { id: &seed_id, source: plan.seed_program, row: population.find(&seed_id) };
+    let members = islands::members(population, &plan.islands, plan.generation);
+    let mut known: BTreeSet<String> = population.ids().into_iter().map(str::to_owned).collect();
+    let first_attempt = population.next_attempt();
+
+    let mut rows = Vec::with_capacity(plan.count);
+    let mut ended = None;
+    for slot in 0..i64::try_from(plan.count).unwrap_or(i64::MAX) {
+        let attempt = first_attempt.saturating_add(slot);
+        let island = islands::island_of(attempt, plan.islands.count);
+        let blank = Candidate {
+            run: plan.run.to_owned(),
+            method: plan.method.name().to_owned(),
+            proposer: plan.proposer.name().to_owned(),
+            generation: plan.generation,
+            slot,
+            attempt,
+            island: i64::try_from(island).unwrap_or(0),
+            status: Status::Proposed,
+            ..Candidate::default()
+        };
+        let row = if plan.generation == 0 && slot == 0 {
+            Candidate {
+                candidate_id: seed_id.clone(),
+                edit: Some("seed".to_owned()),
+                source: plan.seed_program.to_owned(),
+                ..blank
+            }
+        } else {
+            let moment = Moment {
+                population,
+                members: members.get(island).map_or(&[][..], Vec::as_slice),
+                islands: plan.islands.count.max(1),
+                island,
+                turn: usize::try_from(attempt).unwrap_or(0),
+                seed,
+                sampling: plan.sampling,
+                key: StreamKey { seed: plan.seed, stage: "propose", generation: plan.generation, slot, redraw: 0 },
+            };
+            match fill(moment, plan, identify, &known, &blank) {
+                Ok(row) => row,
+                Err(reason) => {
+                    ended = Some(reason);
+                    break;
+                }
+            }
+        };
+        known.insert(row.candidate_id.clone());
+        on_row(&row);
+        rows.push(row);
+    }
+    Generation { rows, ended }
+}
+
+/// Makes one attempt, again and again until it brings a new program. The error is the reason why the search ends.
+fn fill(
+    mut moment: Moment<'_>,
+    plan: &Plan<'_>,
+    identify: &dyn Fn(&str) -> String,
+    known: &BTreeSet<String>,
+    blank: &Candidate,
+) -> Result<Candidate, String> {
+    let mut row = blank.clone();
+    for redraw in 0..=REDRAWS {
+        moment.key.redraw = redraw;
+        let attempt = plan.method.attempt(&moment, plan.proposer);
+        row = Candidate {
+            parent_id: Some(attempt.parent.id.to_owned()),
+            parent_source: Some(attempt.parent.source.to_owned()),
+            factor: attempt.factor,
+            directive: attempt.directive.map(|directive| directive.text),
+            ..blank.clone()
+        };
+        match attempt.draft {
+            Ok(draft) => {
+                row.candidate_id = identify(&draft.source);
+                row.source = draft.source;
+                row.edit = Some(draft.edit);
+                if !known.contains(&row.candidate_id) {
+                    break;
+                }
+            }
+            Err(ProposeError::Failed(reason)) => {
+                row.status = Status::Failed;
+                row.reason = Some(reason);
+                break;
+            }
+            Err(ProposeError::Ended(reason)) => return Err(reason),
+        }
+    }
+    Ok(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SEED_PROGRAM;
+    use crate::builtin::Builtin;
+    use crate::methods;
+
+    fn identify(source: &str) -> String {
+        blake3::hash(source.as_bytes()).to_hex().chars().take(16).collect()
+    }
+
+    fn generation(
+        population: &Population<'_>,
+        method: &str,
+        generation: i64,
+        count: usize,
+        seed: u64,
+    ) -> Vec<Candidate> {
+        let builtin = Builtin::new().unwrap();
+        let plan = Plan {
+            run: "test",
+            method: methods::named(method).unwrap(),
+            proposer: &builtin,
+            seed_program: SEED_PROGRAM,
+            seed,
+            generation,
+            count,
+            islands: IslandSettings { count: 3, migration_interval: 2, migrants: 1 },
+            sampling: SamplingSettings { exploration: 0.3, exploitation: 0.5 },
+        };
+        propose(population, &plan, &identify, &mut |_| ()).rows
+    }
+
+    /// Scores rows by their text, some not at all.
+    fn evaluate(rows: &mut [Candidate]) {
+        for row in rows {
+            let byte = f64::from(*blake3::hash(row.source.as_bytes()).as_bytes().first().unwrap());
+            row.status = if byte < 40.0 && row.parent_id.is_some() { Status::Rejected } else { Status::Scored };
+            row.fitness = (row.status == Status::Scored).then_some(byte / 255.0);
+        }
+    }
+
+    fn search(method: &str, seed: u64, generations: i64, shuffle: bool) -> Vec<Candidate> {
+        let mut table: Vec<Candidate> = Vec::new();
+        for number in 0..generations {
+            let mut rows = generation(&Population::new(&table), method, number, if number == 0 { 1 } else { 7 }, seed);
+            evaluate(&mut rows);
+            table.extend(rows);
+            if shuffle {
+                table.reverse();
+            }
+        }
+        table.sort_by_key(|row| row.attempt);
+        table
+    }
+
+    #[test]
+    fn every_method_searches_and_repeats_itself_exactly() {
+        for method in methods::all() {
+            let table = search(method.name(), 1, 6, false);
+            assert_eq!(table.len(), 36, "{}", method.name());
+            assert!(table.iter().all(|row| row.status != Status::Failed), "{}", method.name());
+            assert_eq!(table, search(method.name(), 1, 6, true), "{}", method.name());
+            assert_ne!(table, search(method.name(), 2, 6, false), "{}", method.name());
+            let ids: BTreeSet<&str> = table.iter().map(|row| row.candidate_id.as_str()).collect();
+            assert_eq!(ids.len(), table.len(), "{} repeats a program", method.name());
+        }
+    }
+
+    #[test]
+    fn parents_come_from_the_own_island() {
+        let table = search("spark", 5, 9, false);
+        let settings = IslandSettings { count: 3, migration_interval: 2, migrants: 1 };
+        let population = Population::new(&table);
+        let mut strangers = 0;
+        for row in table.iter().filter(|row| row.generation > 0) {
+            let members = islands::members(&population, &settings, row.generation);
+            let island = &members[usize::try_from(row.island).unwrap()];
+            let parent = row.parent_id.as_deref().unwrap();
+            let found = island.iter().find(|&&index| population.get(index).unwrap().candidate_id == parent);
+            let parent = population.get(*found.expect("the parent is a member of the island")).unwrap();
+            strangers += usize::from(parent.parent_id.is_some() && parent.island != row.island);
+        }
+        assert!(strangers > 0, "no migrant ever became a parent: the test would not notice closed islands");
+    }
+
+    #[test]
+    fn generation_zero_begins_with_the_seed() {
+        let rows = generation(&Population::new(&[]), "spark", 0, 3, 0);
+        let seed = &rows[0];
+        assert_eq!((seed.source.as_str(), seed.parent_id.as_deref(), seed.factor), (SEED_PROGRAM, None, None));
+        assert!(rows[1..].iter().all(|row| row.parent_id.as_ref() == Some(&seed.candidate_id)));
+        assert!(rows[1..].iter().all(|row| row.factor.is_some() && row.directive.is_some()));
+        assert_eq!(
+            rows.iter().map(|row| (row.slot, row.attempt, row.island)).collect::<Vec<_>>(),
+            [(0, 0, 0), (1, 1, 1), (2, 2, 2)]
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! What writes candidates: the built-in grammar, a language model, or a recording of one.
+//!
+//! A method says which steps are taken and in which order; a proposer knows how to take them. SPARK's three roles are
+//! three functions here: `route` (ASR, which factor), `direct` (RC, what to do there), `write` (SAR, the program). A
+//! method that leaves a role out does not call it, and everything else stays the same.
+
+use schemas::{Candidate, Factor};
+
+use crate::population::Population;
+use crate::random::{Stream, StreamKey};
+
+/// Why there is no proposal.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ProposeError {
+    /// This attempt failed; the search goes on. The row gets the status `failed` and this reason.
+    #[error("{0}")]
+    Failed(String),
+    /// No further attempt can succeed, e.g. because the budget is spent: the search ends with what it has.
+    #[error("{0}")]
+    Ended(String),
+}
+
+/// The program that an attempt starts from.
+#[derive(Debug, Clone, Copy)]
+pub struct Parent<'a> {
+    /// Its `candidate_id`.
+    pub id: &'a str,
+    /// Its program.
+    pub source: &'a str,
+    /// Its row; `None` for the seed program before it has been evaluated.
+    pub row: Option<&'a Candidate>,
+}
+
+/// All that a proposer may know about one attempt.
+pub struct Brief<'a> {
+    /// Every row of the run so far.
+    pub population: &'a Population<'a>,
+    /// Where the attempt starts.
+    pub parent: Parent<'a>,
+    /// Other programs to learn from, in the order that the method wants them shown.
+    pub examples: Vec<&'a Candidate>,
+    /// The place of the attempt, for its random streams.
+    pub key: StreamKey,
+}
+
+impl Brief<'_> {
+    /// The stream for one purpose of this attempt.
+    #[must_use]
+    pub fn stream(&self, purpose: &str) -> Stream {
+        self.key.stream(purpose)
+    }
+}
+
+/// What an edit is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Directive {
+    /// In words.
+    pub text: String,
+    /// Short label for tables.
+    pub label: String,
+    /// As settings of genes, where the built-in proposer gave it.
+    pub genes: Vec<(String, String)>,
+}
+
+/// How a new program comes from known ones. The names are those of the methods' papers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Change the parent.
+    Edit,
+    /// Combine the parent with the examples, then change the result a little.
+    Crossover,
+    /// Continue the series of versions: the examples in ascending order of score, the parent last.
+    NextVersion,
+    /// Write something that is as different as possible from parent and examples (EoH's E1).
+    Depart,
+    /// Keep what parent and examples have in common, and vary the rest (EoH's E2).
+    CommonIdea,
+    /// Modify the parent (EoH's M1).
+    Modify,
+    /// Keep the parent's structure, and change its sizes (EoH's M2).
+    Tune,
+    /// Simplify the parent (EoH's M3).
+    Simplify,
+}
+
+/// What to write.
+#[derive(Debug, Clone, Copy)]
+pub struct Task<'a> {
+    /// How.
+    pub operation: Operation,
+    /// The only region that may change; `None`: both may.
+    pub factor: Option<Factor>,
+    /// What to do; `None`: the writer's own choice.
+    pub directive: Option<&'a Directive>,
+}
+
+/// A proposed program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The whole program.
+    pub source: String,
+    /// Short label of the edit.
+    pub edit: String,
+}
+
+/// Takes the steps of an attempt.
+pub trait Proposer {
+    /// Its name in the column `proposer`.
+    fn name(&self) -> &'static str;
+
+    /// Chooses the factor to edit (SPARK's ASR).
+    fn route(&self, brief: &Brief<'_>) -> Result<Factor, ProposeError>;
+
+    /// Says what to do with the factor, or with the whole program where none was chosen (SPARK's RC).
+    fn direct(&self, brief: &Brief<'_>, factor: Option<Factor>) -> Result<Directive, ProposeError>;
+
+    /// Writes the program (SPARK's SAR).
+    fn write(&self, brief: &Brief<'_>, task: &Task<'_>) -> Result<Draft, ProposeError>;
+}
