@@ -1,1 +1,42 @@
-fn main() {}
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use report::args::{Args, Output};
+use report::page::{Options, Report, render};
+use report::{load, output, summary};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    stage::main("report", || run(args))
+}
+
+fn run(args: Args) -> Result<()> {
+    let plan = args.resolve()?;
+    let runs = load::load(&plan.archives)?;
+    let report = Report::new(&runs, &Options { title: plan.title, top: plan.top, published: plan.published });
+    let html = render(&report.view)?;
+
+    let mut said = Vec::new();
+    if let Some(folder) = &plan.svg_dir {
+        said.push(format!("{} figures in {}", output::figures(&report, folder)?, folder.display()));
+    }
+    if let Some(folder) = &plan.table_dir {
+        said.push(format!("{} tables in {}", output::tables(&report, folder)?, folder.display()));
+    }
+    match &plan.output {
+        Output::Stdout => stage::exit::print(&html)?,
+        // last: a page never stands beside figures that are older than itself
+        Output::File(path) => {
+            stage::atomic::write_bytes(path, html.as_bytes())?;
+            said.insert(0, format!("page {}", path.display()));
+        }
+    }
+    if plan.json {
+        stage::exit::print(&format!("{:#}\n", summary::summary(&runs)))?;
+    }
+    if !plan.quiet && !said.is_empty() {
+        eprintln!("report: {}", said.join(", "));
+    }
+    Ok(())
+}

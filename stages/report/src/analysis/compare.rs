@@ -1,0 +1,129 @@
+//! Several runs side by side.
+
+use crate::analysis::{evaluations, reached};
+use crate::run::Run;
+
+/// Runs that belong together on a page: those of one method, or each run by itself when all have the same method.
+#[derive(Clone, Debug)]
+pub struct Group<'a> {
+    pub name: String,
+    pub runs: Vec<&'a Run>,
+}
+
+/// Groups in the order of their first runs.
+pub fn group_runs(runs: &[Run]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for run in runs {
+        match groups.iter_mut().find(|group| group.name == run.method) {
+            Some(group) => group.runs.push(run),
+            None => groups.push(Group { name: run.method.clone(), runs: vec![run] }),
+        }
+    }
+    if groups.len() > 1 {
+        return groups;
+    }
+    runs.iter().map(|run| Group { name: run.name.clone(), runs: vec![run] }).collect()
+}
+
+/// Mean and standard deviation (n - 1; 0 for one value).
+pub fn mean_std(values: &[f64]) -> Option<(f64, f64)> {
+    let n = values.len() as f64;
+    if values.is_empty() {
+        return None;
+    }
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    Some((mean, if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 }))
+}
+
+/// How many evaluated candidates a group's runs needed to reach an accuracy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reach {
+    pub level: f64,
+    /// Runs that reached it.
+    pub runs: usize,
+    /// Mean over these; None if none did.
+    pub mean: Option<f64>,
+}
+
+impl Reach {
+    pub fn of(group: &Group<'_>, level: f64) -> Self {
+        let numbers: Vec<f64> =
+            group.runs.iter().filter_map(|run| reached(&evaluations(run), level)).map(|n| n as f64).collect();
+        Self { level, runs: numbers.len(), mean: mean_std(&numbers).map(|(mean, _)| mean) }
+    }
+}
+
+/// Round accuracies between the worst seed program and the best winner, at most five: levels worth asking for.
+pub fn levels(runs: &[Run]) -> Vec<f64> {
+    let scores = |pick: fn(&Run) -> Option<f64>| runs.iter().filter_map(pick).collect::<Vec<_>>();
+    let low = scores(|run| run.seed_program()?.ood_acc).into_iter().fold(f64::INFINITY, f64::min);
+    let high = scores(|run| run.winner()?.ood_acc).into_iter().fold(f64::NEG_INFINITY, f64::max);
+    let low = if low.is_finite() { low } else { 0.0 };
+    if !(high > low) {
+        return Vec::new();
+    }
+    for step in [0.005, 0.01, 0.02, 0.05, 0.1, 0.2] {
+        let first = (low / step).floor() + 1.0;
+        let last = (high / step + 1e-9).floor();
+        let count = last - first + 1.0;
+        if count <= 5.0 {
+            return (0..count.max(0.0) as usize).map(|i| (first + i as f64) * step).collect();
+        }
+    }
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Beside;
+    use schemas::{Candidate, Status};
+
+    fn run(name: &str, method: &str, scores: &[f64]) -> Run {
+        let rows = scores
+            .iter()
+            .zip(0i64..)
+            .map(|(score, attempt)| Candidate {
+                method: method.into(),
+                attempt,
+                candidate_id: format!("c{attempt}"),
+                parent_id: (attempt > 0).then(|| "c0".into()),
+                status: Status::Scored,
+                ood_acc: Some(*score),
+                ..Candidate::default()
+            })
+            .collect();
+        Run::new(name.into(), rows, Beside::default())
+    }
+
+    #[test]
+    fn runs_are_grouped_by_method_or_stand_alone() {
+        let runs = [run("a", "spark", &[0.1]), run("b", "eoh", &[0.1]), run("c", "spark", &[0.1])];
+        let names: Vec<_> = group_runs(&runs).iter().map(|g| (g.name.clone(), g.runs.len())).collect();
+        assert_eq!(names, [("spark".into(), 2), ("eoh".into(), 1)]);
+        let names: Vec<_> = group_runs(&runs[..1]).iter().map(|g| g.name.clone()).collect();
+        assert_eq!(names, ["a"]);
+    }
+
+    #[test]
+    fn spread_needs_two_values() {
+        assert_eq!(mean_std(&[]), None);
+        assert_eq!(mean_std(&[0.5]), Some((0.5, 0.0)));
+        let (mean, std) = mean_std(&[1.0, 3.0]).expect("two values");
+        assert!((mean - 2.0).abs() < 1e-12 && (std - 2f64.sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn levels_lie_between_seed_and_winner() {
+        let runs = [run("a", "spark", &[0.31, 0.58, 0.72])];
+        assert_eq!(
+            levels(&runs).iter().map(|l| format!("{l:.2}")).collect::<Vec<_>>(),
+            ["0.40", "0.50", "0.60", "0.70"]
+        );
+        let reach = Reach::of(&group_runs(&runs)[0], 0.6);
+        assert_eq!((reach.runs, reach.mean), (1, Some(2.0)));
+        assert!(levels(&[run("a", "spark", &[0.4])]).is_empty());
+        assert!(levels(&[]).is_empty());
+    }
+}

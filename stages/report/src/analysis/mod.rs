@@ -1,0 +1,15 @@
+//! What the figures and tables show, as plain numbers: nothing here knows how it is drawn.
+
+mod compare;
+mod factors;
+mod lineage;
+mod losses;
+mod progress;
+mod tradeoff;
+
+pub use compare::{Group, Reach, group_runs, levels, mean_std};
+pub use factors::{FactorCounts, factor_name, factors};
+pub use lineage::{Step, lineage};
+pub use losses::{Loss, losses};
+pub use progress::{Evaluation, Rates, evaluations, rates, reached};
+pub use tradeoff::{Cost, Point, front, points};

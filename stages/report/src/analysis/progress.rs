@@ -1,0 +1,139 @@
+//! How the search went, attempt by attempt.
+
+use schemas::{Candidate, Locality};
+
+use crate::run::{Run, is_evaluated, is_valid};
+
+/// One candidate that training was spent on.
+#[derive(Clone, Copy, Debug)]
+pub struct Evaluation<'a> {
+    /// 0 for the seed program, then 1, 2, ... as in the literature's "evaluated candidates".
+    pub number: usize,
+    pub row: &'a Candidate,
+    /// None: training failed.
+    pub accuracy: Option<f64>,
+    /// Largest accuracy so far, this one included.
+    pub best: Option<f64>,
+    /// Whether it is better than all before (the seed program never is).
+    pub improves: bool,
+}
+
+/// All evaluated candidates in order. Without an evaluated seed program the first has number 1.
+pub fn evaluations(run: &Run) -> Vec<Evaluation<'_>> {
+    let mut best: Option<f64> = None;
+    let mut list = Vec::new();
+    let seed = run.seed_program();
+    let mut add = |row: &'_ Candidate, number: usize| {
+        let accuracy = row.ood_acc;
+        let better = accuracy.is_some_and(|a| best.is_none_or(|b| a > b));
+        if better {
+            best = accuracy;
+        }
+        (accuracy, best, better && number > 0)
+    };
+    if let Some(row) = seed.filter(|row| is_evaluated(row)) {
+        let (accuracy, best, improves) = add(row, 0);
+        list.push(Evaluation { number: 0, row, accuracy, best, improves });
+    }
+    for (i, row) in run.proposals().filter(|row| is_evaluated(row)).enumerate() {
+        let (accuracy, best, improves) = add(row, i + 1);
+        list.push(Evaluation { number: i + 1, row, accuracy, best, improves });
+    }
+    list
+}
+
+/// Number of evaluated candidates until the accuracy reached the level; None if it never did.
+pub fn reached(evaluations: &[Evaluation<'_>], level: f64) -> Option<usize> {
+    evaluations.iter().find(|e| e.best.is_some_and(|best| best >= level)).map(|e| e.number)
+}
+
+/// Cumulative rates after a number of attempts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Attempts so far, from 1.
+    pub attempts: usize,
+    /// Fraction of the attempts whose program passed the checks.
+    pub valid: f64,
+    /// Fraction of the attempts with a known reach whose edit left its factor; None while none is known.
+    pub entangled: Option<f64>,
+}
+
+/// The rates after each attempt; the seed program is no attempt.
+pub fn rates(run: &Run) -> Vec<Rates> {
+    let (mut valid, mut known, mut entangled) = (0usize, 0usize, 0usize);
+    run.proposals()
+        .enumerate()
+        .map(|(i, row)| {
+            valid += usize::from(is_valid(row));
+            known += usize::from(row.locality.is_some());
+            entangled += usize::from(row.locality == Some(Locality::Entangled));
+            Rates {
+                attempts: i + 1,
+                valid: valid as f64 / (i + 1) as f64,
+                entangled: (known > 0).then(|| entangled as f64 / known as f64),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Beside;
+    use schemas::{Status, Verdict};
+
+    fn row(attempt: i64, status: Status, ood: Option<f64>, locality: Option<Locality>) -> Candidate {
+        Candidate {
+            attempt,
+            candidate_id: format!("c{attempt}"),
+            parent_id: (attempt > 0).then(|| "c0".into()),
+            status,
+            ood_acc: ood,
+            locality,
+            verdict: Some(if status == Status::Rejected && locality.is_none() {
+                Verdict::Reject
+            } else {
+                Verdict::Accept
+            }),
+            ..Candidate::default()
+        }
+    }
+
+    fn run() -> Run {
+        let local = Some(Locality::Local);
+        Run::new(
+            "r".into(),
+            vec![
+                row(0, Status::Scored, Some(0.3), None),
+                row(1, Status::Rejected, None, None),
+                row(2, Status::Scored, Some(0.25), local),
+                row(3, Status::Rejected, None, Some(Locality::Entangled)),
+                row(4, Status::Timeout, None, local),
+                row(5, Status::Scored, Some(0.6), local),
+            ],
+            Beside::default(),
+        )
+    }
+
+    #[test]
+    fn failed_trainings_count_as_evaluated_and_rejected_programs_do_not() {
+        let run = run();
+        let list = evaluations(&run);
+        assert_eq!(list.iter().map(|e| e.number).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(list.iter().map(|e| e.best).collect::<Vec<_>>(), [Some(0.3), Some(0.3), Some(0.3), Some(0.6)]);
+        assert_eq!(list.iter().map(|e| e.improves).collect::<Vec<_>>(), [false, false, false, true]);
+        assert_eq!(reached(&list, 0.3), Some(0));
+        assert_eq!(reached(&list, 0.5), Some(3));
+        assert_eq!(reached(&list, 0.9), None);
+    }
+
+    #[test]
+    fn rates_accumulate_over_attempts() {
+        let run = run();
+        let rates = rates(&run);
+        assert_eq!(rates.len(), 5);
+        assert_eq!(rates[0], Rates { attempts: 1, valid: 0.0, entangled: None });
+        assert_eq!(rates[2], Rates { attempts: 3, valid: 2.0 / 3.0, entangled: Some(0.5) });
+        assert_eq!(rates[4], Rates { attempts: 5, valid: 0.8, entangled: Some(0.25) });
+    }
+}

@@ -1,0 +1,89 @@
+//! Line differences between two programs, with the changed words within changed lines.
+
+use serde::Serialize;
+use similar::{ChangeTag, TextDiff};
+
+use crate::draw::visible;
+
+/// Lines of context around a change.
+const CONTEXT: usize = 3;
+
+/// A line of a difference. `old` and `new` are line numbers from 1, where the line exists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DiffLine {
+    /// `same`, `cut` or `add`.
+    pub kind: &'static str,
+    pub old: Option<usize>,
+    pub new: Option<usize>,
+    /// Pieces of the line, and whether each is what changed.
+    pub pieces: Vec<(bool, String)>,
+}
+
+/// Changes that lie close together, with their context.
+pub type Hunk = Vec<DiffLine>;
+
+/// A difference: its hunks, and how many lines it cuts and adds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Diff {
+    pub hunks: Vec<Hunk>,
+    pub added: usize,
+    pub cut: usize,
+}
+
+pub fn diff(old: &str, new: &str) -> Diff {
+    let text = TextDiff::from_lines(old, new);
+    let mut result = Diff::default();
+    for group in text.grouped_ops(CONTEXT) {
+        let mut hunk = Hunk::new();
+        for change in group.iter().flat_map(|op| text.iter_inline_changes(op)) {
+            let kind = match change.tag() {
+                ChangeTag::Equal => "same",
+                ChangeTag::Delete => "cut",
+                ChangeTag::Insert => "add",
+            };
+            result.added += usize::from(kind == "add");
+            result.cut += usize::from(kind == "cut");
+            let mut pieces: Vec<(bool, String)> = change
+                .iter_strings_lossy()
+                .map(|(strong, piece)| {
+                    (strong && kind != "same", piece.trim_end_matches(['\n', '\r']).chars().map(visible).collect())
+                })
+                .filter(|(_, piece): &(bool, String)| !piece.is_empty())
+                .collect();
+            // a line that changed as a whole needs no marks within
+            if pieces.iter().all(|(strong, piece)| *strong || piece.trim().is_empty()) {
+                pieces.iter_mut().for_each(|(strong, _)| *strong = false);
+            }
+            hunk.push(DiffLine {
+                kind,
+                old: change.old_index().map(|i| i + 1),
+                new: change.new_index().map(|i| i + 1),
+                pieces,
+            });
+        }
+        result.hunks.push(hunk);
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_words_are_marked_within_their_line() {
+        let diff = diff("a\nself.t_1 = Linear(z, 8)\nc\n", "a\nself.t_1 = Linear(z, 16)\nc\nd\n");
+        assert_eq!((diff.added, diff.cut, diff.hunks.len()), (2, 1, 1));
+        let lines = &diff.hunks[0];
+        assert_eq!(lines.iter().map(|l| l.kind).collect::<Vec<_>>(), ["same", "cut", "add", "same", "add"]);
+        assert_eq!((lines[1].old, lines[1].new), (Some(2), None));
+        assert!(lines[2].pieces.iter().any(|(strong, text)| *strong && text.contains("16")));
+        assert!(lines[4].pieces.iter().all(|(strong, _)| !strong), "a new line has no marks within");
+    }
+
+    #[test]
+    fn equal_programs_have_no_hunks() {
+        assert_eq!(diff("a\nb\n", "a\nb\n"), Diff::default());
+        assert_eq!(diff("", ""), Diff::default());
+    }
+}

@@ -1,0 +1,101 @@
+//! Accuracy against parameters and against multiply-accumulates, with the Pareto front.
+
+use super::{Figure, MARKS, WIDTH, thin};
+use crate::analysis::{Cost, Group, Point, factor_name, front, points};
+use crate::draw::theme::series;
+use crate::draw::{Format, Panel, Scale, Svg, legend, shorten};
+use crate::run::Run;
+use crate::text::{count, percent, tip, whole};
+
+/// Draws both panels. None when no scored candidate has a known cost.
+pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
+    let runs: Vec<(usize, &Run)> =
+        groups.iter().enumerate().flat_map(|(g, group)| group.runs.iter().map(move |run| (g, *run))).collect();
+    let single = runs.len() == 1;
+    let mut svg = Svg::new(WIDTH, 400.0);
+    let mut words = Vec::new();
+    for (cost, name, left) in [(Cost::Params, "parameters", 52.0), (Cost::Macs, "MACs per message-passing step", 452.0)]
+    {
+        let all: Vec<(usize, &Run, Vec<Point<'_>>)> =
+            runs.iter().map(|(g, run)| (*g, *run, points(run, cost))).collect();
+        let flat: Vec<Point<'_>> = all.iter().flat_map(|(_, _, list)| list.clone()).collect();
+        if flat.is_empty() {
+            continue;
+        }
+        let panel = Panel {
+            x: Scale::log(flat.iter().map(|p| p.cost), Format::Short),
+            y: Scale::linear(flat.iter().map(|p| p.accuracy), 6, Format::Percent),
+            left,
+            top: 88.0,
+            width: 320.0,
+            height: 260.0,
+        };
+        panel.draw(&mut svg, name, "OOD accuracy (%)");
+        let front = front(&flat);
+        let path: Vec<_> = front.iter().map(|p| panel.at(p.cost, p.accuracy)).collect();
+        svg.steps(&path, "rule");
+        for (g, run, list) in &all {
+            let seed = run.seed_program();
+            let winner = run.winner();
+            let is = |row: Option<&_>, point: &Point<'_>| row.is_some_and(|row| std::ptr::eq(row, point.row));
+            let limit = MARKS / 2 * list.len() / flat.len();
+            let best = |point: &Point<'_>| {
+                is(seed, point) || is(winner, point) || front.iter().any(|other| std::ptr::eq(other.row, point.row))
+            };
+            let mut drawn = thin(list.clone(), limit, best);
+            drawn.sort_by_key(|point| (is(winner, point), is(seed, point)));
+            for point in &drawn {
+                let at = panel.at(point.cost, point.accuracy);
+                let text = format!("{} · {} {}", tip(run, point.row), whole(point.cost as i64), name);
+                let class = if single { factor_class(point) } else { series(*g) };
+                if is(winner, point) {
+                    svg.star(at, 9.0, &format!("star halo {}", if single { "s1" } else { &class }), &text);
+                } else if is(seed, point) {
+                    svg.diamond(at, 6.0, "diamond ring s7", &text);
+                } else {
+                    svg.circle(at, 3.8, &format!("faint {class}"), &text);
+                }
+            }
+        }
+        let ends = front.first().zip(front.last());
+        words.push(ends.map_or(String::new(), |(cheap, good)| {
+            format!(
+                "Front by {name}: {}, from {} % at {} to {} % at {}.",
+                count(front.len(), "program"),
+                percent(cheap.accuracy),
+                whole(cheap.cost as i64),
+                percent(good.accuracy),
+                whole(good.cost as i64)
+            )
+        }));
+    }
+    if words.is_empty() {
+        return None;
+    }
+    let mut entries: Vec<(String, String)> = if single {
+        [("s0", "OPERATOR edited"), ("s2", "ACTION edited")].iter().map(|(c, t)| ((*c).into(), (*t).into())).collect()
+    } else {
+        groups.iter().enumerate().map(|(g, group)| (series(g), shorten(&group.name, 40))).collect()
+    };
+    entries.push((if single { "star s1" } else { "star s7" }.into(), "winner".into()));
+    entries.push(("diamond ring s7".into(), "seed program".into()));
+    entries.push(("line rule".into(), "Pareto front".into()));
+    legend(&mut svg, (12.0, 20.0), WIDTH - 12.0, &entries);
+    Some(Figure {
+        name: "tradeoff".into(),
+        title: "Accuracy against size and arithmetic".into(),
+        description: words.join(" "),
+        caption: "Scored candidates; logarithmic cost axes. MACs are multiply-accumulates of one message-passing step for one \
+                  graph of the longest training length. No program left of and above the front exists in the archive."
+            .into(),
+        svg,
+    })
+}
+
+fn factor_class(point: &Point<'_>) -> String {
+    series(match factor_name(point.row) {
+        "OPERATOR" => 0,
+        "ACTION" => 2,
+        _ => 7,
+    })
+}

@@ -1,0 +1,104 @@
+//! From archives to runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use schemas::{Candidate, CurvePoint, TransferRow};
+use stage::table::{expand, read_records};
+
+use crate::run::{Beside, Run, Setting};
+
+/// All runs of all archives, in the order given; an archive that holds several runs gives each of them.
+pub fn load(archives: &[PathBuf]) -> Result<Vec<Run>> {
+    let mut parts: Vec<(String, Vec<Candidate>, Beside)> = Vec::new();
+    for archive in archives {
+        let mut runs: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
+        for (row, _) in read_records::<Candidate>(archive)?.rows {
+            runs.entry(row.run.clone()).or_default().push(row);
+        }
+        let beside = beside(archive)?;
+        if runs.is_empty() {
+            runs.insert(String::new(), Vec::new());
+        }
+        let single = runs.len() == 1;
+        for (run, rows) in runs {
+            let name = if run.is_empty() || run == "-" { folder_name(archive) } else { run };
+            // what lies beside an archive of several runs belongs to none of them
+            parts.push((name, rows, if single { beside.clone() } else { Beside::default() }));
+        }
+    }
+    let mut runs: Vec<Run> = Vec::new();
+    for (name, rows, beside) in parts {
+        let taken = |name: &str| runs.iter().any(|run| run.name == name);
+        let unique = (2..).map(|n| format!("{name} ({n})")).find(|other| !taken(other));
+        let name = if taken(&name) { unique.unwrap_or(name) } else { name };
+        runs.push(Run::new(name, rows, beside));
+    }
+    if runs.is_empty() {
+        bail!("no archive to report on");
+    }
+    Ok(runs)
+}
+
+/// Settings, curves and transfer results in the archive's folder. What is not there is empty; what is broken is an error.
+fn beside(archive: &Path) -> Result<Beside> {
+    if archive == Path::new("-") {
+        return Ok(Beside::default());
+    }
+    let folder = archive.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut curves = Vec::new();
+    let pattern = glob_in(folder, "gen*/curves.parquet");
+    let single = folder.join("curves.parquet");
+    let mut files = if single.is_file() { vec![single] } else { Vec::new() };
+    if std::fs::read_dir(folder)
+        .is_ok_and(|mut entries| entries.any(|e| e.is_ok_and(|e| e.path().join("curves.parquet").is_file())))
+    {
+        files.extend(expand(&[pattern])?);
+    }
+    for file in files {
+        curves.extend(read_records::<CurvePoint>(&file)?.rows.into_iter().map(|(point, _)| point));
+    }
+    let transfer = folder.join("transfer.parquet");
+    let transfer = if transfer.is_file() { read_records::<TransferRow>(&transfer)?.rows } else { Vec::new() };
+    let config = folder.join("config.toml");
+    let settings = if config.is_file() { settings(&config)? } else { Vec::new() };
+    Ok(Beside { settings, curves, transfer: transfer.into_iter().map(|(row, _)| row).collect() })
+}
+
+fn glob_in(folder: &Path, pattern: &str) -> String {
+    format!("{}/{pattern}", glob::Pattern::escape(&folder.to_string_lossy()))
+}
+
+/// The settings of a run: they are shown as they are, so keys of other versions are no error here.
+fn settings(path: &Path) -> Result<Vec<Setting>> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let table: toml::Table = text.parse().with_context(|| path.display().to_string())?;
+    let mut list = Vec::new();
+    for (section, value) in &table {
+        match value {
+            toml::Value::Table(keys) => {
+                list.extend(
+                    keys.iter().map(|(key, value)| Setting { key: format!("{section}.{key}"), value: shown(value) }),
+                );
+            }
+            value => list.push(Setting { key: section.clone(), value: shown(value) }),
+        }
+    }
+    Ok(list)
+}
+
+fn shown(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Name of a run that has none: that of its folder.
+fn folder_name(archive: &Path) -> String {
+    let folder = archive.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    folder
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| if archive == Path::new("-") { "stdin".into() } else { archive.display().to_string() })
+}

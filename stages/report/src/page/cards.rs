@@ -1,0 +1,101 @@
+//! The few numbers at the top of a run.
+
+use serde::Serialize;
+
+use crate::analysis::{evaluations, rates};
+use crate::run::Run;
+use crate::text::{count, ood, percent, points, test, whole, whole_or_dash};
+
+/// A number, what it is, and what to compare it with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Card {
+    pub label: String,
+    pub value: String,
+    pub note: String,
+    /// The one number that matters most.
+    pub main: bool,
+}
+
+fn card(label: &str, value: impl Into<String>, note: impl Into<String>) -> Card {
+    Card { label: label.into(), value: value.into(), note: note.into(), main: false }
+}
+
+/// The winner against the seed program, and the effort spent.
+pub fn cards(run: &Run) -> Vec<Card> {
+    let (winner, seed) = (run.winner(), run.seed_program());
+    let mut list = Vec::new();
+    let versus = |own: Option<i64>, pick: fn(&schemas::Candidate) -> Option<i64>| match (own, seed.and_then(pick)) {
+        (Some(own), Some(seed)) if seed > 0 => {
+            format!("{:+.1} % against the seed program's {}", (own as f64 / seed as f64 - 1.0) * 100.0, whole(seed))
+                .replacen('-', "−", 1)
+        }
+        _ => String::new(),
+    };
+    if let Some(winner) = winner {
+        let own = seed.is_some_and(|seed| std::ptr::eq(seed, winner));
+        let note = match seed.and_then(|seed| seed.ood_acc).zip(winner.ood_acc) {
+            _ if own => "the seed program itself: nothing better was found".into(),
+            Some((seed, best)) => format!("{} points over the seed program", points(best - seed)),
+            None => String::new(),
+        };
+        list.push(Card { main: true, ..card("Best OOD accuracy (%)", ood(winner), note) });
+        if let Some(seed) = seed.filter(|_| !own) {
+            list.push(card("Seed program, OOD (%)", ood(seed), format!("test {}", test(seed))));
+        }
+        let leaks = run.setting("score.fitness") == Some("test");
+        let note = match seed.and_then(|seed| seed.test_acc).zip(winner.test_acc) {
+            _ if leaks => "the search chose by this split: not an independent estimate".into(),
+            Some((seed, best)) if !own => {
+                format!("{} points over the seed program; never used to choose", points(best - seed))
+            }
+            _ => "never used to choose".into(),
+        };
+        list.push(card("Test accuracy (%)", test(winner), note));
+        list.push(card("Parameters", whole_or_dash(winner.params), versus(winner.params, |row| row.params)));
+        list.push(card("MACs per step", whole_or_dash(winner.macs), versus(winner.macs, |row| row.macs)));
+    }
+    let list_of = evaluations(run);
+    let evaluated = list_of.iter().filter(|e| e.number > 0).count();
+    let found = list_of.iter().rev().find(|e| e.improves).map(|e| format!("the best is number {}", e.number));
+    list.push(card("Evaluated candidates", whole(evaluated as i64), found.unwrap_or_default()));
+    if let Some(end) = rates(run).last() {
+        let entangled = end.entangled.map_or(String::new(), |share| format!(", {} % entangled", percent(share)));
+        let note = format!("{} % valid{entangled}", percent(end.valid));
+        list.push(card("Attempts", whole(end.attempts as i64), note));
+    }
+    list
+}
+
+/// How many rows have each status, in the order of the pipeline.
+pub fn statuses(run: &Run) -> Vec<(String, usize)> {
+    schemas::Status::ALL
+        .iter()
+        .map(|status| (status.to_string(), run.rows().iter().filter(|row| row.status == *status).count()))
+        .filter(|(_, n)| *n > 0)
+        .collect()
+}
+
+/// The settings that a reader needs to make sense of the numbers, in a sentence; empty without settings.
+pub fn profile(run: &Run) -> String {
+    let of = |key: &str| run.setting(key).map(String::from);
+    let mut parts = Vec::new();
+    if let Some(hidden) = of("network.hidden") {
+        parts.push(format!("hidden size {hidden}"));
+    }
+    if let Some(steps) = of("train.steps") {
+        let seeds = of("train.seeds").map(|seeds| seeds.matches(',').count() + 1);
+        let seeds = seeds.map_or(String::new(), |n| format!(" with {}", count(n, "seed")));
+        parts.push(format!("{steps} training steps{seeds}"));
+    }
+    if let Some(lengths) = of("train.lengths") {
+        parts.push(format!("trained on N = {}", lengths.trim_matches(['[', ']'])));
+    }
+    if let Some(length) = of("score.ood_length") {
+        let samples = of("score.ood_samples").map_or(String::new(), |n| format!(" ({n} graphs)"));
+        parts.push(format!("chosen at N = {length}{samples}"));
+    }
+    if let Some(length) = of("score.test_length") {
+        parts.push(format!("tested at N = {length}"));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,32 @@
+//! The page: what it says about the runs, as data for the template, and the template itself.
+
+mod cards;
+mod tables;
+mod view;
+
+pub use view::{Options, Report, View};
+
+use anyhow::{Context, Result};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
+
+use crate::draw::theme::{Medium, figure_css, properties};
+
+const TEMPLATE: &str = include_str!("../../templates/report.html");
+const STYLE: &str = include_str!("../../templates/page.css");
+
+/// Renders the page. Everything that comes from tables is escaped by the template engine; the only texts that it takes as
+/// they are come from the figures (which escape for themselves) and the style sheets.
+pub fn render(view: &View) -> Result<String> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.add_template("report.html", TEMPLATE).context("the template of the page")?;
+    let style = format!("{}{}{}", properties(), STYLE, figure_css(Medium::Page));
+    let template = environment.get_template("report.html").context("the template of the page")?;
+    template
+        .render(context! { view => Value::from(Serde(view)), style, version => stage::VERSION })
+        .context("the template of the page")
+}

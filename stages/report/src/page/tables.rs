@@ -1,0 +1,302 @@
+//! The tables of the page.
+
+use crate::analysis::{Group, Reach, evaluations, factor_name, factors, lineage, losses, mean_std, rates};
+use crate::figures::PUBLISHED;
+use crate::run::{Run, short_id};
+use crate::table::{Cell, Table};
+use crate::text::{edit, ood, percent, points, score, test, whole};
+
+fn share(value: Option<f64>) -> Cell {
+    Cell::number(value, percent)
+}
+
+/// The best candidates of a run, by fitness.
+pub fn candidates(run: &Run, top: usize) -> Table {
+    let columns = [
+        ("#", "rank", true),
+        ("Candidate", "candidate_id", false),
+        ("Attempt", "attempt", true),
+        ("Factor", "factor", false),
+        ("Edit", "edit", false),
+        ("OOD (%)", "ood_acc", true),
+        ("Test (%)", "test_acc", true),
+        ("Parameters", "params", true),
+        ("MACs", "macs", true),
+        ("Parent", "parent_id", false),
+        ("Against parent", "gain", true),
+    ];
+    let note = "Mean over training seeds ± standard deviation, with the number of seeds. Against parent: change of OOD accuracy in percentage points.";
+    let mut table = Table::new("candidates", "Best candidates", note, &columns);
+    let seed = run.seed_program();
+    for (i, row) in run.ranking().into_iter().take(top).enumerate() {
+        let is_seed = seed.is_some_and(|seed| std::ptr::eq(seed, row));
+        let gain = lineage(run, row).last().and_then(|step| step.gain);
+        table.rows.push(vec![
+            Cell::count(i + 1),
+            Cell::both(short_id(&row.candidate_id), &row.candidate_id),
+            Cell::number(Some(row.attempt), whole),
+            Cell::text(if is_seed { "–" } else { factor_name(row) }),
+            Cell::text(if is_seed { "seed program" } else { edit(row) }),
+            Cell::both(ood(row), row.ood_acc.map_or(String::new(), |v| v.to_string())),
+            Cell::both(test(row), row.test_acc.map_or(String::new(), |v| v.to_string())),
+            Cell::number(row.params, whole),
+            Cell::number(row.macs, whole),
+            Cell::both(row.parent_id.as_deref().map_or("–", short_id), row.parent_id.clone().unwrap_or_default()),
+            Cell::number(gain, points),
+        ]);
+    }
+    table
+}
+
+/// Success per factor.
+pub fn factor_table(run: &Run) -> Table {
+    let columns = [
+        ("Factor", "factor", false),
+        ("Proposed", "proposed", true),
+        ("Valid", "valid", true),
+        ("Entangled", "entangled", true),
+        ("Evaluated", "evaluated", true),
+        ("Scored", "scored", true),
+        ("Better than parent", "improved", true),
+        ("Evaluated per improvement", "evaluated_per_improvement", true),
+    ];
+    let mut table = Table::new("factors", "Success by factor", "", &columns);
+    for counts in factors([run]) {
+        let price = (counts.improved > 0).then(|| counts.evaluated as f64 / counts.improved as f64);
+        table.rows.push(vec![
+            Cell::text(&counts.name),
+            Cell::count(counts.proposed),
+            Cell::count(counts.valid),
+            Cell::count(counts.entangled),
+            Cell::count(counts.evaluated),
+            Cell::count(counts.scored),
+            Cell::count(counts.improved),
+            Cell::number(price, |v| format!("{v:.1}")),
+        ]);
+    }
+    table
+}
+
+/// Proposals without a score, by reason, with an example each.
+pub fn loss_table(run: &Run) -> Table {
+    let columns = [
+        ("Stage", "stage", false),
+        ("Reason", "category", false),
+        ("Rule", "code", false),
+        ("Proposals", "count", true),
+        ("Example", "example_id", false),
+        ("Line", "line", true),
+        ("What was said about it", "message", false),
+    ];
+    let mut table = Table::new(
+        "losses",
+        "Proposals without a score, by reason",
+        "A rejected program counts under its first error.",
+        &columns,
+    );
+    for loss in losses(run) {
+        let help = loss.help.as_deref().map_or(String::new(), |help| format!(" Help: {help}"));
+        let message = format!("{}{help}", loss.message);
+        table.rows.push(vec![
+            Cell::text(loss.stage),
+            Cell::text(&loss.category),
+            Cell::text(&loss.code),
+            Cell::count(loss.count),
+            Cell::both(short_id(&loss.example.candidate_id), &loss.example.candidate_id),
+            Cell::number(loss.line, |line| line.to_string()),
+            Cell::both(crate::draw::shorten(&message, 400), message),
+        ]);
+    }
+    table
+}
+
+/// The rates at the end of each run.
+pub fn rates_table(runs: &[Run]) -> Table {
+    let columns = [
+        ("Run", "run", false),
+        ("Attempts", "attempts", true),
+        ("Valid (%)", "valid_rate", true),
+        ("Entangled (%)", "entanglement_rate", true),
+    ];
+    let mut table = Table::new(
+        "rates",
+        "Valid and entanglement rates",
+        "Shares of all attempts; entangled: of those whose reach is known.",
+        &columns,
+    );
+    for run in runs {
+        let end = rates(run).last().copied();
+        table.rows.push(vec![
+            Cell::text(&run.name),
+            Cell::count(end.map_or(0, |r| r.attempts)),
+            share(end.map(|r| r.valid)),
+            share(end.and_then(|r| r.entangled)),
+        ]);
+    }
+    table
+}
+
+/// One line per run.
+pub fn runs_table(runs: &[Run]) -> Table {
+    let columns = [
+        ("Run", "run", false),
+        ("Method", "method", false),
+        ("Proposer", "proposer", false),
+        ("Task", "task", false),
+        ("Attempts", "attempts", true),
+        ("Evaluated", "evaluated", true),
+        ("Seed program, OOD (%)", "seed_ood_acc", true),
+        ("Best OOD (%)", "best_ood_acc", true),
+        ("Test (%)", "best_test_acc", true),
+        ("Parameters", "best_params", true),
+        ("MACs", "best_macs", true),
+        ("Winner", "best_id", false),
+    ];
+    let mut table =
+        Table::new("runs", "Runs", "Test accuracy is that of the winner by OOD validation accuracy.", &columns);
+    for run in runs {
+        let (winner, seed) = (run.winner(), run.seed_program());
+        let raw = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
+        table.rows.push(vec![
+            Cell::text(&run.name),
+            Cell::text(&run.method),
+            Cell::text(run.proposers.join(", ")),
+            Cell::text(&run.task),
+            Cell::count(run.proposals().count()),
+            Cell::count(evaluations(run).iter().filter(|e| e.number > 0).count()),
+            Cell::both(seed.map_or("–".into(), ood), raw(seed.and_then(|row| row.ood_acc))),
+            Cell::both(winner.map_or("–".into(), ood), raw(winner.and_then(|row| row.ood_acc))),
+            Cell::both(winner.map_or("–".into(), test), raw(winner.and_then(|row| row.test_acc))),
+            Cell::number(winner.and_then(|row| row.params), whole),
+            Cell::number(winner.and_then(|row| row.macs), whole),
+            winner.map_or(Cell::text("–"), |row| Cell::both(short_id(&row.candidate_id), &row.candidate_id)),
+        ]);
+    }
+    table
+}
+
+/// Methods side by side: means over their runs, and evaluated candidates to reach each accuracy.
+pub fn comparison(groups: &[Group<'_>], levels: &[f64]) -> Table {
+    let mut columns: Vec<(String, String, bool)> = vec![
+        ("Method".into(), "method".into(), false),
+        ("Runs".into(), "runs".into(), true),
+        ("Best OOD (%)".into(), "best_ood_acc".into(), true),
+        ("Test (%)".into(), "best_test_acc".into(), true),
+        ("Valid (%)".into(), "valid_rate".into(), true),
+        ("Entangled (%)".into(), "entanglement_rate".into(), true),
+        ("Evaluated".into(), "evaluated".into(), true),
+        ("Parameters".into(), "best_params".into(), true),
+        ("MACs".into(), "best_macs".into(), true),
+    ];
+    for level in levels {
+        let percent = format!("{:.1}", level * 100.0);
+        let percent = percent.trim_end_matches(".0").to_string();
+        columns.push((format!("to {percent} %"), format!("evaluated_to_{percent}"), true));
+    }
+    let columns: Vec<(&str, &str, bool)> = columns.iter().map(|(a, b, c)| (a.as_str(), b.as_str(), *c)).collect();
+    let note = "Mean over runs ± standard deviation (n = runs) of each run's winner. Evaluated and the columns \"to … %\": mean number of evaluated \
+                candidates, in all and until the best OOD accuracy reached the level; in brackets how many of the runs reached it, where not all did.";
+    let mut table = Table::new("comparison", "Comparison", note, &columns);
+    for group in groups {
+        let collect =
+            |pick: &dyn Fn(&Run) -> Option<f64>| group.runs.iter().filter_map(|run| pick(run)).collect::<Vec<f64>>();
+        let spread = |values: Vec<f64>| {
+            let n = values.len();
+            let stats = mean_std(&values);
+            Cell::both(
+                score(stats.map(|s| s.0), stats.map(|s| s.1), n),
+                stats.map_or(String::new(), |s| s.0.to_string()),
+            )
+        };
+        let mean = |values: Vec<f64>| mean_std(&values).map(|s| s.0);
+        let number = |value: Option<f64>| Cell::number(value, |v| whole(v.round() as i64));
+        let mut row = vec![
+            Cell::text(&group.name),
+            Cell::count(group.runs.len()),
+            spread(collect(&|run| run.winner()?.ood_acc)),
+            spread(collect(&|run| run.winner()?.test_acc)),
+            share(mean(collect(&|run| rates(run).last().map(|r| r.valid)))),
+            share(mean(collect(&|run| rates(run).last()?.entangled))),
+            number(mean(collect(&|run| Some(evaluations(run).iter().filter(|e| e.number > 0).count() as f64)))),
+            number(mean(collect(&|run| Some(run.winner()?.params? as f64)))),
+            number(mean(collect(&|run| Some(run.winner()?.macs? as f64)))),
+        ];
+        for level in levels {
+            let reach = Reach::of(group, *level);
+            row.push(Cell::number(reach.mean, |mean| {
+                let all = reach.runs == group.runs.len();
+                let number = format!("{mean:.1}").trim_end_matches(".0").to_string();
+                if all { number } else { format!("{number} ({} of {})", reach.runs, group.runs.len()) }
+            }));
+        }
+        table.rows.push(row);
+    }
+    table
+}
+
+/// Programs on further tasks; None without a transfer table.
+pub fn transfer_table(run: &Run) -> Option<Table> {
+    if run.transfer.is_empty() {
+        return None;
+    }
+    let columns = [
+        ("Task", "task", false),
+        ("Program", "program", false),
+        ("Test (%)", "test_acc", true),
+        ("Standard deviation", "test_acc_std", true),
+        ("Seeds", "seeds", true),
+        ("Failed", "failed", true),
+        ("Parameters", "params", true),
+        ("MACs", "macs", true),
+    ];
+    let note = "Trained from scratch on each task. A mean needs all of its seeds: where one failed there is none.";
+    let mut table = Table::new("transfer", "Transfer to further tasks", note, &columns);
+    let mut keys: Vec<(&str, &str)> = Vec::new();
+    for row in &run.transfer {
+        let key = (row.task.as_str(), row.program.as_str());
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    for (task, program) in keys {
+        let rows: Vec<_> = run.transfer.iter().filter(|row| row.task == task && row.program == program).collect();
+        let scores: Vec<f64> = rows.iter().filter_map(|row| row.test_acc.filter(|v| v.is_finite())).collect();
+        let stats = mean_std(&scores).filter(|_| scores.len() == rows.len());
+        table.rows.push(vec![
+            Cell::text(task),
+            Cell::text(program),
+            share(stats.map(|s| s.0)),
+            share(stats.map(|s| s.1)),
+            Cell::count(scores.len()),
+            Cell::count(rows.len() - scores.len()),
+            Cell::number(rows.first().and_then(|row| row.params), whole),
+            Cell::number(rows.first().and_then(|row| row.macs), whole),
+        ]);
+    }
+    Some(table)
+}
+
+/// All settings of a run; None without any.
+pub fn settings_table(run: &Run) -> Option<Table> {
+    let mut table =
+        Table::new("settings", "Settings in force", "", &[("Setting", "setting", false), ("Value", "value", false)]);
+    table.rows = run.settings.iter().map(|s| vec![Cell::text(&s.key), Cell::text(&s.value)]).collect();
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// The literature's figures.
+pub fn published_table() -> Table {
+    let note = "As published, at paper scale (hidden size 128, 10 000 training steps, test at N = 64), on the split that the \
+                published searches also chose by. Runs of smaller profiles are not comparable with them.";
+    let mut table = Table::new(
+        "published",
+        "Published figures: DFS, out-of-distribution accuracy",
+        note,
+        &[("Method", "method", false), ("OOD (%)", "ood_acc", true)],
+    );
+    table.rows = PUBLISHED
+        .iter()
+        .map(|(name, value)| vec![Cell::text(*name), Cell::both(format!("{value:.2}"), (value / 100.0).to_string())])
+        .collect();
+    table
+}

@@ -1,0 +1,246 @@
+//! What the template is given.
+
+use serde::Serialize;
+
+use super::cards::{Card, cards, profile, statuses};
+use super::tables;
+use crate::analysis::{Group, group_runs, levels};
+use crate::diff::{Diff, diff};
+use crate::figures::{self, Figure};
+use crate::python::{Line, highlight};
+use crate::run::Run;
+use crate::table::Table;
+use crate::text::{count, slug};
+
+/// Longer programs are shown up to this many lines.
+const SOURCE_LINES: usize = 1500;
+
+/// A figure on the page.
+#[derive(Clone, Debug, Serialize)]
+pub struct FigureView {
+    pub name: String,
+    pub title: String,
+    pub caption: String,
+    pub svg: String,
+}
+
+/// A program with its difference to another.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProgramView {
+    pub id: String,
+    pub lines: Vec<Line>,
+    /// Lines that are not shown.
+    pub left_out: usize,
+    /// None for the seed program itself.
+    pub diff: Option<Diff>,
+}
+
+/// One run on the page.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunView {
+    pub slug: String,
+    pub name: String,
+    pub facts: Vec<(String, String)>,
+    pub profile: String,
+    pub remarks: Vec<String>,
+    pub cards: Vec<Card>,
+    pub statuses: Vec<(String, usize)>,
+    pub progress: Vec<FigureView>,
+    pub lineage: Option<FigureView>,
+    pub factors: Option<FigureView>,
+    pub factor_table: Table,
+    pub map: Vec<FigureView>,
+    pub losses: Option<FigureView>,
+    pub loss_table: Table,
+    pub program: Option<ProgramView>,
+    pub candidates: Table,
+    pub transfer: Option<FigureView>,
+    pub transfer_table: Option<Table>,
+    pub settings: Option<Table>,
+}
+
+/// The whole page.
+#[derive(Clone, Debug, Serialize)]
+pub struct View {
+    pub title: String,
+    pub lead: String,
+    pub builtin: bool,
+    pub single: bool,
+    pub shared: Vec<FigureView>,
+    pub comparison: Option<Table>,
+    pub runs_table: Table,
+    pub runs: Vec<RunView>,
+    pub published: Table,
+}
+
+/// The page, and the same figures and tables as files: (name without extension, content).
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub view: View,
+    pub figures: Vec<(String, String)>,
+    pub tables: Vec<(String, Table)>,
+}
+
+/// How a report is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub title: Option<String>,
+    /// Rows in the tables of the best candidates.
+    pub top: usize,
+    /// Whether to draw the literature's figures as reference lines.
+    pub published: bool,
+}
+
+impl Report {
+    pub fn new(runs: &[Run], options: &Options) -> Self {
+        let groups = group_runs(runs);
+        let single = runs.len() == 1;
+        let mut files = Files::default();
+        let shared: Vec<FigureView> =
+            [figures::best_so_far(&groups, options.published), figures::rates(&groups), figures::tradeoff(&groups)]
+                .into_iter()
+                .flatten()
+                .map(|figure| files.figure(figure, ""))
+                .collect();
+        let comparison = (!single).then(|| files.table(tables::comparison(&groups, &levels(runs)), ""));
+        let runs_table = files.table(tables::runs_table(runs), "");
+        files.table(tables::rates_table(runs), "");
+        let mut slugs: Vec<String> = Vec::new();
+        let views: Vec<RunView> = runs
+            .iter()
+            .map(|run| {
+                let base = slug(&run.name);
+                let unique = (2..).map(|n| format!("{base}-{n}")).find(|other| !slugs.contains(other));
+                let name = if slugs.contains(&base) { unique.unwrap_or(base) } else { base };
+                slugs.push(name.clone());
+                run_view(run, &name, single, options, &mut files)
+            })
+            .collect();
+        let view = View {
+            title: options.title.clone().unwrap_or_else(|| title(runs, &groups)),
+            lead: lead(runs),
+            builtin: runs.iter().any(|run| run.proposers.iter().any(|p| p == "builtin")),
+            single,
+            shared,
+            comparison,
+            runs_table,
+            runs: views,
+            published: tables::published_table(),
+        };
+        Self { view, figures: files.figures, tables: files.tables }
+    }
+}
+
+/// Collects what is also written as files. Names of a run's own files end with its slug when there are several runs.
+#[derive(Default)]
+struct Files {
+    figures: Vec<(String, String)>,
+    tables: Vec<(String, Table)>,
+}
+
+impl Files {
+    fn figure(&mut self, mut figure: Figure, suffix: &str) -> FigureView {
+        figure.name += suffix;
+        self.figures.push((figure.name.clone(), figure.file()));
+        FigureView { svg: figure.inline(), name: figure.name, title: figure.title, caption: figure.caption }
+    }
+
+    fn table(&mut self, table: Table, suffix: &str) -> Table {
+        self.tables.push((format!("{}{suffix}", table.name), table.clone()));
+        table
+    }
+}
+
+fn run_view(run: &Run, slug: &str, single: bool, options: &Options, files: &mut Files) -> RunView {
+    let suffix = if single { String::new() } else { format!("-{slug}") };
+    let group = [Group { name: run.name.clone(), runs: vec![run] }];
+    // a page of one run has these at the top already
+    let own = if single { None } else { figures::best_so_far(&group, false) };
+    let progress: Vec<Figure> = own.into_iter().chain(figures::curves(run)).collect();
+    let mut draw = |figure: Figure| files.figure(figure, &suffix);
+    let progress = progress.into_iter().map(&mut draw).collect();
+    let lineage = figures::lineage(run).map(&mut draw);
+    let factors = figures::factors(run).map(&mut draw);
+    let map = [figures::islands(run), figures::cells(run)].into_iter().flatten().map(&mut draw).collect();
+    let losses = figures::losses(run).map(&mut draw);
+    let transfer = figures::transfer(run).map(&mut draw);
+    let mut write = |table: Table| files.table(table, &suffix);
+    RunView {
+        slug: slug.into(),
+        name: run.name.clone(),
+        facts: facts(run),
+        profile: profile(run),
+        remarks: run.remarks.clone(),
+        cards: cards(run),
+        statuses: statuses(run),
+        progress,
+        lineage,
+        factors,
+        map,
+        losses,
+        transfer,
+        factor_table: write(tables::factor_table(run)),
+        loss_table: write(tables::loss_table(run)),
+        candidates: write(tables::candidates(run, options.top)),
+        transfer_table: tables::transfer_table(run).map(&mut write),
+        settings: tables::settings_table(run).map(&mut write),
+        program: program(run),
+    }
+}
+
+fn program(run: &Run) -> Option<ProgramView> {
+    let winner = run.winner()?;
+    let mut lines = highlight(&winner.source);
+    let left_out = lines.len().saturating_sub(SOURCE_LINES);
+    lines.truncate(SOURCE_LINES);
+    let seed = run.seed_program().filter(|seed| !std::ptr::eq(*seed, winner));
+    Some(ProgramView {
+        id: winner.candidate_id.clone(),
+        lines,
+        left_out,
+        diff: seed.map(|seed| diff(&seed.source, &winner.source)),
+    })
+}
+
+fn facts(run: &Run) -> Vec<(String, String)> {
+    let mut list = vec![("method".to_string(), run.method.clone())];
+    let mut add = |name: &str, value: String| {
+        if !value.is_empty() {
+            list.push((name.into(), value));
+        }
+    };
+    add("task", run.task.clone());
+    add("seed", run.seed.clone().unwrap_or_default());
+    add("proposer", run.proposers.join(", "));
+    let mut devices: Vec<String> = run.rows().iter().filter_map(|row| row.device.clone()).collect();
+    devices.sort();
+    devices.dedup();
+    add("device", devices.join(", "));
+    list
+}
+
+fn title(runs: &[Run], groups: &[Group<'_>]) -> String {
+    match runs {
+        [run] => run.name.clone(),
+        _ => {
+            let mut methods: Vec<&str> = Vec::new();
+            for group in groups {
+                for run in &group.runs {
+                    if !methods.contains(&run.method.as_str()) {
+                        methods.push(&run.method);
+                    }
+                }
+            }
+            format!("{}: {}", count(runs.len(), "run"), methods.join(", "))
+        }
+    }
+}
+
+fn lead(runs: &[Run]) -> String {
+    let mut tasks: Vec<&str> = runs.iter().map(|run| run.task.as_str()).filter(|task| !task.is_empty()).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    let what = if runs.len() == 1 { "A search" } else { "Searches" };
+    let on = if tasks.is_empty() { String::new() } else { format!(" on CLRS {}", tasks.join(", ")) };
+    format!("{what} for graph network processors{on}.")
+}

@@ -1,0 +1,237 @@
+//! One search run: the rows of its archive in the order of the attempts, and what lies beside the archive.
+
+use std::collections::BTreeMap;
+
+use schemas::{Candidate, CurvePoint, Status, TransferRow, Verdict};
+
+/// A value in force, from `config.toml` beside the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// `train.steps`.
+    pub key: String,
+    pub value: String,
+}
+
+/// What a run's folder holds besides its archive.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    pub settings: Vec<Setting>,
+    pub curves: Vec<CurvePoint>,
+    pub transfer: Vec<TransferRow>,
+}
+
+/// A run. Rows never change after `Run::new`, which sorts and cleans them.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Unique on the page.
+    pub name: String,
+    pub method: String,
+    pub proposers: Vec<String>,
+    /// CLRS algorithm; empty when no row and no setting tells.
+    pub task: String,
+    /// Seed of the search, where the settings tell.
+    pub seed: Option<String>,
+    rows: Vec<Candidate>,
+    by_id: BTreeMap<String, usize>,
+    seed_row: Option<usize>,
+    pub settings: Vec<Setting>,
+    /// Learning curves by candidate and training seed.
+    pub curves: BTreeMap<String, BTreeMap<i64, Vec<CurvePoint>>>,
+    pub transfer: Vec<TransferRow>,
+    /// What a reader should know about the data, e.g. scores that were not numbers.
+    pub remarks: Vec<String>,
+}
+
+impl Run {
+    pub fn new(name: String, mut rows: Vec<Candidate>, beside: Beside) -> Self {
+        let mut remarks = Vec::new();
+        let broken = rows.iter_mut().filter_map(|row| drop_non_finite(row).then_some(())).count();
+        if broken > 0 {
+            remarks.push(format!(
+                "{} had a score that is not a finite number and counts as not scored.",
+                rows_text(broken)
+            ));
+        }
+        rows.sort_by(|a, b| place(a).cmp(&place(b)));
+        let seed_row = rows.iter().position(|row| row.parent_id.is_none() && row.factor.is_none());
+        if seed_row.is_none() && !rows.is_empty() {
+            remarks.push("No row is without a parent, so there is no seed program to compare with.".into());
+        }
+        let mut by_id: BTreeMap<String, usize> = BTreeMap::new();
+        for (i, row) in rows.iter().enumerate() {
+            // a program that was proposed again keeps the row that was scored
+            let known = by_id.entry(row.candidate_id.clone()).or_insert(i);
+            if rows[*known].ood_acc.is_none() && row.ood_acc.is_some() {
+                *known = i;
+            }
+        }
+        let setting = |key: &str| beside.settings.iter().find(|s| s.key == key).map(|s| s.value.clone());
+        let first = |pick: fn(&Candidate) -> Option<&str>| rows.iter().find_map(pick).map(String::from);
+        let method = first(|row| Some(row.method.as_str()).filter(|m| !m.is_empty() && *m != "-"))
+            .or_else(|| setting("search.method"))
+            .unwrap_or_else(|| "unknown method".into());
+        let task = first(|row| row.task.as_deref()).or_else(|| setting("task.algorithm")).unwrap_or_default();
+        let mut proposers: Vec<String> =
+            rows.iter().filter(|row| row.parent_id.is_some()).map(|row| row.proposer.clone()).collect();
+        proposers.sort();
+        proposers.dedup();
+        let mut curves: BTreeMap<String, BTreeMap<i64, Vec<CurvePoint>>> = BTreeMap::new();
+        for point in beside.curves {
+            curves.entry(point.candidate_id.clone()).or_default().entry(point.train_seed).or_default().push(point);
+        }
+        for points in curves.values_mut().flat_map(BTreeMap::values_mut) {
+            points.sort_by_key(|point| point.step);
+            points.dedup_by_key(|point| point.step);
+        }
+        Self {
+            name,
+            method,
+            proposers,
+            task,
+            seed: setting("search.seed"),
+            rows,
+            by_id,
+            seed_row,
+            settings: beside.settings,
+            curves,
+            transfer: beside.transfer,
+            remarks,
+        }
+    }
+
+    /// All rows, the seed program's too, in the order of the attempts.
+    pub fn rows(&self) -> &[Candidate] {
+        &self.rows
+    }
+
+    /// The program that the search started from: the first row without a parent.
+    pub fn seed_program(&self) -> Option<&Candidate> {
+        self.seed_row.and_then(|i| self.rows.get(i))
+    }
+
+    /// All attempts: every row but that of the seed program.
+    pub fn proposals(&self) -> impl Iterator<Item = &Candidate> {
+        let seed = self.seed_row;
+        self.rows.iter().enumerate().filter(move |(i, _)| Some(*i) != seed).map(|(_, row)| row)
+    }
+
+    /// The row of a program; the scored one where it was proposed more than once.
+    pub fn candidate(&self, id: &str) -> Option<&Candidate> {
+        self.by_id.get(id).and_then(|i| self.rows.get(*i))
+    }
+
+    /// Scored rows, the best first: larger fitness, then the earlier attempt.
+    pub fn ranking(&self) -> Vec<&Candidate> {
+        let mut ranking: Vec<&Candidate> =
+            self.rows.iter().filter(|row| row.fitness.or(row.ood_acc).is_some()).collect();
+        ranking.sort_by(|a, b| {
+            let fitness = |row: &Candidate| row.fitness.or(row.ood_acc).unwrap_or(f64::NEG_INFINITY);
+            fitness(b).total_cmp(&fitness(a)).then_with(|| place(a).cmp(&place(b)))
+        });
+        ranking
+    }
+
+    /// The best scored row.
+    pub fn winner(&self) -> Option<&Candidate> {
+        self.ranking().first().copied()
+    }
+
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        self.settings.iter().find(|setting| setting.key == key).map(|setting| setting.value.as_str())
+    }
+}
+
+/// Whether `check` found the program fit for training (entangled or not).
+pub fn is_valid(row: &Candidate) -> bool {
+    match row.verdict {
+        Some(Verdict::Accept | Verdict::AcceptWithWarning) => true,
+        Some(Verdict::Reject) => false,
+        None => !matches!(row.status, Status::Proposed | Status::Rejected | Status::Failed),
+    }
+}
+
+/// Whether training was spent on it, successful or not.
+pub fn is_evaluated(row: &Candidate) -> bool {
+    match row.status {
+        Status::Scored | Status::Trained | Status::Timeout | Status::Oom | Status::Crashed | Status::Diverged => true,
+        Status::Failed => is_valid(row),
+        Status::Proposed | Status::Accepted | Status::Rejected | Status::Duplicate => false,
+    }
+}
+
+/// The first characters of an identifier: enough to tell candidates apart on a page.
+pub fn short_id(id: &str) -> &str {
+    id.char_indices().nth(8).map_or(id, |(end, _)| &id[..end])
+}
+
+fn place(row: &Candidate) -> (i64, i64, i64, &str) {
+    (row.attempt, row.generation, row.slot, &row.candidate_id)
+}
+
+fn rows_text(n: usize) -> String {
+    if n == 1 { "1 row".into() } else { format!("{n} rows") }
+}
+
+/// Forgets scores that are not finite; true where there was one.
+fn drop_non_finite(row: &mut Candidate) -> bool {
+    let mut found = false;
+    for value in [
+        &mut row.ood_acc,
+        &mut row.ood_acc_std,
+        &mut row.test_acc,
+        &mut row.test_acc_std,
+        &mut row.fitness,
+        &mut row.best_so_far,
+    ] {
+        if value.is_some_and(|v| !v.is_finite()) {
+            *value = None;
+            found = true;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(attempt: i64, id: &str, ood: Option<f64>) -> Candidate {
+        Candidate {
+            attempt,
+            candidate_id: id.into(),
+            parent_id: (attempt > 0).then(|| "a".into()),
+            ood_acc: ood,
+            fitness: ood,
+            status: if ood.is_some() { Status::Scored } else { Status::Rejected },
+            ..Candidate::default()
+        }
+    }
+
+    #[test]
+    fn rows_are_sorted_and_the_best_wins_whatever_their_order() {
+        let run = Run::new(
+            "r".into(),
+            vec![row(2, "c", Some(0.5)), row(0, "a", Some(0.2)), row(1, "b", Some(0.5)), row(3, "d", Some(f64::NAN))],
+            Beside::default(),
+        );
+        assert_eq!(run.rows().iter().map(|r| r.attempt).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(run.seed_program().map(|r| r.candidate_id.as_str()), Some("a"));
+        assert_eq!(run.winner().map(|r| r.candidate_id.as_str()), Some("b"), "the earlier of two equals");
+        assert_eq!(run.remarks.len(), 1, "{:?}", run.remarks);
+        assert_eq!(run.proposals().count(), 3);
+    }
+
+    #[test]
+    fn a_program_proposed_again_keeps_its_scored_row() {
+        let mut again = row(2, "b", None);
+        again.status = Status::Duplicate;
+        let run = Run::new("r".into(), vec![row(0, "a", Some(0.1)), again, row(1, "b", Some(0.4))], Beside::default());
+        assert_eq!(run.candidate("b").and_then(|r| r.ood_acc), Some(0.4));
+    }
+
+    #[test]
+    fn identifiers_of_any_alphabet_can_be_cut() {
+        assert_eq!(short_id("0123456789abcdef"), "01234567");
+        assert_eq!(short_id("äöü"), "äöü");
+    }
+}

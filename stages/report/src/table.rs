@@ -1,0 +1,143 @@
+//! Tables for the page, and as CSV and Markdown files.
+
+use serde::Serialize;
+
+/// A value as it is read by people, and as it is read by programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    pub shown: String,
+    /// For CSV: numbers in full, without units or separators.
+    pub raw: String,
+}
+
+impl Cell {
+    pub fn text(text: impl Into<String>) -> Self {
+        let shown: String = text.into();
+        Self { raw: shown.clone(), shown }
+    }
+
+    pub fn both(shown: impl Into<String>, raw: impl Into<String>) -> Self {
+        Self { shown: shown.into(), raw: raw.into() }
+    }
+
+    /// A number with its text; a dash and an empty field where there is none.
+    pub fn number<T: ToString + Copy>(value: Option<T>, show: impl FnOnce(T) -> String) -> Self {
+        match value {
+            Some(value) => Self { shown: show(value), raw: value.to_string() },
+            None => Self { shown: "–".into(), raw: String::new() },
+        }
+    }
+
+    pub fn count(n: usize) -> Self {
+        Self::number(Some(n), |n| crate::text::whole(n as i64))
+    }
+}
+
+/// A column: its heading on the page, its name in CSV, and whether it holds numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Column {
+    pub heading: String,
+    pub key: String,
+    pub numeric: bool,
+}
+
+/// A table. Every row has one cell for each column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Table {
+    /// Name of its files, without extension.
+    pub name: String,
+    pub title: String,
+    /// How the values are counted.
+    pub note: String,
+    pub columns: Vec<Column>,
+    pub rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// `columns`: heading, name in CSV, numeric.
+    pub fn new(name: &str, title: &str, note: impl Into<String>, columns: &[(&str, &str, bool)]) -> Self {
+        let column = |(heading, key, numeric): &(&str, &str, bool)| Column {
+            heading: (*heading).into(),
+            key: (*key).into(),
+            numeric: *numeric,
+        };
+        Self {
+            name: name.into(),
+            title: title.into(),
+            note: note.into(),
+            columns: columns.iter().map(column).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// RFC 4180, with a heading line; lines end with LF.
+    pub fn csv(&self) -> String {
+        let line = |fields: Vec<&str>| fields.iter().map(|field| csv_field(field)).collect::<Vec<_>>().join(",") + "\n";
+        let mut out = line(self.columns.iter().map(|column| column.key.as_str()).collect());
+        for row in &self.rows {
+            out += &line(row.iter().map(|cell| cell.raw.as_str()).collect());
+        }
+        out
+    }
+
+    /// A GitHub-flavoured table under its title, with its note.
+    pub fn markdown(&self) -> String {
+        let line = |fields: Vec<String>| format!("| {} |\n", fields.join(" | "));
+        let mut out = format!("### {}\n\n", markdown_text(&self.title));
+        out += &line(self.columns.iter().map(|column| markdown_text(&column.heading)).collect());
+        out += &line(self.columns.iter().map(|column| if column.numeric { "---:" } else { "---" }.into()).collect());
+        for row in &self.rows {
+            out += &line(row.iter().map(|cell| markdown_text(&cell.shown)).collect());
+        }
+        if !self.note.is_empty() {
+            out += &format!("\n{}\n", markdown_text(&self.note));
+        }
+        out
+    }
+}
+
+fn csv_field(field: &str) -> String {
+    if field.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.into() }
+}
+
+/// One line in which nothing is markup.
+fn markdown_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.split_whitespace().collect::<Vec<_>>().join(" ").chars() {
+        match c {
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' => out.extend(['\\', c]),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            c => out.push(crate::draw::visible(c)),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table =
+            Table::new("t", "Title", "A note.", &[("Name", "name", false), ("Accuracy (%)", "accuracy", true)]);
+        table
+            .rows
+            .push(vec![Cell::text("a, \"b\" | <c>\nd"), Cell::number(Some(0.125), |v| format!("{:.2}", v * 100.0))]);
+        table.rows.push(vec![Cell::text("x"), Cell::number(None::<f64>, |_| unreachable!())]);
+        table
+    }
+
+    #[test]
+    fn csv_quotes_and_keeps_full_numbers() {
+        assert_eq!(table().csv(), "name,accuracy\n\"a, \"\"b\"\" | <c>\nd\",0.125\nx,\n");
+    }
+
+    #[test]
+    fn markdown_cells_cannot_break_their_table() {
+        let text = table().markdown();
+        assert!(text.starts_with("### Title\n\n| Name | Accuracy (%) |\n| --- | ---: |\n"));
+        assert!(text.contains("| a, \"b\" \\| &lt;c&gt; d | 12.50 |\n| x | – |\n"), "{text}");
+    }
+}

@@ -1,0 +1,268 @@
+//! Made-up archives: a search whose numbers follow from its seed alone.
+
+#![allow(dead_code)]
+
+use std::path::Path;
+
+use schemas::{Candidate, CurvePoint, Diagnostic, Factor, Locality, Severity, Status, TransferRow, Verdict};
+use stage::Row;
+use stage::table::{Extra, Table, write, write_records};
+
+pub const SEED_PROGRAM: &str = include_str!("../../../../data/seed_pgn.py");
+
+/// SplitMix64: enough for made-up data.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        ((self.next() * n as f64) as usize).min(n - 1)
+    }
+}
+
+const EDITS: &[&str] = &[
+    "two heads with an output gate",
+    "mask triplets by adjacency",
+    "low-rank edge projection",
+    "max over k, mean over i",
+    "sigmoid gate on the receiver",
+    "residual refinement of messages",
+    "layer norm after the triplet sum",
+    "separate weights per direction",
+    "softmax reduction",
+    "width 16",
+];
+
+/// The rows of a search with this many attempts.
+pub fn rows(run: &str, method: &str, seed: u64, attempts: usize) -> Vec<Candidate> {
+    let mut noise = Noise(seed.wrapping_mul(77) + method.len() as u64);
+    let mut rows = vec![scored(&mut noise, base(run, method, 0), 0.31)];
+    rows[0].source = SEED_PROGRAM.into();
+    let talent = 0.05 + 0.01 * method.len() as f64;
+    for attempt in 1..=attempts {
+        let mut row = base(run, method, attempt);
+        let parents: Vec<usize> = (0..rows.len()).filter(|i| rows[*i].ood_acc.is_some()).collect();
+        let (a, b) = (parents[noise.below(parents.len())], parents[noise.below(parents.len())]);
+        let parent = if rows[a].ood_acc > rows[b].ood_acc { a } else { b };
+        row.parent_id = Some(rows[parent].candidate_id.clone());
+        row.parent_source = Some(rows[parent].source.clone());
+        row.factor =
+            (method != "free-form").then(|| if noise.next() < 0.5 { Factor::Operator } else { Factor::Action });
+        row.edit = Some(EDITS[noise.below(EDITS.len())].into());
+        row.source = edited(&rows[parent].source, row.factor, attempt);
+        row.verdict = Some(Verdict::Accept);
+        row.locality = Some(Locality::Local);
+        let before = rows[parent].ood_acc.unwrap_or(0.3);
+        row = match noise.next() {
+            x if x < 0.12 => rejected(row, noise.below(4)),
+            x if x < 0.18 => Candidate {
+                status: Status::Rejected,
+                locality: Some(Locality::Entangled),
+                entanglement: Some(vec!["frozen-code".into(), "other-region".into()]),
+                reason: Some("the edit changes code outside its factor".into()),
+                ..row
+            },
+            x if x < 0.22 => {
+                Candidate { status: Status::Duplicate, duplicate_of: Some(rows[parent].candidate_id.clone()), ..row }
+            }
+            x if x < 0.25 => Candidate { status: Status::Timeout, reason: Some("killed after 600 s".into()), ..row },
+            x if x < 0.27 => Candidate { status: Status::Diverged, reason: Some("loss NaN at step 80".into()), ..row },
+            _ => {
+                let step = (noise.next() - 0.55) * talent * 2.5;
+                scored(&mut noise, row, (before + step).clamp(0.08, 0.97))
+            }
+        };
+        rows.push(row);
+    }
+    let mut best = f64::NEG_INFINITY;
+    for row in &mut rows {
+        best = best.max(row.fitness.unwrap_or(f64::NEG_INFINITY));
+        row.best_so_far = Some(best);
+        row.archived = Some(row.fitness.is_some());
+        row.elite = Some(row.fitness.is_some_and(|f| f > 0.9 * best));
+    }
+    rows
+}
+
+fn base(run: &str, method: &str, attempt: usize) -> Candidate {
+    Candidate {
+        run: run.into(),
+        method: method.into(),
+        proposer: if attempt == 0 { "file" } else { "builtin" }.into(),
+        generation: attempt.div_ceil(8) as i64,
+        slot: (attempt.max(1) - 1) as i64 % 8,
+        attempt: attempt as i64,
+        island: attempt as i64 % 3,
+        candidate_id: format!(
+            "{:016x}",
+            (attempt as u64 + 1).wrapping_mul(0x9E37_79B9_97F4_A7C1) ^ method.len() as u64
+        ),
+        ..Candidate::default()
+    }
+}
+
+fn scored(noise: &mut Noise, row: Candidate, ood: f64) -> Candidate {
+    let seeds: Vec<f64> = (0..3).map(|_| (ood + (noise.next() - 0.5) * 0.06).clamp(0.0, 1.0)).collect();
+    let mean = seeds.iter().sum::<f64>() / 3.0;
+    let std = (seeds.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+    let params = (9_000.0 * (0.7 + noise.next()) * (0.5 + ood)) as i64;
+    let macs = (420_000.0 * (0.6 + noise.next()) * (0.6 + ood)) as i64;
+    Candidate {
+        status: Status::Scored,
+        verdict: Some(Verdict::Accept),
+        task: Some("dfs".into()),
+        train_seeds: Some(vec![0, 1, 2]),
+        train_steps: Some(120),
+        val_acc: Some(seeds.iter().map(|v| (v + 0.25).min(0.99)).collect()),
+        device: Some("cpu".into()),
+        params: Some(params),
+        macs: Some(macs),
+        cell: Some(format!("params={},distance={}", (params as f64).log2() as i64 * 2, (ood * 6.0) as i64)),
+        ood_acc: Some(mean),
+        ood_acc_std: Some(std),
+        ood_acc_seeds: Some(seeds.clone()),
+        test_acc: Some(mean - 0.03),
+        test_acc_std: Some(std * 1.2),
+        test_acc_seeds: Some(seeds.iter().map(|v| v - 0.03).collect()),
+        fitness: Some(mean),
+        ..row
+    }
+}
+
+fn rejected(row: Candidate, kind: usize) -> Candidate {
+    let (category, code, message) = [
+        (
+            "shape",
+            "E-SHAPE-BROADCAST",
+            "[B, N, 8] and [B, N] cannot be broadcast: axis 2 is 8 on one side and N on the other",
+        ),
+        ("syntax", "E-SYNTAX", "expected an indented block after `if`"),
+        ("unsupported", "E-UNSUPPORTED-CALL", "`torch.load` is not available to programs"),
+        ("contract", "E-CONTRACT-RETURN", "forward must return (ret, tri_msgs), but <b>returns</b> a tensor"),
+    ][kind];
+    Candidate {
+        status: Status::Rejected,
+        verdict: Some(Verdict::Reject),
+        locality: None,
+        diagnostics: Some(vec![Diagnostic {
+            severity: Severity::Error,
+            category: category.into(),
+            code: code.into(),
+            line: 40 + kind as i64,
+            column: 9,
+            message: message.into(),
+            help: Some("add unsqueeze(-1)".into()).filter(|_| kind == 0),
+        }]),
+        ..row
+    }
+}
+
+/// A program like its parent, with a line more in the region of its factor.
+fn edited(source: &str, factor: Option<Factor>, attempt: usize) -> String {
+    let (marker, line) = match factor {
+        Some(Factor::Action) => {
+            ("# ===== END ACTION REGION =====", format!("messages = messages + 0.{attempt} * torch.tanh(messages)"))
+        }
+        _ => (
+            "# ===== END OPERATOR REGION =====",
+            format!("self.extra_{attempt} = nn.Linear(z_size, {})", 4 + attempt % 12),
+        ),
+    };
+    let indent = source.lines().find(|l| l.trim() == marker).map_or("", |l| &l[..l.len() - l.trim_start().len()]);
+    source.replacen(&format!("{indent}{marker}"), &format!("{indent}{line}\n{indent}{marker}"), 1).replacen(
+        "width = self.nb_triplet_fts",
+        "width = 2 * self.nb_triplet_fts",
+        1,
+    )
+}
+
+/// Curves of the scored rows.
+pub fn curves(rows: &[Candidate]) -> Vec<CurvePoint> {
+    let mut noise = Noise(5);
+    let mut points = Vec::new();
+    for row in rows {
+        let Some(seeds) = &row.ood_acc_seeds else { continue };
+        for (seed, score) in (0i64..).zip(seeds) {
+            for step in (10..=120).step_by(10) {
+                let t = step as f64 / 120.0;
+                points.push(CurvePoint {
+                    candidate_id: row.candidate_id.clone(),
+                    task: "dfs".into(),
+                    train_seed: seed,
+                    step,
+                    loss: 3.2 * (-2.2 * t * (0.6 + score)).exp() + 0.15 * noise.next(),
+                    val_acc: (step % 40 == 0).then(|| (score + 0.25).min(0.99) * t.powf(0.45)),
+                });
+            }
+        }
+    }
+    points
+}
+
+/// Two programs on nine tasks.
+pub fn transfer() -> Vec<TransferRow> {
+    let mut noise = Noise(9);
+    let mut rows = Vec::new();
+    for task in [
+        "bfs",
+        "dijkstra",
+        "mst_prim",
+        "topological_sort",
+        "bellman_ford",
+        "articulation_points",
+        "bridges",
+        "floyd_warshall",
+        "strongly_connected_components",
+    ] {
+        let level = 0.4 + 0.5 * noise.next();
+        for (program, bonus) in [("data/seed_pgn.py", 0.0), ("best.py", 0.08)] {
+            for train_seed in 0..3 {
+                rows.push(TransferRow {
+                    program: program.into(),
+                    candidate_id: program.into(),
+                    task: task.into(),
+                    train_seed,
+                    status: Status::Scored,
+                    reason: None,
+                    test_length: 16,
+                    test_acc: Some((level + bonus * noise.next() + 0.05 * noise.next()).min(1.0)),
+                    val_acc: None,
+                    train_loss: None,
+                    train_steps: Some(120),
+                    params: Some(9000),
+                    macs: Some(450_000),
+                    weights: None,
+                    train_seconds: None,
+                });
+            }
+        }
+    }
+    rows
+}
+
+pub fn write_rows(path: &Path, rows: Vec<Candidate>) {
+    write(&rows.into_iter().map(Row::from).collect::<Table>(), path).expect("the archive can be written");
+}
+
+/// A run's folder with archive, settings, curves and transfer results.
+pub fn write_run(folder: &Path, run: &str, method: &str, seed: u64, attempts: usize) {
+    std::fs::create_dir_all(folder.join("gen001")).expect("a writable folder");
+    let rows = rows(run, method, seed, attempts);
+    let none = Extra::default();
+    write_records(curves(&rows).iter().map(|p| (p, &none)), &folder.join("gen001/curves.parquet"), true)
+        .expect("curves");
+    write_records(transfer().iter().map(|r| (r, &none)), &folder.join("transfer.parquet"), true).expect("transfer");
+    let config = format!(
+        "[task]\nalgorithm = \"dfs\"  # default\n\n[network]\nhidden = 32\n\n[train]\nlengths = [4, 5, 6, 8]\nsteps = 120\nseeds = [0, 1, 2]\n\n\
+         [score]\nood_length = 12\nood_samples = 32\ntest_length = 16\nfitness = \"ood\"\n\n[search]\nmethod = \"{method}\"\nseed = {seed}\n"
+    );
+    std::fs::write(folder.join("config.toml"), config).expect("settings");
+    write_rows(&folder.join("archive.parquet"), rows);
+}
