@@ -1,1 +1,34 @@
-fn main() {}
+//! `sample`: CLRS-30 data without Python. See `sample --help` and the README beside this crate.
+
+mod args;
+mod columns;
+mod digests;
+mod jsonl;
+mod list;
+mod parquet;
+mod plan;
+mod source;
+mod tables;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+use plan::{Plan, Work};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    stage::main("sample", || run(&args))
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    if args.list {
+        return stage::exit::print(&list::text(args.json));
+    }
+    let plan = Plan::new(args)?;
+    match plan.work {
+        Work::Digest => digests::print(&plan),
+        Work::Tables(_) => tables::write(&plan),
+    }
+}

@@ -192,9 +192,7 @@ impl Pipeline {
     /// # Errors
     /// As [`Sampler::new`]; also if the batch size is 0.
     pub fn new(config: PipelineConfig) -> Result<Self, ClrsError> {
-        if config.batch_size == 0 {
-            return Err(ClrsError::EmptyBatch);
-        }
+        config.sampler.validate_batch(config.batch_size)?;
         let sampler = Sampler::new(config.algorithm, config.sampler)?;
         let transforms = Transforms::new(config.random_pos, config.pred_as_input, config.permutations);
         let spec = transforms.spec(config.algorithm);

@@ -48,6 +48,31 @@ impl SamplerConfig {
     pub fn on_the_fly(seed: u32, length: usize) -> Self {
         Self { seed, length, num_samples: None, args: SamplerArgs::default(), track_max_steps: true }
     }
+
+    /// Whether a sampler of `algorithm` can be made, without making it.
+    ///
+    /// # Errors
+    /// If the algorithm cannot take the length or the arguments, or if there would be no sample.
+    pub fn validate(&self, algorithm: &Algorithm) -> Result<(), ClrsError> {
+        if self.num_samples == Some(0) {
+            return Err(ClrsError::EmptyDataset);
+        }
+        algorithm.problem.validate(algorithm, self.length, &self.args)
+    }
+
+    /// Whether batches of that size can be drawn.
+    ///
+    /// # Errors
+    /// If the size is 0 or exceeds the dataset.
+    pub fn validate_batch(&self, batch_size: usize) -> Result<(), ClrsError> {
+        match self.num_samples {
+            _ if batch_size == 0 => Err(ClrsError::EmptyBatch),
+            Some(samples) if batch_size > samples => {
+                Err(ClrsError::BatchLargerThanDataset { batch: batch_size, samples })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A stream of samples of one algorithm, determined by its configuration.
@@ -64,11 +89,10 @@ impl Sampler {
     /// # Errors
     /// If the algorithm cannot take the length or the arguments.
     pub fn new(algorithm: &'static Algorithm, config: SamplerConfig) -> Result<Self, ClrsError> {
-        algorithm.problem.validate(algorithm, config.length, &config.args)?;
+        config.validate(algorithm)?;
         let rng = RandomState::new(config.seed);
         let mut sampler = Self { algorithm, rng, config, steps: 0, dataset: None };
         match sampler.config.num_samples {
-            Some(0) => return Err(ClrsError::EmptyDataset),
             Some(count) => sampler.dataset = Some(sampler.draw(count)?),
             None if sampler.config.track_max_steps => sampler.warm_up()?,
             None => {}
@@ -98,9 +122,7 @@ impl Sampler {
     /// # Errors
     /// As [`Sampler::next`].
     pub fn next_trajectories(&mut self, batch_size: usize) -> Result<Trajectories, ClrsError> {
-        if batch_size == 0 {
-            return Err(ClrsError::EmptyBatch);
-        }
+        self.config.validate_batch(batch_size)?;
         let Some(dataset) = &self.dataset else {
             let batch = self.draw(batch_size)?;
             if self.config.track_max_steps {
@@ -108,12 +130,8 @@ impl Sampler {
             }
             return Ok(batch);
         };
-        let samples = dataset.len();
-        if batch_size > samples {
-            return Err(ClrsError::BatchLargerThanDataset { batch: batch_size, samples });
-        }
         let rng = &mut self.rng;
-        Ok(dataset.select((0..batch_size).map(|_| rng.choice(samples))))
+        Ok(dataset.select((0..batch_size).map(|_| rng.choice(dataset.len()))))
     }
 
     /// The whole dataset, in order.

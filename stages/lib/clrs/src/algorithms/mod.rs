@@ -98,6 +98,11 @@ impl Algorithm {
         self
     }
 
+    /// Whether problems are a text and a pattern, so that [`crate::SamplerArgs::length_needle`] counts.
+    pub fn is_string_matching(&self) -> bool {
+        matches!(self.problem, Problem::Needle { .. })
+    }
+
     /// Inputs, then outputs, then hints.
     pub fn spec(&self) -> &'static [SpecEntry] {
         self.spec
@@ -166,7 +171,7 @@ fn nearest(name: &str) -> Option<&'static str> {
     let typed = name.to_lowercase().replace(['-', ' '], "_");
     let (distance, best) = ALL.iter().map(|algorithm| (edits(&typed, algorithm.name), algorithm.name)).min()?;
     let contained = || ALL.iter().map(|algorithm| algorithm.name).find(|known| known.contains(&typed));
-    if distance <= best.len() / 3 {
+    if distance <= (best.len() / 3).max(2) {
         Some(best)
     } else if typed.len() >= 3 {
         contained()

@@ -1,0 +1,118 @@
+//! The command line, as typed.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use clrs::Split;
+
+const EXAMPLES: &str = "\
+Examples:
+  sample --list
+  sample --algorithm dfs --length 16 --batches 100 -o dfs.parquet
+  sample --algorithm bfs,dijkstra --split test -o benchmark/
+  sample --algorithm all --length 8 --batches 10 -o clrs30/
+  sample --algorithm insertion_sort --length 5 --batch-size 2 | jq .hint_pred_h
+  sample --algorithm dfs --length 16 --seed 42 --batch-size 4 --batches 2 --digest
+  duckdb -c \"select steps, count(*) from 'dfs.parquet' group by 1 order by 1\"
+
+Rows: one for each sample. Columns: algorithm, split, seed, length, nodes, batch, sample, steps, then input_*, output_*
+and hint_* for each data point, as nested lists: hints [steps][...], node data [nodes], edge data [nodes][nodes], a
+trailing list of classes for categoricals. Hints end with the sample's own last step.
+Scalars are doubles, pointers are node numbers from 0, everything else is 0, 1, or -1 for \"not a target\".
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+/// Draw CLRS-30 problems, run the algorithms on them, and write inputs, outputs and hints.
+///
+/// The data is that of dm-clrs 2.0.3, bit for bit, for any seed, length and batch size.
+#[derive(Parser, Debug)]
+#[command(version, after_long_help = EXAMPLES, after_help = "See --help for examples and the columns of the tables.")]
+pub struct Args {
+    /// Name of an algorithm, several separated by commas, or `all`; see --list
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',', required_unless_present = "list")]
+    pub algorithm: Vec<String>,
+
+    /// List the algorithms with their data points
+    #[arg(long)]
+    pub list: bool,
+
+    /// With --list: as JSON
+    #[arg(long, requires = "list")]
+    pub json: bool,
+
+    /// Where the rows go: .parquet, .jsonl, or - for JSONL on stdout. A folder, which gets a file for each algorithm,
+    /// where there are several. Files appear whole or not at all
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+
+    /// Format of the files in a folder: parquet or jsonl
+    #[arg(long, default_value = "parquet")]
+    pub format: plan::Format,
+
+    /// Print digests of the batches' tensors as JSON instead: SHA-256 of little-endian float32, row-major, hints padded
+    #[arg(long, conflicts_with_all = ["output", "format"])]
+    pub digest: bool,
+
+    /// No progress, only errors
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    #[command(flatten, next_help_heading = "What to draw")]
+    pub draw: Draw,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Draw {
+    /// Size of the problems [default: 16, or the split's]
+    #[arg(long, value_name = "N")]
+    pub length: Option<usize>,
+
+    /// Seed of the sampler [default: 0, or the split's]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u32>,
+
+    /// Samples in a batch [default: 32]
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+
+    /// Number of batches [default: 1]
+    #[arg(long, value_name = "N")]
+    pub batches: Option<usize>,
+
+    /// The benchmark's own dataset, train, val or test: its seed, length and number of samples, all samples in order.
+    /// Batches drawn from it at random where --batch-size or --batches is given
+    #[arg(long, value_name = "SPLIT")]
+    pub split: Option<Split>,
+
+    /// Draw that many samples first: all of them in order, or batches from them as with --split
+    #[arg(long, value_name = "N")]
+    pub num_samples: Option<usize>,
+
+    /// Edge probabilities, one of which is drawn for each graph [default: those of training, 0.1 to 0.9, or half of
+    /// that for some algorithms; the sampler's own with --split]
+    #[arg(long, value_name = "P,..", value_delimiter = ',')]
+    pub p: Option<Vec<f64>>,
+
+    /// Length of the needle in string matching, -K for a random one from 1 to K [default: that of training, -8; a fifth
+    /// of the length with --split]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub length_needle: Option<i64>,
+
+    /// Leave --p and --length-needle to the sampler, rather than to what training uses
+    #[arg(long)]
+    pub sampler_defaults: bool,
+
+    /// Do not draw 1000 samples first to pad hints to the longest of them
+    #[arg(long)]
+    pub no_track_max_steps: bool,
+
+    /// Transform batches as training does: random positions, `pred_h` as an input where it never changes, permutations
+    #[arg(long)]
+    pub pipeline: bool,
+
+    /// With --pipeline: seed of the random positions
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "pipeline")]
+    pub pos_seed: u32,
+}
+
+use crate::plan;
