@@ -97,12 +97,22 @@ impl Builder {
     }
 }
 
-/// Copies what `outputs` need, node by node; `rewrite` may make something else of a node. It gets the node as it was and
-/// its arguments in the new graph, and answers `None` to keep it.
+/// A node that is being rebuilt.
+pub(crate) struct Site<'a> {
+    /// In the old graph.
+    pub id: NodeId,
+    pub node: &'a Node,
+    /// Its arguments in the new graph.
+    pub args: &'a [NodeId],
+    /// By old index: the new id of every needed node before this one.
+    pub map: &'a [NodeId],
+}
+
+/// Copies what `outputs` need, node by node; `rewrite` may make something else of a node, or answer `None` to keep it.
 pub(crate) fn rebuild(
     source: &Graph,
     outputs: &[NodeId],
-    mut rewrite: impl FnMut(&mut Builder, NodeId, &Node, &[NodeId]) -> Result<Option<NodeId>, OpError>,
+    mut rewrite: impl FnMut(&mut Builder, &Site<'_>) -> Result<Option<NodeId>, OpError>,
 ) -> Result<(Graph, Vec<NodeId>), OpError> {
     let live = super::dce::live(source, outputs);
     let mut builder = Builder::like(source);
@@ -110,7 +120,8 @@ pub(crate) fn rebuild(
     for id in source.ids().filter(|id| live[id.0 as usize]) {
         let node = source.node(id);
         let args: Vec<NodeId> = node.args.iter().map(|x| map[x.0 as usize]).collect();
-        map[id.0 as usize] = match rewrite(&mut builder, id, node, &args)? {
+        let rewritten = rewrite(&mut builder, &Site { id, node, args: &args, map: &map })?;
+        map[id.0 as usize] = match rewritten {
             Some(new) => new,
             None => builder.copy(node, &args)?,
         };
