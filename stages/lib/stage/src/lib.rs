@@ -5,6 +5,7 @@ pub mod args;
 pub mod atomic;
 pub mod config;
 pub mod exit;
+pub mod job;
 pub mod pool;
 pub mod progress;
 pub mod signal;

@@ -3,6 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+/// Bytes of stack of each thread: candidates' syntax trees may be deep.
+const STACK: usize = 32 << 20;
+
 /// Runs `work` on every item, on up to `jobs` threads, and returns the results in the order of the items. Items are
 /// started in order; once `stop` is set no further one is, and those have no result.
 pub fn run<T: Sync, R: Send>(
@@ -26,7 +29,11 @@ pub fn run<T: Sync, R: Send>(
     };
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, items.len().max(1)) {
-            scope.spawn(worker);
+            let thread = std::thread::Builder::new().stack_size(STACK);
+            if thread.spawn_scoped(scope, worker).is_err() {
+                // No more threads to be had: fewer will do, and this one always can.
+                worker();
+            }
         }
     });
     results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)

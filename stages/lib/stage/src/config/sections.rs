@@ -197,6 +197,14 @@ sections! {
         exploration: f64 = 0.3,
         /// Probability that a parent is drawn from the best. The rest is drawn by fitness.
         exploitation: f64 = 0.5,
+        /// What the cells of the archive are made of: any of fitness, params, macs and distance; none: one cell an island.
+        features: Vec<String> = Vec::new(),
+        /// Bins of the features that are shares (fitness, distance).
+        bins: usize = 10,
+        /// Fitness at which the search is over; 0 for none.
+        target: f64 = 0.0,
+        /// Evaluated candidates without a better one after which the search is over; 0 for never.
+        patience: usize = 0,
         /// Seed of the run.
         seed: u64 = 0,
     }

@@ -37,6 +37,9 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
             c.search.exploration + c.search.exploitation <= 1.0 + 1e-9,
             "together with search.exploration it must not exceed 1",
         ),
+        ("search.features", features(&c.search.features), "name some of fitness, params, macs and distance, none twice"),
+        ("search.bins", c.search.bins >= 1, "it must be at least 1"),
+        ("search.target", c.search.target.is_finite() && c.search.target >= 0.0, "it must be 0 or more"),
         ("transfer.tasks", !c.transfer.tasks.is_empty(), "name at least one task"),
         ("transfer.seeds", distinct(&c.transfer.seeds), "give at least one seed, none twice"),
         ("transfer.lengths", lengths(&c.transfer.lengths), "give at least one length, each at least 2"),
@@ -71,6 +74,14 @@ fn distinct(seeds: &[u64]) -> bool {
     sorted.sort_unstable();
     sorted.dedup();
     !seeds.is_empty() && sorted.len() == seeds.len()
+}
+
+fn features(names: &[String]) -> bool {
+    let known = |name: &String| ["fitness", "params", "macs", "distance"].contains(&name.as_str());
+    let mut sorted = names.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    names.iter().all(known) && sorted.len() == names.len()
 }
 
 fn device(name: &str) -> bool {

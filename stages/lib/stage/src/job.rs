@@ -1,0 +1,377 @@
+//! Work that is done by a child process, once: its results lie in a cache under the hash of all that they depend on.
+//!
+//! The parent runs [`Runner::run`], the child [`serve`]. A job's folder holds `result.json` and whatever files the child
+//! made beside it, and appears whole or not at all: a run that is killed at any point leaves nothing half done behind.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use anyhow::{Context, Result, bail};
+use schemas::Status;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::atomic;
+use crate::supervise::{self, End, Limits, Report};
+
+const RESULT: &str = "result.json";
+
+/// Runs jobs of one kind.
+pub struct Runner<'a> {
+    /// The child: a program and its arguments.
+    pub command: Vec<OsString>,
+    /// Folder of the results, one folder in it per key.
+    pub cache: PathBuf,
+    /// Whether results that are there already are taken.
+    pub reuse: bool,
+    /// Files that a result must have beside `result.json` to be taken from the cache.
+    pub files: &'static [&'static str],
+    pub limits: Limits,
+    pub stop: &'a AtomicBool,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<R> {
+    Done {
+        /// Where its files are.
+        folder: PathBuf,
+        result: R,
+        /// Whether it was there already.
+        cached: bool,
+    },
+    /// The job's own failure, which concerns nobody else.
+    Failed { status: Status, reason: String },
+    /// We were asked to stop before it was done.
+    Interrupted,
+}
+
+/// Why a child has no result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// `None`: the fault is the machine's (a full disk, no GPU), not the job's, and concerns all jobs.
+    pub status: Option<Status>,
+    pub reason: String,
+}
+
+impl Failure {
+    /// The job's own fault.
+    pub fn of_job(status: Status, reason: impl ToString) -> Self {
+        Self { status: Some(status), reason: reason.to_string() }
+    }
+
+    /// The machine's fault.
+    pub fn of_machine(reason: impl ToString) -> Self {
+        Self { status: None, reason: reason.to_string() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer<R> {
+    Done(R),
+    Failed(Failure),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Request<J> {
+    folder: PathBuf,
+    job: J,
+}
+
+impl Runner<'_> {
+    /// This program, with a hidden subcommand, as the child.
+    pub fn this_program(subcommand: &str) -> Result<Vec<OsString>> {
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        Ok(vec![program.into_os_string(), subcommand.into()])
+    }
+
+    /// Makes the cache folder, and clears away what killed runs have left in it.
+    pub fn prepare(&self) -> Result<()> {
+        atomic::make_folder(&self.cache)?;
+        let Ok(entries) = fs::read_dir(&self.cache) else { return Ok(()) };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let owner =
+                name.strip_suffix(".tmp").and_then(|name| name.rsplit('.').next()?.split('-').next()?.parse().ok());
+            if owner.is_some_and(|pid: u32| !Path::new(&format!("/proc/{pid}")).exists()) {
+                // Whoever else clears it away at the same time is welcome.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// The result of the job with this key: from the cache, or from a child process. `on_note` gets what the child says
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// For faults of the machine; faults of the job are [`Outcome::Failed`].
+    pub fn run<J: Serialize, R: DeserializeOwned>(
+        &self,
+        key: &str,
+        job: &J,
+        on_note: &mut dyn FnMut(Value),
+    ) -> Result<Outcome<R>> {
+        let folder = self.cache.join(key);
+        if self.reuse
+            && let Some(outcome) = self.cached(&folder)
+        {
+            return Ok(outcome);
+        }
+        let scratch = self.scratch(key)?;
+        let input = serde_json::to_vec(&Request { folder: scratch.0.clone(), job })?;
+        let Some((program, arguments)) = self.command.split_first() else { bail!("no child to run") };
+        let mut command = Command::new(program);
+        command.args(arguments).env("RUST_BACKTRACE", "0");
+        let mut failure = None;
+        let report =
+            supervise::run(command, input, self.limits, self.stop, |line| match serde_json::from_str::<Value>(line) {
+                Ok(mut note) => match note.get_mut("failed").map(Value::take) {
+                    Some(failed) => failure = serde_json::from_value::<Failure>(failed).ok(),
+                    None => on_note(note),
+                },
+                Err(_) => on_note(Value::String(line.to_owned())),
+            })
+            .with_context(|| format!("cannot run {}", Path::new(program).display()))?;
+        if let Some(outcome) = unfinished(&report, &self.limits) {
+            return Ok(outcome);
+        }
+        match failure {
+            Some(Failure { status: None, reason }) => bail!("{reason}"),
+            Some(Failure { status: Some(status), reason }) if status != Status::Diverged => {
+                return Ok(Outcome::Failed { status, reason });
+            }
+            _ => {}
+        }
+        if report.end != End::Exited(0) || !scratch.0.join(RESULT).is_file() {
+            return Ok(Outcome::Failed { status: Status::Crashed, reason: crash(&report) });
+        }
+        if !self.reuse && folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("{}: cannot remove", folder.display()))?;
+        }
+        atomic::publish_folder(&scratch.0, &folder)?;
+        match self.cached(&folder) {
+            Some(Outcome::Done { folder, result, .. }) => Ok(Outcome::Done { folder, result, cached: false }),
+            Some(outcome) => Ok(outcome),
+            None => bail!("{}: the result cannot be read back", folder.display()),
+        }
+    }
+
+    fn cached<R: DeserializeOwned>(&self, folder: &Path) -> Option<Outcome<R>> {
+        let answer = serde_json::from_slice(&fs::read(folder.join(RESULT)).ok()?).ok()?;
+        match answer {
+            Answer::Done(result) => self.files.iter().all(|file| folder.join(file).is_file()).then(|| Outcome::Done {
+                folder: folder.to_owned(),
+                result,
+                cached: true,
+            }),
+            Answer::Failed(Failure { status, reason }) => {
+                Some(Outcome::Failed { status: status.unwrap_or(Status::Failed), reason })
+            }
+        }
+    }
+
+    fn scratch(&self, key: &str) -> Result<Scratch> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("{key}.{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // The child may have another working folder in mind than we have.
+        let cache = fs::canonicalize(&self.cache).with_context(|| format!("{}: cannot use", self.cache.display()))?;
+        let folder = cache.join(name);
+        atomic::make_folder(&folder)?;
+        Ok(Scratch(folder))
+    }
+}
+
+/// A folder that goes away unless it was published under another name.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The outcome of a child that we have killed.
+fn unfinished<R>(report: &Report, limits: &Limits) -> Option<Outcome<R>> {
+    let mib = |bytes: u64| bytes >> 20;
+    match report.end {
+        End::Interrupted => Some(Outcome::Interrupted),
+        End::Timeout => {
+            let limit = limits.wall.unwrap_or_default().as_secs_f64();
+            let reason = format!("killed after {:.1} s (limit {limit} s)", report.seconds);
+            Some(Outcome::Failed { status: Status::Timeout, reason })
+        }
+        End::OutOfMemory(used) => {
+            let limit = limits.memory.unwrap_or_default();
+            let reason = format!("killed at {} MiB of memory (limit {} MiB)", mib(used), mib(limit));
+            Some(Outcome::Failed { status: Status::Oom, reason })
+        }
+        End::Exited(_) | End::Signalled(_) => None,
+    }
+}
+
+fn crash(report: &Report) -> String {
+    let how = match report.end {
+        End::Exited(0) => "ended without a result".to_owned(),
+        End::Exited(code) => format!("ended with exit code {code}"),
+        // We have not sent it; more often than not the kernel has, for lack of memory.
+        End::Signalled(libc::SIGKILL) => "killed by signal 9, perhaps by the system for lack of memory".to_owned(),
+        End::Signalled(signal) => format!("killed by signal {signal}"),
+        End::Timeout | End::OutOfMemory(_) | End::Interrupted => "killed".to_owned(),
+    };
+    let words = report.stderr.iter().rev().map(|line| line.trim());
+    // Rust's own advice on backtraces comes last, and says nothing.
+    match words.clone().find(|line| !line.is_empty() && !line.starts_with("note: ")) {
+        Some(words) => format!("{how}: {words}"),
+        None => how,
+    }
+}
+
+/// The child's side: reads the job from stdin, does it in its folder, and leaves the result there. `work` gets the job,
+/// the folder for its files, and a function that tells the parent something.
+pub fn serve<J: DeserializeOwned, R: Serialize>(
+    work: impl FnOnce(J, &Path, &mut dyn FnMut(&Value)) -> Result<R, Failure>,
+) -> ExitCode {
+    match answer(work) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tell(&serde_json::json!({ "failed": failure }));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn answer<J: DeserializeOwned, R: Serialize>(
+    work: impl FnOnce(J, &Path, &mut dyn FnMut(&Value)) -> Result<R, Failure>,
+) -> Result<(), Failure> {
+    let mut input = Vec::new();
+    io::stdin().read_to_end(&mut input).map_err(Failure::of_machine)?;
+    let Request { folder, job } = serde_json::from_slice(&input)
+        .map_err(|error| Failure::of_machine(format!("this subcommand is for the supervisor's use only ({error})")))?;
+    let answer = match work(job, &folder, &mut |note| tell(note)) {
+        Ok(result) => Answer::Done(result),
+        // What only the job's content can have caused would happen again: as good as a result.
+        Err(failure) if failure.status == Some(Status::Diverged) => Answer::Failed(failure),
+        Err(failure) => return Err(failure),
+    };
+    let text = serde_json::to_vec_pretty(&answer).map_err(Failure::of_machine)?;
+    atomic::write_bytes(&folder.join(RESULT), &text).map_err(|error| Failure::of_machine(format!("{error:#}")))
+}
+
+fn tell(note: &Value) {
+    // A parent that no longer listens is about to end us.
+    let _ = writeln!(io::stdout().lock(), "{note}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    static GO: AtomicBool = AtomicBool::new(false);
+
+    /// A runner whose child is a shell script. The script finds its request in `$request`, its folder in `$folder`.
+    fn runner(cache: &Path, script: &str) -> Runner<'static> {
+        let head = r#"request=$(cat); folder=${request#*\"folder\":\"}; folder=${folder%%\"*}; "#;
+        Runner {
+            command: ["/bin/sh", "-c", &format!("{head}{script}")].map(OsString::from).to_vec(),
+            cache: cache.join("train"),
+            reuse: true,
+            files: &["weights"],
+            limits: Limits { wall: Some(Duration::from_secs(20)), grace: Duration::from_millis(200), memory: None },
+            stop: &GO,
+        }
+    }
+
+    fn run(runner: &Runner<'_>, key: &str) -> Outcome<u32> {
+        runner.prepare().expect("a cache folder");
+        runner.run(key, &"job", &mut |_| {}).expect("the machine is fine")
+    }
+
+    fn left(runner: &Runner<'_>) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(&runner.cache)
+            .expect("the cache")
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    const GOOD: &str = r#"echo '{"step":1}'; echo x > $folder/weights; echo '{"done":7}' > $folder/result.json"#;
+
+    #[test]
+    fn results_are_kept_and_taken_from_the_cache() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let good = runner(folder.path(), GOOD);
+        let mut notes = Vec::new();
+        good.prepare().expect("a cache folder");
+        let outcome = good.run::<_, u32>("k", &"job", &mut |note| notes.push(note)).expect("fine");
+        assert_eq!(outcome, Outcome::Done { folder: good.cache.join("k"), result: 7, cached: false });
+        assert_eq!(notes, [serde_json::json!({"step": 1})]);
+        let bad = runner(folder.path(), "exit 9");
+        assert!(matches!(run(&bad, "k"), Outcome::Done { cached: true, result: 7, .. }));
+        assert!(matches!(run(&bad, "other"), Outcome::Failed { status: Status::Crashed, .. }));
+        let again = Runner { reuse: false, ..runner(folder.path(), &GOOD.replace('7', "8")) };
+        assert!(matches!(run(&again, "k"), Outcome::Done { cached: false, result: 8, .. }));
+        fs::remove_file(good.cache.join("k/weights")).expect("it was there");
+        assert_eq!(left(&good), ["k"]);
+        assert!(matches!(run(&bad, "k"), Outcome::Failed { .. }), "a result without its files is none");
+    }
+
+    #[test]
+    fn failures_are_told_and_leave_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let fail = |script: &str| match run(&runner(folder.path(), script), "k") {
+            Outcome::Failed { status, reason } => (status, reason),
+            other => panic!("{script}: {other:?}"),
+        };
+        let (status, reason) = fail("echo 'half' > $folder/weights; echo oops >&2; exit 3");
+        assert_eq!((status, reason.as_str()), (Status::Crashed, "ended with exit code 3: oops"));
+        let (status, reason) = fail("echo 'note: advice' >&2; kill -SEGV $$");
+        assert_eq!((status, reason.as_str()), (Status::Crashed, "killed by signal 11"));
+        assert_eq!(fail("exit 0").1, "ended without a result");
+        let told = r#"echo '{"failed":{"status":"oom","reason":"CUDA out of memory"}}'; exit 1"#;
+        assert_eq!(fail(told), (Status::Oom, "CUDA out of memory".to_owned()));
+        assert_eq!(left(&runner(folder.path(), "")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn time_limit_is_a_status_and_touches_no_other_job() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut looping = runner(folder.path(), "while :; do :; done");
+        looping.limits.wall = Some(Duration::from_millis(200));
+        let Outcome::Failed { status, reason } = run(&looping, "k") else { panic!("it looped for ever") };
+        assert_eq!(status, Status::Timeout);
+        assert!(reason.starts_with("killed after 0.") && reason.ends_with("(limit 0.2 s)"), "{reason}");
+        assert!(matches!(run(&runner(folder.path(), GOOD), "next"), Outcome::Done { .. }));
+    }
+
+    #[test]
+    fn faults_of_the_machine_stop_the_stage() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = r#"echo '{"failed":{"status":null,"reason":"no space left"}}'; exit 1"#;
+        let runner = runner(folder.path(), script);
+        runner.prepare().expect("a cache folder");
+        let error = runner.run::<_, u32>("k", &"job", &mut |_| {}).expect_err("a full disk");
+        assert_eq!(error.to_string(), "no space left");
+    }
+
+    #[test]
+    fn leftovers_of_the_dead_are_cleared_away() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let runner = runner(folder.path(), GOOD);
+        let [dead, alive] = [u32::MAX, std::process::id()].map(|pid| runner.cache.join(format!("k.{pid}-0.tmp")));
+        for path in [&dead, &alive] {
+            fs::create_dir_all(path).expect("made");
+        }
+        runner.prepare().expect("a cache folder");
+        assert!(!dead.exists() && alive.exists());
+    }
+}
