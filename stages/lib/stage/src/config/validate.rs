@@ -37,7 +37,11 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
             c.search.exploration + c.search.exploitation <= 1.0 + 1e-9,
             "together with search.exploration it must not exceed 1",
         ),
-        ("search.features", features(&c.search.features), "name some of fitness, params, macs and distance, none twice"),
+        (
+            "search.features",
+            features(&c.search.features),
+            "name some of fitness, params, macs and distance, none twice",
+        ),
         ("search.bins", c.search.bins >= 1, "it must be at least 1"),
         ("search.target", c.search.target.is_finite() && c.search.target >= 0.0, "it must be 0 or more"),
         ("transfer.tasks", !c.transfer.tasks.is_empty(), "name at least one task"),
