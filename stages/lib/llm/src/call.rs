@@ -1,0 +1,174 @@
+//! A call and its reply, apart from how it is carried.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Who speaks in a conversation, in the words of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Speaker {
+    System,
+    User,
+    Assistant,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    pub role: Speaker,
+    pub content: String,
+}
+
+impl Message {
+    pub fn system(content: impl Into<String>) -> Self {
+        Self { role: Speaker::System, content: content.into() }
+    }
+
+    pub fn user(content: impl Into<String>) -> Self {
+        Self { role: Speaker::User, content: content.into() }
+    }
+
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self { role: Speaker::Assistant, content: content.into() }
+    }
+}
+
+/// The three agents of the method. Each may have a model of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Agent {
+    /// ASR: chooses the factor.
+    Router,
+    /// RC: writes the directive.
+    Critic,
+    /// SAR: writes the program.
+    Writer,
+}
+
+impl Agent {
+    pub const ALL: [Agent; 3] = [Agent::Router, Agent::Critic, Agent::Writer];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Router => "router",
+            Self::Critic => "critic",
+            Self::Writer => "writer",
+        }
+    }
+}
+
+/// Everything that decides a reply. What is not in `params` is not sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    pub agent: Agent,
+    pub model: String,
+    pub messages: Vec<Message>,
+    /// Sampling parameters under the names of the protocol.
+    pub params: Map<String, Value>,
+}
+
+impl Call {
+    /// Hash of the whole call: equal keys are equal requests. 32 hexadecimal digits.
+    pub fn key(&self) -> String {
+        // Sorted parameters: whether the settings name temperature or top_p first changes no request.
+        let mut params: Vec<_> = self.params.iter().collect();
+        params.sort_by(|a, b| a.0.cmp(b.0));
+        let canonical = serde_json::json!([self.agent.as_str(), self.model, self.messages, params]);
+        blake3::hash(canonical.to_string().as_bytes()).to_hex()[..32].to_owned()
+    }
+
+    /// The prompt's size in tokens, guessed at four bytes each.
+    pub fn estimated_prompt_tokens(&self) -> u64 {
+        self.messages.iter().map(|m| estimated_tokens(m.content.len()) + 4).sum()
+    }
+}
+
+/// Tokens of a text of `bytes` bytes, guessed where a server does not count them.
+pub fn estimated_tokens(bytes: usize) -> u64 {
+    bytes.div_ceil(4) as u64
+}
+
+/// Tokens of one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub prompt_tokens: u64,
+    /// With the reasoning, as servers count.
+    pub completion_tokens: u64,
+    /// Of the completion, the part that was reasoning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+    /// Of the prompt, the part that the server had cached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// The server did not count: these are guesses from the texts' lengths.
+    #[serde(default)]
+    pub estimated: bool,
+}
+
+impl Usage {
+    pub fn total(&self) -> u64 {
+        self.prompt_tokens.saturating_add(self.completion_tokens)
+    }
+
+    pub fn add(&mut self, other: &Usage) {
+        let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
+            (None, None) => None,
+            (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
+        };
+        self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
+        self.reasoning_tokens = sum(self.reasoning_tokens, other.reasoning_tokens);
+        self.cached_tokens = sum(self.cached_tokens, other.cached_tokens);
+        self.estimated |= other.estimated;
+    }
+}
+
+/// Why a reply ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finish {
+    /// The model was done (also where the server gives no reason).
+    Stop,
+    /// The token limit cut it off.
+    Length,
+    /// Another reason, in the server's word.
+    Other(String),
+}
+
+/// A reply, its reasoning set apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
+    pub finish: Finish,
+    /// The model that the server says has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_by: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(params: Value) -> Call {
+        let Value::Object(params) = params else { panic!("an object") };
+        Call { agent: Agent::Writer, model: "m".into(), messages: vec![Message::user("hello")], params }
+    }
+
+    #[test]
+    fn key_is_of_content_not_of_order() {
+        let a = call(serde_json::json!({"temperature": 0.5, "top_p": 0.9}));
+        let b = call(serde_json::json!({"top_p": 0.9, "temperature": 0.5}));
+        assert_eq!(a.key(), b.key());
+        assert_eq!(a.key().len(), 32);
+        for other in [
+            call(serde_json::json!({"temperature": 0.5})),
+            Call { agent: Agent::Critic, ..a.clone() },
+            Call { model: "n".into(), ..a.clone() },
+            Call { messages: vec![Message::system("hello")], ..a.clone() },
+        ] {
+            assert_ne!(a.key(), other.key());
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What the agents must know of the candidate language.
+
+use std::ops::Range;
+
+use schemas::Factor;
+
+/// What became of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    pub accepted: bool,
+    /// The findings as text with excerpts, as a person would be shown them: what a repair round gets.
+    pub report: String,
+}
+
+/// The language of candidates, as far as proposing needs it.
+pub trait Checker: Send + Sync {
+    /// The page that tells a writer what can be written.
+    fn language(&self) -> &str;
+
+    /// Checks a program; against its parent too where the edit has to stay within a factor.
+    fn judge(&self, source: &str, scope: Option<(&str, Factor)>) -> Judgement;
+
+    /// The bytes between the markers of a factor: whole lines.
+    fn region(&self, source: &str, factor: Factor) -> Option<Range<usize>>;
+}

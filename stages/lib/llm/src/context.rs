@@ -1,0 +1,399 @@
+//! What prompts tell of the search: the rows of the table, put so that a template can print them.
+
+use std::collections::BTreeMap;
+
+use schemas::{Candidate, Factor, Locality, Severity, Status};
+use serde::Serialize;
+
+/// Learning curves, by `candidate_id`: points of one training seed in the order of steps.
+pub type Curves = BTreeMap<String, Vec<schemas::CurvePoint>>;
+
+/// Most points of a curve that a prompt shows.
+const CURVE_POINTS: usize = 6;
+/// Most warnings of the parent that a prompt shows.
+const WARNINGS: usize = 8;
+
+/// What is searched for: the same in every prompt of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskFacts {
+    /// CLRS algorithm, e.g. `dfs`.
+    pub algorithm: String,
+    /// Features of each embedding, H.
+    pub hidden: i64,
+    /// Nodes of the graphs that are trained on.
+    pub train_lengths: Vec<i64>,
+    /// Nodes of the graphs that fitness is measured on.
+    pub eval_length: i64,
+}
+
+/// The program that an attempt starts from.
+#[derive(Clone, Copy, Debug)]
+pub struct Parent<'a> {
+    pub id: &'a str,
+    pub source: &'a str,
+    /// Its row; none for the seed program before it was evaluated.
+    pub row: Option<&'a Candidate>,
+}
+
+/// All that an attempt may know.
+#[derive(Clone, Debug)]
+pub struct Situation<'a> {
+    pub parent: Parent<'a>,
+    /// Programs that the method chose to show, in its order.
+    pub examples: Vec<&'a Candidate>,
+    /// Every row of the run so far, in the order of attempts.
+    pub rows: &'a [&'a Candidate],
+}
+
+/// A program with what is known of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProgramView {
+    pub source: String,
+    pub fitness: Option<f64>,
+    pub fitness_std: Option<f64>,
+    pub val_acc: Option<f64>,
+    pub train_loss: Option<f64>,
+    pub train_steps: Option<i64>,
+    pub params: Option<i64>,
+    pub macs: Option<i64>,
+    pub macs_formula: Option<String>,
+    pub peak_bytes: Option<i64>,
+    /// What its last edit was, in a few words.
+    pub edit: Option<String>,
+    pub warnings: Vec<Warning>,
+    pub curve: Vec<Point>,
+}
+
+/// A warning of `check`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Warning {
+    pub line: i64,
+    pub code: String,
+    pub message: String,
+}
+
+/// A point of a learning curve.
+#[derive(Clone, Debug, Serialize)]
+pub struct Point {
+    pub step: i64,
+    pub loss: f64,
+    pub val_acc: Option<f64>,
+}
+
+/// An attempt of the past.
+#[derive(Clone, Debug, Serialize)]
+pub struct PastView {
+    pub attempt: i64,
+    pub factor: Option<&'static str>,
+    pub what: String,
+    /// `scored`, `rejected`, `entangled`, `duplicate`, `timeout`...
+    pub outcome: String,
+    pub fitness: Option<f64>,
+    /// Against its parent.
+    pub gain: Option<f64>,
+    /// Code and sentence of the first error.
+    pub error: Option<String>,
+}
+
+/// How the edits of one factor went.
+#[derive(Clone, Debug, Serialize)]
+pub struct FactorView {
+    pub name: &'static str,
+    pub tried: usize,
+    pub scored: usize,
+    pub improved: usize,
+    pub entangled: usize,
+    pub best_gain: Option<f64>,
+}
+
+/// What all prompts of an attempt are rendered from.
+#[derive(Clone, Debug, Serialize)]
+pub struct Context {
+    pub task: TaskFacts,
+    pub language: String,
+    pub parent: ProgramView,
+    pub history: Vec<PastView>,
+    pub factors: Vec<FactorView>,
+    pub best_fitness: Option<f64>,
+    pub examples: Vec<ProgramView>,
+    /// The method chose the examples: they are shown in its order and for its purpose.
+    pub examples_chosen: bool,
+}
+
+impl Context {
+    /// `shown`: past attempts to tell of, at most.
+    pub fn new(task: &TaskFacts, language: &str, situation: &Situation<'_>, shown: usize, curves: &Curves) -> Self {
+        let rows = situation.rows;
+        let examples_chosen = !situation.examples.is_empty();
+        let examples =
+            if examples_chosen { situation.examples.clone() } else { top_and_diverse(rows, situation.parent.id) };
+        Self {
+            task: task.clone(),
+            language: language.trim().to_owned(),
+            parent: match situation.parent.row {
+                Some(row) => ProgramView::new(row, curves),
+                None => ProgramView::unknown(situation.parent.source),
+            },
+            history: history(rows, shown),
+            factors: vec![factor_view(rows, Factor::Operator), factor_view(rows, Factor::Action)],
+            best_fitness: rows.iter().filter_map(|row| fitness(row)).max_by(f64::total_cmp),
+            examples: examples.into_iter().map(|row| ProgramView::new(row, curves)).collect(),
+            examples_chosen,
+        }
+    }
+}
+
+/// The name of a factor in prompts and tables.
+pub fn factor_name(factor: Factor) -> &'static str {
+    match factor {
+        Factor::Operator => "OPERATOR",
+        Factor::Action => "ACTION",
+    }
+}
+
+/// The fitness of a row, if it is one that counts.
+fn fitness(row: &Candidate) -> Option<f64> {
+    row.fitness.filter(|value| row.status == Status::Scored && value.is_finite())
+}
+
+fn mean(values: Option<&Vec<f64>>) -> Option<f64> {
+    let values = values.filter(|values| !values.is_empty() && values.iter().all(|value| value.is_finite()))?;
+    Some(values.iter().sum::<f64>() / values.len() as f64)
+}
+
+impl ProgramView {
+    fn unknown(source: &str) -> Self {
+        Self {
+            source: source.trim_end().to_owned(),
+            fitness: None,
+            fitness_std: None,
+            val_acc: None,
+            train_loss: None,
+            train_steps: None,
+            params: None,
+            macs: None,
+            macs_formula: None,
+            peak_bytes: None,
+            edit: None,
+            warnings: Vec::new(),
+            curve: Vec::new(),
+        }
+    }
+
+    fn new(row: &Candidate, curves: &Curves) -> Self {
+        let warnings = row.diagnostics.iter().flatten().filter(|d| d.severity != Severity::Error).take(WARNINGS);
+        Self {
+            fitness: fitness(row),
+            // the spread of the score that is the fitness; the settings decide which of the two it is
+            fitness_std: if row.fitness == row.test_acc && row.fitness != row.ood_acc {
+                row.test_acc_std
+            } else {
+                row.ood_acc_std
+            },
+            val_acc: mean(row.val_acc.as_ref()),
+            train_loss: mean(row.train_loss.as_ref()),
+            train_steps: row.train_steps,
+            params: row.params,
+            macs: row.macs,
+            macs_formula: row.macs_formula.clone(),
+            peak_bytes: row.peak_bytes,
+            edit: row.edit.clone(),
+            warnings: warnings
+                .map(|d| Warning { line: d.line, code: d.code.clone(), message: d.message.clone() })
+                .collect(),
+            curve: curves.get(&row.candidate_id).map_or_else(Vec::new, |points| thin(points)),
+            ..Self::unknown(&row.source)
+        }
+    }
+}
+
+/// First and last point, and evenly spaced ones between.
+fn thin(points: &[schemas::CurvePoint]) -> Vec<Point> {
+    let last = points.len().saturating_sub(1);
+    let count = points.len().min(CURVE_POINTS);
+    let mut shown: Vec<Point> = Vec::with_capacity(count);
+    for n in 0..count {
+        let at = if count > 1 { n * last / (count - 1) } else { 0 };
+        if let Some(point) = points.get(at) {
+            shown.push(Point { step: point.step, loss: point.loss, val_acc: point.val_acc });
+        }
+    }
+    shown
+}
+
+/// The three best programs besides the parent, then two that are good and unlike them: from other islands or cells.
+fn top_and_diverse<'a>(rows: &[&'a Candidate], parent: &str) -> Vec<&'a Candidate> {
+    const TOP: usize = 3;
+    const DIVERSE: usize = 2;
+    let mut ranked: Vec<&Candidate> =
+        rows.iter().copied().filter(|row| fitness(row).is_some() && row.candidate_id != parent).collect();
+    ranked.sort_by(|a, b| {
+        let by_fitness = fitness(b).unwrap_or(0.0).total_cmp(&fitness(a).unwrap_or(0.0));
+        by_fitness.then_with(|| (a.attempt, &a.candidate_id).cmp(&(b.attempt, &b.candidate_id)))
+    });
+    let mut seen = std::collections::BTreeSet::new();
+    ranked.retain(|row| seen.insert(row.candidate_id.as_str()));
+    let rest = ranked.split_off(ranked.len().min(TOP));
+    let mut shown = ranked;
+    for row in rest {
+        if shown.len() >= TOP + DIVERSE {
+            break;
+        }
+        let alike = |other: &&Candidate| other.island == row.island && other.cell == row.cell;
+        if !shown.iter().any(alike) {
+            shown.push(row);
+        }
+    }
+    shown
+}
+
+fn history(rows: &[&Candidate], shown: usize) -> Vec<PastView> {
+    let by_id: BTreeMap<&str, f64> =
+        rows.iter().filter_map(|row| Some((row.candidate_id.as_str(), fitness(row)?))).collect();
+    let past: Vec<&&Candidate> = rows.iter().filter(|row| row.parent_id.is_some() && decided(row)).collect();
+    let from = past.len().saturating_sub(shown);
+    past.iter()
+        .skip(from)
+        .map(|row| PastView {
+            attempt: row.attempt,
+            factor: row.factor.map(factor_name),
+            what: what(row),
+            outcome: if row.locality == Some(Locality::Entangled) && row.status == Status::Rejected {
+                "entangled".to_owned()
+            } else {
+                status_name(row.status)
+            },
+            fitness: fitness(row),
+            gain: gain(row, &by_id),
+            error: first_error(row),
+        })
+        .collect()
+}
+
+/// Whether the outcome of an attempt is known. Failures of the server say nothing about the program.
+fn decided(row: &Candidate) -> bool {
+    !row.source.is_empty() && !matches!(row.status, Status::Proposed | Status::Accepted | Status::Trained)
+}
+
+fn status_name(status: Status) -> String {
+    serde_json::to_value(status).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn what(row: &Candidate) -> String {
+    let text = row.edit.as_deref().or(row.directive.as_deref()).unwrap_or("an edit");
+    crate::error::excerpt(text, 160)
+}
+
+fn gain(row: &Candidate, by_id: &BTreeMap<&str, f64>) -> Option<f64> {
+    Some(fitness(row)? - by_id.get(row.parent_id.as_deref()?)?)
+}
+
+fn first_error(row: &Candidate) -> Option<String> {
+    let error = row.diagnostics.iter().flatten().find(|d| d.severity == Severity::Error)?;
+    Some(crate::error::excerpt(&format!("{}: {}", error.code, error.message), 200))
+}
+
+fn factor_view(rows: &[&Candidate], factor: Factor) -> FactorView {
+    let by_id: BTreeMap<&str, f64> =
+        rows.iter().filter_map(|row| Some((row.candidate_id.as_str(), fitness(row)?))).collect();
+    let tried: Vec<&&Candidate> = rows.iter().filter(|row| row.factor == Some(factor) && decided(row)).collect();
+    let gains: Vec<f64> = tried.iter().filter_map(|row| gain(row, &by_id)).collect();
+    FactorView {
+        name: factor_name(factor),
+        tried: tried.len(),
+        scored: tried.iter().filter(|row| fitness(row).is_some()).count(),
+        improved: gains.iter().filter(|gain| **gain > 0.0).count(),
+        entangled: tried.iter().filter(|row| row.locality == Some(Locality::Entangled)).count(),
+        best_gain: gains.into_iter().max_by(f64::total_cmp),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(attempt: i64, status: Status, fitness: Option<f64>) -> Candidate {
+        Candidate {
+            attempt,
+            candidate_id: format!("id{attempt}"),
+            parent_id: (attempt > 0).then(|| "id0".to_owned()),
+            factor: Some(if attempt % 2 == 0 { Factor::Operator } else { Factor::Action }),
+            source: format!("program {attempt}\n"),
+            edit: Some(format!("edit {attempt}")),
+            island: attempt % 4,
+            status,
+            fitness,
+            ..Candidate::default()
+        }
+    }
+
+    fn facts() -> TaskFacts {
+        TaskFacts { algorithm: "dfs".into(), hidden: 64, train_lengths: vec![4, 8], eval_length: 16 }
+    }
+
+    fn context(rows: &[Candidate], examples: &[usize]) -> Context {
+        let rows: Vec<&Candidate> = rows.iter().collect();
+        let situation = Situation {
+            parent: Parent { id: "id0", source: "program 0", row: rows.first().copied() },
+            examples: examples.iter().map(|n| rows[*n]).collect(),
+            rows: &rows,
+        };
+        Context::new(&facts(), "language", &situation, 3, &Curves::new())
+    }
+
+    #[test]
+    fn history_tells_outcomes_against_the_parent() {
+        let mut rows = vec![
+            row(0, Status::Scored, Some(0.5)),
+            row(1, Status::Scored, Some(0.6)),
+            row(2, Status::Rejected, None),
+            row(3, Status::Scored, Some(f64::NAN)),
+            row(4, Status::Proposed, None),
+        ];
+        rows[2].locality = Some(Locality::Entangled);
+        let context = context(&rows, &[]);
+        let told: Vec<(i64, &str, Option<f64>)> =
+            context.history.iter().map(|past| (past.attempt, past.outcome.as_str(), past.fitness)).collect();
+        assert_eq!(told, [(1, "scored", Some(0.6)), (2, "entangled", None), (3, "scored", None)]);
+        assert!((context.history[0].gain.unwrap() - 0.1).abs() < 1e-12);
+        assert_eq!(context.best_fitness, Some(0.6));
+        let action = &context.factors[1];
+        assert_eq!((action.tried, action.scored, action.improved), (2, 1, 1));
+        assert_eq!((context.factors[0].entangled, context.factors[0].name), (1, "OPERATOR"));
+    }
+
+    #[test]
+    fn only_the_last_attempts_are_told() {
+        let rows: Vec<Candidate> = (0..9).map(|n| row(n, Status::Scored, Some(0.1))).collect();
+        let told: Vec<i64> = context(&rows, &[]).history.iter().map(|past| past.attempt).collect();
+        assert_eq!(told, [6, 7, 8]);
+    }
+
+    #[test]
+    fn top_and_diverse_leave_the_parent_out() {
+        let mut rows: Vec<Candidate> = (0..10).map(|n| row(n, Status::Scored, Some(n as f64 / 10.0))).collect();
+        rows.push(Candidate { attempt: 11, ..rows[9].clone() });
+        let shown: Vec<String> = context(&rows, &[]).examples.iter().map(|p| p.source.clone()).collect();
+        assert_eq!(shown, ["program 9", "program 8", "program 7", "program 6"]);
+        let chosen = context(&rows, &[2, 1]);
+        assert!(chosen.examples_chosen);
+        assert_eq!(chosen.examples[0].source, "program 2");
+    }
+
+    #[test]
+    fn curves_are_thinned_between_their_ends() {
+        let point = |step: i64| schemas::CurvePoint {
+            candidate_id: "id0".into(),
+            task: "dfs".into(),
+            train_seed: 0,
+            step,
+            loss: 1.0 / (step + 1) as f64,
+            val_acc: None,
+        };
+        let points: Vec<_> = (0..=100).map(point).collect();
+        let steps: Vec<i64> = thin(&points).iter().map(|point| point.step).collect();
+        assert_eq!(steps, [0, 20, 40, 60, 80, 100]);
+        assert_eq!(thin(&points[..1]).len(), 1);
+        assert!(thin(&[]).is_empty());
+    }
+}

@@ -1,0 +1,44 @@
+//! Language models as proposers.
+//!
+//! From the outside in:
+//!
+//! - [`Session`] is one attempt of the search: it asks the agents (router, critic, writer), sends refused programs back
+//!   with their diagnostics, and ends in rows;
+//! - [`Prompts`] are the templates in `prompts/`, [`Context`] is what they can tell of the search;
+//! - [`Chat`] answers calls: [`Live`], a server and a record of every exchange, or [`Replay`], the record alone;
+//! - [`Client`] speaks OpenAI's protocol, with one layer of retries under one deadline, [`Ledger`] keeps the budget;
+//! - [`Secret`] is the key, which nothing here can print.
+//!
+//! Everything that shapes a search is a function of the settings, the seed and the replies: waits, latencies and the
+//! order in which calls end decide nothing.
+
+pub mod agents;
+mod budget;
+mod call;
+mod chat;
+mod checker;
+mod client;
+mod context;
+mod error;
+mod keyed;
+#[cfg(feature = "mock")]
+pub mod mock;
+mod prompts;
+mod secret;
+mod session;
+mod settings;
+mod transcript;
+
+pub use agents::critic::DirectiveText;
+pub use budget::{Ledger, Spent};
+pub use call::{Agent, Call, Finish, Message, Reply, Speaker, Usage, estimated_tokens};
+pub use chat::{Answer, Chat, Live, Replay};
+pub use checker::{Checker, Judgement};
+pub use client::{Backoff, Client, Outcome};
+pub use context::{Context, Curves, Parent, Situation, TaskFacts};
+pub use error::{CallError, Kind};
+pub use prompts::{PromptError, Prompts};
+pub use secret::Secret;
+pub use session::{Failure, Made, Order, Routed, Session, Team};
+pub use settings::{Model, Price, Settings};
+pub use transcript::{Exchange, Place, Recorded, Recorder, TranscriptError, Try};

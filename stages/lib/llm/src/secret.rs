@@ -1,0 +1,88 @@
+//! The API key: read from the environment, shown to nobody but the server.
+
+use std::fmt;
+
+use crate::error::{CallError, Kind};
+
+/// Shorter keys are the placeholders that local servers ask for (`none`, `ollama`); blanking those words out of replies
+/// would damage programs.
+const SHORTEST_REAL_KEY: usize = 8;
+
+/// What stands where a key was.
+const BLANK: &str = "***";
+
+/// A key. Neither `Debug` nor `Display` shows it, and it cannot be serialised.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The key in the environment variable `name`; `None` if it is unset or blank, as local servers need none.
+    pub fn from_env(name: &str) -> Option<Self> {
+        std::env::var(name).ok().and_then(|value| Self::new(&value))
+    }
+
+    /// A key given directly; surrounding white space, which often comes with a pasted key, is dropped.
+    pub fn new(value: &str) -> Option<Self> {
+        let value = value.trim();
+        (!value.is_empty()).then(|| Self(value.to_owned()))
+    }
+
+    /// The value of the `Authorization` header, marked so that HTTP libraries do not print it either.
+    pub(crate) fn header(&self) -> Result<reqwest::header::HeaderValue, CallError> {
+        let mut value = reqwest::header::HeaderValue::from_str(&format!("Bearer {}", self.0))
+            .map_err(|_| CallError::new(Kind::Setup, "the API key has characters that an HTTP header cannot carry"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// `text` without the key: for anything that a server may have echoed.
+    pub fn scrub(&self, text: &str) -> String {
+        if self.0.len() < SHORTEST_REAL_KEY { text.to_owned() } else { text.replace(&self.0, BLANK) }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({BLANK})")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(BLANK)
+    }
+}
+
+/// [`Secret::scrub`] where there may be no key.
+pub(crate) fn scrub(key: Option<&Secret>, text: String) -> String {
+    match key {
+        Some(key) => key.scrub(&text),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_shown() {
+        let key = Secret::new(" sk-very-secret-42\n").unwrap();
+        assert_eq!(format!("{key:?} {key}"), "Secret(***) ***");
+        assert_eq!(format!("{:?}", Some(&key)), "Some(Secret(***))");
+        assert!(!format!("{:?}", key.header().unwrap()).contains("very-secret"));
+        assert_eq!(key.scrub("no such key: sk-very-secret-42!"), "no such key: ***!");
+    }
+
+    #[test]
+    fn placeholders_damage_no_text() {
+        assert_eq!(Secret::new("none").unwrap().scrub("return none"), "return none");
+    }
+
+    #[test]
+    fn blank_is_no_key_and_line_breaks_are_refused() {
+        assert!(Secret::new(" \n").is_none());
+        let error = Secret::new("sk-secret\nsecond-line").unwrap().header().unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}

@@ -1,0 +1,343 @@
+//! One attempt: its calls in order, its repair rounds, its deadline, and the rows that come of it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use schemas::Factor;
+use serde::Serialize;
+
+use crate::agents::critic::{self, DirectiveText};
+use crate::agents::extract::{Extracted, extract};
+use crate::agents::{router, splice};
+use crate::call::{Agent, Call, Finish, Message, Reply, Usage};
+use crate::chat::Chat;
+use crate::checker::Checker;
+use crate::context::{Context, Curves, Situation, TaskFacts, factor_name};
+use crate::error::{CallError, Kind, excerpt};
+use crate::keyed;
+use crate::prompts::Prompts;
+use crate::settings::Settings;
+use crate::transcript::Place;
+
+/// Most bytes of a refused reply that go back to its writer.
+const ECHO: usize = 60_000;
+
+/// Why an attempt has no program.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Failure {
+    #[error("{0}")]
+    Call(#[from] CallError),
+    /// A reply came, and nothing could be made of it.
+    #[error("unusable reply: {0}")]
+    Unusable(String),
+    /// A prompt could not be rendered.
+    #[error("prompt: {0}")]
+    Prompt(String),
+}
+
+impl Failure {
+    /// Whether every further attempt would end alike.
+    pub fn ends_the_search(&self) -> bool {
+        matches!(self, Self::Call(error) if error.ends_the_search())
+    }
+}
+
+/// How the factor was chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routed {
+    pub factor: Factor,
+    /// The router's reason, or what was wrong with its last reply.
+    pub reason: String,
+    /// The router never gave the JSON asked for: the factor was drawn.
+    pub fallback: bool,
+}
+
+/// What the writer is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order<'a> {
+    /// How the new program comes from known ones, by its name in `parts/operation.jinja`.
+    pub operation: &'a str,
+    pub factor: Option<Factor>,
+    pub directive: Option<&'a str>,
+}
+
+/// One try at a program: one row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// 0 for the first try of an attempt.
+    pub repair_round: i64,
+    /// The program; none if there was none in the reply, or no reply.
+    pub source: Option<String>,
+    /// The writer's own words for its edit, if it gave any.
+    pub idea: Option<String>,
+    /// Why there is no program.
+    pub failure: Option<Failure>,
+    /// The model that was asked to write.
+    pub model: String,
+    /// Calls that belong to this row: those before the first try count with it.
+    pub calls: i64,
+    pub usage: Usage,
+    pub cost: Option<f64>,
+}
+
+/// What all attempts of a run share.
+pub struct Team {
+    pub settings: Settings,
+    pub prompts: Prompts,
+    pub chat: Box<dyn Chat>,
+    pub checker: Box<dyn Checker>,
+    pub task: TaskFacts,
+    pub curves: Curves,
+}
+
+impl Team {
+    /// Begins an attempt; its deadline counts from here. `place.call` is where its calls start: 0.
+    pub fn session(self: &Arc<Self>, place: Place) -> Session {
+        Session {
+            team: Arc::clone(self),
+            place,
+            deadline: Instant::now() + self.settings.deadline,
+            state: RefCell::default(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    calls: i64,
+    /// Since the last row.
+    usage: Usage,
+    cost: Option<f64>,
+    row_calls: i64,
+    routed: Option<Routed>,
+    made: Vec<Made>,
+}
+
+/// One attempt.
+pub struct Session {
+    team: Arc<Team>,
+    place: Place,
+    deadline: Instant,
+    state: RefCell<State>,
+}
+
+/// The prompt of one agent.
+#[derive(Serialize)]
+struct Prompt<'a> {
+    #[serde(flatten)]
+    context: &'a Context,
+    agent: &'static str,
+    factor: Option<&'static str>,
+    directive: Option<&'a str>,
+    operation: &'a str,
+}
+
+impl Session {
+    /// ASR: which factor to edit. A reply that is not the JSON asked for goes back; in the end the factor is drawn.
+    pub fn route(&self, situation: &Situation<'_>) -> Result<Factor, Failure> {
+        let context = self.context(situation);
+        let mut messages = self.conversation(&context, Agent::Router, &ROUTE)?;
+        let mut problem = String::new();
+        for round in 0..=self.team.settings.router_rounds {
+            let reply = match self.chat(Agent::Router, &messages) {
+                Ok(reply) => reply,
+                // The router had nothing to say; the attempt can go on without it.
+                Err(error) if matches!(error.kind, Kind::Refusal | Kind::Empty | Kind::TooLong) => {
+                    problem = error.to_string();
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match router::read(&reply.text) {
+                Ok(choice) => {
+                    let routed = Routed { factor: choice.factor, reason: choice.reason, fallback: false };
+                    self.state.borrow_mut().routed = Some(routed);
+                    return Ok(choice.factor);
+                }
+                Err(wrong) => problem = wrong,
+            }
+            if round < self.team.settings.router_rounds {
+                let again = self.render("router_repair.jinja", serde_json::json!({ "problem": problem }))?;
+                messages.push(Message::assistant(echo(&reply.text)));
+                messages.push(Message::user(again));
+            }
+        }
+        let seed = self.team.settings.run_seed;
+        let drawn = keyed::unit(seed, &["factor", &self.place.attempt.to_string()]);
+        let factor = if drawn < 0.5 { Factor::Operator } else { Factor::Action };
+        self.state.borrow_mut().routed = Some(Routed { factor, reason: problem, fallback: true });
+        Ok(factor)
+    }
+
+    /// RC: what to do with the factor, or with the whole program.
+    pub fn direct(&self, situation: &Situation<'_>, factor: Option<Factor>) -> Result<DirectiveText, Failure> {
+        let context = self.context(situation);
+        let order = Order { factor, ..ROUTE };
+        let messages = self.conversation(&context, Agent::Critic, &order)?;
+        let reply = self.chat(Agent::Critic, &messages)?;
+        Ok(critic::read(&reply.text))
+    }
+
+    /// SAR: the program. What is refused goes back with its diagnostics; every try becomes a row.
+    pub fn write(&self, situation: &Situation<'_>, order: &Order<'_>) -> Result<(), Failure> {
+        let context = self.context(situation);
+        let mut messages = self.conversation(&context, Agent::Writer, order)?;
+        let rounds = i64::from(self.team.settings.repair_rounds);
+        let mut last = Ok(());
+        for round in 0..=rounds {
+            let reply = match self.chat(Agent::Writer, &messages) {
+                Ok(reply) => reply,
+                Err(error) => {
+                    self.note(round, None, None, Some(error.clone().into()));
+                    // An earlier try has a program, which `check` will look at; only the end of all is worth saying.
+                    let survived = last.is_ok() && round > 0 && !error.ends_the_search();
+                    return if survived { Ok(()) } else { Err(error.into()) };
+                }
+            };
+            let (report, program) = match self.program(&reply, situation.parent.source, order.factor) {
+                Ok((source, idea)) => {
+                    let scope = order.factor.map(|factor| (situation.parent.source, factor));
+                    let judgement = self.team.checker.judge(&source, scope);
+                    self.note(round, Some(source.clone()), idea, None);
+                    last = Ok(());
+                    if judgement.accepted {
+                        return Ok(());
+                    }
+                    (judgement.report, Some(source))
+                }
+                Err(problem) => {
+                    let failure = Failure::Unusable(problem.clone());
+                    self.note(round, None, None, Some(failure.clone()));
+                    last = Err(failure);
+                    (problem, None)
+                }
+            };
+            if round < rounds {
+                let said = program.as_ref().map_or_else(|| echo(&reply.text), |p| echo(&format!("```python\n{p}```")));
+                let again = serde_json::json!({
+                    "report": report.trim(),
+                    "found": program.is_some(),
+                    "factor": order.factor.map(factor_name),
+                });
+                messages.push(Message::assistant(said));
+                messages.push(Message::user(self.render("writer_repair.jinja", again)?));
+            }
+        }
+        last
+    }
+
+    /// How the factor was chosen, if it was.
+    pub fn routed(&self) -> Option<Routed> {
+        self.state.borrow().routed.clone()
+    }
+
+    /// The program of the last try that has one.
+    pub fn last_source(&self) -> Option<(String, Option<String>)> {
+        let state = self.state.borrow();
+        state.made.iter().rev().find_map(|made| Some((made.source.clone()?, made.idea.clone())))
+    }
+
+    /// The rows of the attempt, never none: an attempt that failed before its first try is a row too.
+    pub fn finish(self, failure: Option<Failure>) -> Vec<Made> {
+        let needs_row = {
+            let state = self.state.borrow();
+            state.made.is_empty() || state.row_calls > 0
+        };
+        if needs_row {
+            let failure = failure.unwrap_or_else(|| Failure::Unusable("the method asked for no program".to_owned()));
+            let round = self.state.borrow().made.len() as i64;
+            self.note(round, None, None, Some(failure));
+        }
+        self.state.into_inner().made
+    }
+
+    fn note(&self, repair_round: i64, source: Option<String>, idea: Option<String>, failure: Option<Failure>) {
+        let mut state = self.state.borrow_mut();
+        let made = Made {
+            repair_round,
+            source,
+            idea,
+            failure,
+            model: self.team.settings.model(Agent::Writer, self.place.attempt).to_owned(),
+            calls: std::mem::take(&mut state.row_calls),
+            usage: std::mem::take(&mut state.usage),
+            cost: state.cost.take(),
+        };
+        state.made.push(made);
+    }
+
+    fn context(&self, situation: &Situation<'_>) -> Context {
+        let team = &self.team;
+        Context::new(&team.task, team.checker.language(), situation, team.settings.history, &team.curves)
+    }
+
+    /// The two messages that open the conversation with an agent.
+    pub fn conversation(&self, context: &Context, agent: Agent, order: &Order<'_>) -> Result<Vec<Message>, Failure> {
+        let prompt = Prompt {
+            context,
+            agent: agent.as_str(),
+            factor: order.factor.map(factor_name),
+            directive: order.directive,
+            operation: order.operation,
+        };
+        let system = self.render("system.jinja", &prompt)?;
+        let user = self.render(&format!("{}.jinja", agent.as_str()), &prompt)?;
+        Ok(vec![Message::system(system), Message::user(user)])
+    }
+
+    fn render(&self, name: &str, context: impl Serialize) -> Result<String, Failure> {
+        self.team.prompts.render(name, context).map_err(|error| Failure::Prompt(error.to_string()))
+    }
+
+    fn chat(&self, agent: Agent, messages: &[Message]) -> Result<Reply, CallError> {
+        let settings = &self.team.settings;
+        let call = Call {
+            agent,
+            model: settings.model(agent, self.place.attempt).to_owned(),
+            messages: messages.to_vec(),
+            params: settings.params(self.place.attempt),
+        };
+        let place = Place { call: self.state.borrow().calls, ..self.place };
+        let answer = self.team.chat.chat(&call, &place, self.deadline);
+        let mut state = self.state.borrow_mut();
+        state.calls += 1;
+        state.row_calls += 1;
+        state.usage.add(&answer.usage);
+        state.cost = match (state.cost, answer.cost) {
+            (None, None) => None,
+            (a, b) => Some(a.unwrap_or(0.0) + b.unwrap_or(0.0)),
+        };
+        answer.result
+    }
+
+    /// The whole program that a reply stands for, and the writer's idea.
+    fn program(&self, reply: &Reply, parent: &str, factor: Option<Factor>) -> Result<(String, Option<String>), String> {
+        if reply.finish == Finish::Length {
+            return Err("the reply was cut off by the token limit; the program must fit into one reply".to_owned());
+        }
+        let Extracted { code, whole, idea } = extract(&reply.text)?;
+        let splicing = factor.filter(|_| self.team.settings.splice);
+        let Some(factor) = splicing else {
+            return if whole { Ok((code, idea)) } else { Err(NOT_WHOLE.to_owned()) };
+        };
+        let name = factor_name(factor);
+        let checker = &self.team.checker;
+        let own = checker.region(parent, factor).ok_or_else(|| format!("the parent has no {name} region"))?;
+        let spliced = match checker.region(&code, factor) {
+            Some(region) => splice::from_program(parent, own, &code, region),
+            None if !whole => splice::from_fragment(parent, own, &code),
+            None => return Err(format!("the program has no {name} region: its two marker lines must stay")),
+        };
+        spliced.map(|source| (source, idea)).ok_or_else(|| format!("the {name} region could not be taken over"))
+    }
+}
+
+const NOT_WHOLE: &str = "the code block is not a whole program: it does not define get_processor_factory";
+
+/// What the router is asked with; the critic adds its factor.
+const ROUTE: Order<'static> = Order { operation: "edit", factor: None, directive: None };
+
+fn echo(text: &str) -> String {
+    if text.len() <= ECHO { text.to_owned() } else { excerpt(text, ECHO) }
+}

@@ -1,0 +1,281 @@
+//! Everything that a user can set about the models.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::call::{Agent, Usage};
+use crate::error::{CallError, Kind};
+use crate::keyed;
+
+/// A model and its share of the attempts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    pub name: String,
+    /// Relative to the other models' weights.
+    pub weight: f64,
+}
+
+/// What a model's tokens cost, per million.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Price {
+    pub input: f64,
+    pub output: f64,
+    /// For the part of the prompt that the server had cached; as `input` where it is not given.
+    pub cached_input: Option<f64>,
+}
+
+impl Price {
+    /// The price of a call, in the currency of the table.
+    pub fn of(&self, usage: &Usage) -> f64 {
+        let cached = usage.cached_tokens.unwrap_or(0).min(usage.prompt_tokens);
+        let fresh = usage.prompt_tokens - cached;
+        (fresh as f64 * self.input
+            + cached as f64 * self.cached_input.unwrap_or(self.input)
+            + usage.completion_tokens as f64 * self.output)
+            / 1e6
+    }
+}
+
+/// The settings in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Seed of the run: for the jitter of waits and the choice among models.
+    pub run_seed: u64,
+
+    /// Where the protocol starts, e.g. `https://api.openai.com/v1` or `http://localhost:11434/v1`.
+    pub base_url: String,
+    /// The environment variable that holds the key. Unset: no key is sent.
+    pub key_env: String,
+    /// One is drawn for each attempt.
+    pub models: Vec<Model>,
+    /// Agents that always use a certain model.
+    pub agent_models: BTreeMap<Agent, String>,
+
+    /// Sampling parameters; those that are not set are not sent.
+    pub temperature: Option<f64>,
+    pub top_p: Option<f64>,
+    pub max_tokens: Option<u64>,
+    /// What the server calls the limit: `max_tokens` or `max_completion_tokens`.
+    pub max_tokens_field: String,
+    /// The number of the attempt is added, so that equal prompts may have different replies.
+    pub seed: Option<i64>,
+    /// Further parameters, sent as they are.
+    pub extra: Map<String, Value>,
+
+    /// Ask for the reply as a stream, so that a slow model is not taken for a dead one.
+    pub stream: bool,
+    /// Ask for the count of tokens at the end of a stream.
+    pub stream_usage: bool,
+    pub connect_timeout: Duration,
+    /// Longest silence before the reply begins.
+    pub first_byte_timeout: Duration,
+    /// Longest silence within a reply.
+    pub idle_timeout: Duration,
+    /// Longest time for one attempt at one call.
+    pub attempt_timeout: Duration,
+    /// Longest time for a whole proposal: all its calls, attempts and waits.
+    pub deadline: Duration,
+    /// Further attempts at a call that failed and may heal.
+    pub retries: u32,
+    /// The first wait; each further one is twice as long.
+    pub backoff: Duration,
+    pub backoff_max: Duration,
+    pub max_reply_bytes: usize,
+    /// Proposals that are worked on side by side.
+    pub jobs: usize,
+
+    /// Money for the whole run, in the currency of `prices`.
+    pub max_cost: Option<f64>,
+    /// Tokens for the whole run.
+    pub max_tokens_total: Option<u64>,
+    pub prices: BTreeMap<String, Price>,
+
+    /// How often a proposal that is refused goes back with its diagnostics.
+    pub repair_rounds: u32,
+    /// How often a router's reply that is not the JSON asked for goes back.
+    pub router_rounds: u32,
+    /// Take only the chosen region from the reply and keep the rest of the parent byte for byte.
+    pub splice: bool,
+    /// A folder of templates that replace those of the same name.
+    pub prompts: Option<PathBuf>,
+    /// Past attempts that prompts tell of, at most.
+    pub history: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            run_seed: 0,
+            base_url: String::new(),
+            key_env: "OPENAI_API_KEY".to_owned(),
+            models: Vec::new(),
+            agent_models: BTreeMap::new(),
+            temperature: None,
+            top_p: None,
+            max_tokens: None,
+            max_tokens_field: "max_tokens".to_owned(),
+            seed: None,
+            extra: Map::new(),
+            stream: true,
+            stream_usage: true,
+            connect_timeout: seconds(10),
+            first_byte_timeout: seconds(300),
+            idle_timeout: seconds(120),
+            attempt_timeout: seconds(900),
+            deadline: seconds(1800),
+            retries: 4,
+            backoff: seconds(1),
+            backoff_max: seconds(60),
+            max_reply_bytes: 4 << 20,
+            jobs: 4,
+            max_cost: None,
+            max_tokens_total: None,
+            prices: BTreeMap::new(),
+            repair_rounds: 2,
+            router_rounds: 2,
+            splice: false,
+            prompts: None,
+            history: 12,
+        }
+    }
+}
+
+impl Settings {
+    /// What no call could be made with, found before the first one.
+    pub fn validate(&self) -> Result<(), CallError> {
+        let wrong = |message: String| Err(CallError::new(Kind::Setup, message));
+        if self.models.is_empty() {
+            return wrong("no model is named: set llm.model".to_owned());
+        }
+        for model in &self.models {
+            if model.name.trim().is_empty() {
+                return wrong("a model has an empty name".to_owned());
+            }
+            if !(model.weight.is_finite() && model.weight > 0.0) {
+                return wrong(format!("model {}: the weight {} is not a positive number", model.name, model.weight));
+            }
+        }
+        for (name, value, most) in [("temperature", self.temperature, 2.0), ("top_p", self.top_p, 1.0)] {
+            if value.is_some_and(|value| !(0.0..=most).contains(&value)) {
+                return wrong(format!("llm.{name} must be within 0 and {most}"));
+            }
+        }
+        for reserved in ["model", "messages", "stream", "stream_options", "n"] {
+            if self.extra.contains_key(reserved) {
+                return wrong(format!("llm.extra may not set {reserved}"));
+            }
+        }
+        if self.jobs == 0 {
+            return wrong("llm.jobs must be at least 1".to_owned());
+        }
+        if self.max_cost.is_some_and(|cost| !(cost.is_finite() && cost >= 0.0)) {
+            return wrong("llm.max_cost must be a number, 0 or more".to_owned());
+        }
+        if self.max_cost.is_some() {
+            let names = self.models.iter().map(|m| &m.name).chain(self.agent_models.values());
+            if let Some(name) = names.into_iter().find(|name| self.price(name).is_none()) {
+                return wrong(format!("llm.max_cost cannot be kept: llm.prices has no price for the model {name}"));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn price(&self, model: &str) -> Option<&Price> {
+        self.prices.get(model)
+    }
+
+    /// The model of an agent in an attempt: its own, or the one that is drawn for the attempt.
+    pub fn model(&self, agent: Agent, attempt: i64) -> &str {
+        if let Some(name) = self.agent_models.get(&agent) {
+            return name;
+        }
+        let total: f64 = self.models.iter().map(|model| model.weight).sum();
+        let mut left = keyed::unit(self.run_seed, &["model", &attempt.to_string()]) * total;
+        for model in &self.models {
+            left -= model.weight;
+            if left < 0.0 {
+                return &model.name;
+            }
+        }
+        self.models.last().map_or("", |model| &model.name)
+    }
+
+    /// The sampling parameters of an attempt's calls: those that are set.
+    pub fn params(&self, attempt: i64) -> Map<String, Value> {
+        let mut params = Map::new();
+        let mut set = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                params.insert(name.to_owned(), value);
+            }
+        };
+        set("temperature", self.temperature.map(|value| json!(value)));
+        set("top_p", self.top_p.map(|value| json!(value)));
+        set(&self.max_tokens_field, self.max_tokens.map(|value| json!(value)));
+        set("seed", self.seed.map(|value| json!(value.wrapping_add(attempt))));
+        params.extend(self.extra.clone());
+        params
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_models() -> Settings {
+        let model = |name: &str, weight| Model { name: name.to_owned(), weight };
+        Settings { models: vec![model("a", 3.0), model("b", 1.0)], ..Settings::default() }
+    }
+
+    #[test]
+    fn models_by_weight_and_agent() {
+        let mut settings = two_models();
+        let draws: Vec<&str> = (0..2000).map(|attempt| settings.model(Agent::Writer, attempt)).collect();
+        let share = draws.iter().filter(|name| **name == "a").count() as f64 / 2000.0;
+        assert!((share - 0.75).abs() < 0.04, "{share}");
+        assert!(draws.iter().zip(0..).all(|(name, attempt)| *name == settings.model(Agent::Critic, attempt)));
+        settings.agent_models.insert(Agent::Router, "small".into());
+        assert_eq!(settings.model(Agent::Router, 3), "small");
+    }
+
+    #[test]
+    fn only_what_is_set_is_sent() {
+        let mut settings = two_models();
+        assert!(settings.params(5).is_empty());
+        settings.seed = Some(100);
+        settings.max_tokens = Some(9);
+        settings.max_tokens_field = "max_completion_tokens".into();
+        settings.extra.insert("reasoning_effort".into(), json!("low"));
+        let expected = json!({"max_completion_tokens": 9, "seed": 105, "reasoning_effort": "low"});
+        assert_eq!(Value::Object(settings.params(5)), expected);
+    }
+
+    #[test]
+    fn a_budget_needs_prices() {
+        let mut settings = two_models();
+        settings.validate().unwrap();
+        settings.max_cost = Some(1.0);
+        assert!(settings.validate().unwrap_err().message.contains("no price for the model a"));
+        let price = Price { input: 1.0, output: 2.0, cached_input: None };
+        settings.prices = [("a".to_owned(), price), ("b".to_owned(), price)].into();
+        settings.validate().unwrap();
+        settings.agent_models.insert(Agent::Router, "c".into());
+        assert!(settings.validate().is_err());
+    }
+
+    #[test]
+    fn prices_count_cached_tokens_apart() {
+        let usage = Usage {
+            prompt_tokens: 1_000_000,
+            completion_tokens: 500_000,
+            cached_tokens: Some(400_000),
+            ..Usage::default()
+        };
+        let price = Price { input: 2.0, output: 8.0, cached_input: Some(0.5) };
+        assert!((price.of(&usage) - (1.2 + 0.2 + 4.0)).abs() < 1e-12);
+        assert!((Price { cached_input: None, ..price }.of(&usage) - 6.0).abs() < 1e-12);
+    }
+}

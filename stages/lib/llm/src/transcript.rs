@@ -1,0 +1,333 @@
+//! `transcripts.jsonl`: every exchange with a model, one JSON object a line.
+//!
+//! The file is appended to after each exchange and synced, so that an interrupt costs at most the calls under way: when
+//! the search goes on, a call that has its reply in the file is not made again. The same file, given to a replay,
+//! takes the place of the models. The API key never gets here: replies and errors are scrubbed before.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::budget::Spent;
+use crate::call::{Call, Reply, Usage};
+use crate::error::{CallError, Kind};
+
+/// An attempt at a call that failed, and the wait after it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Try {
+    #[serde(flatten)]
+    pub error: CallError,
+    pub waited_ms: u64,
+}
+
+/// Which call of the search this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    pub generation: i64,
+    pub slot: i64,
+    /// Number of the attempt within the run.
+    pub attempt: i64,
+    /// Number of the call within the attempt.
+    pub call: i64,
+}
+
+/// One line of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// [`Call::key`].
+    pub key: String,
+    #[serde(flatten)]
+    pub place: Place,
+    #[serde(flatten)]
+    pub call: Call,
+    /// The reply; none if the call failed for good.
+    pub reply: Option<Reply>,
+    /// Why it failed for good.
+    pub error: Option<CallError>,
+    pub usage: Usage,
+    /// In the currency of the price table; none for models without a price.
+    pub cost: Option<f64>,
+    /// Attempts that failed, in order.
+    #[serde(default)]
+    pub tries: Vec<Try>,
+    pub latency_ms: u64,
+    /// When the exchange ended, UTC.
+    pub time: String,
+}
+
+/// What is wrong with a file of transcripts.
+#[derive(Debug, thiserror::Error)]
+pub enum TranscriptError {
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{}: line {line}: not an exchange: {source}", path.display())]
+    Line { path: PathBuf, line: usize, source: serde_json::Error },
+}
+
+/// Recorded exchanges, by what they answer.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    name: String,
+    /// Of several records of the same call the last: the one whose reply the tables were made from.
+    exchanges: BTreeMap<(i64, i64, String), Exchange>,
+    /// The places of each key, in ascending order.
+    by_key: BTreeMap<String, Vec<(i64, i64)>>,
+    spent: Spent,
+    lines: usize,
+}
+
+impl Recorded {
+    /// Reads a file. A last line without its end is the trace of an interrupt, and no exchange.
+    pub fn read(path: &Path) -> Result<Self, TranscriptError> {
+        let text = std::fs::read(path).map_err(|source| TranscriptError::Io { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &[u8], path: &Path) -> Result<Self, TranscriptError> {
+        let mut recorded = Self { name: path.display().to_string(), ..Self::default() };
+        for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let Some(line) = line.strip_suffix(b"\n") else { break };
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let exchange: Exchange = serde_json::from_slice(line).map_err(|source| TranscriptError::Line {
+                path: path.to_owned(),
+                line: number + 1,
+                source,
+            })?;
+            recorded.insert(exchange);
+        }
+        Ok(recorded)
+    }
+
+    fn insert(&mut self, exchange: Exchange) {
+        self.lines += 1;
+        self.spent.tokens = self.spent.tokens.saturating_add(exchange.usage.total());
+        self.spent.cost += exchange.cost.unwrap_or(0.0);
+        let place = (exchange.place.attempt, exchange.place.call);
+        let places = self.by_key.entry(exchange.key.clone()).or_default();
+        if let Err(at) = places.binary_search(&place) {
+            places.insert(at, place);
+        }
+        self.exchanges.insert((place.0, place.1, exchange.key.clone()), exchange);
+    }
+
+    /// What all exchanges took, also those that were superseded: they were paid for.
+    pub fn spent(&self) -> Spent {
+        self.spent
+    }
+
+    /// Exchanges in the file.
+    pub fn len(&self) -> usize {
+        self.lines
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines == 0
+    }
+
+    /// The exchange of this very call at this very place.
+    pub fn exact(&self, key: &str, place: &Place) -> Option<&Exchange> {
+        self.exchanges.get(&(place.attempt, place.call, key.to_owned()))
+    }
+
+    /// The `occurrence`-th exchange with this key, in the order of attempts and calls.
+    pub fn nth(&self, key: &str, occurrence: usize) -> Option<&Exchange> {
+        let place = self.by_key.get(key)?.get(occurrence)?;
+        self.exchanges.get(&(place.0, place.1, key.to_owned()))
+    }
+
+    /// Why there is no reply for a call, with the first difference to what was asked at the same place.
+    pub fn missing(&self, call: &Call, place: &Place) -> CallError {
+        let range = (place.attempt, place.call, String::new())..(place.attempt, place.call + 1, String::new());
+        let near = self.exchanges.range(range).next_back().map(|(_, exchange)| exchange);
+        let hint = match near {
+            Some(exchange) => difference(&exchange.call, call),
+            None => format!("it holds {} exchanges, none at this place", self.lines),
+        };
+        let message = format!(
+            "{} has no reply for the {}'s prompt of attempt {}, call {}: {hint}",
+            self.name,
+            call.agent.as_str(),
+            place.attempt,
+            place.call
+        );
+        CallError::new(Kind::Unrecorded, message)
+    }
+}
+
+/// The first way in which two calls differ.
+fn difference(recorded: &Call, now: &Call) -> String {
+    if recorded.agent != now.agent {
+        return format!("the recorded call was the {}'s", recorded.agent.as_str());
+    }
+    if recorded.model != now.model {
+        return format!("the recorded call was to the model {}, this one is to {}", recorded.model, now.model);
+    }
+    if recorded.params != now.params {
+        let text = |call: &Call| serde_json::Value::Object(call.params.clone()).to_string();
+        return format!("the recorded parameters were {}, these are {}", text(recorded), text(now));
+    }
+    for (number, (a, b)) in recorded.messages.iter().zip(&now.messages).enumerate() {
+        let mut lines = a.content.lines().zip(b.content.lines()).zip(1..);
+        if let Some(((was, is), line)) = lines.find(|((was, is), _)| was != is) {
+            let (was, is) = (crate::error::excerpt(was, 80), crate::error::excerpt(is, 80));
+            return format!("message {}, line {line} was {was:?} and is {is:?}", number + 1);
+        }
+        if a != b {
+            return format!("message {} has another length", number + 1);
+        }
+    }
+    "the recorded conversation has another length".to_owned()
+}
+
+/// Appends exchanges to a file.
+#[derive(Debug)]
+pub struct Recorder {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl Recorder {
+    /// Opens or creates the file, removes what an interrupt has left of a last line, and reads the rest.
+    pub fn open(path: &Path) -> Result<(Self, Recorded), TranscriptError> {
+        let io = |source| TranscriptError::Io { path: path.to_owned(), source };
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(io)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let recorded = Recorded::parse(text.get(..whole).unwrap_or_default(), path)?;
+        if whole < text.len() {
+            file.set_len(whole as u64).map_err(io)?;
+        }
+        file.seek(SeekFrom::End(0)).map_err(io)?;
+        Ok((Self { path: path.to_owned(), file: Mutex::new(file) }, recorded))
+    }
+
+    /// Writes one line, as a whole, down to the disk.
+    pub fn append(&self, exchange: &Exchange) -> Result<(), TranscriptError> {
+        let io = |source| TranscriptError::Io { path: self.path.clone(), source };
+        let mut line = serde_json::to_vec(exchange).map_err(|error| io(error.into()))?;
+        line.push(b'\n');
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = file.stream_position().map_err(io)?;
+        file.write_all(&line).and_then(|()| file.sync_data()).map_err(|error| {
+            // half a line in the middle of the file would make all of it unreadable
+            let _ = file.set_len(start).and_then(|()| file.seek(SeekFrom::Start(start)));
+            io(error)
+        })
+    }
+}
+
+/// Now, as in `2026-03-01T12:00:00Z`.
+pub(crate) fn now() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    timestamp(since.as_secs())
+}
+
+/// Days to dates after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years that start in March have
+/// their leap day at the end.
+fn timestamp(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = era * 400 + year + carry;
+    format!("{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{Agent, Finish, Message};
+
+    fn exchange(prompt: &str, attempt: i64, reply: &str) -> Exchange {
+        let call = Call {
+            agent: Agent::Writer,
+            model: "m".into(),
+            messages: vec![Message::system("s"), Message::user(prompt)],
+            params: serde_json::Map::new(),
+        };
+        let reply = Reply { text: reply.into(), reasoning: None, finish: Finish::Stop, served_by: None };
+        Exchange {
+            key: call.key(),
+            place: Place { generation: 0, slot: attempt, attempt, call: 0 },
+            call,
+            reply: Some(reply),
+            error: None,
+            usage: Usage { prompt_tokens: 7, completion_tokens: 3, ..Usage::default() },
+            cost: Some(0.5),
+            tries: vec![Try { error: CallError::new(Kind::Timeout, "slow"), waited_ms: 3 }],
+            latency_ms: 12,
+            time: now(),
+        }
+    }
+
+    fn text(exchange: &Exchange) -> &str {
+        exchange.reply.as_ref().map_or("", |reply| &reply.text)
+    }
+
+    #[test]
+    fn written_and_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("transcripts.jsonl");
+        let (recorder, recorded) = Recorder::open(&path).unwrap();
+        assert!(recorded.is_empty());
+        for e in
+            [exchange("same", 4, "b"), exchange("same", 1, "a"), exchange("same", 4, "c"), exchange("other", 2, "d")]
+        {
+            recorder.append(&e).unwrap();
+        }
+        let recorded = Recorded::read(&path).unwrap();
+        let first = exchange("same", 4, "");
+        assert_eq!(text(recorded.exact(&first.key, &first.place).unwrap()), "c");
+        assert_eq!(text(recorded.nth(&first.key, 0).unwrap()), "a");
+        assert_eq!(text(recorded.nth(&first.key, 1).unwrap()), "c");
+        assert!(recorded.nth(&first.key, 2).is_none());
+        assert_eq!((recorded.len(), recorded.spent()), (4, Spent { tokens: 40, cost: 2.0 }));
+        assert_eq!(recorded.nth(&first.key, 0).unwrap().tries[0].error.kind, Kind::Timeout);
+    }
+
+    #[test]
+    fn half_a_last_line_is_removed_and_half_a_line_within_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("transcripts.jsonl");
+        let line = serde_json::to_string(&exchange("p", 0, "größe")).unwrap();
+        std::fs::write(&path, format!("{line}\n{}", &line[..40])).unwrap();
+        let (recorder, recorded) = Recorder::open(&path).unwrap();
+        assert_eq!(recorded.len(), 1);
+        recorder.append(&exchange("q", 1, "y")).unwrap();
+        assert_eq!(Recorded::read(&path).unwrap().len(), 2);
+        std::fs::write(&path, format!("{line}\n{}\n{line}\n", &line[..40])).unwrap();
+        let error = Recorded::read(&path).unwrap_err().to_string();
+        assert!(error.contains("transcripts.jsonl: line 2: not an exchange"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_reply_says_what_differs() {
+        let mut recorded = Recorded { name: "t.jsonl".into(), ..Recorded::default() };
+        recorded.insert(exchange("one\ntwo", 5, "x"));
+        let now = exchange("one\n2", 5, "");
+        let error = recorded.missing(&now.call, &now.place);
+        assert_eq!(error.kind, Kind::Unrecorded);
+        assert!(error.message.contains("attempt 5, call 0: message 2, line 2 was \"two\" and is \"2\""), "{error}");
+        let other = Call { model: "n".into(), ..now.call.clone() };
+        assert!(recorded.missing(&other, &now.place).message.contains("to the model m, this one is to n"));
+        let elsewhere = Place { attempt: 6, ..now.place };
+        assert!(recorded.missing(&now.call, &elsewhere).message.contains("none at this place"));
+    }
+
+    #[test]
+    fn timestamps() {
+        assert_eq!(timestamp(0), "1970-01-01T00:00:00Z");
+        assert_eq!(timestamp(951_827_696), "2000-02-29T12:34:56Z");
+        assert_eq!(timestamp(1_798_761_599), "2026-12-31T23:59:59Z");
+    }
+}
