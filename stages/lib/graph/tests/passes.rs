@@ -28,11 +28,16 @@ fn unchanged(steps: &[Step], passes: &Passes, seed: u64) -> Result<(), TestCaseE
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn normal_form(steps in steps(24), seed: u64) {
         unchanged(&steps, &Passes::none(), seed)?;
+    }
+
+    #[test]
+    fn join(steps in steps(24), seed: u64) {
+        unchanged(&steps, &Passes { join: true, ..Passes::none() }, seed)?;
     }
 
     #[test]

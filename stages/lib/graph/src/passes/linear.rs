@@ -316,7 +316,8 @@ impl Linear {
         biases: &[NodeId],
         depth: usize,
     ) -> Result<NodeId, OpError> {
-        let mut shape = outer(b, x);
+        let mut shape = b.graph.shape(x).clone();
+        shape.pop();
         shape.push(b.graph.shape(weight)[0].clone());
         groups.sort_by(|p, q| {
             let rows = |members: &[Term]| self.reference.size(&outer(b, members[0].atom));

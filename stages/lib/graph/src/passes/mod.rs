@@ -6,6 +6,7 @@
 
 mod build;
 mod dce;
+mod join;
 mod linear;
 mod maxplus;
 mod merge;
@@ -29,6 +30,8 @@ use crate::op::NodeId;
 /// Which passes run. Dead code, local identities and common subexpressions are always seen to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Passes {
+    /// Sums of layers as one layer.
+    pub join: bool,
     /// Layers over sums, concatenations and layers.
     pub linear: bool,
     /// Reductions of broadcast sums without the tensor of all combinations.
@@ -44,12 +47,12 @@ pub struct Passes {
 impl Passes {
     /// All passes, weighed at the default sizes.
     pub fn all() -> Self {
-        Self { linear: true, max_plus: true, sums: true, merge: true, reference: Reference::default() }
+        Self { join: true, linear: true, max_plus: true, sums: true, merge: true, reference: Reference::default() }
     }
 
     /// Normal form only.
     pub fn none() -> Self {
-        Self { linear: false, max_plus: false, sums: false, merge: false, reference: Reference::default() }
+        Self { join: false, linear: false, max_plus: false, sums: false, merge: false, reference: Reference::default() }
     }
 }
 
@@ -73,6 +76,9 @@ pub fn optimise(graph: &Graph, outputs: &[NodeId], passes: &Passes) -> (Graph, V
     };
     let reference = passes.reference;
     apply(&normal_form);
+    if passes.join {
+        apply(&join::run);
+    }
     if passes.linear {
         apply(&|graph, outputs| linear::run(graph, outputs, reference));
     }

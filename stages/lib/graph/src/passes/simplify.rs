@@ -5,6 +5,7 @@
 //!   `f(expand(x)) = expand(f(x))`. Expansions move towards the outputs, so that work is done on the small tensor, and
 //!   disappear where their reader broadcasts anyway. `full(shape, c)` is `expand(c)`.
 //! * A linear layer reads the last axis only: `linear(view of outer axes(x)) = view(linear(x))`.
+//! * `where(true, x, y) = x`, with comparisons and casts of numbers carried out, so that masks of all ones go.
 //! * `x + 0`, `x - 0`, `x * 1`, `x / 1`, `--x`, `relu(relu(x))`, casts to the own type.
 
 use super::build::Builder;
@@ -12,6 +13,9 @@ use crate::dim::{Dim, Shape};
 use crate::error::OpError;
 use crate::infer::shapes::broadcast;
 use crate::op::{BinaryOp, DType, NodeId, Op, ReduceOp, Span, UnaryOp};
+
+/// Beyond, f64 does not hold every integer.
+const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// What the node would be equal to, where an identity applies; made in `b` as far as needed.
 pub(super) fn simplified(
@@ -39,9 +43,21 @@ pub(super) fn simplified(
             if let Some(id) = neutral(b, *binary, args, shape, dtype) {
                 return Ok(Some(id));
             }
+            if let Some(value) = of_numbers(b, *binary, args) {
+                let value = b.emit_as(Op::Scalar(value), &[], Vec::new(), dtype, span)?;
+                return b.expand(value, shape.clone(), span).map(Some);
+            }
             element_wise(b, op, args, shape, span)
         }
-        Op::Where => element_wise(b, op, args, shape, span),
+        Op::Where => match number(b, args[0]) {
+            Some(condition) => {
+                let chosen = args[if condition != 0.0 { 1 } else { 2 }];
+                let own = b.graph.shape(chosen).clone();
+                let chosen = b.emit_as(Op::Cast, &[chosen], own, dtype, span)?;
+                b.expand(chosen, shape.clone(), span).map(Some)
+            }
+            None => element_wise(b, op, args, shape, span),
+        },
         Op::Linear { .. } => linear(b, op, args, shape, span),
         Op::Softmax { dim } | Op::LogSoftmax { dim } => along_axes(b, op, args, &[*dim], shape, span),
         Op::LayerNorm { axes, .. } => {
@@ -137,10 +153,18 @@ fn cast(b: &mut Builder, x: NodeId, dtype: DType, span: Span) -> Result<Option<N
     if b.graph.dtype(x) == dtype {
         return Ok(Some(x));
     }
-    if let Op::Scalar(value) = b.graph.node(x).op
-        && b.graph.dtype(x) < dtype
-    {
-        return b.emit_as(Op::Scalar(value), &[], Vec::new(), dtype, span).map(Some);
+    if let Some(value) = number(b, x) {
+        let value = match dtype {
+            DType::Bool => f64::from(u8::from(value != 0.0)),
+            DType::Int => value.trunc(),
+            DType::Float => value,
+        };
+        if dtype == DType::Int && !(value.abs() <= WHOLE) {
+            return Ok(None);
+        }
+        let wide = b.graph.shape(x).clone();
+        let value = b.emit_as(Op::Scalar(value), &[], Vec::new(), dtype, span)?;
+        return b.expand(value, wide, span).map(Some);
     }
     if let Some(inner) = expanded(b, x) {
         let (small, wide) = (b.graph.shape(inner).clone(), b.graph.shape(x).clone());
@@ -201,6 +225,13 @@ fn slice(
 }
 
 fn one_argument(b: &mut Builder, unary: &UnaryOp, x: NodeId, span: Span) -> Result<Option<NodeId>, OpError> {
+    if *unary == UnaryOp::LogicalNot
+        && let Some(value) = number(b, x)
+    {
+        let wide = b.graph.shape(x).clone();
+        let opposite = b.emit_as(Op::Scalar(f64::from(u8::from(value == 0.0))), &[], Vec::new(), DType::Bool, span)?;
+        return b.expand(opposite, wide, span).map(Some);
+    }
     let node = b.graph.node(x);
     match (unary, &node.op) {
         (UnaryOp::Relu, Op::Unary(UnaryOp::Relu)) => Ok(Some(x)),
@@ -216,7 +247,7 @@ fn one_argument(b: &mut Builder, unary: &UnaryOp, x: NodeId, span: Span) -> Resu
 
 /// `x` where the other operand changes nothing.
 fn neutral(b: &Builder, op: BinaryOp, args: &[NodeId], shape: &Shape, dtype: DType) -> Option<NodeId> {
-    let is = |id: NodeId, value: f64| b.graph.node(id).op == Op::Scalar(value);
+    let is = |id: NodeId, value: f64| number(b, id) == Some(value);
     let same = |id: NodeId| b.graph.shape(id) == shape && b.graph.dtype(id) == dtype;
     let (x, y) = (args[0], args[1]);
     match op {
@@ -228,6 +259,33 @@ fn neutral(b: &Builder, op: BinaryOp, args: &[NodeId], shape: &Shape, dtype: DTy
         BinaryOp::Div if is(y, 1.0) && same(x) => Some(x),
         _ => None,
     }
+}
+
+/// The value that all elements are known to have.
+fn number(b: &Builder, mut id: NodeId) -> Option<f64> {
+    loop {
+        let node = b.graph.node(id);
+        match node.op {
+            Op::Scalar(value) => return Some(value),
+            Op::Expand | Op::Reshape => id = *node.args.first()?,
+            _ => return None,
+        }
+    }
+}
+
+/// Comparisons of two numbers.
+fn of_numbers(b: &Builder, op: BinaryOp, args: &[NodeId]) -> Option<f64> {
+    let (x, y) = (number(b, args[0])?, number(b, args[1])?);
+    let holds = match op {
+        BinaryOp::Eq => x == y,
+        BinaryOp::Ne => x != y,
+        BinaryOp::Lt => x < y,
+        BinaryOp::Le => x <= y,
+        BinaryOp::Gt => x > y,
+        BinaryOp::Ge => x >= y,
+        _ => return None,
+    };
+    Some(f64::from(u8::from(holds)))
 }
 
 /// `f(expand(x), y) = expand(f(x, y))`: the operands broadcast by themselves as far as they reach.

@@ -40,7 +40,7 @@ pub(super) fn run(graph: &Graph, outputs: &[NodeId], reference: Reference) -> Re
     })
 }
 
-fn is_sum(graph: &Graph, id: NodeId) -> bool {
+pub(super) fn is_sum(graph: &Graph, id: NodeId) -> bool {
     let node = graph.node(id);
     node.dtype == DType::Float
         && matches!(node.op, Op::Binary(BinaryOp::Add | BinaryOp::Sub) | Op::Unary(UnaryOp::Neg))
@@ -48,7 +48,7 @@ fn is_sum(graph: &Graph, id: NodeId) -> bool {
 }
 
 /// By node index: whether it is a sum that only one other sum reads.
-fn inner_sums(graph: &Graph, outputs: &[NodeId]) -> Vec<bool> {
+pub(super) fn inner_sums(graph: &Graph, outputs: &[NodeId]) -> Vec<bool> {
     let uses = uses(graph, outputs);
     let mut inner = vec![false; graph.nodes.len()];
     for id in graph.ids().filter(|&id| uses[id.0 as usize] > 0 && is_sum(graph, id)) {
@@ -60,7 +60,7 @@ fn inner_sums(graph: &Graph, outputs: &[NodeId]) -> Vec<bool> {
 }
 
 /// The terms of a sum in the old graph, from left to right; `None` for too many.
-fn leaves(graph: &Graph, id: NodeId, inner: &[bool]) -> Option<Vec<Term>> {
+pub(super) fn leaves(graph: &Graph, id: NodeId, inner: &[bool]) -> Option<Vec<Term>> {
     let mut found = Vec::new();
     let mut open = vec![(Term { node: id, negative: false }, true)];
     while let Some((term, follow)) = open.pop() {

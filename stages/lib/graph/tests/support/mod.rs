@@ -1,6 +1,8 @@
 //! Random graphs and random values for them.
 #![allow(dead_code)] // each test uses its part
 
+pub mod pgn;
+
 use graph::interpret::{Tensor, evaluate, sizes};
 use graph::{BinaryOp, DType, Dim, Graph, Init, NodeId, Op, Param, ReduceOp, Span, UnaryOp};
 use proptest::prelude::*;
@@ -82,6 +84,9 @@ impl Random {
         let x = self.float(first)?;
         let shape = self.graph.shape(x).clone();
         let rank = shape.len();
+        if rank == 0 {
+            return None;
+        }
         let axis = usize::from(setting) % rank.max(1);
         match kind % 32 {
             0..=3 => linear(&mut self.graph, x, [2, 3, 4, 4][usize::from(setting % 4)], setting & 4 != 0),
