@@ -1,11 +1,13 @@
 //! The flags that mean the same in every stage.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 
-use crate::{Config, Progress, Table, exit, table};
+use crate::supervise::Limits;
+use crate::{Config, Progress, Table, exit, pool, table};
 
 /// Configuration and verbosity.
 #[derive(Args, Clone, Debug, Default)]
@@ -72,5 +74,56 @@ impl TableArgs {
 
     pub fn write(&self, table: &Table) -> Result<()> {
         table::write(table, &self.output)
+    }
+}
+
+/// Where the heavy work runs, and where its results are kept.
+#[derive(Args, Clone, Debug)]
+pub struct WorkArgs {
+    /// Folder of results that are kept by content and shared by all runs
+    #[arg(long, value_name = "DIR", default_value = "cache")]
+    pub cache: PathBuf,
+
+    /// Do everything again, and replace what the cache has
+    #[arg(long)]
+    pub no_cache: bool,
+
+    /// Processes side by side; 0: as many as there are cores for [default: train.jobs]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+
+    /// auto, cpu, cuda or cuda:K [default: train.device]
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+}
+
+impl WorkArgs {
+    /// The settings that these flags are, for [`Common::config`].
+    pub fn flags(&self) -> Vec<(&'static str, &'static str, String)> {
+        let jobs = self.jobs.map(|jobs| ("--jobs", "train.jobs", jobs.to_string()));
+        // Debug quotes and escapes as TOML's basic strings do.
+        let device = self.device.as_ref().map(|device| ("--device", "train.device", format!("{device:?}")));
+        jobs.into_iter().chain(device).collect()
+    }
+
+    /// Processes side by side, in numbers.
+    pub fn jobs(config: &Config, gpu: bool) -> usize {
+        let fitting = (pool::cores() / config.train.threads).max(1);
+        match config.train.jobs {
+            // Small networks leave a GPU idle half of the time, but its memory is shared.
+            0 if gpu => fitting.min(4),
+            0 => fitting,
+            jobs => jobs,
+        }
+    }
+
+    /// What one process may use.
+    pub fn limits(config: &Config) -> Limits {
+        let train = &config.train;
+        Limits {
+            wall: (train.time_limit_s > 0).then(|| Duration::from_secs(train.time_limit_s)),
+            memory: (train.memory_limit_mb > 0).then(|| train.memory_limit_mb.saturating_mul(1 << 20)),
+            ..Limits::default()
+        }
     }
 }

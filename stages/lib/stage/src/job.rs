@@ -3,6 +3,7 @@
 //! The parent runs [`Runner::run`], the child [`serve`]. A job's folder holds `result.json` and whatever files the child
 //! made beside it, and appears whole or not at all: a run that is killed at any point leaves nothing half done behind.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -16,8 +17,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::atomic;
+use crate::signal::Interrupted;
 use crate::supervise::{self, End, Limits, Report};
+use crate::{Progress, atomic, pool};
 
 const RESULT: &str = "result.json";
 
@@ -32,7 +34,17 @@ pub struct Runner<'a> {
     /// Files that a result must have beside `result.json` to be taken from the cache.
     pub files: &'static [&'static str],
     pub limits: Limits,
+    /// Asks to stop; see [`crate::signal`].
     pub stop: &'a AtomicBool,
+}
+
+/// A job to run.
+pub struct Work<J> {
+    /// Hash of all that its result depends on.
+    pub key: String,
+    /// For the progress display.
+    pub label: String,
+    pub job: J,
 }
 
 /// How a job ended.
@@ -118,6 +130,78 @@ impl Runner<'_> {
         job: &J,
         on_note: &mut dyn FnMut(Value),
     ) -> Result<Outcome<R>> {
+        self.run_until(key, job, on_note, &|| self.stop.load(Ordering::SeqCst))
+    }
+
+    /// Runs all works, `jobs` side by side, and returns their outcomes in order. Works with the same key are done once.
+    /// `tell` makes a line for the progress display of what a child says.
+    ///
+    /// # Errors
+    /// At the first fault of the machine, which ends the others, too; [`Interrupted`] when we were asked to stop.
+    pub fn run_all<J: Serialize + Sync, R: DeserializeOwned + Clone + PartialEq + Send>(
+        &self,
+        works: &[Work<J>],
+        jobs: usize,
+        progress: &Progress,
+        tell: impl Fn(&Value) -> Option<String> + Sync,
+        sum_up: impl Fn(&R) -> String + Sync,
+    ) -> Result<Vec<Outcome<R>>> {
+        self.prepare()?;
+        let mut place: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut unique: Vec<&Work<J>> = Vec::new();
+        for work in works {
+            place.entry(&work.key).or_insert_with(|| {
+                unique.push(work);
+                unique.len() - 1
+            });
+        }
+        let halt = AtomicBool::new(false);
+        let stopped = || self.stop.load(Ordering::SeqCst) || halt.load(Ordering::SeqCst);
+        let results = pool::run(&unique, jobs, &halt, |_, work| {
+            if stopped() {
+                return Ok(Outcome::Interrupted);
+            }
+            let mut on_note = |note: Value| {
+                if let Some(text) = tell(&note) {
+                    progress.note(&format!("{}: {text}", work.label));
+                }
+            };
+            let outcome = self.run_until(&work.key, &work.job, &mut on_note, &stopped);
+            match &outcome {
+                Ok(Outcome::Done { result, cached, .. }) => {
+                    let from = if *cached { " (from the cache)" } else { "" };
+                    progress.item(&format!("{}: {}{from}", work.label, sum_up(result)));
+                }
+                Ok(Outcome::Failed { status, reason }) => {
+                    progress.item(&format!("{}: {status}: {reason}", work.label));
+                }
+                Ok(Outcome::Interrupted) => {}
+                Err(_) => halt.store(true, Ordering::SeqCst),
+            }
+            outcome
+        });
+        let mut outcomes = Vec::with_capacity(unique.len());
+        let mut unfinished = false;
+        for result in results {
+            match result {
+                Some(Err(error)) => return Err(error),
+                Some(Ok(outcome)) if outcome != Outcome::Interrupted => outcomes.push(outcome),
+                _ => unfinished = true,
+            }
+        }
+        if unfinished {
+            return Err(Interrupted.into());
+        }
+        Ok(works.iter().filter_map(|work| outcomes.get(*place.get(work.key.as_str())?).cloned()).collect())
+    }
+
+    fn run_until<J: Serialize, R: DeserializeOwned>(
+        &self,
+        key: &str,
+        job: &J,
+        on_note: &mut dyn FnMut(Value),
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Outcome<R>> {
         let folder = self.cache.join(key);
         if self.reuse
             && let Some(outcome) = self.cached(&folder)
@@ -131,7 +215,7 @@ impl Runner<'_> {
         command.args(arguments).env("RUST_BACKTRACE", "0");
         let mut failure = None;
         let report =
-            supervise::run(command, input, self.limits, self.stop, |line| match serde_json::from_str::<Value>(line) {
+            supervise::run(command, input, self.limits, stopped, |line| match serde_json::from_str::<Value>(line) {
                 Ok(mut note) => match note.get_mut("failed").map(Value::take) {
                     Some(failed) => failure = serde_json::from_value::<Failure>(failed).ok(),
                     None => on_note(note),
@@ -361,6 +445,49 @@ mod tests {
         runner.prepare().expect("a cache folder");
         let error = runner.run::<_, u32>("k", &"job", &mut |_| {}).expect_err("a full disk");
         assert_eq!(error.to_string(), "no space left");
+    }
+
+    #[test]
+    fn many_jobs_come_back_in_order_and_equal_ones_run_once() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = folder.path().join("log");
+        let script = format!("echo x >> {}; {GOOD}", log.display());
+        let runner = runner(folder.path(), &script);
+        let works: Vec<_> = ["a", "b", "a", "c"]
+            .map(|key| Work { key: key.to_owned(), label: key.to_owned(), job: key })
+            .into_iter()
+            .collect();
+        let progress = Progress::new("test", 4, true);
+        let outcomes = runner.run_all::<_, u32>(&works, 2, &progress, |_| None, u32::to_string).expect("fine");
+        let folders: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| match outcome {
+                Outcome::Done { folder, .. } => folder.file_name().expect("a name").to_string_lossy().into_owned(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(folders, ["a", "b", "a", "c"]);
+        assert_eq!(fs::read_to_string(log).expect("the log").lines().count(), 3);
+    }
+
+    #[test]
+    fn an_interrupted_stage_keeps_what_is_done() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let stop = AtomicBool::new(false);
+        let script = format!("case $request in *first*) {GOOD};; *) echo 1; sleep 1000;; esac");
+        let runner = Runner { stop: &stop, ..runner(folder.path(), &script) };
+        let works: Vec<_> = ["first", "second"]
+            .map(|key| Work { key: key.to_owned(), label: String::new(), job: key })
+            .into_iter()
+            .collect();
+        let progress = Progress::new("test", 2, true);
+        let tell = |note: &Value| {
+            stop.store(note == &Value::from(1), Ordering::SeqCst);
+            None
+        };
+        let error = runner.run_all::<_, u32>(&works, 1, &progress, tell, u32::to_string).expect_err("stopped");
+        assert!(error.is::<Interrupted>());
+        assert_eq!(left(&runner), ["first"]);
     }
 
     #[test]

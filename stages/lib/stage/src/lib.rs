@@ -12,7 +12,7 @@ pub mod signal;
 pub mod supervise;
 pub mod table;
 
-pub use args::{Common, TableArgs};
+pub use args::{Common, TableArgs, WorkArgs};
 pub use config::{Config, ConfigError};
 pub use exit::{Usage, main};
 pub use progress::Progress;

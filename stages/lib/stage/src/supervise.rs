@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -69,7 +68,7 @@ impl Report {
     }
 }
 
-/// Runs a command to its end: `input` on its stdin, each line of its stdout to `on_line`.
+/// Runs a command to its end, or until `stop` says so: `input` on its stdin, each line of its stdout to `on_line`.
 ///
 /// # Errors
 /// Only where the command could not be started or watched; whatever the child does is a [`Report`].
@@ -77,7 +76,7 @@ pub fn run(
     mut command: Command,
     input: Vec<u8>,
     limits: Limits,
-    stop: &AtomicBool,
+    stop: &dyn Fn() -> bool,
     mut on_line: impl FnMut(&str),
 ) -> io::Result<Report> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -175,14 +174,14 @@ struct Watch {
 }
 
 impl Watch {
-    fn look(&mut self, stop: &AtomicBool) {
+    fn look(&mut self, stop: &dyn Fn() -> bool) {
         if let Some(deadline) = self.deadline {
             if Instant::now() >= deadline {
                 signal_group(self.pid, libc::SIGKILL);
             }
             return;
         }
-        if stop.load(Ordering::SeqCst) {
+        if stop() {
             return self.terminate(End::Interrupted, self.limits.grace);
         }
         if self.limits.wall.is_some_and(|wall| self.started.elapsed() >= wall) {
@@ -275,6 +274,7 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("/bin/sh");
@@ -289,8 +289,7 @@ mod tests {
     fn watch(script: &str, limits: Limits) -> (Report, Vec<String>) {
         let mut lines = Vec::new();
         let report =
-            run(shell(script), Vec::new(), limits, &AtomicBool::new(false), |line| lines.push(line.to_owned()))
-                .expect("sh starts");
+            run(shell(script), Vec::new(), limits, &|| false, |line| lines.push(line.to_owned())).expect("sh starts");
         (report, lines)
     }
 
@@ -314,7 +313,7 @@ mod tests {
             shell("cat; echo two; echo oops >&2; exit 3"),
             b"one\n".to_vec(),
             Limits::default(),
-            &AtomicBool::new(false),
+            &|| false,
             |line| lines.push(line.to_owned()),
         )
         .expect("sh starts");
@@ -361,16 +360,14 @@ mod tests {
 
     #[test]
     fn stop_interrupts() {
-        let stop = AtomicBool::new(false);
-        let report = run(shell("echo up; sleep 1000"), Vec::new(), Limits::default(), &stop, |_| {
-            stop.store(true, Ordering::SeqCst);
-        });
+        let stop = Cell::new(false);
+        let report =
+            run(shell("echo up; sleep 1000"), Vec::new(), Limits::default(), &|| stop.get(), |_| stop.set(true));
         assert_eq!(report.expect("sh starts").end, End::Interrupted);
     }
 
     #[test]
     fn missing_program_is_an_error() {
-        let stop = AtomicBool::new(false);
-        assert!(run(Command::new("/no/such/program"), Vec::new(), Limits::default(), &stop, |_| {}).is_err());
+        assert!(run(Command::new("/no/such/program"), Vec::new(), Limits::default(), &|| false, |_| {}).is_err());
     }
 }
