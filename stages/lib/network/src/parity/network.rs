@@ -1,0 +1,473 @@
+//! A whole network against dm-clrs: losses, predictions, gradients, optimiser steps, scores.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clrs::{Batch, DataPoint, Stage};
+use graph::Processor;
+use serde::Deserialize;
+use tch::Tensor;
+
+use super::{Options, Report, arrays};
+use crate::adam::Adam;
+use crate::batch::{Encoded, Hints};
+use crate::data;
+use crate::error::{NetworkError, Result};
+use crate::evaluate::predict;
+use crate::feedback::Repred;
+use crate::loss::{Losses, losses};
+use crate::model::Model;
+use crate::parameters::Parameters;
+use crate::rollout::{Mode, Rolled, Roller};
+use crate::score::Scorer;
+use crate::tensor::{from_f64, item, sizes, to_f64};
+use crate::weights::{Array, Weights};
+use crate::{Device, Dtype};
+
+#[derive(Deserialize)]
+struct Description {
+    case: String,
+    algorithm: String,
+    hyper_parameters: Hyper,
+    data: Data,
+    loss: f64,
+    loss_float64: f64,
+    output_losses: BTreeMap<String, TermValue>,
+    hint_losses: BTreeMap<String, TermValue>,
+    loss_per_feedback_step: Vec<f64>,
+    grad_global_norm: f64,
+    evaluation: BTreeMap<String, f64>,
+    parameters: BTreeMap<String, ParameterRow>,
+}
+
+#[derive(Deserialize)]
+struct Hyper {
+    processor: String,
+    hidden_dim: usize,
+    nb_triplet_fts: usize,
+    use_ln: bool,
+    learning_rate: f64,
+    grad_clip_max_norm: f64,
+    hint_teacher_forcing: f64,
+    hint_repred_mode: Repred,
+    nb_msg_passing_steps: usize,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    inputs: Vec<String>,
+    hints: Vec<String>,
+    outputs: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct TermValue {
+    loss: f64,
+    divisor: f64,
+}
+
+#[derive(Deserialize)]
+struct ParameterRow {
+    name: String,
+    part: String,
+    role: String,
+    data_point: Option<String>,
+}
+
+/// A reference case: `NAME.json`, and `NAME.safetensors` beside it.
+pub struct NetworkCase {
+    description: Description,
+    arrays: Weights,
+    path: PathBuf,
+}
+
+impl NetworkCase {
+    pub fn load(path: &Path) -> Result<Self> {
+        let fail = |reason: String| NetworkError::File { path: path.to_owned(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+        let description = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
+        Ok(Self { description, arrays: Weights::load(path.with_extension("safetensors"))?, path: path.to_owned() })
+    }
+
+    /// The benchmark's name of the case's processor: `triplet_gmpnn`, `gmpnn`, `mpnn` or `pgn`.
+    pub fn processor(&self) -> &str {
+        &self.description.hyper_parameters.processor
+    }
+
+    /// H
+    pub fn hidden(&self) -> usize {
+        self.description.hyper_parameters.hidden_dim
+    }
+
+    pub fn nb_triplet_fts(&self) -> usize {
+        self.description.hyper_parameters.nb_triplet_fts
+    }
+
+    pub fn use_ln(&self) -> bool {
+        self.description.hyper_parameters.use_ln
+    }
+
+    /// Computes everything that the case has numbers for, with `processor` as the processor, and compares.
+    pub fn compare(&self, processor: &Processor, device: Device, options: Options) -> Result<Report> {
+        let case = &self.description;
+        let hyper = &case.hyper_parameters;
+        let algorithm = data::find(&case.algorithm)?;
+        let spec = data::spec(algorithm);
+        let model = Model::for_training(processor, &spec, hyper.nb_msg_passing_steps, options.passes)?;
+        let batch = self.batch(&model)?;
+        let weights = self.weights("param/", options.dtype)?;
+        let mut parameters = Parameters::from_weights(&model.graph, &weights, options.dtype, device)?;
+        let count: usize = model.graph.params.iter().map(|param| param.shape.iter().product::<usize>()).sum();
+        let stored: usize = weights.arrays.values().map(|array| array.data.len()).sum();
+        let mut report = Report::new(&case.case);
+        report.add("param_count", (count as f64 - stored as f64).abs(), 0.0);
+
+        let mut roller = Roller::new(&model, options.dtype.kind(), device);
+        let encoded = Encoded::new(&model, &batch, Hints::All, options.dtype.kind(), device)?;
+        let noise = self.noise(&model, options.dtype, device)?;
+        let run = Run { case, arrays: &self.arrays, noise: &noise, encoded: &encoded, options };
+
+        let (rolled, losses) = run.forward(&mut roller, &parameters)?;
+        run.compare_losses(&losses, &mut report)?;
+        run.compare_raw(&model, &rolled, &mut report)?;
+        let gradient = parameters.gradient(&losses.total)?;
+        drop((rolled, losses));
+        let stored_gradient = self.weights("grad/", options.dtype)?;
+        let ours = parameters.split(&gradient)?;
+        run.compare_gradients(&ours, &stored_gradient, &mut report)?;
+        self.compare_predictions(&mut roller, &parameters, &batch, device, options, &mut report)?;
+
+        let after = self.weights("param_after/", options.dtype)?;
+        run.step_from_stored(&model, &weights, &stored_gradient, &after, device, &mut report)?;
+        let mut adam = Adam::new(&parameters.flat, hyper.learning_rate, hyper.grad_clip_max_norm)?;
+        adam.step(&mut parameters.flat, &gradient)?;
+        run.compare_step(&parameters.weights()?, &after, &stored_gradient, &mut report);
+        run.compare_course(&mut roller, &mut parameters, &mut adam, &mut report)?;
+        Ok(report)
+    }
+
+    /// The stored batch in the benchmark's form.
+    fn batch(&self, model: &Model) -> Result<Batch> {
+        let points = |names: &[String], stage: Stage, ports: &[crate::model::Port]| -> Result<Vec<DataPoint>> {
+            let point = |name: &String| -> Result<DataPoint> {
+                let array = arrays::get(&self.arrays, &format!("{stage}/{name}"))?;
+                let entry = ports.iter().map(|port| port.entry).find(|entry| entry.name == name);
+                let entry = entry.ok_or_else(|| self.fail(format!("{stage} {name} is not the algorithm's")))?;
+                Ok(DataPoint {
+                    name: entry.name,
+                    stage,
+                    location: entry.location,
+                    ty: entry.ty,
+                    dtype: entry.dtype,
+                    shape: array.shape.clone(),
+                    data: array.data.clone(),
+                })
+            };
+            names.iter().map(point).collect()
+        };
+        let data = &self.description.data;
+        Ok(Batch {
+            inputs: points(&data.inputs, Stage::Input, &model.inputs)?,
+            hints: points(&data.hints, Stage::Hint, &model.hints)?,
+            outputs: points(&data.outputs, Stage::Output, &model.outputs)?,
+            lengths: arrays::get(&self.arrays, "lengths")?.data.iter().map(|&length| length as usize).collect(),
+        })
+    }
+
+    fn noise(&self, model: &Model, dtype: Dtype, device: Device) -> Result<Vec<Option<Tensor>>> {
+        let one = |port: &crate::model::Port| -> Result<Option<Tensor>> {
+            let Some(array) = self.arrays.arrays.get(&format!("noise/{}", port.entry.name)) else { return Ok(None) };
+            Ok(Some(from_f64(&array.data, &sizes(&array.shape)?, dtype.kind(), device)?))
+        };
+        model.outputs.iter().map(one).collect()
+    }
+
+    /// Arrays by parameter, under our names and in PyTorch's layout.
+    fn weights(&self, prefix: &str, dtype: Dtype) -> Result<Weights> {
+        let mut weights = Weights { dtype, ..Weights::default() };
+        for (key, row) in &self.description.parameters {
+            let array = arrays::get(&self.arrays, &format!("{prefix}{key}"))?;
+            let array = if row.name == "w" { arrays::transposed(array) } else { array.clone() };
+            let name = self.our_name(row).ok_or_else(|| self.fail(format!("parameter {key} has an unknown role")))?;
+            weights.arrays.insert(name, array);
+        }
+        Ok(weights)
+    }
+
+    fn our_name(&self, row: &ParameterRow) -> Option<String> {
+        let leaf = match row.name.as_str() {
+            "w" | "scale" => "weight",
+            "b" | "offset" => "bias",
+            _ => return None,
+        };
+        let (layers, prefix) = match row.part.as_str() {
+            "encoder" => ("encoders", "enc_"),
+            "decoder" => ("decoders", "dec_"),
+            _ => {
+                let layer = match row.role.as_str() {
+                    "msg_mlp_0" => "msg_mlp.0",
+                    "msg_mlp_1" => "msg_mlp.2",
+                    role => role,
+                };
+                return Some(format!("processor.{layer}.{leaf}"));
+            }
+        };
+        let index = row.role.strip_prefix(prefix)?;
+        Some(format!("{layers}.{}.{index}.{leaf}", row.data_point.as_deref()?))
+    }
+
+    fn compare_predictions(
+        &self,
+        roller: &mut Roller<'_>,
+        parameters: &Parameters,
+        batch: &Batch,
+        device: Device,
+        options: Options,
+        report: &mut Report,
+    ) -> Result<()> {
+        let repred = self.description.hyper_parameters.hint_repred_mode;
+        let tolerance = |documented: f64| options.tolerance.unwrap_or(documented);
+        let raw = {
+            let _guard = tch::no_grad_guard();
+            let encoded = Encoded::new(roller.model, batch, Hints::First, options.dtype.kind(), device)?;
+            roller.run(parameters, &encoded, &Mode::evaluation(repred))?.outputs
+        };
+        for (port, raw) in roller.model.outputs.iter().zip(&raw) {
+            let name = format!("raw_predict/{}", port.entry.name);
+            let theirs = arrays::get(&self.arrays, &name)?;
+            report.add_tensor(name, &to_f64(raw)?, &theirs.data, 0.01, tolerance(2e-5));
+        }
+        let predictions = predict(roller, parameters, batch, repred, device)?;
+        for prediction in &predictions {
+            let name = format!("pred/{}", prediction.name);
+            report.add_tensor(&name, &prediction.data, &arrays::get(&self.arrays, &name)?.data, 1.0, 0.0);
+        }
+        let mut scorer = Scorer::default();
+        scorer.add(batch, &predictions)?;
+        let scores = scorer.scores();
+        for (name, theirs) in &self.description.evaluation {
+            let ours = match name.as_str() {
+                "score" => Some(scores.score),
+                _ => scores.per_output.iter().find(|(output, _)| output == name).map(|(_, score)| *score),
+            };
+            report.add(format!("evaluation/{name}"), (ours.unwrap_or(f64::NAN) - theirs).abs(), tolerance(1e-6));
+        }
+        Ok(())
+    }
+
+    fn fail(&self, reason: String) -> NetworkError {
+        NetworkError::File { path: self.path.clone(), reason }
+    }
+}
+
+/// One case being computed.
+struct Run<'a> {
+    case: &'a Description,
+    arrays: &'a Weights,
+    noise: &'a [Option<Tensor>],
+    encoded: &'a Encoded,
+    options: Options,
+}
+
+impl Run<'_> {
+    fn tolerance(&self, documented: f64) -> f64 {
+        self.options.tolerance.unwrap_or(documented)
+    }
+
+    fn forward(&self, roller: &mut Roller<'_>, parameters: &Parameters) -> Result<(Rolled, Losses)> {
+        let hyper = &self.case.hyper_parameters;
+        let samples = self.encoded.lengths.len();
+        let forced = |_: usize| (hyper.hint_teacher_forcing >= 1.0).then(|| vec![true; samples]);
+        let mode = Mode {
+            training: true,
+            repred: hyper.hint_repred_mode,
+            forced: Some(&forced),
+            noise: Some(self.noise),
+            keep_hints: true,
+            debug_steps: 2,
+        };
+        let rolled = roller.run(parameters, self.encoded, &mode)?;
+        let losses = losses(roller.model, self.encoded, &rolled.outputs, &rolled.hints)?;
+        Ok((rolled, losses))
+    }
+
+    fn compare_losses(&self, losses: &Losses, report: &mut Report) -> Result<()> {
+        let (theirs, tolerance) = match self.options.dtype {
+            Dtype::F32 => (self.case.loss, self.tolerance(2e-6)),
+            Dtype::F64 => (self.case.loss_float64, self.tolerance(1e-12)),
+        };
+        report.add("loss", (item(&losses.total)? - theirs).abs() / theirs.abs(), tolerance);
+        for term in &losses.terms {
+            let table = if term.entry.stage == Stage::Hint { &self.case.hint_losses } else { &self.case.output_losses };
+            let name = format!("{}_loss/{}", term.entry.stage, term.entry.name);
+            let Some(theirs) = table.get(term.entry.name) else {
+                report.add(name, f64::NAN, 0.0);
+                continue;
+            };
+            // tolerated: 1e-5 of the value, and 1e-6
+            let allowed = self.tolerance(1e-5) * theirs.loss.abs() + 1e-6;
+            report.add(name, (item(&term.value)? - theirs.loss).abs(), allowed);
+            let name = format!("{}_divisor/{}", term.entry.stage, term.entry.name);
+            report.add(name, (item(&term.divisor)? - theirs.divisor).abs(), 1e-6 * theirs.divisor);
+        }
+        Ok(())
+    }
+
+    fn compare_raw(&self, model: &Model, rolled: &Rolled, report: &mut Report) -> Result<()> {
+        let mut compare = |name: String, value: &Tensor| -> Result<()> {
+            if let Some(theirs) = self.arrays.arrays.get(&name) {
+                report.add_tensor(name, &to_f64(value)?, &theirs.data, 0.01, self.tolerance(2e-5));
+            }
+            Ok(())
+        };
+        for (port, value) in model.outputs.iter().zip(&rolled.outputs) {
+            compare(format!("raw_output/{}", port.entry.name), value)?;
+        }
+        for (port, value) in model.hints.iter().zip(&rolled.hints) {
+            compare(format!("raw_hint/{}", port.entry.name), value)?;
+        }
+        for (step, values) in rolled.debug.iter().enumerate() {
+            for (name, value) in values {
+                compare(format!("debug/step{step}/{name}"), value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_gradients(&self, ours: &Weights, theirs: &Weights, report: &mut Report) -> Result<()> {
+        let whole = arrays::norm(theirs.arrays.values().flat_map(|array| &array.data));
+        let mut square = 0.0;
+        let mut worst = 0.0_f64;
+        for (name, theirs) in &theirs.arrays {
+            let distance = arrays::distance(&arrays::get(ours, name)?.data, &theirs.data);
+            square += distance * distance;
+            let norm = arrays::norm(&theirs.data);
+            if norm > 1e-6 * whole {
+                let relative = distance / norm;
+                worst = if relative.is_nan() { f64::NAN } else { worst.max(relative) };
+            }
+        }
+        let everything = if self.options.dtype == Dtype::F64 { 1e-6 } else { 5e-4 };
+        report.add("grad", square.sqrt() / whole, self.tolerance(everything));
+        report.add("grad, worst tensor", worst, self.tolerance(5e-3));
+        let norm = arrays::norm(ours.arrays.values().flat_map(|array| &array.data));
+        let stored = self.case.grad_global_norm;
+        report.add("grad_global_norm", (norm - stored).abs() / stored, self.tolerance(1e-4));
+        Ok(())
+    }
+
+    /// The optimiser alone: from the stored gradient.
+    fn step_from_stored(
+        &self,
+        model: &Model,
+        weights: &Weights,
+        gradient: &Weights,
+        after: &Weights,
+        device: Device,
+        report: &mut Report,
+    ) -> Result<()> {
+        let hyper = &self.case.hyper_parameters;
+        let mut parameters = Parameters::from_weights(&model.graph, weights, self.options.dtype, device)?;
+        let gradient = Parameters::from_weights(&model.graph, gradient, self.options.dtype, device)?.flat;
+        let mut adam = Adam::new(&parameters.flat, hyper.learning_rate, hyper.grad_clip_max_norm)?;
+        adam.step(&mut parameters.flat, &gradient)?;
+        let ours = parameters.weights()?;
+        let mut worst = 0.0_f64;
+        for (name, theirs) in &after.arrays {
+            let (error, _) = arrays::difference(&arrays::get(&ours, name)?.data, &theirs.data);
+            worst = if error.is_nan() { f64::NAN } else { worst.max(error) };
+        }
+        report.add("param_after, from the stored gradient", worst, self.tolerance(5e-7));
+        Ok(())
+    }
+
+    /// End to end. Where a true gradient is zero, Adam's first step goes by a full learning rate in a direction that
+    /// rounding chooses: such elements are only bounded.
+    fn compare_step(&self, ours: &Weights, theirs: &Weights, gradient: &Weights, report: &mut Report) {
+        let whole = arrays::norm(gradient.arrays.values().flat_map(|array| &array.data));
+        let (mut clear, mut any, mut off, mut count) = (0.0_f64, 0.0_f64, 0.0, 0.0);
+        let empty = Array { shape: Vec::new(), data: Vec::new() };
+        for (name, theirs) in &theirs.arrays {
+            let get = |weights: &Weights| weights.arrays.get(name).unwrap_or(&empty).data.clone();
+            let (ours, gradient) = (get(ours), get(gradient));
+            let largest = gradient.iter().fold(0.0, |most: f64, g| most.max(g.abs()));
+            for (at, theirs) in theirs.data.iter().enumerate() {
+                let error = ours.get(at).map_or(f64::INFINITY, |ours| (ours - theirs).abs());
+                let error = if error.is_nan() { f64::INFINITY } else { error };
+                if gradient.get(at).is_some_and(|g| g.abs() > 1e-5 * largest + 1e-6 * whole) {
+                    clear = clear.max(error);
+                }
+                any = any.max(error);
+                off += f64::from(u8::from(error > 1e-5));
+                count += 1.0;
+            }
+        }
+        let loose = |documented: f64| self.tolerance(documented).max(documented);
+        report.add("param_after, clear gradients", clear, loose(2e-5));
+        report.add("param_after, everything", any, loose(2.1e-3));
+        report.add("param_after, share off", off / count, loose(0.05));
+    }
+
+    /// Losses of consecutive steps on the same batch; the first two are known by now.
+    fn compare_course(
+        &self,
+        roller: &mut Roller<'_>,
+        parameters: &mut Parameters,
+        adam: &mut Adam,
+        report: &mut Report,
+    ) -> Result<()> {
+        let sorting = ["bubble_sort", "heapsort", "insertion_sort", "quicksort"];
+        let loose = if sorting.contains(&self.case.algorithm.as_str()) { 5e-3 } else { 1e-4 };
+        let mut worst = 0.0_f64;
+        for &theirs in self.case.loss_per_feedback_step.iter().skip(1) {
+            let (_, losses) = self.forward(roller, parameters)?;
+            let error = (item(&losses.total)? - theirs).abs() / theirs.abs();
+            worst = if error.is_nan() { f64::NAN } else { worst.max(error) };
+            let gradient = parameters.gradient(&losses.total)?;
+            adam.step(&mut parameters.flat, &gradient)?;
+        }
+        report.add("loss_per_feedback_step", worst, self.tolerance(loose).max(loose));
+        Ok(())
+    }
+}
+
+/// Steps of clipping and Adam on given gradients.
+pub fn optimiser_case(path: &Path, device: Device, options: Options) -> Result<Report> {
+    #[derive(Deserialize)]
+    struct Settings {
+        steps: usize,
+        learning_rate: f64,
+        grad_clip_max_norm: f64,
+        grad_global_norms: Vec<f64>,
+    }
+    let fail = |reason: String| NetworkError::File { path: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+    let settings: Settings = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
+    let file = Weights::load(path.with_extension("safetensors"))?;
+    let flat = |prefix: &str| -> Result<Vec<f64>> {
+        let arrays = arrays::under(&file, prefix).arrays;
+        if arrays.is_empty() { Err(fail(format!("has no {prefix}"))) } else { Ok(join(&arrays)) }
+    };
+    let tensor = |values: &[f64]| from_f64(values, &sizes(&[values.len()])?, options.dtype.kind(), device);
+    let mut parameters = tensor(&flat("param0/")?)?;
+    let mut adam = Adam::new(&parameters, settings.learning_rate, settings.grad_clip_max_norm)?;
+    let mut report = Report::new("optimiser");
+    for step in 1..=settings.steps {
+        let norm = adam.step(&mut parameters, &tensor(&flat(&format!("grad{step}/"))?)?)?;
+        if let Some(theirs) = settings.grad_global_norms.get(step - 1) {
+            report.add(format!("norm{step}"), (norm - theirs).abs() / theirs, 1e-6);
+        }
+        let (error, _) = arrays::difference(&to_f64(&parameters)?, &flat(&format!("param{step}/"))?);
+        report.add(format!("param{step}"), error, options.tolerance.unwrap_or(5e-7));
+    }
+    let state = adam.state()?;
+    for (name, ours) in [("mu", &state.mean), ("nu", &state.square)] {
+        let theirs = flat(&format!("{name}{}/", settings.steps))?;
+        report.add_tensor(name, ours, &theirs, 1e-9, options.tolerance.unwrap_or(2e-6));
+    }
+    Ok(report)
+}
+
+fn join(arrays: &BTreeMap<String, Array>) -> Vec<f64> {
+    arrays.values().flat_map(|array| array.data.iter().copied()).collect()
+}

@@ -1,0 +1,125 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand};
+use network::{DeviceArg, Dtype};
+
+/// Compare processors and networks with reference numbers, and measure speed.
+///
+/// Exit codes: 0 all within tolerance, 1 something beyond it or failed, 2 wrong usage.
+#[derive(Debug, Parser)]
+#[command(name = "probe", version)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Program(ProgramArgs),
+    Network(NetworkArgs),
+    Speed(SpeedArgs),
+    Doctor(DoctorArgs),
+}
+
+/// Where and how to compute.
+#[derive(Clone, Copy, Debug, Group)]
+pub struct Machine {
+    /// auto, cpu, cuda or cuda:K
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceArg,
+    /// Number format: f32 or f64
+    #[arg(long, default_value = "f32")]
+    pub dtype: Dtype,
+    /// Threads of libtorch; 0: one for each core
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Run a candidate on a PyTorch reference's parameters and inputs, and compare outputs and gradients
+///
+/// The case holds `param/`, `in/`, `out/`, `grad/` and `grad_in/` tensors. Errors are relative to each tensor's largest
+/// magnitude, taken as at least 1; tolerated are 2e-5 for outputs and 2e-4 for gradients.
+///
+/// Example: probe program data/seed_pgn.py tests/fixtures/programs/seed_pgn.safetensors
+#[derive(Debug, Group)]
+pub struct ProgramArgs {
+    /// The candidate program
+    pub program: PathBuf,
+    /// A safetensors file, or a glob pattern
+    #[arg(required = true)]
+    pub cases: Vec<String>,
+    #[command(flatten)]
+    pub machine: Machine,
+    /// One tolerance for everything, in place of the documented ones
+    #[arg(long)]
+    pub tolerance: Option<f64>,
+}
+
+/// Run a whole network on a dm-clrs reference case, and compare loss, predictions, gradients, optimiser steps, scores
+///
+/// Each case is a JSON file with a safetensors file of the same name beside it. The processor is the program in
+/// `--program`, or the one that the project has for the case's processor.
+///
+/// Example: probe network 'tests/fixtures/model/dfs*.json'
+#[derive(Debug, Group)]
+pub struct NetworkArgs {
+    /// JSON files, or glob patterns
+    #[arg(required = true)]
+    pub cases: Vec<String>,
+    /// The processor's program
+    #[arg(long)]
+    pub program: Option<PathBuf>,
+    #[command(flatten)]
+    pub machine: Machine,
+    /// One tolerance for everything, in place of the documented ones
+    #[arg(long)]
+    pub tolerance: Option<f64>,
+    /// Run the graph as it is built, without rewriting it first
+    #[arg(long)]
+    pub no_passes: bool,
+}
+
+/// Median seconds of a training step and of an evaluation
+///
+/// Example: probe speed --program data/seed_pgn.py --length 16 --batch-size 32 --hidden 128 --eval-length 64 --json
+#[derive(Debug, Group)]
+pub struct SpeedArgs {
+    /// The processor's program
+    #[arg(long)]
+    pub program: PathBuf,
+    #[arg(long, default_value = "dfs")]
+    pub algorithm: String,
+    /// Length of the training problems
+    #[arg(long, default_value_t = 16)]
+    pub length: usize,
+    /// Samples of a training step and of an evaluation
+    #[arg(long, default_value_t = 32)]
+    pub batch_size: usize,
+    /// Features of each node
+    #[arg(long, default_value_t = 128)]
+    pub hidden: usize,
+    /// Training steps to measure, after one that is not
+    #[arg(long, default_value_t = 5)]
+    pub steps: usize,
+    /// Length of the evaluation problems; 0: no evaluation
+    #[arg(long, default_value_t = 0)]
+    pub eval_length: usize,
+    #[command(flatten)]
+    pub machine: Machine,
+    /// Run the graph as it is built, without rewriting it first
+    #[arg(long)]
+    pub no_passes: bool,
+}
+
+/// Say which libtorch, GPUs and threads this machine has
+#[derive(Debug, Group)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,105 @@
+//! Comparison with reference numbers.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use network::parity::{self, NetworkCase, Report};
+use program::Options;
+use stage::Usage;
+use stage::exit::Negative;
+
+use crate::args::{Machine, NetworkArgs, ProgramArgs};
+use crate::programs;
+
+/// A processor alone.
+pub fn program(args: &ProgramArgs) -> Result<()> {
+    let device = network::init(&args.machine.device, args.machine.threads)?;
+    let options = parity::Options { dtype: args.machine.dtype, tolerance: args.tolerance, passes: true };
+    let mut reports = Vec::new();
+    for path in expand(&args.cases)? {
+        let hidden = parity::program_hidden(&path)?;
+        let processor = programs::from_file(&args.program, &Options { hidden, ..Options::default() })?;
+        reports.push(parity::program_case(&processor, &path, device, options)?);
+    }
+    print(&reports, args.machine)
+}
+
+/// A whole network.
+pub fn network(args: &NetworkArgs) -> Result<()> {
+    let device = network::init(&args.machine.device, args.machine.threads)?;
+    let options = parity::Options { dtype: args.machine.dtype, tolerance: args.tolerance, passes: !args.no_passes };
+    let mut reports = Vec::new();
+    for path in expand(&args.cases)? {
+        let compare = || -> Result<Report> {
+            if path.file_stem().is_some_and(|stem| stem == "optimiser") {
+                return Ok(parity::optimiser_case(&path, device, options)?);
+            }
+            let case = NetworkCase::load(&path)?;
+            let compiled = Options {
+                hidden: case.hidden(),
+                nb_triplet_fts: case.nb_triplet_fts(),
+                use_ln: case.use_ln(),
+                ..Options::default()
+            };
+            let processor = match &args.program {
+                Some(file) => programs::from_file(file, &compiled)?,
+                None => programs::of_benchmark(case.processor(), &compiled)?,
+            };
+            Ok(case.compare(&processor, device, options)?)
+        };
+        reports.push(compare().with_context(|| path.display().to_string())?);
+    }
+    print(&reports, args.machine)
+}
+
+/// Files that paths and patterns name, in order.
+fn expand(patterns: &[String]) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for pattern in patterns {
+        let before = paths.len();
+        if std::path::Path::new(pattern).exists() {
+            paths.push(pattern.into());
+            continue;
+        }
+        for path in glob::glob(pattern).map_err(|error| Usage(format!("{pattern}: {error}")))? {
+            paths.push(path?);
+        }
+        if paths.len() == before {
+            bail!(Usage(format!("{pattern}: no such file")));
+        }
+    }
+    Ok(paths)
+}
+
+fn print(reports: &[Report], machine: Machine) -> Result<()> {
+    let mut text = String::new();
+    if machine.json {
+        // one report is an object, several are a list
+        text = match reports {
+            [only] => serde_json::to_string_pretty(only)?,
+            _ => serde_json::to_string_pretty(reports)?,
+        };
+        text.push('\n');
+    } else {
+        let short = reports.len() > 1;
+        for report in reports {
+            let verdict = if report.ok { "ok" } else { "BEYOND TOLERANCE" };
+            let worst = report.worst();
+            let worst = worst.map_or_else(String::new, |check| {
+                format!("closest to its tolerance: {} {:.1e} of {:.1e}", check.name, check.error, check.tolerance)
+            });
+            writeln!(text, "{:<32} {verdict}, {} quantities; {worst}", report.case, report.checks.len())?;
+            for check in report.checks.iter().filter(|check| !short || !check.ok) {
+                let mark = if check.ok { ' ' } else { '!' };
+                write!(text, "  {mark} {:<44} error {:.2e} of {:.0e}", check.name, check.error, check.tolerance)?;
+                if let (Some(max_abs), Some(max_rel)) = (check.max_abs, check.max_rel) {
+                    write!(text, ", absolute {max_abs:.2e}, relative {max_rel:.2e}")?;
+                }
+                text.push('\n');
+            }
+        }
+    }
+    stage::exit::print(&text)?;
+    if reports.iter().all(|report| report.ok) { Ok(()) } else { Err(Negative.into()) }
+}
