@@ -101,10 +101,11 @@ fn triples(lines: &mut Lines, genome: &Genome, kind: &str, into: &str, through: 
     let (first, second) = masked(genome);
     // A blocked triple must lose: by being far too small, or too large where the smallest wins.
     let (blocked, sound) = if kind == "min" { ("1e6", "< 1e5") } else { ("-1e6", "> -1e5") };
-    let cover = |name: &str, mask: &str, on: bool| {
-        if on { format!("{name}.masked_fill({mask} == 0, {blocked})") } else { name.to_owned() }
-    };
-    let (into, through) = (cover(into, "first", first), cover(through, "second", second));
+    for (name, mask, on) in [(into, "first", first), (through, "second", second)] {
+        if on {
+            lines.push(&format!("{name} = {name}.masked_fill({mask} == 0, {blocked})"));
+        }
+    }
     lines.push(&format!("triples = {into}[:, :, :, None, :] + {through}[:, :, None, :, :]"));
     let inner = genome.get("inner");
     if inner != "none" {

@@ -39,10 +39,11 @@ impl FunSearch {
         for generation in 0..key.generation.min(population.last_generation().saturating_add(1)) {
             for index in population.scored() {
                 let Some(row) = population.get(index) else { continue };
-                if row.generation == generation && row.parent_id.is_some() {
-                    if let Some(island) = islands.get_mut(island_of(row.island, count)) {
-                        island.push(index);
-                    }
+                if row.generation == generation
+                    && row.parent_id.is_some()
+                    && let Some(island) = islands.get_mut(island_of(row.island, count))
+                {
+                    island.push(index);
                 }
             }
             if generation > 0 && generation % RESET == 0 {
