@@ -47,7 +47,7 @@ impl Loader {
         Ok(Self { queues, turn: 0, spec, threads: threads.map_err(|error| stopped(&error.to_string()))? })
     }
 
-    /// The data points of the batches.
+    /// The data points of the batches: those of the last pipeline, all being meant to be of one algorithm.
     pub fn spec(&self) -> &[SpecEntry] {
         &self.spec
     }

@@ -100,8 +100,7 @@ impl Problem {
     pub fn validate(&self, algorithm: &Algorithm, length: usize, args: &SamplerArgs) -> Result<(), ClrsError> {
         let name = algorithm.name;
         let (least, why) = match self {
-            Self::Segments { .. } => (0, ""),
-            Self::SearchTree { .. } => (1, ""),
+            Self::Segments { .. } | Self::SearchTree { .. } => (1, ""),
             Self::Needle { .. } => (3, " (a needle and a longer haystack)"),
             Self::Communities { .. } => (COMMUNITIES, " (one node for each of the four communities)"),
             _ => (2, ""),
