@@ -16,5 +16,3 @@ pub mod stop;
 
 /// The program that searches start from when no other is given.
 pub const SEED_PROGRAM: &str = include_str!("../../../../data/seed_pgn.py");
-    blake3::hash(s.as_bytes()).to_hex().chars().take(16).collect()
-}
