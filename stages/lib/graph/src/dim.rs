@@ -7,6 +7,9 @@ use std::ops::{Add, Mul, Neg, Sub};
 pub const MIN_B: i64 = 1;
 pub const MIN_N: i64 = 2;
 
+/// Products of a higher degree are not followed.
+const MOST_POWER: u16 = 16;
+
 /// Powers of B and of N.
 type Powers = (u8, u8);
 
@@ -14,7 +17,8 @@ type Powers = (u8, u8);
 /// B and N. `128`, `N`, `B*N`, `2*N + 1`.
 ///
 /// Arithmetic is exact as long as coefficients fit `i64`; beyond that they saturate, so that hostile sizes stay absurdly
-/// large (and are refused by every budget) instead of wrapping round to something small.
+/// large (and are refused by every budget) instead of wrapping round to something small. A product of a degree above 16
+/// counts as `i64::MAX` for the same reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dim {
     /// Ascending by powers; never a coefficient of 0.
@@ -101,6 +105,10 @@ impl Dim {
         dim
     }
 
+    fn degree(&self) -> u16 {
+        self.terms.iter().map(|&((b, n), _)| u16::from(b) + u16::from(n)).max().unwrap_or(0)
+    }
+
     fn add_term(&mut self, powers: Powers, coefficient: i64) {
         match self.terms.binary_search_by_key(&powers, |t| t.0) {
             Ok(at) => {
@@ -121,10 +129,10 @@ impl Dim {
         let mut quotient = Dim::default();
         // Each round cancels the leading term, so the leading powers fall strictly and the loop ends.
         while let Some(&((b, n), c)) = rest.terms.last() {
-            let term = ((b.checked_sub(lead_b)?, n.checked_sub(lead_n)?), c.checked_div(lead)?);
-            if c % lead != 0 {
+            if c.checked_rem(lead)? != 0 {
                 return None;
             }
+            let term = ((b.checked_sub(lead_b)?, n.checked_sub(lead_n)?), c.checked_div(lead)?);
             let term = Dim { terms: vec![term] };
             let next = &rest - &(&term * divisor);
             if next.terms.last().is_some_and(|t| t.0 >= (b, n)) {
@@ -234,6 +242,9 @@ impl Mul for &Dim {
     fn mul(self, other: &Dim) -> Dim {
         if self.is_known_one() {
             return other.clone();
+        }
+        if self.degree() + other.degree() > MOST_POWER && *self != Dim::default() && *other != Dim::default() {
+            return Dim::known(i64::MAX);
         }
         let mut product = Dim::default();
         for &((b1, n1), c1) in &self.terms {

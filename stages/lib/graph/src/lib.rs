@@ -16,6 +16,7 @@ pub mod interpret;
 mod names;
 mod op;
 pub mod passes;
+mod range;
 
 pub use costs::{Costs, Largest, NodeCost, costs};
 pub use dim::{Dim, MIN_B, MIN_N, Shape, display, numel};
@@ -27,3 +28,4 @@ pub use infer::Equation;
 pub use infer::shapes::{broadcast, infer_minus_one};
 pub use op::{BinaryOp, DType, Init, Input, Node, NodeId, Op, Param, ParamId, ReduceOp, Span, UnaryOp};
 pub use passes::{Passes, Reference, optimise};
+pub use range::{Range, ranges, unproven_indices};

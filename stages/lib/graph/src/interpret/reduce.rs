@@ -3,10 +3,13 @@
 use super::{Tensor, lines, unravel};
 use crate::op::ReduceOp;
 
+/// An element and its tangent.
+type Dual = (f64, f64);
+
 /// Reduces `dims`; `shape` is that of the value, with the axes kept or gone.
 pub(super) fn reduce(op: &ReduceOp, x: &Tensor, dims: &[usize], shape: Vec<usize>) -> Tensor {
     let kept = |axis: &usize| !dims.contains(axis);
-    let mut groups: Vec<Vec<(f64, f64)>> = vec![Vec::new(); shape.iter().product()];
+    let mut groups: Vec<Vec<Dual>> = vec![Vec::new(); shape.iter().product()];
     for at in 0..x.data.len() {
         let index = unravel(at, &x.shape);
         let group = (0..index.len()).filter(kept).fold(0, |group, axis| group * x.shape[axis] + index[axis]);
@@ -15,9 +18,9 @@ pub(super) fn reduce(op: &ReduceOp, x: &Tensor, dims: &[usize], shape: Vec<usize
     Tensor::from_fn(shape, |at| reduced(op, &groups[at]))
 }
 
-fn reduced(op: &ReduceOp, of: &[(f64, f64)]) -> (f64, f64) {
+fn reduced(op: &ReduceOp, of: &[Dual]) -> Dual {
     let count = of.len() as f64;
-    let sum = |f: &dyn Fn((f64, f64)) -> f64| of.iter().map(|&x| f(x)).sum::<f64>();
+    let sum = |f: &dyn Fn(Dual) -> f64| of.iter().map(|&x| f(x)).sum::<f64>();
     let mean = sum(&|x| x.0) / count;
     match *op {
         ReduceOp::Sum => (sum(&|x| x.0), sum(&|x| x.1)),
@@ -59,29 +62,28 @@ pub(super) fn smaller(x: f64, y: f64) -> f64 {
 }
 
 /// The extreme value with the mean tangent of the elements that attain it.
-pub(super) fn shared(of: &[(f64, f64)], extreme: f64) -> (f64, f64) {
+pub(super) fn shared(of: &[Dual], extreme: f64) -> Dual {
     let ties = || of.iter().filter(|x| x.0 == extreme);
     (extreme, ties().map(|x| x.1).sum::<f64>() / ties().count().max(1) as f64)
 }
 
 /// The first element that none is better than; NaN beats everything.
-pub(super) fn best(of: &[(f64, f64)], better: fn(f64, f64) -> bool) -> usize {
+pub(super) fn best(of: &[Dual], better: fn(f64, f64) -> bool) -> usize {
     (1..of.len()).fold(0, |best, at| {
         let (x, known) = (of[at].0, of[best].0);
         if !known.is_nan() && (x.is_nan() || better(x, known)) { at } else { best }
     })
 }
 
-fn variance(of: &[(f64, f64)], mean: f64, correction: f64) -> (f64, f64) {
+fn variance(of: &[Dual], mean: f64, correction: f64) -> Dual {
     let freedom = (of.len() as f64 - correction).max(0.0);
     let squares: f64 = of.iter().map(|x| (x.0 - mean).powi(2)).sum();
     let tangents: f64 = of.iter().map(|x| 2.0 * (x.0 - mean) * x.1).sum();
     (squares / freedom, tangents / freedom)
 }
 
-fn norm(of: &[(f64, f64)], p: f64) -> (f64, f64) {
-    let sizes: Vec<(f64, f64)> =
-        of.iter().map(|&(x, dx)| (x.abs(), if x == 0.0 { 0.0 } else { x.signum() * dx })).collect();
+fn norm(of: &[Dual], p: f64) -> Dual {
+    let sizes: Vec<Dual> = of.iter().map(|&(x, dx)| (x.abs(), if x == 0.0 { 0.0 } else { x.signum() * dx })).collect();
     if p == f64::INFINITY {
         return shared(&sizes, sizes.iter().map(|x| x.0).fold(0.0, larger));
     }
@@ -143,12 +145,7 @@ pub(super) fn layer_norm(args: &[&Tensor], axes: usize, eps: f64) -> Tensor {
 }
 
 /// Each element becomes the fold of all up to it.
-pub(super) fn running(
-    x: &Tensor,
-    dim: usize,
-    join: fn((f64, f64), (f64, f64)) -> (f64, f64),
-    start: (f64, f64),
-) -> Tensor {
+pub(super) fn running(x: &Tensor, dim: usize, join: fn(Dual, Dual) -> Dual, start: Dual) -> Tensor {
     let mut value = x.clone();
     for line in lines(&x.shape, dim) {
         let mut so_far = start;
@@ -161,7 +158,7 @@ pub(super) fn running(
 }
 
 /// Positions in order of value; equal elements keep their order, NaN is the largest.
-fn order(of: &[(f64, f64)], descending: bool) -> Vec<usize> {
+fn order(of: &[Dual], descending: bool) -> Vec<usize> {
     let mut order: Vec<usize> = (0..of.len()).collect();
     order.sort_by(|&x, &y| {
         let (x, y) = if descending { (of[y].0, of[x].0) } else { (of[x].0, of[y].0) };
@@ -176,7 +173,7 @@ pub(super) fn sorted(x: &Tensor, dim: usize, descending: bool, shape: Vec<usize>
     let mut value = Tensor::from_fn(shape, |_| (0.0, 0.0));
     let targets = lines(&value.shape, dim);
     for (source, target) in lines(&x.shape, dim).into_iter().zip(targets) {
-        let elements: Vec<(f64, f64)> = source.iter().map(|&at| x.get(at)).collect();
+        let elements: Vec<Dual> = source.iter().map(|&at| x.get(at)).collect();
         for (&to, from) in target.iter().zip(order(&elements, descending)).take(count) {
             (value.data[to], value.tangent[to]) = if indices { (from as f64, 0.0) } else { elements[from] };
         }

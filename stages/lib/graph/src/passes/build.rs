@@ -97,6 +97,9 @@ impl Builder {
     }
 }
 
+/// A graph and where the outputs are in it.
+pub(crate) type Rewritten = Result<(Graph, Vec<NodeId>), OpError>;
+
 /// A node that is being rebuilt.
 pub(crate) struct Site<'a> {
     /// In the old graph.
@@ -113,7 +116,7 @@ pub(crate) fn rebuild(
     source: &Graph,
     outputs: &[NodeId],
     mut rewrite: impl FnMut(&mut Builder, &Site<'_>) -> Result<Option<NodeId>, OpError>,
-) -> Result<(Graph, Vec<NodeId>), OpError> {
+) -> Rewritten {
     let live = super::dce::live(source, outputs);
     let mut builder = Builder::like(source);
     let mut map = vec![NodeId(0); source.nodes.len()];

@@ -5,7 +5,7 @@
 //! it twice per term. Layers over wide inputs are left apart, since putting these side by side costs a copy: they are
 //! joined where the copy is smaller than the additions saved.
 
-use super::build::{Builder, rebuild};
+use super::build::{Builder, Rewritten, rebuild};
 use super::dce::uses;
 use super::simplify::padded;
 use super::sums::{inner_sums, is_sum, leaves};
@@ -15,7 +15,7 @@ use crate::error::OpError;
 use crate::graph::Graph;
 use crate::op::{BinaryOp, NodeId, Op, Span};
 
-pub(super) fn run(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<NodeId>), OpError> {
+pub(super) fn run(graph: &Graph, outputs: &[NodeId]) -> Rewritten {
     let inner = inner_sums(graph, outputs);
     let uses = uses(graph, outputs);
     rebuild(graph, outputs, |b, site| {

@@ -14,7 +14,7 @@
 //! Terms with equal outer axes are put side by side again, so that one product serves them. A rewrite is made where it is
 //! cheaper at the [`Reference`] sizes, counting products, additions, and copies.
 
-use super::build::{Builder, rebuild};
+use super::build::{Builder, Rewritten, rebuild};
 use super::reference::Reference;
 use crate::dim::{Dim, Shape};
 use crate::error::OpError;
@@ -31,7 +31,7 @@ const MOST_TERMS: usize = 64;
 /// added: a wider product costs less than one more addition.
 const NARROW: f64 = 0.25;
 
-pub(super) fn run(graph: &Graph, outputs: &[NodeId], reference: Reference) -> Result<(Graph, Vec<NodeId>), OpError> {
+pub(super) fn run(graph: &Graph, outputs: &[NodeId], reference: Reference) -> Rewritten {
     rebuild(graph, outputs, |b, site| {
         let Some((x, weight, bias)) = as_linear(b, site.node, site.args)? else { return Ok(None) };
         Linear { reference, span: site.node.span }.over(b, x, weight, bias, 0).map(Some)

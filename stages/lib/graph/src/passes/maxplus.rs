@@ -14,7 +14,7 @@
 //! rounding in near ties), and a term without i gets the whole gradient either way. For `x.max(dim)`, whose gradient goes
 //! to one element, `MaxPlus` is told so. Functions that never fall, but are flat somewhere, tie only where their slope is 0.
 
-use super::build::{Builder, rebuild};
+use super::build::{Builder, Rewritten, rebuild};
 use super::dce::uses;
 use super::reference::Reference;
 use super::simplify::padded;
@@ -26,7 +26,7 @@ use crate::graph::Graph;
 use crate::infer::shapes::broadcast;
 use crate::op::{BinaryOp, DType, Node, NodeId, Op, ReduceOp, Span, UnaryOp};
 
-pub(super) fn run(graph: &Graph, outputs: &[NodeId], reference: Reference) -> Result<(Graph, Vec<NodeId>), OpError> {
+pub(super) fn run(graph: &Graph, outputs: &[NodeId], reference: Reference) -> Rewritten {
     let uses = uses(graph, outputs);
     rebuild(graph, outputs, |b, site| {
         let Op::Reduce { op, dims, keepdim } = &site.node.op else { return Ok(None) };

@@ -4,7 +4,7 @@
 //! its gradient for x is one product instead of several and their sum. What it costs is one copy in the backward pass,
 //! when the gradients of the slices are put together: so layers are merged where x is wide enough to pay for that.
 
-use super::build::{Builder, rebuild};
+use super::build::{Builder, Rewritten, rebuild};
 use super::reference::Reference;
 use crate::dim::Dim;
 use crate::error::OpError;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 const SAVED: f64 = 6.0;
 const PAID: f64 = 2.0;
 
-pub(super) fn run(graph: &Graph, outputs: &[NodeId], reference: Reference) -> Result<(Graph, Vec<NodeId>), OpError> {
+pub(super) fn run(graph: &Graph, outputs: &[NodeId], reference: Reference) -> Rewritten {
     let groups = groups(graph, outputs, reference);
     let mut merged: BTreeMap<NodeId, NodeId> = BTreeMap::new();
     rebuild(graph, outputs, |b, site| {

@@ -23,9 +23,9 @@ pub use order::constant;
 pub use partition::{Partition, partition, varying};
 pub use reference::Reference;
 
-use crate::error::OpError;
 use crate::graph::Graph;
 use crate::op::NodeId;
+use build::Rewritten;
 
 /// Which passes run. Dead code, local identities and common subexpressions are always seen to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,7 +66,7 @@ impl Default for Passes {
 /// still used or not. Nodes are ordered: what depends on parameters alone, what is static, what varies.
 pub fn optimise(graph: &Graph, outputs: &[NodeId], passes: &Passes) -> (Graph, Vec<NodeId>) {
     let mut current = (graph.clone(), outputs.to_vec());
-    let mut apply = |pass: &dyn Fn(&Graph, &[NodeId]) -> Result<(Graph, Vec<NodeId>), OpError>| {
+    let mut apply = |pass: &dyn Fn(&Graph, &[NodeId]) -> Rewritten| {
         let rewritten = pass(&current.0, &current.1);
         debug_assert!(rewritten.is_ok(), "{:?}", rewritten.as_ref().err());
         // A rewrite that does not type is a fault of the pass, not of the graph, which is as good without it.
@@ -98,7 +98,7 @@ pub fn optimise(graph: &Graph, outputs: &[NodeId], passes: &Passes) -> (Graph, V
 }
 
 /// What `outputs` need, in normal form: local identities applied, equal nodes one, the rest left out.
-pub(crate) fn normal_form(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<NodeId>), OpError> {
+pub(crate) fn normal_form(graph: &Graph, outputs: &[NodeId]) -> Rewritten {
     let (graph, outputs) = build::rebuild(graph, outputs, |_, _| Ok(None))?;
     // Identities leave behind what they replaced.
     Ok(dce::by(&graph, &outputs, |_| 0))

@@ -1,6 +1,6 @@
 //! Local identities, applied as nodes are made.
 //!
-//! * A view of a view is one view; a view that changes nothing is its argument.
+//! * A view of a view is one view; neighbouring slices side by side are one slice; a view that changes nothing is its argument.
 //! * Broadcasting commutes with everything that works element by element or along other axes:
 //!   `f(expand(x)) = expand(f(x))`. Expansions move towards the outputs, so that work is done on the small tensor, and
 //!   disappear where their reader broadcasts anyway. `full(shape, c)` is `expand(c)`.
@@ -37,7 +37,7 @@ pub(super) fn simplified(
         Op::Expand => expand(b, args[0], shape, span),
         Op::Cast => cast(b, args[0], dtype, span),
         Op::Slice { dim, start, end, step } => slice(b, args[0], (*dim, start, end, *step), shape, span),
-        Op::Cat { .. } if args.len() == 1 && b.graph.dtype(args[0]) == dtype => Ok(Some(args[0])),
+        Op::Cat { dim } => cat(b, *dim, args, dtype, span),
         Op::Unary(unary) => one_argument(b, unary, args[0], span),
         Op::Binary(binary) => {
             if let Some(id) = neutral(b, *binary, args, shape, dtype) {
@@ -159,7 +159,7 @@ fn cast(b: &mut Builder, x: NodeId, dtype: DType, span: Span) -> Result<Option<N
             DType::Int => value.trunc(),
             DType::Float => value,
         };
-        if dtype == DType::Int && !(value.abs() <= WHOLE) {
+        if dtype == DType::Int && (value.is_nan() || value.abs() > WHOLE) {
             return Ok(None);
         }
         let wide = b.graph.shape(x).clone();
@@ -222,6 +222,36 @@ fn slice(
         }
         _ => Ok(None),
     }
+}
+
+/// Neighbouring slices of one tensor are one slice of it.
+fn cat(b: &mut Builder, dim: usize, args: &[NodeId], dtype: DType, span: Span) -> Result<Option<NodeId>, OpError> {
+    if let [only] = args
+        && b.graph.dtype(*only) == dtype
+    {
+        return Ok(Some(*only));
+    }
+    let piece = |b: &Builder, id: NodeId| match &b.graph.node(id).op {
+        Op::Slice { dim: along, start, end, step: 1 } if *along == dim => {
+            Some((b.graph.node(id).args[0], start.clone(), end.clone()))
+        }
+        _ => None,
+    };
+    let mut parts: Vec<NodeId> = Vec::with_capacity(args.len());
+    for &next in args {
+        let joined = match (parts.last().and_then(|&before| piece(b, before)), piece(b, next)) {
+            (Some((x, start, middle)), Some((y, second, end))) if x == y && middle == second => Some((x, start, end)),
+            _ => None,
+        };
+        match joined {
+            Some((x, start, end)) => {
+                parts.pop();
+                parts.push(b.emit(Op::Slice { dim, start, end, step: 1 }, &[x], span)?);
+            }
+            None => parts.push(next),
+        }
+    }
+    if parts == args { Ok(None) } else { b.emit(Op::Cat { dim }, &parts, span).map(Some) }
 }
 
 fn one_argument(b: &mut Builder, unary: &UnaryOp, x: NodeId, span: Span) -> Result<Option<NodeId>, OpError> {

@@ -7,7 +7,7 @@
 //!
 //! Sums whose terms have one shape are left in their order.
 
-use super::build::{Builder, rebuild};
+use super::build::{Builder, Rewritten, rebuild};
 use super::dce::uses;
 use super::reference::Reference;
 use super::terms::{MOST_TERMS, Term, add, signed};
@@ -16,7 +16,7 @@ use crate::graph::Graph;
 use crate::infer::shapes::broadcast;
 use crate::op::{BinaryOp, DType, NodeId, Op, Span, UnaryOp};
 
-pub(super) fn run(graph: &Graph, outputs: &[NodeId], reference: Reference) -> Result<(Graph, Vec<NodeId>), OpError> {
+pub(super) fn run(graph: &Graph, outputs: &[NodeId], reference: Reference) -> Rewritten {
     let inner = inner_sums(graph, outputs);
     rebuild(graph, outputs, |b, site| {
         if !is_sum(graph, site.id) || inner[site.id.0 as usize] {
