@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use clrs::Split;
 
+use crate::plan;
+
 const EXAMPLES: &str = "\
 Examples:
   sample --list
@@ -114,5 +116,3 @@ pub struct Draw {
     #[arg(long, value_name = "N", default_value_t = 0, requires = "pipeline")]
     pub pos_seed: u32,
 }
-
-use crate::plan;
