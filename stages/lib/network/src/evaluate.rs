@@ -86,7 +86,7 @@ pub fn evaluate(processor: &Processor, weights: &Weights, config: &EvalConfig, d
         EvalData::Test => (SamplerArgs::default(), (Split::Test.seed(), Split::Test.seed())),
     };
     let batch = data::dataset(algorithm, config.length, config.samples, args, seeds)?;
-    let mut roller = Roller::new(&model, config.dtype.kind(), device);
+    let mut roller = Roller::new(&model, true, config.dtype.kind(), device);
     score(&mut roller, &parameters, &batch, config.batch_size, config.hint_repred_mode, device)
 }
 

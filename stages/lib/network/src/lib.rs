@@ -6,6 +6,7 @@
 
 mod adam;
 mod batch;
+mod compiled;
 mod data;
 mod device;
 mod error;

@@ -4,15 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use graph::{NodeId, Op};
+use graph::NodeId;
 use tch::{Kind, Tensor};
 
 use crate::Device;
 use crate::batch::Encoded;
+use crate::compiled::Compiled;
 use crate::error::{NetworkError, Result};
-use crate::execute::{Bound, Schedule, Values, is_constant};
 use crate::feedback::{Repred, feed_back};
-use crate::model::Model;
+use crate::model::{Model, Port};
 use crate::parameters::Parameters;
 use crate::tensor::from_f64;
 
@@ -48,105 +48,46 @@ pub(crate) struct Rolled {
     pub debug: Vec<BTreeMap<&'static str, Tensor>>,
 }
 
-/// A model with its schedules.
+/// A model, compiled twice: for steps whose outputs nobody keeps, and for those whose outputs some sample keeps.
+/// (Compiled as one, layers of outputs would be merged with layers of hints and computed at every step.)
 pub(crate) struct Roller<'m> {
     pub model: &'m Model,
-    /// What stays over time.
-    fixed: Schedule,
-    /// A step without outputs, and one with them.
-    step: Schedule,
-    last: Schedule,
-    debug: Vec<(&'static str, NodeId)>,
-    bound: BTreeMap<(i64, i64), Bound<'m>>,
+    inner: Compiled,
+    last: Compiled,
+    /// Names of the inner values that [`Roller::last`] gives after the others.
+    debug: Vec<&'static str>,
     kind: Kind,
     device: Device,
 }
 
 impl<'m> Roller<'m> {
-    pub fn new(model: &'m Model, kind: Kind, device: Device) -> Self {
-        let graph = &model.graph;
-        let mut varies = vec![false; graph.nodes.len()];
-        for (at, node) in graph.nodes.iter().enumerate() {
-            varies[at] = match node.op {
-                Op::Input(input) => graph.inputs.get(input as usize).is_some_and(|input| input.varies),
-                _ => node.args.iter().any(|id| varies.get(id.0 as usize).copied().unwrap_or(true)),
-            };
-        }
-        let varies = |id: NodeId| varies.get(id.0 as usize).copied().unwrap_or(true);
-        let given = |id: NodeId| {
-            let op = &graph.node(id).op;
-            matches!(op, Op::Input(_) | Op::Param(_)) || is_constant(op)
-        };
-
-        let logits = |ports: &[crate::model::Port]| ports.iter().filter_map(|port| port.logits).collect::<Vec<_>>();
+    /// `passes`: whether to rewrite the graph first. Inner values are only kept where it is not.
+    pub fn new(model: &'m Model, passes: bool, kind: Kind, device: Device) -> Self {
+        let logits = |ports: &[Port]| ports.iter().filter_map(|port| port.logits).collect::<Vec<_>>();
         let mut wanted: Vec<NodeId> = logits(&model.hints);
         wanted.push(model.next_hidden);
-        let mut all = wanted.clone();
-        all.extend(logits(&model.outputs));
-        let features = model.features;
-        let mut debug = vec![
-            ("node_fts", features.node),
-            ("edge_fts", features.edge),
-            ("graph_fts", features.graph),
-            ("adj_mat", features.adjacency),
-            ("hidden", model.hidden),
-            ("next_hidden", model.next_hidden),
-        ];
-        debug.extend(model.tri_msgs.map(|id| ("tri_msgs", id)));
-
-        // Everything fixed that a step (with outputs and inner values) looks at.
-        let everything: Vec<NodeId> = all.iter().copied().chain(debug.iter().map(|(_, id)| *id)).collect();
-        let whole = Schedule::new(graph, &everything, |id| given(id) || !varies(id));
-        let mut border: Vec<NodeId> = whole.nodes().flat_map(|id| graph.node(id).args.clone()).collect();
-        border.extend(&everything);
-        border.retain(|&id| !varies(id) && !given(id));
-        border.sort_unstable();
-        border.dedup();
-        Self {
-            model,
-            fixed: Schedule::new(graph, &border, given),
-            step: Schedule::new(graph, &wanted, |id| given(id) || !varies(id)),
-            last: Schedule::new(graph, &all, |id| given(id) || !varies(id)),
-            debug,
-            bound: BTreeMap::new(),
-            kind,
-            device,
-        }
+        let inner = Compiled::new(&model.graph, &wanted, passes, kind, device);
+        wanted.extend(logits(&model.outputs));
+        let debug = if passes { Vec::new() } else { model.inner_values() };
+        wanted.extend(debug.iter().map(|(_, id)| *id));
+        let last = Compiled::new(&model.graph, &wanted, passes, kind, device);
+        let debug = debug.into_iter().map(|(name, _)| name).collect();
+        Self { model, inner, last, debug, kind, device }
     }
 
     /// Runs a batch. Gradients are recorded unless the caller holds a `no_grad_guard`.
     pub fn run(&mut self, parameters: &Parameters, batch: &Encoded, mode: &Mode<'_>) -> Result<Rolled> {
         let model = self.model;
-        let graph = &model.graph;
-        let (b, n) = batch.sizes;
-        if !self.bound.contains_key(&batch.sizes) {
-            let bound = Bound::new(graph, batch.sizes, graph.ids(), self.kind, self.device)?;
-            self.bound.insert(batch.sizes, bound);
-        }
-        let Some(bound) = self.bound.get(&batch.sizes) else {
-            return Err(NetworkError::Inconsistent("the graph is not bound".to_owned()));
-        };
+        let sizes = batch.sizes;
+        let fixed: Vec<(usize, Tensor)> = model
+            .inputs
+            .iter()
+            .zip(&batch.inputs)
+            .filter_map(|(port, x)| Some((port.input?, x.shallow_clone())))
+            .collect();
+        let inner = self.inner.prepare(sizes, parameters, &fixed)?;
+        let last = self.last.prepare(sizes, parameters, &fixed)?;
 
-        let mut base = Values::new(graph);
-        parameters.bind(graph, &mut base);
-        for (port, tensor) in model.inputs.iter().zip(&batch.inputs) {
-            if let Some(id) = port.value {
-                base.set(id, tensor.shallow_clone());
-            }
-        }
-        let mut fixed = Values::new(graph);
-        bound.run(&self.fixed, &base, &mut fixed)?;
-        for id in graph.ids() {
-            if let Some(value) = fixed.take(id) {
-                base.set(id, value);
-            }
-        }
-
-        let with_debug = Schedule::new(
-            graph,
-            &self.last.nodes().chain(self.debug.iter().map(|(_, id)| *id)).collect::<Vec<_>>(),
-            |id| base.get(id).is_some() || matches!(graph.node(id).op, Op::Input(_)) || is_constant(&graph.node(id).op),
-        );
         let steps = batch.network_steps();
         let held = batch.held_steps();
         let hard = mode.repred.is_hard(mode.training);
@@ -154,44 +95,35 @@ impl<'m> Roller<'m> {
         let mut hints: Vec<Vec<Tensor>> = model.hints.iter().map(|_| Vec::with_capacity(steps)).collect();
         let mut debug = Vec::new();
         let width = crate::tensor::size(model.width)?;
-        let mut hidden = Tensor::f_zeros([b, n, width], (self.kind, self.device.0))?;
+        let mut hidden = Tensor::f_zeros([sizes.0, sizes.1, width], (self.kind, self.device.0))?;
         let mut fed: Vec<Tensor> = Vec::new();
         for step in 0..steps {
-            let mut values = Values::new(graph);
-            let forced = if step == 0 { None } else { mode.forced.and_then(|forced| forced(step)) };
-            for (at, (port, truth)) in model.hints.iter().zip(&batch.hints).enumerate() {
-                let value = match (fed.get(at), &forced) {
-                    (Some(fed), None) => fed.shallow_clone(),
-                    (Some(fed), Some(forced)) => self.force(fed, &row(truth, step)?, forced)?,
-                    (None, _) => row(truth, step)?,
-                };
-                if let Some(id) = port.value {
-                    values.set(id, value);
-                }
-            }
-            values.set(model.hidden, hidden);
-            for (at, port) in model.outputs.iter().enumerate() {
-                if let Some(id) = port.value {
-                    let given = mode.noise.and_then(|noise| noise.get(at)).and_then(Option::as_ref);
-                    let noise = match given {
-                        Some(noise) => row(noise, step)?,
-                        None => Tensor::f_zeros([b, n, n], (self.kind, self.device.0))?,
-                    };
-                    values.set(id, noise);
-                }
-            }
-
+            let mut inputs = self.hint_inputs(batch, mode, step, &fed)?;
+            inputs.push((model.hidden, hidden));
             let keeping = held.contains(&step);
-            if step < mode.debug_steps {
-                bound.run(&with_debug, &base, &mut values)?;
-                let value = |id: NodeId| values.get(id).or_else(|| base.get(id)).map(Tensor::shallow_clone);
-                debug.push(self.debug.iter().filter_map(|(name, id)| Some((*name, value(*id)?))).collect());
+            let values = if keeping || step < mode.debug_steps {
+                self.noise_inputs(batch, mode, step, &mut inputs)?;
+                self.last.run(sizes, &last, &inputs)?
             } else {
-                bound.run(if keeping { &self.last } else { &self.step }, &base, &mut values)?;
+                self.inner.run(sizes, &inner, &inputs)?
+            };
+            drop(inputs);
+            let mut values = values.into_iter();
+
+            fed.clear();
+            for (port, kept) in model.hints.iter().zip(&mut hints) {
+                let raw = next(&mut values)?;
+                if step + 1 < steps {
+                    fed.push(feed_back(port.entry.ty, &raw, hard)?);
+                }
+                if mode.keep_hints {
+                    kept.push(raw);
+                }
             }
+            hidden = next(&mut values)?;
             if keeping {
-                for (port, output) in model.outputs.iter().zip(&mut outputs) {
-                    let new = wanted(&values, &base, port.logits)?;
+                for output in &mut outputs {
+                    let new = next(&mut values)?;
                     *output = Some(match output.take() {
                         None => new,
                         Some(old) => {
@@ -200,18 +132,12 @@ impl<'m> Roller<'m> {
                         }
                     });
                 }
+            } else if step < mode.debug_steps {
+                values.by_ref().take(model.outputs.len()).for_each(drop);
             }
-            fed.clear();
-            for (port, kept) in model.hints.iter().zip(&mut hints) {
-                let raw = wanted(&values, &base, port.logits)?;
-                if step + 1 < steps {
-                    fed.push(feed_back(port.entry.ty, &raw, hard)?);
-                }
-                if mode.keep_hints {
-                    kept.push(raw);
-                }
+            if step < mode.debug_steps {
+                debug.push(self.debug.iter().copied().zip(values).collect());
             }
-            hidden = wanted(&values, &base, Some(model.next_hidden))?;
         }
         let outputs = outputs.into_iter().flatten().collect::<Vec<_>>();
         if outputs.len() != model.outputs.len() {
@@ -223,6 +149,48 @@ impl<'m> Roller<'m> {
             Vec::new()
         };
         Ok(Rolled { outputs, hints, debug })
+    }
+
+    /// The hints that a step is given: true ones at first, then those predicted by the step before, unless forced.
+    fn hint_inputs(
+        &self,
+        batch: &Encoded,
+        mode: &Mode<'_>,
+        step: usize,
+        fed: &[Tensor],
+    ) -> Result<Vec<(usize, Tensor)>> {
+        let forced = if step == 0 { None } else { mode.forced.and_then(|forced| forced(step)) };
+        let mut inputs = Vec::with_capacity(batch.hints.len() + 1);
+        for (at, (port, truth)) in self.model.hints.iter().zip(&batch.hints).enumerate() {
+            let value = match (fed.get(at), &forced) {
+                (Some(fed), None) => fed.shallow_clone(),
+                (Some(fed), Some(forced)) => self.force(fed, &row(truth, step)?, forced)?,
+                (None, _) => row(truth, step)?,
+            };
+            inputs.extend(port.input.map(|input| (input, value)));
+        }
+        Ok(inputs)
+    }
+
+    fn noise_inputs(
+        &self,
+        batch: &Encoded,
+        mode: &Mode<'_>,
+        step: usize,
+        inputs: &mut Vec<(usize, Tensor)>,
+    ) -> Result<()> {
+        let (b, n) = batch.sizes;
+        for (at, port) in self.model.outputs.iter().enumerate() {
+            if let Some(input) = port.input {
+                let given = mode.noise.and_then(|noise| noise.get(at)).and_then(Option::as_ref);
+                let noise = match given {
+                    Some(noise) => row(noise, step)?,
+                    None => Tensor::f_zeros([b, n, n], (self.kind, self.device.0))?,
+                };
+                inputs.push((input, noise));
+            }
+        }
+        Ok(())
     }
 
     /// `new` for the chosen samples, `old` for the others.
@@ -244,7 +212,6 @@ fn row(tensor: &Tensor, step: usize) -> Result<Tensor> {
     Ok(tensor.f_select(0, crate::tensor::size(step)?)?)
 }
 
-fn wanted(values: &Values, base: &Values, id: Option<NodeId>) -> Result<Tensor> {
-    let value = id.and_then(|id| values.get(id).or_else(|| base.get(id)));
-    value.map(Tensor::shallow_clone).ok_or_else(|| NetworkError::Inconsistent("a wanted value was dropped".to_owned()))
+fn next(values: &mut impl Iterator<Item = Tensor>) -> Result<Tensor> {
+    values.next().ok_or_else(|| NetworkError::Inconsistent("a wanted value is missing".to_owned()))
 }

@@ -57,8 +57,8 @@ pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Re
         val_every: 0,
         dtype: settings.dtype,
     };
-    let model = Model::for_training(processor, &data::spec(algorithm), 1, settings.passes)?;
-    let mut trainer = Trainer::new(&model, &config, device)?;
+    let model = Model::new(processor, &data::spec(algorithm), 1)?;
+    let mut trainer = Trainer::new(&model, &config, settings.passes, device)?;
     let mut loader = data::training(algorithm, &config.lengths, config.batch_size, config.seed)?;
     let mut seconds = Vec::with_capacity(settings.steps);
     for step in 0..=settings.steps.max(1) {

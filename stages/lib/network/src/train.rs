@@ -87,7 +87,7 @@ pub fn train(
     let validation =
         data::dataset(algorithm, cfg.val_length, cfg.val_samples, SamplerArgs::training(algorithm), seeds)?;
     let model = Model::new(processor, loader.spec(), cfg.nb_msg_passing_steps)?;
-    let mut trainer = Trainer::new(&model, cfg, device)?;
+    let mut trainer = Trainer::new(&model, cfg, true, device)?;
 
     let mut curve = Vec::with_capacity(cfg.steps);
     let mut best: Option<(f64, Weights)> = None;
@@ -146,12 +146,13 @@ pub(crate) struct Trainer<'m> {
 }
 
 impl<'m> Trainer<'m> {
-    pub fn new(model: &'m Model, cfg: &TrainConfig, device: Device) -> Result<Self> {
+    /// `passes`: whether to rewrite the graph first.
+    pub fn new(model: &'m Model, cfg: &TrainConfig, passes: bool, device: Device) -> Result<Self> {
         let parameters = Parameters::init(&model.graph, cfg.seed, cfg.dtype, device)?;
         Ok(Self {
             adam: Adam::new(&parameters.flat, cfg.learning_rate, cfg.grad_clip)?,
             parameters,
-            roller: Roller::new(model, cfg.dtype.kind(), device),
+            roller: Roller::new(model, passes, cfg.dtype.kind(), device),
             forcing: cfg.hint_teacher_forcing,
             repred: cfg.hint_repred_mode,
             rng: Rng::new(cfg.seed, "training"),
@@ -200,7 +201,7 @@ impl<'m> Trainer<'m> {
         let shape = [size(batch.network_steps())?, b, n, n];
         let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
         let mut draw = |port: &crate::model::Port| -> Result<Option<Tensor>> {
-            if port.value.is_none() {
+            if port.input.is_none() {
                 return Ok(None);
             }
             let data: Vec<f64> = (0..count).map(|_| self.rng.gumbel()).collect();

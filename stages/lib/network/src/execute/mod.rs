@@ -8,6 +8,7 @@ mod maxplus;
 mod ops;
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use graph::{Graph, NodeId, Op};
 use tch::{Kind, Tensor};
@@ -31,6 +32,15 @@ impl Values {
     pub fn set(&mut self, id: NodeId, value: Tensor) {
         if let Some(slot) = self.0.get_mut(id.0 as usize) {
             *slot = Some(value);
+        }
+    }
+
+    /// Takes over all values of `other`.
+    pub fn absorb(&mut self, other: Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            if theirs.is_some() {
+                *mine = theirs;
+            }
         }
     }
 
@@ -81,8 +91,8 @@ impl Schedule {
 }
 
 /// A graph at given sizes.
-pub(crate) struct Bound<'g> {
-    graph: &'g Graph,
+pub(crate) struct Bound {
+    graph: Rc<Graph>,
     shapes: Vec<Vec<i64>>,
     constants: Values,
     sizes: (i64, i64),
@@ -95,33 +105,27 @@ pub(crate) fn is_constant(op: &Op) -> bool {
     matches!(op, Op::Scalar(_) | Op::Size(_) | Op::Full(_) | Op::Const(_) | Op::Arange { .. } | Op::Eye)
 }
 
-impl<'g> Bound<'g> {
-    /// Evaluates all shapes for B and N, and makes the constants that `used` nodes ask for.
-    pub fn new(
-        graph: &'g Graph,
-        sizes: (i64, i64),
-        used: impl IntoIterator<Item = NodeId>,
-        float: Kind,
-        device: Device,
-    ) -> Result<Self> {
+impl Bound {
+    /// Evaluates all shapes for B and N, and makes the constants.
+    pub fn new(graph: Rc<Graph>, sizes: (i64, i64), float: Kind, device: Device) -> Result<Self> {
         let shape_of = |node: &graph::Node| -> Result<Vec<i64>> {
             let axes = node.shape.iter().map(|dim| dim.eval(sizes.0, sizes.1));
             axes.collect::<Option<_>>()
                 .ok_or_else(|| NetworkError::Inconsistent(format!("a size of {} overflows", node.op.name())))
         };
         let shapes = graph.nodes.iter().map(shape_of).collect::<Result<Vec<_>>>()?;
-        let mut bound = Self { graph, shapes, constants: Values::new(graph), sizes, float, device };
-        for id in used {
-            for &constant in graph.node(id).args.iter().chain([&id]) {
-                if bound.constants.get(constant).is_none() {
-                    let context = bound.context(constant)?;
-                    if let Some(value) = ops::constant(graph.node(constant), &context)? {
-                        bound.constants.set(constant, value);
-                    }
-                }
+        let mut bound = Self { constants: Values::new(&graph), graph, shapes, sizes, float, device };
+        for id in bound.graph.ids() {
+            if let Some(value) = ops::constant(bound.graph.node(id), &bound.context(id)?)? {
+                bound.constants.set(id, value);
             }
         }
         Ok(bound)
+    }
+
+    /// The value of a node that has neither inputs nor parameters.
+    pub fn constant(&self, id: NodeId) -> Option<&Tensor> {
+        self.constants.get(id)
     }
 
     fn context(&self, id: NodeId) -> Result<ops::Context<'_>> {

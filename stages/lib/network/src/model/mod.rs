@@ -12,7 +12,7 @@ use clrs::{Location, SpecEntry, Stage, Type};
 use graph::{Dim, Graph, NodeId, Processor, Shape};
 
 pub(crate) use decode::SINKHORN_TEMPERATURE;
-pub(crate) use encode::Features;
+use encode::Features;
 
 use crate::error::{NetworkError, Result};
 use builder::{Builder, known};
@@ -21,8 +21,8 @@ use builder::{Builder, known};
 #[derive(Clone, Debug)]
 pub(crate) struct Port {
     pub entry: SpecEntry,
-    /// The graph's input for it: inputs and hints; for an output that is a permutation, its noise.
-    pub value: Option<NodeId>,
+    /// The number of the graph's input for it: of inputs and hints; for an output that is a permutation, of its noise.
+    pub input: Option<usize>,
     /// Its raw prediction: hints and outputs.
     pub logits: Option<NodeId>,
 }
@@ -34,28 +34,19 @@ pub(crate) struct Model {
     pub inputs: Vec<Port>,
     pub hints: Vec<Port>,
     pub outputs: Vec<Port>,
-    /// The hidden state before, an input, [B, N, H].
-    pub hidden: NodeId,
+    /// The number of the input for the hidden state before, [B, N, H].
+    pub hidden: usize,
     /// The hidden state after.
     pub next_hidden: NodeId,
-    pub features: Features,
+    before: NodeId,
+    features: Features,
     /// [B, N, N, H]
-    pub tri_msgs: Option<NodeId>,
+    tri_msgs: Option<NodeId>,
     /// H
     pub width: usize,
 }
 
 impl Model {
-    /// As [`Model::new`], rewritten to cost less where `passes` is set.
-    pub fn for_training(processor: &Processor, spec: &[SpecEntry], steps: usize, passes: bool) -> Result<Self> {
-        let model = Self::new(processor, spec, steps)?;
-        if passes { model.rewritten() } else { Ok(model) }
-    }
-
-    fn rewritten(self) -> Result<Self> {
-        Ok(self)
-    }
-
     /// Puts encoders and decoders for `spec` around `processor`, which is applied `passes` times with the same weights
     /// and features, each time to the hidden state that the one before left.
     pub fn new(processor: &Processor, spec: &[SpecEntry], passes: usize) -> Result<Self> {
@@ -68,30 +59,31 @@ impl Model {
             return Err(NetworkError::Inconsistent(format!("no data of the benchmark is a {what}")));
         }
         let mut net = Builder { graph: Graph::new(), hidden: processor.hidden };
+        let mut values = Vec::new();
         let mut given = |stage: Stage| -> Vec<Port> {
             let chosen = spec.iter().filter(|entry| entry.stage == stage);
             let port = |entry: &SpecEntry| {
+                let input = net.graph.inputs.len();
                 let value = net.input(entry.name, encoded_shape(entry), stage == Stage::Hint);
-                Port { entry: *entry, value: Some(value), logits: None }
+                values.push((*entry, value));
+                Port { entry: *entry, input: Some(input), logits: None }
             };
             chosen.map(port).collect()
         };
         let inputs = given(Stage::Input);
         let mut hints = given(Stage::Hint);
         let hidden_shape = vec![Dim::b(), Dim::n(), known(processor.hidden)];
-        let hidden = net.input("hidden", hidden_shape, true);
+        let hidden = net.graph.inputs.len();
+        let before = net.input("hidden", hidden_shape, true);
 
         // in the order of the specification, which is the order of construction
-        let points: Vec<(SpecEntry, NodeId)> = spec
-            .iter()
-            .filter_map(|entry| {
-                let port = inputs.iter().chain(&hints).find(|port| port.entry == *entry)?;
-                Some((*entry, port.value?))
-            })
-            .collect();
+        let mut points = Vec::with_capacity(values.len());
+        for entry in spec {
+            points.extend(values.iter().find(|(known, _)| known == entry).copied());
+        }
         let features = encode::encode(&mut net, &points)?;
 
-        let mut next_hidden = hidden;
+        let mut next_hidden = before;
         let mut tri_msgs = None;
         for _ in 0..passes {
             let args = [features.node, features.edge, features.graph, features.adjacency, next_hidden];
@@ -105,7 +97,7 @@ impl Model {
             tri_msgs = processor.tri_msgs.map(copy).transpose()?;
         }
 
-        let nodes = net.cat(&[features.node, hidden, next_hidden], 2)?;
+        let nodes = net.cat(&[features.node, before, next_hidden], 2)?;
         let edges: Vec<NodeId> = [features.edge].into_iter().chain(tri_msgs).collect();
         let edges = net.cat(&edges, 3)?;
         let state = decode::State { nodes, edges, graph: features.graph };
@@ -114,13 +106,31 @@ impl Model {
         }
         let mut outputs = Vec::new();
         for entry in spec.iter().filter(|entry| entry.stage == Stage::Output) {
-            let noise = (entry.ty == Type::PermutationPointer)
-                .then(|| net.input(&format!("noise.{}", entry.name), encoded_shape(entry), true));
+            let mut input = None;
+            let mut noise = None;
+            if entry.ty == Type::PermutationPointer {
+                input = Some(net.graph.inputs.len());
+                noise = Some(net.input(&format!("noise.{}", entry.name), encoded_shape(entry), true));
+            }
             let logits = Some(decode::decode(&mut net, entry, &state, noise)?);
-            outputs.push(Port { entry: *entry, value: noise, logits });
+            outputs.push(Port { entry: *entry, input, logits });
         }
         let Builder { graph, hidden: width } = net;
-        Ok(Self { graph, inputs, hints, outputs, hidden, next_hidden, features, tri_msgs, width })
+        Ok(Self { graph, inputs, hints, outputs, hidden, next_hidden, before, features, tri_msgs, width })
+    }
+
+    /// What the encoders hand to the processor, and the processor to the decoders, by the reference's names.
+    pub fn inner_values(&self) -> Vec<(&'static str, NodeId)> {
+        let mut values = vec![
+            ("node_fts", self.features.node),
+            ("edge_fts", self.features.edge),
+            ("graph_fts", self.features.graph),
+            ("adj_mat", self.features.adjacency),
+            ("hidden", self.before),
+            ("next_hidden", self.next_hidden),
+        ];
+        values.extend(self.tri_msgs.map(|id| ("tri_msgs", id)));
+        values
     }
 }
 

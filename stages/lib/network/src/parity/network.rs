@@ -112,8 +112,7 @@ impl NetworkCase {
         let case = &self.description;
         let hyper = &case.hyper_parameters;
         let algorithm = data::find(&case.algorithm)?;
-        let spec = data::spec(algorithm);
-        let model = Model::for_training(processor, &spec, hyper.nb_msg_passing_steps, options.passes)?;
+        let model = Model::new(processor, &data::spec(algorithm), hyper.nb_msg_passing_steps)?;
         let batch = self.batch(&model)?;
         let weights = self.weights("param/", options.dtype)?;
         let mut parameters = Parameters::from_weights(&model.graph, &weights, options.dtype, device)?;
@@ -122,7 +121,7 @@ impl NetworkCase {
         let mut report = Report::new(&case.case);
         report.add("param_count", (count as f64 - stored as f64).abs(), 0.0);
 
-        let mut roller = Roller::new(&model, options.dtype.kind(), device);
+        let mut roller = Roller::new(&model, options.passes, options.dtype.kind(), device);
         let encoded = Encoded::new(&model, &batch, Hints::All, options.dtype.kind(), device)?;
         let noise = self.noise(&model, options.dtype, device)?;
         let run = Run { case, arrays: &self.arrays, noise: &noise, encoded: &encoded, options };

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use graph::{NodeId, Processor};
+use graph::Processor;
 use tch::Tensor;
 
 use super::{Options, Report, arrays};
 use crate::Device;
+use crate::compiled::Compiled;
 use crate::error::{NetworkError, Result};
-use crate::execute::{Bound, Schedule, Values, is_constant};
 use crate::parameters::Parameters;
 use crate::tensor::{from_f64, item, sizes, to_f64};
 use crate::weights::Weights;
@@ -60,31 +60,26 @@ fn compare(
     options: Options,
     report: &mut Report,
 ) -> Result<()> {
-    let graph = &processor.graph;
     let kind = options.dtype.kind();
     let load = |name: &str| -> Result<Tensor> {
         let array = arrays::get(case, name)?;
         from_f64(&array.data, &sizes(&array.shape)?, kind, device)
     };
-    let mut base = Values::new(graph);
-    parameters.bind(graph, &mut base);
     let mut leaves = Vec::new();
-    for (id, name) in graph.ids().filter(|id| matches!(graph.node(*id).op, graph::Op::Input(_))).zip(INPUTS) {
+    for name in INPUTS {
         let value = load(&format!("in/{name}"))?;
         let value = if name == "adj_mat" { value } else { value.f_set_requires_grad(true)? };
-        leaves.push((name, value.shallow_clone()));
-        base.set(id, value);
+        leaves.push((name, value));
     }
     let [b, n, ..] = leaves.first().map(|(_, value)| value.size()).unwrap_or_default()[..] else {
         return Err(NetworkError::Tensor { name: "in/node_fts".to_owned(), reason: "has no batch".to_owned() });
     };
 
-    let outputs = processor.outputs();
-    let given = |id: NodeId| base.get(id).is_some() || is_constant(&graph.node(id).op);
-    let schedule = Schedule::new(graph, &outputs, given);
-    let bound = Bound::new(graph, (b, n), graph.ids(), kind, device)?;
-    let mut values = Values::new(graph);
-    bound.run(&schedule, &base, &mut values)?;
+    let mut compiled = Compiled::new(&processor.graph, &processor.outputs(), options.passes, kind, device);
+    let inputs: Vec<(usize, Tensor)> =
+        leaves.iter().enumerate().map(|(at, (_, leaf))| (at, leaf.shallow_clone())).collect();
+    let base = compiled.prepare((b, n), parameters, &inputs)?;
+    let values = compiled.run((b, n), &base, &inputs)?;
 
     let tolerance = |documented: f64| options.tolerance.unwrap_or(documented);
     let expects_triplets = case.arrays.contains_key("out/tri_msgs");
@@ -93,9 +88,7 @@ fn compare(
         return Ok(());
     }
     let mut loss = Tensor::f_zeros([0_i64; 0], (kind, device.0))?;
-    for (&id, (output, weight)) in outputs.iter().zip([("out/ret", "in/w_ret"), ("out/tri_msgs", "in/w_tri")]) {
-        let value = values.get(id).or_else(|| base.get(id));
-        let value = value.ok_or_else(|| NetworkError::Inconsistent("an output was not computed".to_owned()))?;
+    for (value, (output, weight)) in values.iter().zip([("out/ret", "in/w_ret"), ("out/tri_msgs", "in/w_tri")]) {
         let theirs = arrays::get(case, output)?;
         report.add_tensor(format!("{prefix}{output}"), &to_f64(value)?, &theirs.data, 1.0, tolerance(OUTPUT_TOLERANCE));
         loss = loss.f_add(&value.f_mul(&load(weight)?)?.f_sum(None)?)?;
