@@ -98,6 +98,11 @@ impl Trajectories {
         Self { traces, ..*self }
     }
 
+    /// The same runs, padded to no more than the longest of them.
+    pub fn unpadded(self) -> Self {
+        Self::new(self.spec, self.traces, 0)
+    }
+
     /// All of it as tensors.
     pub fn to_batch(&self) -> Batch {
         let mut batch = Batch { inputs: vec![], hints: vec![], outputs: vec![], lengths: self.lengths() };

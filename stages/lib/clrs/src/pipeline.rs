@@ -224,6 +224,21 @@ impl Pipeline {
         self.transforms.apply(self.sampler.algorithm(), batch)
     }
 
+    /// The whole dataset, in order, as batches of at most `size` samples (at least one), each padded to its own longest
+    /// run: what an evaluation needs, without the memory that all of it takes as tensors. Random positions are those of
+    /// [`Pipeline::all`].
+    ///
+    /// # Errors
+    /// If there is no dataset, samples being drawn on the fly.
+    pub fn parts(&mut self, size: usize) -> Result<impl Iterator<Item = Result<Batch, ClrsError>>, ClrsError> {
+        let (dataset, algorithm) = (self.sampler.dataset()?, self.sampler.algorithm());
+        let (size, transforms) = (size.max(1), &mut self.transforms);
+        Ok((0..dataset.len()).step_by(size).map(move |first| {
+            let part = dataset.select(first..first.saturating_add(size).min(dataset.len())).unpadded();
+            transforms.apply(algorithm, part.to_batch())
+        }))
+    }
+
     /// The whole dataset as one batch.
     ///
     /// # Errors

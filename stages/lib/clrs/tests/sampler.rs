@@ -59,6 +59,37 @@ fn datasets_hand_out_their_own_samples() {
 }
 
 #[test]
+fn parts_of_a_dataset_are_all_of_it() {
+    let config = || PipelineConfig {
+        sampler: SamplerConfig { num_samples: Some(7), ..config(6) },
+        ..PipelineConfig::training(algorithm("heapsort").unwrap(), 6, 1, 0, 9)
+    };
+    let all = Pipeline::new(config()).unwrap().all().unwrap();
+    let mut pipeline = Pipeline::new(config()).unwrap();
+    let parts: Vec<_> = pipeline.parts(3).unwrap().map(Result::unwrap).collect();
+    assert_eq!(parts.iter().map(clrs::Batch::size).collect::<Vec<_>>(), [3, 3, 1]);
+    for part in &parts {
+        assert_eq!(Some(part.steps()), part.lengths.iter().copied().max());
+    }
+    let joined = |points: fn(&clrs::Batch) -> &[clrs::DataPoint], i: usize| -> Vec<f64> {
+        parts.iter().flat_map(|part| points(part)[i].data.clone()).collect()
+    };
+    for (i, point) in all.inputs.iter().enumerate() {
+        assert_eq!(joined(|part| &part.inputs, i), point.data, "{}", point.name);
+    }
+    for (i, point) in all.outputs.iter().enumerate() {
+        assert_eq!(joined(|part| &part.outputs, i), point.data, "{}", point.name);
+    }
+    let last = parts.last().unwrap();
+    let (whole, alone) = (&all.hints[1], &last.hints[1]);
+    for step in 0..last.steps() {
+        assert_eq!(alone.data[step * 6..][..6], whole.data[(step * 7 + 6) * 6..][..6]);
+    }
+    let endless = PipelineConfig::training(algorithm("heapsort").unwrap(), 6, 1, 0, 9);
+    assert_eq!(Pipeline::new(endless).unwrap().parts(3).err(), Some(ClrsError::Endless));
+}
+
+#[test]
 fn digests_without_tensors_are_those_of_the_tensors() {
     for name in ["lcs_length", "bridges", "quickselect", "segments_intersect"] {
         let config = SamplerConfig { num_samples: Some(4), ..config(6) };
