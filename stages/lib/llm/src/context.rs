@@ -42,7 +42,7 @@ pub struct Situation<'a> {
     /// Programs that the method chose to show, in its order.
     pub examples: Vec<&'a Candidate>,
     /// Every row of the run so far, in the order of attempts.
-    pub rows: &'a [&'a Candidate],
+    pub rows: Vec<&'a Candidate>,
 }
 
 /// A program with what is known of it.
@@ -123,7 +123,7 @@ pub struct Context {
 impl Context {
     /// `shown`: past attempts to tell of, at most.
     pub fn new(task: &TaskFacts, language: &str, situation: &Situation<'_>, shown: usize, curves: &Curves) -> Self {
-        let rows = situation.rows;
+        let rows = situation.rows.as_slice();
         let examples_chosen = !situation.examples.is_empty();
         let examples =
             if examples_chosen { situation.examples.clone() } else { top_and_diverse(rows, situation.parent.id) };
@@ -336,7 +336,7 @@ mod tests {
         let situation = Situation {
             parent: Parent { id: "id0", source: "program 0", row: rows.first().copied() },
             examples: examples.iter().map(|n| rows[*n]).collect(),
-            rows: &rows,
+            rows: rows.clone(),
         };
         Context::new(&facts(), "language", &situation, 3, &Curves::new())
     }

@@ -24,6 +24,7 @@ mod keyed;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod prompts;
+mod proposer;
 mod secret;
 mod session;
 mod settings;

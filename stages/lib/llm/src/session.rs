@@ -72,7 +72,9 @@ pub struct Made {
     /// The writer's own words for its edit, if it gave any.
     pub idea: Option<String>,
     /// Why there is no program.
-    pub failure: Option<Failure>,
+    pub failure: Option<String>,
+    /// How the factor was chosen, if it was.
+    pub routed: Option<Routed>,
     /// The model that was asked to write.
     pub model: String,
     /// Calls that belong to this row: those before the first try count with it.
@@ -189,10 +191,8 @@ impl Session {
             let reply = match self.chat(Agent::Writer, &messages) {
                 Ok(reply) => reply,
                 Err(error) => {
-                    self.note(round, None, None, Some(error.clone().into()));
-                    // An earlier try has a program, which `check` will look at; only the end of all is worth saying.
-                    let survived = last.is_ok() && round > 0 && !error.ends_the_search();
-                    return if survived { Ok(()) } else { Err(error.into()) };
+                    self.note(round, None, None, Some(error.to_string()));
+                    return Err(error.into());
                 }
             };
             let (report, program) = match self.program(&reply, situation.parent.source, order.factor) {
@@ -208,7 +208,7 @@ impl Session {
                 }
                 Err(problem) => {
                     let failure = Failure::Unusable(problem.clone());
-                    self.note(round, None, None, Some(failure.clone()));
+                    self.note(round, None, None, Some(failure.to_string()));
                     last = Err(failure);
                     (problem, None)
                 }
@@ -227,11 +227,6 @@ impl Session {
         last
     }
 
-    /// How the factor was chosen, if it was.
-    pub fn routed(&self) -> Option<Routed> {
-        self.state.borrow().routed.clone()
-    }
-
     /// The program of the last try that has one.
     pub fn last_source(&self) -> Option<(String, Option<String>)> {
         let state = self.state.borrow();
@@ -239,26 +234,22 @@ impl Session {
     }
 
     /// The rows of the attempt, never none: an attempt that failed before its first try is a row too.
-    pub fn finish(self, failure: Option<Failure>) -> Vec<Made> {
-        let needs_row = {
-            let state = self.state.borrow();
-            state.made.is_empty() || state.row_calls > 0
-        };
-        if needs_row {
-            let failure = failure.unwrap_or_else(|| Failure::Unusable("the method asked for no program".to_owned()));
-            let round = self.state.borrow().made.len() as i64;
-            self.note(round, None, None, Some(failure));
+    pub fn finish(self, failure: Option<String>) -> Vec<Made> {
+        if self.state.borrow().made.is_empty() {
+            let failure = failure.unwrap_or_else(|| "the method asked for no program".to_owned());
+            self.note(0, None, None, Some(failure));
         }
         self.state.into_inner().made
     }
 
-    fn note(&self, repair_round: i64, source: Option<String>, idea: Option<String>, failure: Option<Failure>) {
+    fn note(&self, repair_round: i64, source: Option<String>, idea: Option<String>, failure: Option<String>) {
         let mut state = self.state.borrow_mut();
         let made = Made {
             repair_round,
             source,
             idea,
             failure,
+            routed: state.routed.clone(),
             model: self.team.settings.model(Agent::Writer, self.place.attempt).to_owned(),
             calls: std::mem::take(&mut state.row_calls),
             usage: std::mem::take(&mut state.usage),

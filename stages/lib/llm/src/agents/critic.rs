@@ -31,10 +31,10 @@ pub fn read(text: &str) -> DirectiveText {
 
 /// The rest of a line such as `Title: rest` or `**Title:** rest`; none for other lines.
 pub fn titled(line: &str, word: &str) -> Option<String> {
-    let plain: String = line.chars().filter(|c| !matches!(c, '*' | '#' | '_' | '`')).collect();
-    let (head, rest) = plain.trim().split_once(':')?;
-    let rest = rest.trim();
-    (head.trim().eq_ignore_ascii_case(word) && !rest.is_empty()).then(|| rest.to_owned())
+    const MARKS: &[char] = &['*', '#', '_', '`', ' '];
+    let (head, rest) = line.split_once(':')?;
+    let rest = rest.trim_start_matches(MARKS).trim_end_matches(['*', ' ', '\t']);
+    (head.trim_matches(MARKS).eq_ignore_ascii_case(word) && !rest.is_empty()).then(|| rest.to_owned())
 }
 
 #[cfg(test)]
@@ -43,8 +43,12 @@ mod tests {
 
     #[test]
     fn title_and_directive() {
-        for text in ["Title: gate edges\n\nMultiply by a gate.\n", "**Title:** gate edges\nMultiply by a gate."] {
-            assert_eq!(read(text), DirectiveText { text: "Multiply by a gate.".into(), label: "gate edges".into() });
+        for text in [
+            "Title: gate edge_fts\n\nMultiply by a gate.\n",
+            "**Title:** gate edge_fts\nMultiply by a gate.",
+            "## **Title: gate edge_fts**\nMultiply by a gate.",
+        ] {
+            assert_eq!(read(text), DirectiveText { text: "Multiply by a gate.".into(), label: "gate edge_fts".into() });
         }
     }
 

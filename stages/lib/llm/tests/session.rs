@@ -1,0 +1,518 @@
+//! Attempts of the search against scripted models: rows, repair rounds, prompts, transcripts, budgets, replay.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use llm::mock::{Request, Server, Step, completion, respond_json};
+use llm::{
+    Chat, Checker, Client, Curves, Judgement, Kind, Live, Made, Model, Place, Prompts, Recorded, Recorder, Replay,
+    Secret, Session, Settings, TaskFacts, Team,
+};
+use schemas::{Candidate, Factor, Status};
+use search::methods::{self, Moment};
+use search::population::Population;
+use search::proposer::Parent;
+use search::random::StreamKey;
+use search::region::Region;
+use search::sampling::SamplingSettings;
+use serde_json::{Value, json};
+
+const KEY: &str = "sk-test-0123456789-very-secret";
+const SEED: &str = search::SEED_PROGRAM;
+
+/// Rejects what has the word `BROKEN`, and edits outside of the factor.
+struct Words;
+
+impl Checker for Words {
+    fn language(&self) -> &str {
+        "THE LANGUAGE PAGE\n"
+    }
+
+    fn judge(&self, source: &str, scope: Option<(&str, Factor)>) -> Judgement {
+        if source.contains("BROKEN") {
+            return Judgement { accepted: false, report: "error[E-WORD]: BROKEN is not a word".to_owned() };
+        }
+        let frozen = |text: &str, factor| Region::find(text, factor).map(|region| region.splice(""));
+        let local = scope.is_none_or(|(parent, factor)| frozen(parent, factor) == frozen(source, factor));
+        let report = if local { "" } else { "error[E-ENTANGLED]: the edit leaves its region" };
+        Judgement { accepted: local, report: report.to_owned() }
+    }
+
+    fn region(&self, source: &str, factor: Factor) -> Option<Range<usize>> {
+        let text = Region::find(source, factor)?.text();
+        let start = text.as_ptr() as usize - source.as_ptr() as usize;
+        Some(start..start + text.len())
+    }
+}
+
+fn settings(server: &Server) -> Settings {
+    Settings {
+        base_url: server.url(),
+        models: vec![Model { name: "m".into(), weight: 1.0 }],
+        first_byte_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_millis(300),
+        deadline: Duration::from_secs(5),
+        retries: 1,
+        backoff: Duration::from_millis(2),
+        ..Settings::default()
+    }
+}
+
+fn team_with(settings: Settings, chat: Box<dyn Chat>) -> Arc<Team> {
+    let task = TaskFacts { algorithm: "dfs".into(), hidden: 32, train_lengths: vec![4, 8], eval_length: 16 };
+    let prompts = Prompts::built_in().unwrap();
+    Arc::new(Team { settings, prompts, chat, checker: Box::new(Words), task, curves: Curves::new() })
+}
+
+fn live(settings: &Settings, transcript: Option<&Path>) -> Arc<Team> {
+    let client = Client::new(settings, Secret::new(KEY)).unwrap();
+    let transcript = transcript.map(|path| Recorder::open(path).unwrap());
+    team_with(settings.clone(), Box::new(Live::new(client, settings, transcript)))
+}
+
+fn replay(settings: &Settings, transcript: &Path) -> Arc<Team> {
+    team_with(settings.clone(), Box::new(Replay::new(Recorded::read(transcript).unwrap())))
+}
+
+fn rows() -> Vec<Candidate> {
+    let seed = Candidate {
+        candidate_id: "seed".into(),
+        source: SEED.into(),
+        status: Status::Scored,
+        fitness: Some(0.5),
+        ..Candidate::default()
+    };
+    let tried = Candidate {
+        candidate_id: "other".into(),
+        parent_id: Some("seed".into()),
+        attempt: 1,
+        factor: Some(Factor::Action),
+        edit: Some("sum instead of max".into()),
+        fitness: Some(0.4),
+        ..seed.clone()
+    };
+    vec![seed, tried]
+}
+
+/// One attempt of a method; the rows and what the method made of it.
+fn attempt(team: &Arc<Team>, method: &str, number: i64) -> (Vec<Made>, Option<Factor>, Option<String>) {
+    let rows = rows();
+    let population = Population::new(&rows);
+    let moment = Moment {
+        population: &population,
+        members: &[0],
+        islands: 1,
+        island: 0,
+        turn: 0,
+        seed: Parent { id: "seed", source: SEED, row: rows.first() },
+        sampling: SamplingSettings { exploration: 0.0, exploitation: 1.0 },
+        key: StreamKey { seed: 0, stage: "propose", generation: 1, slot: number, redraw: 0 },
+    };
+    let session: Session = team.session(Place { generation: 1, slot: number, attempt: number, call: 0 });
+    let attempt = methods::named(method).unwrap().attempt(&moment, &session);
+    let made = session.finish(attempt.draft.err().map(|error| error.to_string()));
+    (made, attempt.factor, attempt.directive.map(|directive| directive.text))
+}
+
+fn answer(text: &str) -> Vec<Step> {
+    respond_json(200, &completion(text, Some((100, 10))))
+}
+
+fn action(body: &str) -> String {
+    Region::find(SEED, Factor::Action).unwrap().splice(body)
+}
+
+fn program(body: &str) -> String {
+    format!("Idea: {}\n```python\n{}```\n", body.trim(), action(body))
+}
+
+const ROUTED: &str = r#"{"factor": "ACTION", "reason": "max forgets"}"#;
+const DIRECTED: &str = "Title: mean of triplets\n\nTake the mean.";
+
+/// Answers each agent with its own replies in turn.
+fn agents(router: &'static str, critic: &'static str, writer: Vec<String>) -> Server {
+    let written = std::sync::atomic::AtomicUsize::new(0);
+    Server::start(move |_, request: &Request| match agent_of(request) {
+        "router" => answer(router),
+        "critic" => answer(critic),
+        _ => {
+            let n = written.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            answer(&writer[n.min(writer.len() - 1)])
+        }
+    })
+    .unwrap()
+}
+
+/// Who was asked, by the opening of the conversation.
+fn agent_of(request: &Request) -> &'static str {
+    let body = request.json();
+    let opening = body["messages"][1]["content"].as_str().unwrap_or_default().to_owned();
+    if opening.contains("Choose the one factor") {
+        "router"
+    } else if opening.contains("Write a directive") {
+        "critic"
+    } else {
+        "writer"
+    }
+}
+
+fn asked(server: &Server) -> Vec<&'static str> {
+    server.requests().iter().map(agent_of).collect()
+}
+
+#[test]
+fn where_then_how_then_write() {
+    let server = agents(ROUTED, DIRECTED, vec![program("        tri_msgs = 1\n")]);
+    let (made, factor, directive) = attempt(&live(&settings(&server), None), "spark", 3);
+    assert_eq!(asked(&server), ["router", "critic", "writer"]);
+    assert_eq!((factor, directive.as_deref()), (Some(Factor::Action), Some("Take the mean.")));
+    let [row] = made.as_slice() else { panic!("{made:?}") };
+    assert_eq!(row.source.as_deref(), Some(action("        tri_msgs = 1\n").as_str()));
+    assert_eq!((row.repair_round, row.calls, row.usage.total()), (0, 3, 330));
+    assert_eq!((row.idea.as_deref(), row.failure.as_deref()), (Some("tri_msgs = 1"), None));
+    let routed = row.routed.as_ref().unwrap();
+    assert_eq!((routed.reason.as_str(), routed.fallback), ("max forgets", false));
+}
+
+#[test]
+fn prompts_tell_what_is_known() {
+    let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
+    attempt(&live(&settings(&server), None), "spark", 0);
+    for request in server.requests() {
+        let (prompt, agent) = (request.prompt(), agent_of(&request));
+        assert!(prompt.contains("class PGN(Processor)") && prompt.contains("- fitness: 0.5000"), "{prompt}");
+        let past = "- [ACTION] sum instead of max: fitness 0.4000, gain -0.1000";
+        assert!(prompt.contains(past), "{agent}: {prompt}");
+        let system = request.json()["messages"][0]["content"].as_str().unwrap().to_owned();
+        assert_eq!(system.contains("THE LANGUAGE PAGE"), agent != "router");
+        assert!(system.contains("graphs of 4, 8 nodes") && system.contains("`dfs`"), "{system}");
+        assert!(!prompt.contains("{{") && !prompt.contains("{%") && !prompt.contains("\n\n\n\n"), "{prompt}");
+    }
+    let router = server.requests()[0].prompt();
+    assert!(router.contains("- ACTION: 1 tried, 1 trained and scored, 0 better than their parent"), "{router}");
+}
+
+/// The opening prompts of an attempt, by agent.
+fn openings(method: &str) -> Vec<(&'static str, String)> {
+    let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
+    attempt(&live(&settings(&server), None), method, 0);
+    server
+        .requests()
+        .iter()
+        .map(|request| {
+            (agent_of(request), format!("{}\n{}", request.json()["messages"][0]["content"], request.prompt()))
+        })
+        .collect()
+}
+
+/// What stands in `text` from one heading to the next.
+fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let start = text.find(heading).unwrap_or_else(|| panic!("no {heading:?} in {text}"));
+    let end = text[start + 1..].find("\n# ").map_or(text.len(), |at| start + 2 + at);
+    &text[start..end]
+}
+
+#[test]
+fn variants_are_identical_but_for_the_ablated_step() {
+    let spark = openings("spark");
+    let [router, critic, writer] = spark.as_slice() else { panic!("three agents") };
+    let directive = section(&writer.1, "# The directive\n");
+    assert!(directive.contains("Take the mean."));
+    let scope = section(&writer.1, "# What may change\n");
+    assert!(scope.contains("ACTION"));
+
+    // no directive: the router is asked the same, the writer all but the directive
+    let undirected = writer.1.replace(directive, "");
+    assert_eq!(openings("asr-only"), [router.clone(), ("writer", undirected.clone())]);
+
+    // no factor: the scope is free, and nothing else changes
+    let free = openings("rc-sar-only");
+    let free_scope = section(&free[1].1, "# What may change\n");
+    assert!(!free_scope.contains("ACTION") && !free_scope.contains("OPERATOR"));
+    let unscoped = |text: &str| text.replace(scope, free_scope).replace(" within its ACTION region", "");
+    assert_eq!(free, [("critic", unscoped(&critic.1)), ("writer", unscoped(&writer.1))]);
+
+    // neither
+    assert_eq!(openings("free-form"), [("writer", unscoped(&undirected))]);
+}
+
+#[test]
+fn every_method_has_prompts_for_its_operations() {
+    for method in methods::all() {
+        let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
+        let (made, ..) = attempt(&live(&settings(&server), None), method.name(), 0);
+        assert!(made[0].failure.is_none(), "{}: {made:?}", method.name());
+        assert!(server.requests().last().unwrap().prompt().contains("# Your task"));
+    }
+}
+
+#[test]
+fn a_router_that_babbles_is_asked_again_and_then_replaced() {
+    let server = agents("I think ACTION is best.", DIRECTED, vec![program("        x = 1\n")]);
+    let mut settings = settings(&server);
+    settings.router_rounds = 1;
+    let (made, factor, _) = attempt(&live(&settings, None), "asr-only", 2);
+    assert_eq!(asked(&server)[..2], ["router", "router"]);
+    let second = server.requests()[1].json();
+    assert_eq!(second["messages"].as_array().unwrap().len(), 4);
+    assert!(second["messages"][3]["content"].as_str().unwrap().contains("does not start with a JSON object"));
+    let routed = made[0].routed.as_ref().unwrap();
+    assert!(routed.fallback && routed.reason.contains("JSON"));
+    // drawn from the seed: the same again, and not always the same
+    assert_eq!(Some(routed.factor), factor);
+    let team = live(&settings, None);
+    let drawn: Vec<_> = (0..12).map(|n| attempt(&team, "asr-only", n).1).collect();
+    assert_eq!(drawn[2], factor);
+    assert!(drawn.contains(&Some(Factor::Action)) && drawn.contains(&Some(Factor::Operator)));
+}
+
+#[test]
+fn diagnostics_reach_the_repair_prompt() {
+    let replies = vec![
+        program("        BROKEN = 1\n"),
+        "Sorry, I cannot write code.".to_owned(),
+        program("        tri_msgs = 2\n"),
+    ];
+    let server = agents(ROUTED, DIRECTED, replies);
+    let (made, ..) = attempt(&live(&settings(&server), None), "spark", 0);
+    let rounds: Vec<_> = made.iter().map(|row| (row.repair_round, row.calls, row.source.is_some())).collect();
+    assert_eq!(rounds, [(0, 3, true), (1, 1, false), (2, 1, true)]);
+    assert!(made[0].failure.is_none(), "check will reject it, with all its diagnostics");
+    assert!(made[1].failure.as_ref().unwrap().contains("no code block"));
+    let requests = server.requests();
+    assert!(requests[3].prompt().contains("error[E-WORD]: BROKEN is not a word"));
+    assert!(requests[3].prompt().contains("markers of the ACTION region"));
+    assert!(requests[4].prompt().contains("the reply has no code block with the program"));
+    let echoed = requests[3].json()["messages"][2]["content"].as_str().unwrap().to_owned();
+    assert!(echoed.contains("BROKEN = 1"));
+}
+
+#[test]
+fn repair_rounds_are_bounded_and_each_is_a_row() {
+    for rounds in [0, 1, 3] {
+        let server = agents(ROUTED, DIRECTED, vec![program("        BROKEN = 1\n")]);
+        let mut settings = settings(&server);
+        settings.repair_rounds = rounds;
+        let (made, ..) = attempt(&live(&settings, None), "free-form", 0);
+        assert_eq!(made.len(), rounds as usize + 1);
+        assert_eq!(server.requests().len(), rounds as usize + 1);
+        assert!(made.iter().all(|row| row.source.is_some()));
+    }
+}
+
+#[test]
+fn an_edit_that_leaves_its_region_goes_back() {
+    let outside = format!("```python\n{}\nX = 1\n```", action("        x = 1\n"));
+    let server = agents(ROUTED, DIRECTED, vec![outside.clone(), program("        x = 1\n")]);
+    let (made, ..) = attempt(&live(&settings(&server), None), "spark", 0);
+    assert_eq!(made.len(), 2);
+    assert!(server.requests()[3].prompt().contains("E-ENTANGLED"));
+    // without a factor there is nothing to leave
+    let server = agents(ROUTED, DIRECTED, vec![outside]);
+    assert_eq!(attempt(&live(&settings(&server), None), "free-form", 0).0.len(), 1);
+}
+
+#[test]
+fn splicing_makes_edits_local() {
+    let body = "        tri_msgs = self.o3(nodes.mean(dim=1))\n";
+    let everything_changed =
+        action(body).replace("BLOCKED = -1e6", "BLOCKED = -1e9").replace("class MPNN", "class Net");
+    for reply in [everything_changed, "tri_msgs = self.o3(nodes.mean(dim=1))\n".to_owned()] {
+        let server = agents(ROUTED, DIRECTED, vec![format!("```python\n{reply}```")]);
+        let mut settings = settings(&server);
+        settings.splice = true;
+        let (made, ..) = attempt(&live(&settings, None), "spark", 0);
+        assert_eq!(made.len(), 1);
+        assert_eq!(made[0].source.as_deref(), Some(action(body).as_str()));
+    }
+    // a whole program without the region is no fragment
+    let server = agents(ROUTED, DIRECTED, vec!["```python\ndef get_processor_factory():\n    pass\n```".to_owned()]);
+    let mut settings = settings(&server);
+    (settings.splice, settings.repair_rounds) = (true, 0);
+    let (made, ..) = attempt(&live(&settings, None), "spark", 0);
+    assert!(made[0].failure.as_ref().unwrap().contains("no ACTION region"), "{made:?}");
+}
+
+#[test]
+fn a_reply_cut_off_is_no_program() {
+    let mut cut = completion(&program("        x = 1\n"), None);
+    cut["choices"][0]["finish_reason"] = json!("length");
+    let whole = completion(&program("        x = 1\n"), None);
+    let server = Server::scripted(vec![respond_json(200, &cut), respond_json(200, &whole)]).unwrap();
+    let (made, ..) = attempt(&live(&settings(&server), None), "free-form", 0);
+    assert_eq!(made.len(), 2);
+    assert!(made[0].failure.as_ref().unwrap().contains("cut off by the token limit"));
+    assert!(server.requests()[1].prompt().contains("cut off"));
+}
+
+#[test]
+fn faults_of_the_server_are_rows() {
+    let refusal = json!({"choices": [{"message": {"content": null, "refusal": "no"}}]});
+    for (script, kind) in [
+        (respond_json(500, &Value::Null), "status"),
+        (vec![Step::Reset], "transport"),
+        (vec![Step::Stall], "timeout"),
+        (respond_json(200, &refusal), "refusal"),
+        (answer(" "), "empty"),
+        (respond_json(200, &json!({"choices": 1})), "malformed"),
+    ] {
+        let server = Server::scripted(vec![script]).unwrap();
+        let (made, ..) = attempt(&live(&settings(&server), None), "free-form", 0);
+        let [row] = made.as_slice() else { panic!("{made:?}") };
+        assert!(row.failure.as_ref().unwrap().starts_with(kind), "{kind}: {row:?}");
+        assert_eq!(row.source, None);
+    }
+    // after a first try, the row of the second says what happened, and the first stays
+    let broken = answer(&program("        BROKEN = 1\n"));
+    let server = Server::scripted(vec![broken, respond_json(400, &Value::Null)]).unwrap();
+    let (made, ..) = attempt(&live(&settings(&server), None), "free-form", 0);
+    assert_eq!(made.len(), 2);
+    assert!(made[0].source.is_some() && made[1].failure.as_ref().unwrap().starts_with("status"));
+}
+
+#[test]
+fn a_router_or_critic_that_fails_is_a_row_too() {
+    let server = Server::start(|_, request| match agent_of(request) {
+        "router" => answer(ROUTED),
+        _ => respond_json(403, &Value::Null),
+    })
+    .unwrap();
+    let (made, factor, _) = attempt(&live(&settings(&server), None), "spark", 0);
+    assert_eq!((made.len(), factor, made[0].calls), (1, Some(Factor::Action), 2));
+    assert!(made[0].failure.as_ref().unwrap().contains("403"), "{made:?}");
+}
+
+fn transcript(folder: &tempfile::TempDir) -> std::path::PathBuf {
+    folder.path().join("transcripts.jsonl")
+}
+
+#[test]
+fn a_replay_makes_the_same_rows_without_a_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let replies = (0..8).map(|n| program(&format!("        {} = {n}\n", if n % 3 == 1 { "BROKEN" } else { "x" })));
+    let server = agents(ROUTED, DIRECTED, replies.collect());
+    let settings = settings(&server);
+    let team = live(&settings, Some(&transcript(&folder)));
+    let first: Vec<_> = (0..4).map(|n| attempt(&team, "spark", n)).collect();
+    // the last attempts met a server that was gone
+    drop(server);
+    let gone = attempt(&team, "spark", 9);
+    assert!(gone.0[0].failure.as_ref().unwrap().starts_with("connect"), "{gone:?}");
+
+    let team = replay(&settings, &transcript(&folder));
+    assert_eq!(first, (0..4).map(|n| attempt(&team, "spark", n)).collect::<Vec<_>>());
+    assert_eq!(gone, attempt(&team, "spark", 9));
+    // in any order
+    let team = replay(&settings, &transcript(&folder));
+    assert_eq!(first[3], attempt(&team, "spark", 3));
+
+    // under other numbers, equal prompts get their replies in order
+    let (made, ..) = attempt(&team, "asr-only", 77);
+    assert!(made[0].failure.as_ref().unwrap().starts_with("unrecorded"), "{made:?}");
+    assert!(made[0].failure.as_ref().unwrap().contains("transcripts.jsonl has no reply"), "{made:?}");
+    assert_eq!(attempt(&replay(&settings, &transcript(&folder)), "spark", 77), first[0]);
+}
+
+#[test]
+fn what_was_answered_before_an_interrupt_is_not_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
+    let settings = settings(&server);
+    let first = attempt(&live(&settings, Some(&transcript(&folder))), "spark", 5);
+    // the interrupt came while the last line was written
+    let text = std::fs::read_to_string(transcript(&folder)).unwrap();
+    std::fs::write(transcript(&folder), &text[..text.len() - 20]).unwrap();
+    let again = attempt(&live(&settings, Some(&transcript(&folder))), "spark", 5);
+    assert_eq!(again, first);
+    assert_eq!(asked(&server), ["router", "critic", "writer", "writer"]);
+    assert_eq!(attempt(&replay(&settings, &transcript(&folder)), "spark", 5), first);
+}
+
+#[test]
+fn the_budget_ends_the_search_and_a_replay_ends_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
+    let mut settings = settings(&server);
+    // room for the prompts of five calls or so: each takes 110 tokens in the server's count, and some thousands in ours
+    settings.max_tokens_total = Some(3_000_000);
+    let team = live(&settings, Some(&transcript(&folder)));
+    let first = attempt(&team, "spark", 0);
+    assert_eq!(team.chat.spent().tokens, 330);
+    settings.max_tokens_total = Some(340);
+    let team = live(&settings, Some(&transcript(&folder)));
+    assert_eq!(team.chat.spent().tokens, 330, "what a run has spent it has spent");
+    let second = attempt(&team, "spark", 1);
+    let [row] = second.0.as_slice() else { panic!("{second:?}") };
+    assert!(row.failure.as_ref().unwrap().starts_with("budget: 330 of 340 tokens are spent"), "{row:?}");
+    assert_eq!(server.requests().len(), 3);
+    let team = replay(&settings, &transcript(&folder));
+    assert_eq!([attempt(&team, "spark", 0), attempt(&team, "spark", 1)], [first, second]);
+}
+
+#[test]
+fn cost_sums_match_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = agents(ROUTED, DIRECTED, vec![program("        BROKEN = 1\n"), program("        x = 1\n")]);
+    let mut settings = settings(&server);
+    settings.prices.insert("m".into(), llm::Price { input: 1.0, output: 2.0, cached_input: None });
+    let team = live(&settings, Some(&transcript(&folder)));
+    let (made, ..) = attempt(&team, "spark", 0);
+    let rows: f64 = made.iter().filter_map(|row| row.cost).sum();
+    let recorded = Recorded::read(&transcript(&folder)).unwrap();
+    assert!((rows - 4.0 * 120e-6).abs() < 1e-12, "{rows}");
+    assert!((recorded.spent().cost - rows).abs() < 1e-12);
+    assert_eq!(recorded.spent(), team.chat.spent());
+    assert_eq!(made.iter().map(|row| row.usage.total()).sum::<u64>(), recorded.spent().tokens);
+}
+
+#[test]
+fn no_key_in_any_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let echo = program(&format!("        x = '{KEY}'\n"));
+    let server = agents(ROUTED, DIRECTED, vec![echo]);
+    let settings = settings(&server);
+    let team = live(&settings, Some(&transcript(&folder)));
+    let mut shown = vec![format!("{:?} {:?}", attempt(&team, "spark", 0), team.settings)];
+    let server = Server::start(|_, r| respond_json(401, &json!({"error": r.header("authorization")}))).unwrap();
+    let failing = Settings { base_url: server.url(), ..settings };
+    shown.push(format!("{:?}", attempt(&live(&failing, Some(&transcript(&folder))), "spark", 1)));
+    shown.push(std::fs::read_to_string(transcript(&folder)).unwrap());
+    for text in shown {
+        assert!(text.contains("***") && !text.contains("very-secret"), "{text}");
+    }
+}
+
+#[test]
+fn many_at_once_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|number, request| match number % 5 {
+        0 => respond_json(429, &Value::Null),
+        1 => vec![Step::Reset],
+        _ => match agent_of(request) {
+            "router" => answer(ROUTED),
+            "critic" => answer(DIRECTED),
+            _ => answer(&program("        x = 1\n")),
+        },
+    })
+    .unwrap();
+    let settings = Settings { retries: 8, ..settings(&server) };
+    let team = live(&settings, Some(&transcript(&folder)));
+    let made: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..8)
+            .map(|n| {
+                scope.spawn({
+                    let team = &team;
+                    move || attempt(team, "spark", n)
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+    assert!(made.iter().all(|(rows, ..)| rows.len() == 1 && rows[0].failure.is_none()), "{made:?}");
+    let team = replay(&settings, &transcript(&folder));
+    assert_eq!(made, (0..8).map(|n| attempt(&team, "spark", n)).collect::<Vec<_>>());
+    assert_eq!(Recorded::read(&transcript(&folder)).unwrap().len(), 24);
+    let _ = Kind::Budget;
+}
