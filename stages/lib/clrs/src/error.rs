@@ -12,6 +12,10 @@ pub enum ClrsError {
     #[error("{algorithm} needs a length of at least {least}{why}, got {length}")]
     LengthTooShort { algorithm: &'static str, length: usize, least: usize, why: &'static str },
 
+    /// Beyond this, hints would not fit in any memory.
+    #[error("{algorithm}: lengths above {most} are not supported, got {length}")]
+    LengthTooLong { algorithm: &'static str, length: usize, most: usize },
+
     /// A needle of this length does not fit a haystack.
     #[error(
         "{algorithm}: a needle of up to {needle} needs a length of at least {least}, got {length} \

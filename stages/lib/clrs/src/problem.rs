@@ -11,6 +11,8 @@ use crate::random::RandomState;
 use crate::sampler::SamplerArgs;
 use crate::trace::Trace;
 
+/// Longest problems: a step of one sample of a graph algorithm takes gigabytes there.
+const LONGEST: usize = 1 << 14;
 /// Letters of the strings' alphabet.
 pub(crate) const ALPHABET: usize = 4;
 /// Communities of the graphs for strongly connected components.
@@ -107,6 +109,9 @@ impl Problem {
         };
         if length < least {
             return Err(ClrsError::LengthTooShort { algorithm: name, length, least, why });
+        }
+        if length > LONGEST {
+            return Err(ClrsError::LengthTooLong { algorithm: name, length, most: LONGEST });
         }
         match self {
             Self::Graph { .. } | Self::Rooted { .. } | Self::Communities { .. } => check_probabilities(args),

@@ -110,6 +110,7 @@ fn digests_without_tensors_are_those_of_the_tensors() {
 fn lengths_that_do_not_exist_are_refused() {
     for algorithm in algorithms() {
         assert!(Sampler::new(algorithm, config(0)).is_err(), "{}", algorithm.name);
+        assert!(Sampler::new(algorithm, config(usize::MAX)).is_err(), "{}", algorithm.name);
     }
     assert_eq!(refused("dfs", config(1)), "dfs needs a length of at least 2, got 1");
     assert_eq!(
