@@ -8,8 +8,14 @@ pub(super) fn unary(op: &UnaryOp, x: &Tensor) -> Tensor {
     Tensor::from_fn(x.shape.clone(), |at| {
         let (v, d) = x.get(at);
         let (value, slope) = function(op, v);
-        (value, if d == 0.0 { 0.0 } else { slope * d })
+        (value, along(d, slope))
     })
+}
+
+/// The contribution of one argument to the tangent. An argument that does not move contributes nothing, whatever the
+/// slope: reverse mode, which this stands for, does not look at constants either.
+pub(super) fn along(tangent: f64, slope: f64) -> f64 {
+    if tangent == 0.0 { 0.0 } else { tangent * slope }
 }
 
 fn step(condition: bool) -> f64 {
@@ -155,8 +161,8 @@ fn function_of_two(op: BinaryOp, (x, dx): (f64, f64), (y, dy): (f64, f64)) -> (f
     match op {
         BinaryOp::Add => (x + y, dx + dy),
         BinaryOp::Sub => (x - y, dx - dy),
-        BinaryOp::Mul => (x * y, dx * y + x * dy),
-        BinaryOp::Div => (x / y, (dx - x / y * dy) / y),
+        BinaryOp::Mul => (x * y, along(dx, y) + along(dy, x)),
+        BinaryOp::Div => (x / y, along(dx, 1.0 / y) - along(dy, x / y / y)),
         BinaryOp::FloorDiv => ((x / y).floor(), 0.0),
         BinaryOp::Remainder => (x - y * (x / y).floor(), dx - dy * (x / y).floor()),
         BinaryOp::Pow => {

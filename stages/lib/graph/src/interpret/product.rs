@@ -1,12 +1,13 @@
 //! Sums of products, and max-plus.
 
+use super::elementwise::along;
 use super::reduce::{best, larger, shared, smaller};
 use super::{Tensor, broadcast_position, ravel, unravel};
 use crate::infer::Equation;
 use std::collections::BTreeMap;
 
 fn multiply((x, dx): (f64, f64), (y, dy): (f64, f64)) -> (f64, f64) {
-    (x * y, dx * y + x * dy)
+    (x * y, along(dx, y) + along(dy, x))
 }
 
 fn add((x, dx): (f64, f64), (y, dy): (f64, f64)) -> (f64, f64) {

@@ -7,6 +7,8 @@
 //! * a mean or sum of terms is the sum of their means or sums;
 //! * where no term has both j and k, `max_i (a_ij + c_ik)` is a product of matrices with (max, +) in place of (+, *), and
 //!   [`Op::MaxPlus`] computes it without the `[.., I, J, K, ..]` tensor;
+//! * under conditions, terms that are masked out are the neutral infinity, and the fill competes with what is left where
+//!   something is masked: `max_i (m_i ? x_i : v) = all_i m_i ? max_i x_i : max(max_i (m_i ? x_i : -inf), v)`;
 //! * a function that never falls commutes with a maximum: `max_i relu(x_i) = relu(max_i x_i)`; one that never rises turns
 //!   it into a minimum: `max_i -x_i = -min_i x_i`.
 //!
@@ -16,6 +18,7 @@
 
 use super::build::{Builder, Rewritten, rebuild};
 use super::dce::uses;
+use super::masks::{Masked, masked};
 use super::reference::Reference;
 use super::simplify::padded;
 use super::sums::cheapest;
@@ -57,12 +60,27 @@ fn pad(b: &mut Builder, term: Term, rank: usize, span: Span) -> Result<Term, OpE
     Ok(Term { node: padded(b, term.node, rank, span)?, ..term })
 }
 
-fn spans(b: &Builder, term: Term, axis: usize) -> bool {
-    !b.graph.shape(term.node)[axis].is_known_one()
+fn spans(b: &Builder, id: NodeId, axis: usize) -> bool {
+    !b.graph.shape(id)[axis].is_known_one()
 }
 
-fn reach(b: &Builder, terms: &[Term]) -> Result<Shape, OpError> {
-    terms.iter().try_fold(Shape::new(), |shape, term| broadcast(&shape, b.graph.shape(term.node)))
+fn nodes(terms: &[Term]) -> Vec<NodeId> {
+    terms.iter().map(|term| term.node).collect()
+}
+
+fn reach(b: &Builder, nodes: &[NodeId]) -> Result<Shape, OpError> {
+    nodes.iter().try_fold(Shape::new(), |shape, &id| broadcast(&shape, b.graph.shape(id)))
+}
+
+/// The terms of a sum with the reduced axis, and those without it.
+type Sides = (Vec<Term>, Vec<Term>);
+
+/// Both conditions.
+fn both_of(b: &mut Builder, first: Option<NodeId>, next: NodeId, span: Span) -> Result<NodeId, OpError> {
+    match first {
+        None => Ok(next),
+        Some(first) => b.emit(Op::Binary(BinaryOp::And), &[first, next], span),
+    }
 }
 
 /// A sum or mean of a sum, where that makes smaller tensors.
@@ -94,7 +112,7 @@ fn total(
     }
     let mut parts = Vec::new();
     for term in padded {
-        let part = if spans(b, term, axis) {
+        let part = if spans(b, term.node, axis) {
             b.emit(Op::Reduce { op, dims: vec![axis], keepdim: true }, &[term.node], span)?
         } else if op == ReduceOp::Mean {
             term.node
@@ -134,22 +152,35 @@ impl Extreme {
     /// The reduction of `x`, where it can be had for less.
     fn of(mut self, b: &mut Builder, x: NodeId) -> Result<Option<NodeId>, OpError> {
         let (x, outside) = self.peel(b, x);
-        let whole = b.graph.shape(x).clone();
-        let Some(found) = terms(b, x) else { return Ok(None) };
-        if found.len() < 2 || found.iter().any(|t| b.graph.dtype(t.node) != DType::Float) {
+        let value = match masked(b, x, self.span)? {
+            Some(masked) => self.of_masked(b, x, masked)?,
+            None => self.of_sum(b, x)?,
+        };
+        let Some(mut value) = value else { return Ok(None) };
+        if !self.keepdim {
+            let mut shape = b.graph.shape(value).clone();
+            shape.remove(self.axis);
+            value = b.reshape(value, shape, self.span)?;
+        }
+        for outside in outside.into_iter().rev() {
+            value = match outside {
+                Outside::Unary(op) => b.emit(Op::Unary(op), &[value], self.span)?,
+                Outside::By(op, number) => b.emit(Op::Binary(op), &[value, number], self.span)?,
+            };
+        }
+        Ok(Some(value))
+    }
+
+    /// The reduction of a sum, the axis kept.
+    fn of_sum(self, b: &mut Builder, x: NodeId) -> Result<Option<NodeId>, OpError> {
+        let mut kept = b.graph.shape(x).clone();
+        let Some((inside, mut apart)) = self.sides(b, x, kept.len())? else { return Ok(None) };
+        let split = self.split(b, &nodes(&inside));
+        if inside.is_empty() || kept[self.axis].is_known_one() || (apart.is_empty() && split.is_none()) {
             return Ok(None);
         }
-        let (mut inside, mut apart) = (Vec::new(), Vec::new());
-        for term in found {
-            let term = pad(b, term, whole.len(), self.span)?;
-            if spans(b, term, self.axis) { inside.push(term) } else { apart.push(term) }
-        }
-        let bare = inside.is_empty() || whole[self.axis].is_known_one();
-        if bare || (apart.is_empty() && self.split(b, &inside).is_none()) {
-            return Ok(None);
-        }
-        let mut value = match self.split(b, &inside) {
-            Some((j, k)) => self.max_plus(b, &whole, inside, j, k)?,
+        let value = match split {
+            Some((j, k)) => self.max_plus(b, inside, &[], j, k)?,
             None => {
                 let sum = cheapest(b, inside, self.reference, self.span)?;
                 let op = match (self.minimum, self.first) {
@@ -161,24 +192,68 @@ impl Extreme {
                 b.emit(Op::Reduce { op, dims: vec![self.axis], keepdim: true }, &[sum], self.span)?
             }
         };
-        if !apart.is_empty() {
-            apart.push(Term { node: value, negative: false });
-            value = cheapest(b, apart, self.reference, self.span)?;
+        apart.push(Term { node: value, negative: false });
+        let value = cheapest(b, apart, self.reference, self.span)?;
+        kept[self.axis] = Dim::known(1);
+        b.expand(value, kept, self.span).map(Some)
+    }
+
+    /// The reduction of `where(conditions, sum, fill)`, the axis kept, if it can be made without the whole tensor.
+    fn of_masked(self, b: &mut Builder, x: NodeId, masked: Masked) -> Result<Option<NodeId>, OpError> {
+        let mut kept = b.graph.shape(x).clone();
+        let Some((inside, mut apart)) = self.sides(b, masked.value, kept.len())? else { return Ok(None) };
+        let (mut within, mut without) = (Vec::new(), Vec::new());
+        for condition in masked.conditions {
+            let condition = padded(b, condition, kept.len(), self.span)?;
+            if spans(b, condition, self.axis) { within.push(condition) } else { without.push(condition) }
         }
-        let mut shape = whole;
-        shape[self.axis] = Dim::known(1);
-        value = b.expand(value, shape.clone(), self.span)?;
-        if !self.keepdim {
-            shape.remove(self.axis);
-            value = b.reshape(value, shape, self.span)?;
+        let both: Vec<NodeId> = nodes(&inside).into_iter().chain(within.iter().copied()).collect();
+        let Some((j, k)) = self.split(b, &both) else { return Ok(None) };
+        // What is open, by the terms, must be as large as by terms and conditions together.
+        if reach(b, &nodes(&inside))? != reach(b, &both)? {
+            return Ok(None);
         }
-        for outside in outside.into_iter().rev() {
-            value = match outside {
-                Outside::Unary(op) => b.emit(Op::Unary(op), &[value], self.span)?,
-                Outside::By(op, number) => b.emit(Op::Binary(op), &[value, number], self.span)?,
-            };
+        let value = self.max_plus(b, inside, &within, j, k)?;
+        apart.push(Term { node: value, negative: false });
+        let open = cheapest(b, apart, self.reference, self.span)?;
+
+        // Where nothing is masked the fill is no candidate.
+        let bound = if self.minimum { BinaryOp::Minimum } else { BinaryOp::Maximum };
+        let mut value = b.emit(Op::Binary(bound), &[open, masked.fill], self.span)?;
+        let mut all: Option<NodeId> = None;
+        for condition in within {
+            let over = Op::Reduce { op: ReduceOp::All, dims: vec![self.axis], keepdim: true };
+            let next = b.emit(over, &[condition], self.span)?;
+            all = Some(both_of(b, all, next, self.span)?);
         }
-        Ok(Some(value))
+        if let Some(all) = all {
+            value = b.emit(Op::Where, &[all, open, value], self.span)?;
+        } else {
+            value = open;
+        }
+        let mut outer = None;
+        for condition in without {
+            outer = Some(both_of(b, outer, condition, self.span)?);
+        }
+        if let Some(outer) = outer {
+            value = b.emit(Op::Where, &[outer, value, masked.fill], self.span)?;
+        }
+        kept[self.axis] = Dim::known(1);
+        b.expand(value, kept, self.span).map(Some)
+    }
+
+    /// The terms of a sum with the axis, and those without it.
+    fn sides(self, b: &mut Builder, x: NodeId, rank: usize) -> Result<Option<Sides>, OpError> {
+        let Some(found) = terms(b, x) else { return Ok(None) };
+        if found.len() < 2 || found.iter().any(|t| b.graph.dtype(t.node) != DType::Float) {
+            return Ok(None);
+        }
+        let (mut inside, mut apart) = (Vec::new(), Vec::new());
+        for term in found {
+            let term = pad(b, term, rank, self.span)?;
+            if spans(b, term.node, self.axis) { inside.push(term) } else { apart.push(term) }
+        }
+        Ok(Some((inside, apart)))
     }
 
     /// Takes off functions that can be applied after the reduction, turning maximum and minimum where they fall.
@@ -221,18 +296,18 @@ impl Extreme {
         }
     }
 
-    /// Two axes that no term has both of, and that each some term has: the pair that saves most.
-    fn split(&self, b: &Builder, inside: &[Term]) -> Option<(usize, usize)> {
-        let rank = b.graph.shape(inside.first()?.node).len();
+    /// Two axes that no tensor has both of, and that each some tensor has: the pair that saves most.
+    fn split(self, b: &Builder, inside: &[NodeId]) -> Option<(usize, usize)> {
+        let rank = b.graph.shape(*inside.first()?).len();
         let mut best: Option<(f64, usize, usize)> = None;
         for j in (0..rank).filter(|&j| j != self.axis) {
             for k in (j + 1..rank).filter(|&k| k != self.axis) {
-                let has = |axis: usize| inside.iter().any(|&t| spans(b, t, axis));
-                if !has(j) || !has(k) || inside.iter().any(|&t| spans(b, t, j) && spans(b, t, k)) {
+                let has = |axis: usize| inside.iter().any(|&x| spans(b, x, axis));
+                if !has(j) || !has(k) || inside.iter().any(|&x| spans(b, x, j) && spans(b, x, k)) {
                     continue;
                 }
                 let size = |axis: usize| {
-                    let sizes = inside.iter().map(|t| self.reference.value(&b.graph.shape(t.node)[axis]));
+                    let sizes = inside.iter().map(|&x| self.reference.value(&b.graph.shape(x)[axis]));
                     sizes.fold(1.0, f64::max)
                 };
                 let saved = size(j) * size(k);
@@ -244,41 +319,44 @@ impl Extreme {
         best.map(|(_, j, k)| (j, k))
     }
 
-    /// The reduction of terms none of which has both axes j and k, with the reduced axis kept as size 1.
+    /// The reduction of terms under conditions, none of which has both axes j and k, with the reduced axis kept as size
+    /// 1. Where no i is open, it is the neutral infinity.
     fn max_plus(
         self,
         b: &mut Builder,
-        whole: &Shape,
         inside: Vec<Term>,
+        within: &[NodeId],
         j: usize,
         k: usize,
     ) -> Result<NodeId, OpError> {
-        let union = reach(b, &inside)?;
-        let (mut left, mut right, mut either) = (Vec::new(), Vec::new(), Vec::new());
-        for term in inside {
-            if spans(b, term, j) {
-                left.push(term);
-            } else if spans(b, term, k) {
-                right.push(term);
-            } else {
-                either.push(term);
-            }
-        }
-        // Terms over i alone join the smaller side.
-        let smaller =
-            if self.reference.value(&union[j]) <= self.reference.value(&union[k]) { &mut left } else { &mut right };
-        smaller.extend(either);
+        let union = reach(b, &nodes(&inside))?;
+        let rank = union.len();
+        // Tensors over i alone join the smaller side.
+        let left_is_smaller = self.reference.value(&union[j]) <= self.reference.value(&union[k]);
+        let is_left = |b: &Builder, x: NodeId| spans(b, x, j) || (!spans(b, x, k) && left_is_smaller);
+        let (left, right): (Vec<Term>, Vec<Term>) = inside.into_iter().partition(|term| is_left(b, term.node));
+        let (open_left, open_right): (Vec<NodeId>, Vec<NodeId>) = within.iter().partition(|&&x| is_left(b, x));
 
         // Shared axes before the first of i, j, k are the batch of the operation, all others its features.
         let special = [self.axis, j, k];
         let first = special.iter().copied().min().unwrap_or(0);
         let batch: Vec<usize> = (0..first).collect();
-        let features: Vec<usize> = (first..whole.len()).filter(|axis| !special.contains(axis)).collect();
+        let features: Vec<usize> = (first..rank).filter(|axis| !special.contains(axis)).collect();
         let size = |axes: &[usize]| axes.iter().fold(Dim::known(1), |product, &axis| &product * &union[axis]);
 
         let mut operands = Vec::new();
-        for (terms, own, other) in [(left, j, k), (right, k, j)] {
-            let sum = cheapest(b, terms, self.reference, self.span)?;
+        for (terms, open, own, other) in [(left, open_left, j, k), (right, open_right, k, j)] {
+            let mut sum = cheapest(b, terms, self.reference, self.span)?;
+            if !open.is_empty() {
+                let mut all = None;
+                for condition in open {
+                    all = Some(both_of(b, all, condition, self.span)?);
+                }
+                let neutral = if self.minimum { f64::INFINITY } else { f64::NEG_INFINITY };
+                let neutral = b.emit_as(Op::Scalar(neutral), &[], Vec::new(), DType::Float, self.span)?;
+                let condition = all.unwrap_or(neutral);
+                sum = b.emit(Op::Where, &[condition, sum, neutral], self.span)?;
+            }
             let mut shape = union.clone();
             shape[other] = Dim::known(1);
             let sum = b.expand(sum, shape, self.span)?;

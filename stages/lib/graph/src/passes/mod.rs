@@ -8,6 +8,7 @@ mod build;
 mod dce;
 mod join;
 mod linear;
+mod masks;
 mod maxplus;
 mod merge;
 mod order;

@@ -159,11 +159,17 @@ impl Random {
             25 => self.push(Op::LayerNorm { axes: 1, eps: 1e-5, weighted: false, biased: false }, &[x]),
             26 => self.push(Op::Softmax { dim: axis }, &[x]),
             27 => {
-                let y = self.float(second)?;
+                let (y, z) = (self.float(second)?, self.float(setting)?);
                 let zero = self.graph.push_as(Op::Scalar(0.1), &[], vec![], DType::Float, span()).ok()?;
-                let mask = self.push(Op::Binary(BinaryOp::Gt), &[y, zero])?;
-                let full = self.graph.push_as(Op::Full(-9.0), &[], shape, DType::Float, span()).ok()?;
-                self.push(Op::Where, &[mask, x, full])
+                let mut mask = self.push(Op::Binary(BinaryOp::Gt), &[y, zero])?;
+                if setting & 32 != 0 {
+                    let other = self.push(Op::Binary(BinaryOp::Lt), &[z, zero])?;
+                    let op = if setting & 16 != 0 { BinaryOp::And } else { BinaryOp::Or };
+                    mask = self.push(Op::Binary(op), &[mask, other]).unwrap_or(mask);
+                }
+                let fill = [-9.0, 0.3, f64::NEG_INFINITY][usize::from(setting % 3)];
+                let full = self.graph.push_as(Op::Full(fill), &[], shape, DType::Float, span()).ok()?;
+                self.push(Op::Where, &if setting & 128 != 0 { [mask, full, x] } else { [mask, x, full] })
             }
             28 => {
                 let value = [2.0, -0.5, 1.0, 0.0][usize::from(setting % 4)];
