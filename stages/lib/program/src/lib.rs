@@ -1,1 +1,25 @@
+//! The candidate language: PyTorch programs, understood without running them.
+//!
+//! ```text
+//! source --parse--> syntax tree --forbidden, regions--> evaluate --> graph --> warnings
+//! ```
+//!
+//! [`compile`] turns a program into a [`graph::Processor`], or says what is wrong with it and where. [`locality`] compares
+//! a child with its parent. Nothing of a program is ever executed by Python, and nothing in it reaches outside.
 
+pub mod budget;
+mod compile;
+pub mod diagnostic;
+mod eval;
+mod forbidden;
+mod parse;
+pub mod regions;
+mod suggest;
+mod syntax;
+mod walk;
+mod warn;
+
+pub use budget::Budgets;
+pub use compile::{Compiled, Options, Verdict, compile};
+pub use diagnostic::{Category, Diagnostic, Note, Severity, render};
+pub use regions::{Factor, Region, Regions};

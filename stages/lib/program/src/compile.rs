@@ -1,0 +1,484 @@
+//! The steps from source text to a processor.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use graph::{DType, Dim, Graph, NodeId, Op, ParamId, Processor, Span};
+
+use crate::budget::Budgets;
+use crate::diagnostic::{Category, Diagnostic, Severity};
+use crate::eval::{Data, Interp, Object, Phase, R, Tensor, Value};
+use crate::regions::{self, Regions};
+use crate::syntax::Name;
+use crate::{forbidden, parse, warn};
+
+/// How a program is called and what it may cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// H, which is also `out_size`.
+    pub hidden: usize,
+    pub nb_triplet_fts: usize,
+    pub use_ln: bool,
+    pub kind: String,
+    pub budgets: Budgets,
+    /// Whether missing markers are a fault. Off for library processors that nobody edits.
+    pub need_regions: bool,
+    /// Whether `reveal_shape(x)` is there, for shape specifications.
+    pub reveal: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            hidden: 128,
+            nb_triplet_fts: 8,
+            use_ln: true,
+            kind: "mpnn".into(),
+            budgets: Budgets::default(),
+            need_regions: true,
+            reveal: false,
+        }
+    }
+}
+
+/// What becomes of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Accept,
+    AcceptWithWarning,
+    Reject,
+}
+
+impl Verdict {
+    /// `accept`, `accept-with-warning`, `reject`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::AcceptWithWarning => "accept-with-warning",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// The verdict that follows from what was found.
+    pub fn of(diagnostics: &[Diagnostic]) -> Self {
+        match diagnostics.iter().map(|d| d.severity).min() {
+            Some(Severity::Error) => Self::Reject,
+            Some(Severity::Warning) => Self::AcceptWithWarning,
+            None => Self::Accept,
+        }
+    }
+}
+
+/// A program as far as it could be understood.
+///
+/// `processor` is there if and only if no diagnostic is an error. Its graph is well-typed for every B >= 1 and N >= 2,
+/// each tensor of it keeps to the budgets, and its parameters are complete: what runs it meets no surprise.
+#[derive(Clone, Debug, Default)]
+pub struct Compiled {
+    pub diagnostics: Vec<Diagnostic>,
+    pub processor: Option<Processor>,
+    pub regions: Option<Regions>,
+    /// Line and text of what `reveal_shape` saw.
+    pub revealed: Vec<(u32, String)>,
+}
+
+impl Compiled {
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of(&self.diagnostics)
+    }
+}
+
+/// Stack for parsing and evaluation. It is reserved, not used: hostile nesting is bounded well below it.
+const STACK: usize = 256 << 20;
+
+/// Understands a program. Never panics, never runs it, and takes bounded time and memory for any input.
+pub fn compile(source: &str, options: &Options) -> Compiled {
+    let run = || {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compile_here(source, options))).unwrap_or_else(|_| {
+            let message = "the program could not be understood because of a fault of the checker itself";
+            let d = Diagnostic::error(Category::Unsupported, "E-INTERNAL", Span::default(), message);
+            Compiled { diagnostics: vec![d], ..Compiled::default() }
+        })
+    };
+    on_big_stack(run)
+}
+
+/// Runs `f` where deep recursion has room.
+pub fn on_big_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    let f = std::sync::Mutex::new(Some(f));
+    let take = || f.lock().ok().and_then(|mut f| f.take());
+    std::thread::scope(|scope| {
+        for size in [STACK, STACK / 8] {
+            let spawned = std::thread::Builder::new().stack_size(size).spawn_scoped(scope, || take().map(|f| f()));
+            if let Ok(handle) = spawned
+                && let Ok(Some(result)) = handle.join()
+            {
+                return Some(result);
+            }
+        }
+        None
+    })
+    .or_else(|| take().map(|f| f()))
+    .unwrap_or_else(|| unreachable_result())
+}
+
+/// `f` has run on a thread that ended without a result, which `catch_unwind` inside it excludes.
+fn unreachable_result<T>() -> T {
+    std::process::abort()
+}
+
+fn compile_here(source: &str, options: &Options) -> Compiled {
+    let mut out = Compiled::default();
+    let mut module = match parse::parse(source) {
+        Ok(module) => module,
+        Err(faults) => {
+            out.diagnostics = faults;
+            return out;
+        }
+    };
+    out.diagnostics = forbidden::scan(&module);
+    match regions::find(source) {
+        Ok(found) => out.regions = Some(found),
+        Err(faults) if options.need_regions => out.diagnostics.extend(faults),
+        Err(_) => {}
+    }
+    if !out.diagnostics.is_empty() {
+        return out;
+    }
+    let (graph, inputs) = Processor::inputs(options.hidden);
+    let mut vm = Interp::new(graph, options.budgets.clone(), options.reveal);
+    match evaluate(&mut vm, &module, inputs, options) {
+        Ok(built) => {
+            out.diagnostics.append(&mut vm.warnings);
+            out.diagnostics.extend(warn::warnings(&built));
+            out.diagnostics.sort_by_key(|d| (d.severity, d.line, d.column));
+            out.processor = Some(built.processor);
+        }
+        Err(d) => out.diagnostics.push(*d),
+    }
+    out.revealed = std::mem::take(&mut vm.revealed);
+    drop(vm);
+    module.body.clear();
+    out
+}
+
+/// A processor, and what warnings are about.
+pub struct Built {
+    pub processor: Processor,
+    /// Where `forward` is defined.
+    pub forward: Span,
+}
+
+fn evaluate(vm: &mut Interp, module: &crate::syntax::Module, inputs: [NodeId; 5], options: &Options) -> R<Built> {
+    vm.load(module)?;
+    let factory = find_factory(vm)?;
+    let keywords: Vec<(Name, Value)> = vec![
+        ("kind".into(), Value::str(&options.kind)),
+        ("use_ln".into(), Value::Bool(options.use_ln)),
+        ("nb_triplet_fts".into(), Value::Int(i64::try_from(options.nb_triplet_fts).unwrap_or(8))),
+        ("nb_heads".into(), Value::None),
+    ];
+    let accepted = accepted_keywords(&factory, keywords);
+    let make = vm.call(&factory, Vec::new(), accepted)?;
+    let width = Value::Int(i64::try_from(options.hidden).unwrap_or(i64::MAX));
+    let root = match vm.call(&make, vec![width], Vec::new())? {
+        Value::Object(o) if o.module.borrow().is_some() => o,
+        other => {
+            return Err(interface(
+                vm,
+                "E-INTERFACE-FACTORY",
+                format!("the factory must return an nn.Module, not {}", other.type_name()),
+            ));
+        }
+    };
+    check_classes(vm, &root)?;
+    let forward = forward_span(vm, &root)?;
+
+    // The first call may create layers; the second is what training runs. It gets inputs of its own, so that what the
+    // first call left behind in attributes shows.
+    vm.phase = Phase::First;
+    let first = call(vm, &root, inputs)?;
+    vm.phase = Phase::Second;
+    let mut again = inputs;
+    for (id, old) in again.iter_mut().zip(inputs) {
+        let shape = vm.graph.shape(old).clone();
+        *id = vm.graph.input("again", shape, DType::Float, true);
+    }
+    let second = call(vm, &root, again)?;
+    let returned = vm.returned;
+    let (ret, tri) = outputs(vm, &second, options.hidden, returned)?;
+    // the first call must have been sound, too
+    outputs(vm, &first, options.hidden, returned)?;
+    let processor = finish(vm, &root, ret, tri, again, options.hidden, forward)?;
+    Ok(Built { processor, forward })
+}
+
+fn interface(vm: &Interp, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+    vm.fault(Category::Interface, code, message)
+}
+
+fn find_factory(vm: &mut Interp) -> R<Value> {
+    vm.span = Span::default();
+    let found = vm.globals.vars.borrow().get("get_processor_factory").cloned();
+    match found {
+        Some(f @ Value::Function(_)) => Ok(f),
+        Some(other) => Err(interface(
+            vm,
+            "E-INTERFACE-FACTORY",
+            format!("get_processor_factory must be a function, not {}", other.type_name()),
+        )),
+        None => {
+            let d = interface(vm, "E-INTERFACE-FACTORY", "the program defines no get_processor_factory");
+            Err(Box::new(d.help("add def get_processor_factory(kind, use_ln, nb_triplet_fts, nb_heads=None) that returns factory(out_size)")))
+        }
+    }
+}
+
+/// Those of the keywords that the factory takes.
+fn accepted_keywords(factory: &Value, keywords: Vec<(Name, Value)>) -> Vec<(Name, Value)> {
+    use crate::syntax::ParamKind;
+    let Value::Function(f) = factory else { return keywords };
+    let params = &f.code.params;
+    if params.iter().any(|p| p.kind == ParamKind::DoubleStar) {
+        return keywords;
+    }
+    keywords.into_iter().filter(|(n, _)| params.iter().any(|p| p.name == *n)).collect()
+}
+
+/// There must be a class `PGN` that derives from a class `Processor`, as the reference's evaluator asks.
+fn check_classes(vm: &mut Interp, root: &Rc<Object>) -> R<()> {
+    vm.span = Span::default();
+    let class = |vm: &Interp, name: &str| match vm.globals.vars.borrow().get(name) {
+        Some(Value::Class(c)) => Some(c.clone()),
+        _ => None,
+    };
+    let _ = root;
+    match (class(vm, "PGN"), class(vm, "Processor")) {
+        (Some(pgn), Some(processor)) if pgn.is_subclass_of(&processor) => Ok(()),
+        (Some(pgn), Some(_)) => {
+            vm.span = pgn.span;
+            Err(interface(vm, "E-INTERFACE-CLASS", "the class PGN must derive from Processor"))
+        }
+        (None, _) => Err(interface(vm, "E-INTERFACE-CLASS", "the program defines no class PGN")),
+        (_, None) => Err(interface(vm, "E-INTERFACE-CLASS", "the program defines no class Processor")),
+    }
+}
+
+const INPUTS: [&str; 5] = ["node_fts", "edge_fts", "graph_fts", "adj_mat", "hidden"];
+
+/// Where `forward` is defined, after a look at its parameters.
+fn forward_span(vm: &mut Interp, root: &Rc<Object>) -> R<Span> {
+    use crate::syntax::ParamKind;
+    vm.span = root.class.span;
+    let Some(Value::Function(f)) = root.class.find("forward") else {
+        return Err(interface(vm, "E-INTERFACE-FORWARD", format!("{} defines no forward", root.class.name)));
+    };
+    let span = f.code.at.0;
+    let params = &f.code.params;
+    let swallows = params.iter().any(|p| p.kind == ParamKind::DoubleStar);
+    let positional = params.iter().filter(|p| matches!(p.kind, ParamKind::Normal | ParamKind::PositionalOnly)).count();
+    let star = params.iter().any(|p| p.kind == ParamKind::Star);
+    vm.span = span;
+    if positional < 6 && !star {
+        let missing: Vec<&str> = INPUTS.into_iter().filter(|n| !params.iter().any(|p| &*p.name == *n)).collect();
+        let text = if missing.is_empty() {
+            "forward must take node_fts, edge_fts, graph_fts, adj_mat and hidden".to_string()
+        } else {
+            format!("forward does not take {}", missing.join(" and "))
+        };
+        let d = interface(vm, "E-INTERFACE-FORWARD", text);
+        return Err(Box::new(d.help("def forward(self, node_fts, edge_fts, graph_fts, adj_mat, hidden, **unused)")));
+    }
+    if !swallows {
+        let d = interface(vm, "E-INTERFACE-FORWARD", "forward must ignore further keyword arguments");
+        return Err(Box::new(d.help("end its parameters with **unused")));
+    }
+    Ok(span)
+}
+
+fn call(vm: &mut Interp, root: &Rc<Object>, inputs: [NodeId; 5]) -> R<Value> {
+    vm.span = Span::default();
+    let args = inputs.into_iter().map(|id| vm.tensor(id)).collect();
+    vm.call(&Value::Object(root.clone()), args, Vec::new())
+}
+
+/// `(ret, tri_msgs)` with the shapes that the contract asks for.
+fn outputs(vm: &mut Interp, value: &Value, hidden: usize, returned: Span) -> R<(NodeId, Option<NodeId>)> {
+    vm.span = returned;
+    let pair = match value {
+        Value::Tuple(items) => items.to_vec(),
+        Value::List(items) => items.borrow().clone(),
+        other => {
+            let d = interface(
+                vm,
+                "E-INTERFACE-RETURN",
+                format!("forward must return the pair (ret, tri_msgs), not {}", other.type_name()),
+            );
+            return Err(Box::new(d.help("return ret, tri_msgs (or None in the second place)")));
+        }
+    };
+    let [ret, tri] = pair.as_slice() else {
+        let count = pair.len();
+        return Err(interface(vm, "E-INTERFACE-RETURN", format!("forward must return two values, not {count}")));
+    };
+    let (b, n, h) = (Dim::b(), Dim::n(), Dim::known(i64::try_from(hidden).unwrap_or(i64::MAX)));
+    let ret = output(vm, ret, "ret", &[b.clone(), n.clone(), h.clone()], returned)?;
+    let tri = match tri {
+        Value::None => None,
+        other => Some(output(vm, other, "tri_msgs", &[b, n.clone(), n, h], returned)?),
+    };
+    Ok((ret, tri))
+}
+
+fn output(vm: &mut Interp, value: &Value, name: &str, wanted: &[Dim], returned: Span) -> R<NodeId> {
+    let Value::Tensor(t) = value else {
+        vm.span = returned;
+        return Err(interface(vm, "E-INTERFACE-RETURN", format!("{name} must be a tensor, not {}", value.type_name())));
+    };
+    let id = vm.node(t)?;
+    let node = vm.graph.node(id);
+    if node.shape != wanted {
+        vm.span = if node.span.line > 0 { node.span } else { returned };
+        let text =
+            format!("{name} must have the shape {}, but has {}", graph::display(wanted), graph::display(&node.shape));
+        let d = vm.fault(Category::Shape, "E-SHAPE-OUTPUT", text);
+        return Err(Box::new(d.note(returned, "returned here")));
+    }
+    if node.dtype != DType::Float {
+        vm.span = if node.span.line > 0 { node.span } else { returned };
+        return Err(vm.fault(Category::Shape, "E-SHAPE-OUTPUT", format!("{name} must be a float tensor")));
+    }
+    Ok(id)
+}
+
+/// Names of all parameters and buffers in the order of `state_dict()`, by index; a tied one counts under its first name.
+fn state(object: &Object, prefix: &str, named: &mut Vec<(usize, String, bool)>, depth: usize) {
+    let module = object.module.borrow();
+    let Some(state_of) = module.as_ref() else { return };
+    let mut add = |t: &Tensor, name: &Name, buffer: bool| {
+        if let Data::Leaf(i) = &*t.data.borrow()
+            && !named.iter().any(|(known, _, _)| known == i)
+        {
+            named.push((*i, format!("{prefix}{name}"), buffer));
+        }
+    };
+    for (name, p) in &state_of.params {
+        if let Some(p) = p {
+            add(p, name, false);
+        }
+    }
+    for (name, b, _) in &state_of.buffers {
+        if let Some(b) = b {
+            add(b, name, true);
+        }
+    }
+    if depth > 40 {
+        return;
+    }
+    for (name, c) in &state_of.children {
+        if let Some(c) = c {
+            state(c, &format!("{prefix}{name}."), named, depth + 1);
+        }
+    }
+}
+
+/// Cuts the graph down to what the outputs need, gives parameters their names and the inputs their places.
+fn finish(
+    vm: &mut Interp,
+    root: &Rc<Object>,
+    ret: NodeId,
+    tri: Option<NodeId>,
+    inputs: [NodeId; 5],
+    hidden: usize,
+    forward: Span,
+) -> R<Processor> {
+    let mut named = Vec::new();
+    state(root, "", &mut named, 0);
+    let (mut graph, new_inputs) = Processor::inputs(hidden);
+    let mut leaf_param: BTreeMap<usize, ParamId> = BTreeMap::new();
+    for (index, name, _) in &named {
+        let Some(leaf) = vm.leaves.get(*index) else { continue };
+        leaf_param.insert(*index, ParamId(u32::try_from(graph.params.len()).unwrap_or(u32::MAX)));
+        graph.params.push(graph::Param {
+            name: name.clone(),
+            shape: leaf.shape.clone(),
+            init: leaf.init.clone(),
+            trainable: leaf.trainable && !leaf.buffer,
+            transient: leaf.transient,
+            span: leaf.span,
+        });
+    }
+    let old = std::mem::take(&mut vm.graph);
+    let mut live = vec![false; old.nodes.len()];
+    let mut stack: Vec<NodeId> = std::iter::once(ret).chain(tri).collect();
+    while let Some(id) = stack.pop() {
+        if let Some(seen) = live.get_mut(id.0 as usize)
+            && !*seen
+        {
+            *seen = true;
+            stack.extend(&old.node(id).args);
+        }
+    }
+    let mut map: Vec<Option<NodeId>> = vec![None; old.nodes.len()];
+    for (slot, (id, new)) in inputs.into_iter().zip(new_inputs).enumerate() {
+        let _ = slot;
+        if let Some(m) = map.get_mut(id.0 as usize) {
+            *m = Some(new);
+        }
+    }
+    for (at, node) in old.nodes.iter().enumerate() {
+        if live.get(at) != Some(&true) || map.get(at).is_some_and(Option::is_some) {
+            continue;
+        }
+        let mut node = node.clone();
+        match &node.op {
+            Op::Input(_) => {
+                vm.span = forward;
+                let d = vm.fault(
+                    Category::Unsupported,
+                    "E-STATEFUL",
+                    "forward uses tensors that an earlier call left behind, so its result depends on more than its inputs",
+                );
+                return Err(Box::new(d.help("keep no tensors in attributes from one call to the next")));
+            }
+            Op::Param(p) => {
+                let index = old.params.get(p.0 as usize).and_then(|p| p.name.parse::<usize>().ok());
+                let param = index.and_then(|i| leaf_param.get(&i).copied());
+                let Some(param) = param else {
+                    let span = index.and_then(|i| vm.leaves.get(i)).map_or(node.span, |l| l.span);
+                    vm.span = span;
+                    let d = vm.fault(
+                        Category::Unsupported,
+                        "E-UNREGISTERED",
+                        "a parameter is used that belongs to no module, so it is never trained or saved",
+                    );
+                    return Err(Box::new(d.help("assign the layer to an attribute, or use nn.ModuleList, nn.ModuleDict or nn.ParameterList instead of a plain list or dict")));
+                };
+                node.op = Op::Param(param);
+            }
+            _ => {}
+        }
+        for arg in &mut node.args {
+            if let Some(Some(new)) = map.get(arg.0 as usize) {
+                *arg = *new;
+            }
+        }
+        let id = NodeId(u32::try_from(graph.nodes.len()).unwrap_or(u32::MAX));
+        graph.nodes.push(node);
+        if let Some(m) = map.get_mut(at) {
+            *m = Some(id);
+        }
+    }
+    let mapped = |id: NodeId| map.get(id.0 as usize).copied().flatten();
+    let Some(new_ret) = mapped(ret) else {
+        return Err(interface(vm, "E-INTERFACE-RETURN", "ret has no value"));
+    };
+    if let Err(e) = check(&graph) {
+        return Err(vm.fault(Category::Unsupported, "E-INTERNAL", format!("the graph is inconsistent: {e}")));
+    }
+    Ok(Processor { graph, ret: new_ret, tri_msgs: tri.and_then(mapped), hidden })
+}
+
+fn check(graph: &Graph) -> Result<(), graph::OpError> {
+    graph.validate()
+}

@@ -1,0 +1,309 @@
+//! Calls: binding of arguments, methods, classes, layers, `super()`.
+
+use std::rc::Rc;
+
+use super::native::{Args, Native};
+use super::stmt::Flow;
+use super::value::{Class, Closure, NativeClass, Object, Scope, Value};
+use super::{Interp, R};
+use crate::diagnostic::Category;
+use crate::syntax::*;
+
+type Keywords = Vec<(Name, Value)>;
+
+impl Interp {
+    pub fn call_expr(&mut self, function: &Expr, args: &[Expr], keywords: &[Keyword], scope: &Rc<Scope>) -> R<Value> {
+        let here = self.span;
+        if let ExprKind::Name(name) = &function.kind
+            && &**name == "super"
+            && args.is_empty()
+        {
+            return self.bare_super();
+        }
+        let callee = self.expr(function, scope)?;
+        let positional = self.sequence(args, scope)?;
+        let mut named: Keywords = Vec::with_capacity(keywords.len());
+        for keyword in keywords {
+            let value = self.expr(&keyword.value, scope)?;
+            match (&keyword.name, value) {
+                (Some(name), value) => named.push((name.clone(), value)),
+                (None, Value::Dict(dict)) => {
+                    for (name, value) in dict.borrow().items() {
+                        match name {
+                            Value::Str(name) => named.push((name, value)),
+                            other => {
+                                return self.type_fault(format!("keywords are strings, not {}", other.type_name()));
+                            }
+                        }
+                    }
+                }
+                (None, other) => return self.type_fault(format!("'**' needs a dict, not {}", other.type_name())),
+            }
+        }
+        self.span = here;
+        if let Some((i, (name, _))) =
+            named.iter().enumerate().find(|(i, (n, _))| named.iter().take(*i).any(|(m, _)| m == n))
+        {
+            let _ = i;
+            return self.type_fault(format!("the keyword '{name}' is given twice"));
+        }
+        self.call(&callee, positional, named)
+    }
+
+    /// Calls anything that can be called.
+    pub fn call(&mut self, callee: &Value, mut positional: Vec<Value>, mut keywords: Keywords) -> R<Value> {
+        self.step()?;
+        match callee {
+            Value::Function(f) => self.call_function(f, positional, keywords),
+            Value::Native(native) => self.call_native(native, positional, keywords),
+            Value::Bound(bound) => {
+                positional.insert(0, bound.1.clone());
+                self.call(&bound.0, positional, keywords)
+            }
+            Value::StaticMethod(inner) => self.call(inner, positional, keywords),
+            Value::Partial(p) => {
+                let mut all = p.1.clone();
+                all.append(&mut positional);
+                let mut named: Keywords =
+                    p.2.iter().filter(|(n, _)| !keywords.iter().any(|(m, _)| m == n)).cloned().collect();
+                named.append(&mut keywords);
+                self.call(&p.0, all, named)
+            }
+            Value::Class(class) => self.instantiate(class, positional, keywords),
+            Value::Object(object) => self.call_object(object, positional, keywords),
+            Value::Typing => Ok(Value::Typing),
+            Value::Context(_) => match positional.as_slice() {
+                // `@torch.no_grad()` as a decorator
+                [Value::Function(_)] => self.unsupported(
+                    "E-UNSUPPORTED-DECORATOR",
+                    "no_grad as a decorator is not supported; use 'with torch.no_grad():'",
+                ),
+                _ => self.type_fault("a context manager cannot be called"),
+            },
+            Value::None => {
+                let d = self.fault(Category::Interface, "E-TYPE", "None cannot be called");
+                Err(Box::new(d.help("a layer that is None was not created before it is used")))
+            }
+            other => self.type_fault(format!("{} cannot be called", other.type_name())),
+        }
+    }
+
+    pub fn call_native(&mut self, native: &'static Native, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
+        let args = Args::bind(self, native, positional, keywords)?;
+        (native.run)(self, &args)
+    }
+
+    fn call_function(&mut self, f: &Rc<Closure>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
+        if self.calls.len() >= self.budgets.depth {
+            let depth = self.budgets.depth;
+            return Err(self.exhausted(
+                "E-BUDGET-DEPTH",
+                format!("calls are nested more than {depth} deep; does '{}' call itself for ever?", f.code.name),
+            ));
+        }
+        let here = self.span;
+        let scope = self.function_scope(&f.scope, &f.code);
+        self.bind_parameters(f, &scope, positional, keywords)?;
+        self.calls.push(here);
+        self.frames.push((f.clone(), scope.clone()));
+        let flow = self.block(&f.code.body, &scope);
+        self.frames.pop();
+        self.calls.pop();
+        self.span = here;
+        match flow? {
+            Flow::Return(value) => Ok(value),
+            _ => Ok(Value::None),
+        }
+    }
+
+    fn bind_parameters(&mut self, f: &Closure, scope: &Rc<Scope>, positional: Vec<Value>, keywords: Keywords) -> R<()> {
+        let code = &f.code;
+        let name = &code.name;
+        let mut vars = scope.vars.borrow_mut();
+        let given = positional.len();
+        let mut positional = positional.into_iter();
+        let mut star = None;
+        let open = code.params.iter().filter(|p| matches!(p.kind, ParamKind::PositionalOnly | ParamKind::Normal));
+        let open_count = open.clone().count();
+        for p in open {
+            if let Some(value) = positional.next() {
+                vars.insert(p.name.clone(), value);
+            }
+        }
+        if let Some(p) = code.params.iter().find(|p| p.kind == ParamKind::Star) {
+            star = Some(p.name.clone());
+        }
+        let rest: Vec<Value> = positional.collect();
+        match star {
+            Some(star) => {
+                vars.insert(star, Value::tuple(rest));
+            }
+            None if !rest.is_empty() => {
+                return self.argument_fault(
+                    f,
+                    format!("{name}() takes {open_count} positional arguments, but {given} are given"),
+                );
+            }
+            None => {}
+        }
+        let mut extra = super::value::Dict::default();
+        let double = code.params.iter().find(|p| p.kind == ParamKind::DoubleStar);
+        for (key, value) in keywords {
+            let known = code
+                .params
+                .iter()
+                .find(|p| p.name == key && matches!(p.kind, ParamKind::Normal | ParamKind::KeywordOnly));
+            match known {
+                Some(p) if vars.contains_key(&p.name) => {
+                    return self.argument_fault(f, format!("{name}() gets '{key}' twice"));
+                }
+                Some(p) => {
+                    vars.insert(p.name.clone(), value);
+                }
+                None if double.is_some() => {
+                    extra.insert(super::value::Key::Str(key.clone()), Value::Str(key), value);
+                }
+                None => return self.argument_fault(f, format!("{name}() has no parameter '{key}'")),
+            }
+        }
+        if let Some(p) = double {
+            vars.insert(p.name.clone(), Value::Dict(Rc::new(extra.into())));
+        }
+        for (p, default) in code.params.iter().zip(&f.defaults) {
+            if vars.contains_key(&p.name) || matches!(p.kind, ParamKind::Star | ParamKind::DoubleStar) {
+                continue;
+            }
+            match default {
+                Some(value) => {
+                    vars.insert(p.name.clone(), value.clone());
+                }
+                None => return self.argument_fault(f, format!("{name}() needs the argument '{}'", p.name)),
+            }
+        }
+        Ok(())
+    }
+
+    fn argument_fault<T>(&self, f: &Closure, message: String) -> R<T> {
+        let mut d = *self.fault(Category::Interface, "E-TYPE", message);
+        if f.code.at.0.line != d.line {
+            d = d.note(f.code.at.0, "defined here");
+        }
+        Err(Box::new(d))
+    }
+
+    fn bare_super(&mut self) -> R<Value> {
+        let Some((closure, scope)) = self.frames.last().cloned() else {
+            return self.type_fault("super() works in methods only");
+        };
+        let class = closure.class.borrow().clone();
+        let first = closure.code.params.first().and_then(|p| scope.vars.borrow().get(&p.name).cloned());
+        match (class, first) {
+            (Some(class), Some(object)) => Ok(Value::Super(Rc::new((class, object)))),
+            _ => self.type_fault("super() works in methods only"),
+        }
+    }
+
+    /// Makes an instance.
+    fn instantiate(&mut self, class: &Rc<Class>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
+        match class.native {
+            NativeClass::Type => return self.construct(class, positional, keywords),
+            NativeClass::Tensor => return self.unsupported("E-UNSUPPORTED-OP", "use torch.tensor to make a tensor"),
+            _ => {}
+        }
+        let object = Rc::new(Object {
+            class: class.clone(),
+            attrs: Default::default(),
+            module: Default::default(),
+            span: self.span,
+        });
+        self.objects.push(Rc::downgrade(&object));
+        self.allocate(1)?;
+        let value = Value::Object(object.clone());
+        if class.is_exception() {
+            object.attrs.borrow_mut().insert("args".into(), Value::tuple(positional));
+            return Ok(value);
+        }
+        if self.has_abstract(class) {
+            return self
+                .type_fault(format!("{} is abstract: a method marked abstractmethod is not implemented", class.name));
+        }
+        if class.layer().is_some() {
+            self.modules.push(object.clone());
+        }
+        match class.find("__init__") {
+            Some(init) => {
+                let mut all = vec![value.clone()];
+                all.extend(positional);
+                self.call(&init, all, keywords)?;
+            }
+            None if positional.is_empty() && keywords.is_empty() => {}
+            None => return self.type_fault(format!("{}() takes no arguments", class.name)),
+        }
+        if class.layer().is_some() && object.module.borrow().is_none() {
+            let d = self.fault(
+                Category::Interface,
+                "E-MODULE-INIT",
+                format!("{} does not call super().__init__()", class.name),
+            );
+            return Err(Box::new(d.help("start __init__ with super().__init__()")));
+        }
+        Ok(value)
+    }
+
+    fn call_object(&mut self, object: &Rc<Object>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
+        let class = &object.class;
+        let method = match class.find("__call__") {
+            Some(method) => method,
+            None if class.layer().is_some() => {
+                if let Some(state) = object.module.borrow_mut().as_mut() {
+                    state.called = true;
+                }
+                let own = object.attrs.borrow().get("forward").cloned();
+                if let Some(own) = own {
+                    return self.call(&own, positional, keywords);
+                }
+                match class.find("forward") {
+                    Some(method) => method,
+                    None => return self.type_fault(format!("{} has no forward method", class.name)),
+                }
+            }
+            None => return self.type_fault(format!("{} objects cannot be called", class.name)),
+        };
+        let mut all = vec![Value::Object(object.clone())];
+        all.extend(positional);
+        match &method {
+            Value::StaticMethod(inner) => {
+                all.remove(0);
+                self.call(inner, all, keywords)
+            }
+            _ => self.call(&method, all, keywords),
+        }
+    }
+
+    /// Whether a method marked `abc.abstractmethod` has no implementation. Only classes with `abc.ABC` care.
+    fn has_abstract(&self, class: &Class) -> bool {
+        let mro = class.mro.borrow();
+        if !mro.iter().any(|c| &*c.name == "ABC") {
+            return false;
+        }
+        let mut seen: Vec<Name> = Vec::new();
+        for c in mro.iter() {
+            let attrs = c.attrs.borrow();
+            for (name, value) in attrs.iter() {
+                if seen.contains(name) {
+                    continue;
+                }
+                seen.push(name.clone());
+                if let Value::Function(f) = value
+                    && f.code.decorators.iter().any(|d| match &d.kind {
+                        ExprKind::Name(n) | ExprKind::Attribute(_, n) => &**n == "abstractmethod",
+                        _ => false,
+                    })
+                {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,531 @@
+//! Lists, tuples, dicts, sets and ranges: iteration, subscripts, methods.
+
+use std::rc::Rc;
+
+use graph::Op;
+
+use super::native::{Args, Native};
+use super::value::{Dict, Key, Value};
+use super::{Interp, R};
+use crate::diagnostic::Category;
+
+/// The number of elements of a range.
+pub fn range_len(start: i64, stop: i64, step: i64) -> i64 {
+    let (low, high, by) = if step > 0 { (start, stop, step) } else { (stop, start, step.saturating_neg()) };
+    if low >= high || by == 0 {
+        return 0;
+    }
+    let span = i128::from(high) - i128::from(low);
+    i64::try_from((span - 1) / i128::from(by) + 1).unwrap_or(i64::MAX)
+}
+
+impl Interp {
+    /// What a loop runs over. An absurdly long range is the loop's fault, not memory's.
+    pub fn loop_items(&mut self, value: &Value) -> R<Vec<Value>> {
+        self.items(value)
+    }
+
+    /// All elements of something that can be iterated over.
+    pub fn items(&mut self, value: &Value) -> R<Vec<Value>> {
+        Ok(match value {
+            Value::Tuple(t) => t.to_vec(),
+            Value::Named(t) => t.1.clone(),
+            Value::List(l) => l.borrow().clone(),
+            Value::Dict(d) | Value::Set(d) => d.borrow().keys(),
+            Value::Str(s) => s.chars().map(|c| Value::str(&c.to_string())).collect(),
+            Value::Iter(items) => items.borrow_mut().drain(..).collect(),
+            Value::Range(start, stop, step) => {
+                let count = range_len(*start, *stop, *step);
+                if count > i64::try_from(self.budgets.iterations).unwrap_or(i64::MAX) {
+                    let limit = self.budgets.iterations;
+                    let text = format!("a range of {count} elements; at most {limit} rounds are unrolled");
+                    return Err(self.fault(Category::Budget, "E-BUDGET-LOOP", text));
+                }
+                self.charge(count.unsigned_abs() / 4)?;
+                (0..count).map(|i| Value::Int(start + i * step)).collect()
+            }
+            Value::Tensor(t) => {
+                let shape = self.shape_of(t);
+                let Some(first) = shape.first() else {
+                    return self.type_fault("a 0-dimensional tensor cannot be iterated over");
+                };
+                let Some(count) = first.as_known() else {
+                    let d = self.fault(
+                        Category::Unsupported,
+                        "E-UNSUPPORTED-SIZE-LOOP",
+                        format!("this iterates over an axis of size {first}, so there is no fixed tensor graph"),
+                    );
+                    return Err(Box::new(d.help("work on the whole axis at once")));
+                };
+                let id = self.node(t)?;
+                let mut out = Vec::new();
+                for i in 0..count {
+                    let one = self.push(Op::Select { dim: 0, index: i.into() }, &[id])?;
+                    out.push(self.view_value(one, t));
+                }
+                out
+            }
+            Value::Object(o) => match self.container_items(o) {
+                Some(items) => items,
+                None => match o.class.find("__iter__") {
+                    Some(f) => {
+                        let it = self.call(&f, vec![value.clone()], Vec::new())?;
+                        if matches!(it, Value::Object(_)) {
+                            return self
+                                .unsupported("E-UNSUPPORTED-CLASS", "iterators written as classes are not supported");
+                        }
+                        self.items(&it)?
+                    }
+                    None => return self.type_fault(format!("{} cannot be iterated over", o.class.name)),
+                },
+            },
+            Value::Int(_) | Value::Dim(_) => {
+                let d = self.fault(Category::Interface, "E-TYPE", "an integer cannot be iterated over");
+                return Err(Box::new(d.help("use range(...)")));
+            }
+            other => return self.type_fault(format!("{} cannot be iterated over", other.type_name())),
+        })
+    }
+
+    /// What a dictionary compares a key by.
+    pub fn key(&self, value: &Value) -> R<Key> {
+        Ok(match value {
+            Value::None => Key::None,
+            Value::Bool(b) => Key::Int((*b).into()),
+            Value::Int(i) => Key::Int(*i),
+            Value::Float(f) if f.fract() == 0.0 && f.abs() < 9e15 => Key::Int(*f as i64),
+            Value::Float(f) => Key::Float(f.to_bits()),
+            Value::Str(s) => Key::Str(s.clone()),
+            Value::Dim(d) => Key::Dim(d.clone()),
+            Value::Tuple(items) => Key::Tuple(items.iter().map(|i| self.key(i)).collect::<R<_>>()?),
+            Value::DType(t) => Key::Type(t.name),
+            Value::List(_) | Value::Dict(_) | Value::Set(_) => {
+                return self.type_fault(format!("{} cannot be a key", value.type_name()));
+            }
+            other => match other.identity() {
+                Some(address) => Key::Identity(address),
+                None => {
+                    return self
+                        .unsupported("E-UNSUPPORTED-OP", format!("{} as a key is not supported", other.type_name()));
+                }
+            },
+        })
+    }
+
+    pub fn set(&mut self, items: Vec<Value>) -> R<Value> {
+        let mut set = Dict::default();
+        for item in items {
+            set.insert(self.key(&item)?, item, Value::None);
+        }
+        self.allocate(set.len())?;
+        Ok(Value::Set(Rc::new(set.into())))
+    }
+
+    /// An index into a sequence of `len` elements.
+    fn position(&self, index: &Value, len: usize) -> R<usize> {
+        let i = match index {
+            Value::Int(i) => *i,
+            Value::Bool(b) => (*b).into(),
+            Value::Dim(d) => {
+                return self.unsupported(
+                    "E-UNSUPPORTED-SIZE",
+                    format!("the index {d} into a list depends on the size of the graph"),
+                );
+            }
+            Value::Tensor(_) => {
+                return self.unsupported("E-UNSUPPORTED-ITEM", "a list cannot be indexed by a tensor's value");
+            }
+            other => return self.type_fault(format!("indices are integers or slices, not {}", other.type_name())),
+        };
+        let at = if i < 0 { i.saturating_add(len as i64) } else { i };
+        match usize::try_from(at) {
+            Ok(at) if at < len => Ok(at),
+            _ => self.value_fault(format!("the index {i} is out of range: there are {len} elements")),
+        }
+    }
+
+    /// The positions that a slice picks from `len` elements.
+    pub fn slice_positions(&self, parts: &[Value; 3], len: usize) -> R<Vec<usize>> {
+        let part = |v: &Value| match v {
+            Value::None => Ok(None),
+            Value::Int(i) => Ok(Some(*i)),
+            Value::Bool(b) => Ok(Some((*b).into())),
+            other => self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
+        };
+        let len = len as i64;
+        let step = part(&parts[2])?.unwrap_or(1);
+        if step == 0 {
+            return self.value_fault("a slice by steps of 0");
+        }
+        let (low, high) = if step > 0 { (0, len) } else { (-1, len - 1) };
+        let bound = |v: Option<i64>, default: i64| match v {
+            None => default,
+            Some(i) => (if i < 0 { i.saturating_add(len) } else { i }).clamp(low, high),
+        };
+        let start = bound(part(&parts[0])?, if step > 0 { 0 } else { len - 1 });
+        let stop = bound(part(&parts[1])?, if step > 0 { len } else { -1 });
+        let mut out = Vec::new();
+        let mut i = start;
+        while (step > 0 && i < stop) || (step < 0 && i > stop) {
+            out.push(usize::try_from(i).unwrap_or(0));
+            i = i.saturating_add(step);
+        }
+        Ok(out)
+    }
+
+    pub fn subscript(&mut self, base: &Value, index: &Value) -> R<Value> {
+        match base {
+            Value::Tensor(t) => {
+                let t = t.clone();
+                self.tensor_index(&t, index)
+            }
+            Value::Dict(d) => {
+                let key = self.key(index)?;
+                let found = d.borrow().get(&key).cloned();
+                match found {
+                    Some(v) => Ok(v),
+                    None => {
+                        let text = self.to_repr(index)?;
+                        self.value_fault(format!("the key {text} does not exist"))
+                    }
+                }
+            }
+            Value::Str(s) => {
+                let chars: Vec<char> = s.chars().collect();
+                match index {
+                    Value::Slice(parts) => {
+                        let picked = self.slice_positions(parts, chars.len())?;
+                        let text: String = picked.iter().filter_map(|&i| chars.get(i)).collect();
+                        self.allocate(text.len())?;
+                        Ok(Value::str(&text))
+                    }
+                    _ => {
+                        let at = self.position(index, chars.len())?;
+                        Ok(Value::str(&chars.get(at).map(char::to_string).unwrap_or_default()))
+                    }
+                }
+            }
+            Value::Tuple(_) | Value::Named(_) | Value::List(_) | Value::Range(..) => {
+                let items = self.items(base)?;
+                match index {
+                    Value::Slice(parts) => {
+                        let picked = self.slice_positions(parts, items.len())?;
+                        self.allocate(picked.len())?;
+                        let items: Vec<Value> = picked.iter().filter_map(|&i| items.get(i).cloned()).collect();
+                        Ok(if matches!(base, Value::List(_)) { Value::list(items) } else { Value::tuple(items) })
+                    }
+                    _ => {
+                        let at = self.position(index, items.len())?;
+                        Ok(items.get(at).cloned().unwrap_or(Value::None))
+                    }
+                }
+            }
+            Value::Object(o) => {
+                let o = o.clone();
+                self.container_get(&o, index)
+            }
+            Value::Class(_) | Value::Typing => Ok(Value::Typing),
+            Value::None => {
+                let d = self.fault(Category::Interface, "E-TYPE", "None cannot be indexed");
+                Err(Box::new(d.help("what is indexed here was never assigned a value")))
+            }
+            other => self.type_fault(format!("{} cannot be indexed", other.type_name())),
+        }
+    }
+
+    pub fn set_item(&mut self, base: &Value, index: &Value, value: Value) -> R<()> {
+        match base {
+            Value::List(list) => {
+                if let Value::Slice(parts) = index {
+                    let len = list.borrow().len();
+                    let picked = self.slice_positions(parts, len)?;
+                    let new = self.items(&value)?;
+                    if !matches!(parts[2], Value::None | Value::Int(1)) {
+                        return self
+                            .unsupported("E-UNSUPPORTED-OP", "assigning to a slice with steps is not supported");
+                    }
+                    let start = picked.first().copied().unwrap_or_else(|| match &parts[0] {
+                        Value::Int(i) if *i >= 0 => usize::try_from(*i).unwrap_or(0).min(len),
+                        _ => 0,
+                    });
+                    self.allocate(new.len())?;
+                    list.borrow_mut().splice(start..start + picked.len(), new);
+                    return Ok(());
+                }
+                let len = list.borrow().len();
+                let at = self.position(index, len)?;
+                if let Some(slot) = list.borrow_mut().get_mut(at) {
+                    *slot = value;
+                }
+                Ok(())
+            }
+            Value::Dict(d) => {
+                let key = self.key(index)?;
+                self.allocate(1)?;
+                d.borrow_mut().insert(key, index.clone(), value);
+                Ok(())
+            }
+            Value::Tensor(t) => {
+                let t = t.clone();
+                self.tensor_set(&t, index, &value)
+            }
+            Value::Object(o) => {
+                let o = o.clone();
+                self.container_set(&o, index, value)
+            }
+            other => self.type_fault(format!("items of {} cannot be assigned to", other.type_name())),
+        }
+    }
+
+    pub fn delete_item(&mut self, base: &Value, index: &Value) -> R<()> {
+        match base {
+            Value::List(list) => {
+                let len = list.borrow().len();
+                let at = self.position(index, len)?;
+                list.borrow_mut().remove(at);
+                Ok(())
+            }
+            Value::Dict(d) => {
+                let key = self.key(index)?;
+                let gone = d.borrow_mut().remove(&key);
+                if gone.is_some() { Ok(()) } else { self.value_fault("the key does not exist") }
+            }
+            other => self.type_fault(format!("items of {} cannot be deleted", other.type_name())),
+        }
+    }
+}
+
+fn list(vm: &Interp, a: &Args) -> R<Rc<std::cell::RefCell<Vec<Value>>>> {
+    match a.value("self") {
+        Value::List(l) => Ok(l),
+        other => vm.type_fault(format!("{}() belongs to lists, not {}", a.function(), other.type_name())),
+    }
+}
+
+fn dict(vm: &Interp, a: &Args) -> R<Rc<std::cell::RefCell<Dict>>> {
+    match a.value("self") {
+        Value::Dict(d) | Value::Set(d) => Ok(d),
+        other => vm.type_fault(format!("{}() belongs to dicts, not {}", a.function(), other.type_name())),
+    }
+}
+
+pub static TABLE: &[Native] = &[
+    Native {
+        names: "list.append",
+        signature: "self item",
+        run: |vm, a| {
+            vm.allocate(1)?;
+            list(vm, a)?.borrow_mut().push(a.value("item"));
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "list.extend",
+        signature: "self items",
+        run: |vm, a| {
+            let items = vm.items(&a.value("items"))?;
+            vm.allocate(items.len())?;
+            list(vm, a)?.borrow_mut().extend(items);
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "list.insert",
+        signature: "self index item",
+        run: |vm, a| {
+            let l = list(vm, a)?;
+            let (len, i) = (l.borrow().len() as i64, a.int(vm, "index")?);
+            let at = (if i < 0 { i.saturating_add(len) } else { i }).clamp(0, len);
+            vm.allocate(1)?;
+            l.borrow_mut().insert(usize::try_from(at).unwrap_or(0), a.value("item"));
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "list.pop",
+        signature: "self index?",
+        run: |vm, a| {
+            let l = list(vm, a)?;
+            let len = l.borrow().len();
+            let at = vm.position(&Value::Int(a.int_or(vm, "index", -1)?), len)?;
+            let value = l.borrow_mut().remove(at);
+            Ok(value)
+        },
+    },
+    Native {
+        names: "list.reverse",
+        signature: "self",
+        run: |vm, a| {
+            list(vm, a)?.borrow_mut().reverse();
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "list.clear",
+        signature: "self",
+        run: |vm, a| {
+            list(vm, a)?.borrow_mut().clear();
+            Ok(Value::None)
+        },
+    },
+    Native { names: "list.copy", signature: "self", run: |vm, a| Ok(Value::list(list(vm, a)?.borrow().clone())) },
+    Native {
+        names: "list.sort",
+        signature: "self | key? reverse?",
+        run: |vm, a| {
+            let l = list(vm, a)?;
+            let reverse = a.bool(vm, "reverse", false)?;
+            let items = l.borrow().clone();
+            let sorted = vm.sorted(items, a.some("key"), reverse)?;
+            *l.borrow_mut() = sorted;
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "list.index tuple.index",
+        signature: "self item",
+        run: |vm, a| {
+            let item = a.value("item");
+            for (i, other) in vm.items(&a.value("self"))?.iter().enumerate() {
+                if vm.equal(&item, other)? {
+                    return Ok(Value::Int(i as i64));
+                }
+            }
+            vm.value_fault("the item is not in the list")
+        },
+    },
+    Native {
+        names: "list.count tuple.count",
+        signature: "self item",
+        run: |vm, a| {
+            let item = a.value("item");
+            let mut count = 0;
+            for other in vm.items(&a.value("self"))? {
+                count += i64::from(vm.equal(&item, &other)?);
+            }
+            Ok(Value::Int(count))
+        },
+    },
+    Native {
+        names: "tuple.numel",
+        signature: "self",
+        run: |vm, a| {
+            let mut total = Value::Int(1);
+            for item in vm.items(&a.value("self"))? {
+                total = vm.binary(&total, crate::syntax::BinOp::Mul, &item)?;
+            }
+            Ok(total)
+        },
+    },
+    Native {
+        names: "dict.get",
+        signature: "self key default?",
+        run: |vm, a| {
+            let key = vm.key(&a.value("key"))?;
+            Ok(dict(vm, a)?.borrow().get(&key).cloned().unwrap_or_else(|| a.value("default")))
+        },
+    },
+    Native { names: "dict.keys", signature: "self", run: |vm, a| Ok(Value::list(dict(vm, a)?.borrow().keys())) },
+    Native { names: "dict.values", signature: "self", run: |vm, a| Ok(Value::list(dict(vm, a)?.borrow().values())) },
+    Native {
+        names: "dict.items",
+        signature: "self",
+        run: |vm, a| {
+            let items = dict(vm, a)?.borrow().items();
+            Ok(Value::list(items.into_iter().map(|(k, v)| Value::tuple(vec![k, v])).collect()))
+        },
+    },
+    Native {
+        names: "dict.update",
+        signature: "self other? **kwargs",
+        run: |vm, a| {
+            let d = dict(vm, a)?;
+            let mut more = Dict::default();
+            if let Some(other) = a.some("other") {
+                vm.extend_dict(&mut more, &other.clone())?;
+            }
+            for (name, value) in &a.keywords {
+                more.insert(Key::Str(name.clone()), Value::Str(name.clone()), value.clone());
+            }
+            vm.allocate(more.len())?;
+            for (key, name, value) in more.entries.into_values() {
+                d.borrow_mut().insert(key, name, value);
+            }
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "dict.pop",
+        signature: "self key default?",
+        run: |vm, a| {
+            let key = vm.key(&a.value("key"))?;
+            let gone = dict(vm, a)?.borrow_mut().remove(&key);
+            match (gone, a.get("default")) {
+                (Some(v), _) => Ok(v),
+                (None, Some(v)) => Ok(v.clone()),
+                (None, None) => vm.value_fault("the key does not exist"),
+            }
+        },
+    },
+    Native {
+        names: "dict.setdefault",
+        signature: "self key default?",
+        run: |vm, a| {
+            let name = a.value("key");
+            let key = vm.key(&name)?;
+            let d = dict(vm, a)?;
+            let known = d.borrow().get(&key).cloned();
+            if let Some(v) = known {
+                return Ok(v);
+            }
+            vm.allocate(1)?;
+            d.borrow_mut().insert(key, name, a.value("default"));
+            Ok(a.value("default"))
+        },
+    },
+    Native {
+        names: "dict.copy set.copy",
+        signature: "self",
+        run: |vm, a| {
+            let mut copy = Dict::default();
+            let d = dict(vm, a)?;
+            for (key, name, value) in d.borrow().entries.values() {
+                copy.insert(key.clone(), name.clone(), value.clone());
+            }
+            vm.allocate(copy.len())?;
+            let copy = Rc::new(copy.into());
+            Ok(if matches!(a.value("self"), Value::Set(_)) { Value::Set(copy) } else { Value::Dict(copy) })
+        },
+    },
+    Native {
+        names: "dict.clear",
+        signature: "self",
+        run: |vm, a| {
+            dict(vm, a)?.borrow_mut().clear();
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "dict.fromkeys",
+        signature: "keys value?",
+        run: |vm, a| {
+            let mut d = Dict::default();
+            for name in vm.items(&a.value("keys"))? {
+                d.insert(vm.key(&name)?, name, a.value("value"));
+            }
+            vm.allocate(d.len())?;
+            Ok(Value::Dict(Rc::new(d.into())))
+        },
+    },
+    Native {
+        names: "set.add",
+        signature: "self item",
+        run: |vm, a| {
+            let item = a.value("item");
+            let key = vm.key(&item)?;
+            vm.allocate(1)?;
+            dict(vm, a)?.borrow_mut().insert(key, item, Value::None);
+            Ok(Value::None)
+        },
+    },
+];

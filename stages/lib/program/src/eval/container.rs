@@ -1,0 +1,428 @@
+//! Methods of `nn.Module`, and the containers `Sequential`, `ModuleList`, `ModuleDict`, `ParameterList`.
+
+use std::rc::Rc;
+
+use super::native::{Args, Native};
+use super::value::{Data, Object, Tensor, Value};
+use super::{Interp, R};
+use crate::diagnostic::Category;
+use crate::syntax::Name;
+
+fn module(vm: &Interp, a: &Args) -> R<Rc<Object>> {
+    match a.value("self") {
+        Value::Object(o) if o.class.layer().is_some() => {
+            if o.module.borrow().is_none() {
+                let d = vm.fault(Category::Interface, "E-MODULE-INIT", "super().__init__() was not called");
+                return Err(Box::new(d.help("start __init__ with super().__init__()")));
+            }
+            Ok(o)
+        }
+        other => vm.type_fault(format!("{}() belongs to modules, not {}", a.function(), other.type_name())),
+    }
+}
+
+impl Interp {
+    fn container(&self, o: &Object) -> &'static str {
+        o.class.layer().map_or("", |l| l.container)
+    }
+
+    /// The number of elements of a container.
+    pub fn container_len(&self, o: &Object) -> Option<usize> {
+        let state = o.module.borrow();
+        let state = state.as_ref()?;
+        match self.container(o) {
+            "ModuleList" | "ModuleDict" => Some(state.children.len()),
+            "ParameterList" => Some(state.params.len()),
+            _ => None,
+        }
+    }
+
+    /// What iterating over a container gives: layers, or names for a `ModuleDict`.
+    pub fn container_items(&self, o: &Object) -> Option<Vec<Value>> {
+        let state = o.module.borrow();
+        let state = state.as_ref()?;
+        Some(match self.container(o) {
+            "ModuleList" => state.children.iter().filter_map(|c| c.1.clone().map(Value::Object)).collect(),
+            "ModuleDict" => state.children.iter().map(|c| Value::Str(c.0.clone())).collect(),
+            "ParameterList" => state.params.iter().filter_map(|p| p.1.clone().map(Value::Tensor)).collect(),
+            _ => return None,
+        })
+    }
+
+    pub fn container_get(&mut self, o: &Rc<Object>, index: &Value) -> R<Value> {
+        if self.container(o) == "ModuleDict" {
+            let Value::Str(name) = index else {
+                return self.type_fault(format!("a ModuleDict is indexed by names, not {}", index.type_name()));
+            };
+            let state = o.module.borrow();
+            let found = state.as_ref().and_then(|s| s.children.iter().find(|c| c.0 == *name)).and_then(|c| c.1.clone());
+            return match found {
+                Some(c) => Ok(Value::Object(c)),
+                None => self.value_fault(format!("the ModuleDict has no layer '{name}'")),
+            };
+        }
+        match self.container_items(o) {
+            Some(items) => match index {
+                Value::Slice(parts) => {
+                    let picked = self.slice_positions(parts, items.len())?;
+                    let picked: Vec<Value> = picked.iter().filter_map(|&i| items.get(i).cloned()).collect();
+                    let class = Value::Class(o.class.clone());
+                    if o.class.layer().is_some_and(|l| l.name == "torch.nn.Sequential") {
+                        self.call(&class, picked, Vec::new())
+                    } else {
+                        self.call(&class, vec![Value::list(picked)], Vec::new())
+                    }
+                }
+                _ => self.subscript(&Value::list(items), index),
+            },
+            None => match o.class.find("__getitem__") {
+                Some(f) => self.call(&f, vec![Value::Object(o.clone()), index.clone()], Vec::new()),
+                None => self.type_fault(format!("{} cannot be indexed", o.class.name)),
+            },
+        }
+    }
+
+    pub fn container_set(&mut self, o: &Rc<Object>, index: &Value, value: Value) -> R<()> {
+        let name: Name = match (self.container(o), index) {
+            ("ModuleDict", Value::Str(name)) => name.clone(),
+            ("ModuleList" | "ParameterList", Value::Int(i)) => {
+                let len = self.container_len(o).unwrap_or(0) as i64;
+                let at = if *i < 0 { i.saturating_add(len) } else { *i };
+                if !(0..len).contains(&at) {
+                    return self.value_fault(format!("the index {i} is out of range: there are {len} elements"));
+                }
+                at.to_string().as_str().into()
+            }
+            _ => return self.type_fault(format!("items of {} cannot be assigned to", o.class.name)),
+        };
+        self.register(o, &name, value)
+    }
+
+    /// Registers a layer or parameter under a name, as containers do.
+    pub fn register(&mut self, o: &Rc<Object>, name: &Name, value: Value) -> R<()> {
+        match &value {
+            Value::Object(c) if c.class.layer().is_some() => {}
+            Value::Tensor(t) if self.is_parameter(t) => {}
+            Value::None => {}
+            other => {
+                return self.type_fault(format!(
+                    "{} holds layers, not {}",
+                    o.class.name.rsplit('.').next().unwrap_or(""),
+                    other.type_name()
+                ));
+            }
+        }
+        self.allocate(1)?;
+        self.set_attribute(&Value::Object(o.clone()), name, value)
+    }
+
+    /// Appends to a list of layers or parameters.
+    pub fn append(&mut self, o: &Rc<Object>, value: Value) -> R<()> {
+        let at = self.container_len(o).unwrap_or(0);
+        let name: Name = at.to_string().as_str().into();
+        self.register(o, &name, value)
+    }
+
+    /// Fills a `ModuleDict` from a dict, another one, or pairs.
+    pub fn update_modules(&mut self, o: &Rc<Object>, from: &Value) -> R<()> {
+        let pairs: Vec<(Value, Value)> = match from {
+            Value::Dict(d) => d.borrow().items(),
+            Value::Object(other) => {
+                let state = other.module.borrow();
+                state.as_ref().map_or_else(Vec::new, |s| {
+                    s.children
+                        .iter()
+                        .filter_map(|c| c.1.clone().map(|v| (Value::Str(c.0.clone()), Value::Object(v))))
+                        .collect()
+                })
+            }
+            other => {
+                let mut pairs = Vec::new();
+                for pair in self.items(other)? {
+                    let pair = self.items(&pair)?;
+                    match pair.as_slice() {
+                        [k, v] => pairs.push((k.clone(), v.clone())),
+                        _ => return self.value_fault("pairs of names and layers are needed"),
+                    }
+                }
+                pairs
+            }
+        };
+        for (name, value) in pairs {
+            match name {
+                Value::Str(name) => self.register(o, &name, value)?,
+                other => return self.type_fault(format!("names are strings, not {}", other.type_name())),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All parameters of a module and its children, depth first.
+fn parameters(o: &Object, prefix: &str, out: &mut Vec<(String, Rc<Tensor>)>) {
+    let state = o.module.borrow();
+    let Some(state) = state.as_ref() else { return };
+    for (name, p) in &state.params {
+        if let Some(p) = p
+            && !out.iter().any(|known| Rc::ptr_eq(&known.1, p))
+        {
+            out.push((format!("{prefix}{name}"), p.clone()));
+        }
+    }
+    for (name, c) in &state.children {
+        if let Some(c) = c {
+            parameters(c, &format!("{prefix}{name}."), out);
+        }
+    }
+}
+
+fn modules(o: &Rc<Object>, prefix: &str, out: &mut Vec<(String, Rc<Object>)>) {
+    if out.iter().any(|known| Rc::ptr_eq(&known.1, o)) || out.len() > 4096 {
+        return;
+    }
+    out.push((prefix.to_string(), o.clone()));
+    let state = o.module.borrow();
+    let Some(state) = state.as_ref() else { return };
+    for (name, c) in &state.children {
+        if let Some(c) = c {
+            let name = if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{name}") };
+            modules(c, &name, out);
+        }
+    }
+}
+
+pub static TABLE: &[Native] = &[
+    Native {
+        names: "Module.to Module.cuda Module.cpu Module.float Module.train Module.eval Module.zero_grad",
+        signature: "self *args **kwargs",
+        run: |vm, a| Ok(Value::Object(module(vm, a)?)),
+    },
+    Native {
+        names: "Module.double Module.half Module.bfloat16",
+        signature: "self",
+        run: |vm, _| vm.unsupported("E-UNSUPPORTED-OP", "the element type of layers is the trainer's choice"),
+    },
+    Native {
+        names: "Module.register_buffer",
+        signature: "self name tensor persistent?",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            let name = a.text(vm, "name")?;
+            let transient = !a.bool(vm, "persistent", true)?;
+            let tensor = match a.value("tensor") {
+                Value::None => None,
+                Value::Tensor(t) => {
+                    let data = t.data.borrow().clone();
+                    match data {
+                        Data::Literal(l) => {
+                            let span = vm.span;
+                            if vm.phase == super::Phase::Second {
+                                return vm.unsupported("E-STATEFUL", "a buffer is made in every call of forward");
+                            }
+                            let leaf = vm.leaf(l, true, transient, span)?;
+                            *t.data.borrow_mut() = Data::Leaf(leaf);
+                        }
+                        Data::Leaf(_) => {}
+                        Data::Node(id) => match vm.constant(id) {
+                            Some(l) => {
+                                let span = vm.span;
+                                let leaf = vm.leaf(l, true, transient, span)?;
+                                *t.data.borrow_mut() = Data::Leaf(leaf);
+                            }
+                            None => {
+                                return vm.unsupported(
+                                    "E-UNSUPPORTED-INIT",
+                                    "a buffer must be made of constants of known size",
+                                );
+                            }
+                        },
+                    }
+                    Some(t)
+                }
+                other => return vm.type_fault(format!("a buffer is a tensor, not {}", other.type_name())),
+            };
+            if let Some(state) = o.module.borrow_mut().as_mut() {
+                match state.buffers.iter_mut().find(|b| b.0 == name) {
+                    Some(slot) => slot.1 = tensor,
+                    None => state.buffers.push((name, tensor, !transient)),
+                }
+            }
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "Module.register_parameter",
+        signature: "self name param",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            let name = a.text(vm, "name")?;
+            if matches!(a.value("param"), Value::None) {
+                if let Some(state) = o.module.borrow_mut().as_mut() {
+                    state.params.push((name, None));
+                }
+                return Ok(Value::None);
+            }
+            vm.register(&o, &name, a.value("param"))?;
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "Module.add_module Module.register_module",
+        signature: "self name module",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            vm.register(&o, &a.text(vm, "name")?, a.value("module"))?;
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "Module.parameters",
+        signature: "self recurse?",
+        run: |vm, a| {
+            let mut out = Vec::new();
+            parameters(&*module(vm, a)?, "", &mut out);
+            Ok(Value::iter(out.into_iter().map(|p| Value::Tensor(p.1)).collect()))
+        },
+    },
+    Native {
+        names: "Module.named_parameters",
+        signature: "self prefix? recurse?",
+        run: |vm, a| {
+            let mut out = Vec::new();
+            parameters(&*module(vm, a)?, "", &mut out);
+            let pair = |(n, p): (String, _)| Value::tuple(vec![Value::str(&n), Value::Tensor(p)]);
+            Ok(Value::iter(out.into_iter().map(pair).collect()))
+        },
+    },
+    Native {
+        names: "Module.modules",
+        signature: "self",
+        run: |vm, a| {
+            let mut out = Vec::new();
+            modules(&module(vm, a)?, "", &mut out);
+            Ok(Value::iter(out.into_iter().map(|m| Value::Object(m.1)).collect()))
+        },
+    },
+    Native {
+        names: "Module.named_modules",
+        signature: "self",
+        run: |vm, a| {
+            let mut out = Vec::new();
+            modules(&module(vm, a)?, "", &mut out);
+            let pair = |(n, m): (String, _)| Value::tuple(vec![Value::str(&n), Value::Object(m)]);
+            Ok(Value::iter(out.into_iter().map(pair).collect()))
+        },
+    },
+    Native {
+        names: "Module.children",
+        signature: "self",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            let state = o.module.borrow();
+            let children = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
+            Ok(Value::iter(children.collect()))
+        },
+    },
+    Native {
+        names: "Module.named_children ModuleDict.items",
+        signature: "self",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            let state = o.module.borrow();
+            let pair = |c: &(Name, Option<Rc<Object>>)| {
+                c.1.clone().map(|v| Value::tuple(vec![Value::Str(c.0.clone()), Value::Object(v)]))
+            };
+            Ok(Value::iter(state.iter().flat_map(|s| &s.children).filter_map(pair).collect()))
+        },
+    },
+    Native {
+        names: "Module.apply",
+        signature: "self fn",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            let mut all = Vec::new();
+            modules(&o, "", &mut all);
+            // children first, the module itself last
+            all.rotate_left(1);
+            for (_, m) in all {
+                vm.call(&a.value("fn"), vec![Value::Object(m)], Vec::new())?;
+            }
+            Ok(Value::Object(o))
+        },
+    },
+    Native {
+        names: "Module.requires_grad_",
+        signature: "self requires_grad?",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            let on = a.bool(vm, "requires_grad", true)?;
+            let mut out = Vec::new();
+            parameters(&o, "", &mut out);
+            for (_, p) in out {
+                vm.set_attribute(&Value::Tensor(p), &"requires_grad".into(), Value::Bool(on))?;
+            }
+            Ok(Value::Object(o))
+        },
+    },
+    Native {
+        names: "Module.reset_parameters",
+        signature: "self",
+        run: |vm, a| {
+            // layers start from fresh draws anyway
+            module(vm, a)?;
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "Module.state_dict Module.load_state_dict Module.register_forward_hook",
+        signature: "self *args **kwargs",
+        run: |vm, a| vm.unsupported("E-UNSUPPORTED-OP", format!("Module.{} is not supported", a.function())),
+    },
+    Native {
+        names: "ModuleList.append ParameterList.append",
+        signature: "self module",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            vm.append(&o, a.value("module"))?;
+            Ok(Value::Object(o))
+        },
+    },
+    Native {
+        names: "ModuleList.extend ParameterList.extend",
+        signature: "self modules",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            for item in vm.items(&a.value("modules"))? {
+                vm.append(&o, item)?;
+            }
+            Ok(Value::Object(o))
+        },
+    },
+    Native {
+        names: "ModuleDict.keys",
+        signature: "self",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            Ok(Value::list(vm.container_items(&o).unwrap_or_default()))
+        },
+    },
+    Native {
+        names: "ModuleDict.values",
+        signature: "self",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            let state = o.module.borrow();
+            let values = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
+            Ok(Value::list(values.collect()))
+        },
+    },
+    Native {
+        names: "ModuleDict.update",
+        signature: "self modules",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            vm.update_modules(&o, &a.value("modules"))?;
+            Ok(Value::None)
+        },
+    },
+];

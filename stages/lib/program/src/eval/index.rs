@@ -1,0 +1,291 @@
+//! Subscripts of tensors: integers, slices, `None`, `...`, masks and index tensors.
+
+use std::rc::Rc;
+
+use graph::{DType, Dim, NodeId, Op};
+
+use super::value::{Tensor, Value};
+use super::{Interp, R};
+
+/// One part of a subscript, in terms of the tensor's axes.
+enum Part {
+    New,
+    All,
+    Slice(Dim, Dim, usize),
+    Select(Dim),
+    Index(NodeId),
+    Mask(NodeId),
+}
+
+impl Interp {
+    /// The bounds of a slice along an axis of `size`, as Python reads them.
+    fn bounds(&self, parts: &[Value; 3], size: &Dim) -> R<(Dim, Dim, usize)> {
+        let zero = Dim::known(0);
+        let step = match &parts[2] {
+            Value::None => 1,
+            Value::Int(i) if *i > 0 => usize::try_from(*i).unwrap_or(1),
+            Value::Int(_) => {
+                return self.shape_fault("E-SHAPE-INDEX", "tensors are sliced by positive steps only; use torch.flip");
+            }
+            other => return self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
+        };
+        let bound = |v: &Value, default: &Dim| -> R<Dim> {
+            let Some(d) = self.as_dim(v) else {
+                return match v {
+                    Value::None => Ok(default.clone()),
+                    Value::Tensor(_) => {
+                        self.unsupported("E-UNSUPPORTED-ITEM", "slice bounds must not depend on the values of a tensor")
+                    }
+                    other => self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
+                };
+            };
+            let negative = zero.provably_gt(&d);
+            let d = if negative { size.clone() + d } else { d };
+            // beyond the ends Python cuts off
+            if d.provably_ge(size) {
+                return Ok(size.clone());
+            }
+            if zero.provably_ge(&d) {
+                return Ok(zero.clone());
+            }
+            if !d.provably_ge(&zero) || !size.provably_ge(&d) {
+                return self.shape_fault(
+                    "E-SHAPE-INDEX",
+                    format!("the bound {d} does not lie within an axis of size {size} for every B >= 1 and N >= 2"),
+                );
+            }
+            Ok(d)
+        };
+        let start = bound(&parts[0], &zero)?;
+        let end = bound(&parts[1], size)?;
+        let end = if start.provably_ge(&end) { start.clone() } else { end };
+        Ok((start, end, step))
+    }
+
+    /// The parts of a subscript, and how many axes they use up.
+    fn parts(&mut self, t: &Rc<Tensor>, index: &Value) -> R<Vec<Part>> {
+        let items = match index {
+            Value::Tuple(items) => items.to_vec(),
+            one => vec![one.clone()],
+        };
+        let shape = self.shape_of(t);
+        let mut used = 0;
+        for item in &items {
+            used += match item {
+                Value::None | Value::Ellipsis | Value::Bool(_) => 0,
+                Value::Tensor(i) if self.dtype_of(i) == DType::Bool => self.shape_of(i).len(),
+                _ => 1,
+            };
+        }
+        if used > shape.len() {
+            return self
+                .shape_fault("E-SHAPE-INDEX", format!("{used} indices are too many for {}", graph::display(&shape)));
+        }
+        let mut parts = Vec::new();
+        let mut axis = 0;
+        let mut dots = false;
+        for item in items {
+            let size = shape.get(axis).cloned().unwrap_or_default();
+            match item {
+                Value::None => parts.push(Part::New),
+                Value::Ellipsis if dots => {
+                    return self.shape_fault("E-SHAPE-INDEX", "'...' may stand once in an index");
+                }
+                Value::Ellipsis => {
+                    dots = true;
+                    for _ in 0..shape.len() - used {
+                        parts.push(Part::All);
+                        axis += 1;
+                    }
+                }
+                Value::Slice(bounds) => {
+                    if bounds.iter().all(|b| matches!(b, Value::None)) {
+                        parts.push(Part::All);
+                    } else {
+                        let (start, end, step) = self.bounds(&bounds, &size)?;
+                        parts.push(Part::Slice(start, end, step));
+                    }
+                    axis += 1;
+                }
+                Value::Int(_) | Value::Dim(_) => {
+                    let d = self.as_dim(&item).unwrap_or_default();
+                    let at = if Dim::known(0).provably_gt(&d) { size + d } else { d };
+                    parts.push(Part::Select(at));
+                    axis += 1;
+                }
+                Value::Tensor(i) => {
+                    let id = self.node(&i)?;
+                    match self.graph.dtype(id) {
+                        DType::Bool => {
+                            axis += self.graph.shape(id).len();
+                            parts.push(Part::Mask(id));
+                        }
+                        DType::Int => {
+                            parts.push(Part::Index(id));
+                            axis += 1;
+                        }
+                        DType::Float => {
+                            return self.shape_fault("E-SHAPE-DTYPE", "a float tensor cannot be an index; use .long()");
+                        }
+                    }
+                }
+                Value::List(l) => {
+                    let values = l.borrow().clone();
+                    let mut numbers = Vec::new();
+                    for v in &values {
+                        let i = self.as_dim(v).and_then(|d| d.as_known());
+                        match (i, size.as_known()) {
+                            (Some(i), Some(s)) if i < 0 => numbers.push((i + s) as f64),
+                            (Some(i), _) if i >= 0 => numbers.push(i as f64),
+                            _ => return self.unsupported("E-UNSUPPORTED-OP", "this list is not supported as an index"),
+                        }
+                    }
+                    let len = Dim::known(numbers.len() as i64);
+                    let id = self.push_as(Op::Const(numbers), &[], vec![len], DType::Int)?;
+                    parts.push(Part::Index(id));
+                    axis += 1;
+                }
+                other => {
+                    return self.type_fault(format!("a tensor cannot be indexed by {}", other.type_name()));
+                }
+            }
+        }
+        Ok(parts)
+    }
+
+    pub fn tensor_index(&mut self, t: &Rc<Tensor>, index: &Value) -> R<Value> {
+        let parts = self.parts(t, index)?;
+        let mut id = self.node(t)?;
+        let mut axis = 0;
+        let mut indices = 0;
+        for part in &parts {
+            match part {
+                Part::New => {
+                    id = self.unsqueeze(id, axis)?;
+                    axis += 1;
+                }
+                Part::All => axis += 1,
+                Part::Slice(start, end, step) => {
+                    let size = self.graph.shape(id).get(axis).cloned().unwrap_or_default();
+                    if !(start.as_known() == Some(0) && *end == size && *step == 1) {
+                        let (start, end) = (start.clone(), end.clone());
+                        id = self.push(Op::Slice { dim: axis, start, end, step: *step }, &[id])?;
+                    }
+                    axis += 1;
+                }
+                Part::Select(at) => id = self.push(Op::Select { dim: axis, index: at.clone() }, &[id])?,
+                Part::Index(i) => {
+                    indices += 1;
+                    if indices > 1 {
+                        return self.unsupported(
+                            "E-UNSUPPORTED-OP",
+                            "more than one index tensor in a subscript is not supported; use torch.gather",
+                        );
+                    }
+                    let added = self.graph.shape(*i).len();
+                    id = self.push(Op::IndexSelect { dim: axis }, &[id, *i])?;
+                    axis += added;
+                }
+                Part::Mask(_) => {
+                    let d = self.fault(
+                        crate::Category::Unsupported,
+                        "E-UNSUPPORTED-MASK-INDEX",
+                        "a bool mask as an index gives a tensor whose size depends on values",
+                    );
+                    return Err(Box::new(d.help("use torch.where or masked_fill and keep the shape")));
+                }
+            }
+        }
+        if indices > 0 {
+            return Ok(self.tensor_value(id));
+        }
+        Ok(self.view_value(id, t))
+    }
+
+    pub fn unsqueeze(&mut self, id: NodeId, axis: usize) -> R<NodeId> {
+        let mut shape = self.graph.shape(id).clone();
+        shape.insert(axis.min(shape.len()), Dim::known(1));
+        let dtype = self.graph.dtype(id);
+        self.push_as(Op::Reshape, &[id], shape, dtype)
+    }
+
+    /// `t[index] = value`.
+    pub fn tensor_set(&mut self, t: &Rc<Tensor>, index: &Value, value: &Value) -> R<()> {
+        if matches!(&*t.data.borrow(), super::value::Data::Leaf(_)) {
+            return self.unsupported("E-UNSUPPORTED-INIT", "a part of a parameter cannot be assigned to");
+        }
+        let parts = self.parts(t, index)?;
+        let old = self.node(t)?;
+        let dtype = self.graph.dtype(old);
+        let Some(new) = self.operand(value)? else {
+            return self.type_fault(format!("a tensor's elements cannot become {}", value.type_name()));
+        };
+        let new = self.cast(new, dtype)?;
+        if let [Part::Mask(mask)] = parts.as_slice() {
+            let mut mask = *mask;
+            let (rank, have) = (self.graph.shape(old).len(), self.graph.shape(mask).len());
+            for axis in have..rank {
+                mask = self.unsqueeze(mask, axis)?;
+            }
+            if !self.graph.shape(new).is_empty() {
+                return self.unsupported(
+                    "E-UNSUPPORTED-MASK-INDEX",
+                    "only numbers can be assigned through a mask; use torch.where",
+                );
+            }
+            let out = self.push(Op::Where, &[mask, new, old])?;
+            return self.finish_in_place(t, old, out);
+        }
+        let out = self.written(old, &parts, 0, new)?;
+        self.finish_in_place(t, old, out)
+    }
+
+    /// `x` with the part that `parts` picks (from `axis` on) replaced by `new`.
+    fn written(&mut self, x: NodeId, parts: &[Part], axis: usize, new: NodeId) -> R<NodeId> {
+        let Some((part, rest)) = parts.split_first() else {
+            let (shape, dtype) = (self.graph.shape(x).clone(), self.graph.dtype(x));
+            // the value lines up with the picked axes; those picked by an integer are gone from it
+            return self.push_as(Op::Expand, &[new], shape, dtype);
+        };
+        match part {
+            Part::New | Part::Index(_) | Part::Mask(_) => self.unsupported(
+                "E-UNSUPPORTED-INPLACE",
+                "assigning through this index is not supported; use torch.where or torch.cat",
+            ),
+            Part::All => self.written(x, rest, axis + 1, new),
+            Part::Slice(..) | Part::Select(_) => {
+                let size = self.graph.shape(x).get(axis).cloned().unwrap_or_default();
+                let (start, end) = match part {
+                    Part::Slice(start, end, 1) => (start.clone(), end.clone()),
+                    Part::Select(at) => (at.clone(), at.clone() + Dim::known(1)),
+                    _ => {
+                        return self
+                            .unsupported("E-UNSUPPORTED-INPLACE", "assigning to a slice with steps is not supported");
+                    }
+                };
+                let middle =
+                    self.push(Op::Slice { dim: axis, start: start.clone(), end: end.clone(), step: 1 }, &[x])?;
+                let mut new = new;
+                if matches!(part, Part::Select(_)) {
+                    // give the value the axis that the integer took away, where the value reaches that far
+                    let selects = rest.iter().filter(|p| matches!(p, Part::Select(_))).count();
+                    let behind = self.graph.shape(x).len() - axis - 1 - selects;
+                    let rank = self.graph.shape(new).len();
+                    if rank > behind {
+                        new = self.unsqueeze(new, rank - behind)?;
+                    }
+                }
+                let middle = self.written(middle, rest, axis + 1, new)?;
+                let mut pieces = Vec::new();
+                if start.as_known() != Some(0) {
+                    pieces.push(self.push(Op::Slice { dim: axis, start: Dim::known(0), end: start, step: 1 }, &[x])?);
+                }
+                pieces.push(middle);
+                if end != size {
+                    pieces.push(self.push(Op::Slice { dim: axis, start: end, end: size, step: 1 }, &[x])?);
+                }
+                if pieces.len() == 1 { Ok(middle) } else { self.push(Op::Cat { dim: axis }, &pieces) }
+            }
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! How parameters start: `nn.init`, in-place initialisers of tensors, `nn.Parameter`.
+
+use std::rc::Rc;
+
+use graph::{DType, Init, NodeId, Op};
+
+use super::native::{Args, Native};
+use super::value::{Data, Literal, Tensor, Value};
+use super::{Interp, Phase, R};
+use crate::diagnostic::Category;
+
+impl Interp {
+    /// A node that is a constant of known size, as a literal.
+    pub fn constant(&self, id: NodeId) -> Option<Literal> {
+        let node = self.graph.nodes.get(id.0 as usize)?;
+        let shape: Option<Vec<usize>> =
+            node.shape.iter().map(|d| d.as_known().and_then(|s| usize::try_from(s).ok())).collect();
+        let shape = shape?;
+        let count: usize = shape.iter().product();
+        let init = match &node.op {
+            Op::Full(v) | Op::Scalar(v) => Init::Constant(*v),
+            Op::Const(values) => Init::Values(values.clone()),
+            Op::Eye => Init::Eye,
+            Op::Arange { start, step } => Init::Values((0..count).map(|i| start + step * i as f64).collect()),
+            // a mask cut from ones, as for causal or directed patterns
+            Op::Tril { diagonal } | Op::Triu { diagonal } => {
+                let inner = self.constant(*node.args.first()?)?;
+                let values = inner.values()?;
+                let (rows, columns) = (*shape.iter().rev().nth(1)?, *shape.last()?);
+                let lower = matches!(node.op, Op::Tril { .. });
+                let keep = |i: usize| {
+                    let (row, column) = ((i / columns) % rows, i % columns);
+                    let offset = column as i64 - row as i64;
+                    if lower { offset <= *diagonal } else { offset >= *diagonal }
+                };
+                Init::Values(values.iter().enumerate().map(|(i, v)| if keep(i) { *v } else { 0.0 }).collect())
+            }
+            Op::Reshape | Op::Cast => self.constant(*node.args.first()?)?.init,
+            _ => return None,
+        };
+        if matches!(init, Init::Eye) && matches!(node.op, Op::Reshape) {
+            return None;
+        }
+        Some(Literal { shape, init, dtype: node.dtype })
+    }
+}
+
+fn target(vm: &Interp, a: &Args, name: &str) -> R<Rc<Tensor>> {
+    match a.value(name) {
+        Value::Tensor(t) => Ok(t),
+        Value::None => {
+            let d = vm.fault(
+                Category::Interface,
+                "E-TYPE",
+                format!("{}(): there is no tensor to initialise", a.function()),
+            );
+            Err(Box::new(d.help("a layer with bias=False has no bias")))
+        }
+        other => vm.type_fault(format!("{}() initialises tensors, not {}", a.function(), other.type_name())),
+    }
+}
+
+/// Sets how the tensor starts. `nn.init` works without gradients by itself.
+fn start(vm: &mut Interp, a: &Args, name: &str, init: Init) -> R<Value> {
+    let t = target(vm, a, name)?;
+    let native_init = name == "tensor";
+    if matches!(&*t.data.borrow(), Data::Node(_)) {
+        // an ordinary tensor: `zeros.fill_(1.0)`
+        if let Init::Constant(v) = init {
+            let old = vm.node(&t)?;
+            let (shape, dtype) = (vm.graph.shape(old).clone(), vm.graph.dtype(old));
+            let id = vm.push_as(Op::Full(v), &[], shape, dtype)?;
+            vm.finish_in_place(&t, old, id)?;
+            return Ok(Value::Tensor(t));
+        }
+        return vm.unsupported("E-UNSUPPORTED-RANDOM", "random values may initialise parameters only");
+    }
+    if native_init {
+        vm.no_grad += 1;
+    }
+    let done = vm.reinitialise(&t, |_| init);
+    if native_init {
+        vm.no_grad -= 1;
+    }
+    done?;
+    Ok(Value::Tensor(t))
+}
+
+/// Number of inputs and outputs of one unit, as torch counts them.
+fn fans(vm: &Interp, t: &Tensor) -> R<(f64, f64)> {
+    let shape: Vec<f64> = vm.shape_of(t).iter().map(|d| d.as_known().unwrap_or(0) as f64).collect();
+    match shape.as_slice() {
+        [out, input, rest @ ..] => {
+            let field: f64 = rest.iter().product();
+            Ok((input * field, out * field))
+        }
+        _ => vm.value_fault("fan in and fan out need a tensor of two axes or more"),
+    }
+}
+
+/// torch's recommended gain of a nonlinearity.
+fn gain(vm: &Interp, nonlinearity: &str, param: Option<f64>) -> R<f64> {
+    Ok(match nonlinearity {
+        "linear" | "conv1d" | "conv2d" | "sigmoid" | "identity" => 1.0,
+        "tanh" => 5.0 / 3.0,
+        "relu" => std::f64::consts::SQRT_2,
+        "leaky_relu" => {
+            let slope = param.unwrap_or(0.01);
+            (2.0 / (1.0 + slope * slope)).sqrt()
+        }
+        "selu" => 0.75,
+        other => return vm.value_fault(format!("no gain is known for '{other}'")),
+    })
+}
+
+fn kaiming(vm: &mut Interp, a: &Args) -> R<f64> {
+    let t = target(vm, a, "tensor")?;
+    let (fan_in, fan_out) = fans(vm, &t)?;
+    let fan = match &*a.text_or(vm, "mode", "fan_in")? {
+        "fan_in" => fan_in,
+        "fan_out" => fan_out,
+        other => return vm.value_fault(format!("mode is 'fan_in' or 'fan_out', not '{other}'")),
+    };
+    let slope = a.float_or(vm, "a", 0.0)?;
+    let g = gain(vm, &a.text_or(vm, "nonlinearity", "leaky_relu")?, Some(slope))?;
+    Ok(g / fan.max(1.0).sqrt())
+}
+
+fn xavier(vm: &mut Interp, a: &Args) -> R<f64> {
+    let t = target(vm, a, "tensor")?;
+    let (fan_in, fan_out) = fans(vm, &t)?;
+    Ok(a.float_or(vm, "gain", 1.0)? * (2.0 / (fan_in + fan_out).max(1.0)).sqrt())
+}
+
+fn truncated(vm: &mut Interp, a: &Args) -> R<Init> {
+    let (mean, std) = (a.float_or(vm, "mean", 0.0)?, a.float_or(vm, "std", 1.0)?);
+    let (low, high) = (a.float_or(vm, "a", -2.0)?, a.float_or(vm, "b", 2.0)?);
+    if std <= 0.0 || ((high - mean) - (mean - low)).abs() > 1e-9 * high.abs().max(1.0) || high <= low {
+        return vm.unsupported("E-UNSUPPORTED-INIT", "trunc_normal_ needs bounds at equal distance from the mean");
+    }
+    let cut = (high - mean) / std;
+    let base = Init::TruncatedNormal { std, cut };
+    Ok(if mean == 0.0 { base } else { super::literal::affine(&base, 1.0, mean) })
+}
+
+pub static TABLE: &[Native] = &[
+    Native {
+        names: "torch.nn.init.zeros_",
+        signature: "tensor",
+        run: |vm, a| start(vm, a, "tensor", Init::Constant(0.0)),
+    },
+    Native {
+        names: "torch.nn.init.ones_",
+        signature: "tensor",
+        run: |vm, a| start(vm, a, "tensor", Init::Constant(1.0)),
+    },
+    Native {
+        names: "torch.nn.init.constant_",
+        signature: "tensor val",
+        run: |vm, a| {
+            let v = a.float_or(vm, "val", 0.0)?;
+            start(vm, a, "tensor", Init::Constant(v))
+        },
+    },
+    Native {
+        names: "torch.nn.init.uniform_",
+        signature: "tensor a? b? generator?",
+        run: |vm, a| {
+            let init = Init::Uniform { low: a.float_or(vm, "a", 0.0)?, high: a.float_or(vm, "b", 1.0)? };
+            start(vm, a, "tensor", init)
+        },
+    },
+    Native {
+        names: "torch.nn.init.normal_",
+        signature: "tensor mean? std? generator?",
+        run: |vm, a| {
+            let init = Init::Normal { mean: a.float_or(vm, "mean", 0.0)?, std: a.float_or(vm, "std", 1.0)? };
+            start(vm, a, "tensor", init)
+        },
+    },
+    Native {
+        names: "torch.nn.init.trunc_normal_",
+        signature: "tensor mean? std? a? b? generator?",
+        run: |vm, a| {
+            let init = truncated(vm, a)?;
+            start(vm, a, "tensor", init)
+        },
+    },
+    Native {
+        names: "torch.nn.init.xavier_uniform_ torch.nn.init.xavier_uniform torch.nn.init.glorot_uniform_",
+        signature: "tensor gain? generator?",
+        run: |vm, a| {
+            let bound = xavier(vm, a)? * 3.0_f64.sqrt();
+            start(vm, a, "tensor", Init::Uniform { low: -bound, high: bound })
+        },
+    },
+    Native {
+        names: "torch.nn.init.xavier_normal_",
+        signature: "tensor gain? generator?",
+        run: |vm, a| {
+            let std = xavier(vm, a)?;
+            start(vm, a, "tensor", Init::Normal { mean: 0.0, std })
+        },
+    },
+    Native {
+        names: "torch.nn.init.kaiming_uniform_",
+        signature: "tensor a? mode? nonlinearity? generator?",
+        run: |vm, a| {
+            let bound = kaiming(vm, a)? * 3.0_f64.sqrt();
+            start(vm, a, "tensor", Init::Uniform { low: -bound, high: bound })
+        },
+    },
+    Native {
+        names: "torch.nn.init.kaiming_normal_",
+        signature: "tensor a? mode? nonlinearity? generator?",
+        run: |vm, a| {
+            let std = kaiming(vm, a)?;
+            start(vm, a, "tensor", Init::Normal { mean: 0.0, std })
+        },
+    },
+    Native {
+        names: "torch.nn.init.orthogonal_",
+        signature: "tensor gain? generator?",
+        run: |vm, a| {
+            let t = target(vm, a, "tensor")?;
+            if vm.shape_of(&t).len() < 2 {
+                return vm.value_fault("orthogonal_ needs a tensor of two axes or more");
+            }
+            let gain = a.float_or(vm, "gain", 1.0)?;
+            start(vm, a, "tensor", Init::Orthogonal { gain })
+        },
+    },
+    Native {
+        names: "torch.nn.init.eye_",
+        signature: "tensor",
+        run: |vm, a| {
+            let t = target(vm, a, "tensor")?;
+            if vm.shape_of(&t).len() != 2 {
+                return vm.value_fault("eye_ needs a matrix");
+            }
+            start(vm, a, "tensor", Init::Eye)
+        },
+    },
+    Native {
+        names: "torch.nn.init.calculate_gain",
+        signature: "nonlinearity param?",
+        run: |vm, a| {
+            let param = if a.some("param").is_some() { Some(a.float_or(vm, "param", 0.01)?) } else { None };
+            Ok(Value::Float(gain(vm, &a.text(vm, "nonlinearity")?, param)?))
+        },
+    },
+    Native {
+        names: "Tensor.fill_",
+        signature: "self value",
+        run: |vm, a| {
+            let v = a.float_or(vm, "value", 0.0)?;
+            start(vm, a, "self", Init::Constant(v))
+        },
+    },
+    Native { names: "Tensor.zero_", signature: "self", run: |vm, a| start(vm, a, "self", Init::Constant(0.0)) },
+    Native {
+        names: "Tensor.uniform_",
+        signature: "self a? b?",
+        run: |vm, a| {
+            let init = Init::Uniform { low: a.float_or(vm, "a", 0.0)?, high: a.float_or(vm, "b", 1.0)? };
+            start(vm, a, "self", init)
+        },
+    },
+    Native {
+        names: "Tensor.normal_",
+        signature: "self mean? std?",
+        run: |vm, a| {
+            let init = Init::Normal { mean: a.float_or(vm, "mean", 0.0)?, std: a.float_or(vm, "std", 1.0)? };
+            start(vm, a, "self", init)
+        },
+    },
+    Native {
+        names: "Tensor.copy_",
+        signature: "self src non_blocking?",
+        run: |vm, a| {
+            let t = target(vm, a, "self")?;
+            vm.copy_into(&t, &a.value("src"))?;
+            Ok(Value::Tensor(t))
+        },
+    },
+    Native {
+        names: "torch.nn.Parameter",
+        signature: "data? requires_grad?",
+        run: |vm, a| {
+            let Value::Tensor(t) = a.value("data") else {
+                return vm.type_fault("nn.Parameter needs a tensor");
+            };
+            let data = t.data.borrow().clone();
+            let literal = match data {
+                Data::Literal(l) => Some(l),
+                Data::Node(id) => vm.constant(id),
+                Data::Leaf(i) => {
+                    vm.leaves.get(i).map(|l| Literal { shape: l.shape.clone(), init: l.init.clone(), dtype: l.dtype })
+                }
+            };
+            let Some(literal) = literal else {
+                let shape = vm.shape_of(&t);
+                if shape.iter().any(|d| d.as_known().is_none()) {
+                    return vm.shape_fault(
+                        "E-SHAPE-PARAMETER",
+                        format!(
+                            "a parameter of shape {} would depend on the size of the graph",
+                            graph::display(&shape)
+                        ),
+                    );
+                }
+                let d = vm.fault(
+                    Category::Unsupported,
+                    "E-UNSUPPORTED-INIT",
+                    "a parameter must start from a constant or random tensor, with arithmetic by numbers at most",
+                );
+                return Err(Box::new(d.help("make it with torch.empty(...) and initialise it with nn.init")));
+            };
+            if literal.dtype != DType::Float {
+                return vm.type_fault("only float tensors can be parameters: they are what has gradients");
+            }
+            if vm.phase == Phase::Second {
+                let d = vm.fault(
+                    Category::Unsupported,
+                    "E-STATEFUL",
+                    "a parameter is made anew in every call of forward, so it is never trained",
+                );
+                return Err(Box::new(d.help("make it once, in __init__ or behind a flag")));
+            }
+            let trains = a.bool(vm, "requires_grad", true)?;
+            let span = vm.span;
+            let leaf = vm.leaf(literal, false, false, span)?;
+            if let Some(leaf) = vm.leaves.get_mut(leaf) {
+                leaf.trainable = trains;
+            }
+            // a fresh object, as in torch: the tensor that was given stays what it is
+            let parameter =
+                Tensor { data: Data::Leaf(leaf).into(), storage: Rc::new(()), requires_grad: trains.into(), span };
+            Ok(Value::Tensor(Rc::new(parameter)))
+        },
+    },
+];

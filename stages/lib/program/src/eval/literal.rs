@@ -1,0 +1,111 @@
+//! Constant and random tensors that nothing has used yet: arithmetic on how they start.
+
+use std::rc::Rc;
+
+use graph::{DType, Init};
+
+use super::value::{Data, Literal, Tensor, Value};
+use super::{Interp, R};
+use crate::syntax::BinOp;
+
+/// Most elements that constants are computed with one by one.
+const MAX_VALUES: usize = 1 << 16;
+
+/// `scale * init + shift`.
+pub fn affine(init: &Init, scale: f64, shift: f64) -> Init {
+    match init {
+        Init::Constant(v) => Init::Constant(v * scale + shift),
+        Init::Values(values) => Init::Values(values.iter().map(|v| v * scale + shift).collect()),
+        Init::Uniform { low, high } if scale >= 0.0 => {
+            Init::Uniform { low: low * scale + shift, high: high * scale + shift }
+        }
+        Init::Uniform { low, high } => Init::Uniform { low: high * scale + shift, high: low * scale + shift },
+        Init::Normal { mean, std } => Init::Normal { mean: mean * scale + shift, std: std * scale.abs() },
+        Init::Affine { base, scale: s, shift: t } => {
+            Init::Affine { base: base.clone(), scale: s * scale, shift: t * scale + shift }
+        }
+        other if scale == 1.0 && shift == 0.0 => other.clone(),
+        other => Init::Affine { base: Box::new(other.clone()), scale, shift },
+    }
+}
+
+impl Interp {
+    /// The literal behind a value, if nothing has used it as a tensor of the graph.
+    pub fn literal(&self, value: &Value) -> Option<Literal> {
+        match value {
+            Value::Tensor(t) => match &*t.data.borrow() {
+                Data::Literal(l) => Some(l.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub fn literal_value(&mut self, shape: Vec<usize>, init: Init, dtype: DType) -> Value {
+        Value::Tensor(Rc::new(Tensor {
+            data: Data::Literal(Literal { shape, init, dtype }).into(),
+            storage: Rc::new(()),
+            requires_grad: false.into(),
+            span: self.span,
+        }))
+    }
+
+    /// A literal after `f` has changed how it starts.
+    pub fn fold_scalar(&mut self, tensor: &Tensor, f: impl FnOnce(&Init) -> Init) -> Option<Value> {
+        let Data::Literal(l) = tensor.data.borrow().clone() else { return None };
+        if l.dtype != DType::Float {
+            return None;
+        }
+        Some(self.literal_value(l.shape, f(&l.init), DType::Float))
+    }
+
+    /// Arithmetic between a literal and a number or another constant.
+    pub fn fold_binary(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Option<Value>> {
+        let number = |v: &Value| match v {
+            Value::Float(f) => Some(*f),
+            Value::Int(i) => Some(*i as f64),
+            _ => None,
+        };
+        let (left, right) = (self.literal(a), self.literal(b));
+        if let Some(l) = left.as_ref().filter(|l| l.dtype == DType::Float)
+            && let Some(x) = number(b)
+        {
+            let init = match op {
+                BinOp::Mul => Some(affine(&l.init, x, 0.0)),
+                BinOp::Div if x != 0.0 => Some(match &l.init {
+                    Init::Constant(v) => Init::Constant(v / x),
+                    Init::Values(values) => Init::Values(values.iter().map(|v| v / x).collect()),
+                    other => affine(other, 1.0 / x, 0.0),
+                }),
+                BinOp::Add => Some(affine(&l.init, 1.0, x)),
+                BinOp::Sub => Some(affine(&l.init, 1.0, -x)),
+                BinOp::Pow => l
+                    .values()
+                    .filter(|v| v.len() <= MAX_VALUES)
+                    .map(|values| Init::Values(values.into_iter().map(|v| v.powf(x)).collect())),
+                _ => None,
+            };
+            if let Some(init) = init {
+                return Ok(Some(self.literal_value(l.shape.clone(), init, DType::Float)));
+            }
+        }
+        if let Some(l) = right.as_ref().filter(|l| l.dtype == DType::Float)
+            && let Some(x) = number(a)
+        {
+            let init = match op {
+                BinOp::Mul => Some(affine(&l.init, x, 0.0)),
+                BinOp::Add => Some(affine(&l.init, 1.0, x)),
+                BinOp::Sub => Some(affine(&l.init, -1.0, x)),
+                BinOp::Div => l
+                    .values()
+                    .filter(|v| v.len() <= MAX_VALUES)
+                    .map(|values| Init::Values(values.into_iter().map(|v| x / v).collect())),
+                _ => None,
+            };
+            if let Some(init) = init {
+                return Ok(Some(self.literal_value(l.shape.clone(), init, DType::Float)));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,413 @@
+//! Partial evaluation: everything that is known before the first call runs, tensors stay symbolic.
+
+mod arith;
+mod attr;
+mod builtins;
+mod call;
+mod collections;
+mod container;
+mod expr;
+mod index;
+mod init;
+mod literal;
+pub mod native;
+mod nn;
+mod stmt;
+mod tensor;
+mod text;
+mod torch;
+pub mod value;
+
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+use graph::{DType, Dim, Graph, Init, NodeId, Op, OpError, Param, Shape, Span, numel};
+
+pub use self::native::names;
+pub use self::nn::layer_names;
+use self::value::{Class, Literal, Scope, ScopeKind};
+pub use self::value::{Data, ModuleState, Object, Tensor, Value};
+use crate::budget::Budgets;
+use crate::diagnostic::{Category, Diagnostic};
+use crate::syntax::{Function, Module, Name};
+
+/// Evaluation ends at the first fault, as Python would.
+pub type R<T> = Result<T, Box<Diagnostic>>;
+
+/// A parameter or buffer while the program is evaluated.
+pub struct Leaf {
+    pub shape: Vec<usize>,
+    pub init: Init,
+    pub dtype: DType,
+    pub buffer: bool,
+    pub trainable: bool,
+    pub transient: bool,
+    pub node: Option<NodeId>,
+    pub span: Span,
+}
+
+/// How far evaluation has come: what may be made or changed depends on it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// The module's body, the factory, `__init__`.
+    Load,
+    /// The first call of `forward`, which may create layers.
+    First,
+    /// The second call: what training runs.
+    Second,
+}
+
+pub struct Interp {
+    pub graph: Graph,
+    pub leaves: Vec<Leaf>,
+    pub phase: Phase,
+    pub warnings: Vec<Diagnostic>,
+    /// Where the statement or expression under evaluation stands.
+    pub span: Span,
+    /// The last `return` that ran in a function called `forward`.
+    pub returned: Span,
+    /// Shapes that `reveal_shape` was asked for.
+    pub revealed: Vec<(u32, String)>,
+    /// All layers, for what is never called.
+    pub modules: Vec<Rc<Object>>,
+    pub globals: Rc<Scope>,
+    budgets: Budgets,
+    reveal: bool,
+    steps: u64,
+    elements: u64,
+    parameters: u64,
+    no_grad: u32,
+    calls: Vec<Span>,
+    frames: Vec<(Rc<value::Closure>, Rc<Scope>)>,
+    loops: Vec<(Span, u64)>,
+    lazy_annotations: bool,
+    classes: BTreeMap<&'static str, Rc<Class>>,
+    scopes: Vec<Weak<Scope>>,
+    objects: Vec<Weak<Object>>,
+    closures: Vec<Weak<value::Closure>>,
+}
+
+impl Interp {
+    pub fn new(graph: Graph, budgets: Budgets, reveal: bool) -> Self {
+        let globals = Rc::new(Scope { vars: Default::default(), parent: None, kind: ScopeKind::Module });
+        Self {
+            graph,
+            leaves: Vec::new(),
+            phase: Phase::Load,
+            warnings: Vec::new(),
+            span: Span::default(),
+            returned: Span::default(),
+            revealed: Vec::new(),
+            modules: Vec::new(),
+            globals,
+            budgets,
+            reveal,
+            steps: 0,
+            elements: 0,
+            parameters: 0,
+            no_grad: 0,
+            calls: Vec::new(),
+            frames: Vec::new(),
+            loops: Vec::new(),
+            lazy_annotations: false,
+            classes: BTreeMap::new(),
+            scopes: Vec::new(),
+            objects: Vec::new(),
+            closures: Vec::new(),
+        }
+    }
+
+    /// Runs the module's body.
+    pub fn load(&mut self, module: &Module) -> R<()> {
+        let globals = self.globals.clone();
+        globals.vars.borrow_mut().insert("__name__".into(), Value::str("candidate"));
+        self.block(&module.body, &globals).map(|_| ())
+    }
+
+    fn scope(&mut self, parent: &Rc<Scope>, kind: ScopeKind) -> Rc<Scope> {
+        let scope = Rc::new(Scope { vars: Default::default(), parent: Some(parent.clone()), kind });
+        self.scopes.push(Rc::downgrade(&scope));
+        scope
+    }
+
+    fn function_scope(&mut self, parent: &Rc<Scope>, code: &Rc<Function>) -> Rc<Scope> {
+        self.scope(parent, ScopeKind::Function(code.clone()))
+    }
+
+    // === Faults ===
+
+    /// A fault where evaluation stands now, with the calls that led there.
+    pub fn fault(&self, category: Category, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+        let mut d = Diagnostic::error(category, code, self.span, message);
+        let here = self.span.line;
+        for call in self.calls.iter().rev().take(3).filter(|c| c.line > 0 && c.line != here) {
+            d = d.note(*call, "called from here");
+        }
+        Box::new(d)
+    }
+
+    pub fn shape_fault<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
+        Err(self.fault(Category::Shape, code, message))
+    }
+
+    pub fn name_fault<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
+        Err(self.fault(Category::Name, code, message))
+    }
+
+    pub fn unsupported<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
+        Err(self.fault(Category::Unsupported, code, message))
+    }
+
+    /// A wrong type or number of arguments: Python's `TypeError`.
+    pub fn type_fault<T>(&self, message: impl Into<String>) -> R<T> {
+        Err(self.fault(Category::Interface, "E-TYPE", message))
+    }
+
+    /// A right type with a wrong value: Python's `ValueError`, `IndexError`, `KeyError`.
+    pub fn value_fault<T>(&self, message: impl Into<String>) -> R<T> {
+        Err(self.fault(Category::Interface, "E-VALUE", message))
+    }
+
+    /// A budget is spent. What spends it in a loop is the loop.
+    fn exhausted(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+        let at = self.loops.iter().find(|l| l.1 > 64).map_or(self.span, |l| l.0);
+        Box::new(Diagnostic::error(Category::Budget, code, at, message))
+    }
+
+    // === Budgets ===
+
+    pub fn step(&mut self) -> R<()> {
+        self.charge(1)
+    }
+
+    /// Counts `work` steps of evaluation.
+    pub fn charge(&mut self, work: u64) -> R<()> {
+        self.steps = self.steps.saturating_add(work);
+        if self.steps > self.budgets.steps {
+            let limit = self.budgets.steps;
+            return Err(self.exhausted(
+                "E-BUDGET-STEPS",
+                format!("evaluating the program takes more than {limit} steps; does a loop never end?"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Counts elements of lists and strings that are made.
+    pub fn allocate(&mut self, count: usize) -> R<()> {
+        self.elements = self.elements.saturating_add(count as u64);
+        if self.elements > self.budgets.elements {
+            let limit = self.budgets.elements;
+            return Err(self.exhausted(
+                "E-BUDGET-ELEMENTS",
+                format!("the program builds lists and strings of more than {limit} elements"),
+            ));
+        }
+        Ok(())
+    }
+
+    // === The graph ===
+
+    /// Adds an operation whose type follows from its arguments.
+    pub fn push(&mut self, op: Op, args: &[NodeId]) -> R<NodeId> {
+        let code = op_code(&op);
+        match self.graph.push(op, args, self.span) {
+            Ok(id) => self.admit(id),
+            Err(e) => Err(self.op_fault(code, &e)),
+        }
+    }
+
+    /// Adds an operation of a stated type.
+    pub fn push_as(&mut self, op: Op, args: &[NodeId], shape: Shape, dtype: DType) -> R<NodeId> {
+        let code = op_code(&op);
+        match self.graph.push_as(op, args, shape, dtype, self.span) {
+            Ok(id) => self.admit(id),
+            Err(e) => Err(self.op_fault(code, &e)),
+        }
+    }
+
+    pub fn op_fault(&self, code: &'static str, error: &OpError) -> Box<Diagnostic> {
+        let code = match error {
+            OpError::DType { .. } | OpError::DTypes { .. } => "E-SHAPE-DTYPE",
+            _ => code,
+        };
+        self.fault(Category::Shape, code, error.to_string())
+    }
+
+    fn admit(&mut self, id: NodeId) -> R<NodeId> {
+        if self.graph.nodes.len() > self.budgets.nodes {
+            let limit = self.budgets.nodes;
+            return Err(
+                self.exhausted("E-BUDGET-NODES", format!("the program makes more than {limit} tensor operations"))
+            );
+        }
+        let shape = self.graph.shape(id);
+        if shape.len() > 8 {
+            let text = format!("a tensor of {} axes; at most 8 are supported", shape.len());
+            return Err(self.fault(Category::Unsupported, "E-UNSUPPORTED-RANK", text));
+        }
+        let bytes = bytes_at(shape, self.budgets.b, self.budgets.n);
+        if bytes > self.budgets.tensor_bytes {
+            let (b, n, limit) = (self.budgets.b, self.budgets.n, size_text(self.budgets.tensor_bytes));
+            let text = format!(
+                "{} needs {} at B={b}, N={n}; at most {limit} are allowed for one tensor",
+                graph::display(shape),
+                size_text(bytes)
+            );
+            let d = self.fault(Category::Budget, "E-BUDGET-TENSOR", text);
+            return Err(Box::new(d.help("project to fewer features (nb_triplet_fts) before lifting to triples of nodes, or reduce one node axis first")));
+        }
+        Ok(id)
+    }
+
+    /// Registers a parameter or buffer that starts as `literal`.
+    pub fn leaf(&mut self, literal: Literal, buffer: bool, transient: bool, span: Span) -> R<usize> {
+        self.parameters = self.parameters.saturating_add(literal.numel() as u64);
+        if self.parameters > self.budgets.parameters {
+            let limit = self.budgets.parameters;
+            return Err(self.exhausted("E-BUDGET-PARAMETERS", format!("the program has more than {limit} parameters")));
+        }
+        if self.leaves.len() >= self.budgets.leaves {
+            let limit = self.budgets.leaves;
+            return Err(
+                self.exhausted("E-BUDGET-PARAMETERS", format!("the program has more than {limit} parameter tensors"))
+            );
+        }
+        let Literal { shape, init, dtype } = literal;
+        self.leaves.push(Leaf { shape, init, dtype, buffer, trainable: !buffer, transient, node: None, span });
+        Ok(self.leaves.len() - 1)
+    }
+
+    /// The node of a tensor, made where it is not yet there.
+    pub fn node(&mut self, tensor: &Tensor) -> R<NodeId> {
+        let data = tensor.data.borrow().clone();
+        match data {
+            Data::Node(id) => Ok(id),
+            Data::Leaf(index) => self.leaf_node(index),
+            Data::Literal(literal) => {
+                if literal.is_random() {
+                    let mut d = *self.fault(
+                        Category::Unsupported,
+                        "E-UNSUPPORTED-RANDOM",
+                        "a random tensor is used in the computation, so every evaluation would differ",
+                    );
+                    if tensor.span.line > 0 && tensor.span.line != d.line {
+                        d = d.note(tensor.span, "drawn here");
+                    }
+                    return Err(Box::new(
+                        d.help("random values may initialise an nn.Parameter; dropout and noise are not supported"),
+                    ));
+                }
+                let id = self.literal_node(&literal)?;
+                *tensor.data.borrow_mut() = Data::Node(id);
+                Ok(id)
+            }
+        }
+    }
+
+    fn literal_node(&mut self, literal: &Literal) -> R<NodeId> {
+        let shape: Shape = literal.shape.iter().map(|&s| Dim::known(i64::try_from(s).unwrap_or(i64::MAX))).collect();
+        let op = match &literal.init {
+            Init::Constant(v) => Op::Full(*v),
+            Init::Eye => Op::Eye,
+            other => match (Literal { init: other.clone(), ..literal.clone() }).values() {
+                Some(values) => Op::Const(values),
+                None => return self.unsupported("E-UNSUPPORTED-OP", "this constant cannot be used in a computation"),
+            },
+        };
+        self.push_as(op, &[], shape, literal.dtype)
+    }
+
+    fn leaf_node(&mut self, index: usize) -> R<NodeId> {
+        let Some(leaf) = self.leaves.get_mut(index) else {
+            return self.unsupported("E-INTERNAL", "a parameter without a place");
+        };
+        if let Some(node) = leaf.node {
+            return Ok(node);
+        }
+        // names are known only when all modules are: until then the index serves
+        let param = Param {
+            name: index.to_string(),
+            shape: leaf.shape.clone(),
+            init: Init::Constant(0.0),
+            trainable: leaf.trainable,
+            transient: leaf.transient,
+            span: leaf.span,
+        };
+        let (dtype, span) = (leaf.dtype, leaf.span);
+        let mut node = self.graph.param(param, span);
+        if dtype != DType::Float {
+            let shape = self.graph.shape(node).clone();
+            node = self.push_as(Op::Cast, &[node], shape, dtype)?;
+        }
+        if let Some(leaf) = self.leaves.get_mut(index) {
+            leaf.node = Some(node);
+        }
+        Ok(node)
+    }
+}
+
+impl Drop for Interp {
+    /// Functions, classes and objects refer to each other in circles: cut them.
+    fn drop(&mut self) {
+        for scope in self.scopes.drain(..).filter_map(|s| s.upgrade()) {
+            scope.vars.take();
+        }
+        for object in self.objects.drain(..).filter_map(|o| o.upgrade()) {
+            object.attrs.take();
+            object.module.take();
+        }
+        for closure in self.closures.drain(..).filter_map(|c| c.upgrade()) {
+            closure.class.take();
+        }
+        for object in self.modules.drain(..) {
+            object.class.attrs.take();
+            object.class.mro.take();
+        }
+        let globals = self.globals.vars.take();
+        for value in globals.values() {
+            if let Value::Class(class) = value {
+                class.attrs.take();
+                class.mro.take();
+            }
+        }
+        for class in self.classes.values() {
+            class.mro.take();
+            class.attrs.take();
+        }
+    }
+}
+
+/// Bytes of a float32 tensor for given B and N.
+fn bytes_at(shape: &Shape, b: i64, n: i64) -> u64 {
+    numel(shape).eval(b, n).and_then(|e| u64::try_from(e).ok()).map_or(u64::MAX, |e| e.saturating_mul(4))
+}
+
+fn size_text(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    if bytes >= 1024 * MIB && bytes.is_multiple_of(1024 * MIB) {
+        format!("{} GiB", bytes / (1024 * MIB))
+    } else if bytes >= MIB {
+        format!("{} MiB", bytes.div_ceil(MIB))
+    } else {
+        format!("{bytes} bytes")
+    }
+}
+
+/// The code of a fault of `op`.
+fn op_code(op: &Op) -> &'static str {
+    match op {
+        Op::Binary(_) | Op::Where => "E-SHAPE-BROADCAST",
+        Op::Linear { .. } => "E-SHAPE-LINEAR",
+        Op::MatMul => "E-SHAPE-MATMUL",
+        Op::Einsum(_) => "E-SHAPE-EINSUM",
+        Op::Reshape => "E-SHAPE-RESHAPE",
+        Op::Expand => "E-SHAPE-EXPAND",
+        Op::Cat { .. } => "E-SHAPE-CAT",
+        Op::Slice { .. } | Op::Select { .. } => "E-SHAPE-INDEX",
+        Op::Gather { .. } | Op::Scatter { .. } | Op::ScatterAdd { .. } | Op::IndexSelect { .. } => "E-SHAPE-GATHER",
+        Op::TopK { .. } | Op::TopKIndices { .. } => "E-SHAPE-TOPK",
+        Op::LayerNorm { .. } => "E-SHAPE-NORM",
+        _ => "E-SHAPE-OP",
+    }
+}

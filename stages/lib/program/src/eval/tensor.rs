@@ -1,0 +1,256 @@
+//! Tensors as values: what they stand for, and in-place changes.
+
+use std::rc::Rc;
+
+use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, Shape, UnaryOp};
+
+use super::value::{Data, Tensor, Value};
+use super::{Interp, Phase, R};
+use crate::diagnostic::Category;
+use crate::syntax::BinOp;
+
+impl Interp {
+    /// A new tensor that stands for a node.
+    pub fn tensor_value(&mut self, id: NodeId) -> Value {
+        Value::Tensor(Rc::new(Tensor {
+            data: Data::Node(id).into(),
+            storage: Rc::new(()),
+            requires_grad: false.into(),
+            span: self.span,
+        }))
+    }
+
+    /// An input of the graph as a value.
+    pub fn tensor(&mut self, id: NodeId) -> Value {
+        self.tensor_value(id)
+    }
+
+    /// A tensor that views the storage of another.
+    pub fn view_value(&mut self, id: NodeId, base: &Tensor) -> Value {
+        Value::Tensor(Rc::new(Tensor {
+            data: Data::Node(id).into(),
+            storage: base.storage.clone(),
+            requires_grad: false.into(),
+            span: self.span,
+        }))
+    }
+
+    pub fn shape_of(&self, t: &Tensor) -> Shape {
+        let known = |sizes: &[usize]| sizes.iter().map(|&s| Dim::known(i64::try_from(s).unwrap_or(i64::MAX))).collect();
+        match &*t.data.borrow() {
+            Data::Node(id) => self.graph.shape(*id).clone(),
+            Data::Literal(l) => known(&l.shape),
+            Data::Leaf(i) => self.leaves.get(*i).map_or_else(Vec::new, |l| known(&l.shape)),
+        }
+    }
+
+    pub fn dtype_of(&self, t: &Tensor) -> DType {
+        match &*t.data.borrow() {
+            Data::Node(id) => self.graph.dtype(*id),
+            Data::Literal(l) => l.dtype,
+            Data::Leaf(i) => self.leaves.get(*i).map_or(DType::Float, |l| l.dtype),
+        }
+    }
+
+    /// An axis, counted from the end where negative.
+    pub fn axis(&self, axis: i64, rank: usize, function: &str) -> R<usize> {
+        let rank_i = i64::try_from(rank).unwrap_or(0);
+        let at = if axis < 0 { axis + rank_i } else { axis };
+        match usize::try_from(at) {
+            Ok(at) if at < rank => Ok(at),
+            _ => self.shape_fault(
+                "E-SHAPE-AXIS",
+                format!("{function}: axis {axis} does not exist in a tensor of {rank} axes"),
+            ),
+        }
+    }
+
+    /// Replaces what a tensor stands for, as an in-place operation does.
+    pub fn replace(&mut self, t: &Rc<Tensor>, id: NodeId) -> R<()> {
+        // One reference is this tensor's own: more means that views of it are alive and would have to change as well.
+        if Rc::strong_count(&t.storage) > 1 {
+            let d = self.fault(
+                Category::Unsupported,
+                "E-UNSUPPORTED-INPLACE",
+                "this changes a tensor in place that shares memory with another one (a view)",
+            );
+            return Err(Box::new(d.help("write x = x + y instead of x += y")));
+        }
+        if let Data::Node(old) = &*t.data.borrow()
+            && matches!(self.graph.node(*old).op, Op::Input(_))
+        {
+            let d = self.fault(
+                Category::Unsupported,
+                "E-UNSUPPORTED-INPLACE",
+                "this changes an input of forward in place, which its caller would see",
+            );
+            return Err(Box::new(d.help("write x = x + y instead of x += y")));
+        }
+        *t.data.borrow_mut() = Data::Node(id);
+        Ok(())
+    }
+
+    /// `t op= value`.
+    pub fn update_in_place(&mut self, t: &Rc<Tensor>, op: BinOp, value: &Value) -> R<()> {
+        let number = match value {
+            Value::Float(f) => Some(*f),
+            Value::Int(i) => Some(*i as f64),
+            _ => None,
+        };
+        if matches!(&*t.data.borrow(), Data::Leaf(_) | Data::Literal(_)) && self.is_initialising(t) {
+            let Some(x) = number else {
+                return self.unsupported(
+                    "E-UNSUPPORTED-INIT",
+                    "parameters may be initialised by nn.init, fill_, or arithmetic with numbers",
+                );
+            };
+            let (scale, shift) = match op {
+                BinOp::Mul => (x, 0.0),
+                BinOp::Div if x != 0.0 => (1.0 / x, 0.0),
+                BinOp::Add => (1.0, x),
+                BinOp::Sub => (1.0, -x),
+                _ => return self.unsupported("E-UNSUPPORTED-INIT", "this initialisation is not supported"),
+            };
+            return self.reinitialise(t, |init| super::literal::affine(init, scale, shift));
+        }
+        let old = self.node(t)?;
+        let Some(new) = self.operand(value)? else {
+            return self.type_fault(format!("a tensor cannot be changed by {}", value.type_name()));
+        };
+        let Some(op) = super::arith::tensor_op(op) else {
+            return self.unsupported("E-UNSUPPORTED-INPLACE", "this in-place operator is not supported");
+        };
+        let id = self.push(Op::Binary(op), &[old, new])?;
+        self.finish_in_place(t, old, id)
+    }
+
+    /// Stores the result of an in-place operation, which must keep the tensor's shape and type.
+    pub fn finish_in_place(&mut self, t: &Rc<Tensor>, old: NodeId, id: NodeId) -> R<()> {
+        let (before, after) = (self.graph.shape(old).clone(), self.graph.shape(id).clone());
+        if before != after {
+            return self.shape_fault(
+                "E-SHAPE-INPLACE",
+                format!(
+                    "an in-place operation cannot change {} into {}",
+                    graph::display(&before),
+                    graph::display(&after)
+                ),
+            );
+        }
+        let (was, is) = (self.graph.dtype(old), self.graph.dtype(id));
+        let id = if was == is {
+            id
+        } else if was > is {
+            self.push_as(Op::Cast, &[id], before, was)?
+        } else {
+            return self.shape_fault("E-SHAPE-DTYPE", "a float result cannot be stored in an integer or bool tensor");
+        };
+        if let Data::Leaf(_) = &*t.data.borrow() {
+            let d = self.fault(
+                Category::Unsupported,
+                "E-UNSUPPORTED-INPLACE",
+                "a parameter or buffer is changed in place inside the computation",
+            );
+            return Err(Box::new(d.help("compute a new tensor from it instead")));
+        }
+        self.replace(t, id)
+    }
+
+    /// Whether a change of `t` is part of its initialisation. Faults where torch would refuse it.
+    pub fn is_initialising(&self, t: &Tensor) -> bool {
+        match &*t.data.borrow() {
+            Data::Literal(_) => true,
+            Data::Leaf(_) => self.no_grad > 0 || !t.requires_grad.get() || self.phase != Phase::Second,
+            Data::Node(_) => false,
+        }
+    }
+
+    /// Changes how a parameter or literal starts.
+    pub fn reinitialise(&mut self, t: &Tensor, f: impl FnOnce(&Init) -> Init) -> R<()> {
+        let data = t.data.borrow().clone();
+        match data {
+            Data::Literal(mut l) => {
+                l.init = f(&l.init);
+                *t.data.borrow_mut() = Data::Literal(l);
+                Ok(())
+            }
+            Data::Leaf(i) => {
+                if self.phase == Phase::Second {
+                    return self.unsupported(
+                        "E-STATEFUL",
+                        "a parameter is changed in every call of forward, so calls would differ",
+                    );
+                }
+                if self.no_grad == 0 && t.requires_grad.get() {
+                    let d = self.fault(
+                        Category::Interface,
+                        "E-LEAF-INPLACE",
+                        "a parameter that requires gradients is changed in place",
+                    );
+                    return Err(Box::new(d.help("put it inside 'with torch.no_grad():' or use nn.init")));
+                }
+                let used = self.leaves.get(i).is_some_and(|l| l.node.is_some());
+                if used {
+                    return self.unsupported("E-STATEFUL", "a parameter is changed after it has been used");
+                }
+                if let Some(leaf) = self.leaves.get_mut(i) {
+                    leaf.init = f(&leaf.init);
+                }
+                Ok(())
+            }
+            Data::Node(_) => self.unsupported("E-UNSUPPORTED-INIT", "only parameters and new tensors are initialised"),
+        }
+    }
+
+    /// `t.copy_(value)`, `t.data = value`.
+    pub fn copy_into(&mut self, t: &Rc<Tensor>, value: &Value) -> R<()> {
+        if self.is_initialising(t)
+            && let Some(literal) = self.literal(value)
+        {
+            let shape: Vec<Dim> = literal.shape.iter().map(|&s| Dim::known(s as i64)).collect();
+            if shape != self.shape_of(t) {
+                return self.shape_fault(
+                    "E-SHAPE-INPLACE",
+                    format!("{} cannot be copied into {}", graph::display(&shape), graph::display(&self.shape_of(t))),
+                );
+            }
+            return self.reinitialise(t, |_| literal.init);
+        }
+        if self.is_initialising(t) && matches!(&*t.data.borrow(), Data::Leaf(_)) {
+            return self
+                .unsupported("E-UNSUPPORTED-INIT", "a parameter may be initialised by numbers and constants only");
+        }
+        let old = self.node(t)?;
+        let Some(new) = self.operand(value)? else {
+            return self.type_fault(format!("a tensor cannot be set to {}", value.type_name()));
+        };
+        let (shape, dtype) = (self.graph.shape(old).clone(), self.graph.dtype(old));
+        let new = self.cast(new, dtype)?;
+        let new = self.push_as(Op::Expand, &[new], shape, dtype)?;
+        self.finish_in_place(t, old, new)
+    }
+
+    pub fn cast(&mut self, id: NodeId, dtype: DType) -> R<NodeId> {
+        if self.graph.dtype(id) == dtype {
+            return Ok(id);
+        }
+        let shape = self.graph.shape(id).clone();
+        self.push_as(Op::Cast, &[id], shape, dtype)
+    }
+
+    pub fn to_bool(&mut self, id: NodeId) -> R<NodeId> {
+        self.cast(id, DType::Bool)
+    }
+
+    pub fn un(&mut self, op: UnaryOp, id: NodeId) -> R<NodeId> {
+        self.push(Op::Unary(op), &[id])
+    }
+
+    pub fn bin(&mut self, op: BinaryOp, a: NodeId, b: NodeId) -> R<NodeId> {
+        self.push(Op::Binary(op), &[a, b])
+    }
+
+    pub fn float(&mut self, value: f64) -> R<NodeId> {
+        self.scalar(value, DType::Float)
+    }
+}

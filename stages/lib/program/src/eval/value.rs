@@ -1,0 +1,373 @@
+//! The values that partial evaluation handles: Python's own, and tensors that stand for nodes of the graph.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use graph::{DType, Dim, Init, NodeId, Span};
+
+use super::native::Native;
+use super::nn::Layer;
+use crate::syntax::{self, Name};
+
+#[derive(Clone)]
+pub enum Value {
+    None,
+    Ellipsis,
+    Bool(bool),
+    Int(i64),
+    /// An integer that depends on B or N.
+    Dim(Dim),
+    Float(f64),
+    /// A Python float that depends on B or N: a 0-dimensional node.
+    Number(NodeId),
+    Str(Name),
+    Tuple(Rc<Vec<Value>>),
+    /// A tuple whose fields have names, such as `x.max(dim)`'s `values` and `indices`.
+    Named(Rc<(&'static [&'static str], Vec<Value>)>),
+    List(Rc<RefCell<Vec<Value>>>),
+    Dict(Rc<RefCell<Dict>>),
+    /// Keys alone.
+    Set(Rc<RefCell<Dict>>),
+    Slice(Rc<[Value; 3]>),
+    Range(i64, i64, i64),
+    /// What is left of a generator, `zip`, `map` and their like.
+    Iter(Rc<RefCell<std::collections::VecDeque<Value>>>),
+    Function(Rc<Closure>),
+    /// A callable and the object that it is bound to.
+    Bound(Rc<(Value, Value)>),
+    Native(&'static Native),
+    Class(Rc<Class>),
+    Object(Rc<Object>),
+    Tensor(Rc<Tensor>),
+    /// A module of the standard library or of torch, by its full name.
+    Module(Name),
+    DType(TensorType),
+    Device,
+    Property(Rc<Property>),
+    StaticMethod(Rc<Value>),
+    ClassMethod(Rc<Value>),
+    /// `super()`: the class after which to look, and the object.
+    Super(Rc<(Rc<Class>, Value)>),
+    /// `functools.partial`.
+    Partial(Rc<(Value, Vec<Value>, Vec<(Name, Value)>)>),
+    /// What annotations are made of; nothing can be done with it.
+    Typing,
+    /// `torch.no_grad()` and other contexts: whether gradients are off inside.
+    Context(bool),
+}
+
+/// A torch element type; the width matters to nothing but `finfo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorType {
+    pub dtype: DType,
+    pub name: &'static str,
+}
+
+pub const FLOAT32: TensorType = TensorType { dtype: DType::Float, name: "torch.float32" };
+pub const INT64: TensorType = TensorType { dtype: DType::Int, name: "torch.int64" };
+pub const BOOL: TensorType = TensorType { dtype: DType::Bool, name: "torch.bool" };
+
+impl TensorType {
+    pub fn of(dtype: DType) -> Self {
+        match dtype {
+            DType::Bool => BOOL,
+            DType::Int => INT64,
+            DType::Float => FLOAT32,
+        }
+    }
+}
+
+/// A property's accessors.
+pub struct Property {
+    pub get: Value,
+    pub set: Option<Value>,
+}
+
+/// What a dictionary key is equal by.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    None,
+    /// `True == 1` and `1.0 == 1` are one key, as in Python.
+    Int(i64),
+    Float(u64),
+    Str(Name),
+    Tuple(Vec<Key>),
+    Dim(Dim),
+    /// Objects, classes, functions, tensors: by identity.
+    Identity(usize),
+    Type(&'static str),
+}
+
+/// A dictionary in insertion order.
+#[derive(Default)]
+pub struct Dict {
+    pub entries: BTreeMap<u64, (Key, Value, Value)>,
+    index: BTreeMap<Key, u64>,
+    next: u64,
+}
+
+impl Dict {
+    pub fn get(&self, key: &Key) -> Option<&Value> {
+        self.index.get(key).and_then(|at| self.entries.get(at)).map(|e| &e.2)
+    }
+
+    pub fn insert(&mut self, key: Key, name: Value, value: Value) {
+        if let Some(entry) = self.index.get(&key).and_then(|at| self.entries.get_mut(at)) {
+            entry.2 = value;
+            return;
+        }
+        self.index.insert(key.clone(), self.next);
+        self.entries.insert(self.next, (key, name, value));
+        self.next += 1;
+    }
+
+    pub fn remove(&mut self, key: &Key) -> Option<Value> {
+        let at = self.index.remove(key)?;
+        self.entries.remove(&at).map(|e| e.2)
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn keys(&self) -> Vec<Value> {
+        self.entries.values().map(|e| e.1.clone()).collect()
+    }
+
+    pub fn values(&self) -> Vec<Value> {
+        self.entries.values().map(|e| e.2.clone()).collect()
+    }
+
+    pub fn items(&self) -> Vec<(Value, Value)> {
+        self.entries.values().map(|e| (e.1.clone(), e.2.clone())).collect()
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// The variables of a function, a comprehension, a class body or the module.
+pub struct Scope {
+    pub vars: RefCell<BTreeMap<Name, Value>>,
+    pub parent: Option<Rc<Scope>>,
+    pub kind: ScopeKind,
+}
+
+pub enum ScopeKind {
+    Module,
+    Class,
+    /// With the function, whose locals may not be read before they are bound.
+    Function(Rc<syntax::Function>),
+    Comprehension,
+}
+
+/// A function and the scope it was made in.
+pub struct Closure {
+    pub code: Rc<syntax::Function>,
+    pub defaults: Vec<Option<Value>>,
+    pub scope: Rc<Scope>,
+    /// The class whose body it stands in: for `super()`.
+    pub class: RefCell<Option<Rc<Class>>>,
+}
+
+/// A class of the program, of torch, or a builtin type.
+pub struct Class {
+    pub name: Name,
+    /// Itself first, in method resolution order.
+    pub mro: RefCell<Vec<Rc<Class>>>,
+    pub attrs: RefCell<BTreeMap<Name, Value>>,
+    pub native: NativeClass,
+    pub span: Span,
+}
+
+#[derive(Clone, Copy)]
+pub enum NativeClass {
+    /// Written in the program.
+    No,
+    Object,
+    /// `int`, `list`, ...: callable by name.
+    Type,
+    Exception,
+    Tensor,
+    Layer(&'static Layer),
+}
+
+impl Class {
+    /// Looks `name` up in the method resolution order.
+    pub fn find(&self, name: &str) -> Option<Value> {
+        self.mro.borrow().iter().find_map(|c| c.attrs.borrow().get(name).cloned())
+    }
+
+    /// As [`Class::find`], but only behind `after`.
+    pub fn find_after(&self, after: &Class, name: &str) -> Option<Value> {
+        let mro = self.mro.borrow();
+        let mut rest = mro.iter().skip_while(|c| !std::ptr::eq(c.as_ref(), after));
+        rest.next();
+        rest.find_map(|c| c.attrs.borrow().get(name).cloned())
+    }
+
+    pub fn is_subclass_of(&self, other: &Class) -> bool {
+        self.mro.borrow().iter().any(|c| std::ptr::eq(c.as_ref(), other))
+    }
+
+    /// The nearest layer of torch that it is or derives from.
+    pub fn layer(&self) -> Option<&'static Layer> {
+        self.mro.borrow().iter().find_map(|c| match c.native {
+            NativeClass::Layer(layer) => Some(layer),
+            _ => None,
+        })
+    }
+
+    pub fn is_exception(&self) -> bool {
+        self.mro.borrow().iter().any(|c| matches!(c.native, NativeClass::Exception))
+    }
+}
+
+/// An instance of a class of the program or of a layer.
+pub struct Object {
+    pub class: Rc<Class>,
+    pub attrs: RefCell<BTreeMap<Name, Value>>,
+    /// For `nn.Module`s whose `__init__` has run.
+    pub module: RefCell<Option<ModuleState>>,
+    pub span: Span,
+}
+
+/// What an `nn.Module` registers, in the order of registration.
+#[derive(Default)]
+pub struct ModuleState {
+    pub params: Vec<(Name, Option<Rc<Tensor>>)>,
+    /// And whether they belong to the `state_dict`.
+    pub buffers: Vec<(Name, Option<Rc<Tensor>>, bool)>,
+    pub children: Vec<(Name, Option<Rc<Object>>)>,
+    pub training: bool,
+    pub called: bool,
+}
+
+/// A tensor. In-place operations replace what it stands for.
+pub struct Tensor {
+    pub data: RefCell<Data>,
+    /// Shared by tensors that view one storage.
+    pub storage: Rc<()>,
+    /// Whether gradients flow into it as a leaf.
+    pub requires_grad: Cell<bool>,
+    pub span: Span,
+}
+
+#[derive(Clone)]
+pub enum Data {
+    /// A value of the graph.
+    Node(NodeId),
+    /// A constant or random tensor that nothing has used yet: what parameters are made of.
+    Literal(Literal),
+    /// A parameter or buffer, by its index in the evaluator's list.
+    Leaf(usize),
+}
+
+/// A tensor of known shape that is described by how it starts.
+#[derive(Clone, Debug)]
+pub struct Literal {
+    pub shape: Vec<usize>,
+    pub init: Init,
+    pub dtype: DType,
+}
+
+impl Literal {
+    pub fn numel(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether its values are drawn at random.
+    pub fn is_random(&self) -> bool {
+        fn random(init: &Init) -> bool {
+            match init {
+                Init::Constant(_) | Init::Values(_) | Init::Eye => false,
+                Init::Affine { base, .. } => random(base),
+                _ => true,
+            }
+        }
+        random(&self.init)
+    }
+
+    /// All elements, row-major, where they are known.
+    pub fn values(&self) -> Option<Vec<f64>> {
+        match &self.init {
+            Init::Constant(v) => Some(vec![*v; self.numel()]),
+            Init::Values(values) => Some(values.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl Value {
+    pub fn tuple(items: Vec<Value>) -> Self {
+        Self::Tuple(Rc::new(items))
+    }
+
+    pub fn list(items: Vec<Value>) -> Self {
+        Self::List(Rc::new(RefCell::new(items)))
+    }
+
+    pub fn iter(items: Vec<Value>) -> Self {
+        Self::Iter(Rc::new(RefCell::new(items.into())))
+    }
+
+    pub fn str(text: &str) -> Self {
+        Self::Str(text.into())
+    }
+
+    /// A size as an integer.
+    pub fn dim(dim: &Dim) -> Self {
+        dim.as_known().map_or_else(|| Self::Dim(dim.clone()), Self::Int)
+    }
+
+    /// What Python calls its type, for messages.
+    pub fn type_name(&self) -> String {
+        match self {
+            Self::None => "None".into(),
+            Self::Ellipsis => "ellipsis".into(),
+            Self::Bool(_) => "bool".into(),
+            Self::Int(_) | Self::Dim(_) => "int".into(),
+            Self::Float(_) | Self::Number(_) => "float".into(),
+            Self::Str(_) => "str".into(),
+            Self::Tuple(_) | Self::Named(_) => "tuple".into(),
+            Self::List(_) => "list".into(),
+            Self::Dict(_) => "dict".into(),
+            Self::Set(_) => "set".into(),
+            Self::Slice(_) => "slice".into(),
+            Self::Range(..) => "range".into(),
+            Self::Iter(_) => "generator".into(),
+            Self::Function(_) => "function".into(),
+            Self::Bound(_) => "method".into(),
+            Self::Native(_) => "builtin function".into(),
+            Self::Class(c) => format!("class {}", c.name),
+            Self::Object(o) => o.class.name.to_string(),
+            Self::Tensor(_) => "Tensor".into(),
+            Self::Module(name) => format!("module {name}"),
+            Self::DType(_) => "torch.dtype".into(),
+            Self::Device => "torch.device".into(),
+            Self::Property(_) => "property".into(),
+            Self::StaticMethod(_) | Self::ClassMethod(_) => "method".into(),
+            Self::Super(_) => "super".into(),
+            Self::Partial(_) => "functools.partial".into(),
+            Self::Typing => "typing object".into(),
+            Self::Context(_) => "context manager".into(),
+        }
+    }
+
+    /// An address that tells objects apart.
+    pub fn identity(&self) -> Option<usize> {
+        Some(match self {
+            Self::List(v) => Rc::as_ptr(v).addr(),
+            Self::Dict(v) | Self::Set(v) => Rc::as_ptr(v).addr(),
+            Self::Function(v) => Rc::as_ptr(v).addr(),
+            Self::Class(v) => Rc::as_ptr(v).addr(),
+            Self::Object(v) => Rc::as_ptr(v).addr(),
+            Self::Tensor(v) => Rc::as_ptr(v).addr(),
+            Self::Iter(v) => Rc::as_ptr(v).addr(),
+            Self::Native(v) => std::ptr::from_ref::<Native>(v).addr(),
+            _ => return None,
+        })
+    }
+}
