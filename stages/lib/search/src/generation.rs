@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemas::{Candidate, Status};
 
 use crate::islands::{self, IslandSettings};
-use crate::methods::{Method, Moment};
+use crate::methods::{Attempt, Method, Moment};
 use crate::population::Population;
 use crate::proposer::{Parent, ProposeError, Proposer};
 use crate::random::StreamKey;
@@ -15,13 +15,12 @@ use crate::sampling::SamplingSettings;
 const REDRAWS: u32 = 24;
 
 /// Everything that a generation depends on beside the table.
+#[derive(Clone, Copy)]
 pub struct Plan<'a> {
     /// Name of the run, for the column.
     pub run: &'a str,
     /// How attempts are made.
     pub method: &'a dyn Method,
-    /// What writes the programs.
-    pub proposer: &'a dyn Proposer,
     /// The program that the search starts from.
     pub seed_program: &'a str,
     /// Seed of the run.
@@ -36,116 +35,163 @@ pub struct Plan<'a> {
     pub sampling: SamplingSettings,
 }
 
-/// A generation, and whether the proposer ended the search.
-pub struct Generation {
-    /// One row for each place, in order.
-    pub rows: Vec<Candidate>,
-    /// Why there are fewer rows than asked for.
-    pub ended: Option<String>,
-}
-
-/// Proposes a generation. `identify` gives the `candidate_id` of a program; `on_row` hears of each row as it is made.
+/// The attempts of a generation, each of which can be made on its own and in any order.
 ///
 /// Generation 0 has the seed program at place 0, so that its score stands in the archive for comparison; further places
 /// of generation 0 are edits of it. Attempts go to the islands in turn.
-pub fn propose(
-    population: &Population<'_>,
-    plan: &Plan<'_>,
-    identify: &dyn Fn(&str) -> String,
-    on_row: &mut dyn FnMut(&Candidate),
-) -> Generation {
-    let seed_id = identify(plan.seed_program);
-    let seed = Parent { id: &seed_id, source: plan.seed_program, row: population.find(&seed_id) };
-    let members = islands::members(population, &plan.islands, plan.generation);
-    let mut known: BTreeSet<String> = population.ids().into_iter().map(str::to_owned).collect();
-    let first_attempt = population.next_attempt();
+pub struct Generation<'a> {
+    plan: Plan<'a>,
+    population: &'a Population<'a>,
+    members: Vec<Vec<usize>>,
+    seed_id: String,
+    first_attempt: i64,
+}
 
-    let mut rows = Vec::with_capacity(plan.count);
-    let mut ended = None;
-    for slot in 0..i64::try_from(plan.count).unwrap_or(i64::MAX) {
-        let attempt = first_attempt.saturating_add(slot);
-        let island = islands::island_of(attempt, plan.islands.count);
-        let blank = Candidate {
-            run: plan.run.to_owned(),
-            method: plan.method.name().to_owned(),
-            proposer: plan.proposer.name().to_owned(),
-            generation: plan.generation,
+impl<'a> Generation<'a> {
+    /// `seed_id` is the `candidate_id` of the seed program.
+    #[must_use]
+    pub fn new(population: &'a Population<'a>, plan: Plan<'a>, seed_id: String) -> Self {
+        let members = islands::members(population, &plan.islands, plan.generation);
+        Self { plan, population, members, seed_id, first_attempt: population.next_attempt() }
+    }
+
+    /// The places, in order.
+    pub fn slots(&self) -> impl Iterator<Item = i64> + use<> {
+        0..i64::try_from(self.plan.count).unwrap_or(i64::MAX)
+    }
+
+    /// The row of a place before anything is proposed for it. `proposer` is who is going to.
+    #[must_use]
+    pub fn blank(&self, slot: i64, proposer: &str) -> Candidate {
+        let attempt = self.first_attempt.saturating_add(slot);
+        let island = islands::island_of(attempt, self.plan.islands.count);
+        Candidate {
+            run: self.plan.run.to_owned(),
+            method: self.plan.method.name().to_owned(),
+            proposer: proposer.to_owned(),
+            generation: self.plan.generation,
             slot,
             attempt,
             island: i64::try_from(island).unwrap_or(0),
             status: Status::Proposed,
             ..Candidate::default()
-        };
-        let row = if plan.generation == 0 && slot == 0 {
-            Candidate {
-                candidate_id: seed_id.clone(),
-                edit: Some("seed".to_owned()),
-                source: plan.seed_program.to_owned(),
-                ..blank
-            }
-        } else {
-            let moment = Moment {
-                population,
-                members: members.get(island).map_or(&[][..], Vec::as_slice),
-                islands: plan.islands.count.max(1),
-                island,
-                turn: usize::try_from(attempt).unwrap_or(0),
-                seed,
-                sampling: plan.sampling,
-                key: StreamKey { seed: plan.seed, stage: "propose", generation: plan.generation, slot, redraw: 0 },
-            };
-            match fill(moment, plan, identify, &known, &blank) {
+        }
+    }
+
+    /// The row of the seed program, for the place that is its.
+    #[must_use]
+    pub fn seed_row(&self, slot: i64, proposer: &str) -> Option<Candidate> {
+        (self.plan.generation == 0 && slot == 0).then(|| Candidate {
+            candidate_id: self.seed_id.clone(),
+            edit: Some("seed".to_owned()),
+            source: self.plan.seed_program.to_owned(),
+            ..self.blank(slot, proposer)
+        })
+    }
+
+    /// The situation of a place. `redraw`: how often it has been drawn before.
+    #[must_use]
+    pub fn moment(&self, slot: i64, redraw: u32) -> Moment<'_> {
+        let attempt = self.first_attempt.saturating_add(slot);
+        let count = self.plan.islands.count.max(1);
+        let island = islands::island_of(attempt, count);
+        let source = self.plan.seed_program;
+        Moment {
+            population: self.population,
+            members: self.members.get(island).map_or(&[][..], Vec::as_slice),
+            islands: count,
+            island,
+            turn: usize::try_from(attempt).unwrap_or(0),
+            seed: Parent { id: &self.seed_id, source, row: self.population.find(&self.seed_id) },
+            sampling: self.plan.sampling,
+            key: StreamKey { seed: self.plan.seed, stage: "propose", generation: self.plan.generation, slot, redraw },
+        }
+    }
+
+    /// Makes the attempt of a place.
+    #[must_use]
+    pub fn attempt(&self, slot: i64, redraw: u32, proposer: &dyn Proposer) -> Attempt<'_> {
+        self.plan.method.attempt(&self.moment(slot, redraw), proposer)
+    }
+}
+
+/// A row with what an attempt was about; program, edit and status are still to be filled.
+#[must_use]
+pub fn attempted(blank: Candidate, attempt: &Attempt<'_>) -> Candidate {
+    Candidate {
+        parent_id: Some(attempt.parent.id.to_owned()),
+        parent_source: Some(attempt.parent.source.to_owned()),
+        factor: attempt.factor,
+        directive: attempt.directive.as_ref().map(|directive| directive.text.clone()),
+        ..blank
+    }
+}
+
+/// The rows of a generation, and why there are fewer than were asked for, if there are.
+pub struct Proposed {
+    /// One row for each place, in order.
+    pub rows: Vec<Candidate>,
+    /// Why the proposer ended the search.
+    pub ended: Option<String>,
+}
+
+/// Proposes a whole generation, place by place. A place that repeats a known program is drawn again: for proposers whose
+/// attempts cost nothing. `identify` gives the `candidate_id` of a program; `on_row` hears of each row as it is made.
+pub fn propose(
+    population: &Population<'_>,
+    plan: Plan<'_>,
+    proposer: &dyn Proposer,
+    identify: &dyn Fn(&str) -> String,
+    on_row: &mut dyn FnMut(&Candidate),
+) -> Proposed {
+    let generation = Generation::new(population, plan, identify(plan.seed_program));
+    let mut known: BTreeSet<String> = population.ids().into_iter().map(str::to_owned).collect();
+    let mut rows = Vec::with_capacity(plan.count);
+    for slot in generation.slots() {
+        let row = match generation.seed_row(slot, proposer.name()) {
+            Some(row) => row,
+            None => match fill(&generation, slot, proposer, identify, &known) {
                 Ok(row) => row,
-                Err(reason) => {
-                    ended = Some(reason);
-                    break;
-                }
-            }
+                Err(reason) => return Proposed { rows, ended: Some(reason) },
+            },
         };
         known.insert(row.candidate_id.clone());
         on_row(&row);
         rows.push(row);
     }
-    Generation { rows, ended }
+    Proposed { rows, ended: None }
 }
 
 /// Makes one attempt, again and again until it brings a new program. The error is the reason why the search ends.
 fn fill(
-    mut moment: Moment<'_>,
-    plan: &Plan<'_>,
+    generation: &Generation<'_>,
+    slot: i64,
+    proposer: &dyn Proposer,
     identify: &dyn Fn(&str) -> String,
     known: &BTreeSet<String>,
-    blank: &Candidate,
 ) -> Result<Candidate, String> {
-    let mut row = blank.clone();
-    for redraw in 0..=REDRAWS {
-        moment.key.redraw = redraw;
-        let attempt = plan.method.attempt(&moment, plan.proposer);
-        row = Candidate {
-            parent_id: Some(attempt.parent.id.to_owned()),
-            parent_source: Some(attempt.parent.source.to_owned()),
-            factor: attempt.factor,
-            directive: attempt.directive.map(|directive| directive.text),
-            ..blank.clone()
-        };
+    let mut redraw = 0;
+    loop {
+        let attempt = generation.attempt(slot, redraw, proposer);
+        let mut row = attempted(generation.blank(slot, proposer.name()), &attempt);
         match attempt.draft {
             Ok(draft) => {
                 row.candidate_id = identify(&draft.source);
                 row.source = draft.source;
                 row.edit = Some(draft.edit);
-                if !known.contains(&row.candidate_id) {
-                    break;
+                if redraw == REDRAWS || !known.contains(&row.candidate_id) {
+                    return Ok(row);
                 }
             }
             Err(ProposeError::Failed(reason)) => {
                 row.status = Status::Failed;
                 row.reason = Some(reason);
-                break;
+                return Ok(row);
             }
             Err(ProposeError::Ended(reason)) => return Err(reason),
         }
+        redraw += 1;
     }
-    Ok(row)
 }
 
 #[cfg(test)]
@@ -170,7 +216,6 @@ mod tests {
         let plan = Plan {
             run: "test",
             method: methods::named(method).unwrap(),
-            proposer: &builtin,
             seed_program: SEED_PROGRAM,
             seed,
             generation,
@@ -178,7 +223,7 @@ mod tests {
             islands: IslandSettings { count: 3, migration_interval: 2, migrants: 1 },
             sampling: SamplingSettings { exploration: 0.3, exploitation: 0.5 },
         };
-        propose(population, &plan, &identify, &mut |_| ()).rows
+        propose(population, plan, &builtin, &identify, &mut |_| ()).rows
     }
 
     /// Scores rows by their text, some not at all.
