@@ -2,7 +2,7 @@
 //!
 //! `Linear(x, U, b)` and `Linear(x, V, c)` are the columns of `Linear(x, [U; V], [b, c])`. One product reads x once, and
 //! its gradient for x is one product instead of several and their sum. What it costs is one copy in the backward pass,
-//! when the gradients of the slices are put together: so layers are merged where x is wide enough to pay for that.
+//! when the gradients of the slices are put together (see [`super::splits`]): so layers are merged where x is wide enough to pay for that.
 
 use super::build::{Builder, Rewritten, rebuild};
 use super::reference::Reference;

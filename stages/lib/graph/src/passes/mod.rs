@@ -15,6 +15,7 @@ mod order;
 mod partition;
 mod reference;
 mod simplify;
+mod splits;
 mod sums;
 mod terms;
 
@@ -23,6 +24,7 @@ pub use dce::live;
 pub use order::constant;
 pub use partition::{Partition, partition, varying};
 pub use reference::Reference;
+pub use splits::{Split, splits};
 
 use crate::graph::Graph;
 use crate::op::NodeId;

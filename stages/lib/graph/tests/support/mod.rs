@@ -167,6 +167,11 @@ impl Random {
                     let op = if setting & 16 != 0 { BinaryOp::And } else { BinaryOp::Or };
                     mask = self.push(Op::Binary(op), &[mask, other]).unwrap_or(mask);
                 }
+                if setting & 1024 != 0 {
+                    let same =
+                        self.graph.push_as(Op::Full(f64::from(second % 2)), &[], shape.clone(), DType::Bool, span());
+                    mask = same.ok()?;
+                }
                 let fill = [-9.0, 0.3, f64::NEG_INFINITY][usize::from(setting % 3)];
                 let full = self.graph.push_as(Op::Full(fill), &[], shape, DType::Float, span()).ok()?;
                 self.push(Op::Where, &if setting & 128 != 0 { [mask, full, x] } else { [mask, x, full] })
