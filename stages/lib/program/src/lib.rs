@@ -7,19 +7,23 @@
 //! [`compile`] turns a program into a [`graph::Processor`], or says what is wrong with it and where. [`locality`] compares
 //! a child with its parent. Nothing of a program is ever executed by Python, and nothing in it reaches outside.
 
+mod bounds;
 pub mod budget;
 mod compile;
 pub mod diagnostic;
 mod eval;
 mod forbidden;
+mod locality;
 mod parse;
 pub mod regions;
 mod suggest;
 mod syntax;
+mod tree;
 mod walk;
 mod warn;
 
 pub use budget::Budgets;
 pub use compile::{Compiled, Options, Verdict, compile};
 pub use diagnostic::{Category, Diagnostic, Note, Severity, render};
+pub use locality::{EditDistance, Locality, LocalityVerdict, candidate_id, locality};
 pub use regions::{Factor, Region, Regions};

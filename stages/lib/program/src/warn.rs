@@ -1,8 +1,205 @@
 //! Warnings: what runs and is likely wrong.
 
-use crate::compile::Built;
-use crate::diagnostic::Diagnostic;
+use std::collections::BTreeMap;
 
-pub fn warnings(_built: &Built) -> Vec<Diagnostic> {
-    Vec::new()
+use graph::{DType, Graph, Node, NodeId, Op, Processor, ReduceOp, Span, UnaryOp};
+
+use crate::bounds::{self, Bounds};
+use crate::compile::Built;
+use crate::diagnostic::{Category, Diagnostic};
+
+/// All warnings about a program that was understood.
+pub fn warnings(built: &Built) -> Vec<Diagnostic> {
+    let p = &built.processor;
+    let mut out = Vec::new();
+    hidden(p, built.forward, &mut out);
+    untrained(p, &mut out);
+    numeric(&p.graph, &mut out);
+    out
+}
+
+/// Marks the nodes that the outputs depend on; `through` says whether dependence passes from a node to its arguments.
+fn reach(p: &Processor, through: impl Fn(&Node) -> bool) -> Vec<bool> {
+    let mut seen = vec![false; p.graph.nodes.len()];
+    let mut stack = p.outputs();
+    while let Some(id) = stack.pop() {
+        let Some(slot) = seen.get_mut(id.0 as usize).filter(|s| !**s) else { continue };
+        *slot = true;
+        let node = p.graph.node(id);
+        if through(node) {
+            stack.extend(&node.args);
+        }
+    }
+    seen
+}
+
+/// Neither output depends on the hidden state.
+fn hidden(p: &Processor, forward: Span, out: &mut Vec<Diagnostic>) {
+    let seen = reach(p, |_| true);
+    let input = |i: u32| p.graph.nodes.iter().position(|n| n.op == Op::Input(i));
+    if input(4).is_some_and(|at| seen.get(at) == Some(&true)) {
+        return;
+    }
+    // where the node features enter is where the hidden state should have
+    let enters = input(0).and_then(|at| {
+        let user = |n: &&Node| n.span.line > 0 && n.args.iter().any(|a| a.0 as usize == at);
+        p.graph.nodes.iter().find(user).map(|n| n.span)
+    });
+    let text = "neither output depends on the hidden state, so nothing is carried from one step to the next";
+    out.push(
+        Diagnostic::warning(Category::DeadCode, "W-DEAD-HIDDEN", enters.unwrap_or(forward), text)
+            .help("concatenate hidden with node_fts"),
+    );
+}
+
+/// Whether the gradient of a node's value reaches its arguments at all.
+fn passes_gradient(node: &Node) -> bool {
+    if node.dtype != DType::Float {
+        return false;
+    }
+    !matches!(
+        node.op,
+        Op::Detach
+            | Op::OneHot { .. }
+            | Op::Unary(UnaryOp::Sign | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc)
+    )
+}
+
+/// Parameters that nothing trains.
+fn untrained(p: &Processor, out: &mut Vec<Diagnostic>) {
+    let used = reach(p, |_| true);
+    let trained = reach(p, passes_gradient);
+    let node_of: BTreeMap<u32, usize> = p
+        .graph
+        .nodes
+        .iter()
+        .enumerate()
+        .filter_map(|(at, n)| match n.op {
+            Op::Param(id) => Some((id.0, at)),
+            _ => None,
+        })
+        .collect();
+    let mut unused: BTreeMap<(u32, u32), (Span, Vec<&str>)> = BTreeMap::new();
+    let mut cut: Vec<&str> = Vec::new();
+    for (i, param) in (0_u32..).zip(&p.graph.params) {
+        if !param.trainable {
+            continue;
+        }
+        let at = node_of.get(&i).copied();
+        let is = |marks: &[bool]| at.is_some_and(|at| marks.get(at) == Some(&true));
+        if !is(&used) {
+            let key = (param.span.line, param.span.column);
+            unused.entry(key).or_insert((param.span, Vec::new())).1.push(&param.name);
+        } else if !is(&trained) {
+            cut.push(&param.name);
+        }
+    }
+    for (span, names) in unused.into_values() {
+        let (verb, it) = if names.len() == 1 { ("is", "it") } else { ("are", "they") };
+        let text = format!("{} {verb} made, but nothing that {it} would change is ever returned", list(&names));
+        out.push(
+            Diagnostic::warning(Category::DeadCode, "W-DEAD-PARAMETER", span, text)
+                .help("use it in forward, or do not make it"),
+        );
+    }
+    if cut.is_empty() {
+        return;
+    }
+    // the place where the gradient ends: the last such node among those that the outputs need
+    let stop = p.graph.nodes.iter().enumerate().rev().find(|(at, n)| {
+        used.get(*at) == Some(&true) && !passes_gradient(n) && !n.args.is_empty() && depends(&p.graph, *at, &cut)
+    });
+    let span = stop.map_or_else(Span::default, |(_, n)| n.span);
+    let text = format!("no gradient reaches {}, so nothing there is ever trained", list(&cut));
+    out.push(
+        Diagnostic::warning(Category::DeadCode, "W-DEAD-GRADIENT", span, text).help(
+            "leave out detach(), and keep comparisons and roundings off the way from the parameters to the outputs",
+        ),
+    );
+}
+
+fn list(names: &[&str]) -> String {
+    const SHOWN: usize = 4;
+    let shown: Vec<&str> = names.iter().take(SHOWN).copied().collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// Whether a node depends on one of the parameters.
+fn depends(graph: &Graph, at: usize, params: &[&str]) -> bool {
+    let mut seen = vec![false; graph.nodes.len()];
+    let mut stack = vec![at];
+    while let Some(at) = stack.pop() {
+        let Some(slot) = seen.get_mut(at).filter(|s| !**s) else { continue };
+        *slot = true;
+        let Some(node) = graph.nodes.get(at) else { continue };
+        if let Op::Param(id) = node.op
+            && graph.params.get(id.0 as usize).is_some_and(|p| params.contains(&p.name.as_str()))
+        {
+            return true;
+        }
+        stack.extend(node.args.iter().map(|a| a.0 as usize));
+    }
+    false
+}
+
+/// Divisions, logarithms and roots of what may be zero or less, and softmax rows that may be empty.
+fn numeric(graph: &Graph, out: &mut Vec<Diagnostic>) {
+    let known = bounds::bounds(graph);
+    let of = |id: NodeId| known.get(id.0 as usize).copied().unwrap_or(Bounds::ALL);
+    let mut warn = |code, span: Span, text: String, help: &str| {
+        let seen = out.iter().any(|d| d.code == code && d.line == span.line);
+        if !seen {
+            out.push(Diagnostic::warning(Category::Numeric, code, span, text).help(help));
+        }
+    };
+    for node in &graph.nodes {
+        match (&node.op, node.args.as_slice()) {
+            (Op::Binary(graph::BinaryOp::Div), [_, y]) if of(*y).touches_zero() => {
+                let text = "the divisor may be zero, as for a node without edges: the result is NaN or infinite";
+                warn("W-NUMERIC-DIVISION", node.span, text.into(), "guard it: x / y.clamp(min=1.0), or x / (y + 1e-6)");
+            }
+            (Op::Unary(UnaryOp::Reciprocal | UnaryOp::Rsqrt), [x]) if of(*x).touches_zero() => {
+                let text = "the argument may be zero: the result is infinite";
+                warn("W-NUMERIC-DIVISION", node.span, text.into(), "guard it with clamp(min=...) or a small addend");
+            }
+            (Op::Unary(UnaryOp::Log | UnaryOp::Log2 | UnaryOp::Log10), [x]) if of(*x).may_be_zero_or_less() => {
+                let text = "the logarithm's argument may be zero or negative: the result is NaN or infinite";
+                warn(
+                    "W-NUMERIC-LOG",
+                    node.span,
+                    text.into(),
+                    "guard it with clamp(min=...), or use log1p, logsumexp or log_softmax",
+                );
+            }
+            (Op::Unary(UnaryOp::Sqrt | UnaryOp::Rsqrt), [x]) if of(*x).may_be_negative() => {
+                let text = "the root's argument may be negative: the result is NaN";
+                warn("W-NUMERIC-ROOT", node.span, text.into(), "guard it with clamp(min=...)");
+            }
+            (Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::Reduce { op: ReduceOp::LogSumExp, .. }, [x])
+                if masked_by_infinity(graph, *x) =>
+            {
+                let text = "a row whose entries are all masked by -inf becomes NaN";
+                warn("W-NUMERIC-EMPTY-ROW", node.span, text.into(), "mask with a large negative number such as -1e9");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a value comes from `where` or `masked_fill` with -inf.
+fn masked_by_infinity(graph: &Graph, id: NodeId) -> bool {
+    let node = graph.node(id);
+    let infinite = |id: &NodeId| match graph.node(*id).op {
+        Op::Scalar(v) | Op::Full(v) => v == f64::NEG_INFINITY,
+        Op::Cast | Op::Expand => graph
+            .node(*id)
+            .args
+            .first()
+            .is_some_and(|a| matches!(graph.node(*a).op, Op::Scalar(v) | Op::Full(v) if v == f64::NEG_INFINITY)),
+        _ => false,
+    };
+    matches!(node.op, Op::Where) && node.args.iter().skip(1).any(infinite)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use program::{Budgets, Category, Compiled, Options, Severity, Verdict, compile};
+use program::{Budgets, Compiled, Diagnostic, Factor, LocalityVerdict, Options, Severity, Verdict, compile};
 use serde_json::Value;
 
 fn fixtures() -> PathBuf {
@@ -74,6 +74,60 @@ fn valid_programs_compile_to_the_parameters_of_pytorch() {
             if facts["regions"][factor] != lines(region) {
                 wrong.push(format!("{path}: {factor} {} instead of {}", lines(region), facts["regions"][factor]));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{} faults\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What the whole check says: about the program alone and, for a child, about its edit.
+fn judge(name: &str, facts: &Value) -> (Verdict, Vec<Diagnostic>, String) {
+    let path = format!("invalid/{name}.py");
+    let source = read(&path);
+    let mut compiled = compile(&source, &options(128));
+    if let (Some(parent), Some(selected)) = (facts["parent"].as_str(), facts["selected"].as_str()) {
+        let parent = read(&format!("invalid/{parent}"));
+        let locality = program::locality(&parent, &source, Factor::parse(selected).unwrap());
+        let entangled = locality.diagnostics.iter().any(|d| d.severity == Severity::Error);
+        assert_eq!(entangled, locality.verdict == LocalityVerdict::Entangled, "{name}");
+        compiled.diagnostics.extend(locality.diagnostics);
+    }
+    let text = explain(&source, &path, &compiled);
+    (compiled.verdict(), compiled.diagnostics, text)
+}
+
+#[test]
+fn invalid_programs_get_the_expected_verdicts() {
+    let mut wrong = Vec::new();
+    let expected = json("invalid/expected.json");
+    assert_eq!(expected.len(), 31);
+    for (name, facts) in &expected {
+        let (verdict, diagnostics, text) = judge(name, facts);
+        let strings = |key: &str| -> Vec<String> {
+            facts[key].as_array().into_iter().flatten().map(|v| v.as_str().unwrap().to_string()).collect()
+        };
+        let mut verdicts = strings("also_verdict");
+        verdicts.push(facts["verdict"].as_str().unwrap().to_string());
+        if !verdicts.iter().any(|v| v == verdict.as_str()) {
+            wrong.push(format!("{name}: {} instead of {verdicts:?}\n{text}", verdict.as_str()));
+            continue;
+        }
+        let Some(category) = facts["category"].as_str() else {
+            if !diagnostics.is_empty() {
+                wrong.push(format!("{name}: nothing should be said\n{text}"));
+            }
+            continue;
+        };
+        let mut categories = strings("also_category");
+        categories.push(category.to_string());
+        let mut lines: Vec<u64> =
+            facts["also_lines"].as_array().into_iter().flatten().map(|v| v.as_u64().unwrap()).collect();
+        lines.extend(facts["line"].as_u64());
+        // what is said first is what a reader takes for the reason
+        let fits = diagnostics
+            .first()
+            .is_some_and(|d| categories.iter().any(|c| c == d.category.as_str()) && lines.contains(&u64::from(d.line)));
+        if !fits {
+            wrong.push(format!("{name}: expected {categories:?} in {lines:?}\n{text}"));
         }
     }
     assert!(wrong.is_empty(), "{} faults\n{}", wrong.len(), wrong.join("\n"));

@@ -38,6 +38,17 @@ pub const MODULES: &[&str] = &[
     "__future__",
 ];
 
+/// The operation that `x.name_()` performs in place.
+fn in_place_twin(name: &str) -> Option<&'static native::Native> {
+    let plain = name.strip_suffix('_').filter(|p| !p.is_empty() && !p.ends_with('_'))?;
+    const SHAPES: &[&str] =
+        &["transpose", "squeeze", "unsqueeze", "t", "resize", "set", "detach", "random", "bernoulli"];
+    if SHAPES.contains(&plain) {
+        return None;
+    }
+    native::find(&format!("Tensor.{plain}"))
+}
+
 impl Interp {
     pub fn import(&mut self, alias: &Alias, scope: &Rc<super::value::Scope>) -> R<()> {
         if !MODULES.contains(&&*alias.name) {
@@ -263,7 +274,14 @@ impl Interp {
             Value::Class(class) => self.class_attribute(class, name),
             Value::Tensor(t) => match self.tensor_attribute(t, name)? {
                 Some(value) => Some(value),
-                None => method("Tensor"),
+                None => match (method("Tensor"), in_place_twin(name)) {
+                    (None, Some(twin)) => {
+                        let update = native::find("Tensor.$in_place").map_or(Value::None, Value::Native);
+                        let bound = Value::Partial(Rc::new((update, vec![Value::Native(twin)], Vec::new())));
+                        Some(Value::Bound(Rc::new((bound, base.clone()))))
+                    }
+                    (found, _) => found,
+                },
             },
             Value::Super(pair) => {
                 let (class, object) = (&pair.0, &pair.1);

@@ -29,7 +29,7 @@ use self::value::{Class, Literal, Scope, ScopeKind};
 pub use self::value::{Data, ModuleState, Object, Tensor, Value};
 use crate::budget::Budgets;
 use crate::diagnostic::{Category, Diagnostic};
-use crate::syntax::{Function, Module, Name};
+use crate::syntax::{Function, Module};
 
 /// Evaluation ends at the first fault, as Python would.
 pub type R<T> = Result<T, Box<Diagnostic>>;

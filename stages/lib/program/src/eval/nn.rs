@@ -49,7 +49,7 @@ fn begin(vm: &mut Interp, a: &Args) -> R<Rc<Object>> {
     let o = this(vm, a)?;
     let mut state = o.module.borrow_mut();
     if state.is_none() {
-        *state = Some(ModuleState { training: true, ..ModuleState::default() });
+        *state = Some(ModuleState::default());
     }
     drop(state);
     Ok(o)

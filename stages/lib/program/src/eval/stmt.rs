@@ -58,6 +58,7 @@ impl Interp {
                 };
                 if let ScopeKind::Function(code) = &scope.kind
                     && &*code.name == "forward"
+                    && !value.as_ref().is_some_and(passes_on)
                 {
                     self.returned = stmt.at.0;
                 }
@@ -536,6 +537,11 @@ impl Interp {
         }
         self.bind_name(&code.name, value, scope)
     }
+}
+
+/// Whether a returned expression is what another `forward` returned: then that one is where the value was made.
+fn passes_on(e: &Expr) -> bool {
+    matches!(&e.kind, ExprKind::Call(f, _, _) if matches!(&f.kind, ExprKind::Attribute(_, name) if &**name == "forward"))
 }
 
 /// Tells the functions in a class body which class `super()` means.

@@ -1459,155 +1459,154 @@ pub static POINTWISE: &[Native] = &[
     bin!("torch.bitwise_xor Tensor.bitwise_xor", Xor),
 ];
 
-pub static TABLE: &[Native] =
-    &[
-        f!("torch.nn.functional.gelu", "input | approximate?", |vm, a| {
-            let tanh = &*a.text_or(vm, "approximate", "none")? == "tanh";
-            unary(vm, a, UnaryOp::Gelu { tanh })
-        }),
-        f!("torch.nn.functional.leaky_relu", "input negative_slope? inplace?", |vm, a| {
-            let slope = a.float_or(vm, "negative_slope", 0.01)?;
-            unary(vm, a, UnaryOp::LeakyRelu { slope })
-        }),
-        f!("torch.nn.functional.elu", "input alpha? inplace?", |vm, a| {
-            let alpha = a.float_or(vm, "alpha", 1.0)?;
-            unary(vm, a, UnaryOp::Elu { alpha })
-        }),
-        f!("torch.celu torch.nn.functional.celu", "input alpha? inplace?", |vm, a| {
-            let alpha = a.float_or(vm, "alpha", 1.0)?;
-            unary(vm, a, UnaryOp::Celu { alpha })
-        }),
-        f!("torch.nn.functional.softplus", "input beta? threshold?", |vm, a| {
-            let (beta, threshold) = (a.float_or(vm, "beta", 1.0)?, a.float_or(vm, "threshold", 20.0)?);
-            unary(vm, a, UnaryOp::Softplus { beta, threshold })
-        }),
-        f!("torch.nn.functional.hardtanh", "input min_val? max_val? inplace?", |vm, a| {
-            let (min, max) = (a.float_or(vm, "min_val", -1.0)?, a.float_or(vm, "max_val", 1.0)?);
-            unary(vm, a, UnaryOp::Hardtanh { min, max })
-        }),
-        f!("torch.nn.functional.tanhshrink", "input", |vm, a| {
-            let x = a.tensor(vm, "input")?;
-            let y = vm.un(UnaryOp::Tanh, x)?;
-            let out = vm.bin(BinaryOp::Sub, x, y);
-            done(vm, out)
-        }),
-        f!("torch.logit Tensor.logit", "input eps?", |vm, a| {
-            let mut x = a.tensor(vm, "input")?;
-            if a.some("eps").is_some() {
-                let eps = a.float_or(vm, "eps", 0.0)?;
-                x = vm.un(UnaryOp::Clamp { min: eps, max: 1.0 - eps }, x)?;
-            }
-            let one = vm.float(1.0)?;
-            let rest = vm.bin(BinaryOp::Sub, one, x)?;
-            let odds = vm.bin(BinaryOp::Div, x, rest)?;
-            let out = vm.un(UnaryOp::Log, odds);
-            done(vm, out)
-        }),
-        f!("torch.add Tensor.add", "input other | alpha?", |vm, a| scaled(vm, a, BinOp::Add)),
-        f!("torch.sub torch.subtract Tensor.sub", "input other | alpha?", |vm, a| scaled(vm, a, BinOp::Sub)),
-        f!("torch.rsub", "input other", |vm, a| vm.binary_tensor(&a.value("other"), BinOp::Sub, &a.value("input"))),
-        f!("torch.mul torch.multiply Tensor.mul", "input other", |vm, a| {
-            vm.binary_tensor(&a.value("input"), BinOp::Mul, &a.value("other"))
-        }),
-        f!("torch.div torch.divide torch.true_divide Tensor.div", "input other | rounding_mode?", divide),
-        f!("torch.logical_and Tensor.logical_and", "input other", |vm, a| logical(vm, a, BinaryOp::And)),
-        f!("torch.logical_or Tensor.logical_or", "input other", |vm, a| logical(vm, a, BinaryOp::Or)),
-        f!("torch.logical_xor Tensor.logical_xor", "input other", |vm, a| logical(vm, a, BinaryOp::Xor)),
-        f!("torch.logical_not Tensor.logical_not torch.bitwise_not", "input", |vm, a| {
-            let id = a.tensor(vm, "input")?;
-            let id = vm.to_bool(id)?;
-            let out = vm.un(UnaryOp::LogicalNot, id);
-            done(vm, out)
-        }),
-        f!("torch.logaddexp Tensor.logaddexp", "input other", |vm, a| {
-            let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
-            let top = vm.bin(BinaryOp::Maximum, x, y)?;
-            let gap = vm.bin(BinaryOp::Sub, x, y)?;
-            let gap = vm.un(UnaryOp::Abs, gap)?;
-            let gap = vm.un(UnaryOp::Neg, gap)?;
-            let tail = vm.un(UnaryOp::Exp, gap)?;
-            let tail = vm.un(UnaryOp::Log1p, tail)?;
-            let out = vm.bin(BinaryOp::Add, top, tail);
-            done(vm, out)
-        }),
-        f!("torch.clamp torch.clip Tensor.clamp Tensor.clip", "input min? max?", clamp),
-        f!("torch.clamp_min Tensor.clamp_min", "input min", clamp),
-        f!("torch.clamp_max Tensor.clamp_max", "input max min?", clamp),
-        f!("torch.nan_to_num Tensor.nan_to_num", "input nan? posinf? neginf?", |vm, a| {
-            let x = a.tensor(vm, "input")?;
-            let nan = a.float_or(vm, "nan", 0.0)?;
-            let top = f64::from(f32::MAX);
-            let (high, low) = (a.float_or(vm, "posinf", top)?, a.float_or(vm, "neginf", -top)?);
-            let (fill, broken) = (vm.float(nan)?, vm.un(UnaryOp::IsNan, x)?);
-            let x = vm.push(Op::Where, &[broken, fill, x])?;
-            let out = vm.un(UnaryOp::Clamp { min: low, max: high }, x);
-            done(vm, out)
-        }),
-        f!("torch.lerp Tensor.lerp", "input end weight", lerp),
-        f!("torch.addcmul Tensor.addcmul", "input tensor1 tensor2 | value?", |vm, a| {
-            let product = vm.binary_tensor(&a.value("tensor1"), BinOp::Mul, &a.value("tensor2"))?;
-            let product = vm.binary(&product, BinOp::Mul, &Value::Float(a.float_or(vm, "value", 1.0)?))?;
-            vm.binary_tensor(&a.value("input"), BinOp::Add, &product)
-        }),
-        f!("torch.where", "condition x? other?", choose),
-        f!("Tensor.where", "input condition other", choose_self),
-        f!("torch.masked_fill Tensor.masked_fill", "input mask value", masked_fill),
-        red!("torch.sum Tensor.sum", ReduceOp::Sum),
-        red!("torch.mean Tensor.mean", ReduceOp::Mean),
-        red!("torch.amax Tensor.amax", ReduceOp::Amax),
-        red!("torch.amin Tensor.amin", ReduceOp::Amin),
-        red!("torch.prod Tensor.prod", ReduceOp::Prod),
-        red!("torch.logsumexp Tensor.logsumexp", ReduceOp::LogSumExp),
-        f!("torch.any Tensor.any", "input dim? keepdim?", |vm, a| truth_reduction(vm, a, ReduceOp::Any)),
-        f!("torch.all Tensor.all", "input dim? keepdim?", |vm, a| truth_reduction(vm, a, ReduceOp::All)),
-        f!("torch.count_nonzero Tensor.count_nonzero", "input dim?", |vm, a| {
-            let x = a.tensor(vm, "input")?;
-            let rank = vm.graph.shape(x).len();
-            let x = vm.to_bool(x)?;
-            let x = vm.cast(x, DType::Int)?;
-            let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
-            let out = vm.reduce(ReduceOp::Sum, x, dims, false);
-            done(vm, out)
-        }),
-        f!("torch.max Tensor.max", "input dim? keepdim? | other?", |vm, a| extreme(vm, a, true)),
-        f!("torch.min Tensor.min", "input dim? keepdim? | other?", |vm, a| extreme(vm, a, false)),
-        f!("torch.median Tensor.median", "input dim? keepdim?", |vm, a| {
-            if a.some("dim").is_none() {
-                return reduction(vm, a, ReduceOp::Median);
-            }
-            vm.unsupported("E-UNSUPPORTED-OP", "median along an axis is not supported")
-        }),
-        f!("torch.argmax Tensor.argmax", "input dim? keepdim?", |vm, a| arg_extreme(vm, a, ReduceOp::ArgMax)),
-        f!("torch.argmin Tensor.argmin", "input dim? keepdim?", |vm, a| arg_extreme(vm, a, ReduceOp::ArgMin)),
-        f!("torch.std Tensor.std", "input dim? unbiased? keepdim? | correction?", |vm, a| spread(vm, a, true)),
-        f!("torch.var Tensor.var", "input dim? unbiased? keepdim? | correction?", |vm, a| spread(vm, a, false)),
-        f!("torch.norm Tensor.norm", "input p? dim? keepdim? dtype?", norm),
-        f!("torch.linalg.norm torch.linalg.vector_norm", "input p? dim? keepdim? | dtype?", norm),
-        f!("torch.softmax torch.nn.functional.softmax Tensor.softmax", "input dim? dtype? | _stacklevel?", |vm, a| {
-            softmax(vm, a, false, false)
-        }),
-        f!(
-            "torch.log_softmax torch.nn.functional.log_softmax Tensor.log_softmax",
-            "input dim? dtype? | _stacklevel?",
-            |vm, a| softmax(vm, a, true, false)
-        ),
-        f!("torch.nn.functional.softmin", "input dim? dtype?", |vm, a| softmax(vm, a, false, true)),
-        f!("torch.cumsum Tensor.cumsum", "input dim | dtype?", |vm, a| {
-            let x = a.tensor(vm, "input")?;
-            let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
-            let out = vm.push(Op::CumSum { dim }, &[x]);
-            done(vm, out)
-        }),
-        f!("torch.cumprod Tensor.cumprod", "input dim | dtype?", |vm, a| {
-            let x = a.tensor(vm, "input")?;
-            let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
-            let out = vm.push(Op::CumProd { dim }, &[x]);
-            done(vm, out)
-        }),
-        f!("torch.topk Tensor.topk", "input k dim? largest? sorted?", topk),
-        f!("torch.sort Tensor.sort", "input dim? descending? stable?", sort),
-        f!("torch.argsort Tensor.argsort", "input dim? descending? stable?", argsort),
-    ];
+pub static TABLE: &[Native] = &[
+    f!("torch.nn.functional.gelu", "input | approximate?", |vm, a| {
+        let tanh = &*a.text_or(vm, "approximate", "none")? == "tanh";
+        unary(vm, a, UnaryOp::Gelu { tanh })
+    }),
+    f!("torch.nn.functional.leaky_relu", "input negative_slope? inplace?", |vm, a| {
+        let slope = a.float_or(vm, "negative_slope", 0.01)?;
+        unary(vm, a, UnaryOp::LeakyRelu { slope })
+    }),
+    f!("torch.nn.functional.elu", "input alpha? inplace?", |vm, a| {
+        let alpha = a.float_or(vm, "alpha", 1.0)?;
+        unary(vm, a, UnaryOp::Elu { alpha })
+    }),
+    f!("torch.celu torch.nn.functional.celu", "input alpha? inplace?", |vm, a| {
+        let alpha = a.float_or(vm, "alpha", 1.0)?;
+        unary(vm, a, UnaryOp::Celu { alpha })
+    }),
+    f!("torch.nn.functional.softplus", "input beta? threshold?", |vm, a| {
+        let (beta, threshold) = (a.float_or(vm, "beta", 1.0)?, a.float_or(vm, "threshold", 20.0)?);
+        unary(vm, a, UnaryOp::Softplus { beta, threshold })
+    }),
+    f!("torch.nn.functional.hardtanh", "input min_val? max_val? inplace?", |vm, a| {
+        let (min, max) = (a.float_or(vm, "min_val", -1.0)?, a.float_or(vm, "max_val", 1.0)?);
+        unary(vm, a, UnaryOp::Hardtanh { min, max })
+    }),
+    f!("torch.nn.functional.tanhshrink", "input", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let y = vm.un(UnaryOp::Tanh, x)?;
+        let out = vm.bin(BinaryOp::Sub, x, y);
+        done(vm, out)
+    }),
+    f!("torch.logit Tensor.logit", "input eps?", |vm, a| {
+        let mut x = a.tensor(vm, "input")?;
+        if a.some("eps").is_some() {
+            let eps = a.float_or(vm, "eps", 0.0)?;
+            x = vm.un(UnaryOp::Clamp { min: eps, max: 1.0 - eps }, x)?;
+        }
+        let one = vm.float(1.0)?;
+        let rest = vm.bin(BinaryOp::Sub, one, x)?;
+        let odds = vm.bin(BinaryOp::Div, x, rest)?;
+        let out = vm.un(UnaryOp::Log, odds);
+        done(vm, out)
+    }),
+    f!("torch.add Tensor.add", "input other | alpha?", |vm, a| scaled(vm, a, BinOp::Add)),
+    f!("torch.sub torch.subtract Tensor.sub", "input other | alpha?", |vm, a| scaled(vm, a, BinOp::Sub)),
+    f!("torch.rsub", "input other", |vm, a| vm.binary_tensor(&a.value("other"), BinOp::Sub, &a.value("input"))),
+    f!("torch.mul torch.multiply Tensor.mul", "input other", |vm, a| {
+        vm.binary_tensor(&a.value("input"), BinOp::Mul, &a.value("other"))
+    }),
+    f!("torch.div torch.divide torch.true_divide Tensor.div", "input other | rounding_mode?", divide),
+    f!("torch.logical_and Tensor.logical_and", "input other", |vm, a| logical(vm, a, BinaryOp::And)),
+    f!("torch.logical_or Tensor.logical_or", "input other", |vm, a| logical(vm, a, BinaryOp::Or)),
+    f!("torch.logical_xor Tensor.logical_xor", "input other", |vm, a| logical(vm, a, BinaryOp::Xor)),
+    f!("torch.logical_not Tensor.logical_not torch.bitwise_not", "input", |vm, a| {
+        let id = a.tensor(vm, "input")?;
+        let id = vm.to_bool(id)?;
+        let out = vm.un(UnaryOp::LogicalNot, id);
+        done(vm, out)
+    }),
+    f!("torch.logaddexp Tensor.logaddexp", "input other", |vm, a| {
+        let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
+        let top = vm.bin(BinaryOp::Maximum, x, y)?;
+        let gap = vm.bin(BinaryOp::Sub, x, y)?;
+        let gap = vm.un(UnaryOp::Abs, gap)?;
+        let gap = vm.un(UnaryOp::Neg, gap)?;
+        let tail = vm.un(UnaryOp::Exp, gap)?;
+        let tail = vm.un(UnaryOp::Log1p, tail)?;
+        let out = vm.bin(BinaryOp::Add, top, tail);
+        done(vm, out)
+    }),
+    f!("torch.clamp torch.clip Tensor.clamp Tensor.clip", "input min? max?", clamp),
+    f!("torch.clamp_min Tensor.clamp_min", "input min", clamp),
+    f!("torch.clamp_max Tensor.clamp_max", "input max min?", clamp),
+    f!("torch.nan_to_num Tensor.nan_to_num", "input nan? posinf? neginf?", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let nan = a.float_or(vm, "nan", 0.0)?;
+        let top = f64::from(f32::MAX);
+        let (high, low) = (a.float_or(vm, "posinf", top)?, a.float_or(vm, "neginf", -top)?);
+        let (fill, broken) = (vm.float(nan)?, vm.un(UnaryOp::IsNan, x)?);
+        let x = vm.push(Op::Where, &[broken, fill, x])?;
+        let out = vm.un(UnaryOp::Clamp { min: low, max: high }, x);
+        done(vm, out)
+    }),
+    f!("torch.lerp Tensor.lerp", "input end weight", lerp),
+    f!("torch.addcmul Tensor.addcmul", "input tensor1 tensor2 | value?", |vm, a| {
+        let product = vm.binary_tensor(&a.value("tensor1"), BinOp::Mul, &a.value("tensor2"))?;
+        let product = vm.binary(&product, BinOp::Mul, &Value::Float(a.float_or(vm, "value", 1.0)?))?;
+        vm.binary_tensor(&a.value("input"), BinOp::Add, &product)
+    }),
+    f!("torch.where", "condition x? other?", choose),
+    f!("Tensor.where", "input condition other", choose_self),
+    f!("torch.masked_fill Tensor.masked_fill", "input mask value", masked_fill),
+    red!("torch.sum Tensor.sum", ReduceOp::Sum),
+    red!("torch.mean Tensor.mean", ReduceOp::Mean),
+    red!("torch.amax Tensor.amax", ReduceOp::Amax),
+    red!("torch.amin Tensor.amin", ReduceOp::Amin),
+    red!("torch.prod Tensor.prod", ReduceOp::Prod),
+    red!("torch.logsumexp Tensor.logsumexp", ReduceOp::LogSumExp),
+    f!("torch.any Tensor.any", "input dim? keepdim?", |vm, a| truth_reduction(vm, a, ReduceOp::Any)),
+    f!("torch.all Tensor.all", "input dim? keepdim?", |vm, a| truth_reduction(vm, a, ReduceOp::All)),
+    f!("torch.count_nonzero Tensor.count_nonzero", "input dim?", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let rank = vm.graph.shape(x).len();
+        let x = vm.to_bool(x)?;
+        let x = vm.cast(x, DType::Int)?;
+        let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
+        let out = vm.reduce(ReduceOp::Sum, x, dims, false);
+        done(vm, out)
+    }),
+    f!("torch.max Tensor.max", "input dim? keepdim? | other?", |vm, a| extreme(vm, a, true)),
+    f!("torch.min Tensor.min", "input dim? keepdim? | other?", |vm, a| extreme(vm, a, false)),
+    f!("torch.median Tensor.median", "input dim? keepdim?", |vm, a| {
+        if a.some("dim").is_none() {
+            return reduction(vm, a, ReduceOp::Median);
+        }
+        vm.unsupported("E-UNSUPPORTED-OP", "median along an axis is not supported")
+    }),
+    f!("torch.argmax Tensor.argmax", "input dim? keepdim?", |vm, a| arg_extreme(vm, a, ReduceOp::ArgMax)),
+    f!("torch.argmin Tensor.argmin", "input dim? keepdim?", |vm, a| arg_extreme(vm, a, ReduceOp::ArgMin)),
+    f!("torch.std Tensor.std", "input dim? unbiased? keepdim? | correction?", |vm, a| spread(vm, a, true)),
+    f!("torch.var Tensor.var", "input dim? unbiased? keepdim? | correction?", |vm, a| spread(vm, a, false)),
+    f!("torch.norm Tensor.norm", "input p? dim? keepdim? dtype?", norm),
+    f!("torch.linalg.norm torch.linalg.vector_norm", "input p? dim? keepdim? | dtype?", norm),
+    f!("torch.softmax torch.nn.functional.softmax Tensor.softmax", "input dim? dtype? | _stacklevel?", |vm, a| {
+        softmax(vm, a, false, false)
+    }),
+    f!(
+        "torch.log_softmax torch.nn.functional.log_softmax Tensor.log_softmax",
+        "input dim? dtype? | _stacklevel?",
+        |vm, a| softmax(vm, a, true, false)
+    ),
+    f!("torch.nn.functional.softmin", "input dim? dtype?", |vm, a| softmax(vm, a, false, true)),
+    f!("torch.cumsum Tensor.cumsum", "input dim | dtype?", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
+        let out = vm.push(Op::CumSum { dim }, &[x]);
+        done(vm, out)
+    }),
+    f!("torch.cumprod Tensor.cumprod", "input dim | dtype?", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
+        let out = vm.push(Op::CumProd { dim }, &[x]);
+        done(vm, out)
+    }),
+    f!("torch.topk Tensor.topk", "input k dim? largest? sorted?", topk),
+    f!("torch.sort Tensor.sort", "input dim? descending? stable?", sort),
+    f!("torch.argsort Tensor.argsort", "input dim? descending? stable?", argsort),
+];
 
 pub static MORE: &[Native] = &[
     f!("torch.cat torch.concat torch.concatenate", "tensors dim?", cat),
@@ -1879,6 +1878,21 @@ pub static MORE: &[Native] = &[
     f!("Tensor.sub_", "input other | alpha?", |vm, a| in_place(vm, a, BinOp::Sub)),
     f!("Tensor.mul_", "input other", |vm, a| in_place(vm, a, BinOp::Mul)),
     f!("Tensor.div_", "input other", |vm, a| in_place(vm, a, BinOp::Div)),
+    f!("Tensor.$in_place", "function input *args **kwargs", |vm, a| {
+        let t = base(vm, a, "input")?;
+        if matches!(&*t.data.borrow(), Data::Leaf(_)) {
+            return vm.unsupported("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place");
+        }
+        let old = vm.node(&t)?;
+        let mut args = vec![Value::Tensor(t.clone())];
+        args.extend(a.rest.iter().cloned());
+        let Value::Tensor(new) = vm.call(&a.value("function"), args, a.keywords.clone())? else {
+            return vm.unsupported("E-UNSUPPORTED-INPLACE", "this in-place operation is not supported");
+        };
+        let new = vm.node(&new)?;
+        vm.finish_in_place(&t, old, new)?;
+        Ok(Value::Tensor(t))
+    }),
     f!("torch.no_grad torch.inference_mode", "", |_, _| Ok(Value::Context(true))),
     f!("torch.enable_grad", "", |_, _| Ok(Value::Context(false))),
     f!("torch.set_grad_enabled", "mode", |vm, a| Ok(Value::Context(!a.bool(vm, "mode", true)?))),

@@ -68,16 +68,6 @@ pub const FLOAT32: TensorType = TensorType { dtype: DType::Float, name: "torch.f
 pub const INT64: TensorType = TensorType { dtype: DType::Int, name: "torch.int64" };
 pub const BOOL: TensorType = TensorType { dtype: DType::Bool, name: "torch.bool" };
 
-impl TensorType {
-    pub fn of(dtype: DType) -> Self {
-        match dtype {
-            DType::Bool => BOOL,
-            DType::Int => INT64,
-            DType::Float => FLOAT32,
-        }
-    }
-}
-
 /// A property's accessors.
 pub struct Property {
     pub get: Value,
@@ -241,7 +231,6 @@ pub struct ModuleState {
     /// And whether they belong to the `state_dict`.
     pub buffers: Vec<(Name, Option<Rc<Tensor>>, bool)>,
     pub children: Vec<(Name, Option<Rc<Object>>)>,
-    pub training: bool,
     pub called: bool,
 }
 

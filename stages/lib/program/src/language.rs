@@ -1,0 +1,122 @@
+//! What the language has, as a page: generated from the tables that the evaluator works with, so that it cannot lie.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::budget::Budgets;
+use crate::eval;
+
+/// What is told about Python itself; the operations below it are generated.
+const PYTHON: &str = "\
+# The candidate language
+
+A candidate is a Python module in the PyTorch dialect. It is never run: it is evaluated once with symbolic tensors, and
+must mean one fixed tensor graph for every batch size B >= 1 and every number of nodes N >= 2.
+
+## Contract
+
+- `get_processor_factory(kind, use_ln, nb_triplet_fts, nb_heads)` returns `factory(out_size)`, which returns an
+  `nn.Module`. There is a class `PGN` that derives from a class `Processor` of the same file.
+- `forward(self, node_fts, edge_fts, graph_fts, adj_mat, hidden, **unused)` takes [B, N, H], [B, N, N, H], [B, H],
+  [B, N, N] and [B, N, H], and returns `(ret, tri_msgs)`: [B, N, H], and [B, N, N, H] or None. H is `out_size`.
+- The OPERATOR region holds the layers of the triplet channel, the ACTION region the code that applies them. Each stands
+  between `# ===== BEGIN ... REGION =====` and `# ===== END ... REGION =====`. All else is frozen.
+- Layers may be made in `__init__` or by the first call of `forward`, behind a flag. Every call must mean the same graph.
+
+## Python
+
+- Classes, inheritance, `super()`, properties, static and class methods, nested functions, lambdas, closures, default,
+  keyword-only, `*` and `**` parameters and arguments.
+- `if`, `for`, `while`, comprehensions, generator expressions, `assert`, `raise`, `with torch.no_grad()`, conditional
+  expressions, `:=`, chained comparisons, unpacking, f-strings. Loops are unrolled; conditions must be known while the graph
+  is built: they may depend on settings and feature sizes, not on the values of tensors.
+- Sizes such as `n` in `b, n, _ = z.shape` are numbers: they can be added, multiplied, divided where that comes out even,
+  and used in `view`, `expand`, slices and arithmetic. A loop over `range(n)` or a branch on `n` has no fixed graph.
+- Indexing of tensors by integers, slices, `...`, `None`, and one index tensor.
+- Not there: `try`, `yield`, `async`, `match`, decorators other than those below, files, network, `eval`, dunder walks.
+- Random values may initialise parameters; dropout and noise in `forward` are refused. `.item()`, boolean mask indices and
+  other things whose shape or flow depends on values are refused: use `torch.where` and `masked_fill`.
+
+";
+
+/// The page, in Markdown.
+pub fn language_page() -> String {
+    let mut page = String::from(PYTHON);
+    let budgets = Budgets::default();
+    let _ = write!(
+        page,
+        "## Budgets\n\nOne tensor: {} MiB in float32 at B={}, N={}. Parameters: {}. Tensor operations: {}. Rounds of a loop: {}. \
+         Nested calls: {}.\n\n",
+        budgets.tensor_bytes >> 20,
+        budgets.b,
+        budgets.n,
+        budgets.parameters,
+        budgets.nodes,
+        budgets.iterations,
+        budgets.depth
+    );
+    let _ = writeln!(page, "## Layers\n");
+    for (name, signature) in eval::layers() {
+        let short = name.trim_start_matches("torch.");
+        let _ = writeln!(page, "- `{short}({})`", parameters(signature));
+    }
+    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, signature) in eval::names() {
+        if name.contains('$') || name == "builtins.reveal_shape" || name.contains("__") {
+            continue;
+        }
+        let Some((title, short)) = group(name) else { continue };
+        let signature = if title.starts_with("Methods") || title.contains("modules") {
+            drop_first(signature)
+        } else {
+            signature
+        };
+        groups.entry(title).or_default().push(format!("- `{short}({})`", parameters(signature)));
+    }
+    for (title, lines) in groups {
+        let _ = writeln!(page, "\n## {title}\n\n{}", lines.join("\n"));
+    }
+    page
+}
+
+fn drop_first(signature: &'static str) -> &'static str {
+    signature.split_once(' ').map_or("", |s| s.1)
+}
+
+/// `dim keepdim?` as `dim, keepdim=`.
+fn parameters(signature: &str) -> String {
+    let word = |w: &str| match w.strip_suffix('?') {
+        Some(optional) => format!("{optional}="),
+        None if w == "|" => "*".to_string(),
+        None => w.to_string(),
+    };
+    signature.split_whitespace().map(word).collect::<Vec<_>>().join(", ")
+}
+
+/// The heading under which a function stands, and its name there.
+fn group(name: &'static str) -> Option<(&'static str, String)> {
+    let short = |prefix: &str, alias: &str| name.strip_prefix(prefix).map(|rest| format!("{alias}{rest}"));
+    let table: [(&str, &str, &str); 9] = [
+        ("torch.nn.init.", "Initialisation: torch.nn.init", "nn.init."),
+        ("torch.nn.functional.", "Functions: torch.nn.functional", "F."),
+        ("torch.nn.", "Parameters: torch.nn", "nn."),
+        ("torch.", "Functions: torch", "torch."),
+        ("Tensor.", "Methods of tensors", "."),
+        ("Module.", "Methods of modules", "."),
+        ("builtins.", "Python builtins", ""),
+        ("math.", "Standard library", "math."),
+        ("functools.", "Standard library", "functools."),
+    ];
+    for (prefix, title, alias) in table {
+        if let Some(short) = short(prefix, alias) {
+            return Some((title, short));
+        }
+    }
+    let (kind, rest) = name.split_once('.')?;
+    match kind {
+        "str" | "list" | "dict" | "set" | "tuple" => Some(("Methods of str, list, dict, set and tuple", format!("{kind}.{rest}"))),
+        "ModuleList" | "ModuleDict" | "ParameterList" => Some(("Methods of containers of modules", format!("{kind}.{rest}"))),
+        "itertools" | "operator" | "copy" => Some(("Standard library", name.to_string())),
+        _ => None,
+    }
+}
