@@ -1,16 +1,51 @@
-//! Embeds the folder of the real libtorch libraries, so that the binary runs without any environment variable.
+//! Embeds the folder of the real libtorch libraries, so that the binary runs without any environment variable, and the
+//! version of the code that results depend on.
 //!
 //! The linker sees links (see `stages/lib/network/libtorch.sh`); at run time the libraries must be found where they
 //! really are, for they find the CUDA libraries relative to themselves.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What decides on the numbers of a training: the data, the graph and its passes, the network.
+const CODE: &[&str] = &["../lib/clrs/src", "../lib/graph/src", "../lib/network/src"];
 
 fn main() {
+    println!("cargo:rustc-env=CODE_VERSION={:016x}", code_version());
     println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
     let Ok(folder) = std::env::var("DEP_TCH_LIBTORCH_LIB") else { return };
     let library = Path::new(&folder).join("libtorch_cpu.so");
     let real = library.canonicalize().unwrap_or(library);
     if let Some(folder) = real.parent() {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.display());
+    }
+}
+
+/// A hash of the sources: whoever changes them need not think of the cache.
+fn code_version() -> u64 {
+    let mut files = Vec::new();
+    for folder in CODE {
+        println!("cargo:rerun-if-changed={folder}");
+        collect(Path::new(folder), &mut files);
+    }
+    files.sort();
+    // FNV-1a: stable across compilers, and nobody attacks it here.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for path in files {
+        for byte in fs::read(&path).unwrap_or_default() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    hash
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
     }
 }

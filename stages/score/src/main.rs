@@ -1,1 +1,25 @@
-fn main() {}
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use score::Args;
+use stage::signal;
+use train::Lab;
+
+fn main() -> ExitCode {
+    // The child's side: not for people, so not in the help.
+    if std::env::args().nth(1).as_deref() == Some("score-child") {
+        return score::child();
+    }
+    let args = Args::parse();
+    stage::main("score", || run(&args))
+}
+
+fn run(args: &Args) -> Result<()> {
+    let Some(config) = args.config()? else { return Ok(()) };
+    let table = args.read()?;
+    let stop = signal::install()?;
+    let lab = Lab::new(&config, &args.work, stop)?;
+    let table = score::score(table, &args.weights, &lab, &args.common)?;
+    args.table.write(&table)
+}

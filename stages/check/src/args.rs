@@ -1,0 +1,123 @@
+//! The command line of `check`.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use schemas::Factor;
+use stage::config::Config;
+use stage::{Common, Table, TableArgs, Usage, table};
+
+use crate::Known;
+
+const EXAMPLES: &str = "\
+Cost: milliseconds a program; memory for the whole table. Nothing is trained, and no Python is run.
+
+Examples:
+  check my_idea.py                                  what is wrong with it, and where
+  check --explain my_idea.py                        what each line costs
+  check --parent data/seed_pgn.py --factor ACTION my_edit.py
+  propose --n 20 | check - | jq -r .status
+  check --known runs/a/archive.parquet proposed.parquet -o checked.parquet
+
+Exit codes: 0 done, whatever the verdicts in a table; 1 failed, or a .py file was rejected; 2 wrong usage.";
+
+/// Checks candidate programs and adds verdict, diagnostics, locality, costs and duplicates to their rows.
+///
+/// A program that is accepted here can be trained: it is right for any batch and any number of nodes from 2. A program
+/// that is not gets diagnostics with line and column; its row stays in the table with status `rejected`.
+#[derive(clap::Parser, Clone, Debug)]
+#[command(name = "check", version, after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    pub table: TableArgs,
+
+    /// Tables of earlier candidates (patterns allowed): equal graphs are marked as duplicates
+    #[arg(long, value_name = "TABLE", num_args = 1..)]
+    pub known: Vec<String>,
+
+    /// Program that the given .py files were made from: their edit is checked for locality
+    #[arg(long, value_name = "PROGRAM.py", requires = "factor")]
+    pub parent: Option<PathBuf>,
+
+    /// The part that the edit was to change
+    #[arg(long, value_name = "OPERATOR|ACTION", requires = "parent")]
+    pub factor: Option<Factor>,
+
+    /// Accept edits that reach beyond their factor, and only count them
+    #[arg(long)]
+    pub allow_entangled: bool,
+
+    /// text: for people; rows: a table [default: text for .py files on a terminal, else rows]
+    #[arg(long, value_name = "FORMAT", conflicts_with = "json")]
+    pub format: Option<Format>,
+
+    /// The same as --format rows
+    #[arg(long)]
+    pub json: bool,
+
+    /// Show what each line of the program costs
+    #[arg(long, conflicts_with_all = ["json", "format"])]
+    pub explain: bool,
+
+    /// Print the language that programs are written in, and stop
+    #[arg(long)]
+    pub language: bool,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What the output is for.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Rows,
+}
+
+impl Args {
+    /// The settings in force; `None` when they were only to be printed.
+    pub fn config(&self) -> Result<Option<Config>> {
+        let allow = self.allow_entangled.then(|| ("--allow-entangled", "propose.entangled", "\"allow\"".to_owned()));
+        self.common.config(&Vec::from_iter(allow))
+    }
+
+    /// Whether all inputs are programs given by hand.
+    pub fn programs(&self) -> bool {
+        self.table.inputs.iter().all(|input| input.ends_with(".py"))
+    }
+
+    /// Whether people are to read the output.
+    pub fn text(&self) -> bool {
+        let terminal = self.table.output == Path::new("-") && std::io::stdout().is_terminal();
+        match self.format {
+            Some(format) => format == Format::Text,
+            None => self.explain || (!self.json && self.programs() && terminal),
+        }
+    }
+
+    /// The rows to check; with `--parent`, each with its parent.
+    pub fn read(&self) -> Result<Table> {
+        let mut table = self.table.read_with_programs()?;
+        let Some(path) = &self.parent else { return Ok(table) };
+        if !self.programs() {
+            return Err(Usage("--parent goes with .py files; rows of a table name their own parent".into()).into());
+        }
+        let parent = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
+        for row in &mut table.rows {
+            row.candidate.parent_id = Some(program::candidate_id(&parent));
+            row.candidate.parent_source = Some(parent.clone());
+            row.candidate.factor = self.factor;
+        }
+        Ok(table)
+    }
+
+    /// What was seen before.
+    pub fn known(&self) -> Result<Known> {
+        let mut known = Known::default();
+        if !self.known.is_empty() {
+            table::read(&self.known)?.candidates().for_each(|candidate| known.add(candidate));
+        }
+        Ok(known)
+    }
+}

@@ -1,0 +1,187 @@
+//! One candidate: compile it, compare it with its parent, and fill in its columns.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use graph::Processor;
+use program::Compiled;
+use schemas::{Candidate, Diagnostic, Factor, Locality, Severity, Status, Verdict};
+
+use crate::Rules;
+
+/// What a program turned out to be.
+pub struct Inspection {
+    /// What `program` has to say; `None` when it panicked.
+    pub compiled: Option<Compiled>,
+    /// The findings in the form of the table, those about the edit among them.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The candidate, with all columns of this stage filled in but `duplicate_of`.
+    pub candidate: Candidate,
+}
+
+/// Checks one candidate. A panic within is a fault of ours, and this candidate's alone: it is rejected with code
+/// `E-INTERNAL`.
+pub fn inspect(candidate: &Candidate, rules: &Rules) -> Inspection {
+    match quietly(|| examine(candidate, rules)) {
+        Ok(inspection) => inspection,
+        Err(message) => internal(candidate, message),
+    }
+}
+
+fn examine(candidate: &Candidate, rules: &Rules) -> Inspection {
+    let compiled = program::compile(&candidate.source, &rules.options);
+    let mut diagnostics: Vec<Diagnostic> = compiled.diagnostics.iter().map(convert).collect();
+    let mut checked = Candidate { reason: None, duplicate_of: None, ..candidate.clone() };
+    if checked.candidate_id.is_empty() {
+        checked.candidate_id = program::candidate_id(&candidate.source);
+    }
+    let verdict = match compiled.verdict() {
+        program::Verdict::Accept => Verdict::Accept,
+        program::Verdict::AcceptWithWarning => Verdict::AcceptWithWarning,
+        program::Verdict::Reject => Verdict::Reject,
+    };
+    checked.verdict = Some(verdict);
+    if let Some(processor) = &compiled.processor {
+        measure(&mut checked, processor, rules);
+    }
+    locate(&mut checked, &mut diagnostics, rules);
+    let first = diagnostics.iter().find(|d| d.severity == Severity::Error);
+    checked.reason = first.map(|d| format!("{}: line {}: {}", d.code, d.line, d.message));
+    checked.status = if checked.verdict == Some(Verdict::Reject) { Status::Rejected } else { Status::Accepted };
+    checked.diagnostics = Some(diagnostics.clone());
+    Inspection { compiled: Some(compiled), diagnostics, candidate: checked }
+}
+
+/// Parameters, arithmetic, memory, and the graph's hash.
+fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) {
+    let outputs = outputs(processor);
+    let costs = graph::costs(&processor.graph, &outputs);
+    let (batch, nodes) = rules.largest;
+    candidate.params = i64::try_from(costs.params).ok();
+    candidate.macs = costs.macs.eval(1, rules.train_length);
+    candidate.macs_formula = Some(costs.macs.to_string());
+    candidate.peak_bytes = costs.peak_inference.eval(batch, nodes);
+    candidate.peak_bytes_formula = Some(costs.peak_inference.to_string());
+    candidate.graph_hash = Some(graph::fingerprint(&processor.graph, &outputs).to_string());
+}
+
+/// The nodes that a processor returns.
+pub(crate) fn outputs(processor: &Processor) -> Vec<graph::NodeId> {
+    std::iter::once(processor.ret).chain(processor.tri_msgs).collect()
+}
+
+/// Whether the edit stayed within its factor, where there is a parent to compare with.
+fn locate(candidate: &mut Candidate, diagnostics: &mut Vec<Diagnostic>, rules: &Rules) {
+    let Some(parent) = candidate.parent_source.as_deref() else { return };
+    let compare = |factor| program::locality(parent, &candidate.source, factor);
+    let found = match candidate.factor {
+        Some(Factor::Operator) => compare(program::Factor::Operator),
+        Some(Factor::Action) => compare(program::Factor::Action),
+        // An edit that was free to choose is local when it is so for either factor.
+        None => {
+            let operator = compare(program::Factor::Operator);
+            if operator.verdict == program::LocalityVerdict::Local { operator } else { compare(program::Factor::Action) }
+        }
+    };
+    let entangled = found.verdict == program::LocalityVerdict::Entangled;
+    let rejects = entangled && rules.rejects_entangled(candidate);
+    for mut finding in found.diagnostics.iter().map(convert) {
+        if !rejects {
+            finding.severity = Severity::Note;
+        }
+        diagnostics.push(finding);
+    }
+    candidate.locality = Some(if entangled { Locality::Entangled } else { Locality::Local });
+    candidate.entanglement = Some(found.kinds.clone());
+    candidate.edit_distance_operator = i64::try_from(found.edit_distance.operator).ok();
+    candidate.edit_distance_action = i64::try_from(found.edit_distance.action).ok();
+    candidate.edit_distance_frozen = i64::try_from(found.edit_distance.frozen).ok();
+    if rejects {
+        candidate.verdict = Some(Verdict::Reject);
+        if !diagnostics.iter().any(|d| d.severity == Severity::Error) {
+            diagnostics.push(fault("entangled", "E-ENTANGLED", format!("the edit reaches beyond its factor: {}", found.kinds.join(", "))));
+        }
+    }
+}
+
+fn convert(found: &program::Diagnostic) -> Diagnostic {
+    Diagnostic {
+        severity: match found.severity {
+            program::Severity::Error => Severity::Error,
+            program::Severity::Warning => Severity::Warning,
+        },
+        category: found.category.as_str().to_owned(),
+        code: found.code.to_owned(),
+        line: found.line.into(),
+        column: found.column.into(),
+        message: found.message.clone(),
+        help: found.help.clone(),
+    }
+}
+
+fn fault(category: &str, code: &str, message: String) -> Diagnostic {
+    let (category, code) = (category.to_owned(), code.to_owned());
+    Diagnostic { severity: Severity::Error, category, code, line: 0, column: 0, message, help: None }
+}
+
+fn internal(candidate: &Candidate, panic: String) -> Inspection {
+    let help = "this is a fault of the checker, not of the program: please report it with the program".to_owned();
+    let diagnostics = vec![Diagnostic {
+        help: Some(help),
+        ..fault("unsupported", "E-INTERNAL", format!("the checker gave up: {panic}"))
+    }];
+    let candidate = Candidate {
+        status: Status::Rejected,
+        verdict: Some(Verdict::Reject),
+        reason: Some(format!("E-INTERNAL: the checker gave up: {panic}")),
+        diagnostics: Some(diagnostics.clone()),
+        ..candidate.clone()
+    };
+    Inspection { compiled: None, diagnostics, candidate }
+}
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`; a panic in it becomes its message, and is not printed.
+fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                usual(info);
+            }
+        }));
+    });
+    QUIET.set(true);
+    // Nothing that the panic may have left half done is looked at again.
+    let result = catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(false);
+    result.map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
+    })
+}
+
+/// Whether `check` has a say about a row: one that has been trained, or that failed before, is left as it is.
+pub fn settle(candidate: &Candidate) -> bool {
+    matches!(candidate.status, Status::Proposed | Status::Accepted | Status::Rejected | Status::Duplicate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_one_rows_rejection() {
+        let message = quietly(|| -> u8 { panic!("index {} is out of bounds", 7) }).expect_err("it panics");
+        assert_eq!(message, "index 7 is out of bounds");
+        let row = internal(&Candidate::default(), message).candidate;
+        assert_eq!((row.status, row.verdict), (Status::Rejected, Some(Verdict::Reject)));
+        let found = &row.diagnostics.expect("a diagnostic")[0];
+        assert_eq!((found.category.as_str(), found.code.as_str()), ("unsupported", "E-INTERNAL"));
+    }
+}

@@ -1,0 +1,17 @@
+//! What `check` finds out about a candidate. A library, too, for the stages that take programs given by hand.
+//!
+//! What is accepted here cannot panic or mis-shape the trainer, for any batch size and any number of nodes from 2.
+
+mod args;
+mod duplicates;
+mod explain;
+mod inspect;
+mod rules;
+mod text;
+
+pub use args::{Args, Format};
+pub use duplicates::Known;
+pub use explain::explain;
+pub use inspect::{Inspection, inspect, settle};
+pub use rules::Rules;
+pub use text::human;

@@ -1,0 +1,45 @@
+//! What programs are checked for: the settings that matter to `check`.
+
+use schemas::Candidate;
+use stage::config::{Config, Entangled};
+
+/// Search methods whose edits must stay within their factor.
+const SCOPED: &[&str] = &["spark", "asr-only", "rc-sar-only"];
+
+/// How to check.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub options: program::Options,
+    /// Nodes that `macs` is given for.
+    pub train_length: i64,
+    /// Batch and nodes that `peak_bytes` is given for: the largest evaluation.
+    pub largest: (i64, i64),
+    pub entangled: Entangled,
+    /// Method of candidates that do not say theirs.
+    pub method: String,
+}
+
+impl Rules {
+    pub fn new(config: &Config) -> Self {
+        let lengths = config.train.lengths.iter().copied();
+        let most = |least: usize| lengths.clone().fold(least, usize::max) as i64;
+        let evaluated = config.score.ood_length.max(config.score.test_length).max(config.train.val_length);
+        Self {
+            options: program::Options { hidden: config.network.hidden, ..program::Options::default() },
+            train_length: most(0),
+            largest: (config.score.batch_size.max(config.train.batch_size) as i64, most(evaluated)),
+            entangled: config.propose.entangled,
+            method: config.search.method.clone(),
+        }
+    }
+
+    /// Whether this candidate is refused when its edit reaches beyond its factor.
+    pub fn rejects_entangled(&self, candidate: &Candidate) -> bool {
+        let method = if candidate.method == "-" { self.method.as_str() } else { candidate.method.as_str() };
+        match self.entangled {
+            Entangled::Reject => true,
+            Entangled::Allow => false,
+            Entangled::Auto => candidate.factor.is_some() && SCOPED.contains(&method),
+        }
+    }
+}

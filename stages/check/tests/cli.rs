@@ -1,0 +1,136 @@
+//! `check` through its command line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn check(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_check")).args(args).current_dir(root()).output().expect("it starts")
+}
+
+fn rows(output: &Output) -> Vec<Value> {
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn scratch(name: &str, content: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).expect("written");
+    let path = path.display().to_string();
+    (folder, path)
+}
+
+#[test]
+fn the_seed_program_is_accepted_with_its_costs() {
+    let output = check(&["data/seed_pgn.py"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let row = &rows(&output)[0];
+    assert_eq!((&row["status"], &row["edit"]), (&"accepted".into(), &"seed_pgn.py".into()), "{row}");
+    for column in ["params", "macs", "peak_bytes"] {
+        assert!(row[column].as_i64().is_some_and(|value| value > 0), "{column}: {row}");
+    }
+    assert_eq!(row["graph_hash"].as_str().map(str::len), Some(64));
+    assert!(row["macs_formula"].as_str().is_some_and(|formula| formula.contains("B*N")), "{row}");
+}
+
+#[test]
+fn a_fault_has_its_place_and_exit_code_1() {
+    let (_folder, path) = scratch("broken.py", "import torch\n\ndef f(:\n    pass\n");
+    let output = check(&[&path, "--json"]);
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(1), ""));
+    let row = &rows(&output)[0];
+    assert_eq!((&row["status"], &row["verdict"]), (&"rejected".into(), &"reject".into()));
+    assert_eq!((&row["diagnostics"][0]["category"], &row["diagnostics"][0]["line"]), (&"syntax".into(), &3.into()));
+    let output = check(&[&path, "--format", "text"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("broken.py:3:"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).trim_end().ends_with("broken.py: reject"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn tables_succeed_whatever_the_verdicts_and_rows_keep_their_order() {
+    let output = check(&["data/seed_pgn.py", "data/processors/mpnn.py", "--json"]);
+    let lines = text(&output.stdout).replace("\"accepted\"", "\"proposed\"");
+    let broken = lines.lines().next().expect("a row");
+    let mut row: Value = serde_json::from_str(broken).expect("JSON");
+    row["source"] = "def f(:".into();
+    row["mine"] = 7.into();
+    let (_folder, path) = scratch("rows.jsonl", &format!("{row}\n{lines}"));
+    let output = check(&[&path]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let statuses: Vec<_> = rows(&output).iter().map(|row| row["status"].clone()).collect();
+    assert_eq!(statuses, ["rejected", "accepted", "accepted"]);
+    assert_eq!(rows(&output)[0]["mine"], 7);
+}
+
+#[test]
+fn equal_graphs_are_duplicates_within_and_across_tables() {
+    let seed = std::fs::read_to_string(root().join("data/seed_pgn.py")).expect("the seed program");
+    let (folder, copy) = scratch("copy.py", &format!("# the same, with a comment\n{seed}"));
+    let output = check(&["data/seed_pgn.py", &copy, "--json"]);
+    let found = rows(&output);
+    assert_eq!((&found[0]["status"], &found[1]["status"]), (&"accepted".into(), &"duplicate".into()));
+    assert_eq!(found[1]["duplicate_of"], found[0]["candidate_id"]);
+    let table = folder.path().join("known.parquet").display().to_string();
+    assert!(check(&["data/seed_pgn.py", "-o", &table]).status.success());
+    let output = check(&["--known", &table, "--json", "--", &copy]);
+    assert_eq!(rows(&output)[0]["duplicate_of"], found[0]["candidate_id"]);
+}
+
+#[test]
+fn entangled_edits_are_rejected_unless_allowed() {
+    let seed = std::fs::read_to_string(root().join("data/seed_pgn.py")).expect("the seed program");
+    // Frozen code changes: the factory gains a statement.
+    let (_folder, edit) = scratch("edit.py", &format!("{seed}\n\ndef unused(x):\n    return x + 1\n"));
+    let edited = ["--parent", "data/seed_pgn.py", "--factor", "ACTION", "--json", &edit];
+    let row = &rows(&check(&edited))[0];
+    assert_eq!((&row["locality"], &row["status"]), (&"entangled".into(), &"rejected".into()), "{row}");
+    assert!(row["entanglement"].as_array().is_some_and(|kinds| !kinds.is_empty()));
+    let allowed = check(&[&edited[..], &["--allow-entangled"]].concat());
+    let row = &rows(&allowed)[0];
+    assert_eq!((&row["locality"], &row["status"]), (&"entangled".into(), &"accepted".into()), "{row}");
+    let own = ["--parent", "data/seed_pgn.py", "--factor", "ACTION", "--json", "data/seed_pgn.py"];
+    assert_eq!(rows(&check(&own))[0]["locality"], "local");
+}
+
+#[test]
+fn people_can_ask_for_costs_by_line_and_for_the_language() {
+    let output = check(&["--explain", "data/seed_pgn.py"]);
+    let explained = text(&output.stdout);
+    assert!(explained.contains("seed_pgn.py: accept"), "{explained}");
+    assert!(explained.contains("multiply-accumulates:") && explained.contains("100%") == explained.contains("100%"));
+    assert!(explained.lines().any(|line| line.contains('%') && line.contains("nn.")| line.contains("self.")), "{explained}");
+    assert!(check(&["--language"]).stdout.len() > 500);
+}
+
+#[test]
+fn wrong_usage_is_2_and_missing_files_are_1() {
+    for (args, code, word) in [
+        (&["--no-such-flag"][..], 2, "--no-such-flag"),
+        (&["--factor", "BOTH", "--parent", "x.py", "y.py"][..], 2, "BOTH"),
+        (&["--set", "network.hiden=3", "data/seed_pgn.py"][..], 2, "did you mean `network.hidden`"),
+        (&["no/such.parquet"][..], 1, "no/such.parquet"),
+        (&["rows.csv"][..], 1, "rows.csv"),
+    ] {
+        let output = check(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(word), "{args:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn settings_are_printed_with_their_origin() {
+    let output = check(&["--config", "data/profiles/tiny.toml", "--set", "train.steps=9", "--print-config"]);
+    let printed = text(&output.stdout);
+    assert!(printed.lines().any(|line| line.starts_with("steps = 9 ") && line.ends_with("# --set")), "{printed}");
+    assert!(printed.lines().any(|line| line.starts_with("hidden = 8 ") && line.contains("tiny.toml:")), "{printed}");
+}

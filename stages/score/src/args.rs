@@ -1,0 +1,63 @@
+//! The command line of `score`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use stage::config::Config;
+use stage::{Common, Table, TableArgs, Usage, WorkArgs};
+
+const EXAMPLES: &str = "\
+Cost: one pass over the validation and test graphs per training seed: seconds (profile quick) to a minute (profile paper);
+its memory grows with batch and length squared, or cubed for programs with triplets. Results are kept in the cache.
+
+Examples:
+  score trained.parquet -o scored.parquet
+  score --set score.test_length=64 trained.parquet -o scored.parquet
+  score --weights cache/train/KEY/weights.safetensors my_idea.py
+  train my_idea.py | score - | jq '{ood_acc, test_acc}'
+
+Fitness is the mean accuracy over training seeds on an out-of-distribution split of its own (score.ood_length and
+score.ood_seed). The CLRS test split is only reported; --set score.fitness=test makes it the fitness, as the reference
+implementation has it, and leaks it into the search.
+
+Exit codes: 0 done, whatever became of single rows; 1 failed or interrupted; 2 wrong usage.";
+
+/// Evaluates trained candidates on larger graphs than they were trained on, and gives them their fitness.
+///
+/// Rows with status `trained` are scored, each in a child process with limits; all others pass.
+#[derive(clap::Parser, Clone, Debug)]
+#[command(name = "score", version, after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    pub table: TableArgs,
+
+    #[command(flatten)]
+    pub work: WorkArgs,
+
+    /// Weights of the program given as a .py file, one file per training seed
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub weights: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+impl Args {
+    /// The settings in force; `None` when they were only to be printed.
+    pub fn config(&self) -> Result<Option<Config>> {
+        let Some(config) = self.common.config(&self.work.flags())? else { return Ok(None) };
+        train::known_task(&config.task.algorithm)?;
+        Ok(Some(config))
+    }
+
+    pub fn read(&self) -> Result<Table> {
+        let table = self.table.read_with_programs()?;
+        let programs = table.candidates().filter(|candidate| train::by_hand(candidate)).count();
+        match (programs, self.weights.is_empty()) {
+            (0, false) => Err(Usage("--weights goes with a program given as a .py file".into()).into()),
+            (2.., false) => Err(Usage("--weights goes with one program, not with several".into()).into()),
+            (1.., true) => Err(Usage("a .py file needs --weights, or train it first: train my.py | score -".into()).into()),
+            _ => Ok(table),
+        }
+    }
+}

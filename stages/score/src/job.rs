@@ -1,0 +1,105 @@
+//! One evaluation of one set of weights: what a child is given, what comes back, and the key under which that is kept.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use network::{DeviceArg, EvalConfig, EvalData, Weights};
+use schemas::Status;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use stage::config::Config;
+use stage::job::{Failure, Work, serve};
+use train::{CODE_VERSION, Program};
+
+/// What a child is to evaluate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    pub source: String,
+    pub weights: PathBuf,
+    pub evaluations: Vec<EvalConfig>,
+    pub threads: usize,
+    /// `cpu`, `cuda:0`, ...
+    pub device: String,
+}
+
+/// What it came to: an accuracy for each evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    pub scores: Vec<f64>,
+    pub device: String,
+}
+
+/// The evaluations of a candidate: out-of-distribution validation, then test.
+pub fn evaluations(config: &Config, task: &str) -> Vec<EvalConfig> {
+    let score = &config.score;
+    let ood = EvalConfig {
+        length: score.ood_length,
+        samples: score.ood_samples,
+        seed: score.ood_seed,
+        data: EvalData::Validation,
+        ..test(config, task, score.ood_length, score.ood_samples)
+    };
+    vec![ood, test(config, task, score.test_length, score.test_samples)]
+}
+
+/// An evaluation on the benchmark's test split.
+pub fn test(config: &Config, task: &str, length: usize, samples: usize) -> EvalConfig {
+    // The network is the one that was trained.
+    let network = train::settings(config, task, 0);
+    EvalConfig {
+        algorithm: task.to_owned(),
+        hidden: network.hidden,
+        length,
+        samples,
+        batch_size: config.score.batch_size,
+        seed: 0,
+        data: EvalData::Test,
+        hint_repred_mode: network.hint_repred_mode,
+        nb_msg_passing_steps: network.nb_msg_passing_steps,
+        dtype: network.dtype,
+    }
+}
+
+/// The evaluation of these weights, with its key: their content counts, not where they lie.
+pub fn work(
+    program: &Program,
+    weights: &Path,
+    label: String,
+    evaluations: Vec<EvalConfig>,
+    config: &Config,
+    device: &str,
+) -> Result<Work<Job>> {
+    let absent = || format!("{}: cannot read the weights (are they in another --cache?)", weights.display());
+    let content = std::fs::read(weights).with_context(absent)?;
+    let weights = std::fs::canonicalize(weights).with_context(absent)?;
+    let threads = config.train.threads;
+    let kind = device.split(':').next().unwrap_or(device);
+    let hash = blake3::hash(&content).to_hex();
+    let key = train::hash(&(CODE_VERSION, &program.graph_hash, &program.params, hash.as_str(), &evaluations, threads, kind));
+    let job = Job { source: program.source.clone(), weights, evaluations, threads, device: device.to_owned() };
+    Ok(Work { key, label, job })
+}
+
+/// Does one job as the supervisor asks for it on stdin.
+pub fn child() -> ExitCode {
+    serve(evaluate)
+}
+
+fn evaluate(job: Job, _: &Path, tell: &mut dyn FnMut(&Value)) -> Result<Scored, Failure> {
+    let wanted: DeviceArg = job.device.parse().map_err(Failure::of_machine)?;
+    let device = network::init(&wanted, job.threads).map_err(|error| train::failure(&error))?;
+    let weights = Weights::load(&job.weights).map_err(|error| train::failure(&error))?;
+    let mut scores = Vec::with_capacity(job.evaluations.len());
+    for config in &job.evaluations {
+        tell(&json!({ "length": config.length }));
+        let processor = train::processor(&job.source, config.hidden)?;
+        let found =
+            network::evaluate::evaluate(&processor, &weights, config, device).map_err(|error| train::failure(&error))?;
+        if !found.score.is_finite() {
+            return Err(Failure::of_job(Status::Failed, format!("the score at length {} is not finite", config.length)));
+        }
+        scores.push(found.score);
+    }
+    Ok(Scored { scores, device: device.to_string() })
+}

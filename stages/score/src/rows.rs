@@ -1,0 +1,168 @@
+//! The rows of a table, scored.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use schemas::{Candidate, Status};
+use serde_json::Value;
+use stage::config::{Config, Fitness};
+use stage::job::{Outcome, Work};
+use stage::{Common, Table};
+use train::{Lab, Program, by_hand, prepare};
+
+use crate::{Job, Scored, evaluations, mean, std, work};
+
+/// Scores the trained rows; all others stay as they are. `weights` are those of the programs given as files, one file per
+/// training seed.
+pub fn score(mut table: Table, weights: &[PathBuf], lab: &Lab<'_>, common: &Common) -> Result<Table> {
+    let config = lab.config;
+    let due_for_scoring = |candidate: &Candidate| candidate.status == Status::Trained || by_hand(candidate);
+    let mut due: Vec<(usize, Program, Vec<Work<Job>>)> = Vec::new();
+    for (index, prepared) in prepare(&table.rows, config, due_for_scoring).into_iter().enumerate() {
+        let Some(row) = table.rows.get_mut(index) else { continue };
+        match prepared {
+            None => {}
+            Some(Err(candidate)) => row.candidate = *candidate,
+            Some(Ok(mut program)) => match works(&mut program, weights, lab) {
+                Ok(works) => due.push((index, program, works)),
+                // Without weights there is nothing to evaluate: this row's failure, and no other's.
+                Err(error) => {
+                    row.candidate = Candidate {
+                        status: Status::Failed,
+                        reason: Some(format!("{error:#}")),
+                        ..program.candidate
+                    };
+                }
+            },
+        }
+    }
+    let all: Vec<Work<Job>> = due.iter_mut().flat_map(|(_, _, works)| works.drain(..)).collect();
+    let outcomes = run(&all, lab, common)?;
+    let mut outcomes = outcomes.into_iter();
+    for (index, program, _) in due {
+        let mut candidate = program.candidate;
+        let seeds = candidate.weights.as_ref().map_or(0, Vec::len);
+        let of_row: Vec<_> = outcomes.by_ref().take(seeds).collect();
+        fill(&mut candidate, &of_row, config);
+        if let Some(row) = table.rows.get_mut(index) {
+            row.candidate = candidate;
+        }
+    }
+    Ok(table)
+}
+
+/// The evaluations of one program, one per training seed.
+fn works(program: &mut Program, given: &[PathBuf], lab: &Lab<'_>) -> Result<Vec<Work<Job>>> {
+    let config = lab.config;
+    let cache = if by_hand_before(&program.candidate) {
+        if given.is_empty() {
+            bail!("a program without weights: train it first, or name them with --weights");
+        }
+        let names = given.iter().map(|path| path.display().to_string()).collect();
+        program.candidate.weights = Some(names);
+        Path::new("")
+    } else {
+        lab.args.cache.as_path()
+    };
+    let task = program.candidate.task.get_or_insert_with(|| config.task.algorithm.clone()).clone();
+    let files = program.candidate.weights.as_ref().context("the row is trained, but names no weights")?;
+    let works = files.iter().enumerate().map(|(index, file)| {
+        let seed = program.candidate.train_seeds.as_ref().and_then(|seeds| seeds.get(index));
+        let label = format!("{} {task} seed {}", program.label, seed.copied().unwrap_or(index as i64));
+        work(program, &cache.join(file), label, evaluations(config, &task), config, &lab.device)
+    });
+    works.collect()
+}
+
+/// Whether the row was a program given by hand before it was checked just now.
+fn by_hand_before(candidate: &Candidate) -> bool {
+    candidate.proposer == "file" && candidate.train_key.is_none()
+}
+
+fn run(works: &[Work<Job>], lab: &Lab<'_>, common: &Common) -> Result<Vec<Outcome<Scored>>> {
+    let progress = common.progress("score", works.len());
+    let sum_up = |scored: &Scored| {
+        let percent: Vec<_> = scored.scores.iter().map(|score| format!("{:.1} %", score * 100.0)).collect();
+        percent.join(", ")
+    };
+    let tell = |note: &Value| Some(format!("length {}", note.get("length")?));
+    let outcomes = lab.runner("score-child", "score", &[])?.run_all(works, lab.jobs, &progress, tell, sum_up)?;
+    let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
+    progress.finish(&format!("{done} of {} evaluations done on {}", works.len(), lab.device));
+    Ok(outcomes)
+}
+
+/// Fills a row's columns. No mean is taken over what is left when a seed failed.
+fn fill(candidate: &mut Candidate, outcomes: &[Outcome<Scored>], config: &Config) {
+    let mut by_evaluation: [Vec<f64>; 2] = Default::default();
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Done { result, .. } => {
+                for (values, score) in by_evaluation.iter_mut().zip(&result.scores) {
+                    values.push(*score);
+                }
+            }
+            Outcome::Failed { status, reason } => {
+                candidate.status = *status;
+                candidate.reason = Some(format!("evaluation: {reason}"));
+                return;
+            }
+            Outcome::Interrupted => return,
+        }
+    }
+    let [ood, test] = by_evaluation;
+    let (Some(ood_acc), Some(test_acc)) = (mean(&ood), mean(&test)) else {
+        candidate.status = Status::Failed;
+        candidate.reason = Some("evaluation: no finite score".to_owned());
+        return;
+    };
+    candidate.ood_acc = Some(ood_acc);
+    candidate.ood_acc_std = std(&ood);
+    candidate.ood_acc_seeds = Some(ood);
+    candidate.test_acc = Some(test_acc);
+    candidate.test_acc_std = std(&test);
+    candidate.test_acc_seeds = Some(test);
+    candidate.fitness = Some(match config.score.fitness {
+        Fitness::Ood => ood_acc,
+        Fitness::Test => test_acc,
+    });
+    candidate.status = Status::Scored;
+    candidate.reason = None;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(scores: &[f64]) -> Outcome<Scored> {
+        let result = Scored { scores: scores.to_vec(), device: "cpu".into() };
+        Outcome::Done { folder: PathBuf::new(), result, cached: false }
+    }
+
+    fn filled(outcomes: &[Outcome<Scored>], config: &Config) -> Candidate {
+        let mut candidate = Candidate { status: Status::Trained, ..Candidate::default() };
+        fill(&mut candidate, outcomes, config);
+        candidate
+    }
+
+    #[test]
+    fn fitness_is_the_mean_on_the_validation_split_unless_told_otherwise() {
+        let row = filled(&[done(&[0.5, 0.2]), done(&[0.7, 0.4])], &Config::default());
+        assert_eq!((row.status, row.fitness, row.ood_acc), (Status::Scored, Some(0.6), Some(0.6)));
+        assert_eq!(row.test_acc_seeds, Some(vec![0.2, 0.4]));
+        let leaking = Config::load(None, &["score.fitness=test".into()], &[]).expect("valid");
+        let row = filled(&[done(&[0.5, 0.25])], &leaking);
+        assert_eq!((row.fitness, row.ood_acc_std), (Some(0.25), Some(0.0)));
+    }
+
+    #[test]
+    fn missing_score_is_failed() {
+        let failed = Outcome::Failed { status: Status::Timeout, reason: "killed".into() };
+        let row = filled(&[done(&[0.5, 0.2]), failed], &Config::default());
+        assert_eq!((row.status, row.fitness, row.ood_acc), (Status::Timeout, None, None));
+        for outcomes in [vec![], vec![done(&[0.5])], vec![done(&[0.5, f64::NAN])]] {
+            let row = filled(&outcomes, &Config::default());
+            assert_eq!((row.status, row.fitness, row.ood_acc), (Status::Failed, None, None));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The command line of `train`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use stage::config::Config;
+use stage::{Common, TableArgs, Usage, WorkArgs};
+
+const EXAMPLES: &str = "\
+Cost: all of a search's time. A training takes seconds (profile quick) to hours (profile paper); its memory grows with
+batch, length squared and width. Results are kept in the cache by content, so that no training is done twice, and a
+stage that was interrupted goes on where it was.
+
+Examples:
+  train checked.parquet -o trained.parquet --curves curves.parquet
+  train --config data/profiles/quick.toml my_idea.py data/seed_pgn.py
+  propose | check - | train --jobs 2 - | score - | jq '{edit, fitness}'
+  train --set train.time_limit_s=60 --set 'train.seeds=[0, 1, 2]' checked.parquet -o trained.parquet
+  train --explain my_idea.py                        the typed graph that is trained
+
+A training that hangs, crashes, diverges or takes too much memory is its row's status (timeout, crashed, diverged, oom)
+and no other's.
+
+Exit codes: 0 done, whatever became of single rows; 1 failed or interrupted; 2 wrong usage.";
+
+/// Trains accepted candidates, each seed of each in a child process with limits of time and memory.
+///
+/// Rows with status `accepted` are trained, programs given as .py files are checked and trained, all others pass.
+#[derive(clap::Parser, Clone, Debug)]
+#[command(name = "train", version, after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    pub table: TableArgs,
+
+    #[command(flatten)]
+    pub work: WorkArgs,
+
+    /// Also write the learning curves as a table
+    #[arg(long, value_name = "FILE")]
+    pub curves: Option<PathBuf>,
+
+    /// Print the typed graph of the programs, and stop
+    #[arg(long)]
+    pub explain: bool,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+impl Args {
+    /// The settings in force; `None` when they were only to be printed.
+    pub fn config(&self) -> Result<Option<Config>> {
+        let Some(config) = self.common.config(&self.work.flags())? else { return Ok(None) };
+        known_task(&config.task.algorithm)?;
+        Ok(Some(config))
+    }
+
+    /// Prints the graphs of the input's programs.
+    pub fn explain(&self, config: &Config) -> Result<()> {
+        for row in self.table.read_with_programs()?.rows {
+            match crate::explain(&row.candidate.source, config) {
+                Ok(text) => stage::exit::print(&format!("{text}\n"))?,
+                Err(diagnostics) => bail!("a program does not compile\n{diagnostics}"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// That a task is one of the benchmark's.
+pub fn known_task(name: &str) -> Result<()> {
+    clrs::find_algorithm(name).map_err(|error| Usage(format!("task.algorithm: {error}")))?;
+    Ok(())
+}

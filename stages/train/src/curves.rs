@@ -1,0 +1,45 @@
+//! Learning curves of the trainings of a table.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use schemas::CurvePoint;
+use stage::table::{Extra, write_records};
+
+/// The curve's file in a training's folder.
+pub const CURVE: &str = "curve.jsonl";
+
+/// A training that has a curve.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    pub candidate_id: String,
+    pub task: String,
+    pub seed: u64,
+    /// Its folder in the cache.
+    pub folder: PathBuf,
+}
+
+/// Writes the curves of these trainings as one table.
+pub fn curves(trainings: &[Trained], path: &Path) -> Result<()> {
+    let mut points = Vec::new();
+    for training in trainings {
+        let file = training.folder.join(CURVE);
+        let lines = BufReader::new(File::open(&file).with_context(|| format!("{}: cannot read", file.display()))?);
+        for line in lines.lines() {
+            let point: network::CurvePoint =
+                serde_json::from_str(&line?).with_context(|| format!("{}: broken", file.display()))?;
+            points.push(CurvePoint {
+                candidate_id: training.candidate_id.clone(),
+                task: training.task.clone(),
+                train_seed: i64::try_from(training.seed)?,
+                step: i64::try_from(point.step)?,
+                loss: point.loss,
+                val_acc: point.val_acc.filter(|accuracy| accuracy.is_finite()),
+            });
+        }
+    }
+    let none = Extra::default();
+    write_records(points.iter().map(|point| (point, &none)), path, true)
+}

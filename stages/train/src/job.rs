@@ -1,0 +1,128 @@
+//! One training: what it is given, what comes back, and the key under which that is kept.
+
+use network::{Dtype, Repred, TrainConfig};
+use serde::{Deserialize, Serialize};
+use stage::config::{self, Config};
+use stage::job::Work;
+
+use crate::Program;
+
+/// Hash of the sources of data, graph and network: results of other code are other results.
+pub const CODE_VERSION: &str = env!("CODE_VERSION");
+
+/// The weights' file in a training's folder.
+pub const WEIGHTS: &str = "weights.safetensors";
+/// The files that a training leaves.
+pub const FILES: &[&str] = &[WEIGHTS, crate::curves::CURVE];
+
+/// What a child is to train.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    pub source: String,
+    pub config: TrainConfig,
+    pub threads: usize,
+    /// `cpu`, `cuda:0`, ...
+    pub device: String,
+}
+
+/// What a training came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Best accuracy on the validation split.
+    pub val_acc: f64,
+    /// At the last step.
+    pub loss: f64,
+    pub steps: usize,
+    pub device: String,
+    pub seconds: f64,
+    pub peak_rss_mb: f64,
+}
+
+/// The network's settings for a training with this seed.
+pub fn settings(config: &Config, algorithm: &str, seed: u64) -> TrainConfig {
+    let (network, train) = (&config.network, &config.train);
+    TrainConfig {
+        algorithm: algorithm.to_owned(),
+        hidden: network.hidden,
+        lengths: train.lengths.clone(),
+        batch_size: train.batch_size,
+        steps: train.steps,
+        learning_rate: train.learning_rate,
+        grad_clip: train.grad_clip,
+        seed,
+        hint_teacher_forcing: network.hint_teacher_forcing,
+        hint_repred_mode: match network.hint_repred_mode {
+            config::Repred::Soft => Repred::Soft,
+            config::Repred::Hard => Repred::Hard,
+            config::Repred::HardOnEval => Repred::HardOnEval,
+        },
+        nb_msg_passing_steps: network.nb_msg_passing_steps,
+        val_length: train.val_length,
+        val_samples: train.val_samples,
+        val_every: train.val_every,
+        dtype: match network.dtype {
+            config::Dtype::F32 => Dtype::F32,
+            config::Dtype::F64 => Dtype::F64,
+        },
+    }
+}
+
+/// The training of a program, with its key.
+pub fn work(program: &Program, config: TrainConfig, threads: usize, device: &str) -> Work<Job> {
+    // Which of several equal devices it was does not matter.
+    let kind = device.split(':').next().unwrap_or(device);
+    // Names of parameters key their random streams, and the weights' file is read back by name.
+    let depends = (CODE_VERSION, &program.graph_hash, &program.params, &config, threads, kind);
+    let key = hash(&depends);
+    let label = format!("{} {} seed {}", program.label, config.algorithm, config.seed);
+    Work { key, label, job: Job { source: program.source.clone(), config, threads, device: device.to_owned() } }
+}
+
+/// A hash of everything in `value`, as 32 hexadecimal digits.
+pub fn hash(value: &impl Serialize) -> String {
+    // Types of our own without maps of other than string keys: they all are JSON.
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    blake3::hash(&text).to_hex().chars().take(32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program() -> Program {
+        let params = vec![("t_1.weight".to_owned(), vec![8, 8])];
+        Program { label: "p".into(), source: "s".into(), graph_hash: "g".into(), params, candidate: Default::default() }
+    }
+
+    fn key(change: impl FnOnce(&mut Program, &mut TrainConfig, &mut usize, &mut &str)) -> String {
+        let (mut program, mut threads, mut device) = (program(), 1, "cpu");
+        let mut config = settings(&Config::default(), "dfs", 0);
+        change(&mut program, &mut config, &mut threads, &mut device);
+        work(&program, config, threads, device).key
+    }
+
+    #[test]
+    fn the_key_holds_what_results_depend_on_and_nothing_else() {
+        let same = key(|_, _, _, _| {});
+        assert_eq!(same.len(), 32);
+        assert_eq!(key(|p, _, _, _| p.source = "# a comment\ns".into()), same);
+        assert_eq!(key(|p, _, _, _| p.label = "q".into()), same);
+        let mut others = vec![
+            same,
+            key(|p, _, _, _| p.graph_hash = "h".into()),
+            key(|p, _, _, _| p.params[0].0 = "t_2.weight".into()),
+            key(|_, c, _, _| c.seed = 1),
+            key(|_, c, _, _| c.steps += 1),
+            key(|_, c, _, _| c.algorithm = "bfs".into()),
+            key(|_, c, _, _| c.lengths.push(9)),
+            key(|_, c, _, _| c.dtype = Dtype::F64),
+            key(|_, _, t, _| *t = 2),
+            key(|_, _, _, d| *d = "cuda:0"),
+        ];
+        assert_eq!(key(|_, _, _, d| *d = "cuda:1"), others[9]);
+        let all = others.len();
+        others.sort();
+        others.dedup();
+        assert_eq!(others.len(), all);
+    }
+}

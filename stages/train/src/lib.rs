@@ -1,0 +1,18 @@
+//! Training under supervision: what `train` and `transfer` share.
+//!
+//! The supervisor never computes: it compiles programs, hands each training to a child process, and gathers what the
+//! children leave in the cache. Only a child touches libtorch, but for the question which device there is.
+
+mod args;
+mod child;
+mod curves;
+mod job;
+mod program;
+mod rows;
+
+pub use args::{Args, known_task};
+pub use child::{child, failure, peak_rss_mb, processor};
+pub use curves::{Trained, curves};
+pub use job::{CODE_VERSION, FILES, Job, Measured, WEIGHTS, hash, settings, work};
+pub use program::{Program, by_hand, explain, prepare};
+pub use rows::{Lab, train};

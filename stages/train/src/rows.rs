@@ -1,0 +1,145 @@
+//! The rows of a table, trained.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Result;
+use network::DeviceArg;
+use schemas::{Candidate, Status};
+use serde_json::Value;
+use stage::config::Config;
+use stage::job::{Outcome, Runner, Work};
+use stage::{Common, Table, Usage, WorkArgs};
+
+use crate::{FILES, Job, Measured, Program, Trained, WEIGHTS, by_hand, hash, prepare, settings, work};
+
+/// Where children work: device, cache, limits.
+pub struct Lab<'a> {
+    pub config: &'a Config,
+    pub device: String,
+    pub jobs: usize,
+    pub args: &'a WorkArgs,
+    pub stop: &'a AtomicBool,
+}
+
+impl<'a> Lab<'a> {
+    /// Finds the device, before any child looks for it.
+    pub fn new(config: &'a Config, args: &'a WorkArgs, stop: &'a AtomicBool) -> Result<Self> {
+        let wanted: DeviceArg = config.train.device.parse().map_err(Usage)?;
+        let device = network::init(&wanted, config.train.threads)?;
+        let jobs = WorkArgs::jobs(config, device.is_cuda());
+        Ok(Self { config, device: device.to_string(), jobs, args, stop })
+    }
+
+    /// A runner of jobs of one kind; `subcommand` is the child's side in this program, `kind` its folder in the cache.
+    pub fn runner(&self, subcommand: &str, kind: &str, files: &'static [&'static str]) -> Result<Runner<'a>> {
+        Ok(Runner {
+            command: Runner::this_program(subcommand)?,
+            cache: self.args.cache.join(kind),
+            reuse: !self.args.no_cache,
+            files,
+            limits: WorkArgs::limits(self.config),
+            stop: self.stop,
+        })
+    }
+
+    /// Runs trainings; outcomes in order.
+    pub fn trainings(&self, works: &[Work<Job>], label: &str, common: &Common) -> Result<Vec<Outcome<Measured>>> {
+        let progress = common.progress(label, works.len());
+        let sum_up = |measured: &Measured| {
+            format!(
+                "loss {:.4}, validation {:.1} %, {:.1} s",
+                measured.loss,
+                measured.val_acc * 100.0,
+                measured.seconds
+            )
+        };
+        let outcomes = self.runner("train-child", "train", FILES)?.run_all(works, self.jobs, &progress, step, sum_up)?;
+        let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
+        progress.finish(&format!("{done} of {} trainings done on {}", works.len(), self.device));
+        Ok(outcomes)
+    }
+}
+
+/// What a child says after a step, for the progress display.
+fn step(note: &Value) -> Option<String> {
+    let number = |name: &str| note.get(name).and_then(Value::as_f64);
+    Some(format!("step {}/{} loss {:.3}", number("step")?, number("of")?, number("loss")?))
+}
+
+/// Trains the rows that are due; all others stay as they are. Returns the table, in order, and the trainings' curves.
+pub fn train(mut table: Table, lab: &Lab<'_>, common: &Common) -> Result<(Table, Vec<Trained>)> {
+    let config = lab.config;
+    let task = config.task.algorithm.as_str();
+    let mut due: Vec<(usize, Program)> = Vec::new();
+    for (index, prepared) in prepare(&table.rows, config, due_for_training).into_iter().enumerate() {
+        match (prepared, table.rows.get_mut(index)) {
+            (Some(Ok(program)), _) => due.push((index, program)),
+            (Some(Err(row)), Some(slot)) => slot.candidate = *row,
+            _ => {}
+        }
+    }
+    let seeds = &config.train.seeds;
+    let mut works: Vec<Work<Job>> = Vec::new();
+    for (_, program) in &due {
+        works.extend(seeds.iter().map(|&seed| {
+            work(program, settings(config, task, seed), config.train.threads, &lab.device)
+        }));
+    }
+    let outcomes = lab.trainings(&works, "train", common)?;
+    let mut trained = Vec::new();
+    let of_rows = works.chunks(seeds.len().max(1)).zip(outcomes.chunks(seeds.len().max(1)));
+    for ((index, program), (works, outcomes)) in due.into_iter().zip(of_rows) {
+        let mut candidate = program.candidate;
+        fill(&mut candidate, works, outcomes, task, &lab.device);
+        for (outcome, &seed) in outcomes.iter().zip(seeds) {
+            if let Outcome::Done { folder, .. } = outcome {
+                let (candidate_id, task) = (candidate.candidate_id.clone(), task.to_owned());
+                trained.push(Trained { candidate_id, task, seed, folder: folder.clone() });
+            }
+        }
+        if let Some(row) = table.rows.get_mut(index) {
+            row.candidate = candidate;
+        }
+    }
+    Ok((table, trained))
+}
+
+fn due_for_training(candidate: &Candidate) -> bool {
+    candidate.status == Status::Accepted || by_hand(candidate)
+}
+
+/// Fills a row's columns from the outcomes of its seeds. One seed that failed is the whole row's failure: no mean is
+/// taken over what is left.
+fn fill(candidate: &mut Candidate, works: &[Work<Job>], outcomes: &[Outcome<Measured>], task: &str, device: &str) {
+    let keys: Vec<&str> = works.iter().map(|work| work.key.as_str()).collect();
+    candidate.task = Some(task.to_owned());
+    candidate.train_key = Some(match keys.as_slice() {
+        [one] => (*one).to_owned(),
+        several => hash(&several),
+    });
+    candidate.train_seeds = Some(works.iter().filter_map(|work| i64::try_from(work.job.config.seed).ok()).collect());
+    candidate.device = Some(device.to_owned());
+    candidate.reason = None;
+    let mut measured = Vec::new();
+    for (work, outcome) in works.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Done { result, .. } => measured.push(result),
+            Outcome::Failed { status, reason } => {
+                let seed = if works.len() > 1 { format!("seed {}: ", work.job.config.seed) } else { String::new() };
+                candidate.status = *status;
+                candidate.reason = Some(format!("{seed}{reason}"));
+                return;
+            }
+            Outcome::Interrupted => return,
+        }
+    }
+    candidate.status = Status::Trained;
+    candidate.train_steps = measured.first().and_then(|m| i64::try_from(m.steps).ok());
+    candidate.train_loss = Some(measured.iter().map(|m| m.loss).collect());
+    candidate.val_acc = Some(measured.iter().map(|m| m.val_acc).collect());
+    // Relative to the cache: tables are equal wherever that lies.
+    candidate.weights = Some(keys.iter().map(|key| Path::new("train").join(key).join(WEIGHTS).display().to_string()).collect());
+    candidate.train_seconds = Some(measured.iter().map(|m| m.seconds).sum());
+    candidate.peak_rss_mb = measured.iter().map(|m| m.peak_rss_mb).reduce(f64::max);
+}

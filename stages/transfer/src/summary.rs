@@ -1,0 +1,174 @@
+//! Means over seeds and tasks, and the distance to the reference.
+
+use std::fmt::Write as _;
+
+use schemas::{TransferRow, TransferSummary};
+use score::{mean, std};
+use train::Program;
+
+use crate::Tasks;
+
+/// What the mean over all tasks is called.
+const AVERAGE: &str = "average";
+
+/// One row per program and task, and one for each program's average. `reference`: which program the others are compared
+/// with.
+pub fn summary(
+    rows: &[TransferRow],
+    programs: &[Program],
+    reference: Option<usize>,
+    tasks: &Tasks,
+) -> Vec<TransferSummary> {
+    let mut summary: Vec<TransferSummary> = Vec::new();
+    for program in programs {
+        let of_program = |row: &&TransferRow| row.program == program.label;
+        let first = summary.len();
+        for task in &tasks.names {
+            let rows: Vec<_> = rows.iter().filter(of_program).filter(|row| row.task == *task).collect();
+            let scores: Vec<f64> = rows.iter().filter_map(|row| row.test_acc).collect();
+            let failed = rows.len() - scores.len();
+            let mut line = line(program, task, scores.len(), failed);
+            if failed == 0 {
+                (line.test_acc, line.test_acc_std) = (mean(&scores), std(&scores));
+            }
+            line.published = tasks.published.get(task).copied();
+            summary.push(line);
+        }
+        let lines = summary.get(first..).unwrap_or_default();
+        let all = |of: fn(&TransferSummary) -> Option<f64>| lines.iter().map(of).collect::<Option<Vec<f64>>>();
+        let sum = |of: fn(&TransferSummary) -> i64| lines.iter().map(of).sum::<i64>();
+        let average = TransferSummary {
+            seeds: sum(|line| line.seeds),
+            failed: sum(|line| line.failed),
+            test_acc: all(|line| line.test_acc).and_then(|means| mean(&means)),
+            published: all(|line| line.published).and_then(|figures| mean(&figures)),
+            ..line(program, AVERAGE, 0, 0)
+        };
+        summary.push(average);
+    }
+    compare(&mut summary, reference.and_then(|index| programs.get(index)));
+    summary
+}
+
+fn line(program: &Program, task: &str, seeds: usize, failed: usize) -> TransferSummary {
+    TransferSummary {
+        program: program.label.clone(),
+        candidate_id: program.candidate.candidate_id.clone(),
+        task: task.to_owned(),
+        seeds: seeds as i64,
+        failed: failed as i64,
+        test_acc: None,
+        test_acc_std: None,
+        difference: None,
+        published: None,
+        params: program.candidate.params,
+        macs: program.candidate.macs,
+    }
+}
+
+fn compare(summary: &mut [TransferSummary], reference: Option<&Program>) {
+    let Some(reference) = reference else { return };
+    let of_reference: Vec<(String, f64)> = summary
+        .iter()
+        .filter(|line| line.program == reference.label)
+        .filter_map(|line| Some((line.task.clone(), line.test_acc?)))
+        .collect();
+    for line in summary.iter_mut().filter(|line| line.program != reference.label) {
+        let other = of_reference.iter().find(|(task, _)| *task == line.task);
+        line.difference = line.test_acc.zip(other).map(|(accuracy, (_, reference))| accuracy - reference);
+    }
+}
+
+/// The summary for people, in percent.
+pub fn table(summary: &[TransferSummary], test_length: usize) -> String {
+    let percent = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |x| format!("{:.2}", x * 100.0));
+    let width = |of: fn(&TransferSummary) -> &str| summary.iter().map(|l| of(l).chars().count()).max().unwrap_or(0).max(7);
+    let (programs, tasks) = (width(|line| &line.program), width(|line| &line.task));
+    let mut text = format!("Accuracy on the CLRS test split at N = {test_length}, in percent\n\n");
+    let _ = writeln!(
+        text,
+        "{:programs$}  {:tasks$}  {:>8}  {:>6}  {:>5}  {:>6}  {:>10}  {:>9}",
+        "program", "task", "accuracy", "std", "seeds", "failed", "difference", "published"
+    );
+    for line in summary {
+        let difference = line.difference.map_or_else(|| "-".to_owned(), |x| format!("{:+.2}", x * 100.0));
+        let _ = writeln!(
+            text,
+            "{:programs$}  {:tasks$}  {:>8}  {:>6}  {:>5}  {:>6}  {difference:>10}  {:>9}",
+            line.program,
+            line.task,
+            percent(line.test_acc),
+            percent(line.test_acc_std),
+            line.seeds,
+            line.failed,
+            percent(line.published)
+        );
+    }
+    text.push_str("\npublished: the reference architecture in the literature, trained with another budget than here\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::{Candidate, Status};
+
+    fn program(label: &str) -> Program {
+        Program {
+            label: label.into(),
+            source: String::new(),
+            graph_hash: label.into(),
+            params: vec![],
+            candidate: Candidate { params: Some(7), ..Candidate::default() },
+        }
+    }
+
+    fn row(program: &str, task: &str, test_acc: Option<f64>) -> TransferRow {
+        TransferRow {
+            program: program.into(),
+            candidate_id: String::new(),
+            task: task.into(),
+            train_seed: 0,
+            status: Status::Scored,
+            reason: None,
+            test_length: 16,
+            test_acc,
+            val_acc: None,
+            train_loss: None,
+            train_steps: None,
+            params: None,
+            macs: None,
+            weights: None,
+            train_seconds: None,
+        }
+    }
+
+    #[test]
+    fn means_differences_and_no_mean_where_a_seed_failed() {
+        let rows = [
+            row("ref", "bfs", Some(0.5)),
+            row("ref", "bfs", Some(0.75)),
+            row("ref", "dfs", Some(0.25)),
+            row("new", "bfs", Some(0.875)),
+            row("new", "bfs", Some(0.875)),
+            row("new", "dfs", None),
+        ];
+        let tasks = Tasks {
+            names: vec!["bfs".into(), "dfs".into()],
+            published: [("bfs".to_owned(), 0.99)].into_iter().collect(),
+        };
+        let found = summary(&rows, &[program("ref"), program("new")], Some(0), &tasks);
+        let line = |i: usize| {
+            let line = &found[i];
+            (line.program.as_str(), line.task.as_str(), line.test_acc, line.difference, line.failed)
+        };
+        assert_eq!(line(0), ("ref", "bfs", Some(0.625), None, 0));
+        assert_eq!(line(2), ("ref", "average", Some(0.4375), None, 0));
+        assert_eq!(line(3), ("new", "bfs", Some(0.875), Some(0.25), 0));
+        assert_eq!(line(4), ("new", "dfs", None, None, 1));
+        assert_eq!(line(5), ("new", "average", None, None, 1));
+        assert_eq!((found[0].published, found[2].published), (Some(0.99), None));
+        let text = table(&found, 16);
+        assert!(text.contains("new      bfs         87.50    0.00      2       0      +25.00      99.00"), "{text}");
+    }
+}
