@@ -176,7 +176,7 @@ fn cubes(g: &Graph, out: NodeId) -> u8 {
 #[test]
 fn no_tensor_of_triples_is_left() {
     // t_1(i) + t_2(j) + t_3(k) + e_1(i, j) + e_2(i, k) + e_3(j, k) + g
-    let pgn = vec![0b10011, 0b10101, 0b11001, 0b10111, 0b11011, 0b11101, 0b10001];
+    let pgn = [0b10011, 0b10101, 0b11001, 0b10111, 0b11011, 0b11101, 0b10001];
     for reduce in 0..6 {
         for masks in [vec![], vec![0b00111], vec![0b00111, 0b01011, 0b01101]] {
             for mask_form in 0..4 {
