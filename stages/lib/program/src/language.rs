@@ -66,11 +66,8 @@ pub fn language_page() -> String {
             continue;
         }
         let Some((title, short)) = group(name) else { continue };
-        let signature = if title.starts_with("Methods") || title.contains("modules") {
-            drop_first(signature)
-        } else {
-            signature
-        };
+        let signature =
+            if title.starts_with("Methods") || title.contains("modules") { drop_first(signature) } else { signature };
         groups.entry(title).or_default().push(format!("- `{short}({})`", parameters(signature)));
     }
     for (title, lines) in groups {
@@ -114,8 +111,12 @@ fn group(name: &'static str) -> Option<(&'static str, String)> {
     }
     let (kind, rest) = name.split_once('.')?;
     match kind {
-        "str" | "list" | "dict" | "set" | "tuple" => Some(("Methods of str, list, dict, set and tuple", format!("{kind}.{rest}"))),
-        "ModuleList" | "ModuleDict" | "ParameterList" => Some(("Methods of containers of modules", format!("{kind}.{rest}"))),
+        "str" | "list" | "dict" | "set" | "tuple" => {
+            Some(("Methods of str, list, dict, set and tuple", format!("{kind}.{rest}")))
+        }
+        "ModuleList" | "ModuleDict" | "ParameterList" => {
+            Some(("Methods of containers of modules", format!("{kind}.{rest}")))
+        }
         "itertools" | "operator" | "copy" => Some(("Standard library", name.to_string())),
         _ => None,
     }

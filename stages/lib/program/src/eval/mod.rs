@@ -24,9 +24,9 @@ use std::rc::{Rc, Weak};
 use graph::{DType, Dim, Graph, Init, NodeId, Op, OpError, Param, Shape, Span, numel};
 
 pub use self::native::names;
-pub use self::nn::layer_names;
+pub use self::nn::layers;
 use self::value::{Class, Literal, Scope, ScopeKind};
-pub use self::value::{Data, ModuleState, Object, Tensor, Value};
+pub use self::value::{Data, Object, Tensor, Value};
 use crate::budget::Budgets;
 use crate::diagnostic::{Category, Diagnostic};
 use crate::syntax::{Function, Module};
