@@ -1,1 +1,38 @@
-fn main() {}
+//! `select`: judges all candidates so far, and finds the best. See `select --help`.
+
+mod args;
+mod merge;
+mod summary;
+mod winner;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use search::population::Population;
+use stage::table::{self, Table};
+
+use args::Args;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    stage::main("select", || run(&args))
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    let Some(config) = args.config()? else { return Ok(()) };
+    let scored = args.table.read()?;
+    if args.best {
+        return winner::write(&Population::new(scored.candidates()), &args.table.output);
+    }
+    if args.summary {
+        let summary = summary::Summary::of(&Population::new(scored.candidates()), &config);
+        return stage::exit::print(&if args.json { summary.json()? } else { summary.text() });
+    }
+    let earlier = if args.archive.is_empty() { Table::default() } else { table::read(&args.archive)? };
+    let mut all = merge::merge(earlier, scored)?;
+    merge::judge(&mut all, &config);
+    table::write_reproducible(&all, &args.table.output)?;
+    let summary = summary::Summary::of(&Population::new(all.candidates()), &config);
+    args.common.progress("select", 0).finish(&summary.line());
+    Ok(())
+}

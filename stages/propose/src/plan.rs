@@ -1,0 +1,104 @@
+//! The command line and the settings, resolved: what is to be proposed.
+
+use std::fs;
+
+use anyhow::Context;
+use search::generation::{self, Proposed};
+use search::islands::IslandSettings;
+use search::methods::{self, Method};
+use search::population::Population;
+use search::sampling::SamplingSettings;
+use search::stop::{self, StopReason, StopSettings};
+use stage::config::Origin;
+use stage::{Config, Usage};
+
+use crate::args::Args;
+
+/// A resolved call.
+pub struct Plan {
+    run: String,
+    method: &'static dyn Method,
+    seed_program: String,
+    seed: u64,
+    generation: i64,
+    islands: IslandSettings,
+    sampling: SamplingSettings,
+    /// How many rows.
+    pub count: usize,
+    /// Why there is nothing left to propose.
+    pub stop: Option<StopReason>,
+}
+
+impl Plan {
+    pub fn new(args: &Args, config: &Config, population: &Population<'_>) -> anyhow::Result<Self> {
+        let generation = args.generation.map_or_else(|| population.last_generation() + 1, i64::from);
+        if generation > 0 && population.rows().is_empty() {
+            let message = format!("generation {generation} needs an archive: give --parents");
+            return Err(Usage(message).into());
+        }
+        let search = &config.search;
+        let made = population.rows().len() - population.founders().count();
+        let left = search.attempts.saturating_sub(made);
+        let count = args.n.unwrap_or(if generation == 0 { 1 } else { search.generation_size.min(left) });
+        let target = (search.target > 0.0).then_some(search.target);
+        let settings = StopSettings { attempts: search.attempts, target, patience: search.patience };
+        let migrants = (search.migration_rate * search.archive_size as f64).ceil() as usize;
+        Ok(Self {
+            run: args
+                .run
+                .clone()
+                .unwrap_or_else(|| format!("{}-{}-seed{}", search.method, config.task.algorithm, search.seed)),
+            method: method(&search.method)?,
+            seed_program: seed_program(config)?,
+            seed: search.seed,
+            generation,
+            islands: IslandSettings { count: search.islands, migration_interval: search.migration_interval, migrants },
+            sampling: SamplingSettings { exploration: search.exploration, exploitation: search.exploitation },
+            count,
+            stop: if args.n.is_some() { None } else { stop::stop(population, &settings) },
+        })
+    }
+
+    /// The same for the search library.
+    pub fn generation(&self) -> generation::Plan<'_> {
+        generation::Plan {
+            run: &self.run,
+            method: self.method,
+            seed_program: &self.seed_program,
+            seed: self.seed,
+            generation: self.generation,
+            count: self.count,
+            islands: self.islands,
+            sampling: self.sampling,
+        }
+    }
+
+    /// The last line of progress.
+    pub fn outcome(&self, made: &Proposed) -> String {
+        let ended = made.ended.as_ref().map(|reason| format!(" (ended early: {reason})")).unwrap_or_default();
+        format!("generation {}: {} programs by {}{ended}", self.generation, made.rows.len(), self.method.name())
+    }
+}
+
+/// A line about a row.
+pub fn summary(row: &schemas::Candidate) -> String {
+    let what = row.reason.as_deref().or(row.edit.as_deref()).unwrap_or("?");
+    let factor = row.factor.map_or("", |factor| factor.as_str());
+    format!("{} {factor} {what}", row.candidate_id)
+}
+
+fn method(name: &str) -> Result<&'static dyn Method, Usage> {
+    methods::named(name).ok_or_else(|| {
+        let known: Vec<&str> = methods::all().iter().map(|method| method.name()).collect();
+        Usage(format!("there is no method `{name}`; known are {}", known.join(", ")))
+    })
+}
+
+/// The seed program. The default one comes with the binary, so that `propose` works in any folder.
+fn seed_program(config: &Config) -> anyhow::Result<String> {
+    let path = &config.propose.program;
+    if config.origin("propose.program") == Origin::Default && !std::path::Path::new(path).exists() {
+        return Ok(search::SEED_PROGRAM.to_owned());
+    }
+    fs::read_to_string(path).with_context(|| format!("{path}: cannot read the seed program"))
+}

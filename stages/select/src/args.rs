@@ -1,0 +1,64 @@
+//! The command line, as typed.
+
+use clap::Parser;
+use stage::{Common, Config, TableArgs};
+
+const AFTER: &str = "\
+The output holds every row of every generation so far, with the columns
+  archived      whether parents are drawn from it (search.archive_size rows of each island; the rest stays in the table)
+  elite         whether it is the best of its cell in its island
+  cell          its cell (search.features; without features an island is one cell)
+  best_so_far   the largest fitness up to and including this row
+and without the columns that differ from run to run (seconds, memory): the same rows give the same bytes. \
+A row that claims to be scored and has no finite fitness becomes `failed`; a scored row whose candidate_id is not \
+that of its program is refused.
+
+Examples:
+  select scored.parquet --archive ../gen003/archive.parquet -o archive.parquet
+  select --best archive.parquet -o best.py          the winner's program
+  select --summary 'runs/*/archive.parquet' --json  what came of it, for machines
+";
+
+/// Judges all candidates so far: which are kept as parents, which lead their cell, and what is best
+#[derive(Parser, Debug)]
+#[command(version, after_help = AFTER)]
+pub struct Args {
+    #[command(flatten)]
+    pub table: TableArgs,
+
+    /// The archive before these rows [default: none]
+    #[arg(long, value_name = "TABLE")]
+    pub archive: Vec<String>,
+
+    /// Write the program of the best candidate to --output, and nothing else
+    #[arg(long, conflicts_with_all = ["summary", "archive"])]
+    pub best: bool,
+
+    /// Print what came of a search: the best against the seed program, counts, rates
+    #[arg(long, conflicts_with = "archive")]
+    pub summary: bool,
+
+    /// With --summary: one JSON object
+    #[arg(long, requires = "summary")]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+impl Args {
+    /// The settings in force; `None` after they have been printed.
+    pub fn config(&self) -> anyhow::Result<Option<Config>> {
+        self.common.config(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,247 @@
+//! What came of a search, in a few figures.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use schemas::{Candidate, Locality, Status};
+use search::population::{Population, fitness};
+use search::stop::{self, StopSettings};
+use serde::Serialize;
+use stage::Config;
+
+/// A candidate, in figures.
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    pub candidate_id: String,
+    pub generation: i64,
+    pub slot: i64,
+    pub edit: Option<String>,
+    pub fitness: Option<f64>,
+    pub ood_acc: Option<f64>,
+    pub ood_acc_std: Option<f64>,
+    pub test_acc: Option<f64>,
+    pub test_acc_std: Option<f64>,
+    pub training_seeds: usize,
+    pub params: Option<i64>,
+    pub macs: Option<i64>,
+}
+
+impl From<&Candidate> for Entry {
+    fn from(row: &Candidate) -> Self {
+        Self {
+            candidate_id: row.candidate_id.clone(),
+            generation: row.generation,
+            slot: row.slot,
+            edit: row.edit.clone(),
+            fitness: fitness(row),
+            ood_acc: row.ood_acc,
+            ood_acc_std: row.ood_acc_std,
+            test_acc: row.test_acc,
+            test_acc_std: row.test_acc_std,
+            training_seeds: row.train_seeds.as_ref().map_or(0, Vec::len),
+            params: row.params,
+            macs: row.macs,
+        }
+    }
+}
+
+/// What came of a search. The seed program does not count as a proposal.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    pub proposals: usize,
+    pub evaluated: usize,
+    pub generations: i64,
+    /// Rows by status.
+    pub status: BTreeMap<&'static str, usize>,
+    /// Share of the checked proposals that are not rejected.
+    pub valid_rate: Option<f64>,
+    /// Share of the proposals with a known locality that are entangled.
+    pub entanglement_rate: Option<f64>,
+    pub best: Option<Entry>,
+    pub seed: Option<Entry>,
+    /// Candidates that no other beats in fitness, parameters and multiply-accumulates at once.
+    pub pareto_front: Vec<String>,
+    /// Cells of the archive that have a candidate.
+    pub cells: usize,
+    /// Why the search is over, if it is.
+    pub stopped: Option<String>,
+}
+
+impl Summary {
+    pub fn of(population: &Population<'_>, config: &Config) -> Self {
+        let rows = population.rows();
+        let proposals: Vec<&&Candidate> = rows.iter().filter(|row| row.parent_id.is_some()).collect();
+        let mut status = BTreeMap::new();
+        for row in rows {
+            *status.entry(row.status.as_str()).or_default() += 1;
+        }
+        let share = |of: &dyn Fn(&Candidate) -> Option<bool>| {
+            let known: Vec<bool> = proposals.iter().filter_map(|row| of(row)).collect();
+            let count = known.iter().filter(|&&yes| yes).count();
+            (!known.is_empty()).then(|| count as f64 / known.len() as f64)
+        };
+        let mut cells: Vec<&str> = rows.iter().filter_map(|row| row.cell.as_deref()).collect();
+        cells.sort_unstable();
+        cells.dedup();
+        let search = &config.search;
+        let target = (search.target > 0.0).then_some(search.target);
+        let settings = StopSettings { attempts: search.attempts, target, patience: search.patience };
+        Self {
+            proposals: proposals.len(),
+            evaluated: population.scored().count(),
+            generations: population.last_generation() + 1,
+            status,
+            valid_rate: share(&|row| (row.verdict.is_some()).then_some(row.status != Status::Rejected)),
+            entanglement_rate: share(&|row| row.locality.map(|locality| locality == Locality::Entangled)),
+            best: population.best().map(Entry::from),
+            seed: population.founders().next().and_then(|index| population.get(index)).map(Entry::from),
+            pareto_front: pareto(population),
+            cells: cells.len(),
+            stopped: stop::stop(population, &settings).map(|reason| reason.to_string()),
+        }
+    }
+
+    pub fn json(&self) -> anyhow::Result<String> {
+        Ok(format!("{}\n", serde_json::to_string_pretty(self)?))
+    }
+
+    /// One line for the log.
+    pub fn line(&self) -> String {
+        let number = |entry: &Option<Entry>| {
+            entry.as_ref().and_then(|entry| entry.fitness).map_or("none".to_owned(), |fitness| format!("{fitness:.4}"))
+        };
+        format!(
+            "{} proposals, {} evaluated; best {}, seed program {}",
+            self.proposals,
+            self.evaluated,
+            number(&self.best),
+            number(&self.seed)
+        )
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(text, "{:<12} {value}", format!("{name}:"));
+        };
+        line(
+            "proposals",
+            format!("{} in {} generations, {} evaluated", self.proposals, self.generations, self.evaluated),
+        );
+        let status: Vec<String> = self.status.iter().map(|(status, count)| format!("{count} {status}")).collect();
+        line("status", status.join(", "));
+        line("valid", percent(self.valid_rate));
+        line("entangled", percent(self.entanglement_rate));
+        match &self.best {
+            Some(best) => line("best", entry(best)),
+            None => line("best", "no candidate has a score".to_owned()),
+        }
+        if let Some(seed) = &self.seed {
+            line("seed", entry(seed));
+        }
+        if let (Some(best), Some(seed)) =
+            (self.best.as_ref().and_then(|e| e.fitness), self.seed.as_ref().and_then(|e| e.fitness))
+        {
+            line("gain", format!("{:+.4} in fitness over the seed program", best - seed));
+        }
+        line(
+            "front",
+            format!("{} candidates that none beats in fitness, params and macs at once", self.pareto_front.len()),
+        );
+        if self.cells > 0 {
+            line("cells", format!("{} filled", self.cells));
+        }
+        if let Some(reason) = &self.stopped {
+            line("over", reason.clone());
+        }
+        text
+    }
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or("unknown".to_owned(), |share| format!("{:.1} % of the proposals", 100.0 * share))
+}
+
+fn entry(entry: &Entry) -> String {
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let count = |value: Option<i64>| value.map_or("-".to_owned(), |value| value.to_string());
+    format!(
+        "{} (generation {}, {}): fitness {}, ood {} ± {}, test {} ± {} over {} training seed{}, {} parameters, {} MACs a step",
+        entry.candidate_id,
+        entry.generation,
+        entry.edit.as_deref().unwrap_or("no label"),
+        number(entry.fitness),
+        number(entry.ood_acc),
+        number(entry.ood_acc_std),
+        number(entry.test_acc),
+        number(entry.test_acc_std),
+        entry.training_seeds,
+        if entry.training_seeds == 1 { "" } else { "s" },
+        count(entry.params),
+        count(entry.macs),
+    )
+}
+
+/// Ids of the candidates on the front of fitness (up), parameters (down) and multiply-accumulates (down).
+fn pareto(population: &Population<'_>) -> Vec<String> {
+    let rows: Vec<&Candidate> = population.scored().filter_map(|index| population.get(index)).collect();
+    let point = |row: &Candidate| Some((fitness(row)?, row.params?, row.macs?));
+    let beats = |a: (f64, i64, i64), b: (f64, i64, i64)| a.0 >= b.0 && a.1 <= b.1 && a.2 <= b.2 && a != b;
+    let mut front = Vec::new();
+    for row in &rows {
+        let Some(this) = point(row) else { continue };
+        if !rows.iter().filter_map(|other| point(other)).any(|other| beats(other, this)) {
+            front.push(row.candidate_id.clone());
+        }
+    }
+    front
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(slot: i64, fitness: f64, params: i64) -> Candidate {
+        Candidate {
+            slot,
+            candidate_id: format!("c{slot}"),
+            parent_id: (slot > 0).then(|| "c0".to_owned()),
+            status: Status::Scored,
+            fitness: Some(fitness),
+            params: Some(params),
+            macs: Some(100),
+            ..Candidate::default()
+        }
+    }
+
+    #[test]
+    fn figures_count_proposals() {
+        let mut rows = vec![row(0, 0.5, 10), row(1, 0.7, 20), row(2, 0.6, 30), row(3, 0.6, 5)];
+        rows.push(Candidate {
+            status: Status::Rejected,
+            fitness: None,
+            locality: Some(Locality::Entangled),
+            ..row(4, 0.0, 1)
+        });
+        for row in &mut rows {
+            row.verdict = Some(schemas::Verdict::Accept);
+            row.locality = row.locality.or(row.parent_id.is_some().then_some(Locality::Local));
+        }
+        let summary = Summary::of(&Population::new(&rows), &Config::default());
+        assert_eq!((summary.proposals, summary.evaluated), (4, 4));
+        assert_eq!((summary.valid_rate, summary.entanglement_rate), (Some(0.75), Some(0.25)));
+        assert_eq!(summary.pareto_front, ["c1", "c3"]);
+        assert_eq!(summary.best.as_ref().map(|best| best.candidate_id.as_str()), Some("c1"));
+        let text = summary.text();
+        assert!(text.contains("+0.2000 in fitness") && text.contains("75.0 %"), "{text}");
+        assert!(summary.json().unwrap().contains("\"rejected\": 1"));
+    }
+
+    #[test]
+    fn nothing_scored_is_said() {
+        let summary = Summary::of(&Population::new(&[]), &Config::default());
+        assert!(summary.text().contains("no candidate has a score"));
+        assert_eq!(summary.line(), "0 proposals, 0 evaluated; best none, seed program none");
+    }
+}

@@ -1,0 +1,105 @@
+//! The binary as its users call it.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+
+fn select(args: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("select").unwrap();
+    command.args(args);
+    command
+}
+
+#[track_caller]
+fn output(args: &[&str]) -> String {
+    String::from_utf8(select(args).assert().success().get_output().stdout.clone()).unwrap()
+}
+
+fn row(generation: i64, slot: i64, fitness: f64) -> Value {
+    let source = format!("value = {generation} + {slot}\n");
+    json!({
+        "run": "r", "method": "spark", "proposer": "builtin", "generation": generation, "slot": slot,
+        "attempt": generation * 8 + slot, "island": slot % 2, "candidate_id": program::candidate_id(&source),
+        "parent_id": if generation > 0 { json!(program::candidate_id("value = 0 + 0\n")) } else { Value::Null },
+        "source": source, "status": "scored", "fitness": fitness, "params": 100, "macs": 1000,
+        "train_seconds": 1.5, "mine": {"a": [1]},
+    })
+}
+
+fn write(folder: &Path, name: &str, rows: &[Value]) -> String {
+    let path = folder.join(name);
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn rows(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn the_archive_is_cumulative_and_repeats_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = write(folder.path(), "a.jsonl", &[row(0, 0, 0.4)]);
+    let second = write(folder.path(), "b.jsonl", &[row(1, 1, 0.3), row(1, 0, 0.6)]);
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (gen0, gen1) = (place("gen0.parquet"), place("gen1.parquet"));
+    output(&["-q", &first, "-o", &gen0]);
+    output(&["-q", &second, "--archive", &gen0, "-o", &gen1]);
+    let once = std::fs::read(&gen1).unwrap();
+    write(folder.path(), "b.jsonl", &[row(1, 0, 0.6), row(1, 1, 0.3)]);
+    output(&["-q", &second, "--archive", &gen0, "-o", &gen1]);
+    assert!(once == std::fs::read(&gen1).unwrap(), "the order of the rows changed the archive");
+
+    let all = rows(&output(&["-q", &second, "--archive", &gen0]));
+    assert_eq!(all.len(), 3);
+    assert_eq!(all.iter().map(|row| row["best_so_far"].as_f64().unwrap()).collect::<Vec<_>>(), [0.4, 0.6, 0.6]);
+    assert!(all.iter().all(|row| row["archived"] == true && row["mine"] == json!({"a": [1]})));
+    assert!(all.iter().all(|row| row.get("train_seconds").is_none_or(Value::is_null)), "volatile columns stay out");
+}
+
+#[test]
+fn the_winner_can_be_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = write(folder.path(), "a.jsonl", &[row(0, 0, 0.4), row(1, 0, 0.6), row(1, 1, 0.5)]);
+    let program = folder.path().join("best.py");
+    output(&["--best", &table, "-o", program.to_str().unwrap()]);
+    assert_eq!(std::fs::read_to_string(program).unwrap(), "value = 1 + 0\n");
+    assert_eq!(output(&["--best", &table]), "value = 1 + 0\n");
+
+    let summary: Value = serde_json::from_str(&output(&["--summary", "--json", &table])).unwrap();
+    assert_eq!((&summary["proposals"], &summary["best"]["fitness"]), (&json!(2), &json!(0.6)));
+    assert_eq!(summary["seed"]["fitness"], 0.4);
+    assert!(output(&["--summary", &table]).contains("+0.2000"));
+}
+
+#[test]
+fn no_winner_and_mixed_up_rows_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut failed = row(1, 0, 0.6);
+    failed["status"] = json!("timeout");
+    let table = write(folder.path(), "a.jsonl", &[failed]);
+    let best = select(&["--best", &table]).assert().code(1).get_output().stderr.clone();
+    assert!(String::from_utf8(best).unwrap().contains("no candidate has a score"));
+
+    let mut mixed = row(1, 0, 0.6);
+    mixed["source"] = json!("value = 7\n");
+    let table = write(folder.path(), "b.jsonl", &[mixed]);
+    let message = select(&[&table]).assert().code(1).get_output().stderr.clone();
+    assert!(String::from_utf8(message).unwrap().contains("belongs to another program"));
+}
+
+#[test]
+fn cells_follow_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut large = row(1, 0, 0.2);
+    large["params"] = json!(100_000);
+    let table = write(folder.path(), "a.jsonl", &[row(0, 0, 0.4), large]);
+    let judged = rows(&output(&["-q", &table, "--set", "search.features=[\"params\"]"]));
+    assert_eq!((&judged[0]["cell"], &judged[1]["cell"]), (&json!("params=13"), &json!("params=33")));
+    assert!(judged.iter().all(|row| row["elite"] == true));
+    let judged = rows(&output(&["-q", &table]));
+    assert_eq!(judged.iter().map(|row| row["elite"].clone()).collect::<Vec<_>>(), [true, false]);
+    select(&[&table, "--set", "search.features=[\"colour\"]"]).assert().code(2);
+}
