@@ -54,6 +54,11 @@ impl Run {
         }
         rows.sort_by(|a, b| place(a).cmp(&place(b)));
         let seed_row = rows.iter().position(|row| row.parent_id.is_none() && row.factor.is_none());
+        if rows.is_empty() {
+            remarks.push("The archive has no rows.".into());
+        } else if rows.iter().all(|row| row.ood_acc.is_none()) {
+            remarks.push("No candidate has a score yet.".into());
+        }
         if seed_row.is_none() && !rows.is_empty() {
             remarks.push("No row is without a parent, so there is no seed program to compare with.".into());
         }

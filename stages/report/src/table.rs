@@ -39,6 +39,8 @@ pub struct Column {
     pub heading: String,
     pub key: String,
     pub numeric: bool,
+    /// Only in the files: the page has no room for it.
+    pub only_file: bool,
 }
 
 /// A table. Every row has one cell for each column.
@@ -60,6 +62,7 @@ impl Table {
             heading: (*heading).into(),
             key: (*key).into(),
             numeric: *numeric,
+            only_file: false,
         };
         Self {
             name: name.into(),
@@ -68,6 +71,12 @@ impl Table {
             columns: columns.iter().map(column).collect(),
             rows: Vec::new(),
         }
+    }
+
+    /// Keeps a column off the page.
+    pub fn only_in_files(mut self, key: &str) -> Self {
+        self.columns.iter_mut().filter(|column| column.key == key).for_each(|column| column.only_file = true);
+        self
     }
 
     /// RFC 4180, with a heading line; lines end with LF.

@@ -19,14 +19,18 @@ pub fn points(value: f64) -> String {
 
 /// A mean with its spread and the number of seeds: `83.74 ± 0.52 (n = 3)`; without a spread for a single seed.
 pub fn score(mean: Option<f64>, std: Option<f64>, seeds: usize) -> String {
-    match (mean, std) {
-        (None, _) => "–".into(),
-        (Some(mean), Some(std)) if seeds != 1 => match seeds {
-            0 => format!("{} ± {}", percent(mean), percent(std)),
-            n => format!("{} ± {} (n = {n})", percent(mean), percent(std)),
-        },
-        (Some(mean), _) if seeds == 1 => format!("{} (n = 1)", percent(mean)),
-        (Some(mean), _) => percent(mean),
+    let Some(mean) = mean else { return "–".into() };
+    let spread = spread(std, seeds);
+    format!("{}{}{spread}", percent(mean), if spread.is_empty() { "" } else { " " })
+}
+
+/// The spread of a mean over so many seeds, 0 where their number is unknown.
+pub fn spread(std: Option<f64>, seeds: usize) -> String {
+    match (std.filter(|_| seeds != 1), seeds) {
+        (Some(std), 0) => format!("± {}", percent(std)),
+        (Some(std), n) => format!("± {} (n = {n})", percent(std)),
+        (None, 0) => String::new(),
+        (None, n) => format!("(n = {n})"),
     }
 }
 

@@ -60,7 +60,7 @@ pub fn levels(runs: &[Run]) -> Vec<f64> {
     let low = scores(|run| run.seed_program()?.ood_acc).into_iter().fold(f64::INFINITY, f64::min);
     let high = scores(|run| run.winner()?.ood_acc).into_iter().fold(f64::NEG_INFINITY, f64::max);
     let low = if low.is_finite() { low } else { 0.0 };
-    if !(high > low) {
+    if high <= low {
         return Vec::new();
     }
     for step in [0.005, 0.01, 0.02, 0.05, 0.1, 0.2] {

@@ -11,5 +11,5 @@ pub use compare::{Group, Reach, group_runs, levels, mean_std};
 pub use factors::{FactorCounts, factor_name, factors};
 pub use lineage::{Step, lineage};
 pub use losses::{Loss, losses};
-pub use progress::{Evaluation, Rates, evaluations, rates, reached};
+pub use progress::{Evaluation, Rates, Spread, evaluations, rates, reached, spread};
 pub use tradeoff::{Cost, Point, front, points};

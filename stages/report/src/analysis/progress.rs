@@ -47,6 +47,41 @@ pub fn reached(evaluations: &[Evaluation<'_>], level: f64) -> Option<usize> {
     evaluations.iter().find(|e| e.best.is_some_and(|best| best >= level)).map(|e| e.number)
 }
 
+/// Best accuracy over several runs after so many evaluated candidates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    pub number: usize,
+    pub low: f64,
+    pub mean: f64,
+    pub high: f64,
+}
+
+/// The best so far over runs, from where every run has a score to the end of the longest; runs that have ended keep their
+/// last value.
+pub fn spread(runs: &[&[Evaluation<'_>]]) -> Vec<Spread> {
+    let last = runs.iter().filter_map(|list| list.last()).map(|e| e.number).max().unwrap_or(0);
+    let mut at: Vec<usize> = vec![0; runs.len()];
+    let mut list = Vec::new();
+    for number in 0..=last {
+        let mut values = Vec::with_capacity(runs.len());
+        for (run, at) in runs.iter().zip(&mut at) {
+            while run.get(*at + 1).is_some_and(|next| next.number <= number) {
+                *at += 1;
+            }
+            values.extend(run.get(*at).filter(|e| e.number <= number).and_then(|e| e.best));
+        }
+        if values.len() == runs.len() && !values.is_empty() {
+            list.push(Spread {
+                number,
+                low: values.iter().copied().fold(f64::INFINITY, f64::min),
+                mean: values.iter().sum::<f64>() / values.len() as f64,
+                high: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            });
+        }
+    }
+    list
+}
+
 /// Cumulative rates after a number of attempts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
@@ -125,6 +160,19 @@ mod tests {
         assert_eq!(reached(&list, 0.3), Some(0));
         assert_eq!(reached(&list, 0.5), Some(3));
         assert_eq!(reached(&list, 0.9), None);
+    }
+
+    #[test]
+    fn runs_that_ended_keep_their_best() {
+        let long = run();
+        let short = Run::new("s".into(), long.rows()[..3].to_vec(), Beside::default());
+        let (a, b) = (evaluations(&long), evaluations(&short));
+        let spread = spread(&[&a, &b]);
+        assert_eq!(spread.iter().map(|s| s.number).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        let end = spread[3];
+        assert_eq!((end.low, end.high), (0.3, 0.6));
+        assert!((end.mean - 0.45).abs() < 1e-12);
+        assert!(super::spread(&[&a, &[]]).is_empty(), "a run without scores has no place in a mean");
     }
 
     #[test]

@@ -5,6 +5,6 @@ mod scale;
 mod svg;
 pub mod theme;
 
-pub use panel::{Label, Panel, legend, place_labels};
+pub use panel::{FOOT, GUTTER, Label, Panel, legend, place_labels};
 pub use scale::{Format, Scale, short};
 pub use svg::{Anchor, Svg, escape, number, shorten, text_width, visible};

@@ -2,6 +2,11 @@
 
 use super::{Anchor, Scale, Svg, text_width};
 
+/// Room left of a panel for the numbers of its y axis.
+pub const GUTTER: f64 = 42.0;
+/// Room below a panel for the numbers and the title of its x axis.
+pub const FOOT: f64 = 44.0;
+
 /// A rectangle of the drawing in which values have places.
 #[derive(Clone, Debug)]
 pub struct Panel {
@@ -46,7 +51,7 @@ impl Panel {
         }
         svg.line((self.left, self.bottom()), (self.right(), self.bottom()), "axis");
         svg.text((self.left + self.width / 2.0, self.bottom() + 36.0), Anchor::Middle, "label", x_title);
-        svg.text((self.left - 40.0, self.top - 14.0), Anchor::Start, "label", y_title);
+        svg.text((self.left - GUTTER, self.top - 14.0), Anchor::Start, "label", y_title);
     }
 }
 
@@ -78,10 +83,12 @@ pub fn place_labels(svg: &mut Svg, x: f64, (top, bottom): (f64, f64), labels: &[
     }
 }
 
-/// A row of marks with their names from `(x, y)` on; wraps at `right`. A mark is drawn by its class: `line ...` as a
-/// stroke, `cross ...` as a cross, `diamond ...`, `star ...`, else a dot. Returns the y of the last row.
-pub fn legend(svg: &mut Svg, (left, top): (f64, f64), right: f64, entries: &[(String, String)]) -> f64 {
-    let (mut x, mut y) = (left, top);
+/// Rows of marks with their names at the top of a drawing; wraps at its right. A mark is drawn by its class: `line ...` as a
+/// stroke, `cross ...` as a cross, `diamond ...`, `star ...`, else a dot. Returns where a panel below may
+/// begin, with room for the title of its y axis.
+pub fn legend(svg: &mut Svg, entries: &[(String, String)]) -> f64 {
+    let (left, right) = (0.0, svg.width);
+    let (mut x, mut y) = (left, 14.0);
     for (class, text) in entries {
         let width = 18.0 + text_width(text, 12.0) + 14.0;
         if x > left && x + width > right {
@@ -99,7 +106,7 @@ pub fn legend(svg: &mut Svg, (left, top): (f64, f64), right: f64, entries: &[(St
         svg.text((x + 18.0, y), Anchor::Start, "note", text);
         x += width;
     }
-    y
+    y + 44.0
 }
 
 #[cfg(test)]

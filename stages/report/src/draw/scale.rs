@@ -165,7 +165,7 @@ mod tests {
     fn linear_ticks_are_round_and_cover_the_values() {
         let scale = Scale::linear([0.23, 0.61], 5, Format::Percent);
         assert_eq!(texts(&scale), ["20", "30", "40", "50", "60", "70"]);
-        assert_eq!((scale.place(0.2), scale.place(0.7)), (0.0, 1.0));
+        assert!(scale.place(0.2).abs() < 1e-9 && (scale.place(0.7) - 1.0).abs() < 1e-9);
         let narrow = Scale::linear([0.501, 0.502], 4, Format::Percent);
         assert!(texts(&narrow).iter().all(|t| t.starts_with("50.")), "{:?}", texts(&narrow));
     }

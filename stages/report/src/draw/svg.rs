@@ -63,6 +63,20 @@ impl Svg {
         }
     }
 
+    /// The area between two lines over the same x, which hold their values as in [`steps`](Self::steps).
+    pub fn band(&mut self, low: &[(f64, f64)], high: &[(f64, f64)], class: &str) {
+        let mut corners: Vec<(f64, f64)> = corners(low);
+        corners.extend(self::corners(high).into_iter().rev());
+        if corners.len() < 4 {
+            return;
+        }
+        let mut path = String::new();
+        for (i, (x, y)) in corners.iter().enumerate() {
+            let _ = write!(path, "{}{} {}", if i == 0 { 'M' } else { 'L' }, number(*x), number(*y));
+        }
+        self.push(format_args!(r#"<path class="{class}" d="{path}Z"/>"#));
+    }
+
     /// A circle; `tip` is shown when the pointer rests on it, and read out by screen readers.
     pub fn circle(&mut self, at: (f64, f64), radius: f64, class: &str, tip: &str) {
         let (x, y, r) = (number(at.0), number(at.1), number(radius));
@@ -131,6 +145,18 @@ impl Svg {
     }
 }
 
+/// The corners of a line whose values hold until the next x.
+fn corners(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut list: Vec<(f64, f64)> = Vec::new();
+    for point in points {
+        if let Some(last) = list.last().copied().filter(|last| last.1 != point.1) {
+            list.push((point.0, last.1));
+        }
+        list.push(*point);
+    }
+    list
+}
+
 /// A coordinate with at most two decimals, without trailing zeros. What is not finite becomes 0: a drawing must stay valid.
 pub fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -185,10 +211,10 @@ pub fn text_width(text: &str, size: f64) -> f64 {
     let units: f64 = text
         .chars()
         .map(|c| match c {
-            'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '|' | '\'' | ' ' | 'f' | 't' | 'r' => 0.34,
+            'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '|' | '\'' | ' ' | 'f' | 't' | 'r' => 0.36,
             'm' | 'w' | 'M' | 'W' | '%' => 0.88,
             c if c.is_uppercase() => 0.68,
-            _ => 0.57,
+            _ => 0.6,
         })
         .sum();
     units * size

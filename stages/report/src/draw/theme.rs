@@ -82,15 +82,16 @@ pub fn figure_css(medium: Medium) -> String {
          svg.figure .whisker{{stroke-width:1.4}}\n\
          svg.figure .line{{stroke-width:2;stroke-linejoin:round}}\n\
          svg.figure .thin{{stroke-width:1.1;opacity:.5}}\n\
-         svg.figure .faint{{fill-opacity:.42}}\n\
-         svg.figure .halo{{stroke:{paper};stroke-width:1.5}}\n"
+         svg.figure .faint{{fill-opacity:.5}}\n\
+         svg.figure .band{{fill-opacity:.13;stroke:none}}\n\
+             svg.figure .halo{{stroke:{paper};stroke-width:1.5}}\n"
     );
     for i in 0..SERIES {
         let c = colour(&format!("s{i}"));
         css += &format!(
             "svg.figure path.line.s{i},svg.figure path.thin.s{i},svg.figure path.whisker.s{i}{{stroke:{c}}}\n\
-             svg.figure circle.s{i},svg.figure path.diamond.s{i},svg.figure path.star.s{i},svg.figure rect.s{i},svg.figure text.s{i}{{fill:{c}}}\n\
-             svg.figure .ring.s{i}{{fill:{paper};stroke:{c};stroke-width:2}}\n"
+             svg.figure circle.s{i},svg.figure path.band.s{i},svg.figure path.diamond.s{i},svg.figure path.star.s{i},svg.figure rect.s{i},svg.figure text.s{i}{{fill:{c}}}\n\
+             svg.figure circle.ring.s{i},svg.figure path.ring.s{i}{{fill:{paper};stroke:{c};stroke-width:2}}\n"
         );
     }
     for i in 0..LEVELS {
@@ -111,7 +112,7 @@ pub fn series(n: usize) -> String {
 
 /// Level of a value within a range, for the classes `h0`..`h6`.
 pub fn level(value: f64, low: f64, high: f64) -> usize {
-    if !(high > low) || !value.is_finite() {
+    if high <= low || !value.is_finite() {
         return LEVELS / 2;
     }
     (((value - low) / (high - low) * LEVELS as f64).floor().max(0.0) as usize).min(LEVELS - 1)

@@ -1,20 +1,34 @@
 //! Best out-of-distribution accuracy over evaluated candidates: the figure that search methods are compared by.
 
-use super::{Figure, LINE_POINTS, MARKS, WIDTH, thin};
-use crate::analysis::{Evaluation, Group, evaluations, factor_name};
+use super::{BESIDE, Figure, LINE_POINTS, MARKS, WIDTH, thin};
+use crate::analysis::{Evaluation, Group, Spread, evaluations, factor_name, mean_std, spread};
 use crate::draw::theme::series;
-use crate::draw::{Anchor, Format, Label, Panel, Scale, Svg, legend, place_labels, shorten};
+use crate::draw::{Anchor, FOOT, Format, GUTTER, Label, Panel, Scale, Svg, legend, place_labels, shorten};
 use crate::run::Run;
-use crate::text::{count, percent, tip};
+use crate::text::{count, percent, tip, whole};
 
-/// Figures from the literature: DFS out-of-distribution accuracy on the test split at paper scale, in per cent.
-pub const PUBLISHED: &[(&str, f64)] = &[
-    ("SPARK", 83.74),
-    ("EoH", 77.27),
-    ("FunSearch", 74.50),
-    ("EvoPrompting", 68.14),
-    ("CLRS reference architecture", 46.78),
-    ("OpenEvolve", 32.54),
+/// A method of the literature with its published accuracies in per cent, at paper scale.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Published {
+    pub name: &'static str,
+    /// DFS, out-of-distribution accuracy on the test split.
+    pub dfs: f64,
+    /// Mean out-of-distribution accuracy over the nine transfer tasks.
+    pub nine_tasks: f64,
+}
+
+const fn published(name: &'static str, dfs: f64, nine_tasks: f64) -> Published {
+    Published { name, dfs, nine_tasks }
+}
+
+/// As the authors of SPARK report them (arXiv:2605.04057).
+pub const PUBLISHED: &[Published] = &[
+    published("SPARK", 83.74, 83.92),
+    published("EoH", 77.27, 79.43),
+    published("FunSearch", 74.50, 77.61),
+    published("EvoPrompting", 68.14, 74.42),
+    published("CLRS reference architecture", 46.78, 71.22),
+    published("OpenEvolve", 32.54, 68.30),
 ];
 
 /// Draws the groups; `published` adds the literature's figures as reference lines. None without evaluated candidates.
@@ -27,20 +41,29 @@ pub fn best_so_far(groups: &[Group<'_>], published: bool) -> Option<Figure> {
         .collect();
     let single = runs.len() == 1;
     let last = runs.iter().filter_map(|(_, _, list)| list.last()).map(|e| e.number).max()?;
-    let scores = runs.iter().flat_map(|(_, _, list)| list.iter().flat_map(|e| spread(e)));
+    let alone = |g: usize| groups.get(g).is_some_and(|group| group.runs.len() == 1);
+    let scores = runs.iter().flat_map(|(g, _, list)| {
+        let alone = alone(*g);
+        list.iter().flat_map(move |e| if alone { range(e) } else { e.best.into_iter().collect() })
+    });
     let references = if published { PUBLISHED } else { &[] };
-    let y = Scale::linear(scores.chain(references.iter().map(|(_, v)| v / 100.0)), 6, Format::Percent);
-    let panel =
-        Panel { x: Scale::count(last, 8), y, left: 52.0, top: 60.0, width: WIDTH - 52.0 - 158.0, height: 300.0 };
-    let mut svg = Svg::new(WIDTH, 412.0);
+    let y = Scale::linear(scores.chain(references.iter().map(|known| known.dfs / 100.0)), 6, Format::Percent);
+    let mut svg = Svg::new(WIDTH, 0.0);
+    let top = legend(&mut svg, &entries(&runs, groups));
+    let width = WIDTH - GUTTER - BESIDE;
+    let panel = Panel { x: Scale::count(last, 8), y, left: GUTTER, top, width, height: 300.0 };
+    svg.height = panel.bottom() + FOOT;
     panel.draw(&mut svg, "evaluated candidates", "OOD accuracy (%)");
-    legend(&mut svg, (12.0, 20.0), WIDTH - 12.0, &entries(&runs, groups));
 
     let mut labels = Vec::new();
-    for (name, value) in references {
-        let (x, y) = panel.at(panel.x.high(), value / 100.0);
+    for known in references {
+        let (x, y) = panel.at(panel.x.high(), known.dfs / 100.0);
         svg.line((panel.left, y), (x, y), "dots");
-        labels.push(Label { y, class: "note".into(), text: format!("published: {} {value:.2}", shorten(name, 14)) });
+        labels.push(Label {
+            y,
+            class: "note".into(),
+            text: format!("{} {:.2} (published)", shorten(known.name, 12), known.dfs),
+        });
     }
     let all: usize = runs.iter().map(|(_, _, list)| list.len()).sum();
     for (_, run, list) in runs.iter().filter(|_| single) {
@@ -57,36 +80,18 @@ pub fn best_so_far(groups: &[Group<'_>], published: bool) -> Option<Figure> {
             }
         }
     }
-    for (g, run, list) in &runs {
-        let marks = thin(list.clone(), MARKS * list.len() / all.max(1), |e| e.improves || e.number == 0);
-        for e in &marks {
-            let x = e.number as f64;
-            let text = tip(run, e.row);
-            match e.accuracy {
-                None => svg.cross((panel.at(x, 0.0).0, panel.bottom() - 6.0), 3.5, "cross", &text),
-                Some(score) if single && e.number == 0 => {
-                    svg.diamond(panel.at(x, score), 6.0, "diamond ring s7", &text)
-                }
-                Some(score) => {
-                    let class = if single { dot_class(e) } else { series(*g) };
-                    let (radius, shade) = if e.improves { (4.5, "halo") } else { (3.6, "faint") };
-                    svg.circle(panel.at(x, score), radius, &format!("{shade} {class}"), &text);
-                }
+    for (g, group) in groups.iter().enumerate() {
+        let of: Vec<(&Run, &[Evaluation<'_>])> =
+            runs.iter().filter(|(index, ..)| *index == g).map(|(_, run, list)| (*run, list.as_slice())).collect();
+        let class = if single { "s1".into() } else { series(g) };
+        if group.runs.len() > 1 {
+            draw_spread(&mut svg, &panel, &of, &class);
+        } else {
+            for (run, list) in of {
+                draw_marks(&mut svg, &panel, run, list, MARKS * list.len() / all.max(1), (!single).then_some(&class));
+                draw_best(&mut svg, &panel, list, &class);
             }
         }
-    }
-    for (g, _, list) in &runs {
-        let mut path: Vec<(f64, f64)> = Vec::new();
-        let steps: Vec<&Evaluation<'_>> = thin(list.iter().collect(), LINE_POINTS, |e| e.improves || e.number == 0);
-        for e in steps {
-            if let Some(best) = e.best {
-                path.push(panel.at(e.number as f64, best));
-            }
-        }
-        let several = groups.get(*g).is_some_and(|group| group.runs.len() > 1);
-        let class =
-            if single { "line s1".into() } else { format!("{} {}", if several { "thin" } else { "line" }, series(*g)) };
-        svg.steps(&path, &class);
     }
     labels.extend(ends(&panel, groups, &runs, single));
     place_labels(&mut svg, panel.right() + 8.0, (panel.top, panel.bottom()), &labels);
@@ -94,27 +99,92 @@ pub fn best_so_far(groups: &[Group<'_>], published: bool) -> Option<Figure> {
         let middle = (panel.left + panel.width / 2.0, panel.top + panel.height / 2.0);
         svg.text(middle, Anchor::Middle, "note", "only the seed program has been evaluated so far");
     }
-    let seeded = runs.iter().any(|(_, _, list)| list.first().is_some_and(|e| e.number == 0));
-    let shown = if all > MARKS {
-        format!(" {} of the {} marks are drawn.", MARKS, count(all, "candidate"))
-    } else {
-        String::new()
-    };
     Some(Figure {
         name: "best-so-far".into(),
         title: "Best accuracy over evaluated candidates".into(),
         description: description(&runs),
-        caption: format!(
-            "Each mark is one candidate that training was spent on{}; crosses at the bottom are trainings that failed. The \
-             line is the best so far. OOD accuracy: mean over training seeds on the out-of-distribution validation split{}.{shown}",
-            if seeded { ", counted from the seed program at 0" } else { "" },
-            if single { "; vertical bars show the standard deviation at improvements" } else { "" },
-        ),
+        caption: caption(&runs, groups, all, published),
         svg,
     })
 }
 
-fn spread(e: &Evaluation<'_>) -> Vec<f64> {
+fn caption(runs: &[(usize, &Run, Vec<Evaluation<'_>>)], groups: &[Group<'_>], all: usize, published: bool) -> String {
+    let mut parts = Vec::new();
+    if marked(groups) {
+        let seeded = runs.iter().any(|(_, _, list)| list.first().is_some_and(|e| e.number == 0));
+        let from = if seeded { ", counted from the seed program at 0" } else { "" };
+        parts
+            .push(format!("Each mark is one candidate that training was spent on{from}; the line is the best so far."));
+        if runs.iter().any(|(_, _, list)| list.iter().any(|e| e.accuracy.is_none())) {
+            parts.push("Crosses at the bottom are trainings that failed.".into());
+        }
+    }
+    if groups.iter().any(|group| group.runs.len() > 1) {
+        parts.push(
+            "Lines of methods with several runs: mean of the best so far, with the range from the worst to the best run; a run \
+             that has ended keeps its last value."
+                .into(),
+        );
+    }
+    parts.push("OOD accuracy: mean over training seeds on the out-of-distribution validation split.".into());
+    if published {
+        parts.push("Dotted lines are figures of the literature: paper scale, test split. They are no yardstick for smaller profiles.".into());
+    }
+    if runs.len() == 1 {
+        parts.push("Vertical bars show the standard deviation at improvements.".into());
+    }
+    if marked(groups) && all > MARKS {
+        parts.push(format!(
+            "Of {} about {} are drawn, all improvements among them.",
+            count(all, "mark"),
+            whole(MARKS as i64)
+        ));
+    }
+    parts.join(" ")
+}
+
+/// Whether single candidates are drawn: those of groups with one run.
+fn marked(groups: &[Group<'_>]) -> bool {
+    groups.iter().any(|group| group.runs.len() == 1)
+}
+
+/// Every candidate of a run, in one colour or by the factor that was edited.
+fn draw_marks(svg: &mut Svg, panel: &Panel, run: &Run, list: &[Evaluation<'_>], limit: usize, class: Option<&String>) {
+    for e in thin(list.to_vec(), limit, |e| e.improves || e.number == 0) {
+        let x = e.number as f64;
+        let text = tip(run, e.row);
+        match e.accuracy {
+            None => svg.cross((panel.at(x, 0.0).0, panel.bottom() - 6.0), 3.5, "cross", &text),
+            Some(score) if class.is_none() && e.number == 0 => {
+                svg.diamond(panel.at(x, score), 6.0, "diamond ring s7", &text);
+            }
+            Some(score) => {
+                let class = class.cloned().unwrap_or_else(|| dot_class(&e));
+                let (radius, shade) = if e.improves { (4.5, "halo") } else { (3.6, "faint") };
+                svg.circle(panel.at(x, score), radius, &format!("{shade} {class}"), &text);
+            }
+        }
+    }
+}
+
+fn draw_best(svg: &mut Svg, panel: &Panel, list: &[Evaluation<'_>], class: &str) {
+    let steps = thin(list.to_vec(), LINE_POINTS, |e| e.improves || e.number == 0);
+    let path: Vec<(f64, f64)> = steps.iter().filter_map(|e| Some(panel.at(e.number as f64, e.best?))).collect();
+    svg.steps(&path, &format!("line {class}"));
+}
+
+/// Mean over runs, and the range between the worst and the best of them.
+fn draw_spread(svg: &mut Svg, panel: &Panel, runs: &[(&Run, &[Evaluation<'_>])], class: &str) {
+    let lists: Vec<&[Evaluation<'_>]> = runs.iter().map(|(_, list)| *list).collect();
+    let spread = thin(spread(&lists), LINE_POINTS, |_| false);
+    let path = |pick: fn(&Spread) -> f64| {
+        spread.iter().map(|s| panel.at(s.number as f64, pick(s))).collect::<Vec<(f64, f64)>>()
+    };
+    svg.band(&path(|s| s.low), &path(|s| s.high), &format!("band {class}"));
+    svg.steps(&path(|s| s.mean), &format!("line {class}"));
+}
+
+fn range(e: &Evaluation<'_>) -> Vec<f64> {
     let Some(score) = e.accuracy else { return Vec::new() };
     match e.row.ood_acc_std.filter(|_| e.improves) {
         Some(std) => vec![(score - std).max(0.0), (score + std).min(1.0)],
@@ -152,7 +222,7 @@ fn entries(runs: &[(usize, &Run, Vec<Evaluation<'_>>)], groups: &[Group<'_>]) ->
             list.push((format!("line {}", series(g)), shorten(&text, 40)));
         }
     }
-    if runs.iter().any(|(_, _, list)| list.iter().any(|e| e.accuracy.is_none())) {
+    if marked(groups) && runs.iter().any(|(_, _, list)| list.iter().any(|e| e.accuracy.is_none())) {
         list.push(("cross".into(), "training failed".into()));
     }
     list
@@ -164,11 +234,10 @@ fn ends(panel: &Panel, groups: &[Group<'_>], runs: &[(usize, &Run, Vec<Evaluatio
     for (g, group) in groups.iter().enumerate() {
         let finals: Vec<f64> =
             runs.iter().filter(|(of, ..)| *of == g).filter_map(|(_, _, list)| list.last()?.best).collect();
-        let Some((mean, _)) = crate::analysis::mean_std(&finals) else { continue };
+        let Some((mean, _)) = mean_std(&finals) else { continue };
         let text = match (single, finals.len()) {
             (true, _) => format!("best {}", percent(mean)),
-            (false, 1) => format!("{} {}", shorten(&group.name, 18), percent(mean)),
-            (false, _) => format!("{} mean {}", shorten(&group.name, 14), percent(mean)),
+            (false, _) => format!("{} {}", shorten(&group.name, 13), percent(mean)),
         };
         let class = if single { "strong s1".into() } else { format!("strong {}", series(g)) };
         labels.push(Label { y: panel.at(0.0, mean).1, class, text });

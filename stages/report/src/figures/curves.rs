@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use schemas::{Candidate, CurvePoint};
 
-use super::{Figure, LINE_POINTS, WIDTH, thin};
+use super::{Figure, HALF, LINE_POINTS, RIGHT, WIDTH, thin};
 use crate::draw::theme::series;
-use crate::draw::{Format, Panel, Scale, Svg, legend};
+use crate::draw::{FOOT, Format, GUTTER, Panel, Scale, Svg, legend};
 use crate::run::{Run, short_id};
 use crate::text::percent;
 
@@ -56,18 +56,21 @@ pub fn curves(run: &Run) -> Option<Figure> {
     if list.is_empty() || last <= 0.0 {
         return None;
     }
-    let mut svg = Svg::new(WIDTH, 380.0);
-    let panel = |left: f64, y: Scale| Panel {
-        x: Scale::count(last as usize, 5),
-        y,
-        left,
-        top: 84.0,
-        width: 320.0,
-        height: 244.0,
-    };
+    let entries: Vec<_> = list
+        .iter()
+        .map(|c| {
+            let score = c.row.ood_acc.map_or(String::new(), |score| format!(" (OOD {})", percent(score)));
+            (format!("line {}", c.class), format!("{}{score}", c.name))
+        })
+        .collect();
+    let mut svg = Svg::new(WIDTH, 0.0);
+    let top = legend(&mut svg, &entries);
+    let panel =
+        |left: f64, y: Scale| Panel { x: Scale::count(last as usize, 5), y, left, top, width: HALF, height: 250.0 };
     let values = |pick: &dyn Fn(&Curves<'_>) -> Line| list.iter().flat_map(pick).map(|p| p.1).collect::<Vec<_>>();
-    let left = panel(52.0, Scale::linear(values(&|c| c.accuracy.clone()), 6, Format::Percent));
-    let right = panel(452.0, Scale::log(values(&|c| c.loss.clone()), Format::Plain));
+    let left = panel(GUTTER, Scale::linear(values(&|c| c.accuracy.clone()), 6, Format::Percent));
+    let right = panel(RIGHT, Scale::log(values(&|c| c.loss.clone()), Format::Plain));
+    svg.height = left.bottom() + FOOT;
     left.draw(&mut svg, "optimiser step", "validation accuracy (%)");
     right.draw(&mut svg, "optimiser step", "training loss");
     let place =
@@ -83,14 +86,6 @@ pub fn curves(run: &Run) -> Option<Figure> {
             svg.circle(*at, 2.6, &c.class, "");
         }
     }
-    let entries: Vec<_> = list
-        .iter()
-        .map(|c| {
-            let score = c.row.ood_acc.map_or(String::new(), |score| format!(" (OOD {})", percent(score)));
-            (format!("line {}", c.class), format!("{}{score}", c.name))
-        })
-        .collect();
-    legend(&mut svg, (12.0, 20.0), WIDTH - 12.0, &entries);
     let ends = list.iter().map(|c| {
         let accuracy = c.accuracy.last().map_or("unknown".into(), |p| format!("{} %", percent(p.1)));
         format!("{}: last validation accuracy {accuracy}.", c.name)

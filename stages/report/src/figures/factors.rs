@@ -19,17 +19,17 @@ const BARS: &[Bar] = &[
 pub fn factors(run: &Run) -> Option<Figure> {
     let list = counts_of([run]);
     let most = list.iter().map(|counts| counts.proposed).max()?;
-    let (left, width, step) = (250.0, WIDTH - 250.0 - 120.0, 22.0);
+    let (left, width, step) = (240.0, WIDTH - 240.0 - 120.0, 22.0);
     let block = BARS.len() as f64 * step + 18.0;
-    let mut svg = Svg::new(WIDTH, 16.0 + list.len() as f64 * block);
+    let mut svg = Svg::new(WIDTH, list.len() as f64 * block - 10.0);
     for (i, counts) in list.iter().enumerate() {
-        let top = 12.0 + i as f64 * block;
+        let top = i as f64 * block;
         let class = match counts.name.as_str() {
             "OPERATOR" => "s0",
             "ACTION" => "s2",
             _ => "s7",
         };
-        svg.text((12.0, top + 14.0), Anchor::Start, &format!("strong {class}"), &counts.name);
+        svg.text((0.0, top + 14.0), Anchor::Start, &format!("strong {class}"), &counts.name);
         for (j, (name, pick)) in BARS.iter().enumerate() {
             let (y, value) = (top + j as f64 * step, pick(counts));
             let length = width * value as f64 / most as f64;

@@ -10,9 +10,12 @@ const ROW: f64 = 44.0;
 /// Longer chains are shown without their middle.
 const STEPS: usize = 40;
 
-/// None without a winner.
+/// None without a winner, or when it is the seed program.
 pub fn lineage(run: &Run) -> Option<Figure> {
     let chain = lineage_of(run, run.winner()?);
+    if chain.len() < 2 {
+        return None;
+    }
     let left_out = chain.len().saturating_sub(STEPS);
     let shown: Vec<Option<Step<'_>>> = if left_out == 0 {
         chain.iter().copied().map(Some).collect()
@@ -28,13 +31,13 @@ pub fn lineage(run: &Run) -> Option<Figure> {
     let panel = Panel {
         x: Scale::linear(chain.iter().filter_map(spread).flatten(), 4, Format::Percent),
         y: Scale::count(1, 1),
-        left: 480.0,
-        top: 34.0,
-        width: WIDTH - 480.0 - 132.0,
+        left: 470.0,
+        top: 30.0,
+        width: WIDTH - 470.0 - 130.0,
         height,
     };
-    let mut svg = Svg::new(WIDTH, height + 82.0);
-    svg.text((panel.left, 18.0), Anchor::Start, "label", "OOD accuracy (%)");
+    let mut svg = Svg::new(WIDTH, height + 62.0);
+    svg.text((panel.left, 14.0), Anchor::Start, "label", "OOD accuracy (%)");
     for (value, text) in panel.x.ticks() {
         let (x, _) = panel.at(value, 0.0);
         svg.line((x, panel.top), (x, panel.bottom()), "grid");
@@ -47,13 +50,13 @@ pub fn lineage(run: &Run) -> Option<Figure> {
         .filter_map(|(i, step)| Some((panel.at(step.as_ref()?.row.ood_acc?, 0.0).0, y_of(i))))
         .collect();
     if shown.len() > 1 {
-        svg.line((22.0, y_of(0)), (22.0, y_of(shown.len() - 1)), "axis");
+        svg.line((10.0, y_of(0)), (10.0, y_of(shown.len() - 1)), "axis");
     }
     svg.polyline(&path, "dots");
     for (i, step) in shown.iter().enumerate() {
         let y = y_of(i);
         let Some(step) = step else {
-            svg.text((44.0, y + 4.0), Anchor::Start, "note", &format!("… {left_out} more edits …"));
+            svg.text((32.0, y + 4.0), Anchor::Start, "note", &format!("… {left_out} more edits …"));
             continue;
         };
         draw_step(&mut svg, run, step, &panel, y, (i == 0, i + 1 == shown.len()));
@@ -80,15 +83,15 @@ fn draw_step(svg: &mut Svg, run: &Run, step: &Step<'_>, panel: &Panel, y: f64, (
     };
     let text = tip(run, row);
     if last {
-        svg.star((22.0, y), 9.0, "star halo s1", &text);
+        svg.star((10.0, y), 9.0, "star halo s1", &text);
     } else {
-        svg.circle((22.0, y), 6.0, &format!("ring {class}"), &text);
+        svg.circle((10.0, y), 6.0, &format!("ring {class}"), &text);
     }
     let label = if root { "seed program" } else { edit(row) };
-    svg.text((44.0, y - 3.0), Anchor::Start, "strong", &shorten(label, 56));
+    svg.text((32.0, y - 3.0), Anchor::Start, "strong", &shorten(label, 56));
     let what = if root { String::new() } else { format!("{} · attempt {} · ", factor_name(row), row.attempt) };
     svg.text(
-        (44.0, y + 13.0),
+        (32.0, y + 13.0),
         Anchor::Start,
         &format!("code {}", if root { "note" } else { class }),
         &format!("{what}{}", short_id(&row.candidate_id)),

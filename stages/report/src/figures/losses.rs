@@ -9,6 +9,14 @@ use crate::text::{count, whole};
 /// Reasons beyond this many are summed up in one bar.
 const REASONS: usize = 12;
 
+fn colour(stage: &str) -> &'static str {
+    match stage {
+        "check" => "s5",
+        "train" | "score" => "s1",
+        _ => "s7",
+    }
+}
+
 /// None when nothing was lost.
 pub fn losses(run: &Run) -> Option<Figure> {
     let list = losses_of(run);
@@ -31,17 +39,11 @@ pub fn losses(run: &Run) -> Option<Figure> {
     }
     let most = bars.iter().map(|bar| bar.2).max()?;
     let (left, width, step) = (290.0, WIDTH - 290.0 - 130.0, 24.0);
-    let mut svg = Svg::new(WIDTH, 20.0 + bars.len() as f64 * step);
+    let mut svg = Svg::new(WIDTH, 4.0 + bars.len() as f64 * step);
     for (i, (name, stage, n)) in bars.iter().enumerate() {
-        let y = 8.0 + i as f64 * step;
-        // identifiers of rules shout less when small
+        let y = i as f64 * step;
         svg.text((left - 10.0, y + 14.0), Anchor::End, "", name);
-        svg.rect(
-            (left, y + 2.0),
-            (width * *n as f64 / most as f64, 16.0),
-            if *stage == "train" { "s1" } else { "s5" },
-            "",
-        );
+        svg.rect((left, y + 2.0), (width * *n as f64 / most as f64, 16.0), colour(stage), "");
         let x = left + width * *n as f64 / most as f64 + 8.0;
         let share = *n as f64 * 100.0 / proposals.max(1) as f64;
         let at = if stage.is_empty() { String::new() } else { format!(", in {stage}") };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Figure, WIDTH};
 use crate::draw::theme::{LEVELS, level};
-use crate::draw::{Anchor, Svg, shorten, text_width};
+use crate::draw::{Anchor, Svg, short, shorten, text_width};
 use crate::run::Run;
 use crate::text::{count, percent};
 
@@ -65,7 +65,7 @@ pub fn islands(run: &Run) -> Option<Figure> {
 /// Best accuracy in each cell, of all islands. None when rows have no cells.
 pub fn cells(run: &Run) -> Option<Figure> {
     let scored: Vec<_> = run.rows().iter().filter_map(|row| Some((row.cell.as_deref()?, row, row.ood_acc?))).collect();
-    let coordinates: Vec<Option<((&str, i64), (&str, i64))>> = scored.iter().map(|(cell, ..)| pair(cell)).collect();
+    let coordinates: Vec<Option<(Bin<'_>, Bin<'_>)>> = scored.iter().map(|(cell, ..)| pair(cell)).collect();
     let names: BTreeSet<(&str, &str)> = coordinates.iter().flatten().map(|(a, b)| (a.0, b.0)).collect();
     let two_features = names.len() == 1 && coordinates.iter().all(Option::is_some);
     let mut tiles = BTreeMap::new();
@@ -81,11 +81,11 @@ pub fn cells(run: &Run) -> Option<Figure> {
             add(&mut tiles, ((x - x0) as usize, (y1 - y) as usize), *score, row.elite == Some(true));
         }
         let heat = Heat {
-            columns: (x0..=x1).map(|x| x.to_string()).collect(),
-            rows: (y0..=y1).rev().map(|y| format!("{up} {y}")).collect(),
+            columns: (x0..=x1).map(|x| bin(across, x)).collect(),
+            rows: (y0..=y1).rev().map(|y| format!("{} {}", feature(up), bin(up, y))).collect(),
             tiles,
         };
-        (heat, format!("{across} (bin)"))
+        (heat, feature(across))
     } else {
         let cells: Vec<&str> =
             scored.iter().map(|(cell, ..)| *cell).collect::<BTreeSet<_>>().into_iter().take(60).collect();
@@ -94,13 +94,10 @@ pub fn cells(run: &Run) -> Option<Figure> {
                 add(&mut tiles, (0, y), *score, row.elite == Some(true));
             }
         }
-        (
-            Heat { columns: vec![String::new()], rows: cells.iter().map(|c| shorten(c, 30)).collect(), tiles },
-            "cell".into(),
-        )
+        (Heat { columns: vec![String::new()], rows: cells.iter().map(|c| shorten(c, 30)).collect(), tiles }, "cell")
     };
     let (filled, all) = (heat.tiles.len(), heat.columns.len() * heat.rows.len());
-    let svg = draw(&heat, &title)?;
+    let svg = draw(&heat, title)?;
     Some(Figure {
         name: "cells".into(),
         title: "Cells of the elite archive".into(),
@@ -113,8 +110,11 @@ pub fn cells(run: &Run) -> Option<Figure> {
     })
 }
 
+/// A feature of a cell and the number of its bin.
+type Bin<'a> = (&'a str, i64);
+
 /// `params=29,distance=3` as two named numbers.
-fn pair(cell: &str) -> Option<((&str, i64), (&str, i64))> {
+fn pair(cell: &str) -> Option<(Bin<'_>, Bin<'_>)> {
     let part = |text: &'_ str| -> Option<(usize, i64)> {
         let split = text.find('=')?;
         Some((split, text.get(split + 1..)?.trim().parse().ok()?))
@@ -122,6 +122,24 @@ fn pair(cell: &str) -> Option<((&str, i64), (&str, i64))> {
     let (a, b) = cell.split_once(',')?;
     let ((split_a, x), (split_b, y)) = (part(a)?, part(b)?);
     Some(((a.get(..split_a)?, x), (b.get(..split_b)?, y)))
+}
+
+/// Lower edge of a bin: `select` counts sizes in half octaves. Other features are numbered.
+fn bin(name: &str, number: i64) -> String {
+    match name {
+        "params" | "macs" => short(2f64.powf(number as f64 / 2.0)),
+        _ => number.to_string(),
+    }
+}
+
+fn feature(name: &str) -> &str {
+    match name {
+        "params" => "parameters from",
+        "macs" => "MACs from",
+        "distance" => "code distance, bin",
+        "fitness" => "fitness, bin",
+        other => other,
+    }
 }
 
 /// More columns than this cannot be read.
@@ -140,12 +158,12 @@ fn draw(heat: &Heat, x_title: &str) -> Option<Svg> {
     if heat.tiles.is_empty() {
         return None;
     }
-    let left = heat.rows.iter().map(|name| text_width(name, 12.0)).fold(40.0, f64::max) + 22.0;
+    let left = heat.rows.iter().map(|name| text_width(name, 12.0)).fold(40.0, f64::max) + 10.0;
     let width = ((WIDTH - left - 16.0) / heat.columns.len() as f64).min(84.0);
     let height = if heat.rows.len() > 12 { 24.0 } else { 36.0 };
-    let top = 46.0;
+    let top = 34.0;
     let bottom = top + heat.rows.len() as f64 * height;
-    let mut svg = Svg::new(WIDTH, bottom + 48.0);
+    let mut svg = Svg::new(WIDTH, bottom + 42.0);
     key(&mut svg, low, high);
     let mut frames = Vec::new();
     for (y, name) in heat.rows.iter().enumerate() {
@@ -202,21 +220,21 @@ fn draw(heat: &Heat, x_title: &str) -> Option<Svg> {
 
 /// The colours with the values at their ends.
 fn key(svg: &mut Svg, low: f64, high: f64) {
-    let mut x = 12.0;
+    let mut x = 0.0;
     let text = "OOD accuracy (%)";
-    svg.text((x, 22.0), Anchor::Start, "label", text);
+    svg.text((x, 14.0), Anchor::Start, "label", text);
     x += text_width(text, 12.0) + 14.0;
     if high > low {
         let from = format!("{:.1}", low * 100.0);
-        svg.text((x, 22.0), Anchor::Start, "tick", &from);
+        svg.text((x, 14.0), Anchor::Start, "tick", &from);
         x += text_width(&from, 12.0) + 6.0;
         for i in 0..LEVELS {
-            svg.rect((x, 11.0), (20.0, 13.0), &format!("h{i}"), "");
+            svg.rect((x, 3.0), (20.0, 13.0), &format!("h{i}"), "");
             x += 21.0;
         }
         x += 6.0;
     }
-    svg.text((x, 22.0), Anchor::Start, "tick", &format!("{:.1}", high * 100.0));
+    svg.text((x, 14.0), Anchor::Start, "tick", &format!("{:.1}", high * 100.0));
 }
 
 #[cfg(test)]

@@ -25,6 +25,13 @@ use crate::draw::{Svg, escape, number};
 
 /// Natural width of all figures.
 const WIDTH: f64 = 800.0;
+/// Width of each of two panels side by side, and where the right one begins.
+const HALF: f64 = 326.0;
+const RIGHT: f64 = WIDTH - HALF - 12.0;
+/// Room right of a panel for labels beside the ends of lines.
+const BESIDE: f64 = 166.0;
+/// Margin around the drawing in a file of its own.
+const MARGIN: f64 = 14.0;
 /// More marks than this in one figure are thinned out; the best and the improving ones always stay.
 const MARKS: usize = 1500;
 /// More points than this in one line are thinned out.
@@ -46,25 +53,25 @@ pub struct Figure {
 impl Figure {
     /// The element for the page, which styles it.
     pub fn inline(&self) -> String {
-        self.element("")
+        self.element("", 0.0)
     }
 
     /// The text of a file of its own: plain colours on white.
     pub fn file(&self) -> String {
-        let style = format!(
-            "<style>\n{}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
-            figure_css(Medium::File)
-        );
-        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", self.element(&style))
+        let (x, y) = (number(-MARGIN), number(-MARGIN));
+        let ground = format!("<rect x=\"{x}\" y=\"{y}\" width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>");
+        let style = format!("<style>\n{}</style>\n{ground}\n", figure_css(Medium::File));
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", self.element(&style, MARGIN))
     }
 
-    fn element(&self, style: &str) -> String {
-        let (width, height) = (number(self.svg.width), number(self.svg.height));
+    fn element(&self, style: &str, margin: f64) -> String {
+        let (width, height) = (number(self.svg.width + 2.0 * margin), number(self.svg.height + 2.0 * margin));
+        let corner = number(-margin);
         let (name, title, description) = (escape(&self.name), escape(&self.title), escape(&self.description));
         format!(
-            "<svg class=\"figure\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-             height=\"{height}\" role=\"img\" aria-labelledby=\"{name}-title {name}-desc\">\n<title id=\"{name}-title\">{title}</title>\n\
-             <desc id=\"{name}-desc\">{description}</desc>\n{style}{}</svg>\n",
+            "<svg class=\"figure\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"{corner} {corner} {width} {height}\" \
+             width=\"{width}\" height=\"{height}\" role=\"img\" aria-labelledby=\"{name}-title {name}-desc\">\n\
+             <title id=\"{name}-title\">{title}</title>\n<desc id=\"{name}-desc\">{description}</desc>\n{style}{}</svg>\n",
             self.svg.body()
         )
     }

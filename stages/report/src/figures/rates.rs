@@ -1,9 +1,9 @@
 //! Cumulative valid and entanglement rates over attempts.
 
-use super::{Figure, LINE_POINTS, WIDTH, thin};
+use super::{BESIDE, Figure, HALF, LINE_POINTS, RIGHT, WIDTH, thin};
 use crate::analysis::{Group, Rates, rates as rates_of};
 use crate::draw::theme::series;
-use crate::draw::{Label, Panel, Scale, Svg, legend, place_labels, shorten};
+use crate::draw::{FOOT, GUTTER, Label, Panel, Scale, Svg, legend, place_labels, shorten};
 use crate::run::Run;
 
 /// Draws one panel for a single run, and one panel for each rate for several. None without proposals.
@@ -16,18 +16,24 @@ pub fn rates(groups: &[Group<'_>]) -> Option<Figure> {
         .collect();
     let last = runs.iter().filter_map(|(_, _, list)| list.last()).map(|r| r.attempts).max()?;
     let single = runs.len() == 1;
-    let (height, top) = if single { (300.0, 60.0) } else { (330.0, 90.0) };
-    let mut svg = Svg::new(WIDTH, height);
-    let panel = |left: f64, width: f64| Panel {
-        x: Scale::count(last, if single { 8 } else { 5 }),
+    let entries: Vec<(String, String)> = if single {
+        KINDS.iter().map(|(name, class, _)| (format!("line {class}"), (*name).to_string())).collect()
+    } else {
+        groups.iter().enumerate().map(|(g, group)| (format!("line {}", series(g)), shorten(&group.name, 40))).collect()
+    };
+    let mut svg = Svg::new(WIDTH, 0.0);
+    let top = legend(&mut svg, &entries);
+    let panel = |left: f64, width: f64, ticks: usize| Panel {
+        x: Scale::count(last, ticks),
         y: Scale::fraction(),
         left,
         top,
         width,
-        height: height - top - 52.0,
+        height: 190.0,
     };
+    svg.height = panel(0.0, 0.0, 1).bottom() + FOOT;
     if single {
-        let area = panel(52.0, WIDTH - 52.0 - 158.0);
+        let area = panel(GUTTER, WIDTH - GUTTER - BESIDE, 8);
         area.draw(&mut svg, "attempts", "share of attempts (%)");
         let mut labels = Vec::new();
         for (name, class, pick) in KINDS {
@@ -35,33 +41,29 @@ pub fn rates(groups: &[Group<'_>]) -> Option<Figure> {
                 let path = line(&area, list, *pick);
                 svg.polyline(&path, &format!("line {class}"));
                 if let (Some((_, y)), Some(value)) = (path.last(), list.last().and_then(pick)) {
-                    let text = format!("{name} {:.1}", value * 100.0);
+                    let text = format!("{} {:.1}", name.trim_end_matches(" rate"), value * 100.0);
                     labels.push(Label { y: *y, class: format!("strong {class}"), text });
                 }
             }
         }
         place_labels(&mut svg, area.right() + 8.0, (area.top, area.bottom()), &labels);
-        let entries: Vec<_> =
-            KINDS.iter().map(|(name, class, _)| (format!("line {class}"), format!("{name} rate"))).collect();
-        legend(&mut svg, (12.0, 20.0), WIDTH - 12.0, &entries);
     } else {
-        for ((name, _, pick), left) in KINDS.iter().zip([52.0, 452.0]) {
-            let area = panel(left, 320.0);
-            area.draw(&mut svg, "attempts", &format!("{name} rate (%)"));
+        for ((name, _, pick), left) in KINDS.iter().zip([GUTTER, RIGHT]) {
+            let area = panel(left, HALF, 5);
+            area.draw(&mut svg, "attempts", &format!("{name} (%)"));
             for (g, _, list) in &runs {
                 let several = groups.get(*g).is_some_and(|group| group.runs.len() > 1);
-                svg.polyline(
-                    &line(&area, list, *pick),
-                    &format!("{} {}", if several { "thin" } else { "line" }, series(*g)),
-                );
+                let class = if several { "thin" } else { "line" };
+                svg.polyline(&line(&area, list, *pick), &format!("{class} {}", series(*g)));
+            }
+            for (g, group) in groups.iter().enumerate().filter(|(_, group)| group.runs.len() > 1) {
+                let of: Vec<&[Rates]> =
+                    runs.iter().filter(|(index, ..)| *index == g).map(|(_, _, list)| list.as_slice()).collect();
+                if of.len() == group.runs.len() {
+                    svg.polyline(&line(&area, &mean(&of), *pick), &format!("line {}", series(g)));
+                }
             }
         }
-        let entries: Vec<_> = groups
-            .iter()
-            .enumerate()
-            .map(|(g, group)| (format!("line {}", series(g)), shorten(&group.name, 40)))
-            .collect();
-        legend(&mut svg, (12.0, 20.0), WIDTH - 12.0, &entries);
     }
     let description = runs
         .iter()
@@ -82,16 +84,40 @@ pub fn rates(groups: &[Group<'_>]) -> Option<Figure> {
         name: "rates".into(),
         title: "Valid rate and entanglement rate".into(),
         description,
-        caption: "Cumulative. Valid: the program passed the checks of syntax, contract, shapes and budgets. Entangled: the edit \
-                  changed more than the factor that it was to change, as a share of the attempts where this is known."
-            .into(),
+        caption: format!(
+            "Cumulative{}. Valid: the program passed the checks of syntax, contract, shapes and budgets. Entangled: the edit \
+             changed more than the factor that it was to change, as a share of the attempts where this is known.",
+            if groups.iter().any(|group| group.runs.len() > 1) {
+                "; thin lines are single runs, thick ones their means"
+            } else {
+                ""
+            }
+        ),
         svg,
     })
 }
 
+/// Mean rates over runs, up to the end of the shortest.
+fn mean(runs: &[&[Rates]]) -> Vec<Rates> {
+    let length = runs.iter().map(|list| list.len()).min().unwrap_or(0);
+    let n = runs.len() as f64;
+    (0..length)
+        .map(|i| {
+            let at: Vec<Rates> = runs.iter().filter_map(|list| list.get(i)).copied().collect();
+            let entangled: Vec<f64> = at.iter().filter_map(|r| r.entangled).collect();
+            Rates {
+                attempts: i + 1,
+                valid: at.iter().map(|r| r.valid).sum::<f64>() / n,
+                entangled: (entangled.len() == runs.len()).then(|| entangled.iter().sum::<f64>() / n),
+            }
+        })
+        .collect()
+}
+
 type Pick = fn(&Rates) -> Option<f64>;
 
-const KINDS: &[(&str, &str, Pick)] = &[("valid", "s2", |r| Some(r.valid)), ("entangled", "s5", |r| r.entangled)];
+const KINDS: &[(&str, &str, Pick)] =
+    &[("valid rate", "s2", |r| Some(r.valid)), ("entanglement rate", "s5", |r| r.entangled)];
 
 fn line(panel: &Panel, list: &[Rates], pick: Pick) -> Vec<(f64, f64)> {
     let points: Vec<(f64, f64)> = list.iter().filter_map(|r| Some(panel.at(r.attempts as f64, pick(r)?))).collect();

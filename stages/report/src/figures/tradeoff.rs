@@ -1,9 +1,9 @@
 //! Accuracy against parameters and against multiply-accumulates, with the Pareto front.
 
-use super::{Figure, MARKS, WIDTH, thin};
+use super::{Figure, HALF, MARKS, RIGHT, WIDTH, thin};
 use crate::analysis::{Cost, Group, Point, factor_name, front, points};
 use crate::draw::theme::series;
-use crate::draw::{Format, Panel, Scale, Svg, legend, shorten};
+use crate::draw::{FOOT, Format, GUTTER, Panel, Scale, Svg, legend, shorten};
 use crate::run::Run;
 use crate::text::{count, percent, tip, whole};
 
@@ -12,9 +12,28 @@ pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
     let runs: Vec<(usize, &Run)> =
         groups.iter().enumerate().flat_map(|(g, group)| group.runs.iter().map(move |run| (g, *run))).collect();
     let single = runs.len() == 1;
-    let mut svg = Svg::new(WIDTH, 400.0);
+    let mut entries: Vec<(String, String)> = if single {
+        let edited = |name: &str| {
+            runs.iter()
+                .flat_map(|(_, run)| run.proposals())
+                .any(|row| row.ood_acc.is_some() && factor_name(row) == name)
+        };
+        [("s0", "OPERATOR"), ("s2", "ACTION"), ("s7", "whole program")]
+            .into_iter()
+            .filter(|(_, name)| edited(name))
+            .map(|(class, name)| (class.into(), format!("{name} edited")))
+            .collect()
+    } else {
+        groups.iter().enumerate().map(|(g, group)| (series(g), shorten(&group.name, 40))).collect()
+    };
+    entries.push((if single { "star s1" } else { "star s7" }.into(), "winner".into()));
+    entries.push(("diamond ring s7".into(), "seed program".into()));
+    entries.push(("line rule".into(), "Pareto front".into()));
+    let mut svg = Svg::new(WIDTH, 0.0);
+    let top = legend(&mut svg, &entries);
     let mut words = Vec::new();
-    for (cost, name, left) in [(Cost::Params, "parameters", 52.0), (Cost::Macs, "MACs per message-passing step", 452.0)]
+    for (cost, name, left) in
+        [(Cost::Params, "parameters", GUTTER), (Cost::Macs, "MACs per message-passing step", RIGHT)]
     {
         let all: Vec<(usize, &Run, Vec<Point<'_>>)> =
             runs.iter().map(|(g, run)| (*g, *run, points(run, cost))).collect();
@@ -26,10 +45,11 @@ pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
             x: Scale::log(flat.iter().map(|p| p.cost), Format::Short),
             y: Scale::linear(flat.iter().map(|p| p.accuracy), 6, Format::Percent),
             left,
-            top: 88.0,
-            width: 320.0,
+            top,
+            width: HALF,
             height: 260.0,
         };
+        svg.height = panel.bottom() + FOOT;
         panel.draw(&mut svg, name, "OOD accuracy (%)");
         let front = front(&flat);
         let path: Vec<_> = front.iter().map(|p| panel.at(p.cost, p.accuracy)).collect();
@@ -53,7 +73,7 @@ pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
                 } else if is(seed, point) {
                     svg.diamond(at, 6.0, "diamond ring s7", &text);
                 } else {
-                    svg.circle(at, 3.8, &format!("faint {class}"), &text);
+                    svg.circle(at, if flat.len() > 300 { 2.6 } else { 3.8 }, &format!("faint {class}"), &text);
                 }
             }
         }
@@ -72,15 +92,6 @@ pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
     if words.is_empty() {
         return None;
     }
-    let mut entries: Vec<(String, String)> = if single {
-        [("s0", "OPERATOR edited"), ("s2", "ACTION edited")].iter().map(|(c, t)| ((*c).into(), (*t).into())).collect()
-    } else {
-        groups.iter().enumerate().map(|(g, group)| (series(g), shorten(&group.name, 40))).collect()
-    };
-    entries.push((if single { "star s1" } else { "star s7" }.into(), "winner".into()));
-    entries.push(("diamond ring s7".into(), "seed program".into()));
-    entries.push(("line rule".into(), "Pareto front".into()));
-    legend(&mut svg, (12.0, 20.0), WIDTH - 12.0, &entries);
     Some(Figure {
         name: "tradeoff".into(),
         title: "Accuracy against size and arithmetic".into(),

@@ -34,9 +34,9 @@ pub fn transfer(run: &Run) -> Option<Figure> {
     let panel = Panel {
         x: Scale::linear(means.values().flat_map(|(m, s, _)| [(m - s).max(0.0), (m + s).min(1.0)]), 6, Format::Percent),
         y: Scale::count(1, 1),
-        left: 230.0,
+        left: 215.0,
         top: 44.0,
-        width: WIDTH - 230.0 - 24.0,
+        width: WIDTH - 215.0 - 24.0,
         height: tasks.len() as f64 * row,
     };
     let mut svg = Svg::new(WIDTH, panel.bottom() + 50.0);
@@ -46,7 +46,17 @@ pub fn transfer(run: &Run) -> Option<Figure> {
         svg.text((x, panel.bottom() + 18.0), Anchor::Middle, "tick", &text);
     }
     svg.text((panel.left + panel.width / 2.0, panel.bottom() + 38.0), Anchor::Middle, "label", "test accuracy (%)");
-    let class = |p: usize| series([1, 7, 0, 2, 3, 4, 5, 6][p % 8]);
+    let seed = run.seed_program().map(|seed| seed.candidate_id.as_str());
+    let is_seed = |program: &str| {
+        run.transfer.iter().any(|row| row.program == program && Some(row.candidate_id.as_str()) == seed)
+    };
+    // the seed program is grey here as everywhere, the first other program has the accent colour
+    let mut others = [1, 0, 2, 3, 4, 5, 6].iter().cycle();
+    let classes: Vec<String> = programs
+        .iter()
+        .map(|program| series(if is_seed(program) { 7 } else { others.next().copied().unwrap_or(7) }))
+        .collect();
+    let class = |p: usize| classes.get(p).cloned().unwrap_or_default();
     for (t, task) in tasks.iter().enumerate() {
         let y = panel.top + (t as f64 + 0.5) * row;
         svg.text((panel.left - 12.0, y + 4.0), Anchor::End, "", &shorten(task, 32));
@@ -64,7 +74,7 @@ pub fn transfer(run: &Run) -> Option<Figure> {
         }
     }
     let entries: Vec<_> = programs.iter().enumerate().map(|(p, name)| (class(p), shorten(name, 40))).collect();
-    legend(&mut svg, (12.0, 20.0), WIDTH - 12.0, &entries);
+    legend(&mut svg, &entries);
     Some(Figure {
         name: "transfer".into(),
         title: "Transfer to further tasks".into(),

@@ -4,20 +4,28 @@ use serde::Serialize;
 
 use crate::analysis::{evaluations, rates};
 use crate::run::Run;
-use crate::text::{count, ood, percent, points, test, whole, whole_or_dash};
+use crate::text::{count, percent, points, spread, test, whole, whole_or_dash};
 
 /// A number, what it is, and what to compare it with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Card {
     pub label: String,
     pub value: String,
+    /// What belongs to the value in smaller letters: its spread.
+    pub spread: String,
     pub note: String,
     /// The one number that matters most.
     pub main: bool,
 }
 
 fn card(label: &str, value: impl Into<String>, note: impl Into<String>) -> Card {
-    Card { label: label.into(), value: value.into(), note: note.into(), main: false }
+    Card { label: label.into(), value: value.into(), spread: String::new(), note: note.into(), main: false }
+}
+
+/// A card of an accuracy.
+fn scored(label: &str, mean: Option<f64>, std: Option<f64>, seeds: &Option<Vec<f64>>, note: impl Into<String>) -> Card {
+    let spread = mean.map_or(String::new(), |_| spread(std, seeds.as_ref().map_or(0, Vec::len)));
+    Card { spread, ..card(label, mean.map_or("–".into(), percent), note) }
 }
 
 /// The winner against the seed program, and the effort spent.
@@ -32,27 +40,30 @@ pub fn cards(run: &Run) -> Vec<Card> {
         _ => String::new(),
     };
     if let Some(winner) = winner {
-        let own = seed.is_some_and(|seed| std::ptr::eq(seed, winner));
+        let is_seed = seed.is_some_and(|seed| std::ptr::eq(seed, winner));
         let note = match seed.and_then(|seed| seed.ood_acc).zip(winner.ood_acc) {
-            _ if own => "the seed program itself: nothing better was found".into(),
+            _ if is_seed => "the seed program itself: nothing better was found".into(),
             Some((seed, best)) => format!("{} points over the seed program", points(best - seed)),
             None => String::new(),
         };
-        list.push(Card { main: true, ..card("Best OOD accuracy (%)", ood(winner), note) });
-        if let Some(seed) = seed.filter(|_| !own) {
-            list.push(card("Seed program, OOD (%)", ood(seed), format!("test {}", test(seed))));
+        let best = scored("Best OOD accuracy (%)", winner.ood_acc, winner.ood_acc_std, &winner.ood_acc_seeds, note);
+        list.push(Card { main: true, ..best });
+        if let Some(seed) = seed.filter(|_| !is_seed) {
+            let note = format!("test {}", test(seed));
+            list.push(scored("Seed program, OOD (%)", seed.ood_acc, seed.ood_acc_std, &seed.ood_acc_seeds, note));
         }
         let leaks = run.setting("score.fitness") == Some("test");
         let note = match seed.and_then(|seed| seed.test_acc).zip(winner.test_acc) {
             _ if leaks => "the search chose by this split: not an independent estimate".into(),
-            Some((seed, best)) if !own => {
+            Some((seed, best)) if !is_seed => {
                 format!("{} points over the seed program; never used to choose", points(best - seed))
             }
             _ => "never used to choose".into(),
         };
-        list.push(card("Test accuracy (%)", test(winner), note));
-        list.push(card("Parameters", whole_or_dash(winner.params), versus(winner.params, |row| row.params)));
-        list.push(card("MACs per step", whole_or_dash(winner.macs), versus(winner.macs, |row| row.macs)));
+        list.push(scored("Test accuracy (%)", winner.test_acc, winner.test_acc_std, &winner.test_acc_seeds, note));
+        let of = |own: Option<i64>| own.filter(|_| !is_seed);
+        list.push(card("Parameters", whole_or_dash(winner.params), versus(of(winner.params), |row| row.params)));
+        list.push(card("MACs per step", whole_or_dash(winner.macs), versus(of(winner.macs), |row| row.macs)));
     }
     let list_of = evaluations(run);
     let evaluated = list_of.iter().filter(|e| e.number > 0).count();

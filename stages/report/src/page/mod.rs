@@ -12,6 +12,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 
 use crate::draw::theme::{Medium, figure_css, properties};
+use crate::draw::visible;
 
 const TEMPLATE: &str = include_str!("../../templates/report.html");
 const STYLE: &str = include_str!("../../templates/page.css");
@@ -26,7 +27,9 @@ pub fn render(view: &View) -> Result<String> {
     environment.add_template("report.html", TEMPLATE).context("the template of the page")?;
     let style = format!("{}{}{}", properties(), STYLE, figure_css(Medium::Page));
     let template = environment.get_template("report.html").context("the template of the page")?;
-    template
+    let html = template
         .render(context! { view => Value::from(Serde(view)), style, version => stage::VERSION })
-        .context("the template of the page")
+        .context("the template of the page")?;
+    // escaping leaves control characters, and those that turn the direction of text: in source they can hide code
+    Ok(html.chars().map(visible).collect())
 }

@@ -4,10 +4,15 @@ use crate::analysis::{Group, Reach, evaluations, factor_name, factors, lineage, 
 use crate::figures::PUBLISHED;
 use crate::run::{Run, short_id};
 use crate::table::{Cell, Table};
-use crate::text::{edit, ood, percent, points, score, test, whole};
+use crate::text::{edit, percent, points, score, whole};
 
 fn share(value: Option<f64>) -> Cell {
     Cell::number(value, percent)
+}
+
+/// A mean with its standard deviation; the number of seeds stands in a column of its own.
+fn spread(mean: Option<f64>, std: Option<f64>) -> Cell {
+    Cell::number(mean, |mean| score(Some(mean), std.filter(|std| *std > 0.0), 0))
 }
 
 /// The best candidates of a run, by fitness.
@@ -20,13 +25,15 @@ pub fn candidates(run: &Run, top: usize) -> Table {
         ("Edit", "edit", false),
         ("OOD (%)", "ood_acc", true),
         ("Test (%)", "test_acc", true),
+        ("Seeds", "seeds", true),
         ("Parameters", "params", true),
         ("MACs", "macs", true),
         ("Parent", "parent_id", false),
         ("Against parent", "gain", true),
     ];
-    let note = "Mean over training seeds ± standard deviation, with the number of seeds. Against parent: change of OOD accuracy in percentage points.";
-    let mut table = Table::new("candidates", "Best candidates", note, &columns);
+    let note =
+        "Mean over training seeds ± standard deviation. Against parent: change of OOD accuracy in percentage points.";
+    let mut table = Table::new("candidates", "Best candidates", note, &columns).only_in_files("parent_id");
     let seed = run.seed_program();
     for (i, row) in run.ranking().into_iter().take(top).enumerate() {
         let is_seed = seed.is_some_and(|seed| std::ptr::eq(seed, row));
@@ -37,8 +44,9 @@ pub fn candidates(run: &Run, top: usize) -> Table {
             Cell::number(Some(row.attempt), whole),
             Cell::text(if is_seed { "–" } else { factor_name(row) }),
             Cell::text(if is_seed { "seed program" } else { edit(row) }),
-            Cell::both(ood(row), row.ood_acc.map_or(String::new(), |v| v.to_string())),
-            Cell::both(test(row), row.test_acc.map_or(String::new(), |v| v.to_string())),
+            spread(row.ood_acc, row.ood_acc_std),
+            spread(row.test_acc, row.test_acc_std),
+            Cell::number(row.ood_acc_seeds.as_ref().map(Vec::len), |n| n.to_string()),
             Cell::number(row.params, whole),
             Cell::number(row.macs, whole),
             Cell::both(row.parent_id.as_deref().map_or("–", short_id), row.parent_id.clone().unwrap_or_default()),
@@ -88,14 +96,10 @@ pub fn loss_table(run: &Run) -> Table {
         ("Line", "line", true),
         ("What was said about it", "message", false),
     ];
-    let mut table = Table::new(
-        "losses",
-        "Proposals without a score, by reason",
-        "A rejected program counts under its first error.",
-        &columns,
-    );
+    let mut table = Table::new("losses", "Proposals without a score, by reason", "", &columns);
     for loss in losses(run) {
-        let help = loss.help.as_deref().map_or(String::new(), |help| format!(" Help: {help}"));
+        let stop = if loss.message.ends_with(['.', '!', '?']) { "" } else { "." };
+        let help = loss.help.as_deref().map_or(String::new(), |help| format!("{stop} Help: {help}"));
         let message = format!("{}{help}", loss.message);
         table.rows.push(vec![
             Cell::text(loss.stage),
@@ -148,15 +152,23 @@ pub fn runs_table(runs: &[Run]) -> Table {
         ("Seed program, OOD (%)", "seed_ood_acc", true),
         ("Best OOD (%)", "best_ood_acc", true),
         ("Test (%)", "best_test_acc", true),
+        ("Seeds", "seeds", true),
         ("Parameters", "best_params", true),
         ("MACs", "best_macs", true),
         ("Winner", "best_id", false),
     ];
-    let mut table =
-        Table::new("runs", "Runs", "Test accuracy is that of the winner by OOD validation accuracy.", &columns);
+    let note = "Mean over training seeds ± standard deviation. Test accuracy is that of the winner by OOD validation accuracy.";
+    let mut table = Table::new("runs", "Runs", note, &columns);
+    // what all runs share stands in the head of the page
+    let shared = |of: fn(&Run) -> String| runs.windows(2).all(|pair| of(&pair[0]) == of(&pair[1]));
+    if shared(|run| run.proposers.join(", ")) {
+        table = table.only_in_files("proposer");
+    }
+    if shared(|run| run.task.clone()) {
+        table = table.only_in_files("task");
+    }
     for run in runs {
         let (winner, seed) = (run.winner(), run.seed_program());
-        let raw = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
         table.rows.push(vec![
             Cell::text(&run.name),
             Cell::text(&run.method),
@@ -164,9 +176,10 @@ pub fn runs_table(runs: &[Run]) -> Table {
             Cell::text(&run.task),
             Cell::count(run.proposals().count()),
             Cell::count(evaluations(run).iter().filter(|e| e.number > 0).count()),
-            Cell::both(seed.map_or("–".into(), ood), raw(seed.and_then(|row| row.ood_acc))),
-            Cell::both(winner.map_or("–".into(), ood), raw(winner.and_then(|row| row.ood_acc))),
-            Cell::both(winner.map_or("–".into(), test), raw(winner.and_then(|row| row.test_acc))),
+            seed.map_or(Cell::text("–"), |row| spread(row.ood_acc, row.ood_acc_std)),
+            winner.map_or(Cell::text("–"), |row| spread(row.ood_acc, row.ood_acc_std)),
+            winner.map_or(Cell::text("–"), |row| spread(row.test_acc, row.test_acc_std)),
+            Cell::number(winner.and_then(|row| row.ood_acc_seeds.as_ref()).map(Vec::len), |n| n.to_string()),
             Cell::number(winner.and_then(|row| row.params), whole),
             Cell::number(winner.and_then(|row| row.macs), whole),
             winner.map_or(Cell::text("–"), |row| Cell::both(short_id(&row.candidate_id), &row.candidate_id)),
@@ -175,63 +188,77 @@ pub fn runs_table(runs: &[Run]) -> Table {
     table
 }
 
-/// Methods side by side: means over their runs, and evaluated candidates to reach each accuracy.
-pub fn comparison(groups: &[Group<'_>], levels: &[f64]) -> Table {
-    let mut columns: Vec<(String, String, bool)> = vec![
-        ("Method".into(), "method".into(), false),
-        ("Runs".into(), "runs".into(), true),
-        ("Best OOD (%)".into(), "best_ood_acc".into(), true),
-        ("Test (%)".into(), "best_test_acc".into(), true),
-        ("Valid (%)".into(), "valid_rate".into(), true),
-        ("Entangled (%)".into(), "entanglement_rate".into(), true),
-        ("Evaluated".into(), "evaluated".into(), true),
-        ("Parameters".into(), "best_params".into(), true),
-        ("MACs".into(), "best_macs".into(), true),
+/// Methods side by side: means over their runs.
+pub fn comparison(groups: &[Group<'_>]) -> Table {
+    let columns = [
+        ("Method", "method", false),
+        ("Runs", "runs", true),
+        ("Best OOD (%)", "best_ood_acc", true),
+        ("Test (%)", "best_test_acc", true),
+        ("Valid (%)", "valid_rate", true),
+        ("Entangled (%)", "entanglement_rate", true),
+        ("Evaluated", "evaluated", true),
+        ("Parameters", "best_params", true),
+        ("MACs", "best_macs", true),
     ];
-    for level in levels {
-        let percent = format!("{:.1}", level * 100.0);
-        let percent = percent.trim_end_matches(".0").to_string();
-        columns.push((format!("to {percent} %"), format!("evaluated_to_{percent}"), true));
-    }
-    let columns: Vec<(&str, &str, bool)> = columns.iter().map(|(a, b, c)| (a.as_str(), b.as_str(), *c)).collect();
-    let note = "Mean over runs ± standard deviation (n = runs) of each run's winner. Evaluated and the columns \"to … %\": mean number of evaluated \
-                candidates, in all and until the best OOD accuracy reached the level; in brackets how many of the runs reached it, where not all did.";
+    let note = "Accuracies: mean ± standard deviation, over runs, of each run's winner by OOD validation accuracy; a standard \
+                deviation needs two runs. All else: means over runs.";
     let mut table = Table::new("comparison", "Comparison", note, &columns);
     for group in groups {
         let collect =
             |pick: &dyn Fn(&Run) -> Option<f64>| group.runs.iter().filter_map(|run| pick(run)).collect::<Vec<f64>>();
-        let spread = |values: Vec<f64>| {
-            let n = values.len();
+        let accuracy = |values: Vec<f64>| {
             let stats = mean_std(&values);
-            Cell::both(
-                score(stats.map(|s| s.0), stats.map(|s| s.1), n),
-                stats.map_or(String::new(), |s| s.0.to_string()),
-            )
+            spread(stats.map(|s| s.0), stats.map(|s| s.1))
         };
         let mean = |values: Vec<f64>| mean_std(&values).map(|s| s.0);
         let number = |value: Option<f64>| Cell::number(value, |v| whole(v.round() as i64));
-        let mut row = vec![
+        table.rows.push(vec![
             Cell::text(&group.name),
             Cell::count(group.runs.len()),
-            spread(collect(&|run| run.winner()?.ood_acc)),
-            spread(collect(&|run| run.winner()?.test_acc)),
+            accuracy(collect(&|run| run.winner()?.ood_acc)),
+            accuracy(collect(&|run| run.winner()?.test_acc)),
             share(mean(collect(&|run| rates(run).last().map(|r| r.valid)))),
             share(mean(collect(&|run| rates(run).last()?.entangled))),
             number(mean(collect(&|run| Some(evaluations(run).iter().filter(|e| e.number > 0).count() as f64)))),
             number(mean(collect(&|run| Some(run.winner()?.params? as f64)))),
             number(mean(collect(&|run| Some(run.winner()?.macs? as f64)))),
-        ];
+        ]);
+    }
+    table
+}
+
+/// Evaluated candidates until each accuracy level; None without levels.
+pub fn reach_table(groups: &[Group<'_>], levels: &[f64]) -> Option<Table> {
+    let level_name = |level: f64| {
+        let text = format!("{:.1}", level * 100.0);
+        text.strip_suffix(".0").map_or(text.clone(), String::from)
+    };
+    let names: Vec<(String, String)> = levels
+        .iter()
+        .map(|level| (format!("{} %", level_name(*level)), format!("to_{}", level_name(*level))))
+        .collect();
+    let mut columns = vec![("Method", "method", false), ("Runs", "runs", true)];
+    columns.extend(names.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
+    let note = "Number of evaluated candidates until the best OOD accuracy of a run reached the level: mean over the runs that \
+                did, and in brackets how many, where not all did. 0: the seed program reaches it.";
+    let mut table = Table::new("reach", "Evaluated candidates until an accuracy is reached", note, &columns);
+    for group in groups {
+        let mut row = vec![Cell::text(&group.name), Cell::count(group.runs.len())];
         for level in levels {
             let reach = Reach::of(group, *level);
             row.push(Cell::number(reach.mean, |mean| {
-                let all = reach.runs == group.runs.len();
-                let number = format!("{mean:.1}").trim_end_matches(".0").to_string();
-                if all { number } else { format!("{number} ({} of {})", reach.runs, group.runs.len()) }
+                let number = format!("{mean:.1}");
+                let number = number.strip_suffix(".0").unwrap_or(&number);
+                match reach.runs == group.runs.len() {
+                    true => number.into(),
+                    false => format!("{number} ({} of {})", reach.runs, group.runs.len()),
+                }
             }));
         }
         table.rows.push(row);
     }
-    table
+    (!levels.is_empty()).then_some(table)
 }
 
 /// Programs on further tasks; None without a transfer table.
@@ -286,17 +313,16 @@ pub fn settings_table(run: &Run) -> Option<Table> {
 
 /// The literature's figures.
 pub fn published_table() -> Table {
+    let columns = [
+        ("Method", "method", false),
+        ("DFS, OOD (%)", "dfs_ood_acc", true),
+        ("Nine further tasks, mean OOD (%)", "nine_tasks_ood_acc", true),
+    ];
     let note = "As published, at paper scale (hidden size 128, 10 000 training steps, test at N = 64), on the split that the \
                 published searches also chose by. Runs of smaller profiles are not comparable with them.";
-    let mut table = Table::new(
-        "published",
-        "Published figures: DFS, out-of-distribution accuracy",
-        note,
-        &[("Method", "method", false), ("OOD (%)", "ood_acc", true)],
-    );
-    table.rows = PUBLISHED
-        .iter()
-        .map(|(name, value)| vec![Cell::text(*name), Cell::both(format!("{value:.2}"), (value / 100.0).to_string())])
-        .collect();
+    let mut table = Table::new("published", "Published figures, paper scale", note, &columns);
+    let cell = |value: f64| Cell::both(format!("{value:.2}"), format!("{:.4}", value / 100.0));
+    table.rows =
+        PUBLISHED.iter().map(|known| vec![Cell::text(known.name), cell(known.dfs), cell(known.nine_tasks)]).collect();
     table
 }

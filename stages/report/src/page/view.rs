@@ -68,6 +68,7 @@ pub struct View {
     pub single: bool,
     pub shared: Vec<FigureView>,
     pub comparison: Option<Table>,
+    pub reach: Option<Table>,
     pub runs_table: Table,
     pub runs: Vec<RunView>,
     pub published: Table,
@@ -102,7 +103,8 @@ impl Report {
                 .flatten()
                 .map(|figure| files.figure(figure, ""))
                 .collect();
-        let comparison = (!single).then(|| files.table(tables::comparison(&groups, &levels(runs)), ""));
+        let comparison = (!single).then(|| files.table(tables::comparison(&groups), ""));
+        let reach = tables::reach_table(&groups, &levels(runs)).filter(|_| !single).map(|table| files.table(table, ""));
         let runs_table = files.table(tables::runs_table(runs), "");
         files.table(tables::rates_table(runs), "");
         let mut slugs: Vec<String> = Vec::new();
@@ -123,6 +125,7 @@ impl Report {
             single,
             shared,
             comparison,
+            reach,
             runs_table,
             runs: views,
             published: tables::published_table(),

@@ -207,7 +207,7 @@ pub fn curves(rows: &[Candidate]) -> Vec<CurvePoint> {
 }
 
 /// Two programs on nine tasks.
-pub fn transfer() -> Vec<TransferRow> {
+pub fn transfer(seed: &Candidate) -> Vec<TransferRow> {
     let mut noise = Noise(9);
     let mut rows = Vec::new();
     for task in [
@@ -226,7 +226,7 @@ pub fn transfer() -> Vec<TransferRow> {
             for train_seed in 0..3 {
                 rows.push(TransferRow {
                     program: program.into(),
-                    candidate_id: program.into(),
+                    candidate_id: if bonus == 0.0 { seed.candidate_id.clone() } else { program.into() },
                     task: task.into(),
                     train_seed,
                     status: Status::Scored,
@@ -258,7 +258,8 @@ pub fn write_run(folder: &Path, run: &str, method: &str, seed: u64, attempts: us
     let none = Extra::default();
     write_records(curves(&rows).iter().map(|p| (p, &none)), &folder.join("gen001/curves.parquet"), true)
         .expect("curves");
-    write_records(transfer().iter().map(|r| (r, &none)), &folder.join("transfer.parquet"), true).expect("transfer");
+    write_records(transfer(&rows[0]).iter().map(|r| (r, &none)), &folder.join("transfer.parquet"), true)
+        .expect("transfer");
     let config = format!(
         "[task]\nalgorithm = \"dfs\"  # default\n\n[network]\nhidden = 32\n\n[train]\nlengths = [4, 5, 6, 8]\nsteps = 120\nseeds = [0, 1, 2]\n\n\
          [score]\nood_length = 12\nood_samples = 32\ntest_length = 16\nfitness = \"ood\"\n\n[search]\nmethod = \"{method}\"\nseed = {seed}\n"

@@ -1,0 +1,287 @@
+//! The program from outside: pages, files, and what happens with bad input.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use schemas::{Candidate, Status};
+use tempfile::TempDir;
+
+fn report(folder: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
+    Command::cargo_bin("report").expect("built").current_dir(folder).args(arguments).assert()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// All files below a folder with their bytes.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![folder.to_path_buf()];
+    while let Some(folder) = left.pop() {
+        for entry in fs::read_dir(&folder).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                found.insert(path.display().to_string(), fs::read(&path).expect("readable"));
+            }
+        }
+    }
+    found
+}
+
+/// Whether tags are balanced and attributes quoted: a reader for the SVG that we write, which is XML.
+fn assert_well_formed(name: &str, xml: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = xml;
+    while let Some(start) = rest.find('<') {
+        assert!(!rest[..start].contains('>'), "{name}: a bare > before {}", &rest[start..rest.len().min(start + 60)]);
+        let end = start + rest[start..].find('>').unwrap_or_else(|| panic!("{name}: a tag without an end"));
+        let tag = &rest[start + 1..end];
+        assert_eq!(tag.matches('"').count() % 2, 0, "{name}: <{tag}>");
+        match tag {
+            _ if tag.starts_with('?') || tag.ends_with('/') => {}
+            _ if tag.starts_with('/') => assert_eq!(open.pop(), Some(&tag[1..]), "{name}"),
+            _ => open.push(tag.split_whitespace().next().unwrap_or_default()),
+        }
+        rest = &rest[end + 1..];
+    }
+    assert!(open.is_empty(), "{name}: {open:?} left open");
+}
+
+#[test]
+fn a_run_becomes_a_page_with_figures_and_tables() {
+    let folder = TempDir::new().expect("a folder");
+    common::write_run(folder.path(), "spark-dfs-seed0", "spark", 0, 40);
+    report(folder.path(), &["archive.parquet"]).success();
+    let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
+    for part in [
+        "Best accuracy over evaluated candidates",
+        "Valid rate and entanglement rate",
+        "Accuracy against size and arithmetic",
+        "Learning curves",
+        "From the seed program to the winner",
+        "Success by factor",
+        "Islands over generations",
+        "Cells of the elite archive",
+        "Proposals without a score, by reason",
+        "Transfer to further tasks",
+        "Changes to the seed program",
+        "All settings in force",
+        "built-in proposer",
+        "83.74",
+    ] {
+        assert!(page.contains(part), "the page lacks: {part}");
+    }
+    let figures = files(&folder.path().join("figures"));
+    assert_eq!(figures.len(), 10, "{:?}", figures.keys());
+    for (name, svg) in &figures {
+        assert_well_formed(name, &text(svg));
+        assert!(!text(svg).contains("var(--"), "{name}: plain colours only");
+    }
+    let csv = fs::read_to_string(folder.path().join("tables/candidates.csv")).expect("the table");
+    assert!(csv.starts_with("rank,candidate_id,attempt,factor,edit,ood_acc,"), "{csv}");
+    assert!(fs::read_to_string(folder.path().join("tables/losses.md")).expect("the table").contains("| ---"));
+}
+
+#[test]
+fn the_page_asks_nothing_of_the_network_and_runs_nothing() {
+    let folder = TempDir::new().expect("a folder");
+    common::write_run(folder.path(), "r", "spark", 1, 30);
+    report(folder.path(), &["archive.parquet"]).success();
+    let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
+    let page = page.replace("http://www.w3.org/2000/svg", "");
+    for forbidden in ["http:", "https:", "<script", "<link", "@import", "url(", "<img", "<iframe", "src="] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    assert!(page.contains("Content-Security-Policy"));
+}
+
+#[test]
+fn texts_of_candidates_stay_texts() {
+    let folder = TempDir::new().expect("a folder");
+    let attack = "</title></svg></pre><script>alert(1)</script><img src=x onerror=alert(1)>\"'&\u{202e}\u{0}";
+    let mut rows = common::rows(attack, "spark", 2, 30);
+    for row in &mut rows {
+        row.method = attack.into();
+        row.edit = row.edit.as_ref().map(|_| attack.into());
+        row.directive = Some(attack.into());
+        row.reason = Some(attack.into());
+        row.source = format!("{}\n# {attack}\nx = '{attack}'\n{attack}", row.source);
+        row.cell = row.cell.as_ref().map(|_| attack.into());
+        row.task = Some(attack.into());
+        row.device = Some(attack.into());
+        for diagnostic in row.diagnostics.iter_mut().flatten() {
+            diagnostic.message = attack.into();
+            diagnostic.category = attack.into();
+            diagnostic.code = attack.into();
+            diagnostic.help = Some(attack.into());
+        }
+    }
+    common::write_rows(&folder.path().join("archive.parquet"), rows);
+    fs::write(folder.path().join("config.toml"), "[search]\nmethod = \"<script>alert(2)</script>\"\n")
+        .expect("settings");
+    report(folder.path(), &["archive.parquet", "--title", "<script>alert(3)</script>"]).success();
+    let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
+    assert!(!page.contains("<script") && !page.contains("<img"));
+    assert!(!page.contains('\u{202e}') && !page.contains('\u{0}'));
+    for (name, svg) in files(&folder.path().join("figures")) {
+        assert_well_formed(&name, &text(&svg));
+        assert!(!text(&svg).contains("<script"), "{name}");
+    }
+    let names: Vec<_> = files(folder.path()).into_keys().collect();
+    assert!(names.iter().all(|name| !name.contains('<')), "{names:?}");
+}
+
+#[test]
+fn equal_archives_give_equal_bytes() {
+    let make = |folder: &Path| {
+        common::write_run(&folder.join("a"), "a", "spark", 0, 30);
+        common::write_run(&folder.join("b"), "b", "eoh", 1, 30);
+        report(folder, &["*/archive.parquet", "--published"]).success();
+        fs::remove_dir_all(folder.join("a")).expect("removable");
+        fs::remove_dir_all(folder.join("b")).expect("removable");
+    };
+    let folder = TempDir::new().expect("a folder");
+    make(folder.path());
+    let first = files(folder.path());
+    make(folder.path());
+    assert!(first == files(folder.path()), "a second report differs");
+    assert!(first.len() > 30);
+}
+
+#[test]
+fn several_runs_stand_side_by_side() {
+    let folder = TempDir::new().expect("a folder");
+    for (method, seed) in [("spark", 0), ("spark", 1), ("eoh", 0), ("eoh", 1)] {
+        let run = format!("{method}-{seed}");
+        common::write_run(&folder.path().join(&run), &run, method, seed, 30);
+    }
+    report(folder.path(), &["*/archive.parquet", "-o", "out/compare.html"]).success();
+    let page = fs::read_to_string(folder.path().join("out/compare.html")).expect("the page");
+    assert_eq!(page.matches("<details class=\"run\"").count(), 4);
+    let table = fs::read_to_string(folder.path().join("out/tables/comparison.csv")).expect("the table");
+    assert_eq!(
+        table.lines().map(|line| line.split(',').take(2).collect::<Vec<_>>().join(",")).collect::<Vec<_>>(),
+        ["method,runs", "eoh,2", "spark,2"]
+    );
+    let mut identifiers: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|part| part.split('"').next()).collect();
+    let all = identifiers.len();
+    identifiers.sort_unstable();
+    identifiers.dedup();
+    assert_eq!(identifiers.len(), all, "identifiers are unique on the page");
+}
+
+#[test]
+fn little_or_broken_data_still_makes_a_page() {
+    let folder = TempDir::new().expect("a folder");
+    let rows = common::rows("r", "spark", 1, 12);
+    let keep = |f: &dyn Fn(&Candidate) -> bool| rows.iter().filter(|r| f(r)).cloned().collect::<Vec<_>>();
+    let mut without_seed = keep(&|r| r.attempt > 0);
+    without_seed.iter_mut().for_each(|row| row.params = None);
+    let mut zero = keep(&|_| true);
+    zero.iter_mut().for_each(|row| {
+        row.ood_acc = row.ood_acc.map(|_| 0.0);
+        row.ood_acc_std = row.ood_acc;
+        row.macs = row.macs.map(|_| 0);
+    });
+    let cases = [
+        ("empty", Vec::new()),
+        ("seed", keep(&|r| r.attempt == 0)),
+        ("rejected", keep(&|r| r.ood_acc.is_none())),
+        ("fresh", vec![Candidate { status: Status::Proposed, ..Candidate::default() }]),
+        ("without-seed", without_seed),
+        ("zero", zero),
+    ];
+    for (name, rows) in cases {
+        let archive = format!("{name}.parquet");
+        common::write_rows(&folder.path().join(&archive), rows);
+        let page = format!("{name}.html");
+        report(folder.path(), &[&archive, "-o", &page, "--no-tables", "--svg-dir", name]).success();
+        let page = fs::read_to_string(folder.path().join(page)).expect("the page");
+        assert!(page.ends_with("</html>\n") || page.ends_with("</html>"), "{name}");
+        assert!([">NaN", ">inf<", "± NaN", "NaN %"].iter().all(|text| !page.contains(text)), "{name}");
+        for (file, svg) in files(&folder.path().join(name)) {
+            assert_well_formed(&file, &text(&svg));
+        }
+    }
+}
+
+#[test]
+fn huge_archives_keep_the_page_small() {
+    let folder = TempDir::new().expect("a folder");
+    let mut rows = common::rows("r", "spark", 3, 5000);
+    // sources of a real search do not grow with every edit as these do
+    rows.iter_mut().for_each(|row| {
+        row.source = common::SEED_PROGRAM.into();
+        row.parent_source = None;
+    });
+    common::write_rows(&folder.path().join("archive.parquet"), rows);
+    report(folder.path(), &["archive.parquet"]).success();
+    let size = fs::metadata(folder.path().join("report.html")).expect("the page").len();
+    assert!(size < 1_500_000, "{size} bytes");
+}
+
+#[test]
+fn the_summary_is_json_with_the_winner() {
+    let folder = TempDir::new().expect("a folder");
+    common::write_run(folder.path(), "r", "spark", 0, 30);
+    let done = report(folder.path(), &["archive.parquet", "--json", "--no-svg", "--no-tables", "--quiet"]).success();
+    let summary: serde_json::Value = serde_json::from_slice(&done.get_output().stdout).expect("JSON");
+    let run = &summary["runs"][0];
+    assert_eq!(run["attempts"], 30);
+    assert!(run["best"]["ood_acc"].as_f64() >= run["seed_program"]["ood_acc"].as_f64());
+    assert_eq!(run["best"]["seeds"], 3);
+    assert!(done.get_output().stderr.is_empty());
+    assert!(!folder.path().join("figures").exists() && !folder.path().join("tables").exists());
+}
+
+#[test]
+fn rows_from_a_pipe_and_a_page_to_a_pipe() {
+    let folder = TempDir::new().expect("a folder");
+    common::write_rows(&folder.path().join("rows.jsonl"), common::rows("piped", "spark", 0, 10));
+    let rows = fs::read(folder.path().join("rows.jsonl")).expect("rows");
+    let mut command = Command::cargo_bin("report").expect("built");
+    let done = command.current_dir(folder.path()).args(["-", "-o", "-"]).write_stdin(rows).assert().success();
+    assert!(text(&done.get_output().stdout).contains("<h1>piped</h1>"));
+    assert_eq!(files(folder.path()).len(), 1, "nothing but the page is written");
+}
+
+#[test]
+fn mistakes_are_named_and_leave_old_pages_alone() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path();
+    fs::write(path.join("report.html"), "old").expect("writable");
+    fs::write(path.join("lacking.jsonl"), "{\"run\":\"r\",\"method\":\"m\"}\n").expect("writable");
+    fs::write(path.join("broken.parquet"), "not a table").expect("writable");
+    let said = |arguments: &[&str], code: i32| {
+        let done = report(path, arguments).failure().code(code);
+        text(&done.get_output().stderr)
+    };
+    let message = said(&["lacking.jsonl"], 1);
+    assert!(message.contains("lacking.jsonl") && message.contains("proposer"), "{message}");
+    assert!(said(&["broken.parquet"], 1).contains("broken.parquet"));
+    assert!(said(&["gone.parquet"], 1).contains("gone.parquet"));
+    assert!(said(&["none/*.parquet"], 1).contains("none/*.parquet"));
+    assert!(said(&["lacking.jsonl", "--colour"], 2).contains("--colour"));
+    assert!(said(&["lacking.jsonl", "-o", "-", "--json"], 2).contains("stdout"));
+    assert_eq!(fs::read_to_string(path.join("report.html")).expect("still there"), "old");
+
+    common::write_run(&path.join("run"), "r", "spark", 0, 5);
+    fs::write(path.join("run/config.toml"), "[search\n").expect("writable");
+    assert!(said(&["run/archive.parquet"], 1).contains("config.toml"));
+}
+
+#[test]
+fn help_shows_examples() {
+    let folder = TempDir::new().expect("a folder");
+    let help = text(&report(folder.path(), &["--help"]).success().get_output().stdout);
+    for part in ["Examples:", "--svg-dir", "--table-dir", "--published", "runs/"] {
+        assert!(help.contains(part), "{part}");
+    }
+}
