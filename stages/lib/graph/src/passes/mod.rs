@@ -14,6 +14,7 @@ mod merge;
 mod order;
 mod partition;
 mod reference;
+mod reuse;
 mod simplify;
 mod splits;
 mod sums;
@@ -24,6 +25,7 @@ pub use dce::live;
 pub use order::constant;
 pub use partition::{Partition, partition, varying};
 pub use reference::Reference;
+pub use reuse::overwrites;
 pub use splits::{Split, splits};
 
 use crate::graph::Graph;
