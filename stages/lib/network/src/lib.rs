@@ -17,8 +17,6 @@ mod loss;
 mod model;
 mod parameters;
 pub mod parity;
-#[cfg(test)]
-mod reference;
 mod rng;
 mod rollout;
 mod score;

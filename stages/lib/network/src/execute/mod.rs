@@ -4,12 +4,14 @@
 //! and after which of them each value is no longer needed. Once for B and N: the [`Bound`] graph, which knows every
 //! shape and holds every constant. Then [`Bound::run`], as often as wanted. Gradients come from libtorch's autograd.
 
-mod maxplus;
+mod extremes;
+mod kernels;
 mod ops;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use graph::passes::Split;
 use graph::{Graph, NodeId, Op};
 use tch::{Kind, Tensor};
 
@@ -58,6 +60,8 @@ pub(crate) struct Schedule {
 #[derive(Clone, Debug)]
 struct Step {
     node: NodeId,
+    /// Where the node is a slice that is taken together with others: all pieces, which fill the axis `dim`.
+    split: Option<Rc<Split>>,
     /// Values that this step is the last to use.
     last: Vec<NodeId>,
 }
@@ -72,13 +76,20 @@ impl Schedule {
                 open.extend(&graph.node(id).args);
             }
         }
+        let mut split_of: BTreeMap<NodeId, Rc<Split>> = BTreeMap::new();
+        for split in graph::passes::splits(graph, wanted) {
+            let split = Rc::new(split);
+            for id in split.pieces.iter().filter_map(|(_, piece)| *piece) {
+                split_of.insert(id, Rc::clone(&split));
+            }
+        }
         // From the end: the first use met is the last one.
         let mut seen: BTreeSet<NodeId> = wanted.iter().copied().collect();
         let mut steps: Vec<Step> = Vec::with_capacity(needed.len());
         for &node in needed.iter().rev() {
             let args: BTreeSet<NodeId> = graph.node(node).args.iter().copied().collect();
             let last = args.into_iter().filter(|id| needed.contains(id) && seen.insert(*id)).collect();
-            steps.push(Step { node, last });
+            steps.push(Step { node, split: split_of.remove(&node), last });
         }
         steps.reverse();
         Self { steps }
@@ -133,6 +144,19 @@ impl Bound {
         Ok(ops::Context { float: self.float, device: self.device, sizes: self.sizes, shape })
     }
 
+    fn split(&self, split: &Split, whole: &Tensor, values: &mut Values) -> Result<()> {
+        let (b, n) = self.sizes;
+        let widths = split.pieces.iter().map(|(width, _)| width.eval(b, n)).collect::<Option<Vec<_>>>();
+        let widths = widths.ok_or_else(|| NetworkError::Inconsistent("a piece's size overflows".to_owned()))?;
+        let pieces = whole.f_split_with_sizes(widths.as_slice(), i64::try_from(split.dim).unwrap_or(i64::MAX))?;
+        for ((_, id), piece) in split.pieces.iter().zip(pieces) {
+            if let Some(id) = id {
+                values.set(*id, piece);
+            }
+        }
+        Ok(())
+    }
+
     /// Runs a schedule. `base` holds values that stay (inputs, parameters, what does not vary), `values` those of this run;
     /// afterwards `values` holds the wanted ones.
     pub fn run(&self, schedule: &Schedule, base: &Values, values: &mut Values) -> Result<()> {
@@ -142,6 +166,16 @@ impl Bound {
             for &id in &node.args {
                 let value = values.get(id).or_else(|| base.get(id)).or_else(|| self.constants.get(id));
                 args.push(value.ok_or_else(|| unknown(id))?);
+            }
+            if let (Some(split), [whole]) = (&step.split, args.as_slice()) {
+                // together, so that the backward pass puts their gradients side by side once
+                if values.get(step.node).is_none() {
+                    self.split(split, &whole.shallow_clone(), values)?;
+                }
+                for &id in &step.last {
+                    drop(values.take(id));
+                }
+                continue;
             }
             let value = match self.constants.get(step.node) {
                 Some(constant) => constant.shallow_clone(),

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 
 use crate::Device;
 use crate::error::{NetworkError, Result};
-use crate::execute::maxplus;
+use crate::execute::extremes;
 use crate::tensor::from_f64;
 
 /// What an operation needs to know beyond its arguments.
@@ -128,7 +128,7 @@ pub(crate) fn apply(node: &Node, args: &[&Tensor], at: &Context<'_>) -> Result<T
         (Op::Linear { biased: true }, [x, w, b]) => x.f_linear(w, Some(*b))?,
         (Op::MatMul, [x, y]) => x.f_matmul(y)?,
         (Op::Einsum(equation), [_, ..]) => Tensor::f_einsum(equation, args, None::<i64>)?,
-        (Op::MaxPlus { minimum, first }, [a, c]) => maxplus::apply(a, c, *minimum, *first)?,
+        (Op::MaxPlus { minimum, first }, [a, c]) => extremes::max_plus(a, c, *minimum, *first)?,
         _ => return Err(misfit(node, args)),
     };
     Ok(value)
@@ -266,6 +266,9 @@ fn reduce(op: ReduceOp, x: &Tensor, dims: &[usize], keepdim: bool, at: &Context<
     Ok(match op {
         ReduceOp::Sum => x.f_sum_dim_intlist(list.as_slice(), keepdim, None)?,
         ReduceOp::Mean => x.f_mean_dim(list.as_slice(), keepdim, None)?,
+        ReduceOp::Amax | ReduceOp::Amin if let [dim] = list[..] => {
+            extremes::reduce(x, dim, keepdim, op == ReduceOp::Amin)?
+        }
         ReduceOp::Amax => x.f_amax(list.as_slice(), keepdim)?,
         ReduceOp::Amin => x.f_amin(list.as_slice(), keepdim)?,
         ReduceOp::MaxValues => in_turn(&|v, d| Ok(v.f_max_dim(d, keepdim)?.0))?,

@@ -1,0 +1,93 @@
+//! Programs against PyTorch's numbers, whole networks against dm-clrs's.
+
+use std::path::{Path, PathBuf};
+
+use graph::Processor;
+use network::parity::{self, NetworkCase, Options, Report};
+use network::{Device, DeviceArg, Dtype};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
+}
+
+fn device() -> Device {
+    network::init(&DeviceArg::Cpu, 1).expect("the CPU is there")
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+    paths.sort();
+    paths
+}
+
+fn compile(path: &Path, options: &program::Options) -> Processor {
+    let source = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let compiled = program::compile(&source, options);
+    compiled.processor.unwrap_or_else(|| {
+        panic!("{}", program::render(&source, &path.display().to_string(), &compiled.diagnostics, false))
+    })
+}
+
+/// Every format, and the graph as it is built and as it is rewritten.
+fn ways() -> [Options; 3] {
+    let way = |dtype, passes| Options { dtype, tolerance: None, passes };
+    [way(Dtype::F64, false), way(Dtype::F64, true), way(Dtype::F32, true)]
+}
+
+fn faults(report: &Report, options: Options) -> Vec<String> {
+    let bad = report.checks.iter().filter(|check| !check.ok);
+    bad.map(|check| format!("{} {options:?} {}: {} of {}", report.case, check.name, check.error, check.tolerance))
+        .collect()
+}
+
+#[test]
+fn programs_agree_with_pytorch() {
+    let device = device();
+    let folder = root().join("tests/fixtures/programs/valid");
+    let cases = files(&folder, "safetensors");
+    assert!(cases.len() >= 10, "{cases:?}");
+    let mut bad = Vec::new();
+    for case in &cases {
+        let hidden = parity::program_hidden(case).expect("is readable");
+        let options = program::Options { hidden, ..program::Options::default() };
+        let processor = compile(&case.with_extension("py"), &options);
+        for way in ways() {
+            match parity::program_case(&processor, case, device, way) {
+                Ok(report) => bad.extend(faults(&report, way)),
+                Err(error) => bad.push(format!("{} {way:?}: {error}", case.display())),
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{} beyond tolerance:\n{}", bad.len(), bad.join("\n"));
+}
+
+#[test]
+fn networks_agree_with_dm_clrs() {
+    let device = device();
+    let cases = files(&root().join("tests/fixtures/model"), "json");
+    assert!(cases.len() >= 15, "{cases:?}");
+    let mut bad = Vec::new();
+    for path in &cases {
+        for way in ways() {
+            let report = if path.ends_with("optimiser.json") {
+                parity::optimiser_case(path, device, way)
+            } else {
+                let case = NetworkCase::load(path).expect("is readable");
+                let (hidden, nb_triplet_fts, use_ln) = (case.hidden(), case.nb_triplet_fts(), case.use_ln());
+                let options = program::Options { hidden, nb_triplet_fts, use_ln, ..program::Options::default() };
+                let program = match case.processor() {
+                    "triplet_gmpnn" => "data/seed_pgn.py".to_owned(),
+                    other => format!("data/processors/{other}.py"),
+                };
+                case.compare(&compile(&root().join(program), &options), device, way)
+            };
+            match report {
+                Ok(report) => bad.extend(faults(&report, way)),
+                Err(error) => bad.push(format!("{} {way:?}: {error}", path.display())),
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{} beyond tolerance:\n{}", bad.len(), bad.join("\n"));
+}
