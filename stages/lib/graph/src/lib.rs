@@ -4,6 +4,9 @@
 //! executes it with libtorch. Every node has a symbolic [`Shape`] (polynomials in B, the batch, and N, the nodes) and
 //! a [`DType`], computed when the node is made: a [`Graph`] that exists is well-typed for every B >= 1 and N >= 2.
 //! This crate knows no tensors: no libtorch.
+//!
+//! Besides: what a graph costs ([`costs`](mod@costs)), whether two graphs are the same ([`fingerprint`]), what a graph
+//! computes ([`interpret`], in plain f64, with derivatives), and equal graphs that cost less ([`passes`]).
 
 pub mod costs;
 mod dim;
