@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemas::{Candidate, CurvePoint, Status, TransferRow, Verdict};
+use search::population::{better, fitness};
 
 /// A value in force, from `config.toml` beside the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,14 +126,10 @@ impl Run {
         self.by_id.get(id).and_then(|i| self.rows.get(*i))
     }
 
-    /// Scored rows, the best first: larger fitness, then the earlier attempt.
+    /// Scored rows, the best first, in the order that `select` ranks them by.
     pub fn ranking(&self) -> Vec<&Candidate> {
-        let mut ranking: Vec<&Candidate> =
-            self.rows.iter().filter(|row| row.fitness.or(row.ood_acc).is_some()).collect();
-        ranking.sort_by(|a, b| {
-            let fitness = |row: &Candidate| row.fitness.or(row.ood_acc).unwrap_or(f64::NEG_INFINITY);
-            fitness(b).total_cmp(&fitness(a)).then_with(|| place(a).cmp(&place(b)))
-        });
+        let mut ranking: Vec<&Candidate> = self.rows.iter().filter(|row| fitness(row).is_some()).collect();
+        ranking.sort_by(|a, b| better(a, b));
         ranking
     }
 
@@ -146,20 +143,16 @@ impl Run {
     }
 }
 
-/// Whether `check` found the program fit for training (entangled or not).
-pub fn is_valid(row: &Candidate) -> bool {
-    match row.verdict {
-        Some(Verdict::Accept | Verdict::AcceptWithWarning) => true,
-        Some(Verdict::Reject) => false,
-        None => !matches!(row.status, Status::Proposed | Status::Rejected | Status::Failed),
-    }
+/// Whether `check` accepted the program; None where it never looked at it.
+pub fn is_valid(row: &Candidate) -> Option<bool> {
+    row.verdict.map(|verdict| verdict != Verdict::Reject)
 }
 
 /// Whether training was spent on it, successful or not.
 pub fn is_evaluated(row: &Candidate) -> bool {
     match row.status {
         Status::Scored | Status::Trained | Status::Timeout | Status::Oom | Status::Crashed | Status::Diverged => true,
-        Status::Failed => is_valid(row),
+        Status::Failed => is_valid(row) == Some(true),
         Status::Proposed | Status::Accepted | Status::Rejected | Status::Duplicate => false,
     }
 }

@@ -28,7 +28,7 @@ fn one(run: &Run) -> Value {
         "attempts": run.proposals().count(),
         "evaluated": list.iter().filter(|e| e.number > 0).count(),
         "evaluated_to_best": list.iter().rev().find(|e| e.improves).map(|e| e.number),
-        "valid_rate": end.map(|r| r.valid),
+        "valid_rate": end.and_then(|r| r.valid),
         "entanglement_rate": end.and_then(|r| r.entangled),
         "statuses": statuses,
         "best": run.winner().map(candidate),

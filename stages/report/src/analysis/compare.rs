@@ -91,6 +91,7 @@ mod tests {
                 parent_id: (attempt > 0).then(|| "c0".into()),
                 status: Status::Scored,
                 ood_acc: Some(*score),
+                fitness: Some(*score),
                 ..Candidate::default()
             })
             .collect();

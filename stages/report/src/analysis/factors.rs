@@ -38,7 +38,7 @@ pub fn factors<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Vec<FactorCounts>
             let Some(counts) = list.iter_mut().find(|counts| counts.name == factor_name(row)) else { continue };
             let parent = row.parent_id.as_deref().and_then(|id| run.candidate(id)).and_then(|parent| parent.ood_acc);
             counts.proposed += 1;
-            counts.valid += usize::from(is_valid(row));
+            counts.valid += usize::from(is_valid(row) == Some(true));
             counts.entangled += usize::from(row.locality == Some(Locality::Entangled));
             counts.evaluated += usize::from(is_evaluated(row));
             counts.scored += usize::from(row.ood_acc.is_some());

@@ -47,6 +47,8 @@ mod tests {
             candidate_id: id.into(),
             parent_id: parent.map(String::from),
             ood_acc: Some(ood),
+            fitness: Some(ood),
+            status: schemas::Status::Scored,
             ..Candidate::default()
         }
     }

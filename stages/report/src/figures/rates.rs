@@ -70,13 +70,9 @@ pub fn rates(groups: &[Group<'_>]) -> Option<Figure> {
         .take(20)
         .filter_map(|(_, run, list)| {
             let end = list.last()?;
-            let entangled = end.entangled.map_or("unknown".into(), |e| format!("{:.1} %", e * 100.0));
-            Some(format!(
-                "{}: after {} attempts valid {:.1} %, entangled {entangled}.",
-                run.name,
-                end.attempts,
-                end.valid * 100.0
-            ))
+            let share = |value: Option<f64>| value.map_or("unknown".into(), |v| format!("{:.1} %", v * 100.0));
+            let (valid, entangled) = (share(end.valid), share(end.entangled));
+            Some(format!("{}: after {} attempts valid {valid}, entangled {entangled}.", run.name, end.attempts))
         })
         .collect::<Vec<_>>()
         .join(" ");
@@ -85,8 +81,9 @@ pub fn rates(groups: &[Group<'_>]) -> Option<Figure> {
         title: "Valid rate and entanglement rate".into(),
         description,
         caption: format!(
-            "Cumulative{}. Valid: the program passed the checks of syntax, contract, shapes and budgets. Entangled: the edit \
-             changed more than the factor that it was to change, as a share of the attempts where this is known.",
+            "Cumulative{}. Valid: accepted by the checks of syntax, contract, shapes and budgets, and of locality where the \
+             method asks for it; as a share of the checked attempts. Entangled: the edit changed more than the factor that it \
+             was to change, as a share of the attempts where this is known.",
             if groups.iter().any(|group| group.runs.len() > 1) {
                 "; thin lines are single runs, thick ones their means"
             } else {
@@ -104,20 +101,18 @@ fn mean(runs: &[&[Rates]]) -> Vec<Rates> {
     (0..length)
         .map(|i| {
             let at: Vec<Rates> = runs.iter().filter_map(|list| list.get(i)).copied().collect();
-            let entangled: Vec<f64> = at.iter().filter_map(|r| r.entangled).collect();
-            Rates {
-                attempts: i + 1,
-                valid: at.iter().map(|r| r.valid).sum::<f64>() / n,
-                entangled: (entangled.len() == runs.len()).then(|| entangled.iter().sum::<f64>() / n),
-            }
+            let mean = |pick: Pick| {
+                let values: Vec<f64> = at.iter().filter_map(pick).collect();
+                (values.len() == runs.len()).then(|| values.iter().sum::<f64>() / n)
+            };
+            Rates { attempts: i + 1, valid: mean(|r| r.valid), entangled: mean(|r| r.entangled) }
         })
         .collect()
 }
 
 type Pick = fn(&Rates) -> Option<f64>;
 
-const KINDS: &[(&str, &str, Pick)] =
-    &[("valid rate", "s2", |r| Some(r.valid)), ("entanglement rate", "s5", |r| r.entangled)];
+const KINDS: &[(&str, &str, Pick)] = &[("valid rate", "s2", |r| r.valid), ("entanglement rate", "s5", |r| r.entangled)];
 
 fn line(panel: &Panel, list: &[Rates], pick: Pick) -> Vec<(f64, f64)> {
     let points: Vec<(f64, f64)> = list.iter().filter_map(|r| Some(panel.at(r.attempts as f64, pick(r)?))).collect();

@@ -70,8 +70,10 @@ pub fn cards(run: &Run) -> Vec<Card> {
     let found = list_of.iter().rev().find(|e| e.improves).map(|e| format!("the best is number {}", e.number));
     list.push(card("Evaluated candidates", whole(evaluated as i64), found.unwrap_or_default()));
     if let Some(end) = rates(run).last() {
-        let entangled = end.entangled.map_or(String::new(), |share| format!(", {} % entangled", percent(share)));
-        let note = format!("{} % valid{entangled}", percent(end.valid));
+        let share = |value: Option<f64>, name: &str| value.map(|share| format!("{:.1} % {name}", share * 100.0));
+        let known: Vec<String> =
+            [share(end.valid, "valid"), share(end.entangled, "entangled")].into_iter().flatten().collect();
+        let note = known.join(", ");
         list.push(card("Attempts", whole(end.attempts as i64), note));
     }
     list

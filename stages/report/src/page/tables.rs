@@ -125,7 +125,7 @@ pub fn rates_table(runs: &[Run]) -> Table {
     let mut table = Table::new(
         "rates",
         "Valid and entanglement rates",
-        "Shares of all attempts; entangled: of those whose reach is known.",
+        "Valid: share of the checked attempts; entangled: of those whose reach is known.",
         &columns,
     );
     for run in runs {
@@ -133,7 +133,7 @@ pub fn rates_table(runs: &[Run]) -> Table {
         table.rows.push(vec![
             Cell::text(&run.name),
             Cell::count(end.map_or(0, |r| r.attempts)),
-            share(end.map(|r| r.valid)),
+            share(end.and_then(|r| r.valid)),
             share(end.and_then(|r| r.entangled)),
         ]);
     }
@@ -218,7 +218,7 @@ pub fn comparison(groups: &[Group<'_>]) -> Table {
             Cell::count(group.runs.len()),
             accuracy(collect(&|run| run.winner()?.ood_acc)),
             accuracy(collect(&|run| run.winner()?.test_acc)),
-            share(mean(collect(&|run| rates(run).last().map(|r| r.valid)))),
+            share(mean(collect(&|run| rates(run).last()?.valid))),
             share(mean(collect(&|run| rates(run).last()?.entangled))),
             number(mean(collect(&|run| Some(evaluations(run).iter().filter(|e| e.number > 0).count() as f64)))),
             number(mean(collect(&|run| Some(run.winner()?.params? as f64)))),

@@ -64,6 +64,7 @@ pub fn rows(run: &str, method: &str, seed: u64, attempts: usize) -> Vec<Candidat
             x if x < 0.12 => rejected(row, noise.below(4)),
             x if x < 0.18 => Candidate {
                 status: Status::Rejected,
+                verdict: Some(Verdict::Reject),
                 locality: Some(Locality::Entangled),
                 entanglement: Some(vec!["frozen-code".into(), "other-region".into()]),
                 reason: Some("the edit changes code outside its factor".into()),
