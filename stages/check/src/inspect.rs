@@ -1,8 +1,8 @@
 //! One candidate: compile it, compare it with its parent, and fill in its columns.
 
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use graph::Processor;
 use program::Compiled;
@@ -55,7 +55,7 @@ fn examine(candidate: &Candidate, rules: &Rules) -> Inspection {
 
 /// Parameters, arithmetic, memory, and the graph's hash.
 fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) {
-    let outputs = outputs(processor);
+    let outputs = processor.outputs();
     let costs = graph::costs(&processor.graph, &outputs);
     let (batch, nodes) = rules.largest;
     candidate.params = i64::try_from(costs.params).ok();
@@ -64,11 +64,6 @@ fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) {
     candidate.peak_bytes = costs.peak_inference.eval(batch, nodes);
     candidate.peak_bytes_formula = Some(costs.peak_inference.to_string());
     candidate.graph_hash = Some(graph::fingerprint(&processor.graph, &outputs).to_string());
-}
-
-/// The nodes that a processor returns.
-pub(crate) fn outputs(processor: &Processor) -> Vec<graph::NodeId> {
-    std::iter::once(processor.ret).chain(processor.tri_msgs).collect()
 }
 
 /// Whether the edit stayed within its factor, where there is a parent to compare with.
@@ -141,9 +136,8 @@ fn internal(candidate: &Candidate, panic: String) -> Inspection {
     Inspection { compiled: None, diagnostics, candidate }
 }
 
-thread_local! {
-    static QUIET: Cell<bool> = const { Cell::new(false) };
-}
+/// How many candidates are being examined, on whatever thread: their panics are findings, not messages.
+static EXAMINING: AtomicUsize = AtomicUsize::new(0);
 
 /// Runs `work`; a panic in it becomes its message, and is not printed.
 fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, String> {
@@ -151,15 +145,15 @@ fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     HOOK.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if !QUIET.get() {
+            if EXAMINING.load(Ordering::SeqCst) == 0 {
                 usual(info);
             }
         }));
     });
-    QUIET.set(true);
+    EXAMINING.fetch_add(1, Ordering::SeqCst);
     // Nothing that the panic may have left half done is looked at again.
     let result = catch_unwind(AssertUnwindSafe(work));
-    QUIET.set(false);
+    EXAMINING.fetch_sub(1, Ordering::SeqCst);
     result.map_err(|payload| {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())

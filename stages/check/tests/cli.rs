@@ -58,7 +58,7 @@ fn a_fault_has_its_place_and_exit_code_1() {
 
 #[test]
 fn tables_succeed_whatever_the_verdicts_and_rows_keep_their_order() {
-    let output = check(&["data/seed_pgn.py", "data/processors/mpnn.py", "--json"]);
+    let output = check(&["data/seed_pgn.py", "--json"]);
     let lines = text(&output.stdout).replace("\"accepted\"", "\"proposed\"");
     let broken = lines.lines().next().expect("a row");
     let mut row: Value = serde_json::from_str(broken).expect("JSON");
@@ -68,7 +68,7 @@ fn tables_succeed_whatever_the_verdicts_and_rows_keep_their_order() {
     let output = check(&[&path]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let statuses: Vec<_> = rows(&output).iter().map(|row| row["status"].clone()).collect();
-    assert_eq!(statuses, ["rejected", "accepted", "accepted"]);
+    assert_eq!(statuses, ["rejected", "accepted"]);
     assert_eq!(rows(&output)[0]["mine"], 7);
 }
 
@@ -107,8 +107,8 @@ fn people_can_ask_for_costs_by_line_and_for_the_language() {
     let output = check(&["--explain", "data/seed_pgn.py"]);
     let explained = text(&output.stdout);
     assert!(explained.contains("seed_pgn.py: accept"), "{explained}");
-    assert!(explained.contains("multiply-accumulates:") && explained.contains("100%") == explained.contains("100%"));
-    assert!(explained.lines().any(|line| line.contains('%') && line.contains("nn.")| line.contains("self.")), "{explained}");
+    assert!(explained.contains("multiply-accumulates:"), "{explained}");
+    assert!(explained.lines().any(|line| line.contains("% ") && line.contains("self.")), "{explained}");
     assert!(check(&["--language"]).stdout.len() > 500);
 }
 

@@ -58,7 +58,7 @@ fn train(job: Job, folder: &Path, tell: &mut dyn FnMut(&Value)) -> Result<Measur
 
 /// The processor of a program that was accepted before.
 pub fn processor(source: &str, hidden: usize) -> Result<graph::Processor, Failure> {
-    let options = program::Options { hidden, ..program::Options::default() };
+    let options = program::Options { hidden, need_regions: false, ..program::Options::default() };
     let compiled = program::compile(source, &options);
     compiled.processor.ok_or_else(|| Failure::of_job(Status::Failed, "the program does not compile"))
 }

@@ -41,7 +41,10 @@ pub fn prepare(
 
 fn compile(candidate: &Candidate, rules: &Rules) -> Result<Program, Box<Candidate>> {
     let by_hand = by_hand(candidate);
-    let inspection = check::inspect(candidate, rules);
+    let mut rules = rules.clone();
+    // Nobody is going to edit it here: it may do without the markers of its editable regions.
+    rules.options.need_regions = false;
+    let inspection = check::inspect(candidate, &rules);
     let checked = inspection.candidate;
     let Some(processor) = inspection.compiled.and_then(|compiled| compiled.processor) else {
         // A row that `check` has accepted and that is none was tampered with, or checked with other settings.
@@ -61,12 +64,10 @@ fn compile(candidate: &Candidate, rules: &Rules) -> Result<Program, Box<Candidat
 
 /// The typed graph of a program as the network gets it; the reason where there is none.
 pub fn explain(source: &str, config: &Config) -> Result<String, String> {
-    let compiled = program::compile(source, &Rules::new(config).options);
+    let options = program::Options { need_regions: false, ..Rules::new(config).options };
+    let compiled = program::compile(source, &options);
     match &compiled.processor {
-        Some(processor) => {
-            let outputs: Vec<_> = std::iter::once(processor.ret).chain(processor.tri_msgs).collect();
-            Ok(graph::explain(&processor.graph, &outputs))
-        }
+        Some(processor) => Ok(graph::explain(&processor.graph, &processor.outputs())),
         None => Err(program::render(source, "program", &compiled.diagnostics, false)),
     }
 }
