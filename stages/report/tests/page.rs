@@ -72,6 +72,7 @@ fn a_run_becomes_a_page_with_figures_and_tables() {
         "Proposals without a score, by reason",
         "Transfer to further tasks",
         "Changes to the seed program",
+        "mean of 9 tasks",
         "All settings in force",
         "built-in proposer",
         "83.74",

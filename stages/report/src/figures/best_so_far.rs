@@ -49,7 +49,11 @@ pub fn best_so_far(groups: &[Group<'_>], published: bool) -> Option<Figure> {
     let references = if published { PUBLISHED } else { &[] };
     let y = Scale::linear(scores.chain(references.iter().map(|known| known.dfs / 100.0)), 6, Format::Percent);
     let mut svg = Svg::new(WIDTH, 0.0);
-    let top = legend(&mut svg, &entries(&runs, groups));
+    let mut legends = entries(&runs, groups);
+    if published {
+        legends.push(("line dots".into(), "† published, paper scale".into()));
+    }
+    let top = legend(&mut svg, &legends);
     let width = WIDTH - GUTTER - BESIDE;
     let panel = Panel { x: Scale::count(last, 8), y, left: GUTTER, top, width, height: 300.0 };
     svg.height = panel.bottom() + FOOT;
@@ -62,7 +66,7 @@ pub fn best_so_far(groups: &[Group<'_>], published: bool) -> Option<Figure> {
         labels.push(Label {
             y,
             class: "note".into(),
-            text: format!("{} {:.2} (published)", shorten(known.name, 12), known.dfs),
+            text: format!("{} {:.2} †", known.name.trim_end_matches(" architecture"), known.dfs),
         });
     }
     let all: usize = runs.iter().map(|(_, _, list)| list.len()).sum();
@@ -128,7 +132,7 @@ fn caption(runs: &[(usize, &Run, Vec<Evaluation<'_>>)], groups: &[Group<'_>], al
     }
     parts.push("OOD accuracy: mean over training seeds on the out-of-distribution validation split.".into());
     if published {
-        parts.push("Dotted lines are figures of the literature: paper scale, test split. They are no yardstick for smaller profiles.".into());
+        parts.push("† Published figures: paper scale, test split. They are no yardstick for smaller profiles.".into());
     }
     if runs.len() == 1 {
         parts.push("Vertical bars show the standard deviation at improvements.".into());

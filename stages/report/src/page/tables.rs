@@ -29,10 +29,9 @@ pub fn candidates(run: &Run, top: usize) -> Table {
         ("Parameters", "params", true),
         ("MACs", "macs", true),
         ("Parent", "parent_id", false),
-        ("Against parent", "gain", true),
+        ("Gain", "gain", true),
     ];
-    let note =
-        "Mean over training seeds ± standard deviation. Against parent: change of OOD accuracy in percentage points.";
+    let note = "Mean over training seeds ± standard deviation. Gain: change of OOD accuracy against the parent, in percentage points.";
     let mut table = Table::new("candidates", "Best candidates", note, &columns).only_in_files("parent_id");
     let seed = run.seed_program();
     for (i, row) in run.ranking().into_iter().take(top).enumerate() {
@@ -276,8 +275,9 @@ pub fn transfer_table(run: &Run) -> Option<Table> {
         ("Parameters", "params", true),
         ("MACs", "macs", true),
     ];
-    let note = "Trained from scratch on each task. A mean needs all of its seeds: where one failed there is none.";
+    let note = "Trained from scratch on each task. A mean needs all of its seeds, and the mean of tasks all of its tasks: where one failed there is none.";
     let mut table = Table::new("transfer", "Transfer to further tasks", note, &columns);
+    let mut means: Vec<(&str, Vec<Option<f64>>)> = Vec::new();
     let mut keys: Vec<(&str, &str)> = Vec::new();
     for row in &run.transfer {
         let key = (row.task.as_str(), row.program.as_str());
@@ -289,6 +289,11 @@ pub fn transfer_table(run: &Run) -> Option<Table> {
         let rows: Vec<_> = run.transfer.iter().filter(|row| row.task == task && row.program == program).collect();
         let scores: Vec<f64> = rows.iter().filter_map(|row| row.test_acc.filter(|v| v.is_finite())).collect();
         let stats = mean_std(&scores).filter(|_| scores.len() == rows.len());
+        let mean = stats.map(|s| s.0);
+        match means.iter_mut().find(|(known, _)| *known == program) {
+            Some((_, of)) => of.push(mean),
+            None => means.push((program, vec![mean])),
+        }
         table.rows.push(vec![
             Cell::text(task),
             Cell::text(program),
@@ -299,6 +304,16 @@ pub fn transfer_table(run: &Run) -> Option<Table> {
             Cell::number(rows.first().and_then(|row| row.params), whole),
             Cell::number(rows.first().and_then(|row| row.macs), whole),
         ]);
+    }
+    for (program, of) in means.iter().filter(|(_, of)| of.len() > 1) {
+        let complete: Option<Vec<f64>> = of.iter().copied().collect();
+        let mut row = vec![
+            Cell::both(format!("mean of {} tasks", of.len()), "mean"),
+            Cell::text(*program),
+            share(complete.and_then(|all| mean_std(&all)).map(|s| s.0)),
+        ];
+        row.resize(table.columns.len(), Cell::both("", ""));
+        table.rows.push(row);
     }
     Some(table)
 }
