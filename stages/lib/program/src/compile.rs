@@ -408,6 +408,15 @@ fn finish(
             span: leaf.span,
         });
     }
+    if let Some(id) = graph::unproven_indices(&vm.graph).first() {
+        vm.span = vm.graph.node(*id).span;
+        let d = vm.fault(
+            Category::Shape,
+            "E-SHAPE-INDEX-RANGE",
+            "the values of this index are not known to lie within the axis for every B >= 1 and N >= 2",
+        );
+        return Err(Box::new(d.help("bound the index, for example with .clamp(0, size - 1)")));
+    }
     let old = std::mem::take(&mut vm.graph);
     let mut live = vec![false; old.nodes.len()];
     let mut stack: Vec<NodeId> = std::iter::once(ret).chain(tri).collect();
@@ -475,15 +484,6 @@ fn finish(
     };
     if let Err(e) = check(&graph) {
         return Err(vm.fault(Category::Unsupported, "E-INTERNAL", format!("the graph is inconsistent: {e}")));
-    }
-    if let Some(id) = graph::unproven_indices(&graph).first() {
-        vm.span = graph.node(*id).span;
-        let d = vm.fault(
-            Category::Shape,
-            "E-SHAPE-INDEX-RANGE",
-            "the values of this index are not known to lie within the axis for every B >= 1 and N >= 2",
-        );
-        return Err(Box::new(d.help("bound the index, for example with .clamp(0, size - 1)")));
     }
     Ok(Processor { graph, ret: new_ret, tri_msgs: tri.and_then(mapped), hidden })
 }

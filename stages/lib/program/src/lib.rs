@@ -11,6 +11,7 @@ mod bounds;
 pub mod budget;
 mod compile;
 pub mod diagnostic;
+pub mod docs;
 mod eval;
 mod explain;
 mod forbidden;

@@ -9,6 +9,7 @@ mod container;
 mod expr;
 mod index;
 mod init;
+mod layout;
 mod literal;
 pub mod native;
 mod nn;
@@ -85,6 +86,8 @@ pub struct Interp {
     scopes: Vec<Weak<Scope>>,
     objects: Vec<Weak<Object>>,
     closures: Vec<Weak<value::Closure>>,
+    /// Strides of the tensors that are not contiguous.
+    layouts: BTreeMap<u32, Vec<Dim>>,
 }
 
 impl Interp {
@@ -114,6 +117,7 @@ impl Interp {
             scopes: Vec::new(),
             objects: Vec::new(),
             closures: Vec::new(),
+            layouts: BTreeMap::new(),
         }
     }
 
@@ -257,6 +261,7 @@ impl Interp {
             let d = self.fault(Category::Budget, "E-BUDGET-TENSOR", text);
             return Err(Box::new(d.help("project to fewer features (nb_triplet_fts) before lifting to triples of nodes, or reduce one node axis first")));
         }
+        self.note_layout(id);
         Ok(id)
     }
 

@@ -54,6 +54,16 @@ pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     table().iter().map(|(name, native)| (*name, native.signature))
 }
 
+impl Interp {
+    /// The element type behind a dtype, of which floats have one precision only.
+    pub fn precision(&self, t: TensorType) -> R<DType> {
+        if matches!(t.name, "torch.float64" | "torch.float16" | "torch.bfloat16") {
+            return self.unsupported("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice");
+        }
+        Ok(t.dtype)
+    }
+}
+
 /// The arguments of one call, by parameter.
 pub struct Args {
     native: &'static Native,
@@ -173,6 +183,10 @@ impl Args {
         match self.get(name) {
             None => Ok(default),
             Some(Value::Bool(b)) => Ok(*b),
+            Some(other) if matches!(name, "keepdim" | "unbiased" | "largest" | "descending") => {
+                let other = other.clone();
+                self.wrong(vm, name, "True or False", &other)
+            }
             Some(other) => {
                 let other = other.clone();
                 vm.truth(&other)
@@ -245,7 +259,7 @@ impl Args {
     pub fn dtype(&self, vm: &Interp, name: &str, default: DType) -> R<DType> {
         match self.some(name) {
             None => Ok(default),
-            Some(Value::DType(TensorType { dtype, .. })) => Ok(*dtype),
+            Some(Value::DType(t)) => vm.precision(*t),
             Some(Value::Class(c)) => match &*c.name {
                 "float" => Ok(DType::Float),
                 "int" => Ok(DType::Int),

@@ -234,6 +234,9 @@ fn reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
         dtype if a.some("dtype").is_some() => vm.cast(id, dtype)?,
         _ => id,
     };
+    if matches!(op, ReduceOp::Prod) && matches!(a.some("dim"), Some(Value::Tuple(_) | Value::List(_))) {
+        return vm.type_fault("prod() reduces one axis or all");
+    }
     let dims = match a.axes(vm, "dim", rank)? {
         Some(d) if !d.is_empty() => d,
         _ => (0..rank).collect(),
@@ -531,6 +534,15 @@ fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
     view(vm, a, |vm, id, _| {
         let from = vm.graph.shape(id).clone();
         let to = vm.view_shape(&from, &sizes)?;
+        if a.function() == "view" && !vm.can_view(id, &to) {
+            let text = format!(
+                "{} does not lie in memory in such a way that it can be viewed as {}",
+                graph::display(&from),
+                graph::display(&to)
+            );
+            let d = vm.fault(Category::Shape, "E-SHAPE-VIEW", text);
+            return Err(Box::new(d.help("use reshape, or contiguous() before view")));
+        }
         vm.reshaped(id, to)
     })
 }
@@ -1045,7 +1057,7 @@ fn layer_norm(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
     let sizes = match a.value("normalized_shape") {
         v @ (Value::Tuple(_) | Value::List(_)) => vm.items(&v)?,
-        one => vec![one],
+        _ => return vm.type_fault("layer_norm(): 'normalized_shape' must be a tuple of integers"),
     };
     let sizes = vm.new_shape(&sizes)?;
     let weight = if a.some("weight").is_some() { Some(a.tensor(vm, "weight")?) } else { None };
@@ -1312,7 +1324,7 @@ fn to(vm: &mut Interp, a: &Args) -> R<Value> {
     let mut target = None;
     for v in a.rest.iter().chain(a.get("dtype")) {
         match v {
-            Value::DType(d) => target = Some(d.dtype),
+            Value::DType(d) => target = Some(vm.precision(*d)?),
             Value::Tensor(other) => target = Some(vm.dtype_of(other)),
             _ => {}
         }
@@ -1572,7 +1584,11 @@ pub static TABLE: &[Native] = &[
     f!("torch.min Tensor.min", "input dim? keepdim? | other?", |vm, a| extreme(vm, a, false)),
     f!("torch.median Tensor.median", "input dim? keepdim?", |vm, a| {
         if a.some("dim").is_none() {
-            return reduction(vm, a, ReduceOp::Median);
+            let x = a.tensor(vm, "input")?;
+            let count = graph::numel(vm.graph.shape(x));
+            let x = vm.reshaped(x, vec![count])?;
+            let out = vm.push(Op::Reduce { op: ReduceOp::Median, dims: vec![0], keepdim: false }, &[x]);
+            return done(vm, out);
         }
         vm.unsupported("E-UNSUPPORTED-OP", "median along an axis is not supported")
     }),
@@ -1644,7 +1660,8 @@ pub static MORE: &[Native] = &[
             vm.push(Op::Permute(perm), &[id])
         })
     }),
-    f!("torch.reshape Tensor.reshape Tensor.view", "input *shape", reshape),
+    f!("torch.reshape Tensor.reshape", "input *shape", reshape),
+    f!("Tensor.view", "input *shape", reshape),
     f!("Tensor.view_as Tensor.reshape_as", "input other", |vm, a| {
         let t = base(vm, a, "other")?;
         let to = vm.shape_of(&t);
@@ -1745,6 +1762,50 @@ pub static MORE: &[Native] = &[
     f!("torch.tril Tensor.tril", "input diagonal?", |vm, a| triangle(vm, a, true)),
     f!("torch.triu Tensor.triu", "input diagonal?", |vm, a| triangle(vm, a, false)),
     f!("torch.diagonal Tensor.diagonal", "input offset? dim1? dim2?", diagonal),
+    f!("torch.meshgrid", "*tensors | indexing?", |vm, a| {
+        if &*a.text_or(vm, "indexing", "ij")? != "ij" {
+            return vm.unsupported("E-UNSUPPORTED-OP", "meshgrid is supported with indexing='ij'");
+        }
+        let items = match a.rest.as_slice() {
+            [list @ (Value::List(_) | Value::Tuple(_))] => vm.items(&list.clone())?,
+            many => many.to_vec(),
+        };
+        let mut shape = Vec::new();
+        let mut ids = Vec::new();
+        for item in &items {
+            let Value::Tensor(t) = item else { return vm.type_fault("meshgrid() takes tensors") };
+            let id = vm.node(t)?;
+            match vm.graph.shape(id).as_slice() {
+                [size] => shape.push(size.clone()),
+                _ => return vm.shape_fault("E-SHAPE-OP", "meshgrid takes tensors of one axis"),
+            }
+            ids.push(id);
+        }
+        let mut out = Vec::new();
+        for (axis, id) in ids.into_iter().enumerate() {
+            let own = (0..shape.len())
+                .map(|i| if i == axis { shape.get(i).cloned().unwrap_or_default() } else { Dim::known(1) });
+            let column = vm.reshaped(id, own.collect())?;
+            let dtype = vm.graph.dtype(column);
+            let wide = vm.push_as(Op::Expand, &[column], shape.clone(), dtype)?;
+            out.push(vm.tensor_value(wide));
+        }
+        Ok(Value::tuple(out))
+    }),
+    f!("torch.cdist", "x1 x2 p?", |vm, a| {
+        let (x, y) = (a.tensor(vm, "x1")?, a.tensor(vm, "x2")?);
+        let p = a.float_or(vm, "p", 2.0)?;
+        let (rx, ry) = (vm.graph.shape(x).len(), vm.graph.shape(y).len());
+        if rx < 2 || ry < 2 {
+            return vm.shape_fault("E-SHAPE-OP", "cdist needs tensors of two axes or more");
+        }
+        let x = vm.unsqueeze(x, rx - 1)?;
+        let y = vm.unsqueeze(y, ry - 2)?;
+        let gap = vm.bin(BinaryOp::Sub, x, y)?;
+        let last = vm.graph.shape(gap).len() - 1;
+        let out = vm.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![last], keepdim: false }, &[gap]);
+        done(vm, out)
+    }),
     f!("torch.diag_embed", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let shape = vm.graph.shape(x).clone();
@@ -1789,7 +1850,8 @@ pub static MORE: &[Native] = &[
         let (shape, dtype) = (vm.new_shape(&items)?, vm.dtype_of(&t));
         fill(vm, a, shape, Some(dtype))
     }),
-    f!("torch.tensor torch.as_tensor Tensor.new_tensor", "data | dtype? device? requires_grad?", tensor),
+    f!("Tensor.new_tensor", "input data | dtype? device? requires_grad?", tensor),
+    f!("torch.tensor torch.as_tensor", "data | dtype? device? requires_grad?", tensor),
     f!("torch.nn.functional.one_hot", "input num_classes?", one_hot),
     f!("torch.nn.functional.normalize", "input p? dim? eps?", normalize),
     f!("torch.nn.functional.cosine_similarity torch.cosine_similarity", "x1 x2 dim? eps?", cosine_similarity),
@@ -1830,7 +1892,10 @@ pub static MORE: &[Native] = &[
         let dtype = a.dtype(vm, "dtype", DType::Float)?;
         convert(vm, &t, Some(dtype))
     }),
-    f!("Tensor.float Tensor.double Tensor.half Tensor.bfloat16", "input", |vm, a| {
+    f!("Tensor.double Tensor.half Tensor.bfloat16", "input", |vm, _| {
+        vm.unsupported("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice")
+    }),
+    f!("Tensor.float", "input", |vm, a| {
         let t = base(vm, a, "input")?;
         convert(vm, &t, Some(DType::Float))
     }),
@@ -1842,7 +1907,16 @@ pub static MORE: &[Native] = &[
         let t = base(vm, a, "input")?;
         convert(vm, &t, Some(DType::Bool))
     }),
-    f!("Tensor.contiguous Tensor.cpu Tensor.cuda Tensor.requires_grad_", "input *args **kwargs", same),
+    f!("Tensor.contiguous", "input | memory_format?", |vm, a| {
+        let t = base(vm, a, "input")?;
+        if !matches!(&*t.data.borrow(), Data::Node(_)) {
+            return Ok(Value::Tensor(t));
+        }
+        let id = vm.node(&t)?;
+        let out = vm.contiguous(id)?;
+        Ok(if out == id { Value::Tensor(t) } else { vm.tensor_value(out) })
+    }),
+    f!("Tensor.cpu Tensor.cuda Tensor.requires_grad_", "input *args **kwargs", same),
     f!("torch.clone Tensor.clone", "input | memory_format?", copy),
     f!("torch.detach Tensor.detach", "input", detach),
     f!("Tensor.dim Tensor.ndimension", "input", |vm, a| {
@@ -1858,7 +1932,11 @@ pub static MORE: &[Native] = &[
         let t = base(vm, a, "input")?;
         Ok(Value::Bool(vm.dtype_of(&t) == DType::Float))
     }),
-    f!("Tensor.is_contiguous", "input", |_, _| Ok(Value::Bool(true))),
+    f!("Tensor.is_contiguous", "input", |vm, a| {
+        let id = a.tensor(vm, "input")?;
+        let plain = vm.contiguous(id)?;
+        Ok(Value::Bool(plain == id))
+    }),
     f!("torch.is_tensor", "obj", |_, a| Ok(Value::Bool(matches!(a.value("obj"), Value::Tensor(_))))),
     f!("Tensor.item Tensor.tolist Tensor.numpy", "input", |vm, a| vm.tensor_to_number(&format!(".{}()", a.function()))),
     f!(

@@ -1,0 +1,108 @@
+//! The pages of all diagnostics: what each says, why, and an example, which the tests run.
+
+/// The page of a code such as `E-SHAPE-BROADCAST`, in Markdown.
+pub fn page(code: &str) -> Option<&'static str> {
+    PAGES.iter().find(|p| p.0 == code).map(|p| p.1)
+}
+
+/// All codes with their pages, in alphabetical order.
+pub fn pages() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PAGES.iter().copied()
+}
+
+macro_rules! pages {
+    ($($code:literal),* $(,)?) => {
+        &[$(($code, include_str!(concat!("../docs/", $code, ".md")))),*]
+    };
+}
+
+static PAGES: &[(&str, &str)] = pages![
+    "E-ASSERT",
+    "E-BUDGET-DEPTH",
+    "E-BUDGET-ELEMENTS",
+    "E-BUDGET-LOOP",
+    "E-BUDGET-NESTING",
+    "E-BUDGET-NODES",
+    "E-BUDGET-PARAMETERS",
+    "E-BUDGET-SOURCE",
+    "E-BUDGET-STEPS",
+    "E-BUDGET-TENSOR",
+    "E-ENTANGLED-FROZEN",
+    "E-ENTANGLED-REBINDS",
+    "E-ENTANGLED-REGION",
+    "E-FORBIDDEN-ATTRIBUTE",
+    "E-FORBIDDEN-BUILTIN",
+    "E-FORBIDDEN-IMPORT",
+    "E-FORBIDDEN-TORCH",
+    "E-INTERFACE-CLASS",
+    "E-INTERFACE-FACTORY",
+    "E-INTERFACE-FORWARD",
+    "E-INTERFACE-RETURN",
+    "E-INTERNAL",
+    "E-LEAF-INPLACE",
+    "E-MODULE-INIT",
+    "E-NAME-ATTRIBUTE",
+    "E-NAME-UNBOUND",
+    "E-NAME-UNDEFINED",
+    "E-RAISED",
+    "E-REGION-MISSING",
+    "E-REGION-NESTED",
+    "E-REGION-OPEN",
+    "E-REGION-ORDER",
+    "E-REGION-TWICE",
+    "E-SHAPE-AXIS",
+    "E-SHAPE-BROADCAST",
+    "E-SHAPE-CAT",
+    "E-SHAPE-CELL",
+    "E-SHAPE-DTYPE",
+    "E-SHAPE-EINSUM",
+    "E-SHAPE-EXPAND",
+    "E-SHAPE-GATHER",
+    "E-SHAPE-INDEX",
+    "E-SHAPE-INDEX-RANGE",
+    "E-SHAPE-INPLACE",
+    "E-SHAPE-LINEAR",
+    "E-SHAPE-MATMUL",
+    "E-SHAPE-NEGATIVE",
+    "E-SHAPE-NORM",
+    "E-SHAPE-OP",
+    "E-SHAPE-OUTPUT",
+    "E-SHAPE-PARAMETER",
+    "E-SHAPE-RESHAPE",
+    "E-SHAPE-SPLIT",
+    "E-SHAPE-SQUEEZE",
+    "E-SHAPE-TOPK",
+    "E-SHAPE-VIEW",
+    "E-STATEFUL",
+    "E-SYNTAX",
+    "E-TYPE",
+    "E-UNREGISTERED",
+    "E-UNSUPPORTED-ATTRIBUTE",
+    "E-UNSUPPORTED-BRANCH",
+    "E-UNSUPPORTED-CLASS",
+    "E-UNSUPPORTED-DECORATOR",
+    "E-UNSUPPORTED-IMPORT",
+    "E-UNSUPPORTED-INIT",
+    "E-UNSUPPORTED-INPLACE",
+    "E-UNSUPPORTED-ITEM",
+    "E-UNSUPPORTED-MASK-INDEX",
+    "E-UNSUPPORTED-NUMBER",
+    "E-UNSUPPORTED-OP",
+    "E-UNSUPPORTED-PRECISION",
+    "E-UNSUPPORTED-RANDOM",
+    "E-UNSUPPORTED-RANK",
+    "E-UNSUPPORTED-SIZE",
+    "E-UNSUPPORTED-SIZE-BRANCH",
+    "E-UNSUPPORTED-SIZE-LOOP",
+    "E-UNSUPPORTED-SYNTAX",
+    "E-UNSUPPORTED-WITH",
+    "E-VALUE",
+    "W-DEAD-GRADIENT",
+    "W-DEAD-HIDDEN",
+    "W-DEAD-PARAMETER",
+    "W-IMPORTS-REORDERED",
+    "W-NUMERIC-DIVISION",
+    "W-NUMERIC-EMPTY-ROW",
+    "W-NUMERIC-LOG",
+    "W-NUMERIC-ROOT",
+];
