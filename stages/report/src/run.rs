@@ -53,6 +53,14 @@ impl Run {
                 rows_text(broken)
             ));
         }
+        let mut scored = rows.iter().filter(|row| row.ood_acc.is_some()).peekable();
+        if scored.peek().is_some() && scored.all(|row| row.ood_acc_seeds.as_ref().is_some_and(|seeds| seeds.len() == 1))
+        {
+            remarks.push(
+                "Each candidate was trained with one seed: how much of a difference between two of them is chance is not known."
+                    .into(),
+            );
+        }
         rows.sort_by(|a, b| place(a).cmp(&place(b)));
         let seed_row = rows.iter().position(|row| row.parent_id.is_none() && row.factor.is_none());
         if rows.is_empty() {
@@ -225,6 +233,17 @@ mod tests {
         again.status = Status::Duplicate;
         let run = Run::new("r".into(), vec![row(0, "a", Some(0.1)), again, row(1, "b", Some(0.4))], Beside::default());
         assert_eq!(run.candidate("b").and_then(|r| r.ood_acc), Some(0.4));
+    }
+
+    #[test]
+    fn results_of_single_seeds_are_called_so() {
+        let mut single = row(0, "a", Some(0.2));
+        single.ood_acc_seeds = Some(vec![0.2]);
+        let mut double = row(1, "b", Some(0.3));
+        double.ood_acc_seeds = Some(vec![0.2, 0.4]);
+        let remarks = |rows: Vec<Candidate>| Run::new("r".into(), rows, Beside::default()).remarks;
+        assert!(remarks(vec![single.clone()]).iter().any(|text| text.contains("one seed")));
+        assert!(remarks(vec![single, double]).is_empty());
     }
 
     #[test]

@@ -134,7 +134,8 @@ fn caption(runs: &[(usize, &Run, Vec<Evaluation<'_>>)], groups: &[Group<'_>], al
     if published {
         parts.push("† Published figures: paper scale, test split. They are no yardstick for smaller profiles.".into());
     }
-    if runs.len() == 1 {
+    let spread = |e: &Evaluation<'_>| (e.improves || e.number == 0) && e.row.ood_acc_std.is_some_and(|std| std > 0.0);
+    if runs.len() == 1 && runs.iter().any(|(_, _, list)| list.iter().any(spread)) {
         parts.push("Vertical bars show the standard deviation at improvements.".into());
     }
     if marked(groups) && all > MARKS {
