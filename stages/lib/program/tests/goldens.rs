@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use graph::Init;
 use program::{Budgets, Compiled, Diagnostic, Factor, LocalityVerdict, Options, Severity, Verdict, compile};
 use serde_json::Value;
 
@@ -131,4 +132,58 @@ fn invalid_programs_get_the_expected_verdicts() {
         }
     }
     assert!(wrong.is_empty(), "{} faults\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Mean and standard deviation of an initialisation, and whether all values lie within its bounds.
+fn moments(init: &Init, longer: f64) -> (f64, f64, f64, f64) {
+    let wide = (f64::NEG_INFINITY, f64::INFINITY);
+    match init {
+        Init::Constant(v) => (*v, 0.0, *v, *v),
+        Init::Uniform { low, high } => ((low + high) / 2.0, (high - low) / 12.0_f64.sqrt(), *low, *high),
+        Init::Normal { mean, std } => (*mean, *std, wide.0, wide.1),
+        Init::Values(values) => {
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let var = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0);
+            let bounds = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |b, v| (b.0.min(*v), b.1.max(*v)));
+            (mean, var.sqrt(), bounds.0, bounds.1)
+        }
+        Init::Affine { base, scale, shift } => {
+            let (mean, std, low, high) = moments(base, longer);
+            let ends = (low * scale + shift, high * scale + shift);
+            (mean * scale + shift, std * scale.abs(), ends.0.min(ends.1), ends.0.max(ends.1))
+        }
+        // rows of length `gain`: the mean square of an element is gain² over the longer side
+        Init::Orthogonal { gain } => (0.0, gain / longer.sqrt(), -gain.abs(), gain.abs()),
+        other => panic!("no program starts like {other:?}"),
+    }
+}
+
+#[test]
+fn parameters_start_as_in_pytorch() {
+    for (name, facts) in &json("valid/index.json") {
+        let compiled = compile(&read(&format!("valid/{name}.py")), &options(16));
+        for param in &compiled.processor.as_ref().unwrap().graph.params {
+            let Some(state) = facts["state"].get(&param.name) else { continue };
+            let init = &state["init"];
+            let what = format!("{name}: {} {:?} {init}", param.name, param.init);
+            let count: usize = param.shape.iter().product();
+            let longer = param.shape.iter().copied().max().unwrap_or(1) as f64;
+            if let Some(value) = init["const"].as_f64() {
+                let (mean, std, low, high) = moments(&param.init, longer);
+                // a draw of one element looks constant, too
+                let drawn = count == 1 && (low..=high).contains(&value);
+                assert!(drawn || ((mean - value).abs() < 1e-6 && std == 0.0), "{what}");
+                continue;
+            }
+            let (mean, std, low, high) = moments(&param.init, longer);
+            let get = |key: &str| init[key].as_f64().unwrap();
+            // a draw of this many elements
+            let slack = 5.0 * std / (count as f64).sqrt();
+            assert!((get("mean") - mean).abs() <= slack + 1e-5, "{what}");
+            if count >= 64 {
+                assert!((get("std") / std - 1.0).abs() < 0.25, "{what}: std {std}");
+            }
+            assert!(get("min") >= low - 1e-5 && get("max") <= high + 1e-5, "{what}: {low} to {high}");
+        }
+    }
 }

@@ -103,13 +103,13 @@ impl Interp {
                 self.set(items)?
             }
             ("str", None) => Value::str(""),
-            ("str", Some(v)) => Value::str(&self.to_str(&v)?),
+            ("str", Some(v)) => Value::str(&self.str_of(&v)?),
             ("bool", None) => Value::Bool(false),
             ("bool", Some(v)) => Value::Bool(self.truth(&v)?),
             ("int", None) => Value::Int(0),
-            ("int", Some(v)) => self.to_int(&v)?,
+            ("int", Some(v)) => self.int_of(&v)?,
             ("float", None) => Value::Float(0.0),
-            ("float", Some(v)) => self.to_float(&v)?,
+            ("float", Some(v)) => self.float_of(&v)?,
             ("object", None) => Value::Object(Rc::new(Object {
                 class: class.clone(),
                 attrs: Default::default(),
@@ -159,7 +159,7 @@ impl Interp {
         Ok(())
     }
 
-    fn to_int(&mut self, value: &Value) -> R<Value> {
+    fn int_of(&mut self, value: &Value) -> R<Value> {
         Ok(match value {
             Value::Int(_) | Value::Dim(_) => value.clone(),
             Value::Bool(b) => Value::Int((*b).into()),
@@ -180,7 +180,7 @@ impl Interp {
         })
     }
 
-    fn to_float(&mut self, value: &Value) -> R<Value> {
+    fn float_of(&mut self, value: &Value) -> R<Value> {
         Ok(match value {
             Value::Float(_) | Value::Number(_) => value.clone(),
             Value::Int(i) => Value::Float(*i as f64),
@@ -695,7 +695,7 @@ pub static TABLE: &[Native] = &[
     Native {
         names: "builtins.repr builtins.ascii",
         signature: "obj",
-        run: |vm, a| Ok(Value::str(&vm.to_repr(&a.value("obj"))?)),
+        run: |vm, a| Ok(Value::str(&vm.repr_of(&a.value("obj"))?)),
     },
     Native {
         names: "builtins.format",
@@ -932,8 +932,8 @@ pub static TABLE: &[Native] = &[
         names: "math.pow",
         signature: "x y",
         run: |vm, a| {
-            let x = vm.to_float(&a.value("x"))?;
-            let y = vm.to_float(&a.value("y"))?;
+            let x = vm.float_of(&a.value("x"))?;
+            let y = vm.float_of(&a.value("y"))?;
             vm.binary(&x, BinOp::Pow, &y)
         },
     },
@@ -1002,7 +1002,7 @@ pub static TABLE: &[Native] = &[
                     };
                     format!("{}{kind}", graph::display(&shape))
                 }
-                other => vm.to_repr(&other.clone())?,
+                other => vm.repr_of(&other.clone())?,
             };
             let line = vm.span.line;
             if vm.phase == super::Phase::Second {

@@ -185,7 +185,7 @@ impl Interp {
                 match found {
                     Some(v) => Ok(v),
                     None => {
-                        let text = self.to_repr(index)?;
+                        let text = self.repr_of(index)?;
                         self.value_fault(format!("the key {text} does not exist"))
                     }
                 }

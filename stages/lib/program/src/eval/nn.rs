@@ -167,7 +167,7 @@ fn shape_arg(vm: &mut Interp, a: &Args, name: &str) -> R<Vec<usize>> {
                 );
             }
             other => {
-                let text = vm.to_repr(&other)?;
+                let text = vm.repr_of(&other)?;
                 return vm.type_fault(format!("{}: sizes are positive integers, not {text}", a.function()));
             }
         }

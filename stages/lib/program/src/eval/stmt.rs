@@ -216,7 +216,7 @@ impl Interp {
                         let args = o.attrs.borrow().get("args").cloned();
                         let message = match args {
                             Some(Value::Tuple(items)) => match items.first() {
-                                Some(first) => self.to_str(&first.clone())?,
+                                Some(first) => self.str_of(&first.clone())?,
                                 None => String::new(),
                             },
                             _ => String::new(),
@@ -248,7 +248,7 @@ impl Interp {
         let text = match message {
             Some(e) => {
                 let value = self.expr(e, scope)?;
-                format!("the assertion fails: {}", self.to_str(&value)?)
+                format!("the assertion fails: {}", self.str_of(&value)?)
             }
             None => "the assertion fails".to_string(),
         };
@@ -265,7 +265,7 @@ impl Interp {
         if let ExprKind::Compare(a, rest) = &test.kind
             && let [(_, b)] = rest.as_slice()
             && let (Ok(a), Ok(b)) = (self.expr(a, scope), self.expr(b, scope))
-            && let (Ok(a), Ok(b)) = (self.to_repr(&a), self.to_repr(&b))
+            && let (Ok(a), Ok(b)) = (self.repr_of(&a), self.repr_of(&b))
         {
             d = d.note(Span::default(), format!("the left side is {a}, the right side {b}"));
         }

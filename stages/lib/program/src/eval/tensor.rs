@@ -238,7 +238,7 @@ impl Interp {
         self.push_as(Op::Cast, &[id], shape, dtype)
     }
 
-    pub fn to_bool(&mut self, id: NodeId) -> R<NodeId> {
+    pub fn as_bool_node(&mut self, id: NodeId) -> R<NodeId> {
         self.cast(id, DType::Bool)
     }
 

@@ -19,7 +19,7 @@ impl Interp {
                 Piece::Value(e, conversion, spec) => {
                     let mut value = self.expr(e, scope)?;
                     if let Some(c) = conversion {
-                        let converted = if *c == 's' { self.to_str(&value)? } else { self.to_repr(&value)? };
+                        let converted = if *c == 's' { self.str_of(&value)? } else { self.repr_of(&value)? };
                         value = Value::str(&converted);
                     }
                     let spec = self.fstring(spec, scope)?;
@@ -32,15 +32,15 @@ impl Interp {
     }
 
     /// `str(value)`.
-    pub fn to_str(&mut self, value: &Value) -> R<String> {
+    pub fn str_of(&mut self, value: &Value) -> R<String> {
         match value {
             Value::Str(s) => Ok(s.to_string()),
-            other => self.to_repr(other),
+            other => self.repr_of(other),
         }
     }
 
     /// `repr(value)`.
-    pub fn to_repr(&mut self, value: &Value) -> R<String> {
+    pub fn repr_of(&mut self, value: &Value) -> R<String> {
         self.step()?;
         Ok(match value {
             Value::None => "None".into(),
@@ -67,7 +67,7 @@ impl Interp {
                 let items = d.borrow().items();
                 let mut parts = Vec::new();
                 for (k, v) in items {
-                    parts.push(format!("{}: {}", self.to_repr(&k)?, self.to_repr(&v)?));
+                    parts.push(format!("{}: {}", self.repr_of(&k)?, self.repr_of(&v)?));
                 }
                 format!("{{{}}}", parts.join(", "))
             }
@@ -78,13 +78,13 @@ impl Interp {
     }
 
     fn reprs(&mut self, items: &[Value]) -> R<Vec<String>> {
-        items.iter().take(64).map(|i| self.to_repr(i)).collect()
+        items.iter().take(64).map(|i| self.repr_of(i)).collect()
     }
 
     /// `format(value, spec)`.
     pub fn format_value(&mut self, value: &Value, spec: &str) -> R<String> {
         if spec.is_empty() {
-            return self.to_str(value);
+            return self.str_of(value);
         }
         let chars: Vec<char> = spec.chars().collect();
         let is_align = |c: Option<&char>| matches!(c, Some('<' | '>' | '^' | '='));
@@ -151,7 +151,7 @@ impl Interp {
                 None => float_text(x),
             },
             (None | Some('s' | 'd'), _, _) => {
-                let text = self.to_str(value)?;
+                let text = self.str_of(value)?;
                 match precision {
                     Some(p) => text.chars().take(p).collect(),
                     None => text,
@@ -204,8 +204,8 @@ impl Interp {
                         return self.type_fault("there are fewer values than the format asks for");
                     };
                     let piece = match k {
-                        's' => self.to_str(&v)?,
-                        'r' => self.to_repr(&v)?,
+                        's' => self.str_of(&v)?,
+                        'r' => self.repr_of(&v)?,
                         _ => self.format_value(&v, &format!("{spec}{k}"))?,
                     };
                     self.allocate(piece.len())?;

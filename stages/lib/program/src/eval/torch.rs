@@ -222,7 +222,7 @@ fn divide(vm: &mut Interp, a: &Args) -> R<Value> {
 
 fn logical(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
     let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
-    let (x, y) = (vm.to_bool(x)?, vm.to_bool(y)?);
+    let (x, y) = (vm.as_bool_node(x)?, vm.as_bool_node(y)?);
     let out = vm.bin(op, x, y)?;
     Ok(vm.tensor_value(out))
 }
@@ -250,7 +250,7 @@ fn reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
 fn truth_reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     let rank = vm.graph.shape(id).len();
-    let id = vm.to_bool(id)?;
+    let id = vm.as_bool_node(id)?;
     let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
     let keepdim = a.bool(vm, "keepdim", false)?;
     let out = vm.reduce(op, id, dims, keepdim)?;
@@ -1526,7 +1526,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.logical_xor Tensor.logical_xor", "input other", |vm, a| logical(vm, a, BinaryOp::Xor)),
     f!("torch.logical_not Tensor.logical_not torch.bitwise_not", "input", |vm, a| {
         let id = a.tensor(vm, "input")?;
-        let id = vm.to_bool(id)?;
+        let id = vm.as_bool_node(id)?;
         let out = vm.un(UnaryOp::LogicalNot, id);
         done(vm, out)
     }),
@@ -1574,7 +1574,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.count_nonzero Tensor.count_nonzero", "input dim?", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let rank = vm.graph.shape(x).len();
-        let x = vm.to_bool(x)?;
+        let x = vm.as_bool_node(x)?;
         let x = vm.cast(x, DType::Int)?;
         let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
         let out = vm.reduce(ReduceOp::Sum, x, dims, false);

@@ -50,12 +50,15 @@ pub enum Value {
     /// `super()`: the class after which to look, and the object.
     Super(Rc<(Rc<Class>, Value)>),
     /// `functools.partial`.
-    Partial(Rc<(Value, Vec<Value>, Vec<(Name, Value)>)>),
+    Partial(Rc<Partial>),
     /// What annotations are made of; nothing can be done with it.
     Typing,
     /// `torch.no_grad()` and other contexts: whether gradients are off inside.
     Context(bool),
 }
+
+/// A function, and arguments that it is given before those of the call.
+pub type Partial = (Value, Vec<Value>, Vec<(Name, Value)>);
 
 /// A torch element type; the width matters to nothing but `finfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
