@@ -267,7 +267,7 @@ impl Interp {
             }
             Value::Tensor(t) => {
                 let t = t.clone();
-                self.tensor_set(&t, index, &value)
+                self.tensor_set(&t, index, value)
             }
             Value::Object(o) => {
                 let o = o.clone();

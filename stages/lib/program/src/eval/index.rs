@@ -210,16 +210,18 @@ impl Interp {
     }
 
     /// `t[index] = value`.
-    pub fn tensor_set(&mut self, t: &Rc<Tensor>, index: &Value, value: &Value) -> R<()> {
+    pub fn tensor_set(&mut self, t: &Rc<Tensor>, index: &Value, value: Value) -> R<()> {
         if matches!(&*t.data.borrow(), super::value::Data::Leaf(_)) {
             return self.unsupported("E-UNSUPPORTED-INIT", "a part of a parameter cannot be assigned to");
         }
         let parts = self.parts(t, index)?;
         let old = self.node(t)?;
         let dtype = self.graph.dtype(old);
-        let Some(new) = self.operand(value)? else {
+        let Some(new) = self.operand(&value)? else {
             return self.type_fault(format!("a tensor's elements cannot become {}", value.type_name()));
         };
+        // a view of the tensor itself may have been the value
+        drop(value);
         let new = self.cast(new, dtype)?;
         if let [Part::Mask(mask)] = parts.as_slice() {
             let mut mask = *mask;

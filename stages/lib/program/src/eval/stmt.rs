@@ -37,8 +37,12 @@ impl Interp {
             }
             StmtKind::Assign(targets, value) => {
                 let value = self.expr(value, scope)?;
-                for target in targets {
-                    self.assign(target, value.clone(), scope)?;
+                // the last target takes the value over: a view that only stood on the right is gone by then
+                if let Some((last, others)) = targets.split_last() {
+                    for target in others {
+                        self.assign(target, value.clone(), scope)?;
+                    }
+                    self.assign(last, value, scope)?;
                 }
             }
             StmtKind::AugAssign(target, op, value) => self.augmented(target, *op, value, scope)?,
@@ -369,7 +373,7 @@ impl Interp {
                 } else {
                     self.in_place(&old, op, &value)?
                 };
-                drop(old);
+                drop((old, value));
                 self.set_item(&base, &index, new)
             }
             _ => self.unsupported("E-UNSUPPORTED-SYNTAX", "this cannot be assigned to"),

@@ -1,0 +1,46 @@
+//! Small pieces of code, each as the ACTION region of the seed program, against what PyTorch 2.11 did with them at
+//! (B, N) = (1, 2), (2, 3), (3, 5) and H = 16. `pytorch`: whether it ran; `refused`: the code with which we refuse it.
+//!
+//! What PyTorch rejects is never accepted. What it runs may be refused: where it would fail or differ for other sizes, or
+//! has no fixed tensor graph.
+
+use std::fs;
+use std::path::Path;
+
+use program::{Options, compile, render};
+use serde_json::Value;
+
+fn seed_with(action: &str) -> String {
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../data/seed_pgn.py")).unwrap();
+    let begin = "# ===== BEGIN ACTION REGION =====\n";
+    let start = source.find(begin).unwrap() + begin.len();
+    let stop = source[..source.find("# ===== END ACTION REGION =====").unwrap()].rfind('\n').unwrap() + 1;
+    let mut code = action.to_string();
+    if !code.contains("tri_msgs") {
+        code.push_str("\ntri_msgs = self.o3(self.t_e_1(edge_fts))");
+    }
+    let indented: String =
+        code.lines().map(|l| if l.is_empty() { "\n".into() } else { format!("        {l}\n") }).collect();
+    format!("{}{indented}{}", &source[..start], &source[stop..])
+}
+
+#[test]
+fn snippets_are_judged_as_by_pytorch() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs/snippets.json");
+    let rows: Vec<Value> = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    assert!(rows.len() > 300);
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let source = seed_with(row["code"].as_str().unwrap());
+        let compiled = compile(&source, &Options { hidden: 16, ..Options::default() });
+        let refused = compiled.diagnostics.iter().find(|d| d.is_error()).map(|d| d.code);
+        assert!(
+            row["pytorch"].as_bool().unwrap() || row["refused"].is_string(),
+            "{row}: accepted what PyTorch rejects"
+        );
+        if refused != row["refused"].as_str() {
+            wrong.push(format!("{row}\n{}", render(&source, "x.py", &compiled.diagnostics, false)));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
