@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use graph::passes::Split;
-use graph::{Graph, NodeId, Op};
+use graph::{BinaryOp, Graph, NodeId, Op, UnaryOp};
 use tch::{Kind, Tensor};
 
 use crate::Device;
@@ -62,6 +62,8 @@ struct Step {
     node: NodeId,
     /// Where the node is a slice that is taken together with others: all pieces, which fill the axis `dim`.
     split: Option<Rc<Split>>,
+    /// The argument whose memory the result may take over.
+    reuse: Option<usize>,
     /// Values that this step is the last to use.
     last: Vec<NodeId>,
 }
@@ -85,11 +87,14 @@ impl Schedule {
         }
         // From the end: the first use met is the last one.
         let mut seen: BTreeSet<NodeId> = wanted.iter().copied().collect();
+        let overwrites = graph::passes::overwrites(graph, wanted);
         let mut steps: Vec<Step> = Vec::with_capacity(needed.len());
         for &node in needed.iter().rev() {
             let args: BTreeSet<NodeId> = graph.node(node).args.iter().copied().collect();
-            let last = args.into_iter().filter(|id| needed.contains(id) && seen.insert(*id)).collect();
-            steps.push(Step { node, split: split_of.remove(&node), last });
+            let last: Vec<NodeId> = args.into_iter().filter(|id| needed.contains(id) && seen.insert(*id)).collect();
+            let reuse = overwrites.get(node.0 as usize).copied().flatten();
+            let reuse = reuse.filter(|&at| graph.node(node).args.get(at).is_some_and(|arg| last.contains(arg)));
+            steps.push(Step { node, split: split_of.remove(&node), reuse, last });
         }
         steps.reverse();
         Self { steps }
@@ -144,6 +149,32 @@ impl Bound {
         Ok(ops::Context { float: self.float, device: self.device, sizes: self.sizes, shape })
     }
 
+    /// Computes a step into the memory of one of its arguments, where that is possible.
+    fn reuse(&self, step: &Step, base: &Values, values: &mut Values) -> Result<Option<Tensor>> {
+        let Some(at) = step.reuse else { return Ok(None) };
+        let node = self.graph.node(step.node);
+        let Some(&target) = node.args.get(at) else { return Ok(None) };
+        let layer = matches!(self.graph.node(target).op, Op::Linear { .. } | Op::MatMul | Op::Einsum(_));
+        // The result of a layer is a view for autograd, and a changed view costs more than new memory.
+        if values.get(target).is_none_or(|value| layer && value.requires_grad()) {
+            return Ok(None);
+        }
+        let Some(mut value) = values.take(target) else { return Ok(None) };
+        let other = node.args.get(1_usize.wrapping_sub(at)).and_then(|&id| {
+            values.get(id).or_else(|| base.get(id)).or_else(|| self.constants.get(id)).map(Tensor::shallow_clone)
+        });
+        Ok(Some(match (&node.op, other) {
+            (Op::Unary(UnaryOp::Relu), _) => value.f_relu_()?,
+            (Op::Unary(UnaryOp::Sigmoid), _) => value.f_sigmoid_()?,
+            (Op::Unary(UnaryOp::Tanh), _) => value.f_tanh_()?,
+            (Op::Unary(UnaryOp::Exp), _) => value.f_exp_()?,
+            (Op::Unary(UnaryOp::Neg), _) => value.f_neg_()?,
+            (Op::Binary(BinaryOp::Add), Some(other)) => value.f_add_(&other)?,
+            (Op::Binary(BinaryOp::Sub), Some(other)) => value.f_sub_(&other)?,
+            _ => return Err(NetworkError::Inconsistent(format!("{} has no value to work on", node.op.name()))),
+        }))
+    }
+
     fn split(&self, split: &Split, whole: &Tensor, values: &mut Values) -> Result<()> {
         let (b, n) = self.sizes;
         let widths = split.pieces.iter().map(|(width, _)| width.eval(b, n)).collect::<Option<Vec<_>>>();
@@ -162,6 +193,13 @@ impl Bound {
     pub fn run(&self, schedule: &Schedule, base: &Values, values: &mut Values) -> Result<()> {
         for step in &schedule.steps {
             let node = self.graph.node(step.node);
+            if let Some(value) = self.reuse(step, base, values)? {
+                values.set(step.node, value);
+                for &id in &step.last {
+                    drop(values.take(id));
+                }
+                continue;
+            }
             let mut args: Vec<&Tensor> = Vec::with_capacity(node.args.len());
             for &id in &node.args {
                 let value = values.get(id).or_else(|| base.get(id)).or_else(|| self.constants.get(id));
