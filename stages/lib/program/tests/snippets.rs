@@ -44,3 +44,23 @@ fn snippets_are_judged_as_by_pytorch() {
     }
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
+
+#[test]
+fn what_is_computed_without_gradients_trains_nothing() {
+    let source = seed_with("with torch.no_grad():\n    tri_msgs = self.o3(self.t_e_1(edge_fts))");
+    let compiled = compile(&source, &Options { hidden: 16, ..Options::default() });
+    assert!(compiled.diagnostics.iter().any(|d| d.code == "W-DEAD-GRADIENT"), "{:?}", compiled.diagnostics);
+}
+
+#[test]
+fn python_functions_of_torch_become_methods() {
+    // F.relu in a class body is bound to the instance, a function made in C is not
+    let action = "class Act:\n    act = FUNCTION\n\ntri_msgs = self.o3(Act().act(self.t_e_1(edge_fts)))";
+    for (function, fault) in
+        [("F.silu", Some("E-TYPE")), ("torch.tanh", None), ("F.gelu", None), ("staticmethod(F.silu)", None)]
+    {
+        let source = seed_with(&action.replace("FUNCTION", function));
+        let compiled = compile(&source, &Options { hidden: 16, ..Options::default() });
+        assert_eq!(compiled.diagnostics.iter().find(|d| d.is_error()).map(|d| d.code), fault, "{function}");
+    }
+}

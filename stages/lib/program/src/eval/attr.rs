@@ -38,6 +38,32 @@ pub const MODULES: &[&str] = &[
     "__future__",
 ];
 
+/// Whether a function that is a class attribute becomes a method of instances. Those of torch that are written in
+/// Python do, too: `act = F.relu` in a class body makes `self.act(x)` call `F.relu(self, x)`.
+fn binds(value: &Value) -> bool {
+    const BUILT_IN: &[&str] = &[
+        "gelu",
+        "linear",
+        "softplus",
+        "logsigmoid",
+        "bilinear",
+        "one_hot",
+        "pad",
+        "cosine_similarity",
+        "scaled_dot_product_attention",
+    ];
+    match value {
+        Value::Function(_) => true,
+        Value::Native(n) if n.signature.starts_with("self") => true,
+        Value::Native(n) => {
+            let first = n.names.split(' ').next().unwrap_or("");
+            // `torch.relu torch.nn.functional.relu` are two functions in torch; only the second one is Python
+            first.strip_prefix("torch.nn.functional.").is_some_and(|f| !BUILT_IN.contains(&f))
+        }
+        _ => false,
+    }
+}
+
 /// The operation that `x.name_()` performs in place.
 fn in_place_twin(name: &str) -> Option<&'static native::Native> {
     let plain = name.strip_suffix('_').filter(|p| !p.is_empty() && !p.ends_with('_'))?;
@@ -386,12 +412,7 @@ impl Interp {
             Some(Value::ClassMethod(f)) => {
                 Some(Value::Bound(Rc::new(((*f).clone(), Value::Class(object.class.clone())))))
             }
-            Some(f @ (Value::Function(_) | Value::Native(_) | Value::Bound(_)))
-                if !matches!(&f, Value::Native(n) if !n.signature.starts_with("self"))
-                    && !matches!(f, Value::Bound(_)) =>
-            {
-                Some(Value::Bound(Rc::new((f, own))))
-            }
+            Some(f) if binds(&f) => Some(Value::Bound(Rc::new((f, own)))),
             Some(value) => Some(value),
             None if &**name == "__class__" => Some(Value::Class(object.class.clone())),
             None if object.class.layer().is_some() => {

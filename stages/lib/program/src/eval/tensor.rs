@@ -12,12 +12,22 @@ use crate::syntax::BinOp;
 impl Interp {
     /// A new tensor that stands for a node.
     pub fn tensor_value(&mut self, id: NodeId) -> Value {
+        let id = self.without_gradient(id);
         Value::Tensor(Rc::new(Tensor {
             data: Data::Node(id).into(),
             storage: Rc::new(()),
             requires_grad: false.into(),
             span: self.span,
         }))
+    }
+
+    /// Inside of `torch.no_grad()`, what is computed passes no gradient on.
+    fn without_gradient(&mut self, id: NodeId) -> NodeId {
+        let node = self.graph.node(id);
+        if self.no_grad == 0 || node.dtype != DType::Float || matches!(node.op, Op::Detach | Op::Input(_)) {
+            return id;
+        }
+        self.push(Op::Detach, &[id]).unwrap_or(id)
     }
 
     /// An input of the graph as a value.
@@ -27,6 +37,7 @@ impl Interp {
 
     /// A tensor that views the storage of another.
     pub fn view_value(&mut self, id: NodeId, base: &Tensor) -> Value {
+        let id = self.without_gradient(id);
         Value::Tensor(Rc::new(Tensor {
             data: Data::Node(id).into(),
             storage: base.storage.clone(),
