@@ -30,16 +30,14 @@ static TABLE: OnceLock<BTreeMap<&'static str, &'static Native>> = OnceLock::new(
 
 fn table() -> &'static BTreeMap<&'static str, &'static Native> {
     TABLE.get_or_init(|| {
-        let tables: [&'static [Native]; 6] = [
+        let python: [&'static [Native]; 5] = [
             super::builtins::TABLE,
             super::text::TABLE,
             super::collections::TABLE,
-            super::torch::TABLE,
             super::init::TABLE,
             super::container::TABLE,
         ];
-        let more: [&'static [Native]; 2] = [super::torch::MORE, super::torch::POINTWISE];
-        let all = tables.into_iter().chain(more).flatten();
+        let all = python.into_iter().chain(super::torch::tables()).flatten();
         all.flat_map(|n| n.names.split(' ').map(move |name| (name, n))).collect()
     })
 }

@@ -1,0 +1,63 @@
+//! Looking elements up by index tensors.
+
+use super::*;
+
+pub(super) fn gather(vm: &mut Interp, a: &Args) -> R<Value> {
+    let (x, index) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?);
+    let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
+    let out = vm.push(Op::Gather { dim }, &[x, index]);
+    done(vm, out)
+}
+
+pub(super) fn scatter(vm: &mut Interp, a: &Args, add: bool) -> R<Value> {
+    let (x, index) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?);
+    let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
+    let src = match a.some("src").or_else(|| a.some("value")) {
+        Some(Value::Tensor(t)) => vm.node(&t.clone())?,
+        Some(v) => {
+            let v = vm.as_float(&v.clone(), a.function(), "src")?;
+            let (shape, dtype) = (vm.graph.shape(index).clone(), vm.graph.dtype(x));
+            vm.push_as(Op::Full(v), &[], shape, dtype)?
+        }
+        None => return vm.type_fault(format!("{}() needs the argument 'src'", a.function())),
+    };
+    let op = if add { Op::ScatterAdd { dim } } else { Op::Scatter { dim } };
+    let out = vm.push(op, &[x, index, src]);
+    done(vm, out)
+}
+
+pub(super) fn one_hot(vm: &mut Interp, a: &Args) -> R<Value> {
+    let id = a.tensor(vm, "input")?;
+    let classes = a.int_or(vm, "num_classes", -1)?;
+    let Ok(classes) = usize::try_from(classes) else {
+        return vm.unsupported("E-UNSUPPORTED-OP", "one_hot needs num_classes: without it the size depends on values");
+    };
+    if let Value::Dim(d) = a.value("num_classes") {
+        return vm.unsupported("E-UNSUPPORTED-SIZE", format!("one_hot with {d} classes is not supported"));
+    }
+    if vm.graph.dtype(id) != DType::Int {
+        return vm.shape_fault("E-SHAPE-DTYPE", "one_hot needs integers; use .long()");
+    }
+    let out = vm.push(Op::OneHot { classes }, &[id])?;
+    let out = vm.cast(out, DType::Int);
+    done(vm, out)
+}
+
+pub static TABLE: &[Native] = &[
+    f!("torch.index_select Tensor.index_select", "input dim index", |vm, a| {
+        let (x, index) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?);
+        let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
+        let out = vm.push(Op::IndexSelect { dim }, &[x, index]);
+        done(vm, out)
+    }),
+    f!("torch.gather Tensor.gather", "input dim index | sparse_grad?", gather),
+    f!("torch.take_along_dim Tensor.take_along_dim", "input index dim", gather),
+    f!("torch.scatter Tensor.scatter", "input dim index src? | value?", |vm, a| scatter(vm, a, false)),
+    f!("torch.scatter_add Tensor.scatter_add", "input dim index src", |vm, a| scatter(vm, a, true)),
+    f!("torch.nn.functional.one_hot", "input num_classes?", one_hot),
+    f!("torch.nn.functional.embedding", "input weight", |vm, a| {
+        let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
+        let out = vm.push(Op::IndexSelect { dim: 0 }, &[w, x]);
+        done(vm, out)
+    }),
+];

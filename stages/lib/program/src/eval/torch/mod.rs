@@ -1,0 +1,211 @@
+//! The functions of `torch` and `torch.nn.functional`, and the methods of tensors.
+
+/// A function of one tensor, element by element.
+macro_rules! un {
+    ($names:literal, $op:expr) => {
+        Native { names: $names, signature: "input inplace?", run: |vm, a| unary(vm, a, $op) }
+    };
+}
+
+macro_rules! bin {
+    ($names:literal, $op:ident) => {
+        Native { names: $names, signature: "input other", run: |vm, a| binary(vm, a, BinaryOp::$op) }
+    };
+}
+
+macro_rules! red {
+    ($names:literal, $op:expr) => {
+        Native { names: $names, signature: "input dim? keepdim? | dtype?", run: |vm, a| reduction(vm, a, $op) }
+    };
+}
+
+macro_rules! f {
+    ($names:literal, $signature:literal, $run:expr) => {
+        Native { names: $names, signature: $signature, run: $run }
+    };
+}
+
+macro_rules! refuse_random {
+    ($names:literal) => {
+        Native { names: $names, signature: "*args **kwargs", run: |vm, _| random(vm) }
+    };
+}
+
+mod convert;
+mod create;
+mod index;
+mod pointwise;
+mod product;
+mod reduce;
+mod shape;
+
+use std::rc::Rc;
+
+use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, ReduceOp, Shape, UnaryOp};
+
+use self::convert::random;
+use super::native::{Args, Native};
+use super::value::{Data, Tensor, Value};
+use super::{Interp, R};
+use crate::diagnostic::Category;
+use crate::syntax::BinOp;
+
+/// All functions.
+pub fn tables() -> [&'static [Native]; 7] {
+    [convert::TABLE, create::TABLE, index::TABLE, pointwise::TABLE, product::TABLE, reduce::TABLE, shape::TABLE]
+}
+
+const VALUES: &[&str] = &["values", "indices"];
+
+impl Interp {
+    pub fn linear(&mut self, x: NodeId, weight: NodeId, bias: Option<NodeId>) -> R<NodeId> {
+        match bias {
+            Some(b) => self.push(Op::Linear { biased: true }, &[x, weight, b]),
+            None => self.push(Op::Linear { biased: false }, &[x, weight]),
+        }
+    }
+
+    pub fn layer_norm(
+        &mut self,
+        x: NodeId,
+        sizes: &[Dim],
+        weight: Option<NodeId>,
+        bias: Option<NodeId>,
+        eps: f64,
+    ) -> R<NodeId> {
+        let shape = self.graph.shape(x).clone();
+        if !shape.ends_with(sizes) || sizes.is_empty() {
+            return self.shape_fault(
+                "E-SHAPE-NORM",
+                format!(
+                    "a layer norm over {} cannot be applied to {}: the last axes must be equal",
+                    graph::display(sizes),
+                    graph::display(&shape)
+                ),
+            );
+        }
+        let mut args = vec![x];
+        let weight = match (weight, bias) {
+            // a bias alone: the weight is one
+            (None, Some(_)) => Some(self.push_as(Op::Full(1.0), &[], sizes.to_vec(), DType::Float)?),
+            (weight, _) => weight,
+        };
+        args.extend(weight);
+        args.extend(bias);
+        let (weighted, biased) = (weight.is_some(), bias.is_some());
+        self.push(Op::LayerNorm { axes: sizes.len(), eps, weighted, biased }, &args)
+    }
+
+    /// `y[o] = x^T W[o] z + b[o]` over the last axes.
+    pub fn bilinear(&mut self, x: NodeId, z: NodeId, weight: NodeId, bias: Option<NodeId>) -> R<NodeId> {
+        let rank = self.graph.shape(x).len();
+        if self.graph.shape(z).len() != rank || rank == 0 || rank > 8 {
+            return self.shape_fault("E-SHAPE-LINEAR", "the two inputs of a bilinear layer must have the same axes");
+        }
+        let lead: String = "abcdefgh".chars().take(rank - 1).collect();
+        let equation = format!("{lead}i,oij,{lead}j->{lead}o");
+        let y = self.push(Op::Einsum(equation), &[x, weight, z])?;
+        match bias {
+            Some(b) => self.bin(BinaryOp::Add, y, b),
+            None => Ok(y),
+        }
+    }
+
+    fn reshaped(&mut self, id: NodeId, shape: Shape) -> R<NodeId> {
+        let dtype = self.graph.dtype(id);
+        self.push_as(Op::Reshape, &[id], shape, dtype)
+    }
+
+    /// Sizes of a view, with at most one -1.
+    fn view_shape(&mut self, from: &Shape, sizes: &[Value]) -> R<Shape> {
+        let mut to = Vec::new();
+        for size in sizes {
+            to.push(match size {
+                Value::Int(-1) => None,
+                other => match self.as_dim(other) {
+                    Some(d) => Some(d),
+                    None => return self.type_fault(format!("sizes are integers, not {}", other.type_name())),
+                },
+            });
+        }
+        graph::infer_minus_one(from, &to).map_err(|e| self.op_fault("E-SHAPE-RESHAPE", &e))
+    }
+
+    /// Sizes of a new tensor.
+    fn new_shape(&mut self, sizes: &[Value]) -> R<Shape> {
+        let mut shape = Vec::new();
+        for size in sizes {
+            match self.as_dim(size) {
+                Some(d) if d.as_known().is_some_and(|k| k < 0) => {
+                    return self.shape_fault("E-SHAPE-NEGATIVE", format!("a size cannot be {d}"));
+                }
+                Some(d) => shape.push(d),
+                None => return self.type_fault(format!("sizes are integers, not {}", size.type_name())),
+            }
+        }
+        Ok(shape)
+    }
+
+    /// A tensor of one value or of random values: a literal where its size is known, else a node.
+    fn filled(&mut self, shape: Shape, init: Init, dtype: DType) -> R<Value> {
+        let known: Option<Vec<usize>> =
+            shape.iter().map(|d| d.as_known().and_then(|k| usize::try_from(k).ok())).collect();
+        if let Some(known) = known {
+            let count = known.iter().try_fold(1_usize, |n, s| n.checked_mul(*s));
+            if count.is_none_or(|n| n > 1 << 32) {
+                return Err(self.fault(Category::Budget, "E-BUDGET-TENSOR", "this tensor is absurdly large"));
+            }
+            return Ok(self.literal_value(known, init, dtype));
+        }
+        match init {
+            Init::Constant(v) => {
+                let id = self.push_as(Op::Full(v), &[], shape, dtype)?;
+                Ok(self.tensor_value(id))
+            }
+            _ => {
+                let d = self.fault(
+                    Category::Unsupported,
+                    "E-UNSUPPORTED-RANDOM",
+                    "a random tensor is used in the computation, so every evaluation would differ",
+                );
+                Err(Box::new(
+                    d.help("random values may initialise an nn.Parameter; dropout and noise are not supported"),
+                ))
+            }
+        }
+    }
+
+    fn reduce(&mut self, op: ReduceOp, id: NodeId, dims: Vec<usize>, keepdim: bool) -> R<NodeId> {
+        if dims.is_empty() {
+            // a 0-dimensional tensor is its own reduction, up to type
+            let rank = self.graph.shape(id).len();
+            if rank == 0 {
+                let flat = self.reshaped(id, vec![Dim::known(1)])?;
+                return self.push(Op::Reduce { op, dims: vec![0], keepdim: false }, &[flat]);
+            }
+        }
+        self.push(Op::Reduce { op, dims, keepdim }, &[id])
+    }
+}
+
+/// The tensor object of an argument, for views.
+fn base(vm: &Interp, a: &Args, name: &str) -> R<Rc<Tensor>> {
+    match a.value(name) {
+        Value::Tensor(t) => Ok(t),
+        other => vm.type_fault(format!("{}() needs a tensor, not {}", a.function(), other.type_name())),
+    }
+}
+
+fn done(vm: &mut Interp, id: R<NodeId>) -> R<Value> {
+    let id = id?;
+    Ok(vm.tensor_value(id))
+}
+
+/// A result that shares memory with the argument.
+fn view(vm: &mut Interp, a: &Args, f: impl FnOnce(&mut Interp, NodeId, usize) -> R<NodeId>) -> R<Value> {
+    let t = base(vm, a, "input")?;
+    let id = vm.node(&t)?;
+    let rank = vm.graph.shape(id).len();
+    let out = f(vm, id, rank)?;
+    Ok(vm.view_value(out, &t))
+}

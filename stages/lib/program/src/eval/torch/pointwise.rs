@@ -1,0 +1,292 @@
+//! Operations on each element.
+
+use super::*;
+
+pub(super) fn unary(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
+    if let Some(l) = vm.literal(&a.value("input"))
+        && l.dtype == DType::Float
+        && let Some(values) = l.values().filter(|v| v.len() <= 4096)
+        && let Some(f) = scalar_function(op)
+    {
+        let init = match l.init {
+            Init::Constant(v) => Init::Constant(f(v)),
+            _ => Init::Values(values.into_iter().map(f).collect()),
+        };
+        return Ok(vm.literal_value(l.shape, init, l.dtype));
+    }
+    let id = a.operand(vm, "input")?;
+    let out = vm.un(op, id)?;
+    Ok(vm.tensor_value(out))
+}
+
+/// Functions that are computed at once on constants, so that they may initialise parameters.
+pub(super) fn scalar_function(op: UnaryOp) -> Option<fn(f64) -> f64> {
+    Some(match op {
+        UnaryOp::Exp => f64::exp,
+        UnaryOp::Log => f64::ln,
+        UnaryOp::Sqrt => f64::sqrt,
+        UnaryOp::Abs => f64::abs,
+        UnaryOp::Sin => f64::sin,
+        UnaryOp::Cos => f64::cos,
+        UnaryOp::Neg => |x| -x,
+        _ => return None,
+    })
+}
+
+pub(super) fn binary(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
+    let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
+    let out = vm.bin(op, x, y)?;
+    Ok(vm.tensor_value(out))
+}
+
+/// `input + alpha * other`.
+pub(super) fn scaled(vm: &mut Interp, a: &Args, op: BinOp) -> R<Value> {
+    let mut other = a.value("other");
+    if let Some(alpha) = a.some("alpha") {
+        other = vm.binary(&other, BinOp::Mul, &alpha.clone())?;
+    }
+    vm.binary_tensor(&a.value("input"), op, &other)
+}
+
+pub(super) fn divide(vm: &mut Interp, a: &Args) -> R<Value> {
+    let op = match a.some("rounding_mode") {
+        None => BinaryOp::Div,
+        Some(Value::Str(s)) if &**s == "floor" => BinaryOp::FloorDiv,
+        Some(_) => return vm.unsupported("E-UNSUPPORTED-OP", "of the rounding modes, only 'floor' is supported"),
+    };
+    binary(vm, a, op)
+}
+
+pub(super) fn logical(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
+    let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
+    let (x, y) = (vm.as_bool_node(x)?, vm.as_bool_node(y)?);
+    let out = vm.bin(op, x, y)?;
+    Ok(vm.tensor_value(out))
+}
+
+pub(super) fn clamp(vm: &mut Interp, a: &Args) -> R<Value> {
+    let mut id = a.tensor(vm, "input")?;
+    let is_tensor = |v: Option<&Value>| matches!(v, Some(Value::Tensor(_) | Value::Number(_) | Value::Dim(_)));
+    if a.some("min").is_none() && a.some("max").is_none() {
+        return vm.value_fault("clamp() needs a bound");
+    }
+    if is_tensor(a.some("min")) || is_tensor(a.some("max")) {
+        if a.some("min").is_some() {
+            let bound = a.operand(vm, "min")?;
+            id = vm.bin(BinaryOp::Maximum, id, bound)?;
+        }
+        if a.some("max").is_some() {
+            let bound = a.operand(vm, "max")?;
+            id = vm.bin(BinaryOp::Minimum, id, bound)?;
+        }
+        return Ok(vm.tensor_value(id));
+    }
+    let (min, max) = (a.float_or(vm, "min", f64::NEG_INFINITY)?, a.float_or(vm, "max", f64::INFINITY)?);
+    let fraction = |v: Option<&Value>| matches!(v, Some(Value::Float(_)));
+    if vm.graph.dtype(id) != DType::Float && (fraction(a.some("min")) || fraction(a.some("max"))) {
+        id = vm.cast(id, DType::Float)?;
+    }
+    let out = vm.un(UnaryOp::Clamp { min, max }, id);
+    done(vm, out)
+}
+
+pub(super) fn masked_fill(vm: &mut Interp, a: &Args) -> R<Value> {
+    let id = a.tensor(vm, "input")?;
+    let mask = a.tensor(vm, "mask")?;
+    if vm.graph.dtype(mask) != DType::Bool {
+        let d = vm.fault(Category::Shape, "E-SHAPE-DTYPE", "masked_fill needs a bool mask");
+        return Err(Box::new(d.help("compare first, as in mask == 0, or use mask.bool()")));
+    }
+    let value = a.operand(vm, "value")?;
+    if !vm.graph.shape(value).is_empty() {
+        return vm.shape_fault("E-SHAPE-OP", "masked_fill takes a single value; use torch.where for a tensor");
+    }
+    let (shape, dtype) = (vm.graph.shape(id).clone(), vm.graph.dtype(id));
+    let value = vm.cast(value, dtype)?;
+    let out = vm.push(Op::Where, &[mask, value, id])?;
+    if *vm.graph.shape(out) != shape {
+        // out of place, torch broadcasts both; the usual mistake is a mask with too many axes
+        vm.step()?;
+    }
+    Ok(vm.tensor_value(out))
+}
+
+pub(super) fn choose(vm: &mut Interp, a: &Args) -> R<Value> {
+    if a.get("x").is_none() || a.get("other").is_none() {
+        return vm.unsupported(
+            "E-UNSUPPORTED-MASK-INDEX",
+            "torch.where(condition) alone gives a size that depends on values",
+        );
+    }
+    let condition = a.tensor(vm, "condition")?;
+    if vm.graph.dtype(condition) != DType::Bool {
+        let d = vm.fault(Category::Shape, "E-SHAPE-DTYPE", "torch.where needs a bool condition");
+        return Err(Box::new(d.help("compare first, as in mask > 0, or use mask.bool()")));
+    }
+    let (x, y) = (a.operand(vm, "x")?, a.operand(vm, "other")?);
+    let out = vm.push(Op::Where, &[condition, x, y]);
+    done(vm, out)
+}
+
+/// `Tensor.where(condition, other)`.
+pub(super) fn choose_self(vm: &mut Interp, a: &Args) -> R<Value> {
+    let condition = a.tensor(vm, "condition")?;
+    let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
+    let out = vm.push(Op::Where, &[condition, x, y]);
+    done(vm, out)
+}
+
+pub(super) fn lerp(vm: &mut Interp, a: &Args) -> R<Value> {
+    let (x, y, w) = (a.tensor(vm, "input")?, a.tensor(vm, "end")?, a.operand(vm, "weight")?);
+    let d = vm.bin(BinaryOp::Sub, y, x)?;
+    let d = vm.bin(BinaryOp::Mul, w, d)?;
+    let out = vm.bin(BinaryOp::Add, x, d);
+    done(vm, out)
+}
+
+pub static TABLE: &[Native] = &[
+    un!("torch.relu torch.nn.functional.relu Tensor.relu torch.relu_", UnaryOp::Relu),
+    un!("torch.sigmoid torch.nn.functional.sigmoid Tensor.sigmoid torch.expit", UnaryOp::Sigmoid),
+    un!("torch.nn.functional.logsigmoid", UnaryOp::LogSigmoid),
+    un!("torch.tanh torch.nn.functional.tanh Tensor.tanh", UnaryOp::Tanh),
+    un!("torch.neg torch.negative Tensor.neg", UnaryOp::Neg),
+    un!("torch.abs torch.absolute Tensor.abs", UnaryOp::Abs),
+    un!("torch.sign Tensor.sign torch.sgn", UnaryOp::Sign),
+    un!("torch.exp Tensor.exp", UnaryOp::Exp),
+    un!("torch.expm1 Tensor.expm1", UnaryOp::Expm1),
+    un!("torch.log Tensor.log", UnaryOp::Log),
+    un!("torch.log2 Tensor.log2", UnaryOp::Log2),
+    un!("torch.log10 Tensor.log10", UnaryOp::Log10),
+    un!("torch.log1p Tensor.log1p", UnaryOp::Log1p),
+    un!("torch.sqrt Tensor.sqrt", UnaryOp::Sqrt),
+    un!("torch.rsqrt Tensor.rsqrt", UnaryOp::Rsqrt),
+    un!("torch.square Tensor.square", UnaryOp::Square),
+    un!("torch.reciprocal Tensor.reciprocal", UnaryOp::Reciprocal),
+    un!("torch.sin Tensor.sin", UnaryOp::Sin),
+    un!("torch.cos Tensor.cos", UnaryOp::Cos),
+    un!("torch.tan Tensor.tan", UnaryOp::Tan),
+    un!("torch.atan torch.arctan Tensor.atan", UnaryOp::Atan),
+    un!("torch.sinh Tensor.sinh", UnaryOp::Sinh),
+    un!("torch.cosh Tensor.cosh", UnaryOp::Cosh),
+    un!("torch.erf Tensor.erf", UnaryOp::Erf),
+    un!("torch.floor Tensor.floor", UnaryOp::Floor),
+    un!("torch.ceil Tensor.ceil", UnaryOp::Ceil),
+    un!("torch.round Tensor.round", UnaryOp::Round),
+    un!("torch.trunc torch.fix Tensor.trunc", UnaryOp::Trunc),
+    un!("torch.nn.functional.silu torch.nn.functional.swish", UnaryOp::Silu),
+    un!("torch.nn.functional.mish", UnaryOp::Mish),
+    un!("torch.selu torch.nn.functional.selu", UnaryOp::Selu),
+    un!("torch.nn.functional.softsign", UnaryOp::Softsign),
+    un!("torch.nn.functional.hardsigmoid", UnaryOp::Hardsigmoid),
+    un!("torch.nn.functional.hardswish", UnaryOp::Hardswish),
+    un!("torch.nn.functional.relu6", UnaryOp::Hardtanh { min: 0.0, max: 6.0 }),
+    un!("torch.isnan Tensor.isnan", UnaryOp::IsNan),
+    un!("torch.isinf Tensor.isinf", UnaryOp::IsInf),
+    un!("torch.isfinite Tensor.isfinite", UnaryOp::IsFinite),
+    bin!("torch.pow Tensor.pow torch.float_power", Pow),
+    bin!("torch.maximum Tensor.maximum torch.fmax", Maximum),
+    bin!("torch.minimum Tensor.minimum torch.fmin", Minimum),
+    bin!("torch.remainder Tensor.remainder", Remainder),
+    bin!("torch.floor_divide Tensor.floor_divide", FloorDiv),
+    bin!("torch.atan2 Tensor.atan2 torch.arctan2", Atan2),
+    bin!("torch.eq Tensor.eq", Eq),
+    bin!("torch.ne Tensor.ne torch.not_equal", Ne),
+    bin!("torch.lt Tensor.lt torch.less", Lt),
+    bin!("torch.le Tensor.le torch.less_equal", Le),
+    bin!("torch.gt Tensor.gt torch.greater", Gt),
+    bin!("torch.ge Tensor.ge torch.greater_equal", Ge),
+    bin!("torch.bitwise_and Tensor.bitwise_and", And),
+    bin!("torch.bitwise_or Tensor.bitwise_or", Or),
+    bin!("torch.bitwise_xor Tensor.bitwise_xor", Xor),
+    f!("torch.nn.functional.gelu", "input | approximate?", |vm, a| {
+        let tanh = &*a.text_or(vm, "approximate", "none")? == "tanh";
+        unary(vm, a, UnaryOp::Gelu { tanh })
+    }),
+    f!("torch.nn.functional.leaky_relu", "input negative_slope? inplace?", |vm, a| {
+        let slope = a.float_or(vm, "negative_slope", 0.01)?;
+        unary(vm, a, UnaryOp::LeakyRelu { slope })
+    }),
+    f!("torch.nn.functional.elu", "input alpha? inplace?", |vm, a| {
+        let alpha = a.float_or(vm, "alpha", 1.0)?;
+        unary(vm, a, UnaryOp::Elu { alpha })
+    }),
+    f!("torch.celu torch.nn.functional.celu", "input alpha? inplace?", |vm, a| {
+        let alpha = a.float_or(vm, "alpha", 1.0)?;
+        unary(vm, a, UnaryOp::Celu { alpha })
+    }),
+    f!("torch.nn.functional.softplus", "input beta? threshold?", |vm, a| {
+        let (beta, threshold) = (a.float_or(vm, "beta", 1.0)?, a.float_or(vm, "threshold", 20.0)?);
+        unary(vm, a, UnaryOp::Softplus { beta, threshold })
+    }),
+    f!("torch.nn.functional.hardtanh", "input min_val? max_val? inplace?", |vm, a| {
+        let (min, max) = (a.float_or(vm, "min_val", -1.0)?, a.float_or(vm, "max_val", 1.0)?);
+        unary(vm, a, UnaryOp::Hardtanh { min, max })
+    }),
+    f!("torch.nn.functional.tanhshrink", "input", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let y = vm.un(UnaryOp::Tanh, x)?;
+        let out = vm.bin(BinaryOp::Sub, x, y);
+        done(vm, out)
+    }),
+    f!("torch.logit Tensor.logit", "input eps?", |vm, a| {
+        let mut x = a.tensor(vm, "input")?;
+        if a.some("eps").is_some() {
+            let eps = a.float_or(vm, "eps", 0.0)?;
+            x = vm.un(UnaryOp::Clamp { min: eps, max: 1.0 - eps }, x)?;
+        }
+        let one = vm.float(1.0)?;
+        let rest = vm.bin(BinaryOp::Sub, one, x)?;
+        let odds = vm.bin(BinaryOp::Div, x, rest)?;
+        let out = vm.un(UnaryOp::Log, odds);
+        done(vm, out)
+    }),
+    f!("torch.add Tensor.add", "input other | alpha?", |vm, a| scaled(vm, a, BinOp::Add)),
+    f!("torch.sub torch.subtract Tensor.sub", "input other | alpha?", |vm, a| scaled(vm, a, BinOp::Sub)),
+    f!("torch.rsub", "input other", |vm, a| vm.binary_tensor(&a.value("other"), BinOp::Sub, &a.value("input"))),
+    f!("torch.mul torch.multiply Tensor.mul", "input other", |vm, a| {
+        vm.binary_tensor(&a.value("input"), BinOp::Mul, &a.value("other"))
+    }),
+    f!("torch.div torch.divide torch.true_divide Tensor.div", "input other | rounding_mode?", divide),
+    f!("torch.logical_and Tensor.logical_and", "input other", |vm, a| logical(vm, a, BinaryOp::And)),
+    f!("torch.logical_or Tensor.logical_or", "input other", |vm, a| logical(vm, a, BinaryOp::Or)),
+    f!("torch.logical_xor Tensor.logical_xor", "input other", |vm, a| logical(vm, a, BinaryOp::Xor)),
+    f!("torch.logical_not Tensor.logical_not torch.bitwise_not", "input", |vm, a| {
+        let id = a.tensor(vm, "input")?;
+        let id = vm.as_bool_node(id)?;
+        let out = vm.un(UnaryOp::LogicalNot, id);
+        done(vm, out)
+    }),
+    f!("torch.logaddexp Tensor.logaddexp", "input other", |vm, a| {
+        let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
+        let top = vm.bin(BinaryOp::Maximum, x, y)?;
+        let gap = vm.bin(BinaryOp::Sub, x, y)?;
+        let gap = vm.un(UnaryOp::Abs, gap)?;
+        let gap = vm.un(UnaryOp::Neg, gap)?;
+        let tail = vm.un(UnaryOp::Exp, gap)?;
+        let tail = vm.un(UnaryOp::Log1p, tail)?;
+        let out = vm.bin(BinaryOp::Add, top, tail);
+        done(vm, out)
+    }),
+    f!("torch.clamp torch.clip Tensor.clamp Tensor.clip", "input min? max?", clamp),
+    f!("torch.clamp_min Tensor.clamp_min", "input min", clamp),
+    f!("torch.clamp_max Tensor.clamp_max", "input max min?", clamp),
+    f!("torch.nan_to_num Tensor.nan_to_num", "input nan? posinf? neginf?", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let nan = a.float_or(vm, "nan", 0.0)?;
+        let top = f64::from(f32::MAX);
+        let (high, low) = (a.float_or(vm, "posinf", top)?, a.float_or(vm, "neginf", -top)?);
+        let (fill, broken) = (vm.float(nan)?, vm.un(UnaryOp::IsNan, x)?);
+        let x = vm.push(Op::Where, &[broken, fill, x])?;
+        let out = vm.un(UnaryOp::Clamp { min: low, max: high }, x);
+        done(vm, out)
+    }),
+    f!("torch.lerp Tensor.lerp", "input end weight", lerp),
+    f!("torch.addcmul Tensor.addcmul", "input tensor1 tensor2 | value?", |vm, a| {
+        let product = vm.binary_tensor(&a.value("tensor1"), BinOp::Mul, &a.value("tensor2"))?;
+        let product = vm.binary(&product, BinOp::Mul, &Value::Float(a.float_or(vm, "value", 1.0)?))?;
+        vm.binary_tensor(&a.value("input"), BinOp::Add, &product)
+    }),
+    f!("torch.where", "condition x? other?", choose),
+    f!("Tensor.where", "input condition other", choose_self),
+    f!("torch.masked_fill Tensor.masked_fill", "input mask value", masked_fill),
+];

@@ -1,0 +1,245 @@
+//! Products of tensors, and what is made of them.
+
+use super::*;
+
+pub(super) fn matmul(vm: &mut Interp, a: &Args, rank: Option<usize>) -> R<Value> {
+    let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
+    if let Some(rank) = rank {
+        for id in [x, y] {
+            if vm.graph.shape(id).len() != rank {
+                let text = format!(
+                    "{} needs tensors of {rank} axes, not {}",
+                    a.function(),
+                    graph::display(vm.graph.shape(id))
+                );
+                return vm.shape_fault("E-SHAPE-MATMUL", text);
+            }
+        }
+        // without broadcasting
+        if rank == 3 && vm.graph.shape(x).first() != vm.graph.shape(y).first() {
+            let text = format!(
+                "bmm: {} and {} differ in the first axis",
+                graph::display(vm.graph.shape(x)),
+                graph::display(vm.graph.shape(y))
+            );
+            return vm.shape_fault("E-SHAPE-MATMUL", text);
+        }
+    }
+    let out = vm.push(Op::MatMul, &[x, y]);
+    done(vm, out)
+}
+
+/// `beta * input + alpha * (x @ y)`.
+pub(super) fn add_matmul(vm: &mut Interp, a: &Args) -> R<Value> {
+    let (input, x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "x")?, a.tensor(vm, "y")?);
+    let (beta, alpha) = (a.float_or(vm, "beta", 1.0)?, a.float_or(vm, "alpha", 1.0)?);
+    let mut product = vm.push(Op::MatMul, &[x, y])?;
+    if alpha != 1.0 {
+        let s = vm.float(alpha)?;
+        product = vm.bin(BinaryOp::Mul, product, s)?;
+    }
+    if beta == 0.0 {
+        return Ok(vm.tensor_value(product));
+    }
+    let mut added = input;
+    if beta != 1.0 {
+        let s = vm.float(beta)?;
+        added = vm.bin(BinaryOp::Mul, added, s)?;
+    }
+    let out = vm.bin(BinaryOp::Add, added, product);
+    done(vm, out)
+}
+
+pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
+    let equation = a.text(vm, "equation")?;
+    let mut ids = Vec::new();
+    let operands = match a.rest.as_slice() {
+        [list @ (Value::List(_) | Value::Tuple(_))] => vm.items(&list.clone())?,
+        many => many.to_vec(),
+    };
+    for operand in &operands {
+        match operand {
+            Value::Tensor(t) => ids.push(vm.node(t)?),
+            other => return vm.type_fault(format!("einsum() takes tensors, not {}", other.type_name())),
+        }
+    }
+    let ranks: Vec<usize> = ids.iter().map(|i| vm.graph.shape(*i).len()).collect();
+    let normal = match normal_equation(&equation, &ranks) {
+        Ok(text) => text,
+        Err(reason) => return vm.shape_fault("E-SHAPE-EINSUM", format!("einsum \"{equation}\": {reason}")),
+    };
+    let out = vm.push(Op::Einsum(normal), &ids);
+    done(vm, out)
+}
+
+/// The equation without spaces and `...`, its output spelled out.
+pub(super) fn normal_equation(equation: &str, ranks: &[usize]) -> Result<String, String> {
+    let text: String = equation.chars().filter(|c| !c.is_whitespace()).collect();
+    let (inputs, output) = match text.split_once("->") {
+        Some((i, o)) => (i, Some(o)),
+        None => (text.as_str(), None),
+    };
+    let inputs: Vec<&str> = inputs.split(',').collect();
+    if inputs.len() != ranks.len() {
+        return Err(format!("it names {} operands, but {} are given", inputs.len(), ranks.len()));
+    }
+    let free: Vec<char> = ('A'..='Z').chain('a'..='z').filter(|c| !text.contains(*c)).collect();
+    let mut widest = 0;
+    for (part, rank) in inputs.iter().zip(ranks) {
+        if part.contains("...") {
+            let named = part.chars().filter(|c| c.is_alphabetic()).count();
+            widest = widest.max(rank.checked_sub(named).ok_or("an operand has fewer axes than letters")?);
+        }
+    }
+    let dots: Vec<char> = free.get(..widest).ok_or("too many axes")?.to_vec();
+    let spell = |part: &str, count: usize| -> String {
+        let letters: String = dots.iter().skip(widest - count.min(widest)).collect();
+        part.replace("...", &letters)
+    };
+    let mut spelled = Vec::new();
+    for (part, rank) in inputs.iter().zip(ranks) {
+        let named = part.chars().filter(|c| c.is_alphabetic()).count();
+        spelled.push(spell(part, rank.saturating_sub(named)));
+    }
+    let output = match output {
+        Some(o) => spell(o, widest),
+        None => {
+            // letters that occur once, in alphabetical order, behind those of '...'
+            let joined: String = spelled.concat();
+            let mut once: Vec<char> =
+                joined.chars().filter(|c| !dots.contains(c) && joined.matches(*c).count() == 1).collect();
+            once.sort_unstable();
+            dots.iter().chain(&once).collect()
+        }
+    };
+    Ok(format!("{}->{output}", spelled.join(",")))
+}
+
+pub(super) fn normalize(vm: &mut Interp, a: &Args) -> R<Value> {
+    let x = a.tensor(vm, "input")?;
+    let rank = vm.graph.shape(x).len();
+    let dim = a.axis_or(vm, "dim", 1, rank)?;
+    let (p, eps) = (a.float_or(vm, "p", 2.0)?, a.float_or(vm, "eps", 1e-12)?);
+    let n = vm.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![dim], keepdim: true }, &[x])?;
+    let n = vm.un(UnaryOp::Clamp { min: eps, max: f64::INFINITY }, n)?;
+    let out = vm.bin(BinaryOp::Div, x, n);
+    done(vm, out)
+}
+
+pub(super) fn cosine_similarity(vm: &mut Interp, a: &Args) -> R<Value> {
+    let (x, y) = (a.tensor(vm, "x1")?, a.tensor(vm, "x2")?);
+    let product = vm.bin(BinaryOp::Mul, x, y)?;
+    let rank = vm.graph.shape(product).len();
+    let dim = a.axis_or(vm, "dim", 1, rank)?;
+    let eps = a.float_or(vm, "eps", 1e-8)?;
+    let dot = vm.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![dim], keepdim: false }, &[product])?;
+    let shape = vm.graph.shape(product).clone();
+    let mut lengths = Vec::new();
+    for id in [x, y] {
+        let dtype = vm.graph.dtype(id);
+        let wide = vm.push_as(Op::Expand, &[id], shape.clone(), dtype)?;
+        let n = vm.push(Op::Reduce { op: ReduceOp::Norm { p: 2.0 }, dims: vec![dim], keepdim: false }, &[wide])?;
+        lengths.push(vm.un(UnaryOp::Clamp { min: eps, max: f64::INFINITY }, n)?);
+    }
+    let [nx, ny] = lengths.as_slice() else { return vm.type_fault("two tensors are needed") };
+    let scale = vm.bin(BinaryOp::Mul, *nx, *ny)?;
+    let out = vm.bin(BinaryOp::Div, dot, scale);
+    done(vm, out)
+}
+
+pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
+    let (q, k, v) = (a.tensor(vm, "query")?, a.tensor(vm, "key")?, a.tensor(vm, "value")?);
+    if a.float_or(vm, "dropout_p", 0.0)? != 0.0 {
+        return random(vm);
+    }
+    if a.bool(vm, "is_causal", false)? {
+        return vm.unsupported("E-UNSUPPORTED-OP", "is_causal is not supported; pass a mask");
+    }
+    let rank = vm.graph.shape(k).len();
+    let (Some(width), true) = (vm.graph.shape(q).last().and_then(Dim::as_known), rank >= 2) else {
+        return vm.shape_fault("E-SHAPE-MATMUL", "attention needs a known feature size");
+    };
+    let mut perm: Vec<usize> = (0..rank).collect();
+    perm.swap(rank - 1, rank - 2);
+    let kt = vm.push(Op::Permute(perm), &[k])?;
+    let scale = a.float_or(vm, "scale", 1.0 / (width as f64).sqrt())?;
+    let mut scores = vm.push(Op::MatMul, &[q, kt])?;
+    let s = vm.float(scale)?;
+    scores = vm.bin(BinaryOp::Mul, scores, s)?;
+    if a.some("attn_mask").is_some() {
+        let mask = a.tensor(vm, "attn_mask")?;
+        scores = if vm.graph.dtype(mask) == DType::Bool {
+            let low = vm.float(f64::NEG_INFINITY)?;
+            vm.push(Op::Where, &[mask, scores, low])?
+        } else {
+            vm.bin(BinaryOp::Add, scores, mask)?
+        };
+    }
+    let dim = vm.graph.shape(scores).len() - 1;
+    let p = vm.push(Op::Softmax { dim }, &[scores])?;
+    let out = vm.push(Op::MatMul, &[p, v]);
+    done(vm, out)
+}
+
+pub(super) fn layer_norm(vm: &mut Interp, a: &Args) -> R<Value> {
+    let x = a.tensor(vm, "input")?;
+    let sizes = match a.value("normalized_shape") {
+        v @ (Value::Tuple(_) | Value::List(_)) => vm.items(&v)?,
+        _ => return vm.type_fault("layer_norm(): 'normalized_shape' must be a tuple of integers"),
+    };
+    let sizes = vm.new_shape(&sizes)?;
+    let weight = if a.some("weight").is_some() { Some(a.tensor(vm, "weight")?) } else { None };
+    let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
+    let eps = a.float_or(vm, "eps", 1e-5)?;
+    let out = vm.layer_norm(x, &sizes, weight, bias, eps);
+    done(vm, out)
+}
+
+pub static TABLE: &[Native] = &[
+    f!("torch.matmul Tensor.matmul", "input other", |vm, a| matmul(vm, a, None)),
+    f!("torch.bmm Tensor.bmm", "input other", |vm, a| matmul(vm, a, Some(3))),
+    f!("torch.mm Tensor.mm", "input other", |vm, a| matmul(vm, a, Some(2))),
+    f!("torch.mv torch.dot Tensor.dot", "input other", |vm, a| matmul(vm, a, None)),
+    f!("torch.baddbmm torch.addmm Tensor.baddbmm Tensor.addmm", "input x y | beta? alpha?", add_matmul),
+    f!("torch.einsum", "equation *operands", einsum),
+    f!("torch.outer Tensor.outer", "input other", |vm, a| {
+        let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
+        let x = vm.unsqueeze(x, 1)?;
+        let out = vm.bin(BinaryOp::Mul, x, y);
+        done(vm, out)
+    }),
+    f!("torch.cdist", "x1 x2 p?", |vm, a| {
+        let (x, y) = (a.tensor(vm, "x1")?, a.tensor(vm, "x2")?);
+        let p = a.float_or(vm, "p", 2.0)?;
+        let (rx, ry) = (vm.graph.shape(x).len(), vm.graph.shape(y).len());
+        if rx < 2 || ry < 2 {
+            return vm.shape_fault("E-SHAPE-OP", "cdist needs tensors of two axes or more");
+        }
+        let x = vm.unsqueeze(x, rx - 1)?;
+        let y = vm.unsqueeze(y, ry - 2)?;
+        let gap = vm.bin(BinaryOp::Sub, x, y)?;
+        let last = vm.graph.shape(gap).len() - 1;
+        let out = vm.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![last], keepdim: false }, &[gap]);
+        done(vm, out)
+    }),
+    f!("torch.nn.functional.normalize", "input p? dim? eps?", normalize),
+    f!("torch.nn.functional.cosine_similarity torch.cosine_similarity", "x1 x2 dim? eps?", cosine_similarity),
+    f!(
+        "torch.nn.functional.scaled_dot_product_attention",
+        "query key value attn_mask? dropout_p? is_causal? | scale?",
+        attention
+    ),
+    f!("torch.nn.functional.layer_norm", "input normalized_shape weight? bias? eps?", layer_norm),
+    f!("torch.nn.functional.linear", "input weight bias?", |vm, a| {
+        let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
+        let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
+        let out = vm.linear(x, w, bias);
+        done(vm, out)
+    }),
+    f!("torch.nn.functional.bilinear", "input1 input2 weight bias?", |vm, a| {
+        let (x, y, w) = (a.tensor(vm, "input1")?, a.tensor(vm, "input2")?, a.tensor(vm, "weight")?);
+        let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
+        let out = vm.bilinear(x, y, w, bias);
+        done(vm, out)
+    }),
+];

@@ -1,0 +1,217 @@
+//! Reductions, normalisations along an axis, and sorting.
+
+use super::*;
+
+pub(super) fn reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
+    let id = a.tensor(vm, "input")?;
+    let rank = vm.graph.shape(id).len();
+    let id = match a.dtype(vm, "dtype", vm.graph.dtype(id))? {
+        dtype if a.some("dtype").is_some() => vm.cast(id, dtype)?,
+        _ => id,
+    };
+    if matches!(op, ReduceOp::Prod) && matches!(a.some("dim"), Some(Value::Tuple(_) | Value::List(_))) {
+        return vm.type_fault("prod() reduces one axis or all");
+    }
+    let dims = match a.axes(vm, "dim", rank)? {
+        Some(d) if !d.is_empty() => d,
+        _ => (0..rank).collect(),
+    };
+    let keepdim = a.bool(vm, "keepdim", false)?;
+    let out = vm.reduce(op, id, dims, keepdim)?;
+    Ok(vm.tensor_value(out))
+}
+
+/// `any` and `all` see bools.
+pub(super) fn truth_reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
+    let id = a.tensor(vm, "input")?;
+    let rank = vm.graph.shape(id).len();
+    let id = vm.as_bool_node(id)?;
+    let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
+    let keepdim = a.bool(vm, "keepdim", false)?;
+    let out = vm.reduce(op, id, dims, keepdim)?;
+    Ok(vm.tensor_value(out))
+}
+
+pub(super) fn extreme(vm: &mut Interp, a: &Args, largest: bool) -> R<Value> {
+    let id = a.tensor(vm, "input")?;
+    let second = a.some("dim").or_else(|| a.some("other")).cloned();
+    match second {
+        None => {
+            let rank = vm.graph.shape(id).len();
+            let op = if largest { ReduceOp::Amax } else { ReduceOp::Amin };
+            let out = vm.reduce(op, id, (0..rank).collect(), false)?;
+            Ok(vm.tensor_value(out))
+        }
+        Some(Value::Tensor(t)) => {
+            let other = vm.node(&t)?;
+            let out = vm.bin(if largest { BinaryOp::Maximum } else { BinaryOp::Minimum }, id, other)?;
+            Ok(vm.tensor_value(out))
+        }
+        Some(_) => {
+            let rank = vm.graph.shape(id).len();
+            let dim = a.axis(vm, "dim", rank)?;
+            let keepdim = a.bool(vm, "keepdim", false)?;
+            let (v, i) =
+                if largest { (ReduceOp::MaxValues, ReduceOp::ArgMax) } else { (ReduceOp::MinValues, ReduceOp::ArgMin) };
+            let values = vm.push(Op::Reduce { op: v, dims: vec![dim], keepdim }, &[id])?;
+            let indices = vm.push(Op::Reduce { op: i, dims: vec![dim], keepdim }, &[id])?;
+            pair(vm, values, indices)
+        }
+    }
+}
+
+pub(super) fn pair(vm: &mut Interp, values: NodeId, indices: NodeId) -> R<Value> {
+    let items = vec![vm.tensor_value(values), vm.tensor_value(indices)];
+    Ok(Value::Named(Rc::new((VALUES, items))))
+}
+
+pub(super) fn arg_extreme(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
+    let mut id = a.tensor(vm, "input")?;
+    let mut rank = vm.graph.shape(id).len();
+    if a.some("dim").is_none() {
+        let count = graph::numel(vm.graph.shape(id));
+        id = vm.reshaped(id, vec![count])?;
+        rank = 1;
+    }
+    let dim = a.axis_or(vm, "dim", 0, rank)?;
+    let keepdim = a.bool(vm, "keepdim", false)?;
+    let out = vm.push(Op::Reduce { op, dims: vec![dim], keepdim }, &[id]);
+    done(vm, out)
+}
+
+pub(super) fn spread(vm: &mut Interp, a: &Args, std: bool) -> R<Value> {
+    let id = a.tensor(vm, "input")?;
+    let rank = vm.graph.shape(id).len();
+    // `x.std(False)` is the old spelling of `x.std(unbiased=False)`
+    let (dims, unbiased) = match a.some("dim") {
+        Some(Value::Bool(b)) => (None, *b),
+        _ => (a.axes(vm, "dim", rank)?, a.bool(vm, "unbiased", true)?),
+    };
+    let correction = a.float_or(vm, "correction", if unbiased { 1.0 } else { 0.0 })?;
+    let keepdim = a.bool(vm, "keepdim", false)?;
+    let dims = dims.unwrap_or_else(|| (0..rank).collect());
+    let op = if std { ReduceOp::Std { correction } } else { ReduceOp::Var { correction } };
+    let out = vm.reduce(op, id, dims, keepdim)?;
+    Ok(vm.tensor_value(out))
+}
+
+pub(super) fn order(vm: &mut Interp, a: &Args, name: &str) -> R<f64> {
+    match a.some(name) {
+        None => Ok(2.0),
+        Some(Value::Str(s)) if matches!(&**s, "fro" | "2") => Ok(2.0),
+        Some(Value::Str(s)) if &**s == "inf" => Ok(f64::INFINITY),
+        Some(Value::Str(_)) => vm.unsupported("E-UNSUPPORTED-OP", "this norm is not supported"),
+        Some(_) => a.float_or(vm, name, 2.0),
+    }
+}
+
+pub(super) fn norm(vm: &mut Interp, a: &Args) -> R<Value> {
+    let p = order(vm, a, "p")?;
+    reduction(vm, a, ReduceOp::Norm { p })
+}
+
+pub(super) fn softmax(vm: &mut Interp, a: &Args, log: bool, negate: bool) -> R<Value> {
+    let mut id = a.tensor(vm, "input")?;
+    if a.some("dim").is_none() {
+        return vm.type_fault(format!("{}() needs the axis: dim=", a.function()));
+    }
+    let rank = vm.graph.shape(id).len();
+    let dim = a.axis(vm, "dim", rank)?;
+    if negate {
+        id = vm.un(UnaryOp::Neg, id)?;
+    }
+    let out = vm.push(if log { Op::LogSoftmax { dim } } else { Op::Softmax { dim } }, &[id]);
+    done(vm, out)
+}
+
+pub(super) fn topk(vm: &mut Interp, a: &Args) -> R<Value> {
+    let id = a.tensor(vm, "input")?;
+    let k = a.dim(vm, "k")?;
+    let rank = vm.graph.shape(id).len();
+    let dim = a.axis_or(vm, "dim", -1, rank)?;
+    let largest = a.bool(vm, "largest", true)?;
+    let values = vm.push(Op::TopK { k: k.clone(), dim, largest }, &[id])?;
+    let indices = vm.push(Op::TopKIndices { k, dim, largest }, &[id])?;
+    pair(vm, values, indices)
+}
+
+pub(super) fn sort(vm: &mut Interp, a: &Args) -> R<Value> {
+    let id = a.tensor(vm, "input")?;
+    let rank = vm.graph.shape(id).len();
+    let dim = a.axis_or(vm, "dim", -1, rank)?;
+    let descending = a.bool(vm, "descending", false)?;
+    let values = vm.push(Op::Sort { dim, descending }, &[id])?;
+    let indices = vm.push(Op::ArgSort { dim, descending }, &[id])?;
+    pair(vm, values, indices)
+}
+
+pub(super) fn argsort(vm: &mut Interp, a: &Args) -> R<Value> {
+    let id = a.tensor(vm, "input")?;
+    let rank = vm.graph.shape(id).len();
+    let dim = a.axis_or(vm, "dim", -1, rank)?;
+    let descending = a.bool(vm, "descending", false)?;
+    let out = vm.push(Op::ArgSort { dim, descending }, &[id]);
+    done(vm, out)
+}
+
+pub static TABLE: &[Native] = &[
+    red!("torch.sum Tensor.sum", ReduceOp::Sum),
+    red!("torch.mean Tensor.mean", ReduceOp::Mean),
+    red!("torch.amax Tensor.amax", ReduceOp::Amax),
+    red!("torch.amin Tensor.amin", ReduceOp::Amin),
+    red!("torch.prod Tensor.prod", ReduceOp::Prod),
+    red!("torch.logsumexp Tensor.logsumexp", ReduceOp::LogSumExp),
+    f!("torch.any Tensor.any", "input dim? keepdim?", |vm, a| truth_reduction(vm, a, ReduceOp::Any)),
+    f!("torch.all Tensor.all", "input dim? keepdim?", |vm, a| truth_reduction(vm, a, ReduceOp::All)),
+    f!("torch.count_nonzero Tensor.count_nonzero", "input dim?", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let rank = vm.graph.shape(x).len();
+        let x = vm.as_bool_node(x)?;
+        let x = vm.cast(x, DType::Int)?;
+        let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
+        let out = vm.reduce(ReduceOp::Sum, x, dims, false);
+        done(vm, out)
+    }),
+    f!("torch.max Tensor.max", "input dim? keepdim? | other?", |vm, a| extreme(vm, a, true)),
+    f!("torch.min Tensor.min", "input dim? keepdim? | other?", |vm, a| extreme(vm, a, false)),
+    f!("torch.median Tensor.median", "input dim? keepdim?", |vm, a| {
+        if a.some("dim").is_none() {
+            let x = a.tensor(vm, "input")?;
+            let count = graph::numel(vm.graph.shape(x));
+            let x = vm.reshaped(x, vec![count])?;
+            let out = vm.push(Op::Reduce { op: ReduceOp::Median, dims: vec![0], keepdim: false }, &[x]);
+            return done(vm, out);
+        }
+        vm.unsupported("E-UNSUPPORTED-OP", "median along an axis is not supported")
+    }),
+    f!("torch.argmax Tensor.argmax", "input dim? keepdim?", |vm, a| arg_extreme(vm, a, ReduceOp::ArgMax)),
+    f!("torch.argmin Tensor.argmin", "input dim? keepdim?", |vm, a| arg_extreme(vm, a, ReduceOp::ArgMin)),
+    f!("torch.std Tensor.std", "input dim? unbiased? keepdim? | correction?", |vm, a| spread(vm, a, true)),
+    f!("torch.var Tensor.var", "input dim? unbiased? keepdim? | correction?", |vm, a| spread(vm, a, false)),
+    f!("torch.norm Tensor.norm", "input p? dim? keepdim? dtype?", norm),
+    f!("torch.linalg.norm torch.linalg.vector_norm", "input p? dim? keepdim? | dtype?", norm),
+    f!("torch.softmax torch.nn.functional.softmax Tensor.softmax", "input dim? dtype? | _stacklevel?", |vm, a| {
+        softmax(vm, a, false, false)
+    }),
+    f!(
+        "torch.log_softmax torch.nn.functional.log_softmax Tensor.log_softmax",
+        "input dim? dtype? | _stacklevel?",
+        |vm, a| softmax(vm, a, true, false)
+    ),
+    f!("torch.nn.functional.softmin", "input dim? dtype?", |vm, a| softmax(vm, a, false, true)),
+    f!("torch.cumsum Tensor.cumsum", "input dim | dtype?", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
+        let out = vm.push(Op::CumSum { dim }, &[x]);
+        done(vm, out)
+    }),
+    f!("torch.cumprod Tensor.cumprod", "input dim | dtype?", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
+        let out = vm.push(Op::CumProd { dim }, &[x]);
+        done(vm, out)
+    }),
+    f!("torch.topk Tensor.topk", "input k dim? largest? sorted?", topk),
+    f!("torch.sort Tensor.sort", "input dim? descending? stable?", sort),
+    f!("torch.argsort Tensor.argsort", "input dim? descending? stable?", argsort),
+];

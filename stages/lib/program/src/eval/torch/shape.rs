@@ -1,0 +1,553 @@
+//! Joining, cutting and moving of axes.
+
+use super::*;
+
+pub(super) fn cat(vm: &mut Interp, a: &Args) -> R<Value> {
+    let items = vm.items(&a.value("tensors"))?;
+    let mut ids = Vec::new();
+    for item in &items {
+        match item {
+            Value::Tensor(t) => ids.push(vm.node(t)?),
+            other => return vm.type_fault(format!("cat() joins tensors, not {}", other.type_name())),
+        }
+    }
+    let Some(first) = ids.first() else { return vm.value_fault("cat() of nothing") };
+    let rank = vm.graph.shape(*first).len();
+    let dim = a.axis_or(vm, "dim", 0, rank)?;
+    let ids = same_type(vm, ids)?;
+    let out = vm.push(Op::Cat { dim }, &ids);
+    done(vm, out)
+}
+
+/// Casts all to the highest type among them, as cat and stack do.
+pub(super) fn same_type(vm: &mut Interp, ids: Vec<NodeId>) -> R<Vec<NodeId>> {
+    let top = ids.iter().map(|i| vm.graph.dtype(*i)).max().unwrap_or(DType::Float);
+    ids.into_iter().map(|i| vm.cast(i, top)).collect()
+}
+
+pub(super) fn stack(vm: &mut Interp, a: &Args) -> R<Value> {
+    let items = vm.items(&a.value("tensors"))?;
+    let mut ids = Vec::new();
+    let mut shape: Option<Shape> = None;
+    for item in &items {
+        let Value::Tensor(t) = item else {
+            return vm.type_fault(format!("stack() joins tensors, not {}", item.type_name()));
+        };
+        let id = vm.node(t)?;
+        let own = vm.graph.shape(id).clone();
+        if let Some(first) = shape.as_ref().filter(|s| **s != own) {
+            let text =
+                format!("stack() needs equal shapes, not {} and {}", graph::display(first), graph::display(&own));
+            return vm.shape_fault("E-SHAPE-CAT", text);
+        }
+        let dim = a.axis_or(vm, "dim", 0, own.len() + 1)?;
+        shape = Some(own);
+        ids.push(vm.unsqueeze(id, dim)?);
+    }
+    let Some(shape) = shape else { return vm.value_fault("stack() of nothing") };
+    let dim = a.axis_or(vm, "dim", 0, shape.len() + 1)?;
+    let ids = same_type(vm, ids)?;
+    let out = vm.push(Op::Cat { dim }, &ids);
+    done(vm, out)
+}
+
+/// Pieces of the given sizes along an axis.
+pub(super) fn pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, sizes: &[Dim]) -> R<Value> {
+    let id = vm.node(t)?;
+    let mut start = Dim::known(0);
+    let mut out = Vec::new();
+    for size in sizes {
+        let end = start.clone() + size.clone();
+        let piece = vm.push(Op::Slice { dim, start, end: end.clone(), step: 1 }, &[id])?;
+        out.push(vm.view_value(piece, t));
+        start = end;
+    }
+    Ok(Value::tuple(out))
+}
+
+pub(super) fn axis_size(vm: &mut Interp, t: &Rc<Tensor>, dim: usize) -> Dim {
+    vm.shape_of(t).get(dim).cloned().unwrap_or_default()
+}
+
+/// Cuts an axis of known size into pieces of `step`, the last one being smaller.
+pub(super) fn equal_pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, step: &Dim) -> R<Value> {
+    let size = axis_size(vm, t, dim);
+    if let (Some(size), Some(step)) = (size.as_known(), step.as_known()) {
+        if step <= 0 {
+            return vm.value_fault("pieces must have at least one element");
+        }
+        let mut sizes = Vec::new();
+        let mut rest = size;
+        while rest > 0 {
+            sizes.push(Dim::known(rest.min(step)));
+            rest -= step;
+            vm.step()?;
+        }
+        return pieces(vm, t, dim, &sizes);
+    }
+    match size.div_exact(step).and_then(|d| d.as_known()) {
+        Some(count) if (1..=256).contains(&count) => {
+            let sizes: Vec<Dim> = (0..count).map(|_| step.clone()).collect();
+            pieces(vm, t, dim, &sizes)
+        }
+        _ => vm.unsupported(
+            "E-UNSUPPORTED-SIZE",
+            format!("cutting an axis of size {size} into pieces of {step} gives a number of pieces that depends on the graph"),
+        ),
+    }
+}
+
+pub(super) fn split(vm: &mut Interp, a: &Args) -> R<Value> {
+    let t = base(vm, a, "input")?;
+    let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
+    match a.value("split_size_or_sections") {
+        v @ (Value::List(_) | Value::Tuple(_)) => {
+            let items = vm.items(&v)?;
+            let sizes = vm.new_shape(&items)?;
+            let size = axis_size(vm, &t, dim);
+            let total = sizes.iter().fold(Dim::known(0), |sum, s| sum + s.clone());
+            if total != size {
+                return vm.shape_fault(
+                    "E-SHAPE-SPLIT",
+                    format!("pieces of {total} elements in all do not fill an axis of {size}"),
+                );
+            }
+            pieces(vm, &t, dim, &sizes)
+        }
+        other => match vm.as_dim(&other) {
+            Some(step) => equal_pieces(vm, &t, dim, &step),
+            None => vm.type_fault(format!("split() needs sizes, not {}", other.type_name())),
+        },
+    }
+}
+
+pub(super) fn chunk(vm: &mut Interp, a: &Args) -> R<Value> {
+    let t = base(vm, a, "input")?;
+    let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
+    let count = a.int(vm, "chunks")?;
+    if count <= 0 {
+        return vm.value_fault("chunk() needs at least one chunk");
+    }
+    let size = axis_size(vm, &t, dim);
+    match size.as_known() {
+        Some(size) => equal_pieces(vm, &t, dim, &Dim::known((size + count - 1) / count)),
+        None => match size.div_exact(&Dim::known(count)) {
+            Some(step) => equal_pieces(vm, &t, dim, &step),
+            None => vm.unsupported(
+                "E-UNSUPPORTED-SIZE",
+                format!("cutting an axis of size {size} into {count} chunks comes out differently from graph to graph"),
+            ),
+        },
+    }
+}
+
+pub(super) fn permute(vm: &mut Interp, a: &Args) -> R<Value> {
+    let sizes = a.sizes(vm)?;
+    view(vm, a, |vm, id, rank| {
+        let mut perm = Vec::new();
+        for s in &sizes {
+            match s {
+                Value::Int(i) => perm.push(vm.axis(*i, rank, "permute")?),
+                other => return vm.type_fault(format!("axes are integers, not {}", other.type_name())),
+            }
+        }
+        let mut sorted = perm.clone();
+        sorted.sort_unstable();
+        if !sorted.iter().copied().eq(0..rank) {
+            let text = format!("permute needs each of the {rank} axes of {} once", graph::display(vm.graph.shape(id)));
+            return vm.shape_fault("E-SHAPE-AXIS", text);
+        }
+        vm.push(Op::Permute(perm), &[id])
+    })
+}
+
+pub(super) fn transpose(vm: &mut Interp, a: &Args) -> R<Value> {
+    view(vm, a, |vm, id, rank| {
+        let (x, y) = (a.axis(vm, "dim0", rank)?, a.axis(vm, "dim1", rank)?);
+        let mut perm: Vec<usize> = (0..rank).collect();
+        perm.swap(x, y);
+        vm.push(Op::Permute(perm), &[id])
+    })
+}
+
+pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
+    let sizes = a.sizes(vm)?;
+    // `x.view(torch.float32)` would reinterpret bytes
+    if matches!(sizes.as_slice(), [Value::DType(_)]) {
+        return vm.unsupported("E-UNSUPPORTED-OP", "a view as another type is not supported");
+    }
+    if let Some(mut l) = vm.literal(&a.value("input")) {
+        let from: Shape = l.shape.iter().map(|s| Dim::known(*s as i64)).collect();
+        let to = vm.view_shape(&from, &sizes)?;
+        if !matches!(l.init, Init::Eye) && graph::numel(&from) == graph::numel(&to) {
+            l.shape = to.iter().map(|d| usize::try_from(d.as_known().unwrap_or(0)).unwrap_or(0)).collect();
+            return Ok(vm.literal_value(l.shape, l.init, l.dtype));
+        }
+    }
+    view(vm, a, |vm, id, _| {
+        let from = vm.graph.shape(id).clone();
+        let to = vm.view_shape(&from, &sizes)?;
+        if a.function() == "view" && !vm.can_view(id, &to) {
+            let text = format!(
+                "{} does not lie in memory in such a way that it can be viewed as {}",
+                graph::display(&from),
+                graph::display(&to)
+            );
+            let d = vm.fault(Category::Shape, "E-SHAPE-VIEW", text);
+            return Err(Box::new(d.help("use reshape, or contiguous() before view")));
+        }
+        vm.reshaped(id, to)
+    })
+}
+
+pub(super) fn flatten(vm: &mut Interp, a: &Args) -> R<Value> {
+    view(vm, a, |vm, id, rank| {
+        let first = if a.function() == "apply" { 1 } else { 0 };
+        let (start, end) = (a.axis_or(vm, "start_dim", first, rank)?, a.axis_or(vm, "end_dim", -1, rank)?);
+        if start > end {
+            return vm.shape_fault("E-SHAPE-AXIS", "flatten: start_dim lies behind end_dim");
+        }
+        let shape = vm.graph.shape(id).clone();
+        let (head, rest) = shape.split_at(start);
+        let (middle, tail) = rest.split_at(end + 1 - start);
+        let mut to = head.to_vec();
+        to.push(graph::numel(middle));
+        to.extend_from_slice(tail);
+        vm.reshaped(id, to)
+    })
+}
+
+pub(super) fn unflatten(vm: &mut Interp, a: &Args) -> R<Value> {
+    let items = vm.items(&a.value("sizes"))?;
+    view(vm, a, |vm, id, rank| {
+        let dim = a.axis(vm, "dim", rank)?;
+        let shape = vm.graph.shape(id).clone();
+        let one = vec![shape.get(dim).cloned().unwrap_or_default()];
+        let inner = vm.view_shape(&one, &items)?;
+        if graph::numel(&inner) != graph::numel(&one) {
+            let text =
+                format!("unflatten: {} does not fill an axis of {}", graph::display(&inner), graph::display(&one));
+            return vm.shape_fault("E-SHAPE-RESHAPE", text);
+        }
+        let mut to = shape;
+        to.splice(dim..=dim, inner);
+        vm.reshaped(id, to)
+    })
+}
+
+pub(super) fn unsqueeze(vm: &mut Interp, a: &Args) -> R<Value> {
+    if let Some(l) = vm.literal(&a.value("input")).filter(|l| !matches!(l.init, Init::Eye)) {
+        let dim = a.axis(vm, "dim", l.shape.len() + 1)?;
+        let mut shape = l.shape;
+        shape.insert(dim, 1);
+        return Ok(vm.literal_value(shape, l.init, l.dtype));
+    }
+    view(vm, a, |vm, id, rank| {
+        let dim = a.axis(vm, "dim", rank + 1)?;
+        vm.unsqueeze(id, dim)
+    })
+}
+
+pub(super) fn squeeze(vm: &mut Interp, a: &Args) -> R<Value> {
+    view(vm, a, |vm, id, rank| {
+        let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
+        let shape = vm.graph.shape(id).clone();
+        let mut to = Vec::new();
+        for (i, size) in shape.iter().enumerate() {
+            if !dims.contains(&i) {
+                to.push(size.clone());
+                continue;
+            }
+            if size.is_known_one() {
+                continue;
+            }
+            if size.as_known().is_none() && !size.provably_gt(&Dim::known(1)) {
+                let d = vm.fault(
+                    Category::Shape,
+                    "E-SHAPE-SQUEEZE",
+                    format!(
+                        "squeeze would drop axis {i} of {} where {size} is 1, and only there",
+                        graph::display(&shape)
+                    ),
+                );
+                return Err(Box::new(d.help("name the axis to drop, or index it with [..., 0]")));
+            }
+            to.push(size.clone());
+        }
+        vm.reshaped(id, to)
+    })
+}
+
+pub(super) fn expand_to(vm: &mut Interp, id: NodeId, sizes: &[Value]) -> R<NodeId> {
+    let from = vm.graph.shape(id).clone();
+    let mut to = Vec::new();
+    let extra = sizes.len().saturating_sub(from.len());
+    for (i, size) in sizes.iter().enumerate() {
+        to.push(match size {
+            Value::Int(-1) => match i.checked_sub(extra).and_then(|i| from.get(i)) {
+                Some(d) => d.clone(),
+                None => return vm.shape_fault("E-SHAPE-EXPAND", "expand: -1 cannot stand for a new axis"),
+            },
+            other => match vm.as_dim(other) {
+                Some(d) => d,
+                None => return vm.type_fault(format!("sizes are integers, not {}", other.type_name())),
+            },
+        });
+    }
+    let dtype = vm.graph.dtype(id);
+    vm.push_as(Op::Expand, &[id], to, dtype)
+}
+
+pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
+    let sizes = a.sizes(vm)?;
+    let counts = vm.new_shape(&sizes)?;
+    let id = a.tensor(vm, "input")?;
+    let mut shape = vm.graph.shape(id).clone();
+    let counts = if a.function() == "tile" && counts.len() < shape.len() {
+        let missing = shape.len() - counts.len();
+        std::iter::repeat_n(Dim::known(1), missing).chain(counts).collect()
+    } else {
+        counts
+    };
+    if counts.len() < shape.len() {
+        return vm.shape_fault(
+            "E-SHAPE-EXPAND",
+            format!("repeat needs a count for each axis of {}, not {}", graph::display(&shape), counts.len()),
+        );
+    }
+    for _ in shape.len()..counts.len() {
+        shape.insert(0, Dim::known(1));
+    }
+    // [a, b] repeated (r, s) times: [1, a, 1, b] -> [r, a, s, b] -> [r*a, s*b], for the axes that change
+    let (mut apart, mut wide, mut joined) = (Vec::new(), Vec::new(), Vec::new());
+    for (size, count) in shape.iter().zip(&counts) {
+        if count.is_known_one() {
+            apart.push(size.clone());
+            wide.push(size.clone());
+        } else if size.is_known_one() {
+            apart.push(size.clone());
+            wide.push(count.clone());
+        } else {
+            apart.extend([Dim::known(1), size.clone()]);
+            wide.extend([count.clone(), size.clone()]);
+        }
+        joined.push(size.clone() * count.clone());
+    }
+    let dtype = vm.graph.dtype(id);
+    let x = vm.reshaped(id, apart)?;
+    let x = vm.push_as(Op::Expand, &[x], wide, dtype)?;
+    let out = vm.reshaped(x, joined);
+    done(vm, out)
+}
+
+pub(super) fn repeat_interleave(vm: &mut Interp, a: &Args) -> R<Value> {
+    let id = a.tensor(vm, "input")?;
+    let count = a.dim(vm, "repeats")?;
+    let shape = vm.graph.shape(id).clone();
+    let dim = a.axis(vm, "dim", shape.len())?;
+    let dtype = vm.graph.dtype(id);
+    let mut apart = shape.clone();
+    apart.insert(dim + 1, Dim::known(1));
+    let mut wide = shape.clone();
+    wide.insert(dim + 1, count.clone());
+    let mut joined = shape;
+    if let Some(d) = joined.get_mut(dim) {
+        *d = d.clone() * count;
+    }
+    let x = vm.reshaped(id, apart)?;
+    let x = vm.push_as(Op::Expand, &[x], wide, dtype)?;
+    let out = vm.reshaped(x, joined);
+    done(vm, out)
+}
+
+pub(super) fn glu(vm: &mut Interp, a: &Args) -> R<Value> {
+    let t = base(vm, a, "input")?;
+    let rank = vm.shape_of(&t).len();
+    let dim = a.axis_or(vm, "dim", -1, rank)?;
+    let size = axis_size(vm, &t, dim);
+    let Some(half) = size.div_exact(&Dim::known(2)) else {
+        return vm.shape_fault("E-SHAPE-SPLIT", format!("glu halves an axis of {size}, which is not even"));
+    };
+    let halves = pieces(vm, &t, dim, &[half.clone(), half])?;
+    let halves = vm.items(&halves)?;
+    let [Value::Tensor(x), Value::Tensor(g)] = halves.as_slice() else {
+        return vm.type_fault("two halves expected");
+    };
+    let (x, g) = (vm.node(x)?, vm.node(g)?);
+    let g = vm.un(UnaryOp::Sigmoid, g)?;
+    let out = vm.bin(BinaryOp::Mul, x, g);
+    done(vm, out)
+}
+
+/// `F.pad` with constants: cat with blocks of them.
+pub(super) fn pad(vm: &mut Interp, a: &Args) -> R<Value> {
+    let mut id = a.tensor(vm, "input")?;
+    if &*a.text_or(vm, "mode", "constant")? != "constant" {
+        return vm.unsupported("E-UNSUPPORTED-OP", "of the padding modes, only 'constant' is supported");
+    }
+    let value = a.float_or(vm, "value", 0.0)?;
+    let items = vm.items(&a.value("pad"))?;
+    let sizes = vm.new_shape(&items)?;
+    let rank = vm.graph.shape(id).len();
+    if sizes.len() % 2 == 1 || sizes.len() / 2 > rank {
+        return vm.shape_fault("E-SHAPE-OP", "pad takes a pair of counts for each axis, the last one first");
+    }
+    for (i, sides) in sizes.chunks_exact(2).enumerate() {
+        let dim = rank - 1 - i;
+        let mut parts = Vec::new();
+        for (at, count) in sides.iter().enumerate() {
+            if count.as_known() != Some(0) {
+                let mut shape = vm.graph.shape(id).clone();
+                if let Some(d) = shape.get_mut(dim) {
+                    *d = count.clone();
+                }
+                let dtype = vm.graph.dtype(id);
+                parts.push((at, vm.push_as(Op::Full(value), &[], shape, dtype)?));
+            }
+        }
+        if parts.is_empty() {
+            continue;
+        }
+        let mut row: Vec<NodeId> = parts.iter().filter(|p| p.0 == 0).map(|p| p.1).collect();
+        row.push(id);
+        row.extend(parts.iter().filter(|p| p.0 == 1).map(|p| p.1));
+        id = vm.push(Op::Cat { dim }, &row)?;
+    }
+    Ok(vm.tensor_value(id))
+}
+
+pub(super) fn triangle(vm: &mut Interp, a: &Args, lower: bool) -> R<Value> {
+    let id = a.tensor(vm, "input")?;
+    let diagonal = a.int_or(vm, "diagonal", 0)?;
+    let out = vm.push(if lower { Op::Tril { diagonal } } else { Op::Triu { diagonal } }, &[id]);
+    done(vm, out)
+}
+
+pub(super) fn diagonal(vm: &mut Interp, a: &Args) -> R<Value> {
+    view(vm, a, |vm, id, rank| {
+        let offset = a.int_or(vm, "offset", 0)?;
+        let dim1 = a.axis_or(vm, "dim1", 0, rank)?;
+        let dim2 = a.axis_or(vm, "dim2", 1, rank)?;
+        vm.push(Op::Diagonal { offset, dim1, dim2 }, &[id])
+    })
+}
+
+pub static TABLE: &[Native] = &[
+    f!("torch.cat torch.concat torch.concatenate", "tensors dim?", cat),
+    f!("torch.stack", "tensors dim?", stack),
+    f!("torch.split Tensor.split", "input split_size_or_sections dim?", split),
+    f!("torch.chunk Tensor.chunk", "input chunks dim?", chunk),
+    f!("torch.unbind Tensor.unbind", "input dim?", |vm, a| {
+        let t = base(vm, a, "input")?;
+        let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
+        let Some(count) = axis_size(vm, &t, dim).as_known() else {
+            return vm.unsupported("E-UNSUPPORTED-SIZE-LOOP", "unbind along an axis whose size depends on the graph");
+        };
+        let id = vm.node(&t)?;
+        let mut out = Vec::new();
+        for i in 0..count {
+            let one = vm.push(Op::Select { dim, index: i.into() }, &[id])?;
+            out.push(vm.view_value(one, &t));
+        }
+        Ok(Value::tuple(out))
+    }),
+    f!("torch.permute Tensor.permute", "input *dims", permute),
+    f!(
+        "torch.transpose torch.swapaxes torch.swapdims Tensor.transpose Tensor.swapaxes Tensor.swapdims",
+        "input dim0 dim1",
+        transpose
+    ),
+    f!("torch.t Tensor.t", "input", |vm, a| {
+        view(vm, a, |vm, id, rank| if rank < 2 { Ok(id) } else { vm.push(Op::Permute(vec![1, 0]), &[id]) })
+    }),
+    f!("torch.movedim Tensor.movedim torch.moveaxis", "input source destination", |vm, a| {
+        view(vm, a, |vm, id, rank| {
+            let (from, to) = (a.axis(vm, "source", rank)?, a.axis(vm, "destination", rank)?);
+            let mut perm: Vec<usize> = (0..rank).filter(|i| *i != from).collect();
+            perm.insert(to, from);
+            vm.push(Op::Permute(perm), &[id])
+        })
+    }),
+    f!("torch.reshape Tensor.reshape", "input *shape", reshape),
+    f!("Tensor.view", "input *shape", reshape),
+    f!("Tensor.view_as Tensor.reshape_as", "input other", |vm, a| {
+        let t = base(vm, a, "other")?;
+        let to = vm.shape_of(&t);
+        view(vm, a, |vm, id, _| vm.reshaped(id, to))
+    }),
+    f!("torch.flatten Tensor.flatten", "input start_dim? end_dim?", flatten),
+    f!("torch.nn.Flatten.apply", "input start_dim? end_dim?", flatten),
+    f!("torch.ravel Tensor.ravel", "input start_dim? end_dim?", flatten),
+    f!("torch.unflatten Tensor.unflatten", "input dim sizes", unflatten),
+    f!("torch.unsqueeze Tensor.unsqueeze", "input dim", unsqueeze),
+    f!("torch.squeeze Tensor.squeeze", "input dim?", squeeze),
+    f!("Tensor.expand torch.broadcast_to Tensor.broadcast_to", "input *size", |vm, a| {
+        let sizes = a.sizes(vm)?;
+        view(vm, a, |vm, id, _| expand_to(vm, id, &sizes))
+    }),
+    f!("Tensor.expand_as", "input other", |vm, a| {
+        let t = base(vm, a, "other")?;
+        let sizes: Vec<Value> = vm.shape_of(&t).iter().map(Value::dim).collect();
+        view(vm, a, |vm, id, _| expand_to(vm, id, &sizes))
+    }),
+    f!("Tensor.repeat", "input *sizes", repeat),
+    f!("Tensor.tile torch.tile", "input *sizes", repeat),
+    f!("torch.repeat_interleave Tensor.repeat_interleave", "input repeats dim", repeat_interleave),
+    f!("torch.narrow Tensor.narrow", "input dim start length", |vm, a| {
+        view(vm, a, |vm, id, rank| {
+            let dim = a.axis(vm, "dim", rank)?;
+            let start = a.dim(vm, "start")?;
+            let end = start.clone() + a.dim(vm, "length")?;
+            vm.push(Op::Slice { dim, start, end, step: 1 }, &[id])
+        })
+    }),
+    f!("torch.select Tensor.select", "input dim index", |vm, a| {
+        view(vm, a, |vm, id, rank| {
+            let dim = a.axis(vm, "dim", rank)?;
+            let mut index = a.dim(vm, "index")?;
+            if Dim::known(0).provably_gt(&index) {
+                index = index + vm.graph.shape(id).get(dim).cloned().unwrap_or_default();
+            }
+            vm.push(Op::Select { dim, index }, &[id])
+        })
+    }),
+    f!("torch.flip Tensor.flip", "input *dims", |vm, a| {
+        let sizes = a.sizes(vm)?;
+        let id = a.tensor(vm, "input")?;
+        let rank = vm.graph.shape(id).len();
+        let mut dims = Vec::new();
+        for s in sizes {
+            match s {
+                Value::Int(i) => dims.push(vm.axis(i, rank, "flip")?),
+                other => return vm.type_fault(format!("axes are integers, not {}", other.type_name())),
+            }
+        }
+        let out = vm.push(Op::Flip { dims }, &[id]);
+        done(vm, out)
+    }),
+    f!("torch.roll Tensor.roll", "input shifts dims", |vm, a| {
+        let mut id = a.tensor(vm, "input")?;
+        let rank = vm.graph.shape(id).len();
+        let list = |vm: &mut Interp, v: Value| match v {
+            Value::Tuple(_) | Value::List(_) => vm.items(&v),
+            one => Ok(vec![one]),
+        };
+        let (shifts, dims) = (list(vm, a.value("shifts"))?, list(vm, a.value("dims"))?);
+        if shifts.len() != dims.len() {
+            return vm.value_fault("roll needs a shift for each axis");
+        }
+        for (shift, dim) in shifts.iter().zip(&dims) {
+            let (Value::Int(shift), Value::Int(dim)) = (shift, dim) else {
+                return vm.type_fault("shifts and axes are integers");
+            };
+            let dim = vm.axis(*dim, rank, "roll")?;
+            id = vm.push(Op::Roll { shift: *shift, dim }, &[id])?;
+        }
+        Ok(vm.tensor_value(id))
+    }),
+    f!("torch.tril Tensor.tril", "input diagonal?", |vm, a| triangle(vm, a, true)),
+    f!("torch.triu Tensor.triu", "input diagonal?", |vm, a| triangle(vm, a, false)),
+    f!("torch.diagonal Tensor.diagonal", "input offset? dim1? dim2?", diagonal),
+    f!("torch.nn.functional.glu", "input dim?", glu),
+    f!("torch.nn.functional.pad", "input pad mode? value?", pad),
+];
