@@ -2,8 +2,8 @@
 
 use tch::Tensor;
 
-use crate::error::{NetworkError, Result};
-use crate::tensor::{from_f64, item, to_f64};
+use crate::error::Result;
+use crate::tensor::{item, to_f64};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -20,12 +20,10 @@ pub(crate) struct Adam {
     steps: i32,
 }
 
-/// An optimiser's state at rest.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct AdamState {
+/// Running means of gradients and of their squares.
+pub(crate) struct Moments {
     pub mean: Vec<f64>,
     pub square: Vec<f64>,
-    pub steps: i32,
 }
 
 impl Adam {
@@ -57,21 +55,7 @@ impl Adam {
         Ok(norm)
     }
 
-    pub fn state(&self) -> Result<AdamState> {
-        Ok(AdamState { mean: to_f64(&self.mean)?, square: to_f64(&self.square)?, steps: self.steps })
-    }
-
-    pub fn restore(&mut self, state: &AdamState) -> Result<()> {
-        let like = |data: &[f64], old: &Tensor| {
-            let device = crate::Device(old.device());
-            from_f64(data, &old.size(), old.f_kind()?, device)
-        };
-        if state.steps < 0 {
-            return Err(NetworkError::Inconsistent("a negative number of steps".to_owned()));
-        }
-        self.mean = like(&state.mean, &self.mean)?;
-        self.square = like(&state.square, &self.square)?;
-        self.steps = state.steps;
-        Ok(())
+    pub fn moments(&self) -> Result<Moments> {
+        Ok(Moments { mean: to_f64(&self.mean)?, square: to_f64(&self.square)? })
     }
 }

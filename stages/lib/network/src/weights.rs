@@ -1,8 +1,13 @@
 //! Weights at rest: named arrays, in safetensors files.
 //!
 //! Names are `processor.<torch name>`, `encoders.<data point>.<k>.weight` and `decoders.<data point>.<k>.weight` (with
-//! `bias`), layouts are PyTorch's: what follows `processor.` loads into the candidate's own module with
-//! `load_state_dict`.
+//! `bias`), layouts are PyTorch's. So a candidate's own file gives the same outputs in PyTorch, once a first call has made
+//! its layers:
+//!
+//! ```python
+//! weights = safetensors.torch.load_file("weights.safetensors")
+//! module.load_state_dict({k[10:]: v for k, v in weights.items() if k.startswith("processor.")})
+//! ```
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

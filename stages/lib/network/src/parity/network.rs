@@ -459,8 +459,8 @@ pub fn optimiser_case(path: &Path, device: Device, options: Options) -> Result<R
         let (error, _) = arrays::difference(&to_f64(&parameters)?, &flat(&format!("param{step}/"))?);
         report.add(format!("param{step}"), error, options.tolerance.unwrap_or(5e-7));
     }
-    let state = adam.state()?;
-    for (name, ours) in [("mu", &state.mean), ("nu", &state.square)] {
+    let moments = adam.moments()?;
+    for (name, ours) in [("mu", &moments.mean), ("nu", &moments.square)] {
         let theirs = flat(&format!("{name}{}/", settings.steps))?;
         report.add_tensor(name, ours, &theirs, 1e-9, options.tolerance.unwrap_or(2e-6));
     }
