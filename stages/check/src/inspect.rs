@@ -76,7 +76,11 @@ fn locate(candidate: &mut Candidate, diagnostics: &mut Vec<Diagnostic>, rules: &
         // An edit that was free to choose is local when it is so for either factor.
         None => {
             let operator = compare(program::Factor::Operator);
-            if operator.verdict == program::LocalityVerdict::Local { operator } else { compare(program::Factor::Action) }
+            if operator.verdict == program::LocalityVerdict::Local {
+                operator
+            } else {
+                compare(program::Factor::Action)
+            }
         }
     };
     let entangled = found.verdict == program::LocalityVerdict::Entangled;
@@ -95,7 +99,11 @@ fn locate(candidate: &mut Candidate, diagnostics: &mut Vec<Diagnostic>, rules: &
     if rejects {
         candidate.verdict = Some(Verdict::Reject);
         if !diagnostics.iter().any(|d| d.severity == Severity::Error) {
-            diagnostics.push(fault("entangled", "E-ENTANGLED", format!("the edit reaches beyond its factor: {}", found.kinds.join(", "))));
+            diagnostics.push(fault(
+                "entangled",
+                "E-ENTANGLED",
+                format!("the edit reaches beyond its factor: {}", found.kinds.join(", ")),
+            ));
         }
     }
 }

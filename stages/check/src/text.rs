@@ -29,7 +29,8 @@ pub fn human(inspection: &Inspection, path: &str, color: bool) -> String {
     if let Some(locality) = candidate.locality {
         let _ = write!(text, ", {locality}");
         if locality == Locality::Entangled {
-            let _ = write!(text, " ({})", candidate.entanglement.iter().flatten().cloned().collect::<Vec<_>>().join(", "));
+            let _ =
+                write!(text, " ({})", candidate.entanglement.iter().flatten().cloned().collect::<Vec<_>>().join(", "));
         }
     }
     if let (Some(params), Some(macs), Some(formula)) = (candidate.params, candidate.macs, &candidate.macs_formula) {

@@ -56,7 +56,9 @@ impl Args {
         match (programs, self.weights.is_empty()) {
             (0, false) => Err(Usage("--weights goes with a program given as a .py file".into()).into()),
             (2.., false) => Err(Usage("--weights goes with one program, not with several".into()).into()),
-            (1.., true) => Err(Usage("a .py file needs --weights, or train it first: train my.py | score -".into()).into()),
+            (1.., true) => {
+                Err(Usage("a .py file needs --weights, or train it first: train my.py | score -".into()).into())
+            }
             _ => Ok(table),
         }
     }

@@ -76,7 +76,8 @@ pub fn work(
     let threads = config.train.threads;
     let kind = device.split(':').next().unwrap_or(device);
     let hash = blake3::hash(&content).to_hex();
-    let key = train::hash(&(CODE_VERSION, &program.graph_hash, &program.params, hash.as_str(), &evaluations, threads, kind));
+    let key =
+        train::hash(&(CODE_VERSION, &program.graph_hash, &program.params, hash.as_str(), &evaluations, threads, kind));
     let job = Job { source: program.source.clone(), weights, evaluations, threads, device: device.to_owned() };
     Ok(Work { key, label, job })
 }
@@ -94,10 +95,13 @@ fn evaluate(job: Job, _: &Path, tell: &mut dyn FnMut(&Value)) -> Result<Scored, 
     for config in &job.evaluations {
         tell(&json!({ "length": config.length }));
         let processor = train::processor(&job.source, config.hidden)?;
-        let found =
-            network::evaluate::evaluate(&processor, &weights, config, device).map_err(|error| train::failure(&error))?;
+        let found = network::evaluate::evaluate(&processor, &weights, config, device)
+            .map_err(|error| train::failure(&error))?;
         if !found.score.is_finite() {
-            return Err(Failure::of_job(Status::Failed, format!("the score at length {} is not finite", config.length)));
+            return Err(Failure::of_job(
+                Status::Failed,
+                format!("the score at length {} is not finite", config.length),
+            ));
         }
         scores.push(found.score);
     }

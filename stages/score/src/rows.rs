@@ -27,11 +27,8 @@ pub fn score(mut table: Table, weights: &[PathBuf], lab: &Lab<'_>, common: &Comm
                 Ok(works) => due.push((index, program, works)),
                 // Without weights there is nothing to evaluate: this row's failure, and no other's.
                 Err(error) => {
-                    row.candidate = Candidate {
-                        status: Status::Failed,
-                        reason: Some(format!("{error:#}")),
-                        ..program.candidate
-                    };
+                    row.candidate =
+                        Candidate { status: Status::Failed, reason: Some(format!("{error:#}")), ..program.candidate };
                 }
             },
         }

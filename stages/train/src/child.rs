@@ -1,6 +1,5 @@
 //! The child's side of a training.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -29,8 +28,7 @@ fn train(job: Job, folder: &Path, tell: &mut dyn FnMut(&Value)) -> Result<Measur
         curve.push(*point);
         tell(&json!({ "step": point.step, "of": job.config.steps, "loss": point.loss, "val_acc": point.val_acc }));
     };
-    let trained =
-        network::train(&processor, &job.config, device, &mut on_point).map_err(|error| failure(&error))?;
+    let trained = network::train(&processor, &job.config, device, &mut on_point).map_err(|error| failure(&error))?;
     if !(trained.best_val_acc.is_finite() && trained.final_loss.is_finite()) {
         return Err(Failure::of_job(Status::Diverged, "the accuracy or the last loss is not finite"));
     }

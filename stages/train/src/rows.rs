@@ -54,7 +54,8 @@ impl<'a> Lab<'a> {
                 measured.seconds
             )
         };
-        let outcomes = self.runner("train-child", "train", FILES)?.run_all(works, self.jobs, &progress, step, sum_up)?;
+        let outcomes =
+            self.runner("train-child", "train", FILES)?.run_all(works, self.jobs, &progress, step, sum_up)?;
         let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
         progress.finish(&format!("{done} of {} trainings done on {}", works.len(), self.device));
         Ok(outcomes)
@@ -82,9 +83,9 @@ pub fn train(mut table: Table, lab: &Lab<'_>, common: &Common) -> Result<(Table,
     let seeds = &config.train.seeds;
     let mut works: Vec<Work<Job>> = Vec::new();
     for (_, program) in &due {
-        works.extend(seeds.iter().map(|&seed| {
-            work(program, settings(config, task, seed), config.train.threads, &lab.device)
-        }));
+        works.extend(
+            seeds.iter().map(|&seed| work(program, settings(config, task, seed), config.train.threads, &lab.device)),
+        );
     }
     let outcomes = lab.trainings(&works, "train", common)?;
     let mut trained = Vec::new();
@@ -139,7 +140,8 @@ fn fill(candidate: &mut Candidate, works: &[Work<Job>], outcomes: &[Outcome<Meas
     candidate.train_loss = Some(measured.iter().map(|m| m.loss).collect());
     candidate.val_acc = Some(measured.iter().map(|m| m.val_acc).collect());
     // Relative to the cache: tables are equal wherever that lies.
-    candidate.weights = Some(keys.iter().map(|key| Path::new("train").join(key).join(WEIGHTS).display().to_string()).collect());
+    candidate.weights =
+        Some(keys.iter().map(|key| Path::new("train").join(key).join(WEIGHTS).display().to_string()).collect());
     candidate.train_seconds = Some(measured.iter().map(|m| m.seconds).sum());
     candidate.peak_rss_mb = measured.iter().map(|m| m.peak_rss_mb).reduce(f64::max);
 }

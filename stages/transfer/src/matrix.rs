@@ -10,7 +10,7 @@ use serde_json::Value;
 use stage::Common;
 use stage::config::Config;
 use stage::job::{Outcome, Work};
-use train::{Job, Lab, Measured, Program, WEIGHTS};
+use train::{Lab, Measured, Program, WEIGHTS};
 
 /// The rows in the order program, task, seed.
 pub fn matrix(programs: &[Program], tasks: &[String], lab: &Lab<'_>, common: &Common) -> Result<Vec<TransferRow>> {

@@ -82,7 +82,8 @@ fn compare(summary: &mut [TransferSummary], reference: Option<&Program>) {
 /// The summary for people, in percent.
 pub fn table(summary: &[TransferSummary], test_length: usize) -> String {
     let percent = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |x| format!("{:.2}", x * 100.0));
-    let width = |of: fn(&TransferSummary) -> &str| summary.iter().map(|l| of(l).chars().count()).max().unwrap_or(0).max(7);
+    let width =
+        |of: fn(&TransferSummary) -> &str| summary.iter().map(|l| of(l).chars().count()).max().unwrap_or(0).max(7);
     let (programs, tasks) = (width(|line| &line.program), width(|line| &line.task));
     let mut text = format!("Accuracy on the CLRS test split at N = {test_length}, in percent\n\n");
     let _ = writeln!(

@@ -41,9 +41,12 @@ fn programs_are_trained_tested_and_compared() {
     let output = transfer(folder.path(), &args);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let found = lines(&rows);
-    let cells: Vec<_> = found.iter().map(|row| format!("{} {} {}", row["program"], row["task"], row["train_seed"])).collect();
+    let cells: Vec<_> =
+        found.iter().map(|row| format!("{} {} {}", row["program"], row["task"], row["train_seed"])).collect();
     let expected = ["mpnn", "gmpnn"].into_iter().flat_map(|program| {
-        ["bfs", "insertion_sort"].into_iter().flat_map(move |task| (0..2).map(move |seed| format!("{program:?} {task:?} {seed}")))
+        ["bfs", "insertion_sort"]
+            .into_iter()
+            .flat_map(move |task| (0..2).map(move |seed| format!("{program:?} {task:?} {seed}")))
     });
     assert_eq!(cells, expected.collect::<Vec<_>>());
     for row in &found {
@@ -52,7 +55,9 @@ fn programs_are_trained_tested_and_compared() {
     }
     let summary = lines(&folder.path().join("t_summary.jsonl"));
     assert_eq!(summary.len(), 6);
-    let mean = |i: usize, j: usize| (found[i]["test_acc"].as_f64().expect("a") + found[j]["test_acc"].as_f64().expect("b")) / 2.0;
+    let mean = |i: usize, j: usize| {
+        (found[i]["test_acc"].as_f64().expect("a") + found[j]["test_acc"].as_f64().expect("b")) / 2.0
+    };
     assert_eq!(summary[0]["test_acc"], mean(0, 1));
     assert_eq!((&summary[5]["task"], &summary[5]["seeds"]), (&"average".into(), &4.into()));
     assert!(summary[5]["difference"].is_f64() && summary[2].get("difference").is_none());
