@@ -14,7 +14,12 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     let unknown = || "unknown".to_owned();
     let mut text = String::new();
     writeln!(text, "libtorch       {}", found.libtorch.unwrap_or_else(unknown))?;
-    writeln!(text, "version        {} (built for {})", found.found_version.unwrap_or_else(unknown), found.wanted_version)?;
+    writeln!(
+        text,
+        "version        {} (built for {})",
+        found.found_version.unwrap_or_else(unknown),
+        found.wanted_version
+    )?;
     let cuda = match (found.cuda_library, found.cuda_available) {
         (_, true) => format!("yes, {} device(s)", found.cuda_devices),
         (true, false) => "no: libtorch has it, but finds no NVIDIA GPU or driver".to_owned(),

@@ -29,6 +29,8 @@ fn compile(source: &str, name: &str, options: &Options) -> Result<Processor> {
     let compiled = program::compile(source, options);
     match compiled.processor {
         Some(processor) => Ok(processor),
-        None => bail!("{name} is not valid\n{}", program::render(source, name, &compiled.diagnostics, false).trim_end()),
+        None => {
+            bail!("{name} is not valid\n{}", program::render(source, name, &compiled.diagnostics, false).trim_end())
+        }
     }
 }
