@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use graph::{DType, Dim, Graph, NodeId, Op, ParamId, Processor, Span};
+use graph::{DType, Dim, NodeId, Op, ParamId, Processor, Span};
 
 use crate::budget::Budgets;
 use crate::diagnostic::{Category, Diagnostic, Severity};
@@ -103,28 +103,22 @@ pub fn compile(source: &str, options: &Options) -> Compiled {
     on_big_stack(run)
 }
 
-/// Runs `f` where deep recursion has room.
+/// Runs `f` where deep recursion has room: on a thread of its own, or here where no thread can be had.
 pub fn on_big_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     let f = std::sync::Mutex::new(Some(f));
-    let take = || f.lock().ok().and_then(|mut f| f.take());
-    std::thread::scope(|scope| {
-        for size in [STACK, STACK / 8] {
-            let spawned = std::thread::Builder::new().stack_size(size).spawn_scoped(scope, || take().map(|f| f()));
-            if let Ok(handle) = spawned
-                && let Ok(Some(result)) = handle.join()
-            {
-                return Some(result);
-            }
+    let run = || f.lock().ok().and_then(|mut f| f.take()).map(|f| f());
+    let done = std::thread::scope(|scope| {
+        // a limit on address space may refuse the large one
+        let spawn = |size| std::thread::Builder::new().stack_size(size).spawn_scoped(scope, run);
+        match spawn(STACK).or_else(|_| spawn(STACK / 8)) {
+            Ok(handle) => handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => run(),
         }
-        None
-    })
-    .or_else(|| take().map(|f| f()))
-    .unwrap_or_else(|| unreachable_result())
-}
-
-/// `f` has run on a thread that ended without a result, which `catch_unwind` inside it excludes.
-fn unreachable_result<T>() -> T {
-    std::process::abort()
+    });
+    match done {
+        Some(value) => value,
+        None => unreachable!("the function is taken once, by the one thread that runs it"),
+    }
 }
 
 fn compile_here(source: &str, options: &Options) -> Compiled {
@@ -191,7 +185,7 @@ fn evaluate(vm: &mut Interp, module: &crate::syntax::Module, inputs: [NodeId; 5]
             ));
         }
     };
-    check_classes(vm, &root)?;
+    check_classes(vm)?;
     let forward = forward_span(vm, &root)?;
 
     // The first call may create layers; the second is what training runs. It gets inputs of its own, so that what the
@@ -246,13 +240,12 @@ fn accepted_keywords(factory: &Value, keywords: Vec<(Name, Value)>) -> Vec<(Name
 }
 
 /// There must be a class `PGN` that derives from a class `Processor`, as the reference's evaluator asks.
-fn check_classes(vm: &mut Interp, root: &Rc<Object>) -> R<()> {
+fn check_classes(vm: &mut Interp) -> R<()> {
     vm.span = Span::default();
     let class = |vm: &Interp, name: &str| match vm.globals.vars.borrow().get(name) {
         Some(Value::Class(c)) => Some(c.clone()),
         _ => None,
     };
-    let _ = root;
     match (class(vm, "PGN"), class(vm, "Processor")) {
         (Some(pgn), Some(processor)) if pgn.is_subclass_of(&processor) => Ok(()),
         (Some(pgn), Some(_)) => {
@@ -429,8 +422,7 @@ fn finish(
         }
     }
     let mut map: Vec<Option<NodeId>> = vec![None; old.nodes.len()];
-    for (slot, (id, new)) in inputs.into_iter().zip(new_inputs).enumerate() {
-        let _ = slot;
+    for (id, new) in inputs.into_iter().zip(new_inputs) {
         if let Some(m) = map.get_mut(id.0 as usize) {
             *m = Some(new);
         }
@@ -482,12 +474,8 @@ fn finish(
     let Some(new_ret) = mapped(ret) else {
         return Err(interface(vm, "E-INTERFACE-RETURN", "ret has no value"));
     };
-    if let Err(e) = check(&graph) {
+    if let Err(e) = graph.validate() {
         return Err(vm.fault(Category::Unsupported, "E-INTERNAL", format!("the graph is inconsistent: {e}")));
     }
     Ok(Processor { graph, ret: new_ret, tri_msgs: tri.and_then(mapped), hidden })
-}
-
-fn check(graph: &Graph) -> Result<(), graph::OpError> {
-    graph.validate()
 }

@@ -242,12 +242,11 @@ fn collect_own(stmt: &Stmt, out: &mut Binds) {
                 {
                     out.attributes.push((attribute.clone(), at.0));
                 }
-                if let ExprKind::Attribute(base, name) = &f.kind
+                if let ExprKind::Attribute(_, name) = &f.kind
                     && matches!(&**name, "register_buffer" | "register_parameter" | "add_module" | "register_module")
                     && let Some(Expr { kind: ExprKind::Str(attribute), at }) = args.first()
                 {
                     out.attributes.push((attribute.clone(), at.0));
-                    let _ = base;
                 }
                 // `x.add_(...)` changes x
                 if let ExprKind::Attribute(base, name) = &f.kind

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use graph::{DType, Op};
 
 use super::value::{BOOL, Class, Data, FLOAT32, INT64, NativeClass, Object, Tensor, TensorType, Value};
-use super::{Interp, Phase, R, native, nn};
+use super::{Interp, R, native, nn};
 use crate::diagnostic::Category;
 use crate::syntax::{Alias, Name};
 
@@ -572,11 +572,6 @@ impl Interp {
                 }
             }
             Value::Object(o) if registered => {
-                if self.phase == Phase::Second
-                    && !state.children.iter().any(|c| c.1.as_ref().is_some_and(|c| Rc::ptr_eq(c, &o)))
-                {
-                    // replaced layers are caught where their parameters are made
-                }
                 object.attrs.borrow_mut().remove(name);
                 state.params.retain(|p| p.0 != *name);
                 state.buffers.retain(|b| b.0 != *name);

@@ -41,10 +41,8 @@ impl Interp {
             }
         }
         self.span = here;
-        if let Some((i, (name, _))) =
-            named.iter().enumerate().find(|(i, (n, _))| named.iter().take(*i).any(|(m, _)| m == n))
-        {
-            let _ = i;
+        let repeated = named.iter().enumerate().find(|(i, (n, _))| named.iter().take(*i).any(|(m, _)| m == n));
+        if let Some((_, (name, _))) = repeated {
             return self.type_fault(format!("the keyword '{name}' is given twice"));
         }
         self.call(&callee, positional, named)

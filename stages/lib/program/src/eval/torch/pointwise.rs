@@ -101,13 +101,9 @@ pub(super) fn masked_fill(vm: &mut Interp, a: &Args) -> R<Value> {
     if !vm.graph.shape(value).is_empty() {
         return vm.shape_fault("E-SHAPE-OP", "masked_fill takes a single value; use torch.where for a tensor");
     }
-    let (shape, dtype) = (vm.graph.shape(id).clone(), vm.graph.dtype(id));
+    let dtype = vm.graph.dtype(id);
     let value = vm.cast(value, dtype)?;
     let out = vm.push(Op::Where, &[mask, value, id])?;
-    if *vm.graph.shape(out) != shape {
-        // out of place, torch broadcasts both; the usual mistake is a mask with too many axes
-        vm.step()?;
-    }
     Ok(vm.tensor_value(out))
 }
 
