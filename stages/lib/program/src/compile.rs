@@ -89,7 +89,7 @@ impl Compiled {
 }
 
 /// Stack for parsing and evaluation. It is reserved, not used: hostile nesting is bounded well below it.
-const STACK: usize = 256 << 20;
+const STACK: usize = 64 << 20;
 
 /// Understands a program. Never panics, never runs it, and takes bounded time and memory for any input.
 pub fn compile(source: &str, options: &Options) -> Compiled {
@@ -110,7 +110,7 @@ pub fn on_big_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     let done = std::thread::scope(|scope| {
         // a limit on address space may refuse the large one
         let spawn = |size| std::thread::Builder::new().stack_size(size).spawn_scoped(scope, run);
-        match spawn(STACK).or_else(|_| spawn(STACK / 8)) {
+        match spawn(STACK).or_else(|_| spawn(STACK / 4)) {
             Ok(handle) => handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             Err(_) => run(),
         }
