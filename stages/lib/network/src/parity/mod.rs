@@ -2,9 +2,11 @@
 
 mod arrays;
 mod network;
+mod optimiser;
 mod program;
 
-pub use network::{NetworkCase, optimiser_case};
+pub use network::NetworkCase;
+pub use optimiser::optimiser_case;
 pub use program::{program_case, program_hidden};
 
 use serde::Serialize;
