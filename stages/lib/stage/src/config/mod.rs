@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub use error::ConfigError;
 pub use sections::{
-    Dtype, Entangled, Fitness, KEYS, Key, Network, Propose, Repred, Score, Search, Settings, Task, Train, Transfer,
+    Dtype, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Repred, Score, Search, Settings, Task, Train, Transfer,
 };
 
 /// The settings in force. Dereferences to [`Settings`]: `config.train.steps`.
@@ -80,8 +80,9 @@ impl Config {
         let mut lines = Vec::new();
         for key in KEYS {
             let value = table.get(key.section).and_then(|section| section.get(key.name));
-            let value = value.map_or_else(String::new, toml::Value::to_string);
-            lines.push((key, format!("{} = {value}", key.name)));
+            // TOML has no null: a setting that is not set is a comment
+            let line = value.map_or_else(|| format!("# {} =", key.name), |value| format!("{} = {value}", key.name));
+            lines.push((key, line));
         }
         let width = lines.iter().map(|(_, line)| line.chars().count()).max().unwrap_or(0).min(48);
         let mut text = String::new();

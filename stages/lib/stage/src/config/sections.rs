@@ -1,5 +1,7 @@
 //! The settings: every key with its type, default and meaning.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Makes an enum whose values are strings in the settings.
@@ -55,6 +57,17 @@ choice! {
         Reject = "reject",
         Allow = "allow",
     }
+}
+
+/// What a language model's tokens cost, per million.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPrice {
+    pub input: f64,
+    pub output: f64,
+    /// For the part of a prompt that the server had cached; as `input` where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<f64>,
 }
 
 /// A key of the settings.
@@ -217,6 +230,74 @@ sections! {
         program: String = "data/seed_pgn.py".into(),
         /// What happens to proposals that edit more than their factor: auto (as the method has it), reject or allow.
         entangled: Entangled = Entangled::Auto,
+    }
+
+    /// Language models as proposers, for `propose.proposer` openai or replay. Their key comes from the environment only.
+    pub struct Llm [llm] {
+        /// Where the protocol starts, such as https://api.openai.com/v1 or http://localhost:11434/v1.
+        base_url: String = String::new(),
+        /// Environment variable with the API key; servers that ask for none need none.
+        key_env: String = "OPENAI_API_KEY".into(),
+        /// Models, each as name or name=weight; one is drawn for each attempt.
+        models: Vec<String> = Vec::new(),
+        /// Model that chooses the factor (ASR); empty for that of the attempt.
+        router_model: String = String::new(),
+        /// Model that writes directives (RC); empty for that of the attempt.
+        critic_model: String = String::new(),
+        /// Model that writes programs (SAR); empty for that of the attempt.
+        writer_model: String = String::new(),
+        /// Sampling temperature. What is not set is not sent.
+        temperature: Option<f64> = None,
+        /// Nucleus sampling. What is not set is not sent.
+        top_p: Option<f64> = None,
+        /// Most tokens of one reply. What is not set is not sent.
+        max_tokens: Option<u64> = None,
+        /// What the server calls max_tokens; newer models say max_completion_tokens.
+        max_tokens_field: String = "max_tokens".into(),
+        /// Seed of the sampling; the number of the attempt is added. What is not set is not sent.
+        seed: Option<i64> = None,
+        /// Further parameters, sent as they are, such as { reasoning_effort = "low" }.
+        extra: toml::Table = toml::Table::new(),
+        /// Ask for replies as streams, so that slow models are not taken for dead ones.
+        stream: bool = true,
+        /// Ask for the count of tokens at the end of a stream; a few servers refuse that.
+        stream_usage: bool = true,
+        /// Longest time until a connection stands, in seconds.
+        connect_timeout_s: f64 = 10.0,
+        /// Longest silence until a reply begins, in seconds.
+        first_byte_timeout_s: f64 = 300.0,
+        /// Longest silence within a reply, in seconds.
+        idle_timeout_s: f64 = 120.0,
+        /// Longest time for one attempt at a call, in seconds.
+        attempt_timeout_s: f64 = 900.0,
+        /// Longest time for a whole proposal, with all its calls, repeated attempts and waits, in seconds.
+        deadline_s: f64 = 1800.0,
+        /// Further attempts at a call that failed and may heal.
+        retries: u32 = 4,
+        /// First wait before a further attempt, in seconds; it doubles each time.
+        backoff_s: f64 = 1.0,
+        /// Longest such wait, in seconds; what the server asks for counts more.
+        backoff_max_s: f64 = 60.0,
+        /// Longest reply that is read, in bytes.
+        max_reply_bytes: usize = 4 << 20,
+        /// Proposals that are worked on side by side.
+        jobs: usize = 4,
+        /// Money that a run may spend, in the currency of llm.prices. Not set: no limit.
+        max_cost: Option<f64> = None,
+        /// Tokens that a run may take. Not set: no limit.
+        max_tokens_total: Option<u64> = None,
+        /// Prices per million tokens by model, such as { "m" = { input = 1.0, output = 4.0, cached_input = 0.25 } }.
+        prices: BTreeMap<String, ModelPrice> = BTreeMap::new(),
+        /// How often a refused proposal goes back with its diagnostics; each try is a row.
+        repair_rounds: u32 = 2,
+        /// How often a choice of factor that is not the JSON asked for goes back.
+        router_rounds: u32 = 2,
+        /// Take only the chosen region from the reply, and keep the rest of the parent byte for byte.
+        splice: bool = false,
+        /// Folder of templates that replace those of prompts/ with the same name; empty for none.
+        prompts: String = String::new(),
+        /// Past attempts that prompts tell of, at most.
+        history: usize = 12,
     }
 
     /// Training winners on further tasks; whatever is not said here is as in [train].

@@ -48,6 +48,38 @@ const SAMPLES: &[(&str, &str)] = &[
     ("propose.proposer", "\"replay\""),
     ("propose.program", "\"my.py\""),
     ("propose.entangled", "\"allow\""),
+    ("llm.base_url", "\"http://localhost:11434/v1\""),
+    ("llm.key_env", "\"MY_KEY\""),
+    ("llm.models", "[\"a\", \"b=2\"]"),
+    ("llm.router_model", "\"small\""),
+    ("llm.critic_model", "\"large\""),
+    ("llm.writer_model", "\"large\""),
+    ("llm.temperature", "0.7"),
+    ("llm.top_p", "0.9"),
+    ("llm.max_tokens", "8192"),
+    ("llm.max_tokens_field", "\"max_completion_tokens\""),
+    ("llm.seed", "5"),
+    ("llm.extra", "{ reasoning_effort = \"low\" }"),
+    ("llm.stream", "false"),
+    ("llm.stream_usage", "false"),
+    ("llm.connect_timeout_s", "3.0"),
+    ("llm.first_byte_timeout_s", "30.0"),
+    ("llm.idle_timeout_s", "30.0"),
+    ("llm.attempt_timeout_s", "60.0"),
+    ("llm.deadline_s", "120.0"),
+    ("llm.retries", "0"),
+    ("llm.backoff_s", "0.5"),
+    ("llm.backoff_max_s", "5.0"),
+    ("llm.max_reply_bytes", "1000"),
+    ("llm.jobs", "1"),
+    ("llm.max_cost", "2.5"),
+    ("llm.max_tokens_total", "100000"),
+    ("llm.prices", "{ m = { input = 1.0, output = 4.0 } }"),
+    ("llm.repair_rounds", "0"),
+    ("llm.router_rounds", "0"),
+    ("llm.splice", "true"),
+    ("llm.prompts", "\"my-prompts\""),
+    ("llm.history", "3"),
     ("transfer.tasks", "[\"bfs\", \"dfs\"]"),
     ("transfer.seeds", "[5]"),
     ("transfer.lengths", "[4]"),
@@ -96,6 +128,23 @@ fn what_is_printed_is_read_back() {
     let (_folder, path) = file(&config.to_toml());
     let again = Config::load(Some(&path), &[], &[]).expect("valid TOML");
     assert_eq!(again.settings, config.settings);
+}
+
+#[test]
+fn what_is_not_set_is_printed_as_a_comment() {
+    let printed = Config::default().to_toml();
+    assert!(printed.lines().any(|line| line.starts_with("# temperature =") && line.ends_with("# default")), "{printed}");
+    let (_folder, path) = file(&printed);
+    assert_eq!(Config::load(Some(&path), &[], &[]).expect("valid TOML").llm.temperature, None);
+}
+
+#[test]
+fn prices_are_a_table_of_their_own_or_inline() {
+    let (_folder, path) = file("[llm]\njobs = 2\n\n[llm.prices.\"a/b:1\"]\ninput = 1\noutput = 4.5\n");
+    let config = Config::load(Some(&path), &[], &[]).expect("valid");
+    let price = ModelPrice { input: 1.0, output: 4.5, cached_input: None };
+    assert_eq!((config.llm.prices.get("a/b:1"), config.llm.jobs), (Some(&price), 2));
+    assert!(error(&["llm.prices={ m = { inputs = 1.0 } }"]).contains("setting `llm.prices`: unknown field"));
 }
 
 #[test]

@@ -33,6 +33,13 @@ enum Values {
     },
 }
 
+/// Columns of a stage's own, beside those of the schema.
+impl From<Map<String, Value>> for Extra {
+    fn from(values: Map<String, Value>) -> Self {
+        Self::json(values)
+    }
+}
+
 impl Extra {
     pub(super) fn json(values: Map<String, Value>) -> Self {
         Self(if values.is_empty() { Values::None } else { Values::Json(values) })
