@@ -94,6 +94,13 @@ impl<'a> Population<'a> {
         self.rows.iter().map(|row| row.generation).max().unwrap_or(-1)
     }
 
+    /// How many attempts were made, the founders not counted. An attempt may have several rows: one for each try.
+    #[must_use]
+    pub fn attempts_made(&self) -> usize {
+        let made = self.rows.iter().filter(|row| row.parent_id.is_some()).map(|row| row.attempt);
+        made.collect::<BTreeSet<i64>>().len()
+    }
+
     /// The number that the next attempt gets.
     #[must_use]
     pub fn next_attempt(&self) -> i64 {

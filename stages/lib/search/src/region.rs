@@ -41,6 +41,12 @@ impl<'a> Region<'a> {
         Some(Self { source, start, end, indent })
     }
 
+    /// The bytes between the markers.
+    #[must_use]
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.start..self.end
+    }
+
     /// The lines between the markers.
     #[must_use]
     pub fn text(&self) -> &'a str {

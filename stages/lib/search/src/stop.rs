@@ -56,7 +56,7 @@ pub fn stop(population: &Population<'_>, settings: &StopSettings) -> Option<Stop
     if settings.patience > 0 && idle >= settings.patience {
         return Some(StopReason::Patience(idle));
     }
-    let made = population.rows().len() - population.founders().count();
+    let made = population.attempts_made();
     (settings.attempts > 0 && made >= settings.attempts).then_some(StopReason::Attempts(made))
 }
 
