@@ -17,6 +17,9 @@ ITERATIONS ?=#              proposals in total, over all generations [from the p
 JOBS       ?= 0#            candidates trained side by side; 0: as many as cores (or 1 a GPU) allow
 DEVICE     ?=#              auto, cpu or cuda[:k] [from the profile: auto]
 PROPOSER   ?=#              who writes the candidates: builtin, openai, replay [from the profile: builtin]
+API_BASE   ?=#              server of the language models, e.g. http://localhost:11434/v1 (PROPOSER=openai)
+MODEL      ?=#              its model, or several as "NAME=WEIGHT ..." (PROPOSER=openai, replay)
+TRANSCRIPTS ?= $(RUN)/transcripts.jsonl#  where exchanges are recorded; what PROPOSER=replay answers from
 PROGRAM    ?= data/seed_pgn.py#  the program that the search starts from
 SET        ?=#              more settings: SET="train.steps=50 network.hidden=64"
 RUN        ?= runs/$(METHOD)-$(TASK)-seed$(SEED)#  folder of the run
@@ -44,6 +47,8 @@ SETTINGS = --config $(PROFILE_FILE) \
 	$(if $(strip $(ITERATIONS)),--set search.attempts=$(strip $(ITERATIONS))) \
 	$(if $(strip $(DEVICE)),--set train.device=$(strip $(DEVICE))) \
 	$(if $(strip $(PROPOSER)),--set propose.proposer=$(strip $(PROPOSER))) \
+	$(if $(strip $(API_BASE)),--set llm.base_url=$(strip $(API_BASE))) \
+	$(if $(strip $(MODEL)),--set 'llm.models=[$(foreach m,$(MODEL),"$(m)",)]') \
 	$(foreach s,$(SET),--set $(s))
 
 # ---- the search --------------------------------------------------------------------------------------------------
@@ -78,7 +83,8 @@ $(RUN)/config.toml: FORCE
 # One generation: its number, the one before ('' for the first). Binaries are order-only: a rebuild reruns nothing.
 define generation
 $(RUN)/gen$(1)/proposed.parquet: $(if $(2),$(RUN)/gen$(2)/archive.parquet,$(PROGRAM)) | $(RUN)/gen$(1)
-	$(BIN)/propose --config $(RUN)/config.toml --generation $(1) $(if $(2),--parents $$<) -o $$@
+	$(BIN)/propose --config $(RUN)/config.toml --generation $(1) $(if $(2),--parents $$<) --transcripts $(TRANSCRIPTS) \
+		$(if $(2),--curves '$(RUN)/gen*/curves.parquet') -o $$@
 $(RUN)/gen$(1)/checked.parquet: $(RUN)/gen$(1)/proposed.parquet
 	$(BIN)/check --config $(RUN)/config.toml $(if $(2),--known $(RUN)/gen$(2)/archive.parquet) $$< -o $$@
 $(RUN)/gen$(1)/trained.parquet: $(RUN)/gen$(1)/checked.parquet
@@ -178,9 +184,11 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{ printf "%-11s %s\n", $$1, $$2 }'
 	@echo
 	@echo "variables (NAME ?= default  meaning):"
-	@grep -hE '^[A-Z]+ +\?= *.*#  ' Makefile | sed -E 's/^([A-Z]+) +\?= *([^#]*)# +(.*)/  \1|\2|\3/; s/\|\|/|(none)|/' | awk -F'|' '{ printf "%-12s %-38s %s\n", $$1, $$2, $$3 }'
+	@grep -hE '^[A-Z_]+ +\?= *.*#  ' Makefile | sed -E 's/^([A-Z_]+) +\?= *([^#]*)# +(.*)/  \1|\2|\3/; s/\|\|/|(none)|/' | awk -F'|' '{ printf "%-12s %-38s %s\n", $$1, $$2, $$3 }'
 	@echo
 	@echo "examples:"
 	@echo "  make search SEED=0"
 	@echo "  make search SEED=1 ITERATIONS=64 JOBS=2"
 	@echo "  make search SEED=0 PROFILE=paper DEVICE=cuda RUN=runs/paper-seed0"
+	@echo "  make search SEED=0 PROPOSER=openai API_BASE=http://localhost:11434/v1 MODEL=qwen3:32b RUN=runs/qwen-seed0"
+	@echo "  make search SEED=0 PROPOSER=replay MODEL=qwen3:32b TRANSCRIPTS=runs/qwen-seed0/transcripts.jsonl RUN=runs/again"

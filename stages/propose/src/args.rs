@@ -12,6 +12,11 @@ further rows of generation 0 are edits of it. Later generations draw their paren
 What is proposed depends on the archive, the settings and (seed, generation, slot) alone: the same call gives the \
 same rows.
 
+With --proposer openai, language models write the programs, through any server that speaks OpenAI's protocol. The key \
+comes from the environment (OPENAI_API_KEY, or what llm.key_env names) and goes nowhere else. Each exchange is recorded; \
+what has been answered is not asked again when the same generation is made again, and --proposer replay makes it from the \
+recording alone. A proposal that `check` would refuse goes back with its diagnostics: each try is a row.
+
 Methods:
 {methods}
 
@@ -20,6 +25,10 @@ Examples:
   propose --parents runs/a/gen003/archive.parquet -o runs/a/gen004/proposed.parquet
   propose --parents archive.parquet --method funsearch --n 4 | jq -r .source
   propose --program my_idea.py --n 8 -o edits.jsonl        start from a program of your own
+  propose --proposer openai --api-base http://localhost:11434/v1 --model qwen3:32b --ping
+  propose --proposer openai --api-base URL --model NAME --n 3 --dry-run
+  propose --proposer openai --api-base URL --model NAME --n 3 --max-tokens-total 200000 -o made.jsonl
+  propose --proposer replay --transcripts transcripts.jsonl --model NAME --n 3 -o again.jsonl
 ";
 
 /// Proposes the candidates of one generation: a table of programs with status `proposed`
@@ -62,6 +71,46 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub motifs: Option<PathBuf>,
 
+    /// Server of the language models, e.g. http://localhost:11434/v1 [llm.base_url]
+    #[arg(long, value_name = "URL", help_heading = "Language models")]
+    pub api_base: Option<String>,
+
+    /// Model, or NAME=WEIGHT; may be repeated [llm.models]
+    #[arg(long, value_name = "NAME", help_heading = "Language models")]
+    pub model: Vec<String>,
+
+    /// Where exchanges are recorded, and what a replay answers from [default: transcripts.jsonl beside the output]
+    #[arg(long, value_name = "FILE", help_heading = "Language models")]
+    pub transcripts: Option<PathBuf>,
+
+    /// Learning curves that `train` wrote, for the prompts; may be repeated, and patterns
+    #[arg(long, value_name = "TABLE", help_heading = "Language models")]
+    pub curves: Vec<String>,
+
+    /// Money that the whole run may spend, in the currency of llm.prices [llm.max_cost]
+    #[arg(long, value_name = "AMOUNT", help_heading = "Language models")]
+    pub max_cost: Option<f64>,
+
+    /// Tokens that the whole run may take [llm.max_tokens_total]
+    #[arg(long, value_name = "COUNT", help_heading = "Language models")]
+    pub max_tokens_total: Option<u64>,
+
+    /// Folder of templates that replace the built-in prompts of the same name [llm.prompts]
+    #[arg(long, value_name = "DIR", help_heading = "Language models")]
+    pub prompts: Option<PathBuf>,
+
+    /// Take only the chosen region from a reply [llm.splice]
+    #[arg(long, help_heading = "Language models")]
+    pub splice: bool,
+
+    /// Print the prompts as they would be sent, and an estimate of their tokens; ask nobody, write nothing
+    #[arg(long, visible_alias = "print-prompt", help_heading = "Language models")]
+    pub dry_run: bool,
+
+    /// Ask each model for one word: whether server, key and names are right
+    #[arg(long, help_heading = "Language models")]
+    pub ping: bool,
+
     /// Name of the run, for the column [default: METHOD-TASK-seedSEED]
     #[arg(long, value_name = "NAME")]
     pub run: Option<String>,
@@ -85,6 +134,24 @@ impl Args {
         }
         if let Some(program) = &self.program {
             flags.push(("--program", "propose.program", format!("{:?}", program.display().to_string())));
+        }
+        if let Some(url) = &self.api_base {
+            flags.push(("--api-base", "llm.base_url", format!("{url:?}")));
+        }
+        if !self.model.is_empty() {
+            flags.push(("--model", "llm.models", format!("{:?}", self.model)));
+        }
+        if let Some(cost) = self.max_cost {
+            flags.push(("--max-cost", "llm.max_cost", format!("{cost:?}")));
+        }
+        if let Some(tokens) = self.max_tokens_total {
+            flags.push(("--max-tokens-total", "llm.max_tokens_total", tokens.to_string()));
+        }
+        if let Some(folder) = &self.prompts {
+            flags.push(("--prompts", "llm.prompts", format!("{:?}", folder.display().to_string())));
+        }
+        if self.splice {
+            flags.push(("--splice", "llm.splice", "true".to_owned()));
         }
         self.common.config(&flags)
     }

@@ -1,15 +1,16 @@
 //! `propose`: the candidates of one generation, each a whole program. See `propose --help`.
 
 mod args;
+mod language;
+mod models;
 mod plan;
 mod proposers;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use search::generation;
 use search::population::Population;
-use stage::Row;
+use stage::exit;
 use stage::table::{self, Table};
 
 use args::Args;
@@ -22,9 +23,15 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     let Some(config) = args.config()? else { return Ok(()) };
+    if args.ping {
+        return exit::print(&models::ping(&config)?);
+    }
     let parents = if args.parents.is_empty() { Table::default() } else { table::read(&args.parents)? };
     let population = Population::new(parents.candidates());
     let plan = Plan::new(args, &config, &population)?;
+    if args.dry_run {
+        return exit::print(&models::dry_run(args, &config, &population, &plan)?);
+    }
     let proposer = proposers::open(args, &config)?;
 
     if let Some(reason) = plan.stop {
@@ -32,11 +39,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         return table::write(&Table::default(), &args.output);
     }
     let progress = args.common.progress("propose", plan.count);
-    let made =
-        generation::propose(&population, plan.generation(), proposer.as_ref(), &program::candidate_id, &mut |row| {
-            progress.item(&plan::summary(row))
-        });
+    let made = proposer.propose(&population, &plan, &|row| progress.item(&plan::summary(row)))?;
     progress.finish(&plan.outcome(&made));
-    let rows: Table = made.rows.into_iter().map(Row::from).collect();
-    table::write(&rows, &args.output)
+    table::write(&made.rows, &args.output)
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::Context;
-use search::generation::{self, Proposed};
+use search::generation;
 use search::islands::IslandSettings;
 use search::methods::{self, Method};
 use search::population::Population;
@@ -13,6 +13,7 @@ use stage::config::Origin;
 use stage::{Config, Usage};
 
 use crate::args::Args;
+use crate::proposers::Made;
 
 /// A resolved call.
 pub struct Plan {
@@ -37,8 +38,7 @@ impl Plan {
             return Err(Usage(message).into());
         }
         let search = &config.search;
-        let made = population.rows().len() - population.founders().count();
-        let left = search.attempts.saturating_sub(made);
+        let left = search.attempts.saturating_sub(population.attempts_made());
         let count = args.n.unwrap_or(if generation == 0 { 1 } else { search.generation_size.min(left) });
         let target = (search.target > 0.0).then_some(search.target);
         let settings = StopSettings { attempts: search.attempts, target, patience: search.patience };
@@ -74,9 +74,15 @@ impl Plan {
     }
 
     /// The last line of progress.
-    pub fn outcome(&self, made: &Proposed) -> String {
-        let ended = made.ended.as_ref().map(|reason| format!(" (ended early: {reason})")).unwrap_or_default();
-        format!("generation {}: {} programs by {}{ended}", self.generation, made.rows.len(), self.method.name())
+    pub fn outcome(&self, made: &Made) -> String {
+        let notes: Vec<String> =
+            [made.spent.clone(), made.ended.as_ref().map(|reason| format!("ended early: {reason}"))]
+                .into_iter()
+                .flatten()
+                .collect();
+        let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+        let programs = made.rows.candidates().filter(|row| !row.source.is_empty()).count();
+        format!("generation {}: {programs} programs by {}{notes}", self.generation, self.method.name())
     }
 }
 
@@ -84,7 +90,8 @@ impl Plan {
 pub fn summary(row: &schemas::Candidate) -> String {
     let what = row.reason.as_deref().or(row.edit.as_deref()).unwrap_or("?");
     let factor = row.factor.map_or("", |factor| factor.as_str());
-    format!("{} {factor} {what}", row.candidate_id)
+    let id = if row.candidate_id.is_empty() { row.status.as_str() } else { &row.candidate_id };
+    format!("{id} {factor} {what}")
 }
 
 fn method(name: &str) -> Result<&'static dyn Method, Usage> {

@@ -1,11 +1,11 @@
 //! Who answers a call: a server, or a recording.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::budget::{Ledger, Spent};
-use crate::call::{Call, Reply, Usage};
+use crate::call::{Agent, Call, Finish, Reply, Usage};
 use crate::client::{Client, Outcome};
 use crate::error::{CallError, Kind};
 use crate::transcript::{Exchange, Place, Recorded, Recorder, now};
@@ -39,6 +39,11 @@ pub trait Chat: Send + Sync {
 
     /// What the run has spent so far.
     fn spent(&self) -> Spent;
+
+    /// Whether attempts may be made side by side. If not, their order is part of the answers.
+    fn side_by_side(&self) -> bool {
+        true
+    }
 }
 
 /// A server, whose every exchange is recorded.
@@ -128,5 +133,47 @@ impl Chat for Replay {
 
     fn spent(&self) -> Spent {
         self.recorded.spent()
+    }
+
+    /// Equal prompts get their replies in the order in which they are asked.
+    fn side_by_side(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody: the calls are kept to be looked at. The router's and the critic's replies are placeholders, and there is no
+/// program, so that each attempt asks every agent once.
+#[derive(Debug, Default)]
+pub struct Dry {
+    calls: Arc<Mutex<Vec<(Place, Call)>>>,
+}
+
+impl Dry {
+    /// And where its calls will be.
+    pub fn new() -> (Self, Arc<Mutex<Vec<(Place, Call)>>>) {
+        let dry = Self::default();
+        let calls = Arc::clone(&dry.calls);
+        (dry, calls)
+    }
+}
+
+impl Chat for Dry {
+    fn chat(&self, call: &Call, place: &Place, _deadline: Instant) -> Answer {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push((*place, call.clone()));
+        let text = match call.agent {
+            Agent::Router => r#"{"factor": "OPERATOR", "reason": "a placeholder: nobody was asked"}"#,
+            Agent::Critic => "(here stands what the critic will write)",
+            Agent::Writer => return Answer::failed(CallError::new(Kind::Setup, "a dry run asks nobody")),
+        };
+        let reply = Reply { text: text.to_owned(), reasoning: None, finish: Finish::Stop, served_by: None };
+        Answer { result: Ok(reply), usage: Usage::default(), cost: None }
+    }
+
+    fn spent(&self) -> Spent {
+        Spent::default()
+    }
+
+    fn side_by_side(&self) -> bool {
+        false
     }
 }

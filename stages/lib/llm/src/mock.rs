@@ -235,3 +235,43 @@ pub fn streamed(text: &str, usage: Option<(u64, u64)>) -> Vec<Step> {
     steps.push(Step::Send(stream_end("stop", usage)));
     steps
 }
+
+/// A model that plays all three agents, for whole searches: it chooses factors in turn, and makes small edits of the
+/// parent program in the prompt that are valid in the seed program's frame. Every fifth program is broken, and every
+/// seventh changes frozen code, as those of real models are.
+pub fn player() -> impl Fn(usize, &Request) -> Vec<Step> + Send + Sync + 'static {
+    move |number, request| {
+        let body = request.json();
+        let message = |n: usize| body["messages"][n]["content"].as_str().unwrap_or_default().to_owned();
+        let opening = message(1);
+        let repaired = body["messages"].as_array().is_some_and(|messages| messages.len() > 2);
+        let text = if opening.contains("Choose the one factor") {
+            let factor = if number.is_multiple_of(2) { "OPERATOR" } else { "ACTION" };
+            format!("{{\"factor\": \"{factor}\", \"reason\": \"it is its turn\"}}")
+        } else if opening.contains("Write a directive") {
+            format!("Title: scale number {number}\n\nScale the triplet messages by a constant of your choice.")
+        } else {
+            program(&opening, number, repaired)
+        };
+        streamed(&text, Some((request.body.len() as u64 / 4, text.len() as u64 / 4)))
+    }
+}
+
+/// The reply of a writer.
+fn program(prompt: &str, number: usize, repaired: bool) -> String {
+    let parent = prompt.split("```python\n").nth(1).and_then(|rest| rest.split("\n```").next()).unwrap_or_default();
+    let operator = prompt.contains("markers of the OPERATOR region");
+    let constant = 1 + number % 997;
+    let (end, line) = if operator {
+        ("# ===== END OPERATOR REGION =====", format!("    nn.init.constant_(self.o3.bias, 0.{constant:03})\n        "))
+    } else {
+        ("# ===== END ACTION REGION =====", format!("tri_msgs = tri_msgs * 1.{constant:03}\n        "))
+    };
+    let mut source = parent.replacen(end, &format!("{line}{end}"), 1);
+    if !repaired && number.is_multiple_of(5) {
+        source = source.replacen(&line, "tri_msgs = self.no_such_layer(z)\n        ", 1);
+    } else if !repaired && number.is_multiple_of(7) {
+        source = source.replacen("BLOCKED = -1e6", "BLOCKED = -1e5", 1);
+    }
+    format!("Idea: a scale of {constant}, as the directive asks.\n\n```python\n{source}\n```\n")
+}

@@ -6,6 +6,7 @@ use search::proposer::{Brief, Directive, Draft, Operation, ProposeError, Propose
 use crate::agents::critic::LABEL;
 use crate::context::{Parent, Situation};
 use crate::error::excerpt;
+use crate::generation::PROPOSER;
 use crate::session::{Failure, Order, Session};
 
 impl From<Failure> for ProposeError {
@@ -36,9 +37,8 @@ fn situation<'a>(brief: &Brief<'a>) -> Situation<'a> {
 }
 
 impl Proposer for Session {
-    /// A replay writes what the models wrote: its rows are theirs.
     fn name(&self) -> &'static str {
-        "openai"
+        PROPOSER
     }
 
     fn route(&self, brief: &Brief<'_>) -> Result<Factor, ProposeError> {

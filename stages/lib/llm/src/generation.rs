@@ -1,0 +1,130 @@
+//! A generation of proposals by language models: its attempts side by side, its rows in order.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use schemas::{Candidate, Status};
+use search::generation::{Generation, attempted};
+use search::proposer::Proposer;
+use serde::Serialize;
+
+use crate::agents::critic::LABEL;
+use crate::error::excerpt;
+use crate::session::{Made, Team};
+use crate::transcript::Place;
+
+/// The columns of a row that only language models fill.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Columns {
+    /// 0 for the first try of an attempt, and one more for each time that it went back with its diagnostics.
+    pub repair_round: i64,
+    /// Hash of all prompt templates.
+    pub prompt_hash: String,
+    /// The model that was asked to write.
+    pub llm_model: String,
+    /// Calls that this row took; those before the first try count with it.
+    pub llm_calls: i64,
+    pub prompt_tokens: i64,
+    /// With the reasoning.
+    pub completion_tokens: i64,
+    /// The server did not count the tokens of all calls: some are guesses.
+    pub tokens_estimated: bool,
+    /// In the currency of the price table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub llm_cost: Option<f64>,
+    /// Why the factor was chosen; for a fallback, what was wrong with the router's last reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factor_reason: Option<String>,
+    /// The router gave no choice: the factor was drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factor_fallback: Option<bool>,
+}
+
+/// One try at a program.
+#[derive(Clone, Debug)]
+pub struct ProposedRow {
+    pub candidate: Candidate,
+    /// None for the seed program, which nobody wrote.
+    pub columns: Option<Columns>,
+}
+
+/// Makes all attempts of a generation. Each gives at least one row, and one more for each repair round; a server that
+/// fails, and a budget that is spent, are rows with status `failed`.
+///
+/// `identify` gives the `candidate_id` of a program; `on_row` hears of rows as they are made, in any order.
+pub fn propose(
+    generation: &Generation<'_>,
+    team: &Arc<Team>,
+    identify: &(dyn Fn(&str) -> String + Sync),
+    on_row: &(dyn Fn(&Candidate) + Sync),
+) -> Vec<ProposedRow> {
+    let slots: Vec<i64> = generation.slots().collect();
+    let jobs = if team.chat.side_by_side() { team.settings.jobs.min(slots.len()) } else { 1 };
+    let next = AtomicUsize::new(0);
+    let made: Mutex<Vec<(i64, Vec<ProposedRow>)>> = Mutex::new(Vec::with_capacity(slots.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                while let Some(&slot) = slots.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let rows = attempt(generation, slot, team, identify);
+                    rows.iter().for_each(|row| on_row(&row.candidate));
+                    made.lock().unwrap_or_else(PoisonError::into_inner).push((slot, rows));
+                }
+            });
+        }
+    });
+    let mut made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
+    made.sort_by_key(|(slot, _)| *slot);
+    made.into_iter().flat_map(|(_, rows)| rows).collect()
+}
+
+fn attempt(
+    generation: &Generation<'_>,
+    slot: i64,
+    team: &Arc<Team>,
+    identify: &(dyn Fn(&str) -> String + Sync),
+) -> Vec<ProposedRow> {
+    let blank = generation.blank(slot, PROPOSER);
+    let session = team.session(Place { generation: blank.generation, slot, attempt: blank.attempt, call: 0 });
+    if let Some(candidate) = generation.seed_row(slot, session.name()) {
+        return vec![ProposedRow { candidate, columns: None }];
+    }
+    let attempt = generation.attempt(slot, 0, &session);
+    let row = attempted(blank, &attempt);
+    let label = attempt.directive.map(|directive| directive.label).filter(|label| !label.is_empty());
+    let made = session.finish(attempt.draft.err().map(|error| error.to_string()));
+    made.into_iter().map(|made| fill(row.clone(), label.as_deref(), made, team, identify)).collect()
+}
+
+/// What wrote the rows. A replay gives back what the models wrote, so that its rows are theirs.
+pub(crate) const PROPOSER: &str = "openai";
+
+fn fill(
+    row: Candidate,
+    label: Option<&str>,
+    made: Made,
+    team: &Team,
+    identify: &(dyn Fn(&str) -> String + Sync),
+) -> ProposedRow {
+    let columns = Columns {
+        repair_round: made.repair_round,
+        prompt_hash: team.prompts.hash().to_owned(),
+        llm_model: made.model,
+        llm_calls: made.calls,
+        prompt_tokens: i64::try_from(made.usage.prompt_tokens).unwrap_or(i64::MAX),
+        completion_tokens: i64::try_from(made.usage.completion_tokens).unwrap_or(i64::MAX),
+        tokens_estimated: made.usage.estimated,
+        llm_cost: made.cost,
+        factor_reason: made.routed.as_ref().map(|routed| routed.reason.clone()),
+        factor_fallback: made.routed.as_ref().map(|routed| routed.fallback),
+    };
+    let candidate = Candidate {
+        candidate_id: made.source.as_deref().map(identify).unwrap_or_default(),
+        status: if made.source.is_some() { Status::Proposed } else { Status::Failed },
+        source: made.source.unwrap_or_default(),
+        edit: label.map(str::to_owned).or(made.idea.map(|idea| excerpt(&idea, 2 * LABEL))),
+        reason: made.failure,
+        ..row
+    };
+    ProposedRow { candidate, columns: Some(columns) }
+}

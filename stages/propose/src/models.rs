@@ -1,0 +1,270 @@
+//! Language models as proposers: the settings resolved, the checker that they answer to, and where exchanges are kept.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use llm::{
+    Agent, Call, Chat, Client, Curves, Dry, Ledger, Live, Message, Model, Price, Prompts, ProposedRow, Recorded,
+    Recorder, Replay, Secret, Settings, Spent, TaskFacts, Team,
+};
+use search::generation::Generation;
+use search::population::Population;
+use serde_json::Value;
+use stage::table::Extra;
+use stage::{Config, Row, Usage};
+
+use crate::args::Args;
+use crate::language::Language;
+use crate::plan::Plan;
+use crate::proposers::Made;
+
+/// A server, its exchanges recorded.
+pub fn live(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
+    let settings = valid(config)?;
+    let client = Client::new(&settings, Secret::from_env(&settings.key_env))?;
+    let transcript = match transcripts(args) {
+        Some(path) => Some(Recorder::open(&path)?),
+        None => None,
+    };
+    let chat = Live::new(client, &settings, transcript);
+    team(args, config, settings, Box::new(chat))
+}
+
+/// A recording in place of the server.
+pub fn replay(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
+    let Some(path) = transcripts(args) else {
+        return Err(Usage("a replay needs its recording: give --transcripts FILE".to_owned()).into());
+    };
+    let recorded = Recorded::read(&path)?;
+    if recorded.is_empty() {
+        bail!("{}: there is no exchange in it", path.display());
+    }
+    team(args, config, valid(config)?, Box::new(Replay::new(recorded)))
+}
+
+/// The prompts of a generation, as they would be sent; what depends on a reply stands there as a placeholder.
+pub fn dry_run(args: &Args, config: &Config, population: &Population<'_>, plan: &Plan) -> anyhow::Result<String> {
+    let (dry, calls) = Dry::new();
+    let settings = valid(config)?;
+    let team = team(args, config, settings, Box::new(dry))?;
+    let plan = plan.generation();
+    let seed_id = program::candidate_id(plan.seed_program);
+    llm::propose(&Generation::new(population, plan, seed_id), &team, &program::candidate_id, &|_| ());
+    let calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut text = String::new();
+    let (mut tokens, mut cost) = (0, Some(0.0));
+    for (place, call) in calls.iter() {
+        let prompt = call.estimated_prompt_tokens();
+        let _ = writeln!(
+            text,
+            "######## attempt {}, slot {}: {} asks {}, about {prompt} tokens, key {}",
+            place.attempt,
+            place.slot,
+            call.agent.as_str(),
+            call.model,
+            call.key()
+        );
+        for message in &call.messages {
+            let _ = writeln!(text, "\n#### {}\n\n{}", speaker(message), message.content.trim_end());
+        }
+        text.push('\n');
+        tokens += prompt;
+        let usage = llm::Usage { prompt_tokens: prompt, ..llm::Usage::default() };
+        cost = cost.zip(team.settings.price(&call.model)).map(|(sum, price)| sum + price.of(&usage));
+    }
+    let cost = cost.map_or_else(String::new, |cost| format!(", {cost:.4} in the currency of llm.prices"));
+    let _ = writeln!(
+        text,
+        "######## {} prompts of about {tokens} tokens{cost}; replies and repair rounds come on top",
+        calls.len()
+    );
+    Ok(text)
+}
+
+fn speaker(message: &Message) -> &'static str {
+    match message.role {
+        llm::Speaker::System => "system",
+        llm::Speaker::User => "user",
+        llm::Speaker::Assistant => "assistant",
+    }
+}
+
+/// One small call to each model: whether server, key and names are right.
+pub fn ping(config: &Config) -> anyhow::Result<String> {
+    let settings = valid(config)?;
+    let client = Client::new(&settings, Secret::from_env(&settings.key_env))?;
+    let ledger = Ledger::new(&settings, Spent::default());
+    let names = settings.models.iter().map(|model| &model.name).chain(settings.agent_models.values());
+    let names: std::collections::BTreeSet<&String> = names.collect();
+    let mut text = String::new();
+    for name in names {
+        let messages = vec![Message::user("Answer with the one word: ready")];
+        let call = Call { agent: Agent::Writer, model: name.clone(), messages, params: settings.params(0) };
+        let outcome = client.chat(&call, "ping", &ledger, Instant::now() + settings.deadline);
+        let reply = outcome.result.with_context(|| format!("{name} at {}", settings.base_url))?;
+        let seconds = outcome.latency.as_secs_f64();
+        let counted = if outcome.usage.estimated { "about " } else { "" };
+        let _ = writeln!(
+            text,
+            "{name}: {:?} after {seconds:.1} s, {counted}{} tokens",
+            reply.text.trim(),
+            outcome.usage.total()
+        );
+    }
+    Ok(text)
+}
+
+/// The rows as a table, with the columns of the models.
+pub fn made(team: &Team, rows: Vec<ProposedRow>) -> anyhow::Result<Made> {
+    let budget = |row: &&ProposedRow| row.candidate.reason.as_deref().is_some_and(|r| r.starts_with("budget:"));
+    let ended = rows.iter().find(budget).and_then(|row| row.candidate.reason.clone());
+    let mut table = Vec::with_capacity(rows.len());
+    for ProposedRow { candidate, columns } in rows {
+        let extra = match columns.map(serde_json::to_value).transpose()? {
+            Some(Value::Object(columns)) => Extra::from(columns),
+            _ => Extra::default(),
+        };
+        table.push(Row { candidate, extra });
+    }
+    let Spent { tokens, cost } = team.chat.spent();
+    let cost = if team.settings.prices.is_empty() { String::new() } else { format!(", cost {cost:.4}") };
+    Ok(Made { rows: table.into_iter().collect(), spent: Some(format!("{tokens} tokens so far{cost}")), ended })
+}
+
+fn team(args: &Args, config: &Config, settings: Settings, chat: Box<dyn Chat>) -> anyhow::Result<Arc<Team>> {
+    let prompts = match &settings.prompts {
+        Some(folder) => Prompts::with_folder(folder)?,
+        None => Prompts::built_in()?,
+    };
+    let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let task = TaskFacts {
+        algorithm: config.task.algorithm.clone(),
+        hidden: whole(config.network.hidden),
+        train_lengths: config.train.lengths.iter().map(|length| whole(*length)).collect(),
+        eval_length: whole(match config.score.fitness {
+            stage::config::Fitness::Ood => config.score.ood_length,
+            stage::config::Fitness::Test => config.score.test_length,
+        }),
+    };
+    let curves = curves(args)?;
+    Ok(Arc::new(Team { settings, prompts, chat, checker: Box::new(Language::new(config)), task, curves }))
+}
+
+/// Where exchanges are recorded: as told, else beside the output. Rows that go to a pipe have no place beside them.
+fn transcripts(args: &Args) -> Option<PathBuf> {
+    let beside = || args.output.parent().filter(|_| args.output.as_os_str() != "-");
+    args.transcripts.clone().or_else(|| beside().map(|folder| folder.join("transcripts.jsonl")))
+}
+
+/// Learning curves of the first training seed, by candidate.
+fn curves(args: &Args) -> anyhow::Result<Curves> {
+    let mut curves = Curves::new();
+    let mut seeds: BTreeMap<String, i64> = BTreeMap::new();
+    for path in stage::table::expand(&args.curves)? {
+        for (point, _) in stage::table::read_records::<schemas::CurvePoint>(&path)?.rows {
+            let seed = *seeds.entry(point.candidate_id.clone()).or_insert(point.train_seed);
+            if point.train_seed == seed {
+                curves.entry(point.candidate_id.clone()).or_default().push(point);
+            }
+        }
+    }
+    curves.values_mut().for_each(|points| points.sort_by_key(|point| point.step));
+    Ok(curves)
+}
+
+fn valid(config: &Config) -> anyhow::Result<Settings> {
+    let settings = settings(config)?;
+    settings.validate()?;
+    Ok(settings)
+}
+
+/// The section `[llm]`, resolved.
+fn settings(config: &Config) -> anyhow::Result<Settings> {
+    let c = &config.llm;
+    let seconds = |key: &str, value: f64| {
+        let time = Duration::try_from_secs_f64(value).ok().filter(|time| !time.is_zero());
+        time.ok_or_else(|| Usage(format!("llm.{key}: {value} is not a time in seconds")))
+    };
+    let named = |agent: Agent, name: &str| (!name.is_empty()).then(|| (agent, name.to_owned()));
+    let agents = [(Agent::Router, &c.router_model), (Agent::Critic, &c.critic_model), (Agent::Writer, &c.writer_model)];
+    let extra = match serde_json::to_value(&c.extra)? {
+        Value::Object(extra) => extra,
+        _ => serde_json::Map::new(),
+    };
+    let price =
+        |p: &stage::config::ModelPrice| Price { input: p.input, output: p.output, cached_input: p.cached_input };
+    Ok(Settings {
+        run_seed: config.search.seed,
+        base_url: c.base_url.clone(),
+        key_env: c.key_env.clone(),
+        models: c.models.iter().map(|text| model(text)).collect::<Result<_, _>>()?,
+        agent_models: agents.into_iter().filter_map(|(agent, name)| named(agent, name)).collect(),
+        temperature: c.temperature,
+        top_p: c.top_p,
+        max_tokens: c.max_tokens,
+        max_tokens_field: c.max_tokens_field.clone(),
+        seed: c.seed,
+        extra,
+        stream: c.stream,
+        stream_usage: c.stream_usage,
+        connect_timeout: seconds("connect_timeout_s", c.connect_timeout_s)?,
+        first_byte_timeout: seconds("first_byte_timeout_s", c.first_byte_timeout_s)?,
+        idle_timeout: seconds("idle_timeout_s", c.idle_timeout_s)?,
+        attempt_timeout: seconds("attempt_timeout_s", c.attempt_timeout_s)?,
+        deadline: seconds("deadline_s", c.deadline_s)?,
+        retries: c.retries,
+        backoff: seconds("backoff_s", c.backoff_s)?,
+        backoff_max: seconds("backoff_max_s", c.backoff_max_s)?,
+        max_reply_bytes: c.max_reply_bytes,
+        jobs: c.jobs,
+        max_cost: c.max_cost,
+        max_tokens_total: c.max_tokens_total,
+        prices: c.prices.iter().map(|(name, p)| (name.clone(), price(p))).collect(),
+        repair_rounds: c.repair_rounds,
+        router_rounds: c.router_rounds,
+        splice: c.splice,
+        prompts: (!c.prompts.is_empty()).then(|| PathBuf::from(&c.prompts)),
+        history: c.history,
+    })
+}
+
+/// `name` or `name=weight`.
+fn model(text: &str) -> Result<Model, Usage> {
+    let Some((name, weight)) = text.rsplit_once('=') else { return Ok(Model { name: text.to_owned(), weight: 1.0 }) };
+    let weight = weight.trim().parse();
+    let weight = weight.map_err(|_| Usage(format!("llm.models: {text:?}: write name or name=weight")))?;
+    Ok(Model { name: name.trim().to_owned(), weight })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_of_the_library() {
+        let ours = settings(&Config::default()).unwrap();
+        assert_eq!(ours, Settings::default());
+    }
+
+    #[test]
+    fn models_with_and_without_weights() {
+        assert_eq!(model("llama3:8b").unwrap(), Model { name: "llama3:8b".into(), weight: 1.0 });
+        assert_eq!(model("a/b = 2.5").unwrap(), Model { name: "a/b".into(), weight: 2.5 });
+        assert!(model("a=lots").is_err());
+    }
+
+    #[test]
+    fn settings_reach_the_calls() {
+        let sets = ["llm.models=[\"m\"]", "llm.extra={ reasoning_effort = \"low\", n = 1 }", "llm.idle_timeout_s=0"];
+        let config =
+            |n: usize| Config::load(None, &sets.iter().take(n).map(|s| (*s).to_owned()).collect::<Vec<_>>(), &[]);
+        assert!(valid(&config(0).unwrap()).unwrap_err().to_string().contains("no model is named"));
+        assert!(valid(&config(1).unwrap()).is_ok());
+        assert!(valid(&config(2).unwrap()).unwrap_err().to_string().contains("may not set n"));
+        assert!(valid(&config(3).unwrap()).unwrap_err().to_string().contains("llm.idle_timeout_s"));
+    }
+}

@@ -1,0 +1,235 @@
+//! `propose` with language models, as its users call it: against a local server that plays one, and against its recording.
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use llm::mock::{Server, Step, player, respond_json, streamed};
+use serde_json::{Value, json};
+
+const KEY: &str = "sk-test-0123456789-very-secret";
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn command(&self, server: Option<&Server>) -> Command {
+        let mut command = Command::cargo_bin("propose").unwrap();
+        command.current_dir(self.0.path()).env("OPENAI_API_KEY", KEY).env_remove("http_proxy");
+        command.args(["--model", "player", "--set", "llm.backoff_s=0.01", "--set", "llm.first_byte_timeout_s=1"]);
+        match server {
+            Some(server) => command.args(["--proposer", "openai", "--api-base", &server.url()]),
+            None => command.args(["--proposer", "replay"]),
+        };
+        command
+    }
+
+    fn rows(&self, name: &str) -> Vec<Value> {
+        self.text(name).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn server() -> Server {
+    Server::start(player()).unwrap()
+}
+
+fn count(rows: &[Value], column: &str, value: &Value) -> usize {
+    rows.iter().filter(|row| row[column] == *value).count()
+}
+
+#[test]
+fn a_model_proposes_and_its_recording_repeats_it() {
+    let (folder, server) = (Folder::new(), server());
+    folder.command(Some(&server)).args(["--n", "9", "-o", "made.jsonl"]).assert().success();
+    let rows = folder.rows("made.jsonl");
+    assert_eq!((&rows[0]["edit"], &rows[0]["proposer"]), (&json!("seed"), &json!("openai")));
+    let slots: std::collections::BTreeSet<i64> = rows.iter().filter_map(|row| row["slot"].as_i64()).collect();
+    assert_eq!(slots.len(), 9);
+    for row in &rows[1..] {
+        assert_eq!(row["status"], "proposed", "{row}");
+        assert!(["OPERATOR", "ACTION"].contains(&row["factor"].as_str().unwrap()));
+        assert!(row["directive"].as_str().unwrap().starts_with("Scale the triplet messages"));
+        assert!(row["edit"].as_str().unwrap().starts_with("scale number"));
+        assert!(row["prompt_tokens"].as_i64().unwrap() > 1000 && row["llm_model"] == "player");
+        assert_eq!(row["prompt_hash"].as_str().unwrap().len(), 16);
+        assert_eq!((&row["factor_reason"], &row["factor_fallback"]), (&json!("it is its turn"), &json!(false)));
+    }
+    // each try is a row: those that went back, and what came of it
+    let tries = rows.len() - 9;
+    assert!(tries > 0 && count(&rows, "repair_round", &json!(1)) + count(&rows, "repair_round", &json!(2)) == tries);
+    assert_eq!(folder.text("transcripts.jsonl").lines().count(), 8 * 2 + 8 + tries);
+
+    drop(server);
+    let replay = |more: &[&str]| {
+        let mut command = folder.command(None);
+        command.args(["--n", "9", "--transcripts", "transcripts.jsonl", "-o", "again.jsonl"]).args(more);
+        command
+    };
+    replay(&[]).env_remove("OPENAI_API_KEY").assert().success();
+    assert_eq!(folder.text("again.jsonl"), folder.text("made.jsonl"));
+    // as tables, too
+    for (name, proposer) in [("a.parquet", None), ("b.parquet", None)] {
+        folder
+            .command(proposer)
+            .args(["--n", "9", "--transcripts", "transcripts.jsonl", "-o", name])
+            .assert()
+            .success();
+    }
+    assert_eq!(std::fs::read(folder.path("a.parquet")).unwrap(), std::fs::read(folder.path("b.parquet")).unwrap());
+
+    // another prompt has no reply, which is said of each row
+    replay(&["--set", "network.hidden=48"]).assert().success();
+    let rows = folder.rows("again.jsonl");
+    assert_eq!(count(&rows, "status", &json!("failed")), 8);
+    let reason = rows[1]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("unrecorded: transcripts.jsonl has no reply for the router's prompt"), "{reason}");
+    assert!(reason.contains("message 1, line"), "{reason}");
+}
+
+#[test]
+fn what_was_answered_is_not_asked_again() {
+    let (folder, server) = (Folder::new(), server());
+    let propose = || folder.command(Some(&server)).args(["--n", "4", "-o", "made.jsonl"]).assert().success();
+    propose();
+    let (asked, rows) = (server.requests().len(), folder.text("made.jsonl"));
+    propose();
+    assert_eq!((server.requests().len(), folder.text("made.jsonl")), (asked, rows.clone()));
+    // after an interrupt, only what is missing
+    let lines: Vec<String> = folder.text("transcripts.jsonl").lines().map(str::to_owned).collect();
+    std::fs::write(folder.path("transcripts.jsonl"), lines[..lines.len() - 1].join("\n") + "\n{\"key\":").unwrap();
+    propose();
+    assert_eq!(server.requests().len(), asked + 1);
+}
+
+#[test]
+fn every_fault_of_a_server_is_a_row() {
+    let faults: Vec<Vec<Step>> = vec![
+        respond_json(500, &Value::Null),
+        respond_json(401, &json!({"error": {"message": format!("bad key {KEY}")}})),
+        vec![Step::Reset],
+        vec![Step::Stall],
+        respond_json(200, &json!({"choices": [{"message": {"content": null, "refusal": format!("no {KEY}")}}]})),
+        streamed("", None),
+    ];
+    for fault in faults {
+        let (folder, server) = (Folder::new(), Server::scripted(vec![fault]).unwrap());
+        let mut command = folder.command(Some(&server));
+        command.args(["--n", "3", "--method", "free-form", "--set", "llm.retries=1", "--set", "llm.deadline_s=3"]);
+        let output = command.args(["-o", "made.jsonl"]).assert().success().get_output().clone();
+        let rows = folder.rows("made.jsonl");
+        assert_eq!((rows.len(), count(&rows, "status", &json!("failed"))), (3, 2));
+        assert!(rows[1]["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+        assert_eq!((&rows[1]["source"], &rows[1]["parent_id"]), (&json!(""), &rows[0]["candidate_id"]));
+        nowhere(folder.0.path(), &output.stdout, &output.stderr);
+    }
+}
+
+/// The key is in no file and in no output.
+fn nowhere(folder: &Path, stdout: &[u8], stderr: &[u8]) {
+    let holds = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("very-secret");
+    assert!(!holds(stdout) && !holds(stderr));
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(!holds(&std::fs::read(&path).unwrap()), "{}", path.display());
+    }
+}
+
+#[test]
+fn no_key_in_any_output() {
+    let (folder, server) = (Folder::new(), server());
+    for (output, more) in
+        [("made.parquet", ""), ("made.jsonl", ""), ("x.jsonl", "--print-config"), ("x.jsonl", "--dry-run")]
+    {
+        let mut command = folder.command(Some(&server));
+        command.args(["--n", "2", "-o", output]);
+        if !more.is_empty() {
+            command.arg(more);
+        }
+        let output = command.assert().success().get_output().clone();
+        nowhere(folder.0.path(), &output.stdout, &output.stderr);
+    }
+    assert!(server.requests().iter().all(|r| r.header("authorization") == Some(format!("Bearer {KEY}").as_str())));
+}
+
+#[test]
+fn max_tokens_stop_before_the_call_and_the_rest_are_rows() {
+    let (folder, server) = (Folder::new(), server());
+    let mut command = folder.command(Some(&server));
+    command.args(["--n", "6", "--set", "llm.jobs=1", "--max-tokens-total", "60000", "-o", "made.jsonl"]);
+    let output = command.assert().success().get_output().stderr.clone();
+    let stderr = String::from_utf8(output).unwrap();
+    assert!(stderr.contains("ended early: budget:"), "{stderr}");
+    let rows = folder.rows("made.jsonl");
+    let last = rows.last().unwrap();
+    assert_eq!((&last["slot"], &last["status"]), (&json!(5), &json!("failed")));
+    assert!(last["reason"].as_str().unwrap().starts_with("budget:"), "{last}");
+    let spent: i64 = rows
+        .iter()
+        .map(|r| r["prompt_tokens"].as_i64().unwrap_or(0) + r["completion_tokens"].as_i64().unwrap_or(0))
+        .sum();
+    assert!(spent > 10_000 && spent <= 60_000, "{spent}");
+    let before = server.requests().len();
+    // the run has spent it: nothing more is asked
+    folder
+        .command(Some(&server))
+        .args(["--n", "6", "--max-tokens-total", "60000", "-o", "made.jsonl"])
+        .assert()
+        .success();
+    assert_eq!(server.requests().len(), before);
+}
+
+#[test]
+fn dry_runs_ask_nobody() {
+    let (folder, server) = (Folder::new(), server());
+    let mut command = folder.command(Some(&server));
+    let output = command.args(["--n", "2", "--dry-run"]).assert().success().get_output().stdout.clone();
+    let text = String::from_utf8(output).unwrap();
+    for part in
+        ["router asks player", "critic asks player", "writer asks player", "#### system", "class PGN(Processor)"]
+    {
+        assert!(text.contains(part), "{part:?} is missing in {text}");
+    }
+    assert!(text.contains("######## 3 prompts of about "));
+    assert!(server.requests().is_empty() && !folder.path("transcripts.jsonl").exists());
+}
+
+#[test]
+fn ping_says_whether_all_is_right() {
+    let folder = Folder::new();
+    let server = Server::scripted(vec![streamed("ready", Some((9, 1)))]).unwrap();
+    let output = folder.command(Some(&server)).arg("--ping").assert().success().get_output().stdout.clone();
+    let text = String::from_utf8(output).unwrap();
+    assert!(text.starts_with("player: \"ready\" after") && text.contains("10 tokens"), "{text}");
+    let server = Server::scripted(vec![respond_json(404, &json!({"error": {"message": "no model player"}}))]).unwrap();
+    let output = folder.command(Some(&server)).arg("--ping").assert().code(1).get_output().stderr.clone();
+    let text = String::from_utf8(output).unwrap();
+    assert!(text.contains("no model player") && text.contains("player at http"), "{text}");
+}
+
+#[test]
+fn misuse_is_told_before_any_call() {
+    let (folder, server) = (Folder::new(), server());
+    let refused = |command: &mut Command, word: &str| {
+        let output = command.assert().failure().get_output().stderr.clone();
+        let text = String::from_utf8(output).unwrap();
+        assert!(text.contains(word), "{word:?} is missing in {text}");
+    };
+    refused(folder.command(Some(&server)).args(["--max-cost", "1"]), "no price for the model player");
+    refused(folder.command(Some(&server)).args(["--api-base", ""]), "llm.base_url");
+    refused(folder.command(Some(&server)).args(["--prompts", "nowhere"]), "nowhere");
+    refused(&mut folder.command(None), "--transcripts");
+    refused(folder.command(None).args(["--transcripts", "none.jsonl"]), "none.jsonl");
+    let mut modelless = Command::cargo_bin("propose").unwrap();
+    refused(modelless.args(["--proposer", "openai", "--api-base", &server.url()]), "llm.model");
+    assert!(server.requests().is_empty());
+}
