@@ -149,7 +149,7 @@ impl Settings {
     pub fn validate(&self) -> Result<(), CallError> {
         let wrong = |message: String| Err(CallError::new(Kind::Setup, message));
         if self.models.is_empty() {
-            return wrong("no model is named: set llm.model".to_owned());
+            return wrong("no model is named: set llm.models".to_owned());
         }
         for model in &self.models {
             if model.name.trim().is_empty() {

@@ -14,7 +14,8 @@ use std::path::Path;
 
 pub use error::ConfigError;
 pub use sections::{
-    Dtype, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Repred, Score, Search, Settings, Task, Train, Transfer,
+    Dtype, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Repred, Score, Search, Settings, Task,
+    Train, Transfer,
 };
 
 /// The settings in force. Dereferences to [`Settings`]: `config.train.steps`.

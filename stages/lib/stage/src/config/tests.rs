@@ -133,7 +133,10 @@ fn what_is_printed_is_read_back() {
 #[test]
 fn what_is_not_set_is_printed_as_a_comment() {
     let printed = Config::default().to_toml();
-    assert!(printed.lines().any(|line| line.starts_with("# temperature =") && line.ends_with("# default")), "{printed}");
+    assert!(
+        printed.lines().any(|line| line.starts_with("# temperature =") && line.ends_with("# default")),
+        "{printed}"
+    );
     let (_folder, path) = file(&printed);
     assert_eq!(Config::load(Some(&path), &[], &[]).expect("valid TOML").llm.temperature, None);
 }
