@@ -39,6 +39,8 @@ else
 export LIBTORCH
 endif
 export CUDA
+# Idle OpenMP threads sleep: spinning ones starve the trainings beside them.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 PROFILE_FILE = $(if $(filter %.toml,$(PROFILE)),$(PROFILE),data/profiles/$(strip $(PROFILE)).toml)
 SETTINGS = --config $(PROFILE_FILE) \
@@ -99,7 +101,7 @@ endef
 
 LAST ?= 0
 GENERATIONS := $(shell seq -f %03.0f 0 $(LAST))
-previous = $(shell printf '%03d' $$((10\#$(1) - 1)))
+previous = $(shell printf '%03d' $$(expr $(1) - 1))
 $(foreach g,$(GENERATIONS),$(eval $(call generation,$(g),$(if $(filter-out 000,$(g)),$(call previous,$(g))))))
 
 .PHONY: finished
@@ -118,7 +120,7 @@ $(RUN)/report.html: $(RUN)/archive.parquet
 .PHONY: transfer
 transfer: build ## the winner of a search, trained from scratch on further tasks
 	@[ -e $(RUN)/results/best.py ] || { echo "error: $(RUN) has no winner yet; run: make search SEED=$(SEED)" >&2; exit 1; }
-	$(BIN)/transfer --config $(RUN)/config.toml --cache $(CACHE) --jobs $(JOBS) $(if $(TASKS),--tasks $(TASKS)) \
+	$(BIN)/transfer --config $(RUN)/config.toml --cache $(CACHE) --jobs $(JOBS) $(addprefix --tasks ,$(TASKS)) \
 		--program $(PROGRAM) --program $(RUN)/results/best.py -o $(RUN)/transfer.parquet
 
 .PHONY: clean-run

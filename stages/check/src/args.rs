@@ -32,8 +32,8 @@ pub struct Args {
     #[command(flatten)]
     pub table: TableArgs,
 
-    /// Tables of earlier candidates (patterns allowed): equal graphs are marked as duplicates
-    #[arg(long, value_name = "TABLE", num_args = 1..)]
+    /// A table of earlier candidates (patterns allowed; may be repeated): equal graphs are marked as duplicates
+    #[arg(long, value_name = "TABLE")]
     pub known: Vec<String>,
 
     /// Program that the given .py files were made from: their edit is checked for locality

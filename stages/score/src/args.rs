@@ -34,8 +34,8 @@ pub struct Args {
     #[command(flatten)]
     pub work: WorkArgs,
 
-    /// Weights of the program given as a .py file, one file per training seed
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// Weights of the program given as a .py file, one file per training seed; may be repeated
+    #[arg(long, value_name = "FILE")]
     pub weights: Vec<PathBuf>,
 
     #[command(flatten)]

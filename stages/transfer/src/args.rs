@@ -35,7 +35,7 @@ pub struct Args {
     pub programs: Vec<PathBuf>,
 
     /// CLRS algorithms, `all`, or lists such as data/tasks/transfer9.toml [default: transfer.tasks]
-    #[arg(long, value_name = "TASK", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "TASK", value_delimiter = ',')]
     pub tasks: Vec<String>,
 
     /// Where the rows go: .parquet or .jsonl, or - for JSONL on stdout
