@@ -67,6 +67,7 @@ fn a_model_proposes_and_its_recording_repeats_it() {
     // each try is a row: those that went back, and what came of it
     let tries = rows.len() - 9;
     assert!(tries > 0 && count(&rows, "repair_round", &json!(1)) + count(&rows, "repair_round", &json!(2)) == tries);
+    assert_eq!(count(&rows, "repair_round", &json!(2)), 0, "the player mends what it broke");
     assert_eq!(folder.text("transcripts.jsonl").lines().count(), 8 * 2 + 8 + tries);
 
     drop(server);
@@ -164,6 +165,8 @@ fn max_tokens_stop_before_the_call_and_the_rest_are_rows() {
     let (folder, server) = (Folder::new(), server());
     let mut command = folder.command(Some(&server));
     command.args(["--n", "6", "--set", "llm.jobs=1", "--max-tokens-total", "60000", "-o", "made.jsonl"]);
+    // with a limit for each reply, that for the run is never exceeded
+    command.args(["--set", "llm.max_tokens=4000"]);
     let output = command.assert().success().get_output().stderr.clone();
     let stderr = String::from_utf8(output).unwrap();
     assert!(stderr.contains("ended early: budget:"), "{stderr}");
@@ -180,7 +183,7 @@ fn max_tokens_stop_before_the_call_and_the_rest_are_rows() {
     // the run has spent it: nothing more is asked
     folder
         .command(Some(&server))
-        .args(["--n", "6", "--max-tokens-total", "60000", "-o", "made.jsonl"])
+        .args(["--n", "6", "--set", "llm.max_tokens=4000", "--max-tokens-total", "60000", "-o", "made.jsonl"])
         .assert()
         .success();
     assert_eq!(server.requests().len(), before);

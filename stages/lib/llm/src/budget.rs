@@ -24,6 +24,9 @@ struct State {
     spent: Spent,
     reserved: Spent,
     pending: usize,
+    /// The first refusal. Calls that would still fit are refused as well: a router's choice is worth nothing if there is
+    /// no room left for the program.
+    refusal: Option<CallError>,
 }
 
 /// The account of a run.
@@ -70,13 +73,17 @@ impl Ledger {
         let amount = Spent { tokens: usage.total(), cost: price.map_or(0.0, |price| price.of(&usage)) };
         let mut state = self.lock();
         loop {
-            let State { spent, reserved, pending } = &*state;
+            let State { spent, reserved, pending, refusal } = &*state;
+            if let Some(refusal) = refusal {
+                return Err(refusal.clone());
+            }
             let sum = |held: Spent| Spent {
                 tokens: spent.tokens.saturating_add(held.tokens).saturating_add(amount.tokens),
                 cost: spent.cost + held.cost + amount.cost,
             };
             let Some(refusal) = self.exceeded(sum(*reserved), *spent) else { break };
             if *pending == 0 || self.exceeded(sum(Spent::default()), *spent).is_some() {
+                state.refusal = Some(refusal.clone());
                 return Err(refusal);
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -184,7 +191,8 @@ mod tests {
         let error = ledger.reserve("m", 21, 10, soon()).unwrap_err();
         assert_eq!(error.kind, Kind::Budget);
         assert!(error.message.contains("70 of 100"), "{error}");
-        ledger.reserve("m", 20, 10, soon()).unwrap();
+        // what would fit is refused too: the search is over
+        assert_eq!(ledger.reserve("m", 1, 1, soon()).unwrap_err(), error);
         assert_eq!(ledger.spent().tokens, 70);
     }
 
@@ -193,8 +201,8 @@ mod tests {
         let ledger = ledger(None, Some(20.0));
         ledger.reserve("m", 2, 3, soon()).unwrap().settle(&usage(2, 3));
         assert_eq!(ledger.spent(), Spent { tokens: 15, cost: 18.0 });
+        ledger.reserve("free", 1000, 1000, soon()).unwrap().settle(&usage(1000, 1000));
         assert_eq!(ledger.reserve("m", 1, 1, soon()).unwrap_err().kind, Kind::Budget);
-        ledger.reserve("free", 1000, 1000, soon()).unwrap();
     }
 
     #[test]

@@ -145,12 +145,15 @@ impl Chat for Replay {
 /// program, so that each attempt asks every agent once.
 #[derive(Debug, Default)]
 pub struct Dry {
-    calls: Arc<Mutex<Vec<(Place, Call)>>>,
+    calls: Asked,
 }
+
+/// The calls that nobody answered.
+pub type Asked = Arc<Mutex<Vec<(Place, Call)>>>;
 
 impl Dry {
     /// And where its calls will be.
-    pub fn new() -> (Self, Arc<Mutex<Vec<(Place, Call)>>>) {
+    pub fn new() -> (Self, Asked) {
         let dry = Self::default();
         let calls = Arc::clone(&dry.calls);
         (dry, calls)

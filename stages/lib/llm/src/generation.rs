@@ -51,7 +51,8 @@ pub struct ProposedRow {
 /// Makes all attempts of a generation. Each gives at least one row, and one more for each repair round; a server that
 /// fails, and a budget that is spent, are rows with status `failed`.
 ///
-/// `identify` gives the `candidate_id` of a program; `on_row` hears of rows as they are made, in any order.
+/// `identify` gives the `candidate_id` of a program; `on_row` hears of the last row of each
+/// attempt when it is made, in any order.
 pub fn propose(
     generation: &Generation<'_>,
     team: &Arc<Team>,
@@ -67,7 +68,9 @@ pub fn propose(
             scope.spawn(|| {
                 while let Some(&slot) = slots.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let rows = attempt(generation, slot, team, identify);
-                    rows.iter().for_each(|row| on_row(&row.candidate));
+                    if let Some(last) = rows.last() {
+                        on_row(&last.candidate);
+                    }
                     made.lock().unwrap_or_else(PoisonError::into_inner).push((slot, rows));
                 }
             });

@@ -34,7 +34,7 @@ mod transcript;
 pub use agents::critic::DirectiveText;
 pub use budget::{Ledger, Spent};
 pub use call::{Agent, Call, Finish, Message, Reply, Speaker, Usage, estimated_tokens};
-pub use chat::{Answer, Chat, Dry, Live, Replay};
+pub use chat::{Answer, Asked, Chat, Dry, Live, Replay};
 pub use checker::{Checker, Judgement};
 pub use client::{Backoff, Client, Outcome};
 pub use context::{Context, Curves, Parent, Situation, TaskFacts};

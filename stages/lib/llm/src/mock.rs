@@ -260,7 +260,7 @@ pub fn player() -> impl Fn(usize, &Request) -> Vec<Step> + Send + Sync + 'static
 /// The reply of a writer.
 fn program(prompt: &str, number: usize, repaired: bool) -> String {
     let parent = prompt.split("```python\n").nth(1).and_then(|rest| rest.split("\n```").next()).unwrap_or_default();
-    let operator = prompt.contains("markers of the OPERATOR region");
+    let operator = prompt.contains("marker comments of the OPERATOR region");
     let constant = 1 + number % 997;
     let (end, line) = if operator {
         ("# ===== END OPERATOR REGION =====", format!("    nn.init.constant_(self.o3.bias, 0.{constant:03})\n        "))
