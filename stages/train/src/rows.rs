@@ -32,15 +32,15 @@ impl<'a> Lab<'a> {
     }
 
     /// A runner of jobs of one kind; `subcommand` is the child's side in this program, `kind` its folder in the cache.
-    pub fn runner(&self, subcommand: &str, kind: &str, files: &'static [&'static str]) -> Result<Runner<'a>> {
-        Ok(Runner {
-            command: Runner::this_program(subcommand)?,
+    pub fn runner(&self, subcommand: &str, kind: &str, files: &'static [&'static str]) -> Runner<'a> {
+        Runner {
+            command: Runner::this_program(subcommand),
             cache: self.args.cache.join(kind),
             reuse: !self.args.no_cache,
             files,
             limits: WorkArgs::limits(self.config),
             stop: self.stop,
-        })
+        }
     }
 
     /// Runs trainings; outcomes in order.
@@ -54,8 +54,7 @@ impl<'a> Lab<'a> {
                 measured.seconds
             )
         };
-        let outcomes =
-            self.runner("train-child", "train", FILES)?.run_all(works, self.jobs, &progress, step, sum_up)?;
+        let outcomes = self.runner("train-child", "train", FILES).run_all(works, self.jobs, &progress, step, sum_up)?;
         let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
         progress.finish(&format!("{done} of {} trainings done on {}", works.len(), self.device));
         Ok(outcomes)

@@ -16,7 +16,7 @@ fn root() -> PathBuf {
 /// `train` with the tiny profile and a cache of its own.
 fn command(cache: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
-    command.args(["--config", "data/profiles/tiny.toml", "--device", "cpu", "--cache"]).arg(cache).args(args);
+    command.args(["--config", "data/profiles/tiny.toml", "--set", "train.device=cpu", "--cache"]).arg(cache).args(args);
     command.current_dir(root());
     command
 }
@@ -103,10 +103,10 @@ fn limits_are_statuses_of_single_rows() {
         assert!(row.get("weights").is_none() && row.get("val_acc").is_none(), "{row}");
         (row["status"].as_str().expect("a status").to_owned(), row["reason"].as_str().expect("a reason").to_owned())
     };
-    let (timeout, reason) = status(&["train.time_limit_s=1", "train.steps=1000000000"]);
+    let (timeout, reason) = status(&["train.time_limit_s=1", "train.steps=1000000"]);
     assert_eq!(timeout, "timeout");
     assert!(reason.starts_with("killed after ") && reason.ends_with("(limit 1 s)"), "{reason}");
-    let (oom, reason) = status(&["train.memory_limit_mb=20", "train.steps=1000000000"]);
+    let (oom, reason) = status(&["train.memory_limit_mb=20", "train.steps=1000000"]);
     assert_eq!(oom, "oom");
     assert!(reason.ends_with("(limit 20 MiB)"), "{reason}");
     let (diverged, reason) = status(&["train.learning_rate=1e30", "train.steps=20"]);
@@ -119,7 +119,7 @@ fn killed_at_any_point_nothing_half_done_is_left() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let cache = folder.path().join("cache");
     let output = folder.path().join("trained.jsonl");
-    let args = ["--set", "train.steps=1000000000", "-o", output.to_str().expect("UTF-8"), PROGRAM];
+    let args = ["--set", "train.steps=1000000", "-o", output.to_str().expect("UTF-8"), PROGRAM];
     let mut supervisor = command(&cache, &args).stderr(Stdio::null()).spawn().expect("it starts");
     let children = || {
         let path = format!("/proc/{0}/task/{0}/children", supervisor.id());

@@ -100,7 +100,7 @@ fn evaluate(works: &[Work<score::Job>], lab: &Lab<'_>, common: &Common) -> Resul
     let progress = common.progress("test", works.len());
     let sum_up = |scored: &Scored| scored.scores.first().map_or_else(String::new, |s| format!("{:.1} %", s * 100.0));
     let outcomes =
-        lab.runner("score-child", "score", &[])?.run_all(works, lab.jobs, &progress, |_: &Value| None, sum_up)?;
+        lab.runner("score-child", "score", &[]).run_all(works, lab.jobs, &progress, |_: &Value| None, sum_up)?;
     progress.finish(&format!("{} tests done", works.len()));
     Ok(outcomes)
 }
