@@ -5,7 +5,8 @@ use std::process::Command;
 
 #[test]
 fn help() {
-    let output = Command::new(env!("CARGO_BIN_EXE_check")).arg("--help").env("COLUMNS", "120").output().expect("it starts");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_check")).arg("--help").env("COLUMNS", "120").output().expect("it starts");
     assert!(output.status.success());
     let help = String::from_utf8_lossy(&output.stdout);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help.txt");
