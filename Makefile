@@ -14,7 +14,7 @@ METHOD     ?= spark#        search method or variant (propose --help lists them)
 TASK       ?= dfs#          CLRS algorithm that candidates are trained on (sample --list)
 PROFILE    ?= $(if $(GPU),paper,quick)#  settings: a name in data/profiles, or a path to a .toml file
 ITERATIONS ?=#              proposals in total, over all generations [from the profile]
-JOBS       ?= 0#            candidates trained side by side; 0: as many as cores (or 1 a GPU) allow
+JOBS       ?= 0#            candidates trained side by side; 0: as many as there are cores for, at most 4 on a GPU
 DEVICE     ?=#              auto, cpu or cuda[:k] [from the profile: auto]
 PROPOSER   ?=#              who writes the candidates: builtin, openai, replay [from the profile: builtin]
 API_BASE   ?=#              server of the language models, e.g. http://localhost:11434/v1 (PROPOSER=openai)
@@ -117,11 +117,18 @@ $(RUN)/results/best.py: $(RUN)/archive.parquet
 $(RUN)/report.html: $(RUN)/archive.parquet
 	$(BIN)/report $< -o $@
 
+# What is transferred: the program given with PROGRAM=, else the winner of the run.
+SUBJECT = $(if $(filter file,$(origin PROGRAM)),$(RUN)/results/best.py,$(PROGRAM))
+
 .PHONY: transfer
-transfer: build ## the winner of a search, trained from scratch on further tasks
-	@[ -e $(RUN)/results/best.py ] || { echo "error: $(RUN) has no winner yet; run: make search SEED=$(SEED)" >&2; exit 1; }
-	$(BIN)/transfer --config $(RUN)/config.toml --cache $(CACHE) --jobs $(JOBS) $(addprefix --tasks ,$(TASKS)) \
-		--program $(PROGRAM) --program $(RUN)/results/best.py -o $(RUN)/transfer.parquet
+transfer: build ## the winner of a search (or PROGRAM=my.py), trained from scratch on further tasks, beside the reference
+	@[ -e $(SUBJECT) ] || { echo "error: $(SUBJECT) does not exist; run first: make search SEED=$(SEED)" >&2; exit 1; }
+	@mkdir -p $(RUN)
+	$(BIN)/transfer $(if $(wildcard $(RUN)/config.toml),--config $(RUN)/config.toml,$(SETTINGS)) --cache $(CACHE) --jobs $(JOBS) \
+		$(addprefix --tasks ,$(TASKS)) --program $(SUBJECT) -o $(RUN)/transfer.parquet
+	@[ ! -e $(RUN)/archive.parquet ] || $(BIN)/report $(RUN)/archive.parquet -o $(RUN)/report.html
+	@echo "rows:    $(RUN)/transfer.parquet"
+	@echo "summary: $(RUN)/transfer_summary.parquet"
 
 .PHONY: clean-run
 clean-run: ## remove the folder of the run (trainings stay in the cache)
