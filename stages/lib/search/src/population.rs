@@ -192,6 +192,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn tries_of_an_attempt_count_once() {
+        let broken = failed(1, 0, 0, Status::Rejected);
+        let mended = Candidate { candidate_id: "mended".to_owned(), ..scored(1, 0, 0, 0.3) };
+        let rows = [scored(0, 0, 0, 0.2), broken, mended, scored(1, 1, 0, 0.3)];
+        let population = Population::new(&rows);
+        assert_eq!((population.attempts_made(), population.next_attempt()), (2, 102));
+    }
+
+    #[test]
     fn nan_never_wins() {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let rows = [scored(0, 0, 0, 0.2), scored(1, 0, 0, bad), scored(1, 1, 0, 0.3)];
