@@ -22,7 +22,10 @@ MODEL      ?=#              its model, or several as "NAME=WEIGHT ..." (PROPOSER
 TRANSCRIPTS ?= $(RUN)/transcripts.jsonl#  where exchanges are recorded; what PROPOSER=replay answers from
 PROGRAM    ?= data/seed_pgn.py#  the program that the search starts from
 SET        ?=#              more settings: SET="train.steps=50 network.hidden=64"
-RUN        ?= runs/$(METHOD)-$(TASK)-seed$(SEED)#  folder of the run
+RUNS       ?= runs#         folder of all runs
+RUN        ?= $(RUNS)/$(METHOD)-$(TASK)-seed$(SEED)#  folder of the run
+METHODS    ?= spark openevolve evoprompting funsearch eoh#  what make compare compares
+SEEDS      ?= 0 1 2#        seeds of make compare and make ablation
 CACHE      ?= cache#        results of trainings, shared by all runs
 TASKS      ?=#              tasks of make transfer: names, or a file of data/tasks [from the profile]
 LIBTORCH   ?=#              your own libtorch 2.11.0; empty: it is downloaded into .libtorch
@@ -130,6 +133,34 @@ transfer: build ## the winner of a search (or PROGRAM=my.py), trained from scrat
 	@echo "rows:    $(RUN)/transfer.parquet"
 	@echo "summary: $(RUN)/transfer_summary.parquet"
 
+.PHONY: reference
+reference: ## the reference architecture alone, trained from scratch on the transfer tasks
+	@$(MAKE) transfer PROGRAM=data/seed_pgn.py RUN=$(RUNS)/reference
+
+# ---- several searches --------------------------------------------------------------------------------------------
+# A search of each method with each seed, and one page over all of them. With -j, several at a time.
+VARIANTS := spark asr-only rc-sar-only free-form
+MEMBERS = $(foreach m,$(METHODS),$(foreach s,$(SEEDS),$(m)/$(s)))
+archive_of = $(RUNS)/$(subst /,-$(strip $(TASK))-seed,$(1))/archive.parquet
+
+.PHONY: $(foreach m,$(MEMBERS),member/$(m))
+$(foreach m,$(MEMBERS),member/$(m)): member/%: build
+	@$(MAKE) search BUILD=no METHOD=$(patsubst %/,%,$(dir $*)) SEED=$(notdir $*) RUN=$(patsubst %/archive.parquet,%,$(call archive_of,$*))
+
+.PHONY: compare
+compare: $(foreach m,$(MEMBERS),member/$(m)) ## SPARK against the rival METHODS over SEEDS, same budget: one table and page
+	@mkdir -p $(RUNS)/compare
+	$(BIN)/report $(foreach m,$(MEMBERS),$(call archive_of,$(m))) -o $(RUNS)/compare/report.html
+
+.PHONY: ablation
+ablation: ## SPARK and its three ablations over SEEDS: one table and page
+	@$(MAKE) ablate METHODS="$(VARIANTS)"
+
+.PHONY: ablate
+ablate: $(foreach m,$(MEMBERS),member/$(m))
+	@mkdir -p $(RUNS)/ablation
+	$(BIN)/report $(foreach m,$(MEMBERS),$(call archive_of,$(m))) -o $(RUNS)/ablation/report.html
+
 .PHONY: clean-run
 clean-run: ## remove the folder of the run (trainings stay in the cache)
 	rm -rf $(RUN)
@@ -180,6 +211,10 @@ bench: build ## timings: sampling, training steps, evaluation
 .PHONY: parity
 parity: build ## the network and program goldens on DEVICE
 	$(BIN)/probe network 'tests/fixtures/model/*.json' $(if $(strip $(DEVICE)),--device $(strip $(DEVICE)))
+
+.PHONY: fuzz
+fuzz: ## look for programs that make the front end panic (needs cargo-fuzz and a nightly toolchain); FUZZ_SECONDS=3600
+	cd stages/lib/program && cargo +nightly fuzz run compile -- -max_total_time=$(or $(FUZZ_SECONDS),3600)
 
 .PHONY: clean
 clean: ## remove what was built (runs, cache and libtorch stay)
