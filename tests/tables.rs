@@ -35,7 +35,7 @@ fn unknown_columns_pass_through_every_stage() {
          check {lines} -o {checked}
          train --config data/profiles/tiny.toml --cache {cache} {checked} -o {trained}
          score --config data/profiles/tiny.toml --cache {cache} {trained} -o {scored}
-         select --config data/profiles/tiny.toml {scored} -o -",
+         command select --config data/profiles/tiny.toml {scored} -o -",
         lines = path("rows.jsonl"),
         checked = path("checked.parquet"),
         trained = path("trained.parquet"),

@@ -75,6 +75,13 @@ impl Config {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
     }
 
+    /// The value of a key, `section.name`; `None` where it is not set.
+    fn value(&self, key: &str) -> Option<toml::Value> {
+        let (section, name) = key.split_once('.')?;
+        let table = toml::Table::try_from(&self.settings).ok()?;
+        table.get(section)?.get(name).cloned()
+    }
+
     /// Every value in force as TOML that this program reads back, with its origin in a comment.
     pub fn to_toml(&self) -> String {
         let table = toml::Table::try_from(&self.settings).unwrap_or_default();

@@ -184,8 +184,11 @@ fn wrong_values_name_the_key() {
     assert!(error(&["train.steps=many"]).starts_with("--set: setting `train.steps`: invalid type: string \"many\""));
     assert!(error(&["train.steps=-1"]).starts_with("--set: setting `train.steps`: "));
     assert!(error(&["score.fitness=best"]).contains("setting `score.fitness`: unknown variant `best`"));
-    assert_eq!(error(&["train.seeds=[1, 1]"]), "--set: setting `train.seeds`: give at least one seed, none twice");
-    assert!(error(&["train.device=tpu"]).contains("it must be auto, cpu, cuda or cuda:K"));
+    assert_eq!(
+        error(&["train.seeds=[1, 1]"]),
+        "--set: setting `train.seeds`: give at least one seed, none twice: [1, 1]"
+    );
+    assert!(error(&["train.device=tpu"]).contains("it must be auto, cpu, cuda or cuda:K: \"tpu\""));
     assert!(error(&["search.exploration=0.6"]).contains("must not exceed 1"));
     assert_eq!(error(&["train.steps"]), "--set train.steps: write it as section.key=value");
 }

@@ -56,7 +56,10 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         Some((key, _, message)) => Err(ConfigError::Value {
             origin: config.origin(key),
             key: (*key).to_owned(),
-            message: (*message).to_owned(),
+            message: match config.value(key) {
+                Some(value) => format!("{message}: {value}"),
+                None => (*message).to_owned(),
+            },
         }),
     }
 }
