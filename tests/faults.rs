@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use tests::{root, run, shell};
+use tests::{root, run, shell, skip};
 
 fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a scratch folder")
@@ -89,7 +89,7 @@ fn mount(folder: &Path, options: &str) -> bool {
     let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder).output();
     let done = mount.is_ok_and(|output| output.status.success());
     if !done {
-        eprintln!("SKIPPED: this machine does not let the test mount a small tmpfs");
+        skip("this machine does not let the test mount a small tmpfs");
     }
     done
 }

@@ -1,6 +1,7 @@
 //! What the whole-pipeline tests share: the real binaries, scratch folders, and the outcome of a command.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -107,6 +108,11 @@ pub fn make_search(folder: &Path, seed: u64) -> Command {
     make.env_remove("MAKEFLAGS").env_remove("MFLAGS").env_remove("MAKELEVEL").env_remove("MAKEOVERRIDES");
     make.current_dir(root()).stdin(Stdio::null());
     make
+}
+
+/// Says that a test cannot run here, past the capturing of tests' output: a skipped test must be seen.
+pub fn skip(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
 }
 
 /// Runs a command to its end.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tests::{finish, make_search, root, run, shell};
+use tests::{finish, make_search, root, run, shell, skip};
 
 #[test]
 fn stages_pipe_as_jsonl() {
@@ -64,7 +64,7 @@ fn duckdb() -> Option<PathBuf> {
         let got = made.is_ok_and(|o| o.status.success())
             && Command::new(&python).args(pip).output().is_ok_and(|o| o.status.success());
         if !got || !works(&python) {
-            eprintln!("SKIPPED: DuckDB cannot be installed from PyPI here");
+            skip("DuckDB cannot be installed from PyPI here");
             return None;
         }
     }
