@@ -31,6 +31,9 @@ if [ -n "${LIBTORCH:-}" ]; then wanted="libtorch: $LIBTORCH (from LIBTORCH)"
 else wanted="libtorch: $TORCH from PyPI, cuda=$cuda"; fi
 if [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$wanted" ] && [ -e "$link/lib/libtorch_cpu.so" ]; then exit 0; fi
 
+# A LIBTORCH that was given once stays, until another one is given or .libtorch is removed.
+if [ -z "${LIBTORCH:-}" ] && grep -q '(from LIBTORCH)$' "$stamp" 2>/dev/null && [ -e "$link/lib/libtorch_cpu.so" ]; then exit 0; fi
+
 mkdir -p "$dest"
 rm -f "$stamp"
 
