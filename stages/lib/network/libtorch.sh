@@ -35,12 +35,12 @@ if [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" = "$wanted" ] && [ -e "$link/lib
 if [ -z "${LIBTORCH:-}" ] && grep -q '(from LIBTORCH)$' "$stamp" 2>/dev/null && [ -e "$link/lib/libtorch_cpu.so" ]; then exit 0; fi
 
 mkdir -p "$dest"
-rm -f "$stamp"
 
 # The linker sees a folder without libtorch_cuda.so: it would pull in every CUDA library at link time. The program
 # loads that one itself when it wants a GPU. libtorch.so is only a name that torch-sys asks for.
 present() {
     lib=$1; include=$2
+    rm -f "$stamp"
     rm -rf "$link.new"; mkdir -p "$link.new/lib"
     ln -s "$include" "$link.new/include"
     for f in libtorch_cpu.so libc10.so; do ln -s "$lib/$f" "$link.new/lib/$f"; done
@@ -62,6 +62,7 @@ if [ -n "${LIBTORCH:-}" ]; then
 else
     command -v python3 >/dev/null || die "python3 with pip is needed to download libtorch (or set LIBTORCH)"
     python3 -m pip --version >/dev/null 2>&1 || die "python3 has no pip (Debian: apt-get install python3-pip), or set LIBTORCH"
+    rm -f "$stamp"
     arch=$(uname -m)
     wheels=$dest/wheels
     mkdir -p "$wheels"
