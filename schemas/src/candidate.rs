@@ -14,7 +14,7 @@ table! {
         Propose: run: String,
         /// Search method, e.g. `spark`; `-` for programs given by hand.
         Propose: method: String,
-        /// What wrote the program: `builtin`, `openai`, `replay`, or `file` for programs given by hand.
+        /// What wrote the program: `builtin`, `openai` (its replays too), or `file` for programs given by hand.
         Propose: proposer: String,
         /// Generation of the search, from 0, the generation of the seed program.
         Propose: generation: i64,

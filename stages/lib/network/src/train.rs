@@ -89,7 +89,7 @@ pub fn train(
     let model = Model::new(processor, loader.spec(), cfg.nb_msg_passing_steps)?;
     let mut trainer = Trainer::new(&model, cfg, true, device)?;
 
-    let mut curve = Vec::with_capacity(cfg.steps);
+    let mut curve = Vec::new();
     let mut best: Option<(f64, Weights)> = None;
     for step in 1..=cfg.steps {
         let loss = trainer.step(&loader.next()?)?;
