@@ -169,7 +169,8 @@ pub fn find_algorithm(name: &str) -> Result<&'static Algorithm, ClrsError> {
 /// The name that takes the fewest edits to get to, if those are few.
 fn nearest(name: &str) -> Option<&'static str> {
     let typed = name.to_lowercase().replace(['-', ' '], "_");
-    let (distance, best) = ALL.iter().map(|algorithm| (edits(&typed, algorithm.name), algorithm.name)).min()?;
+    let (distance, best) =
+        ALL.iter().map(|algorithm| (strsim::levenshtein(&typed, algorithm.name), algorithm.name)).min()?;
     let contained = || ALL.iter().map(|algorithm| algorithm.name).find(|known| known.contains(&typed));
     if distance <= (best.len() / 3).max(2) {
         Some(best)
@@ -178,22 +179,6 @@ fn nearest(name: &str) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// Levenshtein's distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Position of each of `n` nodes in [0, 1).

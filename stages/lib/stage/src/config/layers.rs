@@ -114,24 +114,8 @@ fn unknown(path: &str, origin: Origin) -> ConfigError {
             sections.collect()
         }
     };
-    let nearest = names.into_iter().map(|name| (distance(path, &name), name)).min();
+    let nearest = names.into_iter().map(|name| (strsim::levenshtein(path, &name), name)).min();
     // A name that shares less than half of its letters is no help.
     let nearest = nearest.filter(|(distance, name)| distance * 2 <= name.len()).map(|(_, name)| name);
     ConfigError::Unknown { origin, key: path.to_owned(), nearest }
-}
-
-/// Edit distance between two names.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
