@@ -151,6 +151,8 @@ $(foreach m,$(MEMBERS),member/$(m)): member/%: build
 compare: $(foreach m,$(MEMBERS),member/$(m)) ## SPARK against the rival METHODS over SEEDS, same budget: one table and page
 	@mkdir -p $(RUNS)/compare
 	$(BIN)/report $(foreach m,$(MEMBERS),$(call archive_of,$(m))) -o $(RUNS)/compare/report.html
+	@cat $(RUNS)/compare/tables/comparison.md
+	@echo "page:    $(RUNS)/compare/report.html"
 
 .PHONY: ablation
 ablation: ## SPARK and its three ablations over SEEDS: one table and page
@@ -160,6 +162,8 @@ ablation: ## SPARK and its three ablations over SEEDS: one table and page
 ablate: $(foreach m,$(MEMBERS),member/$(m))
 	@mkdir -p $(RUNS)/ablation
 	$(BIN)/report $(foreach m,$(MEMBERS),$(call archive_of,$(m))) -o $(RUNS)/ablation/report.html
+	@cat $(RUNS)/ablation/tables/comparison.md
+	@echo "page:    $(RUNS)/ablation/report.html"
 
 .PHONY: clean-run
 clean-run: ## remove the folder of the run (trainings stay in the cache)

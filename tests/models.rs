@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use llm::mock::{Server, player};
+use llm::mock::{Request, Server, Step, completion, event, player, respond, respond_json, stream_head, streamed};
 use tests::{finish, make_search, run};
 
 const KEY: &str = "sk-test-0123456789-very-secret";
@@ -41,7 +41,8 @@ fn a_search_by_a_model_and_its_replay_are_the_same() {
     let live = ["PROPOSER=openai".to_owned(), format!("API_BASE={}", server.url())];
     let mut make = search(folder.path(), "live", &live);
     make.env("OPENAI_API_KEY", KEY);
-    finish(make).ok();
+    let said = finish(make).ok();
+    assert!(!said.stdout.contains("very-secret") && !said.stderr.contains("very-secret"));
     let rows = archive(folder.path(), "live");
     let scored = rows.iter().filter(|row| row["fitness"].as_f64().is_some()).count();
     assert!(scored >= 3, "only {scored} candidates were trained and scored");
@@ -59,4 +60,78 @@ fn a_search_by_a_model_and_its_replay_are_the_same() {
     finish(search(folder.path(), "again", &replay)).ok();
     assert_eq!(archive(folder.path(), "again"), rows);
     no_key_below(folder.path());
+}
+
+/// A server of which three of four replies are faults of one kind or another.
+fn faulty() -> Server {
+    let play = player();
+    let faults: Vec<Vec<Step>> = vec![
+        respond_json(500, &serde_json::Value::Null),
+        respond(429, &[("Retry-After", "0")], "slow down"),
+        vec![Step::Reset],
+        vec![Step::Stall],
+        respond(200, &[("Content-Type", "application/json")], "{\"choices\": [{"),
+        vec![stream_head(), Step::Send(event("half a rep"))],
+        respond(200, &[("Content-Type", "text/html")], "<html>Login</html>"),
+        streamed("Ich kann das nicht. 対話を終了します", Some((9, 9))),
+        streamed("", None),
+        respond_json(200, &serde_json::json!({"choices": [{"message": {"content": null, "refusal": "no"}}]})),
+        respond_json(200, &completion(&"x".repeat(200_000), None)),
+        respond_json(401, &serde_json::json!({"error": {"message": format!("bad key {KEY}")}})),
+    ];
+    Server::start(move |number, request: &Request| match number % 4 {
+        3 => play(number, request),
+        rest => faults[(number / 4 * 3 + rest) % faults.len()].clone(),
+    })
+    .expect("a local server")
+}
+
+#[test]
+fn a_search_among_faults_ends_with_what_it_has() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let server = faulty();
+    let settings = "llm.retries=1 llm.backoff_s=0.01 llm.first_byte_timeout_s=0.3 llm.idle_timeout_s=0.3 \
+                    llm.max_reply_bytes=100000 llm.deadline_s=20 llm.jobs=2";
+    let live = [
+        "PROPOSER=openai".to_owned(),
+        "METHOD=free-form".to_owned(),
+        format!("API_BASE={}", server.url()),
+        format!("SET={settings}"),
+    ];
+    let mut make = search(folder.path(), "live", &live);
+    make.env("OPENAI_API_KEY", KEY);
+    let said = finish(make).ok();
+    let rows = archive(folder.path(), "live");
+    let attempts: std::collections::BTreeSet<i64> = rows.iter().filter_map(|row| row["attempt"].as_i64()).collect();
+    assert_eq!(attempts, (0..=6).collect(), "no attempt is lost");
+    assert!(rows[0]["fitness"].as_f64().is_some(), "the seed program was scored");
+    let failed = rows.iter().filter(|row| row["status"] == "failed");
+    assert!(failed.clone().count() > 0 && failed.clone().all(|row| row["reason"].as_str().is_some()), "{rows:?}");
+    assert!(folder.path().join("live/report.html").exists() && folder.path().join("live/results/best.py").exists());
+    assert!(!said.stdout.contains("very-secret") && !said.stderr.contains("very-secret"));
+    no_key_below(folder.path());
+}
+
+#[test]
+fn a_spent_budget_ends_a_search_with_what_it_has() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let server = Server::start(player()).expect("a local server");
+    let live = [
+        "PROPOSER=openai".to_owned(),
+        format!("API_BASE={}", server.url()),
+        "SET=llm.max_tokens_total=60000 llm.max_tokens=4000 llm.jobs=1".to_owned(),
+    ];
+    finish(search(folder.path(), "live", &live)).ok();
+    let rows = archive(folder.path(), "live");
+    let spent = |column: &str| rows.iter().filter_map(|row| row[column].as_i64()).sum::<i64>();
+    let tokens = spent("prompt_tokens") + spent("completion_tokens");
+    assert!(tokens > 10_000 && tokens <= 60_000, "{tokens}");
+    let stopped = rows.iter().filter(|row| row["reason"].as_str().is_some_and(|r| r.starts_with("budget:")));
+    assert!(stopped.count() > 0 && rows.iter().any(|row| row["fitness"].as_f64().is_some()));
+    assert!(folder.path().join("live/results/best.py").exists());
+    // Again: nothing is asked, nothing is made again.
+    let asked = server.requests().len();
+    let again = finish(search(folder.path(), "live", &live)).ok();
+    assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+    assert_eq!(server.requests().len(), asked);
 }

@@ -1,7 +1,10 @@
 //! Tables between stages, and what other tools make of them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use llm::mock::{Server, player};
 
 use tests::{finish, make_search, root, run, shell, skip};
 
@@ -80,24 +83,42 @@ fn queries(markdown: &str) -> Vec<String> {
     found
 }
 
+/// The rows that a query gives; what comes on its standard input is `stdin`.
+fn rows_of(python: &Path, query: &str, folder: &Path, stdin: &[u8]) -> usize {
+    let script = "import duckdb, sys; rows = duckdb.sql(sys.argv[1]).fetchall(); print(len(rows))";
+    let mut command = Command::new(python);
+    command.args(["-c", script, query]).current_dir(folder);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("python starts");
+    // A query that does not read its input may be done before it has all of it.
+    let _ = child.stdin.take().expect("a pipe").write_all(stdin);
+    let output = child.wait_with_output().expect("python ends");
+    assert!(output.status.success(), "{query}\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
+}
+
 #[test]
-fn duckdb_runs_the_readmes_queries() {
+fn duckdb_answers_all_documented_questions() {
     let Some(python) = duckdb() else { return };
     let folder = tempfile::tempdir().expect("a scratch folder");
-    finish(make_search(folder.path(), 0)).ok();
-    // The README speaks of runs/*/...: the same shape, in the scratch folder.
-    let home = folder.path().join("runs");
-    std::fs::create_dir(&home).expect("made");
-    std::fs::rename(folder.path().join("run"), home.join("spark-dfs-seed0")).expect("moved");
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
-    let queries = queries(&readme);
-    assert!(queries.len() >= 4, "the README has only {} queries", queries.len());
-    for query in queries {
-        let script = "import duckdb, sys; rows = duckdb.sql(sys.argv[1]).fetchall(); print(len(rows))";
-        let output = Command::new(&python).args(["-c", script, &query]).current_dir(folder.path()).output();
-        let output = output.expect("python starts");
-        assert!(output.status.success(), "{query}\n{}", String::from_utf8_lossy(&output.stderr));
-        assert_ne!(String::from_utf8_lossy(&output.stdout).trim(), "0", "no rows: {query}");
+    // Two searches in the shape that the pages speak of: one with early stopping, one by a model.
+    let runs = folder.path().join("runs");
+    let run = |name: &str| format!("RUN={}", runs.join(name).display());
+    let mut stopping = make_search(folder.path(), 0);
+    stopping.args([&run("spark-dfs-seed0"), "SET=train.rungs=[2]"]);
+    finish(stopping).ok();
+    let server = Server::start(player()).expect("a local server");
+    let mut model = make_search(folder.path(), 0);
+    let base = format!("API_BASE={}", server.url());
+    model.args([&run("player-dfs-seed0"), "PROPOSER=openai", "MODEL=player", "METHOD=free-form", &base]);
+    finish(model).ok();
+    let piped = shell("propose --n 5 --seed 3 | check -").ok().stdout;
+    for (page, least) in [("README.md", 2), ("schemas/queries.md", 17)] {
+        let queries = queries(&std::fs::read_to_string(root().join(page)).expect("the page"));
+        assert!(queries.len() >= least, "{page} has only {} queries", queries.len());
+        for query in queries {
+            assert!(rows_of(&python, &query, folder.path(), piped.as_bytes()) > 0, "no rows: {query}");
+        }
     }
 }
 

@@ -57,6 +57,14 @@ table! {
         Check: edit_distance_action: Option<i64>,
         /// Tree edit distance to the parent outside both regions, in syntax nodes.
         Check: edit_distance_frozen: Option<i64>,
+        /// How far the typed graph is from the parent's: nodes and edges of their normal forms that only one of them has.
+        /// Null where one of the two has no graph.
+        Check: graph_edit_distance: Option<i64>,
+        /// Outputs of the processor (`ret`, `tri_msgs`) that the parent's frozen code computes on its own, and that the
+        /// program computes differently.
+        Check: changed_frozen_outputs: Option<Vec<String>>,
+        /// Their number.
+        Check: frozen_outputs_changed: Option<i64>,
         /// Trainable parameters of the processor.
         Check: params: Option<i64>,
         /// Multiply-accumulates of one message-passing step for one graph (B = 1) of the longest training length.
@@ -78,6 +86,8 @@ table! {
         Train: train_key: Option<String>,
         /// Training seeds, in the order of all lists per seed.
         Train: train_seeds: Option<Vec<i64>>,
+        /// Rung at which a training of successive halving (`train.rungs`) was stopped, from 1; null where it was not.
+        Train: rung: Option<i64>,
         /// Optimiser steps of each seed.
         Train: train_steps: Option<i64>,
         /// Loss at the last step, per seed.

@@ -20,5 +20,8 @@ pub use transfer::{CurvePoint, TransferRow, TransferSummary};
 pub use values::{Diagnostic, Factor, Locality, Severity, Stage, Status, Verdict};
 
 /// Version of all tables, stored in the metadata of every Parquet file. It rises when a column changes its meaning or
-/// type; a new column that older readers may ignore does not raise it.
-pub const SCHEMA_VERSION: &str = "1";
+/// type, or an enum gains a value; a new column that older readers may ignore does not raise it.
+pub const SCHEMA_VERSION: &str = "2";
+
+/// The versions that can be read: 1 lacks the status `stopped`, and means the same else.
+pub const READABLE_VERSIONS: &[&str] = &["1", SCHEMA_VERSION];

@@ -29,6 +29,8 @@ strings! {
         Duplicate = "duplicate",
         /// All training seeds ran to their end.
         Trained = "trained",
+        /// Training was stopped early, others of its generation being ahead; it has no fitness.
+        Stopped = "stopped",
         /// Training exceeded its wall-clock limit and was killed.
         Timeout = "timeout",
         /// Training exceeded its memory limit, or the device's memory.

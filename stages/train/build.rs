@@ -1,8 +1,7 @@
-//! Embeds the folder of the real libtorch libraries, so that the binary runs without any environment variable, and the
-//! version of the code that results depend on.
-//!
-//! The linker sees links (see `stages/lib/network/libtorch.sh`); at run time the libraries must be found where they
-//! really are, for they find the CUDA libraries relative to themselves.
+//! Embeds the folder of libtorch, and the version of the code that results depend on.
+
+#[path = "../lib/network/build.rs"]
+mod libtorch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,13 +11,8 @@ const CODE: &[&str] = &["../lib/clrs/src", "../lib/graph/src", "../lib/network/s
 
 fn main() {
     println!("cargo:rustc-env=CODE_VERSION={:016x}", code_version());
-    println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
-    let Ok(folder) = std::env::var("DEP_TCH_LIBTORCH_LIB") else { return };
-    let library = Path::new(&folder).join("libtorch_cpu.so");
-    let real = library.canonicalize().unwrap_or(library);
-    if let Some(folder) = real.parent() {
-        println!("cargo:rustc-link-arg=-Wl,-rpath,{}", folder.display());
-    }
+    println!("cargo:rerun-if-changed=../lib/network/build.rs");
+    libtorch::main();
 }
 
 /// A hash of the sources: whoever changes them need not think of the cache.

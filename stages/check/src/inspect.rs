@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use graph::Processor;
+use graph::{Form, Processor};
 use program::Compiled;
 use schemas::{Candidate, Diagnostic, Factor, Locality, Severity, Status, Verdict};
 
@@ -33,6 +33,11 @@ fn examine(candidate: &Candidate, rules: &Rules) -> Inspection {
     let compiled = program::compile(&candidate.source, &rules.options);
     let mut diagnostics: Vec<Diagnostic> = compiled.diagnostics.iter().map(convert).collect();
     let mut checked = Candidate { reason: None, duplicate_of: None, ..candidate.clone() };
+    if rules.compare {
+        checked.graph_edit_distance = None;
+        checked.changed_frozen_outputs = None;
+        checked.frozen_outputs_changed = None;
+    }
     if checked.candidate_id.is_empty() {
         checked.candidate_id = program::candidate_id(&candidate.source);
     }
@@ -43,9 +48,14 @@ fn examine(candidate: &Candidate, rules: &Rules) -> Inspection {
     };
     checked.verdict = Some(verdict);
     if let Some(processor) = &compiled.processor {
-        measure(&mut checked, processor, rules);
+        let form = measure(&mut checked, processor, rules);
+        if rules.compare {
+            rules.parents.compare(&mut checked, &form, &rules.options);
+        }
     }
-    locate(&mut checked, &mut diagnostics, rules);
+    if rules.compare {
+        locate(&mut checked, &mut diagnostics, rules);
+    }
     let first = diagnostics.iter().find(|d| d.severity == Severity::Error);
     checked.reason = first.map(|d| format!("{}: line {}: {}", d.code, d.line, d.message));
     checked.status = if checked.verdict == Some(Verdict::Reject) { Status::Rejected } else { Status::Accepted };
@@ -53,8 +63,8 @@ fn examine(candidate: &Candidate, rules: &Rules) -> Inspection {
     Inspection { compiled: Some(compiled), diagnostics, candidate: checked }
 }
 
-/// Parameters, arithmetic, memory, and the graph's hash.
-fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) {
+/// Parameters, arithmetic, memory, and the graph's hash. Returns the graph's normal form.
+fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) -> Form {
     let outputs = processor.outputs();
     let costs = graph::costs(&processor.graph, &outputs);
     let (batch, nodes) = rules.largest;
@@ -63,7 +73,9 @@ fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) {
     candidate.macs_formula = Some(costs.macs.to_string());
     candidate.peak_bytes = costs.peak_inference.eval(batch, nodes);
     candidate.peak_bytes_formula = Some(costs.peak_inference.to_string());
-    candidate.graph_hash = Some(graph::fingerprint(&processor.graph, &outputs).to_string());
+    let form = Form::new(&processor.graph, &outputs);
+    candidate.graph_hash = Some(form.fingerprint().to_string());
+    form
 }
 
 /// Whether the edit stayed within its factor, where there is a parent to compare with.

@@ -6,6 +6,7 @@ mod args;
 mod duplicates;
 mod explain;
 mod inspect;
+mod reach;
 mod rules;
 mod text;
 
@@ -13,5 +14,6 @@ pub use args::{Args, Format};
 pub use duplicates::Known;
 pub use explain::explain;
 pub use inspect::{Inspection, inspect, settle};
+pub use reach::Parents;
 pub use rules::Rules;
 pub use text::human;

@@ -1,7 +1,11 @@
 //! What programs are checked for: the settings that matter to `check`.
 
+use std::sync::Arc;
+
 use schemas::Candidate;
 use stage::config::{Config, Entangled};
+
+use crate::reach::Parents;
 
 /// Search methods whose edits must stay within their factor.
 const SCOPED: &[&str] = &["spark", "asr-only", "rc-sar-only"];
@@ -17,6 +21,9 @@ pub struct Rules {
     pub entangled: Entangled,
     /// Method of candidates that do not say theirs.
     pub method: String,
+    /// Whether candidates are compared with their parents.
+    pub compare: bool,
+    pub parents: Arc<Parents>,
 }
 
 impl Rules {
@@ -30,6 +37,8 @@ impl Rules {
             largest: (config.score.batch_size.max(config.train.batch_size) as i64, most(evaluated)),
             entangled: config.propose.entangled,
             method: config.search.method.clone(),
+            compare: true,
+            parents: Arc::default(),
         }
     }
 

@@ -87,6 +87,41 @@ fn equal_graphs_are_duplicates_within_and_across_tables() {
 }
 
 #[test]
+fn renaming_makes_a_duplicate() {
+    let seed = std::fs::read_to_string(root().join("data/seed_pgn.py")).expect("the seed program");
+    let renamed =
+        seed.replace("self.t_1", "self.left").replace("self.t_e_3", "self.far").replace("triplets", "triples");
+    assert_ne!(renamed, seed);
+    let (_folder, copy) = scratch("renamed.py", &renamed);
+    let found = rows(&check(&["data/seed_pgn.py", &copy, "--json"]));
+    assert_ne!(found[0]["candidate_id"], found[1]["candidate_id"], "another program");
+    assert_eq!((&found[1]["status"], &found[1]["duplicate_of"]), (&"duplicate".into(), &found[0]["candidate_id"]));
+}
+
+#[test]
+fn edits_are_measured_in_what_the_program_computes() {
+    let seed = std::fs::read_to_string(root().join("data/seed_pgn.py")).expect("the seed program");
+    let measured = |program: &str| {
+        let (_folder, path) = scratch("edit.py", program);
+        let output = check(&["--parent", "data/seed_pgn.py", "--factor", "ACTION", "--json", "--", &path]);
+        let row = rows(&output).remove(0);
+        ["graph_edit_distance", "frozen_outputs_changed", "changed_frozen_outputs"].map(|column| row[column].clone())
+    };
+    let nothing = [0.into(), 0.into(), serde_json::json!([])];
+    assert_eq!(measured(&format!("# a comment\n{seed}")), nothing);
+    assert_eq!(measured(&seed.replace("self.t_1", "self.left")), nothing, "names are no computation");
+    // The region's own output: far in the graph, and no frozen output.
+    let [distance, frozen, _] = measured(&seed.replace("triplets.amax(dim=1)", "triplets.mean(dim=1)"));
+    assert!(distance.as_i64() > Some(0) && frozen == 0, "{distance} {frozen}");
+    // Frozen code: `ret` is what it computes alone.
+    let [distance, frozen, names] = measured(&seed.replace("self.o1(z) + self.o2(msgs)", "self.o1(z) - self.o2(msgs)"));
+    assert!(distance.as_i64() > Some(0) && frozen == 1, "{distance} {frozen}");
+    assert_eq!(names, serde_json::json!(["ret"]));
+    let unknown = [Value::Null, Value::Null, Value::Null];
+    assert_eq!(measured(&seed.replace("self.t_1(z)", "self.t_9(z)")), unknown, "no graph to compare");
+}
+
+#[test]
 fn entangled_edits_are_rejected_unless_allowed() {
     let seed = std::fs::read_to_string(root().join("data/seed_pgn.py")).expect("the seed program");
     // Frozen code changes: the factory gains a statement.

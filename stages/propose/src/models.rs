@@ -227,6 +227,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         repair_rounds: c.repair_rounds,
         router_rounds: c.router_rounds,
         splice: c.splice,
+        diff: c.diff,
         prompts: (!c.prompts.is_empty()).then(|| PathBuf::from(&c.prompts)),
         history: c.history,
     })

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use llm::mock::{Server, Step, player, respond_json, streamed};
+use llm::mock::{Server, Step, event, player, respond, respond_json, stream_head, streamed};
 use serde_json::{Value, json};
 
 const KEY: &str = "sk-test-0123456789-very-secret";
@@ -119,6 +119,12 @@ fn every_fault_of_a_server_is_a_row() {
         vec![Step::Stall],
         respond_json(200, &json!({"choices": [{"message": {"content": null, "refusal": format!("no {KEY}")}}]})),
         streamed("", None),
+        respond(429, &[("Retry-After", "0")], "slow down"),
+        respond(200, &[("Content-Type", "application/json")], "{\"choices\": [{"),
+        respond(200, &[("Content-Type", "text/html")], "<html>Login</html>"),
+        vec![stream_head(), Step::Send(event("half a rep"))],
+        streamed(&"unendlich, größer ∞ ".repeat(400_000), None),
+        streamed("Je ne peux pas: 対話を終了します", None),
     ];
     for fault in faults {
         let (folder, server) = (Folder::new(), Server::scripted(vec![fault]).unwrap());
@@ -187,6 +193,39 @@ fn max_tokens_stop_before_the_call_and_the_rest_are_rows() {
         .assert()
         .success();
     assert_eq!(server.requests().len(), before);
+}
+
+#[test]
+fn a_cost_limit_stops_before_the_call() {
+    let (folder, server) = (Folder::new(), server());
+    let prices = "llm.prices={ player = { input = 1000.0, output = 1000.0 } }";
+    let mut command = folder.command(Some(&server));
+    command.args(["--n", "6", "--set", "llm.jobs=1", "--set", prices, "--max-cost", "60", "-o", "made.jsonl"]);
+    let output = command.args(["--set", "llm.max_tokens=4000"]).assert().success().get_output().stderr.clone();
+    let stderr = String::from_utf8(output).unwrap();
+    assert!(stderr.contains("ended early: budget:") && stderr.contains("cost "), "{stderr}");
+    let rows = folder.rows("made.jsonl");
+    assert!(rows.last().unwrap()["reason"].as_str().unwrap().starts_with("budget:"), "{}", rows.last().unwrap());
+    let spent: f64 = rows.iter().filter_map(|row| row["llm_cost"].as_f64()).sum();
+    assert!(spent > 10.0 && spent <= 60.0, "{spent}");
+}
+
+#[test]
+fn each_role_has_its_model_and_models_have_their_share() {
+    let (folder, server) = (Folder::new(), server());
+    let mut command = folder.command(Some(&server));
+    command.args(["--n", "13", "--model", "other=3", "--set", "llm.router_model=small", "-o", "made.jsonl"]);
+    command.assert().success();
+    let models = |agent: &str| -> Vec<String> {
+        let exchanges = folder.text("transcripts.jsonl");
+        let lines = exchanges.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|e| e["agent"] == agent).map(|e| e["model"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(models("router").len() == 12 && models("router").iter().all(|model| model == "small"));
+    let critics = models("critic");
+    let share = |name: &str| critics.iter().filter(|model| *model == name).count();
+    assert!(share("other") > share("player") && share("player") > 0, "{critics:?}");
+    assert_eq!(share("other") + share("player"), 12);
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod analysis;
 pub mod args;
 mod diff;
 pub mod draw;
+pub mod effort;
 pub mod figures;
 pub mod load;
 pub mod output;

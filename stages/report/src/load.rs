@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use schemas::{Candidate, CurvePoint, TransferRow};
-use stage::table::{expand, read_records};
+use stage::table::{Extra, read_records};
 
+use crate::effort::Effort;
 use crate::run::{Beside, Run, Setting};
 
 /// All runs of all archives, in the order given; an archive that holds several runs gives each of them.
@@ -14,10 +15,11 @@ pub fn load(archives: &[PathBuf]) -> Result<Vec<Run>> {
     let mut parts: Vec<(String, Vec<Candidate>, Beside)> = Vec::new();
     for archive in archives {
         let mut runs: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
-        for (row, _) in read_records::<Candidate>(archive)?.rows {
+        let rows = read_records::<Candidate>(archive)?.rows;
+        let beside = beside(archive, &rows)?;
+        for (row, _) in rows {
             runs.entry(row.run.clone()).or_default().push(row);
         }
-        let beside = beside(archive)?;
         if runs.is_empty() {
             runs.insert(String::new(), Vec::new());
         }
@@ -41,21 +43,15 @@ pub fn load(archives: &[PathBuf]) -> Result<Vec<Run>> {
     Ok(runs)
 }
 
-/// Settings, curves and transfer results in the archive's folder. What is not there is empty; what is broken is an error.
-fn beside(archive: &Path) -> Result<Beside> {
+/// Settings, curves, effort and transfer results in the archive's folder. What is not there is empty; what is broken is an
+/// error.
+fn beside(archive: &Path, rows: &[(Candidate, Extra)]) -> Result<Beside> {
     if archive == Path::new("-") {
         return Ok(Beside::default());
     }
     let folder = archive.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut curves = Vec::new();
-    let pattern = glob_in(folder, "gen*/curves.parquet");
-    let single = folder.join("curves.parquet");
-    let mut files = if single.is_file() { vec![single] } else { Vec::new() };
-    if std::fs::read_dir(folder)
-        .is_ok_and(|mut entries| entries.any(|e| e.is_ok_and(|e| e.path().join("curves.parquet").is_file())))
-    {
-        files.extend(expand(&[pattern])?);
-    }
+    let files = tables(folder, "curves.parquet")?;
     for file in files {
         curves.extend(read_records::<CurvePoint>(&file)?.rows.into_iter().map(|(point, _)| point));
     }
@@ -63,11 +59,17 @@ fn beside(archive: &Path) -> Result<Beside> {
     let transfer = if transfer.is_file() { read_records::<TransferRow>(&transfer)?.rows } else { Vec::new() };
     let config = folder.join("config.toml");
     let settings = if config.is_file() { settings(&config)? } else { Vec::new() };
-    Ok(Beside { settings, curves, transfer: transfer.into_iter().map(|(row, _)| row).collect() })
+    let effort = Effort::read(folder, &tables(folder, "trained.parquet")?, rows)?;
+    Ok(Beside { settings, curves, effort, transfer: transfer.into_iter().map(|(row, _)| row).collect() })
 }
 
-fn glob_in(folder: &Path, pattern: &str) -> String {
-    format!("{}/{pattern}", glob::Pattern::escape(&folder.to_string_lossy()))
+/// The tables of this name in a run's folder: of the run itself, and of its generations.
+fn tables(folder: &Path, name: &str) -> Result<Vec<PathBuf>> {
+    let single = folder.join(name);
+    let mut files = if single.is_file() { vec![single] } else { Vec::new() };
+    let pattern = format!("{}/gen*/{name}", glob::Pattern::escape(&folder.to_string_lossy()));
+    files.extend(glob::glob(&pattern)?.filter_map(Result::ok));
+    Ok(files)
 }
 
 /// The settings of a run: they are shown as they are, so keys of other versions are no error here.

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Candidate, CurvePoint, Status, TransferRow, Verdict};
+use schemas::{Candidate, CurvePoint, TransferRow, Verdict};
 use search::population::{better, fitness};
+
+use crate::effort::Effort;
+
+pub use search::population::evaluated as is_evaluated;
 
 /// A value in force, from `config.toml` beside the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +23,7 @@ pub struct Beside {
     pub settings: Vec<Setting>,
     pub curves: Vec<CurvePoint>,
     pub transfer: Vec<TransferRow>,
+    pub effort: Effort,
 }
 
 /// A run. Rows never change after `Run::new`, which sorts and cleans them.
@@ -39,6 +44,8 @@ pub struct Run {
     /// Learning curves by candidate and training seed.
     pub curves: BTreeMap<String, BTreeMap<i64, Vec<CurvePoint>>>,
     pub transfer: Vec<TransferRow>,
+    /// Tokens and times.
+    pub effort: Effort,
     /// What a reader should know about the data, e.g. scores that were not numbers.
     pub remarks: Vec<String>,
 }
@@ -109,6 +116,7 @@ impl Run {
             settings: beside.settings,
             curves,
             transfer: beside.transfer,
+            effort: beside.effort,
             remarks,
         }
     }
@@ -156,15 +164,6 @@ pub fn is_valid(row: &Candidate) -> Option<bool> {
     row.verdict.map(|verdict| verdict != Verdict::Reject)
 }
 
-/// Whether training was spent on it, successful or not.
-pub fn is_evaluated(row: &Candidate) -> bool {
-    match row.status {
-        Status::Scored | Status::Trained | Status::Timeout | Status::Oom | Status::Crashed | Status::Diverged => true,
-        Status::Failed => is_valid(row) == Some(true),
-        Status::Proposed | Status::Accepted | Status::Rejected | Status::Duplicate => false,
-    }
-}
-
 /// The first characters of an identifier: enough to tell candidates apart on a page.
 pub fn short_id(id: &str) -> &str {
     id.char_indices().nth(8).map_or(id, |(end, _)| &id[..end])
@@ -199,6 +198,8 @@ fn drop_non_finite(row: &mut Candidate) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use schemas::Status;
+
     use super::*;
 
     fn row(attempt: i64, id: &str, ood: Option<f64>) -> Candidate {

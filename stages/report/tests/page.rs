@@ -65,6 +65,10 @@ fn a_run_becomes_a_page_with_figures_and_tables() {
         "Valid rate and entanglement rate",
         "Accuracy against size and arithmetic",
         "Learning curves",
+        "Entanglement, and how far edits reach",
+        "Entanglement by kind",
+        "How far edits reach",
+        "The way there, edit by edit",
         "From the seed program to the winner",
         "Success by factor",
         "Islands over generations",
@@ -80,7 +84,7 @@ fn a_run_becomes_a_page_with_figures_and_tables() {
         assert!(page.contains(part), "the page lacks: {part}");
     }
     let figures = files(&folder.path().join("figures"));
-    assert_eq!(figures.len(), 10, "{:?}", figures.keys());
+    assert_eq!(figures.len(), 11, "{:?}", figures.keys());
     for (name, svg) in &figures {
         assert_well_formed(name, &text(svg));
         assert!(!text(svg).contains("var(--"), "{name}: plain colours only");

@@ -15,6 +15,7 @@ Examples:
   score --set score.test_length=64 trained.parquet -o scored.parquet
   score --weights cache/train/KEY/weights.safetensors my_idea.py
   train my_idea.py | score - | jq '{ood_acc, test_acc}'
+  score --summary 'runs/*/archive.parquet'          how far the edits of each method reach, and the spread over seeds
 
 Fitness is the mean accuracy over training seeds on an out-of-distribution split of its own (score.ood_length and
 score.ood_seed). The CLRS test split is only reported; --set score.fitness=test makes it the fitness, as the reference
@@ -37,6 +38,14 @@ pub struct Args {
     /// Weights of the program given as a .py file, one file per training seed; may be repeated
     #[arg(long, value_name = "FILE")]
     pub weights: Vec<PathBuf>,
+
+    /// Score nothing: print, by method, valid rate, entanglement by kind, how far edits reach, the spread over seeds
+    #[arg(long, conflicts_with = "weights")]
+    pub summary: bool,
+
+    /// With --summary: one JSON object per method
+    #[arg(long, requires = "summary")]
+    pub json: bool,
 
     #[command(flatten)]
     pub common: Common,

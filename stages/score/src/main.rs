@@ -16,6 +16,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if args.summary {
+        let rows = args.table.read()?;
+        let reach = search::reach::by_method(rows.candidates());
+        return stage::exit::print(&if args.json { score::summary_json(&reach)? } else { score::summary(&reach) });
+    }
     let Some(config) = args.config()? else { return Ok(()) };
     let table = args.read()?;
     let stop = signal::install()?;

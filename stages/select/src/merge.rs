@@ -6,6 +6,7 @@ use anyhow::ensure;
 use schemas::Status;
 use search::archive::{self, ArchiveSettings};
 use search::features::Feature;
+use search::methods;
 use search::population::{Population, fitness};
 use stage::{Config, Row, Table};
 
@@ -50,7 +51,7 @@ pub fn judge(table: &mut Table, config: &Config) {
     let settings = ArchiveSettings {
         size: config.search.archive_size,
         islands: config.search.islands,
-        features: config.search.features.iter().filter_map(|name| Feature::named(name)).collect(),
+        features: features(config),
         bins: config.search.bins,
     };
     let judgements = archive::judge(&Population::new(table.candidates()), &settings);
@@ -61,6 +62,15 @@ pub fn judge(table: &mut Table, config: &Config) {
         c.cell = judgement.cell;
         c.best_so_far = judgement.best_so_far;
     }
+}
+
+/// What cells are made of; `auto` leaves it to the method.
+fn features(config: &Config) -> Vec<Feature> {
+    let names = &config.search.features;
+    if names == &["auto"] {
+        return methods::named(&config.search.method).map_or(Vec::new(), |method| method.features().to_vec());
+    }
+    names.iter().filter_map(|name| Feature::named(name)).collect()
 }
 
 #[cfg(test)]

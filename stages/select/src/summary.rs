@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use schemas::{Candidate, Locality, Status};
-use search::population::{Population, fitness};
+use schemas::Candidate;
+use search::population::{Population, evaluated, fitness};
+use search::reach::Reach;
 use search::stop::{self, StopSettings};
 use serde::Serialize;
 use stage::Config;
@@ -49,6 +50,7 @@ impl From<&Candidate> for Entry {
 #[derive(Debug, Serialize)]
 pub struct Summary {
     pub proposals: usize,
+    /// Proposals that training was spent on, whether it ended with a score or not.
     pub evaluated: usize,
     pub generations: i64,
     /// Rows by status.
@@ -75,11 +77,7 @@ impl Summary {
         for row in rows {
             *status.entry(row.status.as_str()).or_default() += 1;
         }
-        let share = |of: &dyn Fn(&Candidate) -> Option<bool>| {
-            let known: Vec<bool> = proposals.iter().filter_map(|row| of(row)).collect();
-            let count = known.iter().filter(|&&yes| yes).count();
-            (!known.is_empty()).then(|| count as f64 / known.len() as f64)
-        };
+        let reach = Reach::of("", &proposals.iter().map(|row| **row).collect::<Vec<_>>());
         let mut cells: Vec<&str> = rows.iter().filter_map(|row| row.cell.as_deref()).collect();
         cells.sort_unstable();
         cells.dedup();
@@ -88,11 +86,11 @@ impl Summary {
         let settings = StopSettings { attempts: search.attempts, target, patience: search.patience };
         Self {
             proposals: proposals.len(),
-            evaluated: population.scored().count(),
+            evaluated: proposals.iter().filter(|row| evaluated(row)).count(),
             generations: population.last_generation() + 1,
             status,
-            valid_rate: share(&|row| (row.verdict.is_some()).then_some(row.status != Status::Rejected)),
-            entanglement_rate: share(&|row| row.locality.map(|locality| locality == Locality::Entangled)),
+            valid_rate: reach.valid.rate(),
+            entanglement_rate: reach.entangled.rate(),
             best: population.best().map(Entry::from),
             seed: population.founders().next().and_then(|index| population.get(index)).map(Entry::from),
             pareto_front: pareto(population),
@@ -200,6 +198,8 @@ fn pareto(population: &Population<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use schemas::{Locality, Status};
+
     use super::*;
 
     fn row(slot: i64, fitness: f64, params: i64) -> Candidate {
@@ -225,11 +225,12 @@ mod tests {
             ..row(4, 0.0, 1)
         });
         for row in &mut rows {
-            row.verdict = Some(schemas::Verdict::Accept);
+            let rejected = row.status == Status::Rejected;
+            row.verdict = Some(if rejected { schemas::Verdict::Reject } else { schemas::Verdict::Accept });
             row.locality = row.locality.or(row.parent_id.is_some().then_some(Locality::Local));
         }
         let summary = Summary::of(&Population::new(&rows), &Config::default());
-        assert_eq!((summary.proposals, summary.evaluated), (4, 4));
+        assert_eq!((summary.proposals, summary.evaluated), (4, 3));
         assert_eq!((summary.valid_rate, summary.entanglement_rate), (Some(0.75), Some(0.25)));
         assert_eq!(summary.pareto_front, ["c1", "c3"]);
         assert_eq!(summary.best.as_ref().map(|best| best.candidate_id.as_str()), Some("c1"));

@@ -21,15 +21,23 @@ pub struct Trained {
     pub folder: PathBuf,
 }
 
+impl Trained {
+    /// Its curve.
+    pub fn points(&self) -> Result<Vec<network::CurvePoint>> {
+        let file = self.folder.join(CURVE);
+        let lines = BufReader::new(File::open(&file).with_context(|| format!("{}: cannot read", file.display()))?);
+        let point = |line: std::io::Result<String>| {
+            serde_json::from_str(&line?).with_context(|| format!("{}: broken", file.display()))
+        };
+        lines.lines().map(point).collect()
+    }
+}
+
 /// Writes the curves of these trainings as one table.
 pub fn curves(trainings: &[Trained], path: &Path) -> Result<()> {
     let mut points = Vec::new();
     for training in trainings {
-        let file = training.folder.join(CURVE);
-        let lines = BufReader::new(File::open(&file).with_context(|| format!("{}: cannot read", file.display()))?);
-        for line in lines.lines() {
-            let point: network::CurvePoint =
-                serde_json::from_str(&line?).with_context(|| format!("{}: broken", file.display()))?;
+        for point in training.points()? {
             points.push(CurvePoint {
                 candidate_id: training.candidate_id.clone(),
                 task: training.task.clone(),

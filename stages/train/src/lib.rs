@@ -6,6 +6,7 @@
 mod args;
 mod child;
 mod curves;
+mod halving;
 mod job;
 mod program;
 mod rows;

@@ -44,6 +44,8 @@ fn compile(candidate: &Candidate, rules: &Rules) -> Result<Program, Box<Candidat
     let mut rules = rules.clone();
     // Nobody is going to edit it here: it may do without the markers of its editable regions.
     rules.options.need_regions = false;
+    // What is known of the edit is known since it was checked.
+    rules.compare = by_hand;
     let inspection = check::inspect(candidate, &rules);
     let checked = inspection.candidate;
     let Some(processor) = inspection.compiled.and_then(|compiled| compiled.processor) else {

@@ -11,6 +11,7 @@ use stage::config::Config;
 use stage::job::{Outcome, Runner, Work};
 use stage::{Common, Table, Usage, WorkArgs};
 
+use crate::halving::{self, Raced};
 use crate::{FILES, Job, Measured, Program, Trained, WEIGHTS, by_hand, hash, prepare, settings, work};
 
 /// Where children work: device, cache, limits.
@@ -79,25 +80,32 @@ pub fn train(mut table: Table, lab: &Lab<'_>, common: &Common) -> Result<(Table,
             _ => {}
         }
     }
+    let raced = halving::race(&due.iter().map(|(_, program)| program).collect::<Vec<_>>(), lab, common)?;
+    let mut trained = Vec::new();
+    let mut whole: Vec<(usize, Program, f64)> = Vec::new();
+    for ((index, program), Raced { out, seconds }) in due.into_iter().zip(raced) {
+        match (out, table.rows.get_mut(index)) {
+            (Some((candidate, curves)), Some(row)) => {
+                row.candidate = candidate;
+                trained.extend(curves);
+            }
+            _ => whole.push((index, program, seconds)),
+        }
+    }
     let seeds = &config.train.seeds;
     let mut works: Vec<Work<Job>> = Vec::new();
-    for (_, program) in &due {
+    for (_, program, _) in &whole {
         works.extend(
             seeds.iter().map(|&seed| work(program, settings(config, task, seed), config.train.threads, &lab.device)),
         );
     }
     let outcomes = lab.trainings(&works, "train", common)?;
-    let mut trained = Vec::new();
     let of_rows = works.chunks(seeds.len().max(1)).zip(outcomes.chunks(seeds.len().max(1)));
-    for ((index, program), (works, outcomes)) in due.into_iter().zip(of_rows) {
+    for ((index, program, seconds), (works, outcomes)) in whole.into_iter().zip(of_rows) {
         let mut candidate = program.candidate;
         fill(&mut candidate, works, outcomes, task, &lab.device);
-        for (outcome, &seed) in outcomes.iter().zip(seeds) {
-            if let Outcome::Done { folder, .. } = outcome {
-                let (candidate_id, task) = (candidate.candidate_id.clone(), task.to_owned());
-                trained.push(Trained { candidate_id, task, seed, folder: folder.clone() });
-            }
-        }
+        candidate.train_seconds = candidate.train_seconds.map(|own| own + seconds);
+        trained.extend(Trained::of(&candidate.candidate_id, works, outcomes));
         if let Some(row) = table.rows.get_mut(index) {
             row.candidate = candidate;
         }
@@ -111,7 +119,13 @@ fn due_for_training(candidate: &Candidate) -> bool {
 
 /// Fills a row's columns from the outcomes of its seeds. One seed that failed is the whole row's failure: no mean is
 /// taken over what is left.
-fn fill(candidate: &mut Candidate, works: &[Work<Job>], outcomes: &[Outcome<Measured>], task: &str, device: &str) {
+pub(crate) fn fill(
+    candidate: &mut Candidate,
+    works: &[Work<Job>],
+    outcomes: &[Outcome<Measured>],
+    task: &str,
+    device: &str,
+) {
     let keys: Vec<&str> = works.iter().map(|work| work.key.as_str()).collect();
     candidate.task = Some(task.to_owned());
     candidate.train_key = Some(match keys.as_slice() {
@@ -121,6 +135,7 @@ fn fill(candidate: &mut Candidate, works: &[Work<Job>], outcomes: &[Outcome<Meas
     candidate.train_seeds = Some(works.iter().filter_map(|work| i64::try_from(work.job.config.seed).ok()).collect());
     candidate.device = Some(device.to_owned());
     candidate.reason = None;
+    candidate.rung = None;
     let mut measured = Vec::new();
     for (work, outcome) in works.iter().zip(outcomes) {
         match outcome {

@@ -1,4 +1,4 @@
-//! Whether two graphs mean the same computation, and how far apart they are.
+//! Whether two graphs mean the same computation.
 //!
 //! A fingerprint is taken of the normal form (dead code gone, local identities applied, equal nodes one), so it does not
 //! depend on names of variables or parameters, on the order in which independent nodes were made, nor on the order of
@@ -13,11 +13,10 @@ use crate::dim::display;
 use crate::error::OpError;
 use crate::graph::Graph;
 use crate::op::{NodeId, Op};
-use crate::passes::{commutes, normal_form};
-use std::collections::BTreeMap;
+use crate::passes::{commutes, live, normal_form};
 use std::fmt;
 
-type Hash = [u8; 32];
+pub(crate) type Hash = [u8; 32];
 
 /// Identifies what a graph computes. Displays as 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,24 +32,48 @@ const ROUNDS: usize = 3;
 
 /// The fingerprint of `outputs`, in their order.
 pub fn fingerprint(graph: &Graph, outputs: &[NodeId]) -> Fingerprint {
-    let (graph, outputs) = normal(graph, outputs);
-    let own: Vec<Hash> = graph.ids().map(|id| label(&graph, id)).collect();
-    let mut place: Vec<Hash> = vec![[0; 32]; graph.nodes.len()];
-    let mut up = upwards(&graph, &own, &place);
-    for _ in 0..ROUNDS {
-        place = downwards(&graph, &outputs, &own, &up);
-        up = upwards(&graph, &own, &place);
-    }
-    let mut hasher = blake3::Hasher::new();
-    for id in &outputs {
-        hasher.update(&up[id.0 as usize]);
-    }
-    Fingerprint(*hasher.finalize().as_bytes())
+    Form::new(graph, outputs).fingerprint()
 }
 
-fn normal(graph: &Graph, outputs: &[NodeId]) -> (Graph, Vec<NodeId>) {
-    // The identities are proven by tests; should one not type, the graph as it is serves as its own normal form.
-    normal_form(graph, outputs).unwrap_or_else(|_: OpError| (graph.clone(), outputs.to_vec()))
+/// A graph in normal form, made once and asked several things: see [`Form::fingerprint`], and for two of them
+/// [`Form::changed_outputs`] and [`Form::edit_distance`].
+#[derive(Clone, Debug)]
+pub struct Form {
+    pub(crate) graph: Graph,
+    pub(crate) outputs: Vec<NodeId>,
+    /// What each node is by itself.
+    pub(crate) own: Vec<Hash>,
+}
+
+impl Form {
+    pub fn new(graph: &Graph, outputs: &[NodeId]) -> Self {
+        // The identities are proven by tests; should one not type, the graph as it is serves as its own normal form.
+        let (graph, outputs) =
+            normal_form(graph, outputs).unwrap_or_else(|_: OpError| (graph.clone(), outputs.to_vec()));
+        let own = graph.ids().map(|id| label(&graph, id)).collect();
+        Self { graph, outputs, own }
+    }
+
+    /// The fingerprint of all outputs, in their order.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.of(&self.outputs)
+    }
+
+    /// The fingerprint of some of the nodes alone: what else the graph computes does not count.
+    pub(crate) fn of(&self, outputs: &[NodeId]) -> Fingerprint {
+        let live = live(&self.graph, outputs);
+        let mut place: Vec<Hash> = vec![[0; 32]; self.graph.nodes.len()];
+        let mut up = upwards(&self.graph, &self.own, &place);
+        for _ in 0..ROUNDS {
+            place = downwards(&self.graph, outputs, &live, &self.own, &up);
+            up = upwards(&self.graph, &self.own, &place);
+        }
+        let mut hasher = blake3::Hasher::new();
+        for id in outputs {
+            hasher.update(&up[id.0 as usize]);
+        }
+        Fingerprint(*hasher.finalize().as_bytes())
+    }
 }
 
 /// What a node is by itself, without its arguments.
@@ -91,13 +114,13 @@ fn upwards(graph: &Graph, own: &[Hash], place: &[Hash]) -> Vec<Hash> {
 }
 
 /// From the users: which of their arguments a node is, what they are, and where they are used in turn.
-fn downwards(graph: &Graph, outputs: &[NodeId], own: &[Hash], up: &[Hash]) -> Vec<Hash> {
+fn downwards(graph: &Graph, outputs: &[NodeId], live: &[bool], own: &[Hash], up: &[Hash]) -> Vec<Hash> {
     let mut uses: Vec<Vec<Hash>> = vec![Vec::new(); graph.nodes.len()];
     for (position, id) in outputs.iter().enumerate() {
         uses[id.0 as usize].push(*blake3::hash(format!("output {position}").as_bytes()).as_bytes());
     }
     let mut place = vec![[0; 32]; graph.nodes.len()];
-    for at in (0..graph.nodes.len()).rev() {
+    for at in (0..graph.nodes.len()).rev().filter(|&at| live[at]) {
         let node = &graph.nodes[at];
         uses[at].sort_unstable();
         let mut hasher = blake3::Hasher::new();
@@ -114,52 +137,4 @@ fn downwards(graph: &Graph, outputs: &[NodeId], own: &[Hash], up: &[Hash]) -> Ve
         }
     }
     place
-}
-
-/// For each output whether the two graphs compute it differently. An output that only one of them has is different.
-pub fn changed_outputs(old: (&Graph, &[NodeId]), new: (&Graph, &[NodeId])) -> Vec<bool> {
-    let alone = |(graph, outputs): (&Graph, &[NodeId]), at: usize| {
-        outputs.get(at).map(|&id| fingerprint(graph, std::slice::from_ref(&id)))
-    };
-    (0..old.1.len().max(new.1.len())).map(|at| alone(old, at) != alone(new, at)).collect()
-}
-
-/// What [`edit_distance`] counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EditDistance {
-    /// Nodes that only one of the two graphs has.
-    pub nodes: usize,
-    /// Edges that only one of the two graphs has.
-    pub edges: usize,
-}
-
-impl EditDistance {
-    pub fn total(&self) -> usize {
-        self.nodes + self.edges
-    }
-}
-
-/// The size of the multiset difference of the normal forms' nodes and edges.
-///
-/// A node is what it is by itself: operation, settings, type; of a parameter shape and initialisation; an edge is its two
-/// nodes and the argument's position (0 for operands that commute). This is the number of nodes and edges that any edit by
-/// insertion and deletion has to touch at least, 0 for equal graphs, symmetric, and needs no search.
-pub fn edit_distance(old: (&Graph, &[NodeId]), new: (&Graph, &[NodeId])) -> EditDistance {
-    let (mut nodes, mut edges) = (BTreeMap::new(), BTreeMap::new());
-    for ((graph, outputs), sign) in [(old, 1_i64), (new, -1)] {
-        let (graph, outputs) = normal(graph, outputs);
-        let labels: Vec<Hash> = graph.ids().map(|id| label(&graph, id)).collect();
-        for (at, node) in graph.nodes.iter().enumerate() {
-            *nodes.entry(labels[at]).or_insert(0) += sign;
-            for (position, x) in node.args.iter().enumerate() {
-                let position = if commutes(&node.op) { 0 } else { position };
-                *edges.entry((labels[x.0 as usize], labels[at], position)).or_insert(0) += sign;
-            }
-        }
-        for (position, id) in outputs.iter().enumerate() {
-            *edges.entry((labels[id.0 as usize], [0; 32], position)).or_insert(0) += sign;
-        }
-    }
-    let size = |count: i64| usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    EditDistance { nodes: nodes.values().map(|&c| size(c)).sum(), edges: edges.values().map(|&c| size(c)).sum() }
 }

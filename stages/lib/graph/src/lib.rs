@@ -8,6 +8,7 @@
 //! Besides: what a graph costs ([`costs`](mod@costs)), whether two graphs are the same ([`fingerprint`]), what a graph
 //! computes ([`interpret`], in plain f64, with derivatives), and equal graphs that cost less ([`passes`]).
 
+mod compare;
 pub mod costs;
 mod dim;
 mod error;
@@ -21,11 +22,12 @@ mod op;
 pub mod passes;
 mod range;
 
+pub use compare::{EditDistance, changed_outputs, edit_distance};
 pub use costs::{Costs, Largest, NodeCost, costs};
 pub use dim::{Dim, MIN_B, MIN_N, Shape, display, numel};
 pub use error::OpError;
 pub use explain::explain;
-pub use fingerprint::{EditDistance, Fingerprint, changed_outputs, edit_distance, fingerprint};
+pub use fingerprint::{Fingerprint, Form, fingerprint};
 pub use graph::{Graph, Processor};
 pub use infer::Equation;
 pub use infer::shapes::{broadcast, infer_minus_one};

@@ -8,8 +8,8 @@ use schemas::Factor;
 use serde::Serialize;
 
 use crate::agents::critic::{self, DirectiveText};
-use crate::agents::extract::{Extracted, extract};
-use crate::agents::{router, splice};
+use crate::agents::extract::{self, Extracted, extract};
+use crate::agents::{diff, router, splice};
 use crate::call::{Agent, Call, Finish, Message, Reply, Usage};
 use crate::chat::Chat;
 use crate::checker::Checker;
@@ -133,6 +133,8 @@ struct Prompt<'a> {
     factor: Option<&'static str>,
     directive: Option<&'a str>,
     operation: &'a str,
+    /// Whether the writer answers with changed passages.
+    diff: bool,
 }
 
 impl Session {
@@ -187,6 +189,8 @@ impl Session {
         let mut messages = self.conversation(&context, Agent::Writer, order)?;
         let rounds = i64::from(self.team.settings.repair_rounds);
         let mut last = Ok(());
+        // What changed passages are to be put into: the parent, then what was refused.
+        let mut base = situation.parent.source.to_owned();
         for round in 0..=rounds {
             let reply = match self.chat(Agent::Writer, &messages) {
                 Ok(reply) => reply,
@@ -195,7 +199,7 @@ impl Session {
                     return Err(error.into());
                 }
             };
-            let (report, program) = match self.program(&reply, situation.parent.source, order.factor) {
+            let (report, program) = match self.program(&reply, &base, situation.parent.source, order.factor) {
                 Ok((source, idea)) => {
                     let scope = order.factor.map(|factor| (situation.parent.source, factor));
                     let judgement = self.team.checker.judge(&source, scope);
@@ -204,6 +208,7 @@ impl Session {
                     if judgement.accepted {
                         return Ok(());
                     }
+                    base.clone_from(&source);
                     (judgement.report, Some(source))
                 }
                 Err(problem) => {
@@ -219,6 +224,7 @@ impl Session {
                     "report": report.trim(),
                     "found": program.is_some(),
                     "factor": order.factor.map(factor_name),
+                    "diff": self.team.settings.diff,
                 });
                 messages.push(Message::assistant(said));
                 messages.push(Message::user(self.render("writer_repair.jinja", again)?));
@@ -271,6 +277,7 @@ impl Session {
             factor: order.factor.map(factor_name),
             directive: order.directive,
             operation: order.operation,
+            diff: self.team.settings.diff,
         };
         let system = self.render("system.jinja", &prompt)?;
         let user = self.render(&format!("{}.jinja", agent.as_str()), &prompt)?;
@@ -302,12 +309,24 @@ impl Session {
         answer.result
     }
 
-    /// The whole program that a reply stands for, and the writer's idea.
-    fn program(&self, reply: &Reply, parent: &str, factor: Option<Factor>) -> Result<(String, Option<String>), String> {
+    /// The whole program that a reply stands for, and the writer's idea. `base`: what changed passages are changes of.
+    fn program(
+        &self,
+        reply: &Reply,
+        base: &str,
+        parent: &str,
+        factor: Option<Factor>,
+    ) -> Result<(String, Option<String>), String> {
         if reply.finish == Finish::Length {
             return Err("the reply was cut off by the token limit; the program must fit into one reply".to_owned());
         }
-        let Extracted { code, whole, idea } = extract(&reply.text)?;
+        // A writer that was asked for changed passages and wrote the whole program has done no less.
+        let Extracted { code, whole, idea } = if self.team.settings.diff && diff::is_diff(&reply.text) {
+            let code = diff::apply(base, &reply.text)?;
+            Extracted { code, whole: true, idea: extract::idea(&reply.text) }
+        } else {
+            extract(&reply.text)?
+        };
         let splicing = factor.filter(|_| self.team.settings.splice);
         let Some(factor) = splicing else {
             return if whole { Ok((code, idea)) } else { Err(NOT_WHOLE.to_owned()) };

@@ -99,6 +99,8 @@ pub struct Settings {
     pub router_rounds: u32,
     /// Take only the chosen region from the reply and keep the rest of the parent byte for byte.
     pub splice: bool,
+    /// Ask the writer for changed passages instead of the whole program.
+    pub diff: bool,
     /// A folder of templates that replace those of the same name.
     pub prompts: Option<PathBuf>,
     /// Past attempts that prompts tell of, at most.
@@ -138,6 +140,7 @@ impl Default for Settings {
             repair_rounds: 2,
             router_rounds: 2,
             splice: false,
+            diff: false,
             prompts: None,
             history: 12,
         }

@@ -336,6 +336,47 @@ fn splicing_makes_edits_local() {
 }
 
 #[test]
+fn changed_passages_are_put_into_the_program() {
+    let block = |search: &str, replace: &str| {
+        format!("Idea: better\n\n<<<<<<< SEARCH\n{search}\n=======\n{replace}\n>>>>>>> REPLACE\n")
+    };
+    let amax = "        tri_msgs = self.o3(triplets.amax(dim=1))";
+    let (broken, mended) = (amax.replace("amax", "BROKEN"), amax.replace("amax", "mean"));
+    // The second reply misses its place; the third changes what was refused, not the parent.
+    let replies = vec![block(amax, &broken), block("        no such line", ""), block(&broken, &mended)];
+    let server = agents(ROUTED, DIRECTED, replies);
+    let mut settings = settings(&server);
+    settings.diff = true;
+    let (made, ..) = attempt(&live(&settings, None), "openevolve", 0);
+    assert_eq!(made.len(), 3, "{made:?}");
+    assert_eq!(made[0].source.as_deref(), Some(SEED.replace(amax, &broken).as_str()));
+    assert!(made[1].failure.as_ref().unwrap().contains("`no such line`"), "{made:?}");
+    assert_eq!(made[2].source.as_deref(), Some(SEED.replace(amax, &mended).as_str()));
+    assert_eq!(made[2].idea.as_deref(), Some("better"));
+    let prompts: Vec<String> = server.requests().iter().map(Request::prompt).collect();
+    assert!(prompts[0].contains("<<<<<<< SEARCH") && !prompts[0].contains("in one ```python block"));
+    assert!(prompts[1].contains("the program as you see it above"), "{}", prompts[1]);
+    // a whole program is as good
+    let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
+    let settings = Settings { base_url: server.url(), ..settings };
+    let (made, ..) = attempt(&live(&settings, None), "openevolve", 0);
+    assert_eq!(made[0].source.as_deref(), Some(action("        x = 1\n").as_str()));
+}
+
+#[test]
+fn thoughts_are_asked_for_and_shown() {
+    let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
+    let team = live(&settings(&server), None);
+    attempt(&team, "eoh", 0);
+    attempt(&team, "free-form", 1);
+    let prompts: Vec<String> = server.requests().iter().map(Request::prompt).collect();
+    // E1 draws both programs: one is the parent, the other an example
+    assert!(prompts[0].contains("sum instead of max"), "the thought of the other program is missing");
+    assert!(prompts[0].contains("describes the idea of your program as a whole"), "{}", prompts[0]);
+    assert!(prompts[1].contains("says what you change"), "{}", prompts[1]);
+}
+
+#[test]
 fn a_reply_cut_off_is_no_program() {
     let mut cut = completion(&program("        x = 1\n"), None);
     cut["choices"][0]["finish_reason"] = json!("length");

@@ -10,6 +10,7 @@ pub mod methods;
 pub mod population;
 pub mod proposer;
 pub mod random;
+pub mod reach;
 pub mod region;
 pub mod sampling;
 pub mod stop;

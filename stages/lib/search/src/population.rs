@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::{Candidate, Factor, Status};
+use schemas::{Candidate, Factor, Status, Verdict};
 
 /// The rows of one run, in the order of (generation, slot, attempt, id).
 pub struct Population<'a> {
@@ -144,6 +144,19 @@ fn place(row: &Candidate) -> (i64, i64, i64, &str) {
 #[must_use]
 pub fn fitness(row: &Candidate) -> Option<f64> {
     row.fitness.filter(|f| row.status == Status::Scored && f.is_finite())
+}
+
+/// Whether a candidate counts as evaluated, here and in every summary and report: training was spent on it, whether it
+/// ended with a score, failed, or was stopped early. What `check` refused or knew already, and what was never written,
+/// is not evaluated. Counts of evaluated candidates leave out the seed program, as the literature does.
+#[must_use]
+pub fn evaluated(row: &Candidate) -> bool {
+    match row.status {
+        Status::Scored | Status::Trained | Status::Stopped => true,
+        Status::Timeout | Status::Oom | Status::Crashed | Status::Diverged => true,
+        Status::Failed => row.verdict.is_some_and(|verdict| verdict != Verdict::Reject),
+        Status::Proposed | Status::Accepted | Status::Rejected | Status::Duplicate => false,
+    }
 }
 
 /// Order from best to worst: higher fitness, then fewer parameters, then fewer multiply-accumulates, then earlier.

@@ -316,7 +316,7 @@ fn newer_schema_versions_are_refused() {
         .expect("Parquet");
     writer.write(&batch).expect("Parquet");
     writer.close().expect("Parquet");
-    assert!(refused(&path).contains("schema version 99, but this program reads version 1"));
+    assert!(refused(&path).contains("schema version 99, but this program reads version 2"));
 }
 
 #[test]

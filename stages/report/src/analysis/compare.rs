@@ -25,6 +25,12 @@ pub fn group_runs(runs: &[Run]) -> Vec<Group<'_>> {
     runs.iter().map(|run| Group { name: run.name.clone(), runs: vec![run] }).collect()
 }
 
+/// How far the proposals of a group's runs reach.
+pub fn edits(group: &Group<'_>) -> search::reach::Reach {
+    let proposals: Vec<&schemas::Candidate> = group.runs.iter().flat_map(|run| run.proposals()).collect();
+    search::reach::Reach::of(&group.name, &proposals)
+}
+
 /// Mean and standard deviation (n - 1; 0 for one value).
 pub fn mean_std(values: &[f64]) -> Option<(f64, f64)> {
     let n = values.len() as f64;

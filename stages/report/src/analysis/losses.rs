@@ -45,7 +45,7 @@ fn loss(row: &Candidate) -> Option<Loss<'_>> {
         Status::Scored | Status::Accepted | Status::Trained => return None,
         Status::Rejected | Status::Duplicate => "check",
         Status::Proposed => "propose",
-        Status::Timeout | Status::Oom | Status::Crashed | Status::Diverged => "train",
+        Status::Timeout | Status::Oom | Status::Crashed | Status::Diverged | Status::Stopped => "train",
         Status::Failed if row.verdict.is_none() => "propose",
         Status::Failed if row.val_acc.is_some() => "score",
         Status::Failed => "train",

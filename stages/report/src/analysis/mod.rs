@@ -7,7 +7,7 @@ mod losses;
 mod progress;
 mod tradeoff;
 
-pub use compare::{Group, Reach, group_runs, levels, mean_std};
+pub use compare::{Group, Reach, edits, group_runs, levels, mean_std};
 pub use factors::{FactorCounts, factor_name, factors};
 pub use lineage::{Step, lineage};
 pub use losses::{Loss, losses};

@@ -2,6 +2,7 @@
 
 mod best_so_far;
 mod curves;
+mod entanglement;
 mod factors;
 mod lineage;
 mod losses;
@@ -10,8 +11,9 @@ mod rates;
 mod tradeoff;
 mod transfer;
 
-pub use best_so_far::{PUBLISHED, best_so_far};
+pub use best_so_far::{PUBLISHED, PUBLISHED_ABLATION, Published, best_so_far};
 pub use curves::curves;
+pub use entanglement::entanglement;
 pub use factors::factors;
 pub use lineage::lineage;
 pub use losses::losses;

@@ -1,6 +1,7 @@
 //! The page: what it says about the runs, as data for the template, and the template itself.
 
 mod cards;
+mod compared;
 mod tables;
 mod view;
 

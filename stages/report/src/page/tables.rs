@@ -1,17 +1,16 @@
 //! The tables of the page.
 
-use crate::analysis::{Group, Reach, evaluations, factor_name, factors, lineage, losses, mean_std, rates};
-use crate::figures::PUBLISHED;
+use crate::analysis::{evaluations, factor_name, factors, lineage, losses, mean_std, rates};
 use crate::run::{Run, short_id};
 use crate::table::{Cell, Table};
 use crate::text::{edit, percent, points, score, whole};
 
-fn share(value: Option<f64>) -> Cell {
+pub(super) fn share(value: Option<f64>) -> Cell {
     Cell::number(value, percent)
 }
 
 /// A mean with its standard deviation; the number of seeds stands in a column of its own.
-fn spread(mean: Option<f64>, std: Option<f64>) -> Cell {
+pub(super) fn spread(mean: Option<f64>, std: Option<f64>) -> Cell {
     Cell::number(mean, |mean| score(Some(mean), std.filter(|std| *std > 0.0), 0))
 }
 
@@ -187,79 +186,6 @@ pub fn runs_table(runs: &[Run]) -> Table {
     table
 }
 
-/// Methods side by side: means over their runs.
-pub fn comparison(groups: &[Group<'_>]) -> Table {
-    let columns = [
-        ("Method", "method", false),
-        ("Runs", "runs", true),
-        ("Best OOD (%)", "best_ood_acc", true),
-        ("Test (%)", "best_test_acc", true),
-        ("Valid (%)", "valid_rate", true),
-        ("Entangled (%)", "entanglement_rate", true),
-        ("Evaluated", "evaluated", true),
-        ("Parameters", "best_params", true),
-        ("MACs", "best_macs", true),
-    ];
-    let note = "Accuracies: mean ± standard deviation, over runs, of each run's winner by OOD validation accuracy; a standard \
-                deviation needs two runs. All else: means over runs.";
-    let mut table = Table::new("comparison", "Comparison", note, &columns);
-    for group in groups {
-        let collect =
-            |pick: &dyn Fn(&Run) -> Option<f64>| group.runs.iter().filter_map(|run| pick(run)).collect::<Vec<f64>>();
-        let accuracy = |values: Vec<f64>| {
-            let stats = mean_std(&values);
-            spread(stats.map(|s| s.0), stats.map(|s| s.1))
-        };
-        let mean = |values: Vec<f64>| mean_std(&values).map(|s| s.0);
-        let number = |value: Option<f64>| Cell::number(value, |v| whole(v.round() as i64));
-        table.rows.push(vec![
-            Cell::text(&group.name),
-            Cell::count(group.runs.len()),
-            accuracy(collect(&|run| run.winner()?.ood_acc)),
-            accuracy(collect(&|run| run.winner()?.test_acc)),
-            share(mean(collect(&|run| rates(run).last()?.valid))),
-            share(mean(collect(&|run| rates(run).last()?.entangled))),
-            number(mean(collect(&|run| Some(evaluations(run).iter().filter(|e| e.number > 0).count() as f64)))),
-            number(mean(collect(&|run| Some(run.winner()?.params? as f64)))),
-            number(mean(collect(&|run| Some(run.winner()?.macs? as f64)))),
-        ]);
-    }
-    table
-}
-
-/// Evaluated candidates until each accuracy level; None without levels.
-pub fn reach_table(groups: &[Group<'_>], levels: &[f64]) -> Option<Table> {
-    let level_name = |level: f64| {
-        let text = format!("{:.1}", level * 100.0);
-        text.strip_suffix(".0").map_or(text.clone(), String::from)
-    };
-    let names: Vec<(String, String)> = levels
-        .iter()
-        .map(|level| (format!("{} %", level_name(*level)), format!("to_{}", level_name(*level))))
-        .collect();
-    let mut columns = vec![("Method", "method", false), ("Runs", "runs", true)];
-    columns.extend(names.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
-    let note = "Number of evaluated candidates until the best OOD accuracy of a run reached the level: mean over the runs that \
-                did, and in brackets how many, where not all did. 0: the seed program reaches it.";
-    let mut table = Table::new("reach", "Evaluated candidates until an accuracy is reached", note, &columns);
-    for group in groups {
-        let mut row = vec![Cell::text(&group.name), Cell::count(group.runs.len())];
-        for level in levels {
-            let reach = Reach::of(group, *level);
-            row.push(Cell::number(reach.mean, |mean| {
-                let number = format!("{mean:.1}");
-                let number = number.strip_suffix(".0").unwrap_or(&number);
-                match reach.runs == group.runs.len() {
-                    true => number.into(),
-                    false => format!("{number} ({} of {})", reach.runs, group.runs.len()),
-                }
-            }));
-        }
-        table.rows.push(row);
-    }
-    (!levels.is_empty()).then_some(table)
-}
-
 /// Programs on further tasks; None without a transfer table.
 pub fn transfer_table(run: &Run) -> Option<Table> {
     if run.transfer.is_empty() {
@@ -324,20 +250,4 @@ pub fn settings_table(run: &Run) -> Option<Table> {
         Table::new("settings", "Settings in force", "", &[("Setting", "setting", false), ("Value", "value", false)]);
     table.rows = run.settings.iter().map(|s| vec![Cell::text(&s.key), Cell::text(&s.value)]).collect();
     (!table.rows.is_empty()).then_some(table)
-}
-
-/// The literature's figures.
-pub fn published_table() -> Table {
-    let columns = [
-        ("Method", "method", false),
-        ("DFS, OOD (%)", "dfs_ood_acc", true),
-        ("Nine further tasks, mean OOD (%)", "nine_tasks_ood_acc", true),
-    ];
-    let note = "As published, at paper scale (hidden size 128, 10 000 training steps, test at N = 64), on the split that the \
-                published searches also chose by. Runs of smaller profiles are not comparable with them.";
-    let mut table = Table::new("published", "Published figures, paper scale", note, &columns);
-    let cell = |value: f64| Cell::both(format!("{value:.2}"), format!("{:.4}", value / 100.0));
-    table.rows =
-        PUBLISHED.iter().map(|known| vec![Cell::text(known.name), cell(known.dfs), cell(known.nine_tasks)]).collect();
-    table
 }

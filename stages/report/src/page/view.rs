@@ -3,17 +3,21 @@
 use serde::Serialize;
 
 use super::cards::{Card, cards, profile, statuses};
-use super::tables;
-use crate::analysis::{Group, group_runs, levels};
+use super::{compared, tables};
+use crate::analysis::{Group, factor_name, group_runs, levels, lineage};
 use crate::diff::{Diff, diff};
+use crate::draw::shorten;
 use crate::figures::{self, Figure};
 use crate::python::{Line, highlight};
 use crate::run::Run;
 use crate::table::Table;
-use crate::text::{count, slug};
+use crate::text::{count, edit, percent, points, slug, whole};
 
 /// Longer programs are shown up to this many lines.
 const SOURCE_LINES: usize = 1500;
+
+/// Steps of a lineage that are shown with their changes, at most.
+const STEPS: usize = 24;
 
 /// A figure on the page.
 #[derive(Clone, Debug, Serialize)]
@@ -35,6 +39,14 @@ pub struct ProgramView {
     pub diff: Option<Diff>,
 }
 
+/// One edit of the winner's lineage.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepView {
+    pub title: String,
+    pub directive: String,
+    pub diff: Diff,
+}
+
 /// One run on the page.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunView {
@@ -53,6 +65,8 @@ pub struct RunView {
     pub losses: Option<FigureView>,
     pub loss_table: Table,
     pub program: Option<ProgramView>,
+    /// The edits from the seed program to the winner, one by one; empty where there are fewer than two.
+    pub steps: Vec<StepView>,
     pub candidates: Table,
     pub transfer: Option<FigureView>,
     pub transfer_table: Option<Table>,
@@ -69,6 +83,8 @@ pub struct View {
     pub shared: Vec<FigureView>,
     pub comparison: Option<Table>,
     pub reach: Option<Table>,
+    /// Entanglement and edit distances.
+    pub edits: Vec<Table>,
     pub runs_table: Table,
     pub runs: Vec<RunView>,
     pub published: Table,
@@ -97,14 +113,21 @@ impl Report {
         let groups = group_runs(runs);
         let single = runs.len() == 1;
         let mut files = Files::default();
-        let shared: Vec<FigureView> =
-            [figures::best_so_far(&groups, options.published), figures::rates(&groups), figures::tradeoff(&groups)]
-                .into_iter()
-                .flatten()
-                .map(|figure| files.figure(figure, ""))
-                .collect();
-        let comparison = (!single).then(|| files.table(tables::comparison(&groups), ""));
-        let reach = tables::reach_table(&groups, &levels(runs)).filter(|_| !single).map(|table| files.table(table, ""));
+        let shared: Vec<FigureView> = [
+            figures::best_so_far(&groups, options.published),
+            figures::rates(&groups),
+            figures::tradeoff(&groups),
+            figures::entanglement(&groups),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|figure| files.figure(figure, ""))
+        .collect();
+        let comparison = (!single).then(|| files.table(compared::comparison(&groups), ""));
+        let reach =
+            compared::reach_table(&groups, &levels(runs)).filter(|_| !single).map(|table| files.table(table, ""));
+        let edits =
+            [compared::entanglement(&groups), compared::edit_distances(&groups)].map(|table| files.table(table, ""));
         let runs_table = files.table(tables::runs_table(runs), "");
         files.table(tables::rates_table(runs), "");
         let mut slugs: Vec<String> = Vec::new();
@@ -126,9 +149,10 @@ impl Report {
             shared,
             comparison,
             reach,
+            edits: edits.into(),
             runs_table,
             runs: views,
-            published: tables::published_table(),
+            published: compared::published_table(),
         };
         Self { view, figures: files.figures, tables: files.tables }
     }
@@ -188,7 +212,32 @@ fn run_view(run: &Run, slug: &str, single: bool, options: &Options, files: &mut 
         transfer_table: tables::transfer_table(run).map(&mut write),
         settings: tables::settings_table(run).map(&mut write),
         program: program(run),
+        steps: steps(run),
     }
+}
+
+/// The edits that led to the winner, the last ones where there are very many.
+fn steps(run: &Run) -> Vec<StepView> {
+    let Some(winner) = run.winner() else { return Vec::new() };
+    let chain = lineage(run, winner);
+    if chain.len() < 3 {
+        return Vec::new();
+    }
+    let first = chain.len().saturating_sub(STEPS + 1);
+    let pairs = chain.iter().zip(chain.iter().skip(1)).skip(first);
+    pairs
+        .map(|(before, after)| {
+            let row = after.row;
+            let accuracy = row.ood_acc.map_or(String::new(), |value| format!(", {} %", percent(value)));
+            let gain = after.gain.map_or(String::new(), |gain| format!(" ({} points)", points(gain)));
+            let label = shorten(edit(row), 120);
+            StepView {
+                title: format!("Attempt {}, {}: {label}{accuracy}{gain}", whole(row.attempt), factor_name(row)),
+                directive: row.directive.clone().unwrap_or_default(),
+                diff: diff(&before.row.source, &row.source),
+            }
+        })
+        .collect()
 }
 
 fn program(run: &Run) -> Option<ProgramView> {

@@ -59,6 +59,13 @@ pub fn rows(run: &str, method: &str, seed: u64, attempts: usize) -> Vec<Candidat
         row.source = edited(&rows[parent].source, row.factor, attempt);
         row.verdict = Some(Verdict::Accept);
         row.locality = Some(Locality::Local);
+        let reach = |noise: &mut Noise, most: f64| Some((noise.next() * most) as i64);
+        row.edit_distance_operator = reach(&mut noise, if row.factor == Some(Factor::Action) { 1.0 } else { 60.0 });
+        row.edit_distance_action = reach(&mut noise, if row.factor == Some(Factor::Operator) { 1.0 } else { 90.0 });
+        row.edit_distance_frozen = reach(&mut noise, if row.factor.is_none() { 20.0 } else { 1.0 });
+        row.graph_edit_distance = reach(&mut noise, 40.0);
+        row.frozen_outputs_changed = Some(0);
+        row.changed_frozen_outputs = Some(Vec::new());
         let before = rows[parent].ood_acc.unwrap_or(0.3);
         row = match noise.next() {
             x if x < 0.12 => rejected(row, noise.below(4)),
@@ -68,6 +75,9 @@ pub fn rows(run: &str, method: &str, seed: u64, attempts: usize) -> Vec<Candidat
                 locality: Some(Locality::Entangled),
                 entanglement: Some(vec!["frozen-code".into(), "other-region".into()]),
                 reason: Some("the edit changes code outside its factor".into()),
+                edit_distance_frozen: Some(14),
+                frozen_outputs_changed: Some(1),
+                changed_frozen_outputs: Some(vec!["ret".into()]),
                 ..row
             },
             x if x < 0.22 => {

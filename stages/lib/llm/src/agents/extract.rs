@@ -23,7 +23,7 @@ pub struct Extracted {
 /// longest fenced block, a block whose closing fence is missing, a reply that is nothing but code.
 pub fn extract(text: &str) -> Result<Extracted, String> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let idea = text.lines().find_map(|line| titled(line, "idea")).map(|idea| excerpt(&idea, 400));
+    let idea = idea(&text);
     let blocks = fenced(&text);
     let chosen = blocks
         .iter()
@@ -35,6 +35,11 @@ pub fn extract(text: &str) -> Result<Extracted, String> {
     let code = chosen.filter(|code| !code.trim().is_empty()).ok_or("the reply has no code block with the program")?;
     let code = format!("{}\n", code.trim_start_matches('\n').trim_end());
     Ok(Extracted { whole: code.contains(ENTRY), code, idea })
+}
+
+/// The sentence after `Idea:`.
+pub fn idea(text: &str) -> Option<String> {
+    text.lines().find_map(|line| titled(line, "idea")).map(|idea| excerpt(&idea, 400))
 }
 
 /// The contents of fenced blocks, a last one that is not closed included.

@@ -1,12 +1,15 @@
 //! FunSearch (Romera-Paredes et al., "Mathematical discoveries from program search with large language models", Nature
 //! 625, 2024).
 //!
-//! An island's programs form clusters by their signature, here the fitness. Two clusters are drawn by a softmax over
+//! An island's programs form clusters by their signature: the accuracy with each training seed, the fitness where those
+//! are not known. Two clusters are drawn by a softmax over
 //! their fitness whose temperature falls as the island fills and starts anew each period; in a cluster, short programs are
 //! more likely. The two, sorted by fitness, are versions 0 and 1 of a function whose version 2 is asked for. At intervals
 //! the worse half of the islands loses its programs and starts again from the best of a surviving island.
 
 use std::collections::BTreeMap;
+
+use schemas::Candidate;
 
 use super::{Attempt, Method, Moment};
 use crate::islands::island_of;
@@ -82,18 +85,16 @@ impl FunSearch {
 
     /// Draws the versions of a prompt from an island, in ascending order of fitness.
     fn versions(population: &Population<'_>, island: &[usize], key: StreamKey) -> Vec<usize> {
-        // Fitness as a key that orders like the number: all fitness here is finite, and mostly in [0, 1].
-        let mut clusters: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
-        for &index in island {
-            let fit = population.get(index).and_then(fitness).unwrap_or(0.0);
-            clusters.entry((fit * 1e9).round() as i64).or_default().push(index);
+        let mut clusters: BTreeMap<Signature, Vec<usize>> = BTreeMap::new();
+        for row in island.iter().filter_map(|&index| Some((index, population.get(index)?))) {
+            clusters.entry(signature(row.1)).or_default().push(row.0);
         }
-        let signatures: Vec<f64> = clusters.keys().map(|&key| key as f64 / 1e9).collect();
+        let scores: Vec<f64> = clusters.keys().map(|(fitness, _)| *fitness as f64 / 1e9).collect();
         let clusters: Vec<Vec<usize>> = clusters.into_values().collect();
         let temperature = TEMPERATURE * (1.0 - (island.len() % PERIOD) as f64 / PERIOD as f64);
         let mut stream = key.stream("parent");
         let mut drawn: Vec<usize> = Vec::new();
-        let mut weights = softmax(&signatures, temperature);
+        let mut weights = softmax(&scores, temperature);
         for _ in 0..VERSIONS.min(clusters.len()) {
             if let Some(place) = stream.weighted(&weights) {
                 drawn.push(place);
@@ -118,6 +119,16 @@ impl FunSearch {
         }
         versions
     }
+}
+
+/// What programs of one cluster have in common: fitness, and accuracies by training seed. As whole numbers, which order
+/// like the accuracies: all of these are finite, and mostly in [0, 1].
+type Signature = (i64, Vec<i64>);
+
+fn signature(row: &Candidate) -> Signature {
+    let whole = |value: f64| (value * 1e9).round() as i64;
+    let seeds = row.ood_acc_seeds.iter().flatten().map(|&value| whole(value)).collect();
+    (whole(fitness(row).unwrap_or(0.0)), seeds)
 }
 
 /// exp(x / temperature), in proportion; the largest is exp(0).
@@ -170,6 +181,19 @@ mod tests {
         let short = rows[1].source.len() as f64 / rows[2].source.len() as f64;
         let expected = 4000.0 * (short - 1.0).exp() / (1.0 + (short - 1.0).exp());
         assert!((long as f64 - expected).abs() < 155.0, "{long} {expected}");
+    }
+
+    #[test]
+    fn a_signature_is_more_than_its_mean() {
+        let mut rows = table(&[0.5, 0.5, 0.5]);
+        rows[0].ood_acc_seeds = Some(vec![0.25, 0.75]);
+        rows[1].ood_acc_seeds = Some(vec![0.75, 0.25]);
+        rows[2].ood_acc_seeds = Some(vec![0.75, 0.25]);
+        let population = Population::new(&rows);
+        for slot in 0..50 {
+            let versions = FunSearch::versions(&population, &[0, 1, 2], key(slot));
+            assert_eq!(versions.iter().filter(|&&version| version == 0).count(), 1, "two clusters, one of each");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The search methods. Each is one module that says how an attempt is made; budget, proposer, check, training and
-//! archive are the same for all. Adding one: write its module, and name it in [`all`].
+//! The search methods. Each is one module that says how an attempt is made, and what its archive tells apart; budget,
+//! proposer, check and training are the same for all. Adding one: write its module, and name it in [`all`].
 
 mod eoh;
 mod evoprompting;
@@ -9,6 +9,7 @@ mod spark;
 
 use schemas::{Candidate, Factor};
 
+use crate::features::Feature;
 use crate::population::Population;
 use crate::proposer::{Brief, Directive, Draft, Parent, ProposeError, Proposer, Task};
 use crate::random::StreamKey;
@@ -96,6 +97,11 @@ pub trait Method: Sync {
 
     /// What it does, in a sentence, with its source.
     fn about(&self) -> &'static str;
+
+    /// What the cells of its archive are made of, unless the settings say otherwise; none: an island is one cell.
+    fn features(&self) -> &'static [Feature] {
+        &[]
+    }
 
     /// Makes one attempt.
     fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a>;

@@ -1,10 +1,12 @@
 //! OpenEvolve (Sharma, 2025, the open re-implementation of AlphaEvolve, Novikov et al., arXiv:2506.13131), the baseline
 //! from which SPARK starts: free-form edits of whole programs, on islands with MAP-Elites cells, with the best and some
-//! other programs of the island shown beside the parent.
+//! other programs of the island shown beside the parent. Whether a model answers with the whole program or with changed
+//! passages is its proposer's setting (`llm.diff`).
 
 use schemas::Candidate;
 
 use super::{Attempt, Method, Moment};
+use crate::features::Feature;
 use crate::proposer::{Operation, Proposer, Task};
 use crate::sampling;
 
@@ -45,6 +47,11 @@ impl Method for OpenEvolve {
 
     fn about(&self) -> &'static str {
         "free-form edits, with the island's best and some other programs shown [AlphaEvolve, arXiv:2506.13131]"
+    }
+
+    /// Size and difference of the code: what OpenEvolve calls complexity and diversity, its defaults.
+    fn features(&self) -> &'static [Feature] {
+        &[Feature::Params, Feature::Distance]
     }
 
     fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {

@@ -160,6 +160,10 @@ sections! {
         val_samples: usize = 32,
         /// Optimiser steps between two validations; the best weights are kept.
         val_every: usize = 40,
+        /// Steps at which the candidates of a generation are compared and the poorer ones stopped; none: all train to the end.
+        rungs: Vec<usize> = Vec::new(),
+        /// Share of the candidates that goes on at each rung.
+        keep: f64 = 0.5,
         /// Wall-clock limit of one training, in seconds; 0 for none.
         time_limit_s: u64 = 600,
         /// Limit of resident memory of one training, in MiB; 0 for none.
@@ -210,8 +214,9 @@ sections! {
         exploration: f64 = 0.3,
         /// Probability that a parent is drawn from the best. The rest is drawn by fitness.
         exploitation: f64 = 0.5,
-        /// What the cells of the archive are made of: any of fitness, params, macs and distance; none: one cell an island.
-        features: Vec<String> = Vec::new(),
+        /// What the cells of the archive are made of: any of fitness, params, macs and distance; none: one cell an island;
+        /// auto: as the method has it.
+        features: Vec<String> = vec!["auto".into()],
         /// Bins of the features that are shares (fitness, distance).
         bins: usize = 10,
         /// Fitness at which the search is over; 0 for none.
@@ -294,6 +299,8 @@ sections! {
         router_rounds: u32 = 2,
         /// Take only the chosen region from the reply, and keep the rest of the parent byte for byte.
         splice: bool = false,
+        /// Ask the writer for changed passages (SEARCH and REPLACE blocks) instead of the whole program.
+        diff: bool = false,
         /// Folder of templates that replace those of prompts/ with the same name; empty for none.
         prompts: String = String::new(),
         /// Past attempts that prompts tell of, at most.

@@ -18,6 +18,8 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("train.val_length", c.train.val_length >= 2, "it must be at least 2"),
         ("train.val_samples", c.train.val_samples >= 1, "it must be at least 1"),
         ("train.val_every", c.train.val_every >= 1, "it must be at least 1"),
+        ("train.rungs", rungs(&c.train.rungs), "give steps in ascending order, each at least 1"),
+        ("train.keep", share(c.train.keep) && c.train.keep > 0.0, "it must be above 0 and at most 1"),
         ("train.threads", (1..=1024).contains(&c.train.threads), "it must be from 1 to 1024"),
         ("train.device", device(&c.train.device), "it must be auto, cpu, cuda or cuda:K"),
         ("score.ood_length", c.score.ood_length >= 2, "it must be at least 2"),
@@ -40,7 +42,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         (
             "search.features",
             features(&c.search.features),
-            "name some of fitness, params, macs and distance, none twice",
+            "name some of fitness, params, macs and distance, none twice, or auto alone",
         ),
         ("search.bins", c.search.bins >= 1, "it must be at least 1"),
         ("search.target", c.search.target.is_finite() && c.search.target >= 0.0, "it must be 0 or more"),
@@ -76,6 +78,10 @@ fn lengths(lengths: &[usize]) -> bool {
     !lengths.is_empty() && lengths.iter().all(|&length| length >= 2)
 }
 
+fn rungs(rungs: &[usize]) -> bool {
+    rungs.iter().all(|&rung| rung >= 1) && rungs.windows(2).all(|pair| pair[0] < pair[1])
+}
+
 fn distinct(seeds: &[u64]) -> bool {
     let mut sorted = seeds.to_vec();
     sorted.sort_unstable();
@@ -88,7 +94,7 @@ fn features(names: &[String]) -> bool {
     let mut sorted = names.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
-    names.iter().all(known) && sorted.len() == names.len()
+    names == ["auto"] || (names.iter().all(known) && sorted.len() == names.len())
 }
 
 fn device(name: &str) -> bool {

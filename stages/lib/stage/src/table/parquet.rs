@@ -43,7 +43,9 @@ fn check_version(builder: &ParquetRecordBatchReaderBuilder<File>, path: &Path) -
     let entries = builder.metadata().file_metadata().key_value_metadata();
     let found = entries.into_iter().flatten().find(|entry| entry.key == "emberline.schema_version");
     match found.and_then(|entry| entry.value.clone()) {
-        Some(found) if found != schemas::SCHEMA_VERSION => Err(TableError::Version { path: path.to_owned(), found }),
+        Some(found) if !schemas::READABLE_VERSIONS.contains(&found.as_str()) => {
+            Err(TableError::Version { path: path.to_owned(), found })
+        }
         _ => Ok(()),
     }
 }

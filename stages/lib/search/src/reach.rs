@@ -1,0 +1,187 @@
+//! How far the proposals of a method reach: what `score --summary` prints and reports draw.
+//!
+//! A proposal is a row with a parent. A try that went back with its diagnostics and the try that came of it are two.
+
+use std::collections::BTreeMap;
+
+use schemas::{Candidate, Locality, Verdict};
+use serde::Serialize;
+
+use crate::population::{evaluated, fitness};
+
+/// Sizes over those proposals for which they are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Sizes {
+    /// Proposals for which it is known.
+    pub known: usize,
+    pub mean: f64,
+    pub median: f64,
+    pub largest: f64,
+}
+
+impl Sizes {
+    /// `None` of nothing.
+    #[must_use]
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.retain(|value| value.is_finite());
+        values.sort_by(f64::total_cmp);
+        let (known, middle) = (values.len(), values.len() / 2);
+        let largest = *values.last()?;
+        let upper = *values.get(middle)?;
+        let median = if known % 2 == 1 { upper } else { (upper + values.get(middle - 1)?) / 2.0 };
+        Some(Self { known, mean: values.iter().sum::<f64>() / known as f64, median, largest })
+    }
+}
+
+/// A number of proposals among those for which the question has an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Share {
+    pub count: usize,
+    pub of: usize,
+}
+
+impl Share {
+    /// In [0, 1]; `None` where nothing is known.
+    #[must_use]
+    pub fn rate(self) -> Option<f64> {
+        (self.of > 0).then(|| self.count as f64 / self.of as f64)
+    }
+
+    fn add(&mut self, answer: Option<bool>) {
+        self.of += usize::from(answer.is_some());
+        self.count += usize::from(answer == Some(true));
+    }
+}
+
+/// How far the edits of one method reach.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Reach {
+    pub method: String,
+    pub proposals: usize,
+    /// Those that `check` accepts, of those that it looked at.
+    pub valid: Share,
+    /// Those whose edit left its factor, of those compared with their parent.
+    pub entangled: Share,
+    /// The same by kind of entanglement; a proposal may be of several.
+    pub kinds: BTreeMap<String, usize>,
+    /// Tree edit distance within the OPERATOR region, in syntax nodes.
+    pub operator: Option<Sizes>,
+    /// Within the ACTION region.
+    pub action: Option<Sizes>,
+    /// Outside of both.
+    pub frozen: Option<Sizes>,
+    /// Nodes and edges of the typed graph that only child or parent has.
+    pub graph: Option<Sizes>,
+    /// Those that change an output which the parent's frozen code computes alone, of those that have a graph.
+    pub frozen_outputs: Share,
+    /// Such outputs, summed over proposals.
+    pub frozen_outputs_changed: usize,
+    /// Those that training was spent on.
+    pub evaluated: usize,
+    /// Standard deviation of the fitness over training seeds, of candidates with at least two.
+    pub spread: Option<Sizes>,
+}
+
+/// By method, in the order of the methods' first rows.
+#[must_use]
+pub fn by_method<'a>(rows: impl IntoIterator<Item = &'a Candidate>) -> Vec<Reach> {
+    let mut groups: Vec<(&str, Vec<&Candidate>)> = Vec::new();
+    for row in rows.into_iter().filter(|row| row.parent_id.is_some()) {
+        match groups.iter_mut().find(|(method, _)| *method == row.method) {
+            Some((_, group)) => group.push(row),
+            None => groups.push((&row.method, vec![row])),
+        }
+    }
+    groups.into_iter().map(|(method, rows)| Reach::of(method, &rows)).collect()
+}
+
+impl Reach {
+    /// Of these proposals.
+    #[must_use]
+    pub fn of(method: &str, proposals: &[&Candidate]) -> Self {
+        let sizes = |pick: &dyn Fn(&Candidate) -> Option<f64>| {
+            Sizes::of(proposals.iter().filter_map(|row| pick(row)).collect())
+        };
+        let mut reach = Self {
+            method: method.to_owned(),
+            proposals: proposals.len(),
+            operator: sizes(&|row| row.edit_distance_operator.map(|n| n as f64)),
+            action: sizes(&|row| row.edit_distance_action.map(|n| n as f64)),
+            frozen: sizes(&|row| row.edit_distance_frozen.map(|n| n as f64)),
+            graph: sizes(&|row| row.graph_edit_distance.map(|n| n as f64)),
+            spread: sizes(&spread),
+            evaluated: proposals.iter().filter(|row| evaluated(row)).count(),
+            ..Self::default()
+        };
+        for row in proposals {
+            reach.valid.add(row.verdict.map(|verdict| verdict != Verdict::Reject));
+            reach.entangled.add(row.locality.map(|locality| locality == Locality::Entangled));
+            for kind in row.entanglement.iter().flatten() {
+                *reach.kinds.entry(kind.clone()).or_default() += 1;
+            }
+            reach.frozen_outputs.add(row.frozen_outputs_changed.map(|count| count > 0));
+            reach.frozen_outputs_changed +=
+                row.frozen_outputs_changed.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+        }
+        reach
+    }
+}
+
+/// Of the score that is the fitness; the settings decide which of the two it is.
+fn spread(row: &Candidate) -> Option<f64> {
+    let fitness = fitness(row)?;
+    let test = row.test_acc == Some(fitness) && row.ood_acc != Some(fitness);
+    let (std, seeds) = match test {
+        true => (row.test_acc_std, &row.test_acc_seeds),
+        false => (row.ood_acc_std, &row.ood_acc_seeds),
+    };
+    std.filter(|_| seeds.as_ref().is_some_and(|seeds| seeds.len() > 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::Status;
+
+    use super::*;
+    use crate::population::examples::{failed, scored};
+
+    #[test]
+    fn proposals_are_counted_where_the_question_has_an_answer() {
+        let mut local = scored(1, 0, 0, 0.5);
+        local.verdict = Some(Verdict::Accept);
+        local.locality = Some(Locality::Local);
+        (local.edit_distance_action, local.graph_edit_distance) = (Some(4), Some(10));
+        (local.frozen_outputs_changed, local.ood_acc, local.ood_acc_std) = (Some(0), Some(0.5), Some(0.2));
+        local.ood_acc_seeds = Some(vec![0.3, 0.7]);
+        let mut single = scored(1, 1, 0, 0.4);
+        (single.verdict, single.ood_acc, single.ood_acc_std) = (Some(Verdict::Accept), Some(0.4), Some(0.0));
+        single.ood_acc_seeds = Some(vec![0.4]);
+        let mut entangled = failed(1, 2, 0, Status::Rejected);
+        entangled.verdict = Some(Verdict::Reject);
+        entangled.locality = Some(Locality::Entangled);
+        entangled.entanglement = Some(vec!["frozen-code".into(), "other-region".into()]);
+        (entangled.edit_distance_action, entangled.graph_edit_distance) = (Some(8), Some(30));
+        entangled.frozen_outputs_changed = Some(1);
+        let unwritten = failed(1, 3, 0, Status::Failed);
+        let mut other = scored(1, 4, 0, 0.1);
+        other.method = "eoh".into();
+        let rows = [scored(0, 0, 0, 0.3), local, single, entangled, unwritten, other];
+        let found = by_method(&rows);
+        assert_eq!(found.iter().map(|r| (r.method.as_str(), r.proposals)).collect::<Vec<_>>(), [("", 4), ("eoh", 1)]);
+        let reach = &found[0];
+        assert_eq!((reach.valid, reach.entangled), (Share { count: 2, of: 3 }, Share { count: 1, of: 2 }));
+        assert_eq!(reach.kinds, [("frozen-code".to_owned(), 1), ("other-region".to_owned(), 1)].into());
+        assert_eq!(reach.action, Some(Sizes { known: 2, mean: 6.0, median: 6.0, largest: 8.0 }));
+        assert_eq!(reach.graph.map(|sizes| (sizes.known, sizes.mean)), Some((2, 20.0)));
+        assert_eq!((reach.frozen_outputs, reach.frozen_outputs_changed), (Share { count: 1, of: 2 }, 1));
+        assert_eq!(reach.spread, Some(Sizes { known: 1, mean: 0.2, median: 0.2, largest: 0.2 }), "one seed has none");
+        assert_eq!((reach.evaluated, reach.operator), (2, None));
+    }
+
+    #[test]
+    fn the_median_of_odd_and_even_numbers() {
+        assert_eq!(Sizes::of(vec![9.0, 1.0, 2.0]).map(|s| s.median), Some(2.0));
+        assert_eq!(Sizes::of(vec![9.0, 1.0, 2.0, 4.0]).map(|s| s.median), Some(3.0));
+        assert_eq!((Sizes::of(Vec::new()), Sizes::of(vec![f64::NAN])), (None, None));
+    }
+}

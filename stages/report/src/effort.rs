@@ -1,0 +1,168 @@
+//! What a search took: tokens and time of language models, and time of training.
+//!
+//! Archives leave times out, so that equal searches give equal bytes; they are read from what lies beside an archive:
+//! `gen*/trained.parquet` has the seconds of training, `transcripts.jsonl` every exchange with a model. Without
+//! transcripts (a replay has its own elsewhere) the token columns of the archive's rows tell the tokens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use schemas::Candidate;
+use serde::Deserialize;
+use stage::table::{Extra, read_records};
+
+/// What the models took for one attempt, over all its calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spent {
+    pub calls: usize,
+    pub tokens: u64,
+    /// Of calls to models with a price.
+    pub cost: f64,
+    /// From the first request to the end of the reply, waits and repeats included.
+    pub seconds: f64,
+}
+
+/// What a run took.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effort {
+    /// Of trainings that ended with a result, side by side or not. None: no table beside the archive tells.
+    pub train_seconds: Option<f64>,
+    /// By the number of the attempt; empty without language models.
+    pub models: BTreeMap<i64, Spent>,
+}
+
+/// The part of an exchange that counts here; the whole is described in `prompts/README.md`.
+#[derive(Deserialize)]
+struct Exchange {
+    attempt: i64,
+    usage: Usage,
+    cost: Option<f64>,
+    latency_ms: u64,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+}
+
+impl Effort {
+    /// Of an archive in this folder. Exchanges count that belong to attempts of its rows.
+    pub fn read(folder: &Path, tables: &[std::path::PathBuf], rows: &[(Candidate, Extra)]) -> Result<Self> {
+        let mut effort = Self::default();
+        for table in tables {
+            let seconds = read_records::<Candidate>(table)?.rows.into_iter().filter_map(|(row, _)| row.train_seconds);
+            *effort.train_seconds.get_or_insert(0.0) += seconds.sum::<f64>();
+        }
+        let attempts: BTreeSet<i64> = rows.iter().map(|(row, _)| row.attempt).collect();
+        let transcripts = folder.join("transcripts.jsonl");
+        if transcripts.is_file() {
+            effort.transcripts(&transcripts, &attempts)?;
+        } else {
+            effort.columns(rows);
+        }
+        Ok(effort)
+    }
+
+    fn transcripts(&mut self, path: &Path, attempts: &BTreeSet<i64>) -> Result<()> {
+        let named = || path.display().to_string();
+        for (number, line) in BufReader::new(File::open(path).with_context(named)?).lines().enumerate() {
+            let line = line.with_context(named)?;
+            match serde_json::from_str::<Exchange>(&line) {
+                Ok(exchange) if attempts.contains(&exchange.attempt) => {
+                    let spent = self.models.entry(exchange.attempt).or_default();
+                    spent.calls += 1;
+                    spent.tokens += exchange.usage.prompt_tokens + exchange.usage.completion_tokens;
+                    spent.cost += exchange.cost.unwrap_or(0.0);
+                    spent.seconds += exchange.latency_ms as f64 / 1000.0;
+                }
+                Ok(_) => {}
+                // The trace of an interrupt: half a last line, which the next search removes.
+                Err(error) if error.is_eof() => {}
+                Err(error) => {
+                    return Err(error).with_context(|| format!("{}: line {}", path.display(), number + 1));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// From the columns that `propose` adds to rows that a model wrote.
+    fn columns(&mut self, rows: &[(Candidate, Extra)]) {
+        for (row, extra) in rows {
+            let number = |name: &str| extra.get(name).and_then(|value| value.as_f64());
+            let Some(prompt) = number("prompt_tokens") else { continue };
+            let spent = self.models.entry(row.attempt).or_default();
+            spent.calls += number("llm_calls").unwrap_or(0.0) as usize;
+            spent.tokens += (prompt + number("completion_tokens").unwrap_or(0.0)) as u64;
+            spent.cost += number("llm_cost").unwrap_or(0.0);
+        }
+    }
+
+    /// Tokens of all attempts; None without language models.
+    pub fn tokens(&self) -> Option<u64> {
+        (!self.models.is_empty()).then(|| self.models.values().map(|spent| spent.tokens).sum())
+    }
+
+    /// Hours of training and of waiting for models, added up. None where no table tells the time of training.
+    pub fn hours(&self) -> Option<f64> {
+        let waiting: f64 = self.models.values().map(|spent| spent.seconds).sum();
+        self.train_seconds.map(|seconds| (seconds + waiting) / 3600.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stage::Row;
+    use stage::table::{Table, write};
+
+    use super::*;
+
+    fn row(attempt: i64, seconds: Option<f64>) -> Candidate {
+        Candidate { attempt, candidate_id: format!("c{attempt}"), train_seconds: seconds, ..Candidate::default() }
+    }
+
+    fn line(attempt: i64, prompt: u64, completion: u64) -> String {
+        format!(
+            r#"{{"key":"k","attempt":{attempt},"call":0,"usage":{{"prompt_tokens":{prompt},"completion_tokens":{completion}}},"cost":0.5,"latency_ms":1800}}"#
+        )
+    }
+
+    #[test]
+    fn tokens_belong_to_the_rows_and_times_add_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let trained = folder.path().join("trained.parquet");
+        let table: Table = [row(0, Some(10.0)), row(1, None), row(2, Some(30.0))].map(Row::from).into_iter().collect();
+        write(&table, &trained).expect("written");
+        let rows: Vec<(Candidate, Extra)> = (0..3).map(|n| (row(n, None), Extra::default())).collect();
+        let text = [line(1, 100, 20), line(1, 50, 5), line(9, 7, 7), "{\"key\":\"half a li".into()].join("\n");
+        std::fs::write(folder.path().join("transcripts.jsonl"), text).expect("written");
+        let effort = Effort::read(folder.path(), &[trained], &rows).expect("read");
+        assert_eq!((effort.train_seconds, effort.tokens()), (Some(40.0), Some(175)));
+        assert_eq!(effort.models[&1], Spent { calls: 2, tokens: 175, cost: 1.0, seconds: 3.6 });
+        assert!((effort.hours().expect("known") - 43.6 / 3600.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn without_transcripts_the_columns_tell_and_without_either_nothing_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let columns = serde_json::json!({"prompt_tokens": 8, "completion_tokens": 3, "llm_calls": 2});
+        let extra = Extra::from(columns.as_object().expect("an object").clone());
+        let effort = Effort::read(folder.path(), &[], &[(row(0, None), Extra::default()), (row(4, None), extra)]);
+        let effort = effort.expect("read");
+        assert_eq!((effort.tokens(), effort.hours()), (Some(11), None));
+        let none = Effort::read(folder.path(), &[], &[(row(0, None), Extra::default())]).expect("read");
+        assert_eq!((none.tokens(), none.hours()), (None, None));
+    }
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("transcripts.jsonl"), "{\"attempt\": \"one\"}\n").expect("written");
+        let error = Effort::read(folder.path(), &[], &[]).expect_err("no number");
+        assert!(format!("{error:#}").contains("transcripts.jsonl: line 1"), "{error:#}");
+    }
+}

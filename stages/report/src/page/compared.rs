@@ -1,0 +1,247 @@
+//! The tables that set methods side by side, and beside the literature.
+
+use search::reach::{Reach as Edits, Share, Sizes};
+
+use super::tables::{share, spread};
+use crate::analysis::{Group, Reach, edits, evaluations, mean_std, rates};
+use crate::figures::{PUBLISHED, PUBLISHED_ABLATION, Published};
+use crate::run::Run;
+use crate::table::{Cell, Table};
+use crate::text::{percent, whole};
+
+/// What a method is called in settings and in the literature's tables.
+fn published(method: &str) -> Option<&'static Published> {
+    PUBLISHED.iter().chain(PUBLISHED_ABLATION).find(|known| known.method == method)
+}
+
+/// Methods side by side: means over their runs, and what was published of them.
+pub fn comparison(groups: &[Group<'_>]) -> Table {
+    let columns = [
+        ("Method", "method", false),
+        ("Runs", "runs", true),
+        ("Best OOD (%)", "best_ood_acc", true),
+        ("Test (%)", "best_test_acc", true),
+        ("Seed spread (points)", "seed_spread", true),
+        ("Valid (%)", "valid_rate", true),
+        ("Entangled (%)", "entanglement_rate", true),
+        ("Evaluated", "evaluated", true),
+        ("Parameters", "best_params", true),
+        ("MACs", "best_macs", true),
+        ("Tokens", "tokens", true),
+        ("Hours", "hours", true),
+        ("Published † (%)", "published_dfs_ood_acc", true),
+    ];
+    let note = "Accuracies: mean ± standard deviation, over runs, of each run's winner by OOD validation accuracy; a standard \
+                deviation needs two runs. All else: means over runs. Seed spread: mean standard deviation of a candidate's \
+                accuracy over its training seeds; a dash: one seed. Evaluated: proposals that training was spent on, with \
+                a score or not. Parameters and multiply-accumulates are the winner's. Tokens: of prompts and replies; a \
+                dash: no language model. Hours: of training and of waiting for models, added up over jobs side by side. \
+                † DFS as published, at paper scale, on the split that the published search also chose by: not comparable \
+                with runs of smaller profiles.";
+    let mut table = Table::new("comparison", "Comparison", note, &columns);
+    for group in groups {
+        let collect =
+            |pick: &dyn Fn(&Run) -> Option<f64>| group.runs.iter().filter_map(|run| pick(run)).collect::<Vec<f64>>();
+        let accuracy = |values: Vec<f64>| {
+            let stats = mean_std(&values);
+            spread(stats.map(|s| s.0), stats.map(|s| s.1))
+        };
+        let mean = |pick: &dyn Fn(&Run) -> Option<f64>| mean_std(&collect(pick)).map(|s| s.0);
+        let number = |value: Option<f64>| Cell::number(value, |v| whole(v.round() as i64));
+        let method = group.runs.first().map_or("", |run| run.method.as_str());
+        table.rows.push(vec![
+            Cell::text(&group.name),
+            Cell::count(group.runs.len()),
+            accuracy(collect(&|run| run.winner()?.ood_acc)),
+            accuracy(collect(&|run| run.winner()?.test_acc)),
+            share(edits(group).spread.map(|sizes| sizes.mean)),
+            share(mean(&|run| rates(run).last()?.valid)),
+            share(mean(&|run| rates(run).last()?.entangled)),
+            number(mean(&|run| Some(evaluations(run).iter().filter(|e| e.number > 0).count() as f64))),
+            number(mean(&|run| Some(run.winner()?.params? as f64))),
+            number(mean(&|run| Some(run.winner()?.macs? as f64))),
+            number(mean(&|run| run.effort.tokens().map(|tokens| tokens as f64))),
+            Cell::number(mean(&|run| run.effort.hours()), three_digits),
+            Cell::number(published(method).map(|known| known.dfs / 100.0), percent),
+        ]);
+    }
+    table
+}
+
+/// A positive number with about three digits that count: `12.3`, `0.0781`.
+fn three_digits(value: f64) -> String {
+    let digits = (2.0 - value.abs().max(1e-4).log10().floor()).clamp(0.0, 6.0) as usize;
+    format!("{value:.digits$}")
+}
+
+/// Evaluated candidates until each accuracy level; None without levels.
+pub fn reach_table(groups: &[Group<'_>], levels: &[f64]) -> Option<Table> {
+    let level_name = |level: f64| {
+        let text = format!("{:.1}", level * 100.0);
+        text.strip_suffix(".0").map_or(text.clone(), String::from)
+    };
+    let names: Vec<(String, String)> = levels
+        .iter()
+        .map(|level| (format!("{} %", level_name(*level)), format!("to_{}", level_name(*level))))
+        .collect();
+    let mut columns = vec![("Method", "method", false), ("Runs", "runs", true)];
+    columns.extend(names.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
+    let note = "Number of evaluated candidates until the best OOD accuracy of a run reached the level: mean over the runs that \
+                did, and in brackets how many, where not all did. 0: the seed program reaches it.";
+    let mut table = Table::new("reach", "Evaluated candidates until an accuracy is reached", note, &columns);
+    for group in groups {
+        let mut row = vec![Cell::text(&group.name), Cell::count(group.runs.len())];
+        for level in levels {
+            let reach = Reach::of(group, *level);
+            row.push(Cell::number(reach.mean, |mean| {
+                let number = format!("{mean:.1}");
+                let number = number.strip_suffix(".0").unwrap_or(&number);
+                match reach.runs == group.runs.len() {
+                    true => number.into(),
+                    false => format!("{number} ({} of {})", reach.runs, group.runs.len()),
+                }
+            }));
+        }
+        table.rows.push(row);
+    }
+    (!levels.is_empty()).then_some(table)
+}
+
+/// The kinds of entanglement that `check` knows, as they stand in the column `entanglement`.
+const KINDS: &[&str] = &["frozen-code", "other-region", "rebinds-frozen", "region-markers", "unparsable"];
+
+/// How many proposals of each method are entangled, and in which ways.
+pub fn entanglement(groups: &[Group<'_>]) -> Table {
+    let all: Vec<Edits> = groups.iter().map(edits).collect();
+    let mut kinds: Vec<String> = KINDS.iter().map(|kind| (*kind).to_owned()).collect();
+    for kind in all.iter().flat_map(|edits| edits.kinds.keys()) {
+        if !kinds.contains(kind) {
+            kinds.push(kind.clone());
+        }
+    }
+    let mut columns = vec![
+        ("Method", "method", false),
+        ("Proposals", "proposals", true),
+        ("Valid (%)", "valid_rate", true),
+        ("Entangled (%)", "entanglement_rate", true),
+    ];
+    let names: Vec<(String, String)> =
+        kinds.iter().map(|kind| (format!("{kind} (%)"), kind.replace('-', "_"))).collect();
+    columns.extend(names.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
+    columns.push(("Changes a frozen output (%)", "frozen_output_rate", true));
+    columns.push(("Frozen outputs changed", "frozen_outputs_changed", true));
+    let note = "Shares of the proposals for which it is known; every try counts, one that was sent back and the one that came \
+                of it. A proposal can be entangled in several ways. Frozen outputs: results of the processor that the \
+                parent's frozen code computes alone.";
+    let mut table = Table::new("entanglement", "Entanglement by kind", note, &columns);
+    for (kind, (_, key)) in kinds.iter().zip(&names) {
+        if all.iter().all(|edits| !edits.kinds.contains_key(kind)) {
+            table = table.only_in_files(key);
+        }
+    }
+    for (group, edits) in groups.iter().zip(&all) {
+        let of = edits.entangled.of;
+        let mut row = vec![
+            Cell::text(&group.name),
+            Cell::count(edits.proposals),
+            share(edits.valid.rate()),
+            share(edits.entangled.rate()),
+        ];
+        row.extend(kinds.iter().map(|kind| {
+            let count = edits.kinds.get(kind).copied().unwrap_or(0);
+            share(Share { count, of }.rate())
+        }));
+        row.push(share(edits.frozen_outputs.rate()));
+        row.push(Cell::number((edits.frozen_outputs.of > 0).then_some(edits.frozen_outputs_changed), |n| {
+            n.to_string()
+        }));
+        table.rows.push(row);
+    }
+    table
+}
+
+/// How far the edits of each method reach, and how much of a difference is chance.
+pub fn edit_distances(groups: &[Group<'_>]) -> Table {
+    let names = [("OPERATOR", "operator"), ("ACTION", "action"), ("Frozen code", "frozen"), ("Typed graph", "graph")];
+    let keys: Vec<(String, String)> = names
+        .iter()
+        .flat_map(|(heading, key)| {
+            [("mean", "mean"), ("median", "median"), ("largest", "largest")]
+                .map(|(text, name)| (format!("{heading}, {text}"), format!("{key}_{name}")))
+        })
+        .collect();
+    let mut columns = vec![("Method", "method", false)];
+    columns.extend(keys.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
+    columns.push(("Spread over seeds", "seed_spread_mean", true));
+    columns.push(("Candidates with a spread", "seed_spread_candidates", true));
+    let note = "Tree edit distance to the parent in syntax nodes, by region; of the typed graphs: nodes and edges that only \
+                one of the two has. Over all proposals for which it is known. Spread: standard deviation of the accuracy over \
+                training seeds, in points, mean over candidates with at least two.";
+    let mut table = Table::new("edits", "How far edits reach", note, &columns);
+    for (_, key) in keys.iter().filter(|(_, key)| key.ends_with("largest")) {
+        table = table.only_in_files(key);
+    }
+    table = table.only_in_files("seed_spread_candidates");
+    for group in groups {
+        let edits = edits(group);
+        let mut row = vec![Cell::text(&group.name)];
+        for sizes in [edits.operator, edits.action, edits.frozen, edits.graph] {
+            let pick = |of: fn(&Sizes) -> f64| Cell::number(sizes.as_ref().map(of), |v| format!("{v:.1}"));
+            row.extend([pick(|s| s.mean), pick(|s| s.median), pick(|s| s.largest)]);
+        }
+        row.push(share(edits.spread.map(|sizes| sizes.mean)));
+        row.push(Cell::count(edits.spread.map_or(0, |sizes| sizes.known)));
+        table.rows.push(row);
+    }
+    table
+}
+
+/// The literature's figures.
+pub fn published_table() -> Table {
+    let columns = [
+        ("Method", "method", false),
+        ("DFS, OOD (%)", "dfs_ood_acc", true),
+        ("Nine further tasks, mean OOD (%)", "nine_tasks_ood_acc", true),
+        ("Size on these (thousands)", "nine_tasks_size_k", true),
+        ("Evaluated candidates", "evaluated", true),
+    ];
+    let note = "As published, at paper scale (hidden size 128, 10 000 training steps, test at N = 64), on the split that the \
+                published searches also chose by. Runs of smaller profiles are not comparable with them. Sizes are published \
+                as multiply-accumulates; the reference implementation counts parameters there. Evaluated candidates: until \
+                the best was found (SPARK), in all (EvoPrompting). The ablations are those with DeepSeek-R1.";
+    let mut table = Table::new("published", "Published figures, paper scale", note, &columns);
+    let cell = |value: Option<f64>| {
+        value.map_or(Cell::both("–", ""), |v| Cell::both(format!("{v:.2}"), format!("{:.4}", v / 100.0)))
+    };
+    let known = PUBLISHED.iter().chain(PUBLISHED_ABLATION);
+    table.rows = known
+        .map(|known| {
+            vec![
+                Cell::text(known.name),
+                cell(Some(known.dfs)),
+                cell(known.nine_tasks),
+                Cell::number(known.size_k, |k| k.to_string()),
+                Cell::number(known.evaluated, whole),
+            ]
+        })
+        .collect();
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_keep_three_digits() {
+        assert_eq!([0.0781234, 12.34, 123.4, 0.0].map(three_digits), ["0.0781", "12.3", "123", "0.000000"]);
+    }
+
+    #[test]
+    fn every_method_that_was_published_is_found_by_its_name() {
+        for method in ["spark", "openevolve", "evoprompting", "funsearch", "eoh", "asr-only", "rc-sar-only"] {
+            assert!(published(method).is_some() && search::methods::named(method).is_some(), "{method}");
+        }
+        assert!(published("free-form").is_none());
+    }
+}

@@ -1,0 +1,94 @@
+//! How far the proposals of each method reach, in words.
+
+use std::fmt::Write as _;
+
+use search::reach::{Reach, Share, Sizes};
+
+/// For people: a paragraph for each method.
+pub fn text(methods: &[Reach]) -> String {
+    if methods.is_empty() {
+        return "no row has a parent: there is no proposal to sum up\n".to_owned();
+    }
+    methods.iter().map(paragraph).collect::<Vec<_>>().join("\n")
+}
+
+/// For machines: a JSON object for each method, one a line.
+pub fn json(methods: &[Reach]) -> anyhow::Result<String> {
+    let lines: Result<Vec<String>, _> = methods.iter().map(serde_json::to_string).collect();
+    Ok(lines?.iter().map(|line| format!("{line}\n")).collect())
+}
+
+fn paragraph(reach: &Reach) -> String {
+    let mut text = format!("{}: {} proposals, {} evaluated\n", reach.method, reach.proposals, reach.evaluated);
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "  {name:<22} {value}");
+    };
+    line("valid", share(reach.valid, "checked"));
+    line("entangled", share(reach.entangled, "compared with their parent"));
+    for (kind, &count) in &reach.kinds {
+        line(&format!("  {kind}"), share(Share { count, of: reach.entangled.of }, "of the same"));
+    }
+    line("edit distance OPERATOR", sizes(reach.operator, 1));
+    line("edit distance ACTION", sizes(reach.action, 1));
+    line("edit distance frozen", sizes(reach.frozen, 1));
+    line("graph edit distance", sizes(reach.graph, 1));
+    let outputs = match reach.frozen_outputs.of {
+        0 => "unknown".to_owned(),
+        _ => {
+            format!("{}; {} in all", share(reach.frozen_outputs, "with a graph"), reach.frozen_outputs_changed)
+        }
+    };
+    line("frozen outputs changed", outputs);
+    let seeds = match reach.spread {
+        None => "unknown: no candidate has two training seeds".to_owned(),
+        Some(_) => format!("standard deviation of the fitness: {}", sizes(reach.spread, 4)),
+    };
+    line("spread over seeds", seeds);
+    text
+}
+
+fn share(share: Share, what: &str) -> String {
+    match share.rate() {
+        None => "unknown".to_owned(),
+        Some(rate) => format!("{:.1} % ({} of {} {what})", 100.0 * rate, share.count, share.of),
+    }
+}
+
+fn sizes(sizes: Option<Sizes>, digits: usize) -> String {
+    match sizes {
+        None => "unknown".to_owned(),
+        Some(s) => format!(
+            "mean {:.digits$}, median {:.digits$}, largest {:.digits$} (of {})",
+            s.mean, s.median, s.largest, s.known
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_is_said_to_be() {
+        let reach = Reach { method: "spark".into(), proposals: 3, ..Reach::default() };
+        let text = text(&[reach]);
+        assert!(text.starts_with("spark: 3 proposals, 0 evaluated\n  valid                  unknown\n"), "{text}");
+        assert!(text.contains("no candidate has two training seeds"), "{text}");
+        assert!(super::text(&[]).contains("no row has a parent"));
+    }
+
+    #[test]
+    fn kinds_are_shares_of_what_was_compared() {
+        let reach = Reach {
+            method: "eoh".into(),
+            entangled: Share { count: 2, of: 8 },
+            kinds: [("frozen-code".to_owned(), 2), ("other-region".to_owned(), 1)].into(),
+            graph: Sizes::of(vec![3.0, 5.0]),
+            ..Reach::default()
+        };
+        let text = text(std::slice::from_ref(&reach));
+        assert!(text.contains("25.0 % (2 of 8 compared") && text.contains("other-region         12.5 %"), "{text}");
+        assert!(text.contains("mean 4.0, median 4.0, largest 5.0 (of 2)"), "{text}");
+        assert!(json(&[reach]).expect("JSON").contains("\"frozen-code\":2"));
+    }
+}
