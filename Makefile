@@ -208,17 +208,33 @@ lint: setup ## formatting and clippy, warnings are errors
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: bench
-bench: build ## timings: sampling, training steps, evaluation
+bench: build ## timings: sampling, checking, training steps, evaluation
 	cargo bench -p clrs --locked
+	cargo bench -p program --locked
 	$(BIN)/probe speed --program $(PROGRAM) --algorithm dfs --length 16 --batch-size 32 --hidden 128 --steps 5 --eval-length 64
 
 .PHONY: parity
 parity: build ## the network and program goldens on DEVICE
 	$(BIN)/probe network 'tests/fixtures/model/*.json' $(if $(strip $(DEVICE)),--device $(strip $(DEVICE)))
 
+# cargo-fuzz wants a nightly compiler. Where there is none, the stable one is told to take its flags.
+FUZZ = stages/lib/program/fuzz
+FUZZ_NIGHTLY = $(shell cargo +nightly --version >/dev/null 2>&1 && echo +nightly)
+FUZZ_TARGETS ?= edits text
+FUZZ_SECONDS ?= 3600
+
 .PHONY: fuzz
-fuzz: ## look for programs that make the front end panic (needs cargo-fuzz and a nightly toolchain); FUZZ_SECONDS=3600
-	cd stages/lib/program && cargo +nightly fuzz run compile -- -max_total_time=$(or $(FUZZ_SECONDS),3600)
+fuzz: ## look for programs that the front end panics on, or spends too much on: FUZZ_SECONDS=3600 in all, on one core
+	@command -v cargo-fuzz >/dev/null || { echo "error: cargo-fuzz is needed: cargo install cargo-fuzz" >&2; exit 1; }
+	@echo "fuzz: with the $(if $(FUZZ_NIGHTLY),nightly,stable) toolchain"
+	@mkdir -p $(FUZZ)/corpus/edits $(FUZZ)/corpus/text $(FUZZ)/corpus/seeds
+	@cp data/seed_pgn.py tests/fixtures/programs/*/*.py tests/fixtures/programs/invalid/parents/*.py $(FUZZ)/corpus/seeds
+	@cd stages/lib/program && for target in $(FUZZ_TARGETS); do \
+		echo "fuzz: $$target, $$(( $(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)) )) seconds"; \
+		$(if $(FUZZ_NIGHTLY),,RUSTC_BOOTSTRAP=1) cargo $(FUZZ_NIGHTLY) fuzz run --sanitizer none $$target fuzz/corpus/$$target \
+			$$( [ $$target = edits ] || echo fuzz/corpus/seeds ) -- -max_total_time=$$(( $(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)) )) \
+			-dict=fuzz/python.dict -max_len=$$( [ $$target = edits ] && echo 512 || echo 32768 ) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1; \
+	done
 
 .PHONY: clean
 clean: ## remove what was built (runs, cache and libtorch stay)

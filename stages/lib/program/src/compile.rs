@@ -7,7 +7,7 @@ use graph::{DType, Dim, NodeId, Op, ParamId, Processor, Span};
 
 use crate::budget::Budgets;
 use crate::diagnostic::{Category, Diagnostic, Severity};
-use crate::eval::{Data, Interp, Object, Phase, R, Tensor, Value};
+use crate::eval::{Data, Interp, Object, Phase, R, Tensor, Value, lost_value};
 use crate::regions::{self, Regions};
 use crate::syntax::Name;
 use crate::{forbidden, parse, warn};
@@ -400,6 +400,15 @@ fn finish(
             transient: leaf.transient,
             span: leaf.span,
         });
+    }
+    if let Some((write, user)) = lost_value(&vm.graph, &vm.writes, ret, tri) {
+        vm.span = write;
+        let text = "this changes a tensor in place that the gradient of an earlier operation needs as it was";
+        let mut d = *vm.fault(Category::Interface, "E-INPLACE-GRADIENT", text);
+        if user.line > 0 && user.line != d.line {
+            d = d.note(user, "needed here");
+        }
+        return Err(Box::new(d.help("compute a new tensor: x = x + y instead of x += y")));
     }
     if let Some(id) = graph::unproven_indices(&vm.graph).first() {
         vm.span = vm.graph.node(*id).span;

@@ -5,27 +5,6 @@ use graph::Span;
 use crate::diagnostic::{Category, Diagnostic};
 use crate::syntax::*;
 
-/// Packages that may be imported; all of them are looked up in tables, none is loaded.
-const PACKAGES: &[&str] = &[
-    "torch",
-    "math",
-    "typing",
-    "typing_extensions",
-    "types",
-    "abc",
-    "numpy",
-    "functools",
-    "dataclasses",
-    "enum",
-    "collections",
-    "itertools",
-    "operator",
-    "copy",
-    "numbers",
-    "warnings",
-    "__future__",
-];
-
 /// Builtins that reach outside of the program or around its text.
 const BUILTINS: &[&str] = &[
     "eval",
@@ -145,7 +124,7 @@ impl Scan {
         let check = |scan: &mut Self, name: &str, span| {
             let mut parts = name.split('.');
             let package = parts.next().unwrap_or("");
-            if !PACKAGES.contains(&package) {
+            if !crate::modules::is_package(package) {
                 let message = format!("the module '{package}' may not be imported");
                 scan.found.push(
                     Diagnostic::error(Category::Forbidden, "E-FORBIDDEN-IMPORT", span, message)

@@ -17,6 +17,7 @@ mod explain;
 mod forbidden;
 mod language;
 mod locality;
+mod modules;
 mod parse;
 pub mod regions;
 mod suggest;

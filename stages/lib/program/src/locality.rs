@@ -228,6 +228,9 @@ fn collect_own(stmt: &Stmt, out: &mut Binds) {
             }
         }
         StmtKind::Delete(targets) => targets.iter().for_each(|t| target(t, out)),
+        StmtKind::Try(t) => {
+            out.names.extend(t.handlers.iter().filter_map(|h| h.name.clone().map(|n| (n, h.at.0))));
+        }
         StmtKind::Function(f) => out.names.push((f.name.clone(), stmt.at.0)),
         StmtKind::Class(c) => out.names.push((c.name.clone(), stmt.at.0)),
         _ => {}

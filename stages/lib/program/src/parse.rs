@@ -93,7 +93,11 @@ fn scope_errors(body: &[Stmt]) -> Vec<Diagnostic> {
                     walk(a, function, true, found);
                     walk(b, function, in_loop, found);
                 }
-                StmtKind::With(_, a) | StmtKind::Other(_, _, a) => walk(a, function, in_loop, found),
+                StmtKind::With(..) | StmtKind::Try(_) | StmtKind::Other(..) => {
+                    for block in crate::walk::blocks(stmt) {
+                        walk(block, function, in_loop, found);
+                    }
+                }
                 StmtKind::Function(f) => walk(&f.body, true, false, found),
                 StmtKind::Class(c) => walk(&c.body, false, false, found),
                 _ => {}
@@ -285,6 +289,20 @@ impl Lines<'_> {
             ast::Stmt::Pass(_) => StmtKind::Pass,
             ast::Stmt::Break(_) => StmtKind::Break,
             ast::Stmt::Continue(_) => StmtKind::Continue,
+            ast::Stmt::Try(s) if !s.is_star => {
+                let handler = |ast::ExceptHandler::ExceptHandler(h): &ast::ExceptHandler| Handler {
+                    kind: h.type_.as_deref().map(|t| self.expr(t)),
+                    name: h.name.as_ref().map(|n| n.as_str().into()),
+                    body: self.stmts(&h.body),
+                    at: self.at(h),
+                };
+                StmtKind::Try(Box::new(Try {
+                    body: self.stmts(&s.body),
+                    handlers: s.handlers.iter().map(handler).collect(),
+                    orelse: self.stmts(&s.orelse),
+                    finally: self.stmts(&s.finalbody),
+                }))
+            }
             ast::Stmt::Try(s) => {
                 let mut body = self.stmts(&s.body);
                 for ast::ExceptHandler::ExceptHandler(handler) in &s.handlers {
@@ -292,7 +310,7 @@ impl Lines<'_> {
                 }
                 body.extend(self.stmts(&s.orelse));
                 body.extend(self.stmts(&s.finalbody));
-                StmtKind::Other("try", Vec::new(), body)
+                StmtKind::Other("except*", Vec::new(), body)
             }
             ast::Stmt::Match(s) => {
                 let body = s.cases.iter().flat_map(|c| self.stmts(&c.body)).collect();
@@ -482,10 +500,8 @@ impl Lines<'_> {
                 _ => ExprKind::Other("':=' to something else than a name", self.parts(&[&e.value])),
             },
             ast::Expr::Await(e) => ExprKind::Other("await", self.parts(&[&e.value])),
-            ast::Expr::Yield(e) => {
-                ExprKind::Other("yield", e.value.as_deref().map_or_else(Vec::new, |v| self.parts(&[v])))
-            }
-            ast::Expr::YieldFrom(e) => ExprKind::Other("yield from", self.parts(&[&e.value])),
+            ast::Expr::Yield(e) => ExprKind::Yield(e.value.as_deref().map(|v| self.boxed(v))),
+            ast::Expr::YieldFrom(e) => ExprKind::YieldFrom(self.boxed(&e.value)),
             ast::Expr::TString(_) => ExprKind::Other("a template string", Vec::new()),
             ast::Expr::IpyEscapeCommand(_) => ExprKind::Other("a notebook command", Vec::new()),
         };
@@ -567,6 +583,10 @@ impl Scan {
                     items.iter().filter_map(|(_, v)| v.as_ref()).for_each(|v| self.target(v));
                     self.stmts(a);
                 }
+                StmtKind::Try(t) => {
+                    self.bound.extend(t.handlers.iter().filter_map(|h| h.name.clone()));
+                    crate::walk::blocks(stmt).into_iter().for_each(|b| self.stmts(b));
+                }
                 StmtKind::Other(_, _, a) => self.stmts(a),
                 StmtKind::Import(names) => {
                     for a in names {
@@ -608,7 +628,7 @@ impl Scan {
             ExprKind::Walrus(name, _) => {
                 self.bound.insert(name.clone());
             }
-            ExprKind::Other("yield" | "yield from", _) => self.yields = true,
+            ExprKind::Yield(_) | ExprKind::YieldFrom(_) => self.yields = true,
             ExprKind::Lambda(_) => return,
             _ => {}
         }

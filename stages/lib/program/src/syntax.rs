@@ -134,6 +134,8 @@ pub enum ExprKind {
     DictComp(Box<Expr>, Box<Expr>, Vec<Generator>),
     GeneratorExp(Box<Expr>, Vec<Generator>),
     Walrus(Name, Box<Expr>),
+    Yield(Option<Box<Expr>>),
+    YieldFrom(Box<Expr>),
     /// What the language does not have, and what it is called; its parts are kept for the scan of forbidden uses.
     Other(&'static str, Vec<Expr>),
 }
@@ -225,6 +227,7 @@ pub enum StmtKind {
     For(Expr, Expr, Vec<Stmt>, Vec<Stmt>),
     While(Expr, Vec<Stmt>, Vec<Stmt>),
     With(Vec<(Expr, Option<Expr>)>, Vec<Stmt>),
+    Try(Box<Try>),
     Raise(Option<Expr>, Option<Expr>),
     Assert(Expr, Option<Expr>),
     Import(Vec<Alias>),
@@ -239,6 +242,24 @@ pub enum StmtKind {
     Continue,
     /// What the language does not have: its name, and its parts for the scans.
     Other(&'static str, Vec<Expr>, Vec<Stmt>),
+}
+
+/// `try` with its blocks, of which all but the first may be empty.
+#[derive(Debug, PartialEq)]
+pub struct Try {
+    pub body: Vec<Stmt>,
+    pub handlers: Vec<Handler>,
+    pub orelse: Vec<Stmt>,
+    pub finally: Vec<Stmt>,
+}
+
+/// `except KIND as NAME:`
+#[derive(Debug, PartialEq)]
+pub struct Handler {
+    pub kind: Option<Expr>,
+    pub name: Option<Name>,
+    pub body: Vec<Stmt>,
+    pub at: At,
 }
 
 /// A whole program.

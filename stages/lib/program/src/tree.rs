@@ -69,6 +69,7 @@ pub fn head(s: &Stmt) -> Tree {
         StmtKind::For(target, iter, _, _) => Tree::new("for", vec![expr(target), expr(iter)], at),
         StmtKind::While(test, _, _) => Tree::new("while", vec![expr(test)], at),
         StmtKind::With(items, _) => Tree::new("with", with_items(items, at), at),
+        StmtKind::Try(t) => Tree::new("try", t.handlers.iter().map(handler_head).collect(), at),
         StmtKind::Function(f) => Tree::new(format!("def {}", f.name), function_head(f), at),
         StmtKind::Class(c) => Tree::new(format!("class {}", c.name), class_head(c), at),
         _ => stmt(s),
@@ -77,6 +78,11 @@ pub fn head(s: &Stmt) -> Tree {
 
 fn with_items(items: &[(Expr, Option<Expr>)], at: At) -> Vec<Tree> {
     items.iter().flat_map(|(e, v)| [expr(e), optional(v.as_ref(), at)]).collect()
+}
+
+fn handler_head(h: &Handler) -> Tree {
+    let name = h.name.as_deref().unwrap_or("-");
+    Tree::new(format!("except as {name}"), vec![optional(h.kind.as_ref(), h.at)], h.at)
 }
 
 fn function_head(f: &Function) -> Vec<Tree> {
@@ -118,6 +124,14 @@ pub fn stmt(s: &Stmt) -> Tree {
             let mut parts = with_items(items, at);
             parts.push(block("do", a, at));
             Tree::new("with", parts, at)
+        }
+        StmtKind::Try(t) => {
+            let mut parts = vec![block("do", &t.body, at)];
+            for h in &t.handlers {
+                parts.extend([handler_head(h), block("do", &h.body, h.at)]);
+            }
+            parts.extend([block("else", &t.orelse, at), block("do", &t.finally, at)]);
+            Tree::new("try", parts, at)
         }
         StmtKind::Raise(a, b) => Tree::new("raise", vec![optional(a.as_ref(), at), optional(b.as_ref(), at)], at),
         StmtKind::Assert(a, b) => Tree::new("assert", vec![expr(a), optional(b.as_ref(), at)], at),
@@ -243,6 +257,8 @@ pub fn expr(e: &Expr) -> Tree {
         ExprKind::GeneratorExp(item, g) => comprehension("generator", vec![expr(item)], g, at),
         ExprKind::DictComp(k, v, g) => comprehension("dict for", vec![expr(k), expr(v)], g, at),
         ExprKind::Walrus(name, v) => Tree::new(format!("walrus {name}"), vec![expr(v)], at),
+        ExprKind::Yield(v) => Tree::new("yield", vec![optional(v.as_deref(), at)], at),
+        ExprKind::YieldFrom(v) => Tree::new("yield from", vec![expr(v)], at),
         ExprKind::Other(label, parts) => list(label, parts),
     }
 }

@@ -13,7 +13,10 @@ pub fn children<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
         | ExprKind::Str(_)
         | ExprKind::Name(_) => {}
         ExprKind::FString(parts) => pieces(parts, visit),
-        ExprKind::Attribute(e, _) | ExprKind::Starred(e) | ExprKind::Unary(_, e) | ExprKind::Walrus(_, e) => visit(e),
+        ExprKind::Attribute(e, _) | ExprKind::Starred(e) | ExprKind::Unary(_, e) | ExprKind::Walrus(_, e) | ExprKind::YieldFrom(e) => {
+            visit(e);
+        }
+        ExprKind::Yield(e) => e.iter().for_each(|e| visit(e)),
         ExprKind::Subscript(a, b) | ExprKind::Binary(a, _, b) => {
             visit(a);
             visit(b);
@@ -134,6 +137,7 @@ pub fn stmt_exprs<'a>(stmt: &'a Stmt, visit: &mut dyn FnMut(&'a Expr)) {
             visit(a);
             b.iter().for_each(visit);
         }
+        StmtKind::Try(t) => t.handlers.iter().filter_map(|h| h.kind.as_ref()).for_each(visit),
         StmtKind::Function(f) => function_exprs(f, visit),
         StmtKind::Class(c) => {
             c.decorators.iter().for_each(&mut *visit);
@@ -156,6 +160,12 @@ pub fn blocks(stmt: &Stmt) -> Vec<&[Stmt]> {
     match &stmt.kind {
         StmtKind::If(_, a, b) | StmtKind::For(_, _, a, b) | StmtKind::While(_, a, b) => vec![a, b],
         StmtKind::With(_, a) | StmtKind::Other(_, _, a) => vec![a],
+        StmtKind::Try(t) => {
+            let mut blocks: Vec<&[Stmt]> = vec![&t.body];
+            blocks.extend(t.handlers.iter().map(|h| h.body.as_slice()));
+            blocks.extend([t.orelse.as_slice(), t.finally.as_slice()]);
+            blocks
+        }
         StmtKind::Function(f) => vec![&f.body],
         StmtKind::Class(c) => vec![&c.body],
         _ => Vec::new(),

@@ -1,5 +1,7 @@
 //! Operators on numbers, sequences and tensors; truth and equality.
 
+use std::rc::Rc;
+
 use graph::{BinaryOp, DType, Dim, NodeId, Op, UnaryOp};
 
 use super::value::{Data, Value};
@@ -331,7 +333,7 @@ impl Interp {
     }
 
     fn binary_int(&mut self, a: i64, op: BinOp, b: i64) -> R<Value> {
-        let zero = |vm: &Self| vm.value_fault("division by zero");
+        let zero = |vm: &Self| Err(vm.exception("ZeroDivisionError", "division by zero"));
         let result = match op {
             BinOp::Add => a.checked_add(b),
             BinOp::Sub => a.checked_sub(b),
@@ -363,7 +365,7 @@ impl Interp {
 
     fn binary_float(&mut self, a: f64, op: BinOp, b: f64) -> R<Value> {
         if b == 0.0 && matches!(op, BinOp::Div | BinOp::FloorDiv | BinOp::Mod) {
-            return self.value_fault("division by zero");
+            return Err(self.exception("ZeroDivisionError", "division by zero"));
         }
         Ok(Value::Float(match op {
             BinOp::Add => a + b,
@@ -375,7 +377,7 @@ impl Interp {
             BinOp::Pow if a < 0.0 && b.fract() != 0.0 => {
                 return self.unsupported("E-UNSUPPORTED-NUMBER", "a root of a negative number is complex");
             }
-            BinOp::Pow if a == 0.0 && b < 0.0 => return self.value_fault("division by zero"),
+            BinOp::Pow if a == 0.0 && b < 0.0 => return Err(self.exception("ZeroDivisionError", "division by zero")),
             BinOp::Pow => a.powf(b),
             _ => return self.type_fault(format!("{} is not defined for floats", op.symbol())),
         }))
@@ -410,7 +412,7 @@ impl Interp {
             BinOp::Div => return self.binary_number(a, op, b),
             BinOp::FloorDiv | BinOp::Mod => {
                 if y.as_known() == Some(0) {
-                    return self.value_fault("division by zero");
+                    return Err(self.exception("ZeroDivisionError", "division by zero"));
                 }
                 let Some(quotient) = x.div_exact(&y) else {
                     // what is smaller than the divisor for all sizes
@@ -638,6 +640,24 @@ impl Interp {
             }
             (V::Range(a0, a1, a2), V::Range(b0, b1, b2)) => (a0, a1, a2) == (b0, b1, b2),
             (V::Device, V::Device) => true,
+            (V::Object(x), V::Object(y)) if !self.same(a, b) && Rc::ptr_eq(&x.class, &y.class) => {
+                match (self.record(x)?, self.record(y)?) {
+                    (Some(x), Some(y)) => {
+                        for ((_, x), (_, y)) in x.iter().zip(&y) {
+                            if !self.equal(x, y)? {
+                                return Ok(false);
+                            }
+                        }
+                        true
+                    }
+                    _ => false,
+                }
+            }
+            (V::Object(o), V::Str(_) | V::Int(_)) => match self.plain_member(o) {
+                Some(plain) => self.equal(&plain, b)?,
+                None => false,
+            },
+            (V::Str(_) | V::Int(_), V::Object(_)) => self.equal(b, a)?,
             _ => self.same(a, b),
         })
     }

@@ -5,38 +5,10 @@ use std::rc::Rc;
 use graph::{DType, Op};
 
 use super::value::{BOOL, Class, Data, FLOAT32, INT64, NativeClass, Object, Tensor, TensorType, Value};
-use super::{Interp, R, native, nn};
+use super::{Interp, R, native, nn, torch};
 use crate::diagnostic::Category;
+use crate::modules;
 use crate::syntax::{Alias, Name};
-
-/// Modules that may be imported.
-pub const MODULES: &[&str] = &[
-    "torch",
-    "torch.nn",
-    "torch.nn.functional",
-    "torch.nn.init",
-    "torch.nn.parameter",
-    "torch.nn.modules",
-    "torch.special",
-    "torch.linalg",
-    "math",
-    "typing",
-    "typing_extensions",
-    "types",
-    "abc",
-    "numpy",
-    "functools",
-    "dataclasses",
-    "enum",
-    "collections",
-    "collections.abc",
-    "itertools",
-    "operator",
-    "copy",
-    "numbers",
-    "warnings",
-    "__future__",
-];
 
 /// Whether a function that is a class attribute becomes a method of instances. Those of torch that are written in
 /// Python do, too: `act = F.relu` in a class body makes `self.act(x)` call `F.relu(self, x)`.
@@ -77,7 +49,7 @@ fn in_place_twin(name: &str) -> Option<&'static native::Native> {
 
 impl Interp {
     pub fn import(&mut self, alias: &Alias, scope: &Rc<super::value::Scope>) -> R<()> {
-        if !MODULES.contains(&&*alias.name) {
+        if !modules::exists(&alias.name) {
             return self.unsupported("E-UNSUPPORTED-IMPORT", format!("the module '{}' is not available", alias.name));
         }
         let (name, module): (Name, Name) = match &alias.asname {
@@ -95,7 +67,7 @@ impl Interp {
             self.lazy_annotations |= &*alias.name == "annotations";
             return Ok(());
         }
-        if !MODULES.contains(&&**module) {
+        if !modules::exists(module) {
             return self.unsupported("E-UNSUPPORTED-IMPORT", format!("the module '{module}' is not available"));
         }
         if &*alias.name == "*" {
@@ -117,8 +89,11 @@ impl Interp {
             "typing_extensions" | "collections.abc" | "types" | "numbers" => format!("typing.{name}"),
             _ => format!("{module}.{name}"),
         };
-        if MODULES.contains(&full.as_str()) {
+        if modules::exists(&full) {
             return Ok(Some(Value::Module(full.as_str().into())));
+        }
+        if let Some(native) = native::find(&format!("{module}.{name}")) {
+            return Ok(Some(Value::Native(native)));
         }
         if full.starts_with("typing.") {
             return Ok(Some(Value::Typing));
@@ -156,6 +131,9 @@ impl Interp {
             "torch.__version__" => Some(Value::str("2.11.0")),
             "numpy.ndarray" | "numpy.floating" | "numpy.integer" => Some(Value::Typing),
             "abc.ABC" => Some(Value::Class(self.native_class("ABC", NativeClass::Object))),
+            "enum.Enum" => Some(Value::Class(self.native_class("Enum", NativeClass::Object))),
+            "enum.IntEnum" => Some(Value::Class(self.native_class("IntEnum", NativeClass::Object))),
+            "enum.StrEnum" => Some(Value::Class(self.native_class("StrEnum", NativeClass::Object))),
             "abc.ABCMeta" => Some(Value::Typing),
             "collections.OrderedDict" => Some(Value::Class(self.type_class("dict"))),
             _ => None,
@@ -168,6 +146,10 @@ impl Interp {
             let known = native::names().map(|n| n.0).chain(nn::layer_names()).filter_map(|n| n.strip_prefix(&prefix));
             crate::suggest::nearest(name, known)
         };
+        if let Some(reason) = torch::refused::reason(&format!("{module}.{name}")) {
+            let text = format!("{module}.{name} is not supported: {reason}");
+            return Err(self.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text));
+        }
         let mut d = *self.fault(
             Category::Unsupported,
             "E-UNSUPPORTED-OP",
@@ -199,12 +181,13 @@ impl Interp {
         class.mro.borrow_mut().push(class.clone());
         self.classes.insert(name, class.clone());
         if let Some(base) = match native {
-            NativeClass::Exception => super::builtins::exception_base(name),
+            NativeClass::Exception => super::exceptions::builtin(name).map(|e| e.1),
             NativeClass::Type | NativeClass::Tensor => Some("object"),
+            NativeClass::Object if matches!(name, "IntEnum" | "StrEnum") => Some("Enum"),
             NativeClass::Object if name != "object" => Some("object"),
             _ => None,
         } {
-            let kind = if base == "object" { NativeClass::Object } else { NativeClass::Exception };
+            let kind = if matches!(base, "object" | "Enum") { NativeClass::Object } else { NativeClass::Exception };
             let base = self.native_class(base, kind);
             class.mro.borrow_mut().extend(base.mro.borrow().iter().cloned());
         }
@@ -244,10 +227,27 @@ impl Interp {
         }
     }
 
+    /// The attribute, or nothing where Python would raise `AttributeError`. Of torch and of tensors we know only what they have,
+    /// not what they lack.
+    pub fn attribute_if_any(&mut self, base: &Value, name: &Name) -> R<Option<Value>> {
+        match self.lookup(base, name) {
+            Ok(None) if matches!(base, Value::Module(_) | Value::Tensor(_)) => self.no_attribute(base, name),
+            Err(fault) => match self.exception_of(&fault) {
+                Some(Value::Object(o)) if o.class.mro.borrow().iter().any(|c| &*c.name == "AttributeError") => Ok(None),
+                _ => Err(fault),
+            },
+            found => found,
+        }
+    }
+
     fn no_attribute<T>(&mut self, base: &Value, name: &Name) -> R<T> {
         match base {
             Value::Module(module) => self.unknown_member(&module.clone(), name),
             Value::Tensor(_) => {
+                if let Some(reason) = torch::refused::reason(&format!("Tensor.{name}")) {
+                    let text = format!("Tensor.{name} is not supported: {reason}");
+                    return Err(self.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text));
+                }
                 let near = {
                     let known = native::names().filter_map(|n| n.0.strip_prefix("Tensor."));
                     crate::suggest::nearest(name, known)
@@ -511,6 +511,9 @@ impl Interp {
                         }
                     };
                 }
+                if object.class.find("$frozen").is_some() {
+                    return Err(self.exception("AttributeError", format!("{} is frozen", object.class.name)));
+                }
                 self.set_object_attribute(object, name, value)
             }
             Value::Class(class) if matches!(class.native, NativeClass::No) => {
@@ -540,7 +543,7 @@ impl Interp {
         }
     }
 
-    fn set_object_attribute(&mut self, object: &Rc<Object>, name: &Name, value: Value) -> R<()> {
+    pub fn set_object_attribute(&mut self, object: &Rc<Object>, name: &Name, value: Value) -> R<()> {
         let is_module = object.class.layer().is_some();
         let registered = match &value {
             Value::Tensor(t) => self.is_parameter(t),

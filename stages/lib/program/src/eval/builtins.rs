@@ -26,37 +26,6 @@ const TYPES: &[&str] = &[
     "bytes",
 ];
 
-const EXCEPTIONS: &[&str] = &[
-    "BaseException",
-    "Exception",
-    "ArithmeticError",
-    "AssertionError",
-    "AttributeError",
-    "IndexError",
-    "KeyError",
-    "LookupError",
-    "NameError",
-    "NotImplementedError",
-    "OverflowError",
-    "RuntimeError",
-    "StopIteration",
-    "TypeError",
-    "ValueError",
-    "Warning",
-    "UserWarning",
-    "ZeroDivisionError",
-];
-
-pub fn exception_base(name: &str) -> Option<&'static str> {
-    match name {
-        "BaseException" => Some("object"),
-        "Exception" => Some("BaseException"),
-        "KeyError" | "IndexError" => Some("LookupError"),
-        "NotImplementedError" => Some("RuntimeError"),
-        _ => Some("Exception"),
-    }
-}
-
 impl Interp {
     /// A builtin by its name.
     pub fn builtin(&mut self, name: &str) -> Option<Value> {
@@ -66,8 +35,8 @@ impl Interp {
         if let Some(t) = TYPES.iter().find(|t| **t == name) {
             return Some(Value::Class(self.type_class(t)));
         }
-        if let Some(e) = EXCEPTIONS.iter().find(|e| **e == name) {
-            return Some(Value::Class(self.native_class(e, NativeClass::Exception)));
+        if let Some((name, _)) = super::exceptions::builtin(name) {
+            return Some(Value::Class(self.native_class(name, NativeClass::Exception)));
         }
         match name {
             "NotImplemented" | "__debug__" => Some(Value::Typing),
@@ -615,7 +584,7 @@ pub static TABLE: &[Native] = &[
                 match (next, a.get("default")) {
                     (Some(v), _) => Ok(v),
                     (None, Some(v)) => Ok(v.clone()),
-                    (None, None) => vm.value_fault("next() of an iterator that is at its end"),
+                    (None, None) => Err(vm.exception("StopIteration", "next() of an iterator that is at its end")),
                 }
             }
             other => vm.type_fault(format!("next() needs an iterator, not {}", other.type_name())),
@@ -658,10 +627,9 @@ pub static TABLE: &[Native] = &[
         signature: "obj name default?",
         run: |vm, a| {
             let (base, name) = (a.value("obj"), attribute_name(vm, a)?);
-            match (vm.lookup(&base, &name)?, a.get("default")) {
-                (Some(v), _) => Ok(v),
-                (None, Some(default)) => Ok(default.clone()),
-                (None, None) => vm.attribute(&base, &name),
+            match a.get("default") {
+                Some(default) => Ok(vm.attribute_if_any(&base, &name)?.unwrap_or_else(|| default.clone())),
+                None => vm.attribute(&base, &name),
             }
         },
     },
@@ -670,7 +638,7 @@ pub static TABLE: &[Native] = &[
         signature: "obj name",
         run: |vm, a| {
             let (base, name) = (a.value("obj"), attribute_name(vm, a)?);
-            Ok(Value::Bool(vm.lookup(&base, &name)?.is_some()))
+            Ok(Value::Bool(vm.attribute_if_any(&base, &name)?.is_some()))
         },
     },
     Native {

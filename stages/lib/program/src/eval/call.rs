@@ -72,10 +72,18 @@ impl Interp {
             Value::Typing => Ok(Value::Typing),
             Value::Context(_) => match positional.as_slice() {
                 // `@torch.no_grad()` as a decorator
-                [Value::Function(_)] => self.unsupported(
-                    "E-UNSUPPORTED-DECORATOR",
-                    "no_grad as a decorator is not supported; use 'with torch.no_grad():'",
-                ),
+                [Value::Function(f)] => {
+                    let Value::Context(off) = callee else { return self.type_fault("a context is needed") };
+                    let wrapped = Rc::new(Closure {
+                        code: f.code.clone(),
+                        defaults: f.defaults.clone(),
+                        scope: f.scope.clone(),
+                        class: f.class.borrow().clone().into(),
+                        no_grad: off.or(f.no_grad),
+                    });
+                    self.closures.push(Rc::downgrade(&wrapped));
+                    Ok(Value::Function(wrapped))
+                }
                 _ => self.type_fault("a context manager cannot be called"),
             },
             Value::None => {
@@ -87,8 +95,11 @@ impl Interp {
     }
 
     pub fn call_native(&mut self, native: &'static Native, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
-        let args = Args::bind(self, native, positional, keywords)?;
-        (native.run)(self, &args)
+        let done = Args::bind(self, native, positional, keywords).and_then(|args| (native.run)(self, &args));
+        if done.is_err() && !native.is_python() {
+            self.hide_exception();
+        }
+        done
     }
 
     fn call_function(&mut self, f: &Rc<Closure>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
@@ -104,11 +115,21 @@ impl Interp {
         self.bind_parameters(f, &scope, positional, keywords)?;
         self.calls.push(here);
         self.frames.push((f.clone(), scope.clone()));
+        let no_grad = self.no_grad;
+        if let Some(off) = f.no_grad {
+            self.no_grad = if off { no_grad + 1 } else { 0 };
+        }
+        if f.code.is_generator {
+            self.yields.push(Vec::new());
+        }
         let flow = self.block(&f.code.body, &scope);
+        let yielded = if f.code.is_generator { self.yields.pop() } else { None };
+        self.no_grad = no_grad;
         self.frames.pop();
         self.calls.pop();
         self.span = here;
         match flow? {
+            _ if f.code.is_generator => Ok(Value::iter(yielded.unwrap_or_default())),
             Flow::Return(value) => Ok(value),
             _ => Ok(Value::None),
         }
@@ -203,6 +224,12 @@ impl Interp {
 
     /// Makes an instance.
     fn instantiate(&mut self, class: &Rc<Class>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
+        if self.members(class).is_some() {
+            return match positional.as_slice() {
+                [value] if keywords.is_empty() => self.find_member(class, &value.clone(), false),
+                _ => self.type_fault(format!("{}() takes one value", class.name)),
+            };
+        }
         match class.native {
             NativeClass::Type => return self.construct(class, positional, keywords),
             NativeClass::Tensor => return self.unsupported("E-UNSUPPORTED-OP", "use torch.tensor to make a tensor"),

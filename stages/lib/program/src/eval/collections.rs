@@ -65,6 +65,7 @@ impl Interp {
                 }
                 out
             }
+            Value::Class(class) if self.members(class).is_some() => self.members(class).unwrap_or_default(),
             Value::Object(o) => match self.container_items(o) {
                 Some(items) => items,
                 None => match o.class.find("__iter__") {
@@ -140,7 +141,7 @@ impl Interp {
         let at = if i < 0 { i.saturating_add(len as i64) } else { i };
         match usize::try_from(at) {
             Ok(at) if at < len => Ok(at),
-            _ => self.value_fault(format!("the index {i} is out of range: there are {len} elements")),
+            _ => self.index_fault(format!("the index {i} is out of range: there are {len} elements")),
         }
     }
 
@@ -186,7 +187,7 @@ impl Interp {
                     Some(v) => Ok(v),
                     None => {
                         let text = self.repr_of(index)?;
-                        self.value_fault(format!("the key {text} does not exist"))
+                        self.key_fault(format!("the key {text} does not exist"))
                     }
                 }
             }
@@ -223,6 +224,10 @@ impl Interp {
             Value::Object(o) => {
                 let o = o.clone();
                 self.container_get(&o, index)
+            }
+            Value::Class(class) if self.members(class).is_some() => {
+                let class = class.clone();
+                self.find_member(&class, index, true)
             }
             Value::Class(_) | Value::Typing => Ok(Value::Typing),
             Value::None => {
@@ -288,7 +293,7 @@ impl Interp {
             Value::Dict(d) => {
                 let key = self.key(index)?;
                 let gone = d.borrow_mut().remove(&key);
-                if gone.is_some() { Ok(()) } else { self.value_fault("the key does not exist") }
+                if gone.is_some() { Ok(()) } else { self.key_fault("the key does not exist") }
             }
             other => self.type_fault(format!("items of {} cannot be deleted", other.type_name())),
         }

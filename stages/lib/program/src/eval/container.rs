@@ -58,7 +58,7 @@ impl Interp {
             let found = state.as_ref().and_then(|s| s.children.iter().find(|c| c.0 == *name)).and_then(|c| c.1.clone());
             return match found {
                 Some(c) => Ok(Value::Object(c)),
-                None => self.value_fault(format!("the ModuleDict has no layer '{name}'")),
+                None => self.key_fault(format!("the ModuleDict has no layer '{name}'")),
             };
         }
         match self.container_items(o) {
@@ -89,7 +89,7 @@ impl Interp {
                 let len = self.container_len(o).unwrap_or(0) as i64;
                 let at = if *i < 0 { i.saturating_add(len) } else { *i };
                 if !(0..len).contains(&at) {
-                    return self.value_fault(format!("the index {i} is out of range: there are {len} elements"));
+                    return self.index_fault(format!("the index {i} is out of range: there are {len} elements"));
                 }
                 at.to_string().as_str().into()
             }

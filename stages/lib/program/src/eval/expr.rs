@@ -145,10 +145,34 @@ impl Interp {
                 self.bind_name(name, value.clone(), &target)?;
                 value
             }
+            ExprKind::Yield(e) => {
+                let value = match e {
+                    Some(e) => self.expr(e, scope)?,
+                    None => Value::None,
+                };
+                self.yields_values(vec![value])?
+            }
+            ExprKind::YieldFrom(e) => {
+                let value = self.expr(e, scope)?;
+                let items = self.items(&value)?;
+                self.yields_values(items)?
+            }
             ExprKind::Other(what, _) => {
                 return self.unsupported("E-UNSUPPORTED-SYNTAX", format!("{what} is not supported"));
             }
         })
+    }
+
+    /// Generators run to their end when they are called; what they yield is kept.
+    fn yields_values(&mut self, values: Vec<Value>) -> R<Value> {
+        self.allocate(values.len())?;
+        match self.yields.last_mut() {
+            Some(all) => {
+                all.extend(values);
+                Ok(Value::None)
+            }
+            None => Err(self.fault(Category::Syntax, "E-SYNTAX", "'yield' outside a function")),
+        }
     }
 
     /// Items of a display, with `*` unpacked.
@@ -232,7 +256,7 @@ impl Interp {
         while let (ScopeKind::Class, Some(parent)) = (&home.kind, &home.parent) {
             home = parent.clone();
         }
-        let closure = Rc::new(Closure { code: code.clone(), defaults, scope: home, class: None.into() });
+        let closure = Rc::new(Closure { code: code.clone(), defaults, scope: home, class: None.into(), no_grad: None });
         self.closures.push(Rc::downgrade(&closure));
         Ok(Value::Function(closure))
     }

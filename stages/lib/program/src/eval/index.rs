@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use graph::{DType, Dim, NodeId, Op};
+use graph::{BinaryOp, DType, Dim, NodeId, Op};
 
-use super::value::{Tensor, Value};
+use super::value::{Data, Tensor, Value};
 use super::{Interp, R};
 
 /// One part of a subscript, in terms of the tensor's axes.
@@ -15,6 +15,15 @@ enum Part {
     Select(Dim),
     Index(NodeId),
     Mask(NodeId),
+}
+
+/// The mask of a subscript that picks by nothing else, and the axes before it.
+fn only_mask(parts: &[Part]) -> Option<(NodeId, usize)> {
+    let before = parts.iter().take_while(|p| matches!(p, Part::All)).count();
+    match parts.get(before..)? {
+        [Part::Mask(mask), rest @ ..] if rest.iter().all(|p| matches!(p, Part::All)) => Some((*mask, before)),
+        _ => None,
+    }
 }
 
 impl Interp {
@@ -157,7 +166,8 @@ impl Interp {
         let parts = self.parts(t, index)?;
         let mut id = self.node(t)?;
         let mut axis = 0;
-        let mut indices = 0;
+        // index tensors with the axes that they pick from, once all else is done
+        let mut picks: Vec<(usize, NodeId)> = Vec::new();
         for part in &parts {
             match part {
                 Part::New => {
@@ -175,16 +185,8 @@ impl Interp {
                 }
                 Part::Select(at) => id = self.push(Op::Select { dim: axis, index: at.clone() }, &[id])?,
                 Part::Index(i) => {
-                    indices += 1;
-                    if indices > 1 {
-                        return self.unsupported(
-                            "E-UNSUPPORTED-OP",
-                            "more than one index tensor in a subscript is not supported; use torch.gather",
-                        );
-                    }
-                    let added = self.graph.shape(*i).len();
-                    id = self.push(Op::IndexSelect { dim: axis }, &[id, *i])?;
-                    axis += added;
+                    picks.push((axis, *i));
+                    axis += 1;
                 }
                 Part::Mask(_) => {
                     let d = self.fault(
@@ -196,10 +198,70 @@ impl Interp {
                 }
             }
         }
-        if indices > 0 {
-            return Ok(self.tensor_value(id));
+        if picks.is_empty() {
+            return Ok(self.view_value(id, t));
         }
-        Ok(self.view_value(id, t))
+        let out = self.pick(id, &picks)?;
+        Ok(self.tensor_value(out))
+    }
+
+    /// `x[..., i, j, ...]`: one element for each place of the index tensors, which are broadcast against each other. Their axes
+    /// stand where the picked ones stood, or in front where those are apart.
+    fn pick(&mut self, x: NodeId, picks: &[(usize, NodeId)]) -> R<NodeId> {
+        if let [(dim, index)] = picks {
+            return self.push(Op::IndexSelect { dim: *dim }, &[x, *index]);
+        }
+        let adjacent = picks.windows(2).all(|w| matches!(w, [a, b] if a.0 + 1 == b.0));
+        let shape = self.graph.shape(x).clone();
+        let axes: Vec<usize> = picks.iter().map(|p| p.0).collect();
+        let mut x = x;
+        let mut start = axes.first().copied().unwrap_or(0);
+        if !adjacent {
+            let others = (0..shape.len()).filter(|i| !axes.contains(i));
+            x = self.push(Op::Permute(axes.iter().copied().chain(others).collect()), &[x])?;
+            start = 0;
+        }
+        // one axis instead of several: i * size of j + j
+        let mut position: Option<NodeId> = None;
+        for (axis, index) in picks {
+            let size = shape.get(*axis).cloned().unwrap_or_default();
+            let index = self.within(*index, &size)?;
+            position = Some(match position {
+                None => index,
+                Some(before) => {
+                    let size = self.push_as(Op::Size(size), &[], Vec::new(), DType::Int)?;
+                    let rows = self.bin(BinaryOp::Mul, before, size)?;
+                    self.bin(BinaryOp::Add, rows, index)?
+                }
+            });
+        }
+        let Some(position) = position else { return Ok(x) };
+        let shape = self.graph.shape(x).clone();
+        let (head, rest) = shape.split_at(start);
+        let (joined, tail) = rest.split_at(picks.len().min(rest.len()));
+        let mut flat = head.to_vec();
+        flat.push(graph::numel(joined));
+        flat.extend_from_slice(tail);
+        let dtype = self.graph.dtype(x);
+        let x = self.push_as(Op::Reshape, &[x], flat, dtype)?;
+        self.push(Op::IndexSelect { dim: start }, &[x, position])
+    }
+
+    /// The same index, looked up in 0, 1, 2, ... where it is not evident that it stays below the size: so it is proven or refused.
+    fn within(&mut self, index: NodeId, size: &Dim) -> R<NodeId> {
+        let mut at = index;
+        loop {
+            let node = self.graph.node(at);
+            match (&node.op, node.args.first()) {
+                (Op::Reshape | Op::Expand | Op::Permute(_), Some(arg)) => at = *arg,
+                (Op::Arange { start, step }, _) if *start == 0.0 && *step == 1.0 && node.shape.first() == Some(size) => {
+                    return Ok(index);
+                }
+                _ => break,
+            }
+        }
+        let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![size.clone()], DType::Int)?;
+        self.push(Op::IndexSelect { dim: 0 }, &[places, index])
     }
 
     pub fn unsqueeze(&mut self, id: NodeId, axis: usize) -> R<NodeId> {
@@ -211,20 +273,24 @@ impl Interp {
 
     /// `t[index] = value`.
     pub fn tensor_set(&mut self, t: &Rc<Tensor>, index: &Value, value: Value) -> R<()> {
-        if matches!(&*t.data.borrow(), super::value::Data::Leaf(_)) {
+        if matches!(&*t.data.borrow(), Data::Leaf(_)) {
             return self.unsupported("E-UNSUPPORTED-INIT", "a part of a parameter cannot be assigned to");
         }
         let parts = self.parts(t, index)?;
         let old = self.node(t)?;
         let dtype = self.graph.dtype(old);
+        self.writing = self.writing.or(Some(self.graph.nodes.len()));
         let Some(new) = self.operand(&value)? else {
             return self.type_fault(format!("a tensor's elements cannot become {}", value.type_name()));
         };
         // a view of the tensor itself may have been the value
         drop(value);
         let new = self.cast(new, dtype)?;
-        if let [Part::Mask(mask)] = parts.as_slice() {
-            let mut mask = *mask;
+        if let Some((mask, axis)) = only_mask(&parts) {
+            let mut mask = mask;
+            for _ in 0..axis {
+                mask = self.unsqueeze(mask, 0)?;
+            }
             let (rank, have) = (self.graph.shape(old).len(), self.graph.shape(mask).len());
             for axis in have..rank {
                 mask = self.unsqueeze(mask, axis)?;
@@ -238,8 +304,38 @@ impl Interp {
             let out = self.push(Op::Where, &[mask, new, old])?;
             return self.finish_in_place(t, old, out);
         }
+        if parts.iter().any(|p| matches!(p, Part::Index(_) | Part::Slice(_, _, 2..))) {
+            let out = self.scattered(t, old, index, new)?;
+            return self.finish_in_place(t, old, out);
+        }
         let out = self.written(old, &parts, 0, new)?;
         self.finish_in_place(t, old, out)
+    }
+
+    /// `x` with new values at the places that `index` picks: the places are numbered, picked in the same way, and written to.
+    fn scattered(&mut self, t: &Rc<Tensor>, x: NodeId, index: &Value, new: NodeId) -> R<NodeId> {
+        let (shape, dtype) = (self.graph.shape(x).clone(), self.graph.dtype(x));
+        let flat = vec![graph::numel(&shape)];
+        let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat.clone(), DType::Int)?;
+        let places = self.push_as(Op::Reshape, &[places], shape.clone(), DType::Int)?;
+        let numbered = Rc::new(Tensor {
+            data: Data::Node(places).into(),
+            storage: Rc::default(),
+            requires_grad: false.into(),
+            span: t.span,
+        });
+        let Value::Tensor(picked) = self.tensor_index(&numbered, index)? else {
+            return self.type_fault("a tensor is needed");
+        };
+        let picked = self.node(&picked)?;
+        let picked_shape = self.graph.shape(picked).clone();
+        let count = vec![graph::numel(&picked_shape)];
+        let new = self.push_as(Op::Expand, &[new], picked_shape, dtype)?;
+        let new = self.push_as(Op::Reshape, &[new], count.clone(), dtype)?;
+        let picked = self.push_as(Op::Reshape, &[picked], count, DType::Int)?;
+        let old = self.push_as(Op::Reshape, &[x], flat, dtype)?;
+        let out = self.push(Op::Scatter { dim: 0 }, &[old, picked, new])?;
+        self.push_as(Op::Reshape, &[out], shape, dtype)
     }
 
     /// `x` with the part that `parts` picks (from `axis` on) replaced by `new`.

@@ -335,7 +335,7 @@ pub static TABLE: &[Native] = &[
             }
             // a fresh object, as in torch: the tensor that was given stays what it is
             let parameter =
-                Tensor { data: Data::Leaf(leaf).into(), storage: Rc::new(()), requires_grad: trains.into(), span };
+                Tensor { data: Data::Leaf(leaf).into(), storage: Rc::default(), requires_grad: trains.into(), span };
             Ok(Value::Tensor(Rc::new(parameter)))
         },
     },

@@ -1,21 +1,35 @@
 //! How tensors lie in memory, as far as a program can tell: `view` fails where `reshape` would copy.
 //!
-//! Only tensors that are not contiguous are kept track of, through the operations whose layout torch fixes (permute,
-//! expand, slice, select, reshape, element-wise operations on one layout). Anything else counts as contiguous.
+//! Strides follow PyTorch's rules: views move them, element-wise operations keep the order of their arguments' axes (the sorting
+//! of its tensor iterator), an einsum is a permuted batch product, most else is contiguous. Where the order depends on B and
+//! N nothing is claimed, and `view` is refused unless it fits any layout.
 
-use graph::{Dim, NodeId, Op};
+use graph::{Dim, NodeId, Op, Shape};
 
 use super::Interp;
 
+/// Where the elements of a tensor that is not contiguous lie.
+pub enum Layout {
+    Strided(Vec<Dim>),
+    Unknown,
+}
+
 /// Strides of a contiguous tensor.
 fn contiguous(shape: &[Dim]) -> Vec<Dim> {
+    let order: Vec<usize> = (0..shape.len()).collect();
+    ordered(shape, &order)
+}
+
+/// Strides of a dense tensor whose axes lie in memory in the given order, the outermost first.
+fn ordered(shape: &[Dim], order: &[usize]) -> Vec<Dim> {
     let mut stride = Dim::known(1);
-    let mut out = Vec::with_capacity(shape.len());
-    for size in shape.iter().rev() {
-        out.push(stride.clone());
-        stride = stride * size.clone();
+    let mut out = vec![Dim::known(1); shape.len()];
+    for &axis in order.iter().rev() {
+        if let (Some(slot), Some(size)) = (out.get_mut(axis), shape.get(axis)) {
+            *slot = stride.clone();
+            stride = stride * size.clone();
+        }
     }
-    out.reverse();
     out
 }
 
@@ -23,6 +37,22 @@ fn contiguous(shape: &[Dim]) -> Vec<Dim> {
 fn is_contiguous(shape: &[Dim], strides: &[Dim]) -> bool {
     let plain = contiguous(shape);
     shape.iter().zip(strides).zip(&plain).all(|((size, s), p)| size.is_known_one() || s == p)
+}
+
+/// Whether every axis of `to` is a part of one of `from`: such a view fits any layout.
+fn refines(from: &[Dim], to: &[Dim]) -> bool {
+    let mut parts = to.iter().filter(|d| !d.is_known_one());
+    from.iter().filter(|d| !d.is_known_one()).all(|whole| {
+        let mut product = Dim::known(1);
+        while product != *whole {
+            let Some(part) = parts.next() else { return false };
+            product = product * part.clone();
+            if product != *whole && !whole.provably_gt(&product) {
+                return false;
+            }
+        }
+        true
+    }) && parts.next().is_none()
 }
 
 /// The strides with which a tensor can be seen in another shape without a copy, if it can.
@@ -62,111 +92,261 @@ fn viewed(from: &[Dim], strides: &[Dim], to: &[Dim]) -> Option<Vec<Dim>> {
     (at == 0).then_some(out)
 }
 
-/// The strides of an element-wise result: contiguous, with the axes in the order of the argument's.
-fn like(shape: &[Dim], strides: &[Dim]) -> Option<Vec<Dim>> {
-    let mut order: Vec<usize> = (0..shape.len()).collect();
-    // insertion sort by descending stride; what cannot be compared has no known layout
-    for i in 1..order.len() {
-        let mut j = i;
-        while j > 0 {
-            let (a, b) = (*order.get(j - 1)?, *order.get(j)?);
-            let (x, y) = (strides.get(a)?, strides.get(b)?);
-            if *x == Dim::known(0) || *y == Dim::known(0) {
-                return None;
+/// How axis `inner` compares with `outer` in the tensor iterator's sorting: `Some(true)` where they must change places.
+enum Order {
+    Swap,
+    Keep,
+    Ambiguous,
+    Unknown,
+}
+
+fn compare(shape: &[Dim], operands: &[Vec<Dim>], inner: usize, outer: usize) -> Order {
+    let zero = Dim::known(0);
+    for strides in operands {
+        let (Some(x), Some(y)) = (strides.get(inner), strides.get(outer)) else { continue };
+        if *x == zero || *y == zero {
+            continue;
+        }
+        if x == y {
+            let (Some(a), Some(b)) = (shape.get(inner), shape.get(outer)) else { continue };
+            if a.provably_gt(b) {
+                return Order::Swap;
             }
-            if x.provably_ge(y) {
-                break;
+            if !b.provably_ge(a) {
+                return Order::Unknown;
             }
-            if !y.provably_gt(x) {
-                return None;
-            }
-            order.swap(j - 1, j);
-            j -= 1;
+        } else if y.provably_ge(x) {
+            // they differ, so it is less for almost all sizes, and equal at most where an axis has one element
+            return Order::Keep;
+        } else if x.provably_ge(y) {
+            return Order::Swap;
+        } else {
+            return Order::Unknown;
         }
     }
-    let mut out = vec![Dim::known(1); shape.len()];
-    let mut stride = Dim::known(1);
-    for &axis in order.iter().rev() {
-        *out.get_mut(axis)? = stride.clone();
-        stride = stride * shape.get(axis)?.clone();
+    Order::Ambiguous
+}
+
+/// The strides of an element-wise result, from those of the operands (0 where they are broadcast).
+fn elementwise(shape: &[Dim], operands: &[Vec<Dim>]) -> Option<Vec<Dim>> {
+    // axes of one element lie anywhere
+    let mut order: Vec<usize> = (0..shape.len()).rev().filter(|i| !shape.get(*i).is_some_and(Dim::is_known_one)).collect();
+    for i in 1..order.len() {
+        let mut at = i;
+        for before in (0..i).rev() {
+            match compare(shape, operands, *order.get(before)?, *order.get(at)?) {
+                Order::Swap => {
+                    order.swap(before, at);
+                    at = before;
+                }
+                Order::Keep => break,
+                Order::Ambiguous => {}
+                Order::Unknown => return None,
+            }
+        }
     }
-    Some(out)
+    order.reverse();
+    Some(ordered(shape, &order))
+}
+
+/// An operand's strides along the axes of a result that it is broadcast to.
+fn broadcast(shape: &[Dim], strides: &[Dim], to: &[Dim]) -> Vec<Dim> {
+    let added = to.len().saturating_sub(shape.len());
+    let one = |(i, to): (usize, &Dim)| match i.checked_sub(added).and_then(|i| Some((shape.get(i)?, strides.get(i)?))) {
+        Some((size, stride)) if !size.is_known_one() || to.is_known_one() => stride.clone(),
+        _ => Dim::known(0),
+    };
+    to.iter().enumerate().map(one).collect()
+}
+
+/// Whether strides are those that torch calls channels last: the second axis innermost, of four or five.
+fn channels_last(shape: &[Dim], strides: &[Dim]) -> bool {
+    let order: &[usize] = match shape.len() {
+        4 => &[0, 2, 3, 1],
+        5 => &[0, 2, 3, 4, 1],
+        _ => return false,
+    };
+    strides == ordered(shape, order).as_slice()
+}
+
+/// A tensor during an einsum: a stride and a size per letter, size 1 for letters that it does not have.
+#[derive(Clone)]
+struct Operand {
+    sizes: Vec<Dim>,
+    strides: Vec<Dim>,
+}
+
+impl Operand {
+    fn has(&self, letter: usize) -> bool {
+        self.sizes.get(letter).is_some_and(|s| !s.is_known_one())
+    }
+
+    /// Summed over some letters, which leaves a contiguous tensor.
+    fn summed(mut self, letters: &[usize]) -> Self {
+        if letters.is_empty() {
+            return self;
+        }
+        for &letter in letters {
+            if let Some(size) = self.sizes.get_mut(letter) {
+                *size = Dim::known(1);
+            }
+        }
+        self.strides = contiguous(&self.sizes);
+        self
+    }
+}
+
+/// The product of two operands of an einsum, summed over some letters: a batch product whose axes are the shared letters, those
+/// of the left alone, the summed ones (of one element now), and the rest.
+fn product(left: &Operand, right: &Operand, sum: &[usize]) -> Option<Operand> {
+    let count = left.sizes.len();
+    let size = |i: usize| if left.has(i) { left.sizes.get(i) } else { right.sizes.get(i) };
+    let mut sizes: Vec<Dim> = (0..count).map(|i| size(i).cloned().unwrap_or_default()).collect();
+    if sum.is_empty() {
+        let own = |o: &Operand| broadcast(&o.sizes, &o.strides, &sizes);
+        let strides = elementwise(&sizes, &[own(left), own(right)])?;
+        return Some(Operand { sizes, strides });
+    }
+    let kept = |test: &dyn Fn(usize) -> bool| (0..count).filter(|i| !sum.contains(i) && test(*i)).collect::<Vec<_>>();
+    let mut order = kept(&|i| left.has(i) && right.has(i));
+    order.extend(kept(&|i| left.has(i) && !right.has(i)));
+    order.extend(sum);
+    order.extend(kept(&|i| !left.has(i)));
+    for &letter in sum {
+        *sizes.get_mut(letter)? = Dim::known(1);
+    }
+    let strides = ordered(&sizes, &order);
+    Some(Operand { sizes, strides })
+}
+
+/// The strides of an einsum's result, as torch computes it: operands from left to right.
+fn einsum(equation: &str, operands: &[(&Shape, Vec<Dim>)]) -> Option<Vec<Dim>> {
+    let (inputs, output) = equation.split_once("->")?;
+    let inputs: Vec<Vec<char>> = inputs.split(',').map(|p| p.chars().collect()).collect();
+    let mut letters: Vec<char> = output.chars().collect();
+    let shown = letters.len();
+    let mut others: Vec<char> = inputs.iter().flatten().copied().filter(|c| !letters.contains(c)).collect();
+    others.sort_unstable();
+    others.dedup();
+    letters.extend(others);
+    let spread = |(names, (shape, strides)): (&Vec<char>, &(&Shape, Vec<Dim>))| -> Option<Operand> {
+        let mut operand = Operand { sizes: vec![Dim::known(1); letters.len()], strides: vec![Dim::known(0); letters.len()] };
+        for ((name, size), stride) in names.iter().zip(shape.iter()).zip(strides) {
+            let at = letters.iter().position(|l| l == name)?;
+            *operand.sizes.get_mut(at)? = size.clone();
+            let slot = operand.strides.get_mut(at)?;
+            *slot = slot.clone() + stride.clone();
+        }
+        Some(operand)
+    };
+    let mut rest = inputs.iter().zip(operands).map(spread).collect::<Option<Vec<_>>>()?.into_iter();
+    let mut done = rest.next()?;
+    let mut waiting: Vec<Operand> = rest.collect();
+    if waiting.is_empty() && letters.len() > shown {
+        done = done.summed(&(shown..letters.len()).collect::<Vec<_>>());
+    }
+    while !waiting.is_empty() {
+        let next = waiting.remove(0);
+        let last = |letter: &usize| !waiting.iter().any(|w| w.has(*letter));
+        let ready: Vec<usize> = (shown..letters.len()).filter(last).collect();
+        let both: Vec<usize> = ready.iter().copied().filter(|l| done.has(*l) && next.has(*l)).collect();
+        let only = |x: &Operand, y: &Operand| {
+            ready.iter().copied().filter(|l| x.has(*l) && !y.has(*l)).collect::<Vec<_>>()
+        };
+        let (a, b) = (only(&done, &next), only(&next, &done));
+        done = product(&done.summed(&a), &next.summed(&b), &both)?;
+    }
+    done.strides.truncate(shown);
+    Some(done.strides)
 }
 
 impl Interp {
-    fn strides(&self, id: NodeId) -> Vec<Dim> {
-        self.layouts.get(&id.0).cloned().unwrap_or_else(|| contiguous(self.graph.shape(id)))
+    fn strides(&self, id: NodeId) -> Option<Vec<Dim>> {
+        match self.layouts.get(&id.0) {
+            None => Some(contiguous(self.graph.shape(id))),
+            Some(Layout::Strided(strides)) => Some(strides.clone()),
+            Some(Layout::Unknown) => None,
+        }
     }
 
     /// Notes the layout of a new node where it is not contiguous.
     pub fn note_layout(&mut self, id: NodeId) {
         let node = self.graph.node(id);
         let strange = |id: &NodeId| self.layouts.contains_key(&id.0);
-        let moves =
-            matches!(node.op, Op::Permute(_) | Op::Expand | Op::Slice { .. } | Op::Select { .. } | Op::Diagonal { .. });
+        let moves = matches!(
+            node.op,
+            Op::Permute(_) | Op::Expand | Op::Slice { .. } | Op::Select { .. } | Op::Diagonal { .. } | Op::Einsum(_)
+        );
         if !moves && !node.args.iter().any(strange) {
             return;
         }
-        if let Some(strides) = self.layout(id).filter(|s| !is_contiguous(self.graph.shape(id), s)) {
-            self.layouts.insert(id.0, strides);
+        match self.layout(id) {
+            None => {
+                self.layouts.insert(id.0, Layout::Unknown);
+            }
+            Some(strides) if !is_contiguous(&node.shape, &strides) => {
+                self.layouts.insert(id.0, Layout::Strided(strides));
+            }
+            Some(_) => {}
         }
     }
 
+    /// The strides of a node, from those of its arguments.
     fn layout(&self, id: NodeId) -> Option<Vec<Dim>> {
         let node = self.graph.node(id);
         let first = *node.args.first()?;
         let from = self.graph.shape(first);
-        let strides = self.strides(first);
+        let plain = || Some(contiguous(&node.shape));
+        let spread = |id: &NodeId| Some(broadcast(self.graph.shape(*id), &self.strides(*id)?, &node.shape));
         match &node.op {
-            Op::Permute(perm) => perm.iter().map(|p| strides.get(*p).cloned()).collect(),
-            Op::Expand => {
-                let added = node.shape.len().checked_sub(from.len())?;
-                let one = |(i, to): (usize, &Dim)| match i.checked_sub(added) {
-                    None => Some(Dim::known(0)),
-                    Some(i) if from.get(i)?.is_known_one() && !to.is_known_one() => Some(Dim::known(0)),
-                    Some(i) => strides.get(i).cloned(),
-                };
-                node.shape.iter().enumerate().map(one).collect()
+            Op::Permute(perm) => {
+                let strides = self.strides(first)?;
+                perm.iter().map(|p| strides.get(*p).cloned()).collect()
             }
+            Op::Expand => spread(&first),
             Op::Slice { dim, step, .. } => {
-                let mut out = strides;
+                let mut out = self.strides(first)?;
                 let stride = out.get_mut(*dim)?;
                 *stride = stride.clone() * Dim::known(i64::try_from(*step).ok()?);
                 Some(out)
             }
             Op::Select { dim, .. } => {
-                let mut out = strides;
+                let mut out = self.strides(first)?;
                 if *dim < out.len() {
                     out.remove(*dim);
                 }
                 Some(out)
             }
             Op::Diagonal { dim1, dim2, .. } => {
+                let strides = self.strides(first)?;
                 let both = strides.get(*dim1)?.clone() + strides.get(*dim2)?.clone();
                 let kept = strides.iter().enumerate().filter(|(i, _)| i != dim1 && i != dim2).map(|(_, s)| s.clone());
                 Some(kept.chain([both]).collect())
             }
-            Op::Reshape => viewed(from, &strides, &node.shape),
-            Op::Unary(_) | Op::Cast | Op::Detach => like(&node.shape, &strides),
-            Op::Binary(_) => {
-                let mut agreed: Option<Vec<Dim>> = None;
-                for arg in &node.args {
-                    let shape = self.graph.shape(*arg);
-                    if shape.is_empty() {
-                        continue;
-                    }
-                    if *shape != node.shape {
-                        return None;
-                    }
-                    let own = like(shape, &self.strides(*arg))?;
-                    if agreed.as_ref().is_some_and(|a| *a != own) {
-                        return None;
-                    }
-                    agreed = Some(own);
-                }
-                agreed
+            Op::Reshape => match self.strides(first) {
+                // where it cannot be a view it is a copy
+                Some(strides) => viewed(from, &strides, &node.shape).or_else(plain),
+                None => None,
+            },
+            Op::Detach => self.strides(first),
+            Op::Unary(_) | Op::Cast | Op::Binary(_) | Op::Where | Op::Sort { .. } | Op::Flip { .. } => {
+                let operands = node.args.iter().map(spread).collect::<Option<Vec<_>>>()?;
+                elementwise(&node.shape, &operands)
             }
-            _ => None,
+            Op::Cat { .. } => {
+                let last = |id: &NodeId| Some(channels_last(self.graph.shape(*id), &self.strides(*id)?));
+                let all = node.args.iter().map(last).collect::<Option<Vec<_>>>()?;
+                let order: &[usize] = if node.shape.len() == 4 { &[0, 2, 3, 1] } else { &[0, 2, 3, 4, 1] };
+                if all.iter().all(|l| *l) { Some(ordered(&node.shape, order)) } else { plain() }
+            }
+            // by an index tensor; the order of the axes may be kept
+            Op::IndexSelect { .. } => None,
+            Op::Einsum(equation) => {
+                let operands =
+                    node.args.iter().map(|id| Some((self.graph.shape(*id), self.strides(*id)?))).collect::<Option<Vec<_>>>()?;
+                einsum(equation, &operands)
+            }
+            _ => plain(),
         }
     }
 
@@ -174,8 +354,26 @@ impl Interp {
     pub fn can_view(&self, id: NodeId, to: &[Dim]) -> bool {
         match self.layouts.get(&id.0) {
             None => true,
-            Some(strides) => viewed(self.graph.shape(id), strides, to).is_some(),
+            Some(Layout::Strided(strides)) => viewed(self.graph.shape(id), strides, to).is_some(),
+            Some(Layout::Unknown) => refines(self.graph.shape(id), to),
         }
+    }
+
+    /// Whether the layout is known not to allow a view.
+    pub fn must_copy(&self, id: NodeId, to: &[Dim]) -> bool {
+        matches!(self.layouts.get(&id.0), Some(Layout::Strided(_))) && !self.can_view(id, to)
+    }
+
+    /// States that torch makes this value contiguous, whatever its arguments are.
+    pub fn plain(&mut self, id: NodeId) -> NodeId {
+        self.layouts.remove(&id.0);
+        id
+    }
+
+    /// States that nothing is known of how this value lies in memory.
+    pub fn any_layout(&mut self, id: NodeId) -> NodeId {
+        self.layouts.insert(id.0, Layout::Unknown);
+        id
     }
 
     /// The same values, contiguous in memory.
@@ -185,7 +383,6 @@ impl Interp {
         }
         let (shape, dtype) = (self.graph.shape(id).clone(), self.graph.dtype(id));
         let out = self.push_as(Op::Reshape, &[id], shape, dtype)?;
-        self.layouts.remove(&out.0);
-        Ok(out)
+        Ok(self.plain(out))
     }
 }

@@ -44,7 +44,7 @@ impl Interp {
     pub fn literal_value(&mut self, shape: Vec<usize>, init: Init, dtype: DType) -> Value {
         Value::Tensor(Rc::new(Tensor {
             data: Data::Literal(Literal { shape, init, dtype }).into(),
-            storage: Rc::new(()),
+            storage: Rc::default(),
             requires_grad: false.into(),
             span: self.span,
         }))

@@ -1,11 +1,14 @@
 //! Partial evaluation: everything that is known before the first call runs, tensors stay symbolic.
 
 mod arith;
+mod assign;
 mod attr;
 mod builtins;
 mod call;
 mod collections;
 mod container;
+mod define;
+mod exceptions;
 mod expr;
 mod index;
 mod init;
@@ -13,12 +16,15 @@ mod layout;
 mod literal;
 pub mod native;
 mod nn;
+mod records;
+mod saved;
 mod stmt;
 mod tensor;
 mod text;
 mod torch;
 pub mod value;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
@@ -26,6 +32,8 @@ use graph::{DType, Dim, Graph, Init, NodeId, Op, OpError, Param, Shape, Span, nu
 
 pub use self::native::names;
 pub use self::nn::layers;
+pub use self::saved::lost_value;
+use self::exceptions::FaultKind;
 use self::value::{Class, Literal, Scope, ScopeKind};
 pub use self::value::{Data, Object, Tensor, Value};
 use crate::budget::Budgets;
@@ -86,8 +94,21 @@ pub struct Interp {
     scopes: Vec<Weak<Scope>>,
     objects: Vec<Weak<Object>>,
     closures: Vec<Weak<value::Closure>>,
-    /// Strides of the tensors that are not contiguous.
-    layouts: BTreeMap<u32, Vec<Dim>>,
+    made: Vec<Weak<Class>>,
+    /// What the last fault is as an exception; set by whoever makes a fault.
+    fault_kind: Cell<FaultKind>,
+    /// The exception that the program raised last.
+    raised: Option<Value>,
+    /// The exceptions whose handlers are running.
+    handling: Vec<(Box<Diagnostic>, Value)>,
+    /// What the generators that are running have yielded so far.
+    yields: Vec<Vec<Value>>,
+    /// All changes of tensors in place.
+    pub writes: Vec<saved::Write>,
+    /// The number of nodes when the change that is being made began.
+    writing: Option<usize>,
+    /// How the tensors that are not contiguous lie in memory.
+    layouts: BTreeMap<u32, layout::Layout>,
 }
 
 impl Interp {
@@ -117,6 +138,13 @@ impl Interp {
             scopes: Vec::new(),
             objects: Vec::new(),
             closures: Vec::new(),
+            made: Vec::new(),
+            fault_kind: Cell::new(FaultKind::Plain),
+            raised: None,
+            handling: Vec::new(),
+            yields: Vec::new(),
+            writes: Vec::new(),
+            writing: None,
             layouts: BTreeMap::new(),
         }
     }
@@ -142,6 +170,7 @@ impl Interp {
 
     /// A fault where evaluation stands now, with the calls that led there.
     pub fn fault(&self, category: Category, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+        self.fault_kind.set(FaultKind::Plain);
         let mut d = Diagnostic::error(category, code, self.span, message);
         let here = self.span.line;
         for call in self.calls.iter().rev().take(3).filter(|c| c.line > 0 && c.line != here) {
@@ -305,6 +334,7 @@ impl Interp {
                 }
                 let id = self.literal_node(&literal)?;
                 *tensor.data.borrow_mut() = Data::Node(id);
+                tensor.storage.borrow_mut().push(id);
                 Ok(id)
             }
         }
@@ -369,13 +399,11 @@ impl Drop for Interp {
             object.class.attrs.take();
             object.class.mro.take();
         }
-        let globals = self.globals.vars.take();
-        for value in globals.values() {
-            if let Value::Class(class) = value {
-                class.attrs.take();
-                class.mro.take();
-            }
+        for class in self.made.drain(..).filter_map(|c| c.upgrade()) {
+            class.attrs.take();
+            class.mro.take();
         }
+        self.globals.vars.take();
         for class in self.classes.values() {
             class.mro.take();
             class.attrs.take();

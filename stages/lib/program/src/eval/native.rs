@@ -19,6 +19,16 @@ pub struct Native {
 }
 
 impl Native {
+    /// Whether it is of Python itself, whose exceptions are known.
+    pub fn is_python(&self) -> bool {
+        let first = self.names.split('.').next().unwrap_or("");
+        matches!(
+            first,
+            "builtins" | "object" | "property" | "str" | "list" | "tuple" | "dict" | "set" | "number" | "math" | "copy"
+                | "functools" | "itertools" | "operator" | "dataclasses" | "enum"
+        )
+    }
+
     /// The last part of its first name.
     pub fn short(&self) -> &'static str {
         let first = self.names.split(' ').next().unwrap_or("");
@@ -30,12 +40,13 @@ static TABLE: OnceLock<BTreeMap<&'static str, &'static Native>> = OnceLock::new(
 
 fn table() -> &'static BTreeMap<&'static str, &'static Native> {
     TABLE.get_or_init(|| {
-        let python: [&'static [Native]; 5] = [
+        let python: [&'static [Native]; 6] = [
             super::builtins::TABLE,
             super::text::TABLE,
             super::collections::TABLE,
             super::init::TABLE,
             super::container::TABLE,
+            super::records::TABLE,
         ];
         let all = python.into_iter().chain(super::torch::tables()).flatten();
         all.flat_map(|n| n.names.split(' ').map(move |name| (name, n))).collect()

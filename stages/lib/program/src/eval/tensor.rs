@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, Shape, UnaryOp};
 
+use super::saved::Write;
 use super::value::{Data, Tensor, Value};
 use super::{Interp, Phase, R};
 use crate::diagnostic::Category;
@@ -15,7 +16,7 @@ impl Interp {
         let id = self.without_gradient(id);
         Value::Tensor(Rc::new(Tensor {
             data: Data::Node(id).into(),
-            storage: Rc::new(()),
+            storage: Rc::new(vec![id].into()),
             requires_grad: false.into(),
             span: self.span,
         }))
@@ -38,6 +39,7 @@ impl Interp {
     /// A tensor that views the storage of another.
     pub fn view_value(&mut self, id: NodeId, base: &Tensor) -> Value {
         let id = self.without_gradient(id);
+        base.storage.borrow_mut().push(id);
         Value::Tensor(Rc::new(Tensor {
             data: Data::Node(id).into(),
             storage: base.storage.clone(),
@@ -97,6 +99,9 @@ impl Interp {
             );
             return Err(Box::new(d.help("write x = x + y instead of x += y")));
         }
+        let nodes = t.storage.replace(vec![id]);
+        let from = self.writing.take().unwrap_or(self.graph.nodes.len());
+        self.writes.push(Write { nodes, from, span: self.span });
         *t.data.borrow_mut() = Data::Node(id);
         Ok(())
     }
@@ -125,6 +130,7 @@ impl Interp {
             return self.reinitialise(t, |init| super::literal::affine(init, scale, shift));
         }
         let old = self.node(t)?;
+        self.writing = Some(self.graph.nodes.len());
         let Some(new) = self.operand(value)? else {
             return self.type_fault(format!("a tensor cannot be changed by {}", value.type_name()));
         };

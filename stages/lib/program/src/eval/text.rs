@@ -35,6 +35,14 @@ impl Interp {
     pub fn str_of(&mut self, value: &Value) -> R<String> {
         match value {
             Value::Str(s) => Ok(s.to_string()),
+            Value::Object(o) if o.class.is_exception() => {
+                let args = o.attrs.borrow().get("args").cloned();
+                match args.as_ref().map(|a| self.items(a)).transpose()?.as_deref() {
+                    Some([]) | None => Ok(String::new()),
+                    Some([one]) => self.str_of(one),
+                    Some(many) => self.repr_of(&Value::tuple(many.to_vec())),
+                }
+            }
             other => self.repr_of(other),
         }
     }
@@ -73,6 +81,19 @@ impl Interp {
             }
             Value::DType(t) => t.name.into(),
             Value::Tensor(t) => format!("Tensor{}", graph::display(&self.shape_of(t))),
+            Value::Object(o) => match (self.record(o)?, o.attrs.borrow().get("name")) {
+                (Some(fields), _) => {
+                    let mut parts = Vec::new();
+                    for (name, value) in fields.iter().take(64) {
+                        parts.push(format!("{name}={}", self.repr_of(value)?));
+                    }
+                    format!("{}({})", o.class.name, parts.join(", "))
+                }
+                (None, Some(Value::Str(name))) if self.members(&o.class).is_some() => {
+                    format!("{}.{name}", o.class.name)
+                }
+                _ => format!("<{}>", value.type_name()),
+            },
             other => format!("<{}>", other.type_name()),
         })
     }

@@ -53,8 +53,8 @@ pub enum Value {
     Partial(Rc<Partial>),
     /// What annotations are made of; nothing can be done with it.
     Typing,
-    /// `torch.no_grad()` and other contexts: whether gradients are off inside.
-    Context(bool),
+    /// `torch.no_grad()` and other contexts: whether gradients are off inside, if that changes.
+    Context(Option<bool>),
 }
 
 /// A function, and arguments that it is given before those of the call.
@@ -163,6 +163,8 @@ pub struct Closure {
     pub scope: Rc<Scope>,
     /// The class whose body it stands in: for `super()`.
     pub class: RefCell<Option<Rc<Class>>>,
+    /// For functions under `@torch.no_grad()` and its like: whether gradients are off inside.
+    pub no_grad: Option<bool>,
 }
 
 /// A class of the program, of torch, or a builtin type.
@@ -240,8 +242,8 @@ pub struct ModuleState {
 /// A tensor. In-place operations replace what it stands for.
 pub struct Tensor {
     pub data: RefCell<Data>,
-    /// Shared by tensors that view one storage.
-    pub storage: Rc<()>,
+    /// Shared by tensors that view one storage: the nodes that they have stood for.
+    pub storage: Rc<RefCell<Vec<NodeId>>>,
     /// Whether gradients flow into it as a leaf.
     pub requires_grad: Cell<bool>,
     pub span: Span,

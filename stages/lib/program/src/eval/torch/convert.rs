@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) fn random<T>(vm: &Interp) -> R<T> {
+pub fn random<T>(vm: &Interp) -> R<T> {
     let d = vm.fault(
         Category::Unsupported,
         "E-UNSUPPORTED-RANDOM",
@@ -67,7 +67,10 @@ pub(super) fn copy(vm: &mut Interp, a: &Args) -> R<Value> {
         return Ok(vm.literal_value(l.shape, l.init, l.dtype));
     }
     let id = a.tensor(vm, "input")?;
-    Ok(vm.tensor_value(id))
+    // a node of its own: what happens to the copy does not happen to the original
+    let (shape, dtype) = (vm.graph.shape(id).clone(), vm.graph.dtype(id));
+    let out = vm.push_as(Op::Reshape, &[id], shape, dtype);
+    done(vm, out)
 }
 
 pub(super) fn detach(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -168,6 +171,7 @@ pub static TABLE: &[Native] = &[
         let old = vm.node(&t)?;
         let mut args = vec![Value::Tensor(t.clone())];
         args.extend(a.rest.iter().cloned());
+        vm.writing = Some(vm.graph.nodes.len());
         let Value::Tensor(new) = vm.call(&a.value("function"), args, a.keywords.clone())? else {
             return vm.unsupported("E-UNSUPPORTED-INPLACE", "this in-place operation is not supported");
         };
@@ -175,9 +179,9 @@ pub static TABLE: &[Native] = &[
         vm.finish_in_place(&t, old, new)?;
         Ok(Value::Tensor(t))
     }),
-    f!("torch.no_grad torch.inference_mode", "", |_, _| Ok(Value::Context(true))),
-    f!("torch.enable_grad", "", |_, _| Ok(Value::Context(false))),
-    f!("torch.set_grad_enabled", "mode", |vm, a| Ok(Value::Context(!a.bool(vm, "mode", true)?))),
+    f!("torch.no_grad torch.inference_mode", "", |_, _| Ok(Value::Context(Some(true)))),
+    f!("torch.enable_grad", "", |_, _| Ok(Value::Context(Some(false)))),
+    f!("torch.set_grad_enabled", "mode", |vm, a| Ok(Value::Context(Some(!a.bool(vm, "mode", true)?)))),
     f!("torch.is_grad_enabled", "", |vm, _| Ok(Value::Bool(vm.no_grad == 0))),
     f!("torch.device", "*args **kwargs", |_, _| Ok(Value::Device)),
     f!("torch.manual_seed", "seed", |_, _| Ok(Value::None)),

@@ -28,13 +28,20 @@ pub(super) fn scatter(vm: &mut Interp, a: &Args, add: bool) -> R<Value> {
 
 pub(super) fn one_hot(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
+    if let Value::Dim(d) = a.value("num_classes") {
+        // looked up in 0, 1, ..., d - 1, which shows that it is below d, and compared with them
+        let places = vm.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![d], DType::Int)?;
+        let id = vm.push(Op::IndexSelect { dim: 0 }, &[places, id])?;
+        let rank = vm.graph.shape(id).len();
+        let column = vm.unsqueeze(id, rank)?;
+        let hot = vm.bin(BinaryOp::Eq, column, places)?;
+        let hot = vm.cast(hot, DType::Int);
+        return done(vm, hot);
+    }
     let classes = a.int_or(vm, "num_classes", -1)?;
     let Ok(classes) = usize::try_from(classes) else {
         return vm.unsupported("E-UNSUPPORTED-OP", "one_hot needs num_classes: without it the size depends on values");
     };
-    if let Value::Dim(d) = a.value("num_classes") {
-        return vm.unsupported("E-UNSUPPORTED-SIZE", format!("one_hot with {d} classes is not supported"));
-    }
     if vm.graph.dtype(id) != DType::Int {
         return vm.shape_fault("E-SHAPE-DTYPE", "one_hot needs integers; use .long()");
     }
@@ -47,8 +54,9 @@ pub static TABLE: &[Native] = &[
     f!("torch.index_select Tensor.index_select", "input dim index", |vm, a| {
         let (x, index) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?);
         let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
-        let out = vm.push(Op::IndexSelect { dim }, &[x, index]);
-        done(vm, out)
+        let out = vm.push(Op::IndexSelect { dim }, &[x, index])?;
+        let out = vm.plain(out);
+        Ok(vm.tensor_value(out))
     }),
     f!("torch.gather Tensor.gather", "input dim index | sparse_grad?", gather),
     f!("torch.take_along_dim Tensor.take_along_dim", "input index dim", gather),

@@ -31,19 +31,21 @@ macro_rules! refuse_random {
     };
 }
 
+mod composed;
 mod convert;
 mod create;
 mod index;
 mod pointwise;
 mod product;
 mod reduce;
+pub mod refused;
 mod shape;
 
 use std::rc::Rc;
 
 use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, ReduceOp, Shape, UnaryOp};
 
-use self::convert::random;
+pub use self::convert::random;
 use super::native::{Args, Native};
 use super::value::{Data, Tensor, Value};
 use super::{Interp, R};
@@ -51,8 +53,8 @@ use crate::diagnostic::Category;
 use crate::syntax::BinOp;
 
 /// All functions.
-pub fn tables() -> [&'static [Native]; 7] {
-    [convert::TABLE, create::TABLE, index::TABLE, pointwise::TABLE, product::TABLE, reduce::TABLE, shape::TABLE]
+pub fn tables() -> [&'static [Native]; 8] {
+    [composed::TABLE, convert::TABLE, create::TABLE, index::TABLE, pointwise::TABLE, product::TABLE, reduce::TABLE, shape::TABLE]
 }
 
 const VALUES: &[&str] = &["values", "indices"];
@@ -105,6 +107,7 @@ impl Interp {
         let lead: String = "abcdefgh".chars().take(rank - 1).collect();
         let equation = format!("{lead}i,oij,{lead}j->{lead}o");
         let y = self.push(Op::Einsum(equation), &[x, weight, z])?;
+        self.plain(y);
         match bias {
             Some(b) => self.bin(BinaryOp::Add, y, b),
             None => Ok(y),

@@ -104,6 +104,7 @@ pub(super) fn masked_fill(vm: &mut Interp, a: &Args) -> R<Value> {
     let dtype = vm.graph.dtype(id);
     let value = vm.cast(value, dtype)?;
     let out = vm.push(Op::Where, &[mask, value, id])?;
+    let out = vm.plain(out);
     Ok(vm.tensor_value(out))
 }
 

@@ -152,9 +152,6 @@ pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
     if a.float_or(vm, "dropout_p", 0.0)? != 0.0 {
         return random(vm);
     }
-    if a.bool(vm, "is_causal", false)? {
-        return vm.unsupported("E-UNSUPPORTED-OP", "is_causal is not supported; pass a mask");
-    }
     let rank = vm.graph.shape(k).len();
     let (Some(width), true) = (vm.graph.shape(q).last().and_then(Dim::as_known), rank >= 2) else {
         return vm.shape_fault("E-SHAPE-MATMUL", "attention needs a known feature size");
@@ -163,22 +160,46 @@ pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
     perm.swap(rank - 1, rank - 2);
     let kt = vm.push(Op::Permute(perm), &[k])?;
     let scale = a.float_or(vm, "scale", 1.0 / (width as f64).sqrt())?;
-    let mut scores = vm.push(Op::MatMul, &[q, kt])?;
+    let scores = vm.push(Op::MatMul, &[q, kt])?;
     let s = vm.float(scale)?;
-    scores = vm.bin(BinaryOp::Mul, scores, s)?;
+    let mut scores = vm.bin(BinaryOp::Mul, scores, s)?;
+    let mut mask = None;
     if a.some("attn_mask").is_some() {
-        let mask = a.tensor(vm, "attn_mask")?;
-        scores = if vm.graph.dtype(mask) == DType::Bool {
-            let low = vm.float(f64::NEG_INFINITY)?;
-            vm.push(Op::Where, &[mask, scores, low])?
+        let given = a.tensor(vm, "attn_mask")?;
+        if vm.graph.dtype(given) == DType::Bool {
+            mask = Some(given);
         } else {
-            vm.bin(BinaryOp::Add, scores, mask)?
-        };
+            scores = vm.bin(BinaryOp::Add, scores, given)?;
+        }
+    }
+    if a.bool(vm, "is_causal", false)? {
+        if a.some("attn_mask").is_some() {
+            return vm.value_fault("is_causal makes a mask of its own; leave attn_mask out");
+        }
+        let shape = vm.graph.shape(scores).clone();
+        let square = shape.get(shape.len() - 2..).unwrap_or(&[]).to_vec();
+        let ones = vm.push_as(Op::Full(1.0), &[], square, DType::Int)?;
+        let lower = vm.push(Op::Tril { diagonal: 0 }, &[ones])?;
+        mask = Some(vm.as_bool_node(lower)?);
     }
     let dim = vm.graph.shape(scores).len() - 1;
-    let p = vm.push(Op::Softmax { dim }, &[scores])?;
-    let out = vm.push(Op::MatMul, &[p, v]);
-    done(vm, out)
+    let p = match mask {
+        None => vm.push(Op::Softmax { dim }, &[scores])?,
+        Some(mask) => {
+            // a row that may attend to nothing gets weights of 0, and no gradient
+            let last = vm.graph.shape(mask).len().saturating_sub(1);
+            let open = vm.push(Op::Reduce { op: ReduceOp::Any, dims: vec![last], keepdim: true }, &[mask])?;
+            let (low, zero) = (vm.float(f64::NEG_INFINITY)?, vm.float(0.0)?);
+            let masked = vm.push(Op::Where, &[mask, scores, low])?;
+            let masked = vm.push(Op::Where, &[open, masked, zero])?;
+            let p = vm.push(Op::Softmax { dim }, &[masked])?;
+            vm.push(Op::Where, &[open, p, zero])?
+        }
+    };
+    let out = vm.push(Op::MatMul, &[p, v])?;
+    // which of torch's kernels runs decides how the result lies in memory
+    let out = vm.any_layout(out);
+    Ok(vm.tensor_value(out))
 }
 
 pub(super) fn layer_norm(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -226,7 +247,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.nn.functional.cosine_similarity torch.cosine_similarity", "x1 x2 dim? eps?", cosine_similarity),
     f!(
         "torch.nn.functional.scaled_dot_product_attention",
-        "query key value attn_mask? dropout_p? is_causal? | scale?",
+        "query key value attn_mask? dropout_p? is_causal? | scale? enable_gqa?",
         attention
     ),
     f!("torch.nn.functional.layer_norm", "input normalized_shape weight? bias? eps?", layer_norm),

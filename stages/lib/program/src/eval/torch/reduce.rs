@@ -182,7 +182,7 @@ pub static TABLE: &[Native] = &[
             let out = vm.push(Op::Reduce { op: ReduceOp::Median, dims: vec![0], keepdim: false }, &[x]);
             return done(vm, out);
         }
-        vm.unsupported("E-UNSUPPORTED-OP", "median along an axis is not supported")
+        super::composed::median(vm, a)
     }),
     f!("torch.argmax Tensor.argmax", "input dim? keepdim?", |vm, a| arg_extreme(vm, a, ReduceOp::ArgMax)),
     f!("torch.argmin Tensor.argmin", "input dim? keepdim?", |vm, a| arg_extreme(vm, a, ReduceOp::ArgMin)),

@@ -184,20 +184,22 @@ pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
             return Ok(vm.literal_value(l.shape, l.init, l.dtype));
         }
     }
-    view(vm, a, |vm, id, _| {
-        let from = vm.graph.shape(id).clone();
-        let to = vm.view_shape(&from, &sizes)?;
-        if a.function() == "view" && !vm.can_view(id, &to) {
-            let text = format!(
-                "{} does not lie in memory in such a way that it can be viewed as {}",
-                graph::display(&from),
-                graph::display(&to)
-            );
-            let d = vm.fault(Category::Shape, "E-SHAPE-VIEW", text);
-            return Err(Box::new(d.help("use reshape, or contiguous() before view")));
-        }
-        vm.reshaped(id, to)
-    })
+    let t = base(vm, a, "input")?;
+    let id = vm.node(&t)?;
+    let from = vm.graph.shape(id).clone();
+    let to = vm.view_shape(&from, &sizes)?;
+    if a.function() == "view" && !vm.can_view(id, &to) {
+        let text = format!(
+            "{} does not lie in memory in such a way that it can be viewed as {}",
+            graph::display(&from),
+            graph::display(&to)
+        );
+        let d = vm.fault(Category::Shape, "E-SHAPE-VIEW", text);
+        return Err(Box::new(d.help("use reshape, or contiguous() before view")));
+    }
+    let copies = vm.must_copy(id, &to);
+    let out = vm.reshaped(id, to)?;
+    Ok(if copies { vm.tensor_value(out) } else { vm.view_value(out, &t) })
 }
 
 pub(super) fn flatten(vm: &mut Interp, a: &Args) -> R<Value> {

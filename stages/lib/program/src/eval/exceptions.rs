@@ -1,0 +1,234 @@
+//! Exceptions: what raises them, what catches them, and which of our faults stand for one of Python's.
+
+use std::rc::Rc;
+
+use graph::Span;
+
+use super::stmt::Flow;
+use super::value::{NativeClass, Object, Scope, Value};
+use super::{Interp, R};
+use crate::diagnostic::{Category, Diagnostic};
+use crate::syntax::*;
+
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("BaseException", "object"),
+    ("Exception", "BaseException"),
+    ("ArithmeticError", "Exception"),
+    ("AssertionError", "Exception"),
+    ("AttributeError", "Exception"),
+    ("ImportError", "Exception"),
+    ("IndexError", "LookupError"),
+    ("KeyError", "LookupError"),
+    ("LookupError", "Exception"),
+    ("ModuleNotFoundError", "ImportError"),
+    ("NameError", "Exception"),
+    ("NotImplementedError", "RuntimeError"),
+    ("OverflowError", "ArithmeticError"),
+    ("RecursionError", "RuntimeError"),
+    ("RuntimeError", "Exception"),
+    ("StopIteration", "Exception"),
+    ("TypeError", "Exception"),
+    ("UnboundLocalError", "NameError"),
+    ("ValueError", "Exception"),
+    ("Warning", "Exception"),
+    ("DeprecationWarning", "Warning"),
+    ("FutureWarning", "Warning"),
+    ("RuntimeWarning", "Warning"),
+    ("UserWarning", "Warning"),
+    ("ZeroDivisionError", "ArithmeticError"),
+];
+
+/// A builtin exception with the one that it derives from.
+pub fn builtin(name: &str) -> Option<(&'static str, &'static str)> {
+    EXCEPTIONS.iter().find(|e| e.0 == name).copied()
+}
+
+/// What is known of the last fault as an exception.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// As its code says.
+    Plain,
+    /// A `raise` of the program.
+    Raised,
+    /// One of Python's by this name.
+    Exception(&'static str),
+    /// Cannot be caught.
+    Opaque,
+}
+
+impl Interp {
+    pub fn raise(&mut self, span: Span, exc: Option<&Expr>, scope: &Rc<Scope>) -> R<Flow> {
+        let Some(e) = exc else {
+            let Some((fault, error)) = self.handling.last().cloned() else {
+                self.span = span;
+                return Err(self.exception("RuntimeError", "there is no exception to raise again"));
+            };
+            self.fault_kind.set(FaultKind::Raised);
+            self.raised = Some(error);
+            return Err(fault);
+        };
+        let mut value = self.expr(e, scope)?;
+        if let Value::Class(class) = &value
+            && class.is_exception()
+        {
+            value = self.call(&value.clone(), Vec::new(), Vec::new())?;
+        }
+        let text = match &value {
+            Value::Object(o) if o.class.is_exception() => {
+                let message = self.str_of(&value)?;
+                if message.is_empty() { o.class.name.to_string() } else { format!("{}: {message}", o.class.name) }
+            }
+            other => return self.type_fault(format!("only exceptions can be raised, not {}", other.type_name())),
+        };
+        self.span = span;
+        let fault = self.fault(Category::Interface, "E-RAISED", format!("the program raises {text}"));
+        self.fault_kind.set(FaultKind::Raised);
+        self.raised = Some(value);
+        Err(fault)
+    }
+
+    /// A fault that stands for an exception of Python's.
+    pub fn exception(&self, class: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+        let fault = self.fault(Category::Interface, "E-VALUE", message);
+        self.fault_kind.set(FaultKind::Exception(class));
+        fault
+    }
+
+    /// A key that is not there: Python's `KeyError`.
+    pub fn key_fault<T>(&self, message: impl Into<String>) -> R<T> {
+        Err(self.exception("KeyError", message))
+    }
+
+    /// An index beyond the end: Python's `IndexError`.
+    pub fn index_fault<T>(&self, message: impl Into<String>) -> R<T> {
+        Err(self.exception("IndexError", message))
+    }
+
+    /// The exception that a fault stands for. Most faults stand for none: what the evaluator refuses, PyTorch may well run, and
+    /// whether an operation on tensors fails may depend on sizes.
+    pub fn exception_of(&mut self, fault: &Diagnostic) -> Option<Value> {
+        let class = match self.fault_kind.get() {
+            FaultKind::Raised => return self.raised.clone(),
+            FaultKind::Opaque => return None,
+            FaultKind::Exception(class) => class,
+            FaultKind::Plain => match fault.code {
+                "E-ASSERT" => "AssertionError",
+                "E-NAME-ATTRIBUTE" => "AttributeError",
+                "E-NAME-UNDEFINED" => "NameError",
+                "E-NAME-UNBOUND" => "UnboundLocalError",
+                "E-TYPE" => "TypeError",
+                "E-VALUE" => "ValueError",
+                _ => return None,
+            },
+        };
+        let class = self.native_class(class, NativeClass::Exception);
+        let object = Object { class, attrs: Default::default(), module: Default::default(), span: self.span };
+        object.attrs.borrow_mut().insert("args".into(), Value::tuple(vec![Value::str(&fault.message)]));
+        Some(Value::Object(Rc::new(object)))
+    }
+
+    /// What a call may raise besides: nothing is known of what stands behind functions of torch.
+    pub fn hide_exception(&self) {
+        self.fault_kind.set(FaultKind::Opaque);
+    }
+
+    pub fn try_block(&mut self, t: &Try, scope: &Rc<Scope>) -> R<Flow> {
+        let (calls, frames, loops, yields) =
+            (self.calls.len(), self.frames.len(), self.loops.len(), self.yields.len());
+        let no_grad = self.no_grad;
+        let mut ended = match self.block(&t.body, scope) {
+            Ok(Flow::Next) => self.block(&t.orelse, scope),
+            Err(fault) => match self.exception_of(&fault) {
+                Some(error) => {
+                    self.calls.truncate(calls);
+                    self.frames.truncate(frames);
+                    self.loops.truncate(loops);
+                    self.yields.truncate(yields);
+                    self.no_grad = no_grad;
+                    self.handle(t, fault, error, scope)
+                }
+                None => return Err(fault),
+            },
+            done => done,
+        };
+        if !t.finally.is_empty() {
+            let (kind, raised) = (self.fault_kind.get(), self.raised.clone());
+            if let Err(fault) = &ended
+                && self.exception_of(fault).is_none()
+            {
+                return ended;
+            }
+            match self.block(&t.finally, scope)? {
+                Flow::Next => {}
+                other => ended = Ok(other),
+            }
+            self.fault_kind.set(kind);
+            self.raised = raised;
+        }
+        ended
+    }
+
+    fn handle(&mut self, t: &Try, fault: Box<Diagnostic>, error: Value, scope: &Rc<Scope>) -> R<Flow> {
+        let (kind, raised) = (self.fault_kind.get(), self.raised.clone());
+        for handler in &t.handlers {
+            let fits = match &handler.kind {
+                None => true,
+                Some(e) => {
+                    let classes = self.expr(e, scope)?;
+                    self.span = e.at.0;
+                    self.is_instance(&error, &classes)?
+                }
+            };
+            if !fits {
+                continue;
+            }
+            if let Some(name) = &handler.name {
+                self.bind_name(name, error.clone(), scope)?;
+            }
+            self.handling.push((fault, error));
+            let ended = self.block(&handler.body, scope);
+            self.handling.pop();
+            if let Some(name) = &handler.name {
+                scope.vars.borrow_mut().remove(name);
+            }
+            return ended;
+        }
+        self.fault_kind.set(kind);
+        self.raised = raised;
+        Err(fault)
+    }
+
+    pub fn assert(&mut self, span: Span, test: &Expr, message: Option<&Expr>, scope: &Rc<Scope>) -> R<()> {
+        let value = self.expr(test, scope)?;
+        self.span = test.at.0;
+        if self.truth(&value)? {
+            return Ok(());
+        }
+        let text = match message {
+            Some(e) => {
+                let value = self.expr(e, scope)?;
+                format!("the assertion fails: {}", self.str_of(&value)?)
+            }
+            None => "the assertion fails".to_string(),
+        };
+        let mut about_shape = false;
+        crate::walk::expressions(test, &mut |e| {
+            if let ExprKind::Attribute(_, name) = &e.kind {
+                about_shape |= matches!(&**name, "shape" | "size" | "dim" | "ndim" | "numel");
+            }
+        });
+        let category = if about_shape { Category::Shape } else { Category::Interface };
+        self.span = span;
+        let mut d = *self.fault(category, "E-ASSERT", text);
+        // say what was compared with what
+        if let ExprKind::Compare(a, rest) = &test.kind
+            && let [(_, b)] = rest.as_slice()
+            && let (Ok(a), Ok(b)) = (self.expr(a, scope), self.expr(b, scope))
+            && let (Ok(a), Ok(b)) = (self.repr_of(&a), self.repr_of(&b))
+        {
+            d = d.note(Span::default(), format!("the left side is {a}, the right side {b}"));
+        }
+        self.fault_kind.set(FaultKind::Plain);
+        Err(Box::new(d))
+    }
+}
