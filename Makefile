@@ -228,7 +228,7 @@ fuzz: ## look for programs that the front end panics on, or spends too much on: 
 	@command -v cargo-fuzz >/dev/null || { echo "error: cargo-fuzz is needed: cargo install cargo-fuzz" >&2; exit 1; }
 	@echo "fuzz: with the $(if $(FUZZ_NIGHTLY),nightly,stable) toolchain"
 	@mkdir -p $(FUZZ)/corpus/edits $(FUZZ)/corpus/text $(FUZZ)/corpus/seeds
-	@cp data/seed_pgn.py tests/fixtures/programs/*/*.py tests/fixtures/programs/invalid/parents/*.py $(FUZZ)/corpus/seeds
+	@cp tests/fixtures/programs/*/*.py $(FUZZ)/corpus/seeds
 	@cd stages/lib/program && for target in $(FUZZ_TARGETS); do \
 		echo "fuzz: $$target, $$(( $(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)) )) seconds"; \
 		$(if $(FUZZ_NIGHTLY),,RUSTC_BOOTSTRAP=1) cargo $(FUZZ_NIGHTLY) fuzz run --sanitizer none $$target fuzz/corpus/$$target \

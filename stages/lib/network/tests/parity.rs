@@ -45,9 +45,10 @@ fn faults(report: &Report, options: Options) -> Vec<String> {
 #[test]
 fn programs_agree_with_pytorch() {
     let device = device();
-    let folder = root().join("tests/fixtures/programs/valid");
-    let cases = files(&folder, "safetensors");
-    assert!(cases.len() >= 10, "{cases:?}");
+    let folder = root().join("tests/fixtures/programs");
+    let mut cases = files(&folder.join("valid"), "safetensors");
+    cases.extend(["further", "published"].iter().flat_map(|more| files(&folder.join(more), "safetensors")));
+    assert!(cases.len() >= 20, "{cases:?}");
     let mut bad = Vec::new();
     for case in &cases {
         let hidden = parity::program_hidden(case).expect("is readable");

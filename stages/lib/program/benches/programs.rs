@@ -117,7 +117,10 @@ fn main() -> io::Result<()> {
         let (count, seconds) = (cases.len(), seconds(cases));
         let (rate, each) = (count as f64 / seconds, seconds / count as f64);
         if json {
-            writeln!(out, "{{\"programs\":\"{name}\",\"count\":{count},\"seconds_per_program\":{each:.3e},\"programs_per_second\":{rate:.1}}}")
+            writeln!(
+                out,
+                "{{\"programs\":\"{name}\",\"count\":{count},\"seconds_per_program\":{each:.3e},\"programs_per_second\":{rate:.1}}}"
+            )
         } else {
             writeln!(out, "{name:32} {rate:>12.0} {:>12.3}", each * 1e3)
         }

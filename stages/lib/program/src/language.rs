@@ -27,15 +27,23 @@ must mean one fixed tensor graph for every batch size B >= 1 and every number of
 
 - Classes, inheritance, `super()`, properties, static and class methods, nested functions, lambdas, closures, default,
   keyword-only, `*` and `**` parameters and arguments.
-- `if`, `for`, `while`, comprehensions, generator expressions, `assert`, `raise`, `with torch.no_grad()`, conditional
-  expressions, `:=`, chained comparisons, unpacking, f-strings. Loops are unrolled; conditions must be known while the graph
-  is built: they may depend on settings and feature sizes, not on the values of tensors.
+- `if`, `for`, `while`, `match` on constants, comprehensions, generators, `assert`, `raise`, `with torch.no_grad()` (also as a
+  decorator), conditional expressions, `:=`, chained comparisons, unpacking, f-strings. Loops are unrolled; conditions must be
+  known while the graph is built: they may depend on settings and feature sizes, not on the values of tensors.
+- `try`, `except`, `else`, `finally` for exceptions of Python (a missing attribute, key, name, a wrong type or value, `raise`,
+  `assert`). A fault of a tensor operation cannot be caught: it rejects the program.
+- `dataclasses.dataclass`, `enum.Enum`, `types.SimpleNamespace`, `nn.Module` classes of your own.
 - Sizes such as `n` in `b, n, _ = z.shape` are numbers: they can be added, multiplied, divided where that comes out even,
   and used in `view`, `expand`, slices and arithmetic. A loop over `range(n)` or a branch on `n` has no fixed graph.
-- Indexing of tensors by integers, slices, `...`, `None`, and one index tensor.
-- Not there: `try`, `yield`, `async`, `match`, decorators other than those below, files, network, `eval`, dunder walks.
-- Random values may initialise parameters; dropout and noise in `forward` are refused. `.item()`, boolean mask indices and
-  other things whose shape or flow depends on values are refused: use `torch.where` and `masked_fill`.
+- Indexing of tensors by integers, slices, `...`, `None` and index tensors, also several; the same in assignments. A bool mask
+  may be assigned a number through, not read through.
+- In-place operations mean what they mean in torch, also for gradients: a value that an earlier operation needs for its
+  gradient may not change. `view` needs a fitting memory layout; `reshape` always works.
+- Not there: `async`, iterators written as classes, files, network, `eval`, dunder walks.
+- Random values may initialise parameters; noise in `forward` and dropout with p > 0 are refused, for the graph computes the same
+  in training and in evaluation. So are BatchNorm, whose statistics change from call to call (use LayerNorm), `.item()`,
+  reading through bool masks and all whose shape or flow depends on values: use `torch.where` and `masked_fill`. So are
+  `.double()`, `.half()` and their like: the precision is the trainer's choice.
 
 ";
 

@@ -13,7 +13,11 @@ pub fn children<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
         | ExprKind::Str(_)
         | ExprKind::Name(_) => {}
         ExprKind::FString(parts) => pieces(parts, visit),
-        ExprKind::Attribute(e, _) | ExprKind::Starred(e) | ExprKind::Unary(_, e) | ExprKind::Walrus(_, e) | ExprKind::YieldFrom(e) => {
+        ExprKind::Attribute(e, _)
+        | ExprKind::Starred(e)
+        | ExprKind::Unary(_, e)
+        | ExprKind::Walrus(_, e)
+        | ExprKind::YieldFrom(e) => {
             visit(e);
         }
         ExprKind::Yield(e) => e.iter().for_each(|e| visit(e)),

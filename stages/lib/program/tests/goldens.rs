@@ -97,6 +97,27 @@ fn judge(name: &str, facts: &Value) -> (Verdict, Vec<Diagnostic>, String) {
 }
 
 #[test]
+fn what_language_models_write_is_accepted() {
+    let (mut count, mut wrong) = (0, Vec::new());
+    for entry in fs::read_dir(fixtures().join("further")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "py") {
+            continue;
+        }
+        count += 1;
+        let source = fs::read_to_string(&path).unwrap();
+        for hidden in [16, 128] {
+            let compiled = compile(&source, &options(hidden));
+            if compiled.processor.is_none() {
+                wrong.push(explain(&source, &path.display().to_string(), &compiled));
+            }
+        }
+    }
+    assert!(count >= 25, "{count}");
+    assert!(wrong.is_empty(), "{} faults\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
 fn invalid_programs_get_the_expected_verdicts() {
     let mut wrong = Vec::new();
     let expected = json("invalid/expected.json");

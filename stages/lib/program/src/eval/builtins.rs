@@ -370,6 +370,7 @@ pub static TABLE: &[Native] = &[
                         None => return vm.type_fault(format!("{} has no length", o.class.name)),
                     },
                 },
+                Value::Class(c) if vm.members(&c).is_some() => Value::Int(vm.members(&c).map_or(0, |m| m.len() as i64)),
                 other => return vm.type_fault(format!("{} has no length", other.type_name())),
             })
         },

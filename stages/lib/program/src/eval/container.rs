@@ -32,7 +32,7 @@ impl Interp {
         let state = state.as_ref()?;
         match self.container(o) {
             "ModuleList" | "ModuleDict" => Some(state.children.len()),
-            "ParameterList" => Some(state.params.len()),
+            "ParameterList" | "ParameterDict" => Some(state.params.len()),
             _ => None,
         }
     }
@@ -44,16 +44,24 @@ impl Interp {
         Some(match self.container(o) {
             "ModuleList" => state.children.iter().filter_map(|c| c.1.clone().map(Value::Object)).collect(),
             "ModuleDict" => state.children.iter().map(|c| Value::Str(c.0.clone())).collect(),
+            "ParameterDict" => state.params.iter().map(|p| Value::Str(p.0.clone())).collect(),
             "ParameterList" => state.params.iter().filter_map(|p| p.1.clone().map(Value::Tensor)).collect(),
             _ => return None,
         })
     }
 
     pub fn container_get(&mut self, o: &Rc<Object>, index: &Value) -> R<Value> {
-        if self.container(o) == "ModuleDict" {
+        if matches!(self.container(o), "ModuleDict" | "ParameterDict") {
             let Value::Str(name) = index else {
-                return self.type_fault(format!("a ModuleDict is indexed by names, not {}", index.type_name()));
+                return self.type_fault(format!("this is indexed by names, not {}", index.type_name()));
             };
+            if self.container(o) == "ParameterDict" {
+                let own = Value::Object(o.clone());
+                return match o.module.borrow().as_ref().is_some_and(|s| s.params.iter().any(|p| p.0 == *name)) {
+                    true => self.attribute(&own, name),
+                    false => self.key_fault(format!("the ParameterDict has no parameter '{name}'")),
+                };
+            }
             let state = o.module.borrow();
             let found = state.as_ref().and_then(|s| s.children.iter().find(|c| c.0 == *name)).and_then(|c| c.1.clone());
             return match found {
@@ -84,7 +92,7 @@ impl Interp {
 
     pub fn container_set(&mut self, o: &Rc<Object>, index: &Value, value: Value) -> R<()> {
         let name: Name = match (self.container(o), index) {
-            ("ModuleDict", Value::Str(name)) => name.clone(),
+            ("ModuleDict" | "ParameterDict", Value::Str(name)) => name.clone(),
             ("ModuleList" | "ParameterList", Value::Int(i)) => {
                 let len = self.container_len(o).unwrap_or(0) as i64;
                 let at = if *i < 0 { i.saturating_add(len) } else { *i };
@@ -223,7 +231,7 @@ pub static TABLE: &[Native] = &[
                             *t.data.borrow_mut() = Data::Leaf(leaf);
                         }
                         Data::Leaf(_) => {}
-                        Data::Node(id) => match vm.constant(id) {
+                        Data::Node(id) => match vm.constant(id)? {
                             Some(l) => {
                                 let span = vm.span;
                                 let leaf = vm.leaf(l, true, transient, span)?;
@@ -399,11 +407,25 @@ pub static TABLE: &[Native] = &[
         },
     },
     Native {
-        names: "ModuleDict.keys",
+        names: "ModuleDict.keys ParameterDict.keys",
         signature: "self",
         run: |vm, a| {
             let o = module(vm, a)?;
             Ok(Value::list(vm.container_items(&o).unwrap_or_default()))
+        },
+    },
+    Native {
+        names: "ParameterDict.values ParameterDict.items",
+        signature: "self",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            let state = o.module.borrow();
+            let params = state.iter().flat_map(|s| &s.params).filter_map(|p| Some((p.0.clone(), p.1.clone()?)));
+            let items = params.map(|(n, p)| match a.function() {
+                "values" => Value::Tensor(p),
+                _ => Value::tuple(vec![Value::Str(n), Value::Tensor(p)]),
+            });
+            Ok(Value::list(items.collect()))
         },
     },
     Native {
@@ -417,7 +439,7 @@ pub static TABLE: &[Native] = &[
         },
     },
     Native {
-        names: "ModuleDict.update",
+        names: "ModuleDict.update ParameterDict.update",
         signature: "self modules",
         run: |vm, a| {
             let o = module(vm, a)?;

@@ -63,8 +63,9 @@ impl Interp {
             bases.push(self.type_class("object"));
         }
         let is_enum = bases.iter().any(|b| b.mro.borrow().iter().any(|c| &*c.name == "Enum"));
-        if let Some(odd) =
-            bases.iter().find(|b| matches!(b.native, NativeClass::Type | NativeClass::Tensor) && &*b.name != "object" && !is_enum)
+        if let Some(odd) = bases
+            .iter()
+            .find(|b| matches!(b.native, NativeClass::Type | NativeClass::Tensor) && &*b.name != "object" && !is_enum)
         {
             return self.unsupported("E-UNSUPPORTED-CLASS", format!("deriving from {} is not supported", odd.name));
         }
@@ -99,10 +100,7 @@ impl Interp {
             })
             .collect();
         *class.attrs.borrow_mut() = vars;
-        class
-            .attrs
-            .borrow_mut()
-            .insert("$fields".into(), Value::tuple(fields.into_iter().map(Value::Str).collect()));
+        class.attrs.borrow_mut().insert("$fields".into(), Value::tuple(fields.into_iter().map(Value::Str).collect()));
         if is_enum {
             self.make_members(&class, code)?;
         }

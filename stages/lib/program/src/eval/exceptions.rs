@@ -5,7 +5,7 @@ use std::rc::Rc;
 use graph::Span;
 
 use super::stmt::Flow;
-use super::value::{NativeClass, Object, Scope, Value};
+use super::value::{Class, NativeClass, Object, Scope, Value};
 use super::{Interp, R};
 use crate::diagnostic::{Category, Diagnostic};
 use crate::syntax::*;
@@ -112,7 +112,6 @@ impl Interp {
             FaultKind::Opaque => return None,
             FaultKind::Exception(class) => class,
             FaultKind::Plain => match fault.code {
-                "E-ASSERT" => "AssertionError",
                 "E-NAME-ATTRIBUTE" => "AttributeError",
                 "E-NAME-UNDEFINED" => "NameError",
                 "E-NAME-UNBOUND" => "UnboundLocalError",
@@ -122,9 +121,13 @@ impl Interp {
             },
         };
         let class = self.native_class(class, NativeClass::Exception);
+        Some(self.error(class, vec![Value::str(&fault.message)]))
+    }
+
+    fn error(&self, class: Rc<Class>, args: Vec<Value>) -> Value {
         let object = Object { class, attrs: Default::default(), module: Default::default(), span: self.span };
-        object.attrs.borrow_mut().insert("args".into(), Value::tuple(vec![Value::str(&fault.message)]));
-        Some(Value::Object(Rc::new(object)))
+        object.attrs.borrow_mut().insert("args".into(), Value::tuple(args));
+        Value::Object(Rc::new(object))
     }
 
     /// What a call may raise besides: nothing is known of what stands behind functions of torch.
@@ -133,8 +136,7 @@ impl Interp {
     }
 
     pub fn try_block(&mut self, t: &Try, scope: &Rc<Scope>) -> R<Flow> {
-        let (calls, frames, loops, yields) =
-            (self.calls.len(), self.frames.len(), self.loops.len(), self.yields.len());
+        let (calls, frames, loops, yields) = (self.calls.len(), self.frames.len(), self.loops.len(), self.yields.len());
         let no_grad = self.no_grad;
         let mut ended = match self.block(&t.body, scope) {
             Ok(Flow::Next) => self.block(&t.orelse, scope),
@@ -204,10 +206,13 @@ impl Interp {
         if self.truth(&value)? {
             return Ok(());
         }
+        let mut args = Vec::new();
         let text = match message {
             Some(e) => {
                 let value = self.expr(e, scope)?;
-                format!("the assertion fails: {}", self.str_of(&value)?)
+                let text = format!("the assertion fails: {}", self.str_of(&value)?);
+                args.push(value);
+                text
             }
             None => "the assertion fails".to_string(),
         };
@@ -228,7 +233,9 @@ impl Interp {
         {
             d = d.note(Span::default(), format!("the left side is {a}, the right side {b}"));
         }
-        self.fault_kind.set(FaultKind::Plain);
+        let class = self.native_class("AssertionError", NativeClass::Exception);
+        self.raised = Some(self.error(class, args));
+        self.fault_kind.set(FaultKind::Raised);
         Err(Box::new(d))
     }
 }

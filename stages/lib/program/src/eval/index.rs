@@ -254,7 +254,9 @@ impl Interp {
             let node = self.graph.node(at);
             match (&node.op, node.args.first()) {
                 (Op::Reshape | Op::Expand | Op::Permute(_), Some(arg)) => at = *arg,
-                (Op::Arange { start, step }, _) if *start == 0.0 && *step == 1.0 && node.shape.first() == Some(size) => {
+                (Op::Arange { start, step }, _)
+                    if *start == 0.0 && *step == 1.0 && node.shape.first() == Some(size) =>
+                {
                     return Ok(index);
                 }
                 _ => break,

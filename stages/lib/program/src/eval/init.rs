@@ -1,5 +1,6 @@
 //! How parameters start: `nn.init`, in-place initialisers of tensors, `nn.Parameter`.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use graph::{DType, Init, NodeId, Op};
@@ -9,39 +10,54 @@ use super::value::{Data, Literal, Tensor, Value};
 use super::{Interp, Phase, R};
 use crate::diagnostic::Category;
 
+/// Most elements that constants are computed from.
+const MAX_CONSTANT: usize = 1 << 16;
+
 impl Interp {
-    /// A node that is a constant of known size, as a literal.
-    pub fn constant(&self, id: NodeId) -> Option<Literal> {
-        let node = self.graph.nodes.get(id.0 as usize)?;
+    /// A node that is a constant of known size, as a literal: computed here where it is made of constants.
+    pub fn constant(&mut self, id: NodeId) -> R<Option<Literal>> {
+        let node = self.graph.node(id);
         let shape: Option<Vec<usize>> =
             node.shape.iter().map(|d| d.as_known().and_then(|s| usize::try_from(s).ok())).collect();
-        let shape = shape?;
-        let count: usize = shape.iter().product();
+        let Some(shape) = shape else { return Ok(None) };
+        let dtype = node.dtype;
         let init = match &node.op {
             Op::Full(v) | Op::Scalar(v) => Init::Constant(*v),
             Op::Const(values) => Init::Values(values.clone()),
             Op::Eye => Init::Eye,
-            Op::Arange { start, step } => Init::Values((0..count).map(|i| start + step * i as f64).collect()),
-            // a mask cut from ones, as for causal or directed patterns
-            Op::Tril { diagonal } | Op::Triu { diagonal } => {
-                let inner = self.constant(*node.args.first()?)?;
-                let values = inner.values()?;
-                let (rows, columns) = (*shape.iter().rev().nth(1)?, *shape.last()?);
-                let lower = matches!(node.op, Op::Tril { .. });
-                let keep = |i: usize| {
-                    let (row, column) = ((i / columns) % rows, i % columns);
-                    let offset = column as i64 - row as i64;
-                    if lower { offset <= *diagonal } else { offset >= *diagonal }
-                };
-                Init::Values(values.iter().enumerate().map(|(i, v)| if keep(i) { *v } else { 0.0 }).collect())
-            }
-            Op::Reshape | Op::Cast => self.constant(*node.args.first()?)?.init,
-            _ => return None,
+            _ => match self.evaluated(id)? {
+                Some(values) => Init::Values(values),
+                None => return Ok(None),
+            },
         };
-        if matches!(init, Init::Eye) && matches!(node.op, Op::Reshape) {
-            return None;
+        Ok(Some(Literal { shape, init, dtype }))
+    }
+
+    /// The elements of a node that depends on constants of known size alone.
+    fn evaluated(&mut self, id: NodeId) -> R<Option<Vec<f64>>> {
+        let mut needed = BTreeSet::from([id]);
+        let mut stack = vec![id];
+        let mut elements = 0_usize;
+        while let Some(id) = stack.pop() {
+            let node = self.graph.node(id);
+            let count = graph::numel(&node.shape).as_known().and_then(|n| usize::try_from(n).ok());
+            elements = elements.saturating_add(count.unwrap_or(usize::MAX));
+            let slow = matches!(node.op, Op::MatMul | Op::Linear { .. } | Op::Einsum(_));
+            if elements > MAX_CONSTANT || slow || matches!(node.op, Op::Input(_) | Op::Param(_)) {
+                return Ok(None);
+            }
+            stack.extend(node.args.iter().filter(|a| needed.insert(**a)));
         }
-        Some(Literal { shape, init, dtype: node.dtype })
+        self.charge(elements as u64 / 4 + needed.len() as u64)?;
+        let mut small = graph::Graph::new();
+        let place = |id: &NodeId| needed.iter().position(|n| n == id).and_then(|at| u32::try_from(at).ok()).map(NodeId);
+        for id in &needed {
+            let mut node = self.graph.node(*id).clone();
+            node.args = node.args.iter().filter_map(place).collect();
+            small.nodes.push(node);
+        }
+        let values = graph::interpret::evaluate(&small, &[], &[], graph::MIN_B, graph::MIN_N);
+        Ok(values.ok().and_then(|mut v| v.pop()).map(|v| v.data))
     }
 }
 
@@ -293,7 +309,7 @@ pub static TABLE: &[Native] = &[
             let data = t.data.borrow().clone();
             let literal = match data {
                 Data::Literal(l) => Some(l),
-                Data::Node(id) => vm.constant(id),
+                Data::Node(id) => vm.constant(id)?,
                 Data::Leaf(i) => {
                     vm.leaves.get(i).map(|l| Literal { shape: l.shape.clone(), init: l.init.clone(), dtype: l.dtype })
                 }

@@ -130,7 +130,8 @@ fn compare(shape: &[Dim], operands: &[Vec<Dim>], inner: usize, outer: usize) -> 
 /// The strides of an element-wise result, from those of the operands (0 where they are broadcast).
 fn elementwise(shape: &[Dim], operands: &[Vec<Dim>]) -> Option<Vec<Dim>> {
     // axes of one element lie anywhere
-    let mut order: Vec<usize> = (0..shape.len()).rev().filter(|i| !shape.get(*i).is_some_and(Dim::is_known_one)).collect();
+    let mut order: Vec<usize> =
+        (0..shape.len()).rev().filter(|i| !shape.get(*i).is_some_and(Dim::is_known_one)).collect();
     for i in 1..order.len() {
         let mut at = i;
         for before in (0..i).rev() {
@@ -209,9 +210,16 @@ fn product(left: &Operand, right: &Operand, sum: &[usize]) -> Option<Operand> {
     }
     let kept = |test: &dyn Fn(usize) -> bool| (0..count).filter(|i| !sum.contains(i) && test(*i)).collect::<Vec<_>>();
     let mut order = kept(&|i| left.has(i) && right.has(i));
-    order.extend(kept(&|i| left.has(i) && !right.has(i)));
+    let (mut first, mut second) = (kept(&|i| left.has(i) && !right.has(i)), kept(&|i| !left.has(i)));
+    // torch exchanges the operands where the right one's letters all stand before the left one's
+    if let (Some(start), Some(end)) = (first.first(), second.last())
+        && end < start
+    {
+        std::mem::swap(&mut first, &mut second);
+    }
+    order.extend(first);
     order.extend(sum);
-    order.extend(kept(&|i| !left.has(i)));
+    order.extend(second);
     for &letter in sum {
         *sizes.get_mut(letter)? = Dim::known(1);
     }
@@ -230,7 +238,8 @@ fn einsum(equation: &str, operands: &[(&Shape, Vec<Dim>)]) -> Option<Vec<Dim>> {
     others.dedup();
     letters.extend(others);
     let spread = |(names, (shape, strides)): (&Vec<char>, &(&Shape, Vec<Dim>))| -> Option<Operand> {
-        let mut operand = Operand { sizes: vec![Dim::known(1); letters.len()], strides: vec![Dim::known(0); letters.len()] };
+        let mut operand =
+            Operand { sizes: vec![Dim::known(1); letters.len()], strides: vec![Dim::known(0); letters.len()] };
         for ((name, size), stride) in names.iter().zip(shape.iter()).zip(strides) {
             let at = letters.iter().position(|l| l == name)?;
             *operand.sizes.get_mut(at)? = size.clone();
@@ -250,9 +259,8 @@ fn einsum(equation: &str, operands: &[(&Shape, Vec<Dim>)]) -> Option<Vec<Dim>> {
         let last = |letter: &usize| !waiting.iter().any(|w| w.has(*letter));
         let ready: Vec<usize> = (shown..letters.len()).filter(last).collect();
         let both: Vec<usize> = ready.iter().copied().filter(|l| done.has(*l) && next.has(*l)).collect();
-        let only = |x: &Operand, y: &Operand| {
-            ready.iter().copied().filter(|l| x.has(*l) && !y.has(*l)).collect::<Vec<_>>()
-        };
+        let only =
+            |x: &Operand, y: &Operand| ready.iter().copied().filter(|l| x.has(*l) && !y.has(*l)).collect::<Vec<_>>();
         let (a, b) = (only(&done, &next), only(&next, &done));
         done = product(&done.summed(&a), &next.summed(&b), &both)?;
     }
@@ -342,8 +350,11 @@ impl Interp {
             // by an index tensor; the order of the axes may be kept
             Op::IndexSelect { .. } => None,
             Op::Einsum(equation) => {
-                let operands =
-                    node.args.iter().map(|id| Some((self.graph.shape(*id), self.strides(*id)?))).collect::<Option<Vec<_>>>()?;
+                let operands = node
+                    .args
+                    .iter()
+                    .map(|id| Some((self.graph.shape(*id), self.strides(*id)?)))
+                    .collect::<Option<Vec<_>>>()?;
                 einsum(equation, &operands)
             }
             _ => plain(),

@@ -30,10 +30,10 @@ use std::rc::{Rc, Weak};
 
 use graph::{DType, Dim, Graph, Init, NodeId, Op, OpError, Param, Shape, Span, numel};
 
+use self::exceptions::FaultKind;
 pub use self::native::names;
 pub use self::nn::layers;
 pub use self::saved::lost_value;
-use self::exceptions::FaultKind;
 use self::value::{Class, Literal, Scope, ScopeKind};
 pub use self::value::{Data, Object, Tensor, Value};
 use crate::budget::Budgets;

@@ -24,8 +24,22 @@ impl Native {
         let first = self.names.split('.').next().unwrap_or("");
         matches!(
             first,
-            "builtins" | "object" | "property" | "str" | "list" | "tuple" | "dict" | "set" | "number" | "math" | "copy"
-                | "functools" | "itertools" | "operator" | "dataclasses" | "enum"
+            "builtins"
+                | "object"
+                | "property"
+                | "str"
+                | "list"
+                | "tuple"
+                | "dict"
+                | "set"
+                | "number"
+                | "math"
+                | "copy"
+                | "functools"
+                | "itertools"
+                | "operator"
+                | "dataclasses"
+                | "enum"
         )
     }
 

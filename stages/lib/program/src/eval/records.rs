@@ -12,6 +12,9 @@ const FIELD: &[&str] = &["default", "default_factory"];
 /// What `enum.auto()` gives.
 const AUTO: &[&str] = &["auto"];
 
+/// Names and values of a dataclass instance.
+pub type Record = Vec<(Name, Value)>;
+
 /// A field of a dataclass.
 #[derive(Clone)]
 struct Field {
@@ -138,7 +141,7 @@ impl Value {
 
 impl Interp {
     /// Names and values of a dataclass instance.
-    pub fn record(&mut self, object: &Rc<Object>) -> R<Option<Vec<(Name, Value)>>> {
+    pub fn record(&mut self, object: &Rc<Object>) -> R<Option<Record>> {
         let Some(all) = fields(&object.class) else { return Ok(None) };
         let own = Value::Object(object.clone());
         all.into_iter().map(|f| Ok((f.name.clone(), self.attribute(&own, &f.name)?))).collect::<R<Vec<_>>>().map(Some)
@@ -155,7 +158,11 @@ impl Interp {
     /// What an enum's member is equal to besides itself: its value, where the enum is one of strings or integers.
     pub fn plain_member(&self, object: &Object) -> Option<Value> {
         let mixed = object.class.mro.borrow().iter().any(|c| matches!(&*c.name, "str" | "int" | "IntEnum" | "StrEnum"));
-        if mixed && object.class.find("$members").is_some() { object.attrs.borrow().get("value").cloned() } else { None }
+        if mixed && object.class.find("$members").is_some() {
+            object.attrs.borrow().get("value").cloned()
+        } else {
+            None
+        }
     }
 
     /// Turns the assignments in the body of an enum into its members.
@@ -171,7 +178,8 @@ impl Interp {
             for target in targets {
                 let ExprKind::Name(name) = &target.kind else { continue };
                 let Some(mut value) = class.attrs.borrow().get(name).cloned() else { continue };
-                if name.starts_with('_') || matches!(value, Value::Function(_) | Value::Property(_) | Value::Native(_)) {
+                if name.starts_with('_') || matches!(value, Value::Function(_) | Value::Property(_) | Value::Native(_))
+                {
                     continue;
                 }
                 if is_named(&value, AUTO) {
@@ -227,7 +235,7 @@ impl Interp {
     }
 }
 
-fn recorded(vm: &mut Interp, a: &Args) -> R<(Rc<Object>, Vec<(Name, Value)>)> {
+fn recorded(vm: &mut Interp, a: &Args) -> R<(Rc<Object>, Record)> {
     if let Value::Object(object) = a.value("obj")
         && let Some(record) = vm.record(&object)?
     {

@@ -19,7 +19,8 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     let key = if a.some("kdim").is_some() { a.size(vm, "kdim")? } else { embed };
     let value = if a.some("vdim").is_some() { a.size(vm, "vdim")? } else { embed };
     let bias = a.bool(vm, "bias", true)?;
-    let numbers = [("embed_dim", embed), ("num_heads", heads), ("head_dim", embed / heads), ("kdim", key), ("vdim", value)];
+    let numbers =
+        [("embed_dim", embed), ("num_heads", heads), ("head_dim", embed / heads), ("kdim", key), ("vdim", value)];
     for (name, number) in numbers {
         set(&o, name, Value::Int(number as i64));
     }

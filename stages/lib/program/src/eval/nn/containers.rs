@@ -47,4 +47,3 @@ pub(super) fn no_forward(vm: &mut Interp, a: &Args) -> R<Value> {
     let name = o.class.name.rsplit('.').next().unwrap_or("").to_string();
     Err(vm.fault(Category::Interface, "E-INTERFACE-FORWARD", format!("{name} has no forward method")))
 }
-

@@ -88,7 +88,6 @@ pub(super) fn prelu(vm: &mut Interp, a: &Args) -> R<Value> {
     Ok(vm.tensor_value(id))
 }
 
-
 /// `Linear` whose width is that of its first input.
 pub(super) fn lazy_linear_init(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = begin(vm, a)?;
@@ -123,7 +122,9 @@ fn all_are(vm: &mut Interp, a: &Args, name: &str, wanted: i64) -> R<bool> {
     Ok(match a.value(name) {
         Value::None => true,
         Value::Int(i) => i == wanted,
-        v @ (Value::Tuple(_) | Value::List(_)) => vm.items(&v)?.iter().all(|v| matches!(v, Value::Int(i) if *i == wanted)),
+        v @ (Value::Tuple(_) | Value::List(_)) => {
+            vm.items(&v)?.iter().all(|v| matches!(v, Value::Int(i) if *i == wanted))
+        }
         _ => false,
     })
 }

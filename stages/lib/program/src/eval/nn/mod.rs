@@ -92,8 +92,12 @@ fn param(vm: &mut Interp, o: &Rc<Object>, name: &str, shape: &[usize], init: Ini
     let literal = Literal { shape: shape.to_vec(), init, dtype: DType::Float };
     let span = vm.span;
     let leaf = vm.leaf(literal, false, false, span)?;
-    let t =
-        Tensor { data: super::value::Data::Leaf(leaf).into(), storage: Rc::default(), requires_grad: true.into(), span };
+    let t = Tensor {
+        data: super::value::Data::Leaf(leaf).into(),
+        storage: Rc::default(),
+        requires_grad: true.into(),
+        span,
+    };
     vm.set_attribute(&Value::Object(o.clone()), &name.into(), Value::Tensor(Rc::new(t)))
 }
 
@@ -203,7 +207,13 @@ static LAYERS: &[Layer] = &[
         "input",
         norms::layer_norm
     ),
-    layer!("RMSNorm", "normalized_shape eps? elementwise_affine? device? dtype?", norms::rms_norm_init, "input", norms::rms_norm),
+    layer!(
+        "RMSNorm",
+        "normalized_shape eps? elementwise_affine? device? dtype?",
+        norms::rms_norm_init,
+        "input",
+        norms::rms_norm
+    ),
     layer!(
         "Bilinear",
         "in1_features in2_features out_features bias? device? dtype?",
@@ -232,11 +242,18 @@ static LAYERS: &[Layer] = &[
         "input hx?",
         recurrent::rnn_cell
     ),
-    layer!("Embedding", "num_embeddings embedding_dim padding_idx? max_norm?", dense::embedding_init, "input", dense::embedding),
+    layer!(
+        "Embedding",
+        "num_embeddings embedding_dim padding_idx? max_norm?",
+        dense::embedding_init,
+        "input",
+        dense::embedding
+    ),
     layer!("PReLU", "num_parameters? init? device? dtype?", dense::prelu_init, "input", dense::prelu),
     layer!("Sequential", "ModuleList", "*args", containers::sequential_init, "input", containers::sequential),
     layer!("ModuleList", "ModuleList", "modules?", containers::list_init, "*args", containers::no_forward),
     layer!("ModuleDict", "ModuleDict", "modules?", containers::dict_init, "*args", containers::no_forward),
+    layer!("ParameterDict", "ParameterDict", "modules?", containers::dict_init, "*args", containers::no_forward),
     layer!("ParameterList", "ParameterList", "modules?", containers::list_init, "*args", containers::no_forward),
     layer!("Identity", "*args **kwargs", |vm, a| begin(vm, a).map(|_| Value::None), "input", |_, a| Ok(
         a.value("input")
@@ -294,13 +311,12 @@ static LAYERS: &[Layer] = &[
         "input",
         |vm, a| dense::convolution(vm, a, 2)
     ),
-    layer!(
-        "CosineSimilarity",
-        "dim? eps?",
-        |vm, a| keep(vm, a, &["dim", "eps"]),
-        "x1 x2",
-        |vm, a| apply_to(vm, a, "torch.cosine_similarity", &["x1", "x2"])
-    ),
+    layer!("CosineSimilarity", "dim? eps?", |vm, a| keep(vm, a, &["dim", "eps"]), "x1 x2", |vm, a| apply_to(
+        vm,
+        a,
+        "torch.cosine_similarity",
+        &["x1", "x2"]
+    )),
     activation!("Hardshrink", "lambd?", ["lambd"], "torch.nn.functional.hardshrink"),
     activation!("Softshrink", "lambd?", ["lambd"], "torch.nn.functional.softshrink"),
     activation!("Threshold", "threshold value inplace?", ["threshold", "value"], "torch.nn.functional.threshold"),

@@ -90,7 +90,6 @@ pub(super) fn rms_norm(vm: &mut Interp, a: &Args) -> R<Value> {
     Ok(vm.tensor_value(y))
 }
 
-
 /// Normalised within `groups` groups of channels (the second axis), over all axes behind it too.
 pub fn grouped(
     vm: &mut Interp,
@@ -102,7 +101,8 @@ pub fn grouped(
 ) -> R<NodeId> {
     let shape = vm.graph.shape(x).clone();
     let (Some(batch), Some(channels)) = (shape.first(), shape.get(1).and_then(Dim::as_known)) else {
-        return vm.shape_fault("E-SHAPE-NORM", "a group norm needs [batch, channels, ...] with a known number of channels");
+        return vm
+            .shape_fault("E-SHAPE-NORM", "a group norm needs [batch, channels, ...] with a known number of channels");
     };
     let groups = i64::try_from(groups).unwrap_or(0);
     if groups < 1 || channels % groups != 0 {

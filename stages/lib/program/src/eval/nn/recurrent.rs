@@ -138,4 +138,3 @@ pub(super) fn rnn_cell(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = vm.un(if relu { UnaryOp::Relu } else { UnaryOp::Tanh }, sum)?;
     Ok(vm.tensor_value(id))
 }
-

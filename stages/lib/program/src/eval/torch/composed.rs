@@ -61,7 +61,10 @@ fn matrix_power(vm: &mut Interp, a: &Args) -> R<Value> {
         return vm.shape_fault("E-SHAPE-MATMUL", "matrix_power() needs matrices");
     };
     if rows != columns {
-        return vm.shape_fault("E-SHAPE-MATMUL", format!("matrix_power() needs square matrices, not {}", graph::display(&shape)));
+        return vm.shape_fault(
+            "E-SHAPE-MATMUL",
+            format!("matrix_power() needs square matrices, not {}", graph::display(&shape)),
+        );
     }
     if !(0..=64).contains(&n) {
         return vm.unsupported("E-UNSUPPORTED-OP", "matrix_power() is supported for exponents from 0 to 64");

@@ -54,7 +54,16 @@ use crate::syntax::BinOp;
 
 /// All functions.
 pub fn tables() -> [&'static [Native]; 8] {
-    [composed::TABLE, convert::TABLE, create::TABLE, index::TABLE, pointwise::TABLE, product::TABLE, reduce::TABLE, shape::TABLE]
+    [
+        composed::TABLE,
+        convert::TABLE,
+        create::TABLE,
+        index::TABLE,
+        pointwise::TABLE,
+        product::TABLE,
+        reduce::TABLE,
+        shape::TABLE,
+    ]
 }
 
 const VALUES: &[&str] = &["values", "indices"];

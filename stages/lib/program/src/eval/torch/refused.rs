@@ -36,12 +36,21 @@ const REASONS: &[(&str, &str)] = &[
         "pool over a whole axis with .mean(dim) or .amax(dim)",
     ),
     ("torch.nn.EmbeddingBag", "look up with nn.Embedding and reduce with .sum or .mean"),
-    ("torch.nn.utils", "weight and spectral normalisation are not supported; scale the weights in forward and use F.linear"),
+    (
+        "torch.nn.utils",
+        "weight and spectral normalisation are not supported; scale the weights in forward and use F.linear",
+    ),
     ("torch.autocast torch.amp", "the precision is the trainer's choice"),
     ("torch.sparse", "tensors are dense here: mask with adj_mat"),
     ("torch.scatter_reduce Tensor.scatter_reduce", "use scatter_add, or mask and .amax over an axis"),
-    ("torch.allclose torch.equal Tensor.equal Tensor.allclose", "a decision on values has no fixed graph; compare with torch.where"),
-    ("torch.cummax torch.cummin Tensor.cummax Tensor.cummin torch.logcumsumexp", "of the running reductions, cumsum and cumprod are there"),
+    (
+        "torch.allclose torch.equal Tensor.equal Tensor.allclose",
+        "a decision on values has no fixed graph; compare with torch.where",
+    ),
+    (
+        "torch.cummax torch.cummin Tensor.cummax Tensor.cummin torch.logcumsumexp",
+        "of the running reductions, cumsum and cumprod are there",
+    ),
     ("torch.quantile Tensor.quantile torch.mode Tensor.mode", "use .median, .kthvalue, topk or sort"),
     ("torch.bincount torch.histc Tensor.bincount", "the size depends on values; count with F.one_hot(...).sum(dim)"),
     (
@@ -51,8 +60,17 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("torch.fft", "Fourier transforms are not supported"),
     ("torch.vmap torch.func torch.autograd torch.jit", "write the computation out with tensors of one more axis"),
-    ("torch.combinations torch.cartesian_prod torch.tril_indices torch.triu_indices", "use torch.tril or torch.triu on a mask"),
-    ("torch.complex torch.view_as_complex torch.view_as_real torch.polar", "complex numbers are not supported; keep two real tensors"),
+    (
+        "torch.combinations torch.cartesian_prod torch.tril_indices torch.triu_indices",
+        "use torch.tril or torch.triu on a mask",
+    ),
+    (
+        "torch.complex torch.view_as_complex torch.view_as_real torch.polar",
+        "complex numbers are not supported; keep two real tensors",
+    ),
     ("Tensor.fill_diagonal_", "use masked_fill with torch.eye(n, dtype=torch.bool)"),
-    ("Tensor.as_strided torch.as_strided Tensor.set_ Tensor.resize_", "a tensor's memory is out of reach; use reshape and expand"),
+    (
+        "Tensor.as_strided torch.as_strided Tensor.set_ Tensor.resize_",
+        "a tensor's memory is out of reach; use reshape and expand",
+    ),
 ];

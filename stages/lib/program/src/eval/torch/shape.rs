@@ -470,6 +470,23 @@ pub static TABLE: &[Native] = &[
             vm.push(Op::Permute(perm), &[id])
         })
     }),
+    f!("torch.broadcast_tensors", "*tensors", |vm, a| {
+        let mut tensors = Vec::new();
+        let mut to: Shape = Vec::new();
+        for item in &a.rest {
+            let Value::Tensor(t) = item else { return vm.type_fault("broadcast_tensors() takes tensors") };
+            let id = vm.node(t)?;
+            to = graph::broadcast(&to, vm.graph.shape(id)).map_err(|e| vm.op_fault("E-SHAPE-BROADCAST", &e))?;
+            tensors.push((id, t.clone()));
+        }
+        let mut out = Vec::new();
+        for (id, t) in tensors {
+            let dtype = vm.graph.dtype(id);
+            let wide = vm.push_as(Op::Expand, &[id], to.clone(), dtype)?;
+            out.push(vm.view_value(wide, &t));
+        }
+        Ok(Value::tuple(out))
+    }),
     f!("torch.reshape Tensor.reshape", "input *shape", reshape),
     f!("Tensor.view", "input *shape", reshape),
     f!("Tensor.view_as Tensor.reshape_as", "input other", |vm, a| {
