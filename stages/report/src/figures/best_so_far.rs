@@ -134,7 +134,9 @@ fn caption(runs: &[(usize, &Run, Vec<Evaluation<'_>>)], groups: &[Group<'_>], al
         parts
             .push(format!("Each mark is one candidate that training was spent on{from}; the line is the best so far."));
         if runs.iter().any(|(_, _, list)| list.iter().any(|e| e.accuracy.is_none())) {
-            parts.push("Crosses at the bottom are trainings that failed.".into());
+            parts.push(
+                "Crosses at the bottom are trainings without a score: they failed, or were stopped early.".into(),
+            );
         }
     }
     if groups.iter().any(|group| group.runs.len() > 1) {
@@ -242,7 +244,7 @@ fn entries(runs: &[(usize, &Run, Vec<Evaluation<'_>>)], groups: &[Group<'_>]) ->
         }
     }
     if marked(groups) && runs.iter().any(|(_, _, list)| list.iter().any(|e| e.accuracy.is_none())) {
-        list.push(("cross".into(), "training failed".into()));
+        list.push(("cross".into(), "no score".into()));
     }
     list
 }

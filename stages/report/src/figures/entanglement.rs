@@ -32,7 +32,7 @@ pub fn entanglement(groups: &[Group<'_>]) -> Option<Figure> {
     let several = groups.len() > 1;
     let entries: Vec<(String, String)> =
         groups.iter().enumerate().map(|(g, group)| (series(g), shorten(&group.name, 40))).collect();
-    let top = if several { legend(&mut svg, &entries) - 20.0 } else { 22.0 };
+    let top = if several { legend(&mut svg, &entries) - 4.0 } else { 22.0 };
     let mut bottom = top;
     for (left, title, clusters) in
         [(0.0, "share of proposals (%)", &shares), (RIGHT, "mean edit distance to the parent", &distances)]

@@ -14,9 +14,10 @@ fn published(method: &str) -> Option<&'static Published> {
     PUBLISHED.iter().chain(PUBLISHED_ABLATION).find(|known| known.method == method)
 }
 
-/// Methods side by side: means over their runs, and what was published of them.
-pub fn comparison(groups: &[Group<'_>]) -> Table {
-    let columns = [
+/// Methods side by side: means over their runs, and what was published of them. The file has everything in one table; the
+/// page shows costs and [levels](reach_table) below it.
+pub fn comparison(groups: &[Group<'_>], levels: &[f64]) -> Table {
+    let mut columns = vec![
         ("Method", "method", false),
         ("Runs", "runs", true),
         ("Best OOD (%)", "best_ood_acc", true),
@@ -25,20 +26,20 @@ pub fn comparison(groups: &[Group<'_>]) -> Table {
         ("Valid (%)", "valid_rate", true),
         ("Entangled (%)", "entanglement_rate", true),
         ("Evaluated", "evaluated", true),
-        ("Parameters", "best_params", true),
-        ("MACs", "best_macs", true),
-        ("Tokens", "tokens", true),
-        ("Hours", "hours", true),
         ("Published † (%)", "published_dfs_ood_acc", true),
     ];
+    columns.extend(COSTS);
+    let names = level_names(levels);
+    columns.extend(names.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
     let note = "Accuracies: mean ± standard deviation, over runs, of each run's winner by OOD validation accuracy; a standard \
                 deviation needs two runs. All else: means over runs. Seed spread: mean standard deviation of a candidate's \
-                accuracy over its training seeds; a dash: one seed. Evaluated: proposals that training was spent on, with \
-                a score or not. Parameters and multiply-accumulates are the winner's. Tokens: of prompts and replies; a \
-                dash: no language model. Hours: of training and of waiting for models, added up over jobs side by side. \
-                † DFS as published, at paper scale, on the split that the published search also chose by: not comparable \
-                with runs of smaller profiles.";
+                accuracy over its training seeds; a dash: one seed. Evaluated: proposals that training was spent on, whether \
+                it ended with a score or not. † DFS as published, at paper scale, on the split that the published search \
+                also chose by: not comparable with runs of smaller profiles.";
     let mut table = Table::new("comparison", "Comparison", note, &columns);
+    for key in COSTS.iter().map(|column| column.1).chain(names.iter().map(|(_, key)| key.as_str())) {
+        table = table.only_in_files(key);
+    }
     for group in groups {
         let collect =
             |pick: &dyn Fn(&Run) -> Option<f64>| group.runs.iter().filter_map(|run| pick(run)).collect::<Vec<f64>>();
@@ -47,9 +48,8 @@ pub fn comparison(groups: &[Group<'_>]) -> Table {
             spread(stats.map(|s| s.0), stats.map(|s| s.1))
         };
         let mean = |pick: &dyn Fn(&Run) -> Option<f64>| mean_std(&collect(pick)).map(|s| s.0);
-        let number = |value: Option<f64>| Cell::number(value, |v| whole(v.round() as i64));
         let method = group.runs.first().map_or("", |run| run.method.as_str());
-        table.rows.push(vec![
+        let mut row = vec![
             Cell::text(&group.name),
             Cell::count(group.runs.len()),
             accuracy(collect(&|run| run.winner()?.ood_acc)),
@@ -57,13 +57,54 @@ pub fn comparison(groups: &[Group<'_>]) -> Table {
             share(edits(group).spread.map(|sizes| sizes.mean)),
             share(mean(&|run| rates(run).last()?.valid)),
             share(mean(&|run| rates(run).last()?.entangled)),
-            number(mean(&|run| Some(evaluations(run).iter().filter(|e| e.number > 0).count() as f64))),
-            number(mean(&|run| Some(run.winner()?.params? as f64))),
-            number(mean(&|run| Some(run.winner()?.macs? as f64))),
-            number(mean(&|run| run.effort.tokens().map(|tokens| tokens as f64))),
-            Cell::number(mean(&|run| run.effort.hours()), three_digits),
+            rounded(mean(&|run| Some(evaluations(run).iter().filter(|e| e.number > 0).count() as f64))),
             Cell::number(published(method).map(|known| known.dfs / 100.0), percent),
-        ]);
+        ];
+        row.extend(costs(group));
+        row.extend(reached(group, levels));
+        table.rows.push(row);
+    }
+    table
+}
+
+type Heading = (&'static str, &'static str, bool);
+
+/// What a method's searches took, and what its winners cost.
+const COSTS: [Heading; 4] = [
+    ("Parameters", "best_params", true),
+    ("MACs", "best_macs", true),
+    ("Tokens", "tokens", true),
+    ("Hours", "hours", true),
+];
+
+fn costs(group: &Group<'_>) -> [Cell; 4] {
+    let mean = |pick: &dyn Fn(&Run) -> Option<f64>| {
+        mean_std(&group.runs.iter().filter_map(|run| pick(run)).collect::<Vec<f64>>()).map(|s| s.0)
+    };
+    [
+        rounded(mean(&|run| Some(run.winner()?.params? as f64))),
+        rounded(mean(&|run| Some(run.winner()?.macs? as f64))),
+        rounded(mean(&|run| run.effort.tokens().map(|tokens| tokens as f64))),
+        Cell::number(mean(&|run| run.effort.hours()), three_digits),
+    ]
+}
+
+fn rounded(value: Option<f64>) -> Cell {
+    Cell::number(value, |v| whole(v.round() as i64))
+}
+
+/// The costs of [`comparison`], by themselves.
+pub fn cost_table(groups: &[Group<'_>]) -> Table {
+    let mut columns: Vec<Heading> = vec![("Method", "method", false), ("Runs", "runs", true)];
+    columns.extend(COSTS);
+    let note = "Means over runs. Parameters and multiply-accumulates of one message-passing step are the winner's. Tokens: of \
+                prompts and replies, all tries and failed calls included; a dash: no language model. Hours: of training and of \
+                waiting for models, added up over jobs side by side.";
+    let mut table = Table::new("costs", "Costs of winners and searches", note, &columns);
+    for group in groups {
+        let mut row = vec![Cell::text(&group.name), Cell::count(group.runs.len())];
+        row.extend(costs(group));
+        table.rows.push(row);
     }
     table
 }
@@ -74,16 +115,34 @@ fn three_digits(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// Evaluated candidates until each accuracy level; None without levels.
-pub fn reach_table(groups: &[Group<'_>], levels: &[f64]) -> Option<Table> {
-    let level_name = |level: f64| {
+/// Headings of accuracy levels, and their names in files: `60 %`, `to_60`.
+fn level_names(levels: &[f64]) -> Vec<(String, String)> {
+    let name = |level: f64| {
         let text = format!("{:.1}", level * 100.0);
         text.strip_suffix(".0").map_or(text.clone(), String::from)
     };
-    let names: Vec<(String, String)> = levels
-        .iter()
-        .map(|level| (format!("{} %", level_name(*level)), format!("to_{}", level_name(*level))))
-        .collect();
+    levels.iter().map(|level| (format!("{} %", name(*level)), format!("to_{}", name(*level)))).collect()
+}
+
+/// How many evaluated candidates a group needed to reach each level.
+fn reached(group: &Group<'_>, levels: &[f64]) -> Vec<Cell> {
+    let cell = |level: &f64| {
+        let reach = Reach::of(group, *level);
+        Cell::number(reach.mean, |mean| {
+            let number = format!("{mean:.1}");
+            let number = number.strip_suffix(".0").unwrap_or(&number);
+            match reach.runs == group.runs.len() {
+                true => number.into(),
+                false => format!("{number} ({} of {})", reach.runs, group.runs.len()),
+            }
+        })
+    };
+    levels.iter().map(cell).collect()
+}
+
+/// Evaluated candidates until each accuracy level; None without levels.
+pub fn reach_table(groups: &[Group<'_>], levels: &[f64]) -> Option<Table> {
+    let names = level_names(levels);
     let mut columns = vec![("Method", "method", false), ("Runs", "runs", true)];
     columns.extend(names.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
     let note = "Number of evaluated candidates until the best OOD accuracy of a run reached the level: mean over the runs that \
@@ -91,20 +150,18 @@ pub fn reach_table(groups: &[Group<'_>], levels: &[f64]) -> Option<Table> {
     let mut table = Table::new("reach", "Evaluated candidates until an accuracy is reached", note, &columns);
     for group in groups {
         let mut row = vec![Cell::text(&group.name), Cell::count(group.runs.len())];
-        for level in levels {
-            let reach = Reach::of(group, *level);
-            row.push(Cell::number(reach.mean, |mean| {
-                let number = format!("{mean:.1}");
-                let number = number.strip_suffix(".0").unwrap_or(&number);
-                match reach.runs == group.runs.len() {
-                    true => number.into(),
-                    false => format!("{number} ({} of {})", reach.runs, group.runs.len()),
-                }
-            }));
-        }
+        row.extend(reached(group, levels));
         table.rows.push(row);
     }
     (!levels.is_empty()).then_some(table)
+}
+
+/// What a group is called in tables of methods: a single run by its method.
+fn name(groups: &[Group<'_>], group: &Group<'_>) -> String {
+    match groups {
+        [_] => group.runs.first().map_or_else(|| group.name.clone(), |run| run.method.clone()),
+        _ => group.name.clone(),
+    }
 }
 
 /// The kinds of entanglement that `check` knows, as they stand in the column `entanglement`.
@@ -142,7 +199,7 @@ pub fn entanglement(groups: &[Group<'_>]) -> Table {
     for (group, edits) in groups.iter().zip(&all) {
         let of = edits.entangled.of;
         let mut row = vec![
-            Cell::text(&group.name),
+            Cell::text(name(groups, group)),
             Cell::count(edits.proposals),
             share(edits.valid.rate()),
             share(edits.entangled.rate()),
@@ -184,7 +241,7 @@ pub fn edit_distances(groups: &[Group<'_>]) -> Table {
     table = table.only_in_files("seed_spread_candidates");
     for group in groups {
         let edits = edits(group);
-        let mut row = vec![Cell::text(&group.name)];
+        let mut row = vec![Cell::text(name(groups, group))];
         for sizes in [edits.operator, edits.action, edits.frozen, edits.graph] {
             let pick = |of: fn(&Sizes) -> f64| Cell::number(sizes.as_ref().map(of), |v| format!("{v:.1}"));
             row.extend([pick(|s| s.mean), pick(|s| s.median), pick(|s| s.largest)]);

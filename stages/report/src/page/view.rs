@@ -82,6 +82,7 @@ pub struct View {
     pub single: bool,
     pub shared: Vec<FigureView>,
     pub comparison: Option<Table>,
+    pub costs: Option<Table>,
     pub reach: Option<Table>,
     /// Entanglement and edit distances.
     pub edits: Vec<Table>,
@@ -123,7 +124,8 @@ impl Report {
         .flatten()
         .map(|figure| files.figure(figure, ""))
         .collect();
-        let comparison = (!single).then(|| files.table(compared::comparison(&groups), ""));
+        let comparison = (!single).then(|| files.table(compared::comparison(&groups, &levels(runs)), ""));
+        let costs = (!single).then(|| files.table(compared::cost_table(&groups), ""));
         let reach =
             compared::reach_table(&groups, &levels(runs)).filter(|_| !single).map(|table| files.table(table, ""));
         let edits =
@@ -148,6 +150,7 @@ impl Report {
             single,
             shared,
             comparison,
+            costs,
             reach,
             edits: edits.into(),
             runs_table,
