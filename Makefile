@@ -68,7 +68,7 @@ search: build ## a whole search: propose, check, train, score, select by generat
 	else $(MAKE) finished LAST=$$last; fi
 	@$(BIN)/select --summary $(RUN)/archive.parquet
 	@echo "report:  $(RUN)/report.html"
-	@echo "winner:  $(RUN)/results/best.py"
+	@echo "winner:  $(RUN)/results/best.py, its weights (best.safetensors) and a page about both (best.md) beside it"
 
 # Settings in force, written first. A run keeps its settings: only the number of proposals may grow.
 .PHONY: FORCE
@@ -114,11 +114,14 @@ $(RUN)/archive.parquet: $(RUN)/gen$(lastword $(GENERATIONS))/archive.parquet
 	@cp $< $@.tmp && mv $@.tmp $@
 
 $(RUN)/results/best.py: $(RUN)/archive.parquet
-	@mkdir -p $(@D)
-	$(BIN)/select --best $< -o $@
+	$(BIN)/select --config $(RUN)/config.toml --export $(@D) --cache $(CACHE) $<
 
 $(RUN)/report.html: $(RUN)/archive.parquet
 	$(BIN)/report $< -o $@
+
+# A run's settings hold; what is asked for now comes on top of them.
+TRANSFER_SETTINGS = $(if $(wildcard $(RUN)/config.toml),$(foreach s,$(SET),--set $(s))) \
+	$(if $(strip $(DEVICE)),--device $(strip $(DEVICE)))
 
 # What is transferred: the program given with PROGRAM=, else the winner of the run.
 SUBJECT = $(if $(filter file,$(origin PROGRAM)),$(RUN)/results/best.py,$(PROGRAM))
@@ -127,7 +130,7 @@ SUBJECT = $(if $(filter file,$(origin PROGRAM)),$(RUN)/results/best.py,$(PROGRAM
 transfer: build ## the winner of a search (or PROGRAM=my.py), trained from scratch on further tasks, beside the reference
 	@[ -e $(SUBJECT) ] || { echo "error: $(SUBJECT) does not exist; run first: make search SEED=$(SEED)" >&2; exit 1; }
 	@mkdir -p $(RUN)
-	$(BIN)/transfer $(if $(wildcard $(RUN)/config.toml),--config $(RUN)/config.toml,$(SETTINGS)) --cache $(CACHE) --jobs $(JOBS) \
+	$(BIN)/transfer $(if $(wildcard $(RUN)/config.toml),--config $(RUN)/config.toml,$(SETTINGS)) $(TRANSFER_SETTINGS) --cache $(CACHE) --jobs $(JOBS) \
 		$(addprefix --tasks ,$(TASKS)) --program $(SUBJECT) -o $(RUN)/transfer.parquet
 	@[ ! -e $(RUN)/archive.parquet ] || $(BIN)/report $(RUN)/archive.parquet -o $(RUN)/report.html
 	@echo "rows:    $(RUN)/transfer.parquet"

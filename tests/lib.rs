@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
 
 /// The top of the repository.
 pub fn root() -> &'static Path {
@@ -94,9 +96,15 @@ pub fn shell(script: &str) -> Outcome {
 
 /// Make, for a tiny search in `folder`, with the binaries under test.
 pub fn make_search(folder: &Path, seed: u64) -> Command {
+    let mut make = make(folder, "search");
+    make.arg(format!("SEED={seed}"));
+    make
+}
+
+/// Make, for one of its targets, with the tiny profile, the binaries under test, and a run and a cache in `folder`.
+pub fn make(folder: &Path, target: &str) -> Command {
     let mut make = Command::new("make");
-    make.arg("search").args([
-        format!("SEED={seed}"),
+    make.arg(target).args([
         "PROFILE=tiny".to_owned(),
         "JOBS=2".to_owned(),
         format!("BIN={}", bin().display()),
@@ -108,6 +116,48 @@ pub fn make_search(folder: &Path, seed: u64) -> Command {
     make.env_remove("MAKEFLAGS").env_remove("MFLAGS").env_remove("MAKELEVEL").env_remove("MAKEOVERRIDES");
     make.current_dir(root()).stdin(Stdio::null());
     make
+}
+
+/// Starts a command in a process group of its own and kills that with signal 9 after a while. Returns when no process is
+/// left that names `folder`: trainings have groups of their own, and must not outlive their supervisor.
+pub fn kill9(mut command: Command, after: Duration, folder: &Path) {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    let mut child = command.spawn().expect("the command starts");
+    std::thread::sleep(after);
+    // SAFETY: a plain system call; the group is the one that was just made.
+    unsafe { libc::kill(-(child.id() as libc::pid_t), libc::SIGKILL) };
+    child.wait().expect("the command ends");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !processes_of(folder).is_empty() {
+        assert!(Instant::now() < deadline, "still there: {:?}", processes_of(folder));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Every process whose command line names `folder`, apart from this test.
+fn processes_of(folder: &Path) -> Vec<String> {
+    let name = folder.display().to_string();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("a Linux machine").flatten() {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if line.contains(&name) {
+            found.push(line);
+        }
+    }
+    found
+}
+
+/// Moments in the first half of `whole`, without end. They are drawn anew each time, from the clock: any of them
+/// has to do.
+pub fn moments(whole: Duration) -> impl Iterator<Item = Duration> {
+    let mut state = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(1, |t| t.as_nanos() as u64) | 1;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        whole.mul_f64(0.02 + 0.5 * (state % 1000) as f64 / 1000.0)
+    })
 }
 
 /// Says that a test cannot run here, past the capturing of tests' output: a skipped test must be seen.

@@ -1,12 +1,10 @@
 //! Whole searches through Make, with the tiny profile.
 
 use std::collections::BTreeMap;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use tests::{finish, make_search, run};
+use tests::{finish, kill9, make_search, moments, run};
 
 /// The time of last change of every table of a run.
 fn tables(run: &Path) -> BTreeMap<PathBuf, SystemTime> {
@@ -37,9 +35,10 @@ fn a_search_finishes_and_make_reruns_only_what_is_missing() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let run_folder = folder.path().join("run");
     let first = finish(make_search(folder.path(), 0)).ok();
-    for file in ["config.toml", "archive.parquet", "report.html", "results/best.py"] {
+    let results = ["results/best.py", "results/best.safetensors", "results/best.md"];
+    for file in ["config.toml", "archive.parquet", "report.html"].iter().chain(&results) {
         assert!(run_folder.join(file).exists(), "{file} is missing");
-        if file != "config.toml" && file != "archive.parquet" {
+        if ["report.html", "results/best.py"].contains(file) {
             assert!(first.stdout.contains(file), "{file} is not announced in:\n{}", first.stdout);
         }
     }
@@ -84,20 +83,6 @@ fn a_run_keeps_its_settings() {
     finish(other).refused(2, &["other settings", "steps"]);
 }
 
-/// Every process whose command line names `folder`, apart from this test.
-fn processes_of(folder: &Path) -> Vec<String> {
-    let name = folder.display().to_string();
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").expect("a Linux machine").flatten() {
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        if line.contains(&name) {
-            found.push(line);
-        }
-    }
-    found
-}
-
 #[test]
 fn kill9_anywhere_then_make() {
     let calm = tempfile::tempdir().expect("a scratch folder");
@@ -106,28 +91,45 @@ fn kill9_anywhere_then_make() {
     let whole = start.elapsed().unwrap_or(Duration::from_secs(10));
 
     let folder = tempfile::tempdir().expect("a scratch folder");
-    // The moments are drawn anew each time, from the clock: any of them has to do.
-    let mut state = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(1, |t| t.as_nanos() as u64) | 1;
-    for _ in 0..5 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let moment = whole.mul_f64(0.02 + 0.5 * (state % 1000) as f64 / 1000.0);
-        let mut make = make_search(folder.path(), 0);
-        make.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        let mut child = make.spawn().expect("make starts");
-        std::thread::sleep(moment);
-        // SAFETY: a plain system call; the group is the one that was just made.
-        unsafe { libc::kill(-(child.id() as libc::pid_t), libc::SIGKILL) };
-        child.wait().expect("make ends");
-        // Trainings have process groups of their own; they must not outlive their supervisor.
-        let deadline = SystemTime::now() + Duration::from_secs(10);
-        while !processes_of(folder.path()).is_empty() {
-            assert!(SystemTime::now() < deadline, "still there: {:?}", processes_of(folder.path()));
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    for moment in moments(whole).take(5) {
+        kill9(make_search(folder.path(), 0), moment, folder.path());
     }
     finish(make_search(folder.path(), 0)).ok();
     let read = |folder: &Path| std::fs::read(folder.join("run/archive.parquet")).expect("the archive");
     assert!(read(calm.path()) == read(folder.path()), "the interrupted run has another archive");
+}
+
+/// What the outputs and hints of these tasks are: pointers, masks, one-hot masks over more samples, scalar hints,
+/// categories on edges, permutations, strings, and a value of the whole graph.
+const KINDS: [&str; 8] = [
+    "bfs",
+    "articulation_points",
+    "minimum",
+    "dijkstra",
+    "lcs_length",
+    "insertion_sort",
+    "kmp_matcher",
+    "segments_intersect",
+];
+
+#[test]
+fn every_kind_of_task_can_be_searched() {
+    for task in KINDS {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let mut make = make_search(folder.path(), 0);
+        make.args([format!("TASK={task}"), "ITERATIONS=2".to_owned()]);
+        finish(make).ok();
+        let archive = folder.path().join("run/archive.parquet").display().to_string();
+        let rows = run("check", [archive.as_str()]).ok().rows();
+        let scored: Vec<_> = rows.iter().filter(|row| row["status"] == "scored").collect();
+        assert!(scored.len() >= 2, "{task}: {rows:?}");
+        for row in scored {
+            assert_eq!(row["task"], task);
+            for column in ["ood_acc", "test_acc"] {
+                assert!(row[column].as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)), "{task}: {row}");
+            }
+        }
+        let card = std::fs::read_to_string(folder.path().join("run/results/best.md")).expect("the winner's page");
+        assert!(card.contains(&format!("| task | {task} |")), "{card}");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use schemas::{Candidate, CurvePoint, TransferRow};
+use schemas::{Candidate, CurvePoint, TransferRow, TransferSummary};
 use stage::table::{Extra, read_records};
 
 use crate::effort::Effort;
@@ -55,12 +55,20 @@ fn beside(archive: &Path, rows: &[(Candidate, Extra)]) -> Result<Beside> {
     for file in files {
         curves.extend(read_records::<CurvePoint>(&file)?.rows.into_iter().map(|(point, _)| point));
     }
-    let transfer = folder.join("transfer.parquet");
-    let transfer = if transfer.is_file() { read_records::<TransferRow>(&transfer)?.rows } else { Vec::new() };
+    let transfer = optional::<TransferRow>(&folder.join("transfer.parquet"))?;
+    let transfer_summary = optional::<TransferSummary>(&folder.join("transfer_summary.parquet"))?;
     let config = folder.join("config.toml");
     let settings = if config.is_file() { settings(&config)? } else { Vec::new() };
     let effort = Effort::read(folder, &tables(folder, "trained.parquet")?, rows)?;
-    Ok(Beside { settings, curves, effort, transfer: transfer.into_iter().map(|(row, _)| row).collect() })
+    Ok(Beside { settings, curves, effort, transfer, transfer_summary })
+}
+
+/// The rows of a table that may not be there.
+fn optional<T: schemas::Table>(path: &Path) -> Result<Vec<T>> {
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    Ok(read_records::<T>(path)?.rows.into_iter().map(|(row, _)| row).collect())
 }
 
 /// The tables of this name in a run's folder: of the run itself, and of its generations.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Candidate, CurvePoint, TransferRow, Verdict};
+use schemas::{Candidate, CurvePoint, TransferRow, TransferSummary, Verdict};
 use search::population::{better, fitness};
 
 use crate::effort::Effort;
@@ -24,6 +24,7 @@ pub struct Beside {
     pub curves: Vec<CurvePoint>,
     pub transfer: Vec<TransferRow>,
     pub effort: Effort,
+    pub transfer_summary: Vec<TransferSummary>,
 }
 
 /// A run. Rows never change after `Run::new`, which sorts and cleans them.
@@ -46,6 +47,7 @@ pub struct Run {
     pub transfer: Vec<TransferRow>,
     /// Tokens and times.
     pub effort: Effort,
+    pub transfer_summary: Vec<TransferSummary>,
     /// What a reader should know about the data, e.g. scores that were not numbers.
     pub remarks: Vec<String>,
 }
@@ -117,6 +119,7 @@ impl Run {
             curves,
             transfer: beside.transfer,
             effort: beside.effort,
+            transfer_summary: beside.transfer_summary,
             remarks,
         }
     }

@@ -89,6 +89,19 @@ fn a_run_becomes_a_page_with_figures_and_tables() {
         assert_well_formed(name, &text(svg));
         assert!(!text(svg).contains("var(--"), "{name}: plain colours only");
     }
+    let csv = fs::read_to_string(folder.path().join("tables/transfer.csv")).expect("the table");
+    let cells: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(cells[0][..6], ["task", "program", "test_acc", "test_acc_std", "difference", "published"]);
+    assert_eq!(cells.len(), 1 + 9 * 2 + 2 + 2, "tasks, means, published means:\n{csv}");
+    assert!(cells[1][4].is_empty() && cells[2][4].parse::<f64>().is_ok_and(|d| d > 0.0), "{csv}");
+    assert_eq!([cells[21][5], cells[22][5]], ["0.8392", "0.7122"], "{csv}");
+    assert_eq!(cells[21][1], "SPARK (published †)");
+    let drawn = fs::read_to_string(folder.path().join("figures/transfer.svg")).expect("the figure");
+    assert!(drawn.contains("mean of the tasks") && drawn.contains("difference") && !drawn.contains("published"));
+    report(folder.path(), &["archive.parquet", "--published"]).success();
+    let drawn = fs::read_to_string(folder.path().join("figures/transfer.svg")).expect("the figure");
+    assert!(drawn.contains("SPARK: 83.92 %, published"), "{drawn}");
+
     let csv = fs::read_to_string(folder.path().join("tables/candidates.csv")).expect("the table");
     assert!(csv.starts_with("rank,candidate_id,attempt,factor,edit,ood_acc,"), "{csv}");
     assert!(fs::read_to_string(folder.path().join("tables/losses.md")).expect("the table").contains("| ---"));

@@ -9,7 +9,7 @@ use schemas::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stage::config::Config;
-use stage::job::{Failure, Work, serve};
+use stage::job::{Failure, Place, Work, serve};
 use train::{CODE_VERSION, Program};
 
 /// What a child is to evaluate.
@@ -34,8 +34,6 @@ pub struct Scored {
 pub fn evaluations(config: &Config, task: &str) -> Vec<EvalConfig> {
     let score = &config.score;
     let ood = EvalConfig {
-        length: score.ood_length,
-        samples: score.ood_samples,
         seed: score.ood_seed,
         data: EvalData::Validation,
         ..test(config, task, score.ood_length, score.ood_samples)
@@ -43,15 +41,17 @@ pub fn evaluations(config: &Config, task: &str) -> Vec<EvalConfig> {
     vec![ood, test(config, task, score.test_length, score.test_samples)]
 }
 
-/// An evaluation on the benchmark's test split.
+/// An evaluation on the benchmark's test split: so many samples, times the benchmark's factor for tasks that are scored
+/// on few values a sample.
 pub fn test(config: &Config, task: &str, length: usize, samples: usize) -> EvalConfig {
+    let factor = clrs::algorithm(task).map_or(1, |algorithm| algorithm.samples_multiplier);
     // The network is the one that was trained.
     let network = train::settings(config, task, 0);
     EvalConfig {
         algorithm: task.to_owned(),
         hidden: network.hidden,
         length,
-        samples,
+        samples: samples * factor,
         batch_size: config.score.batch_size,
         seed: 0,
         data: EvalData::Test,
@@ -79,7 +79,7 @@ pub fn work(
     let key =
         train::hash(&(CODE_VERSION, &program.graph_hash, &program.params, hash.as_str(), &evaluations, threads, kind));
     let job = Job { source: program.source.clone(), weights, evaluations, threads, device: device.to_owned() };
-    Ok(Work { key, label, job })
+    Ok(Work { key, label, weight: 1.0, job })
 }
 
 /// Does one job as the supervisor asks for it on stdin.
@@ -87,7 +87,7 @@ pub fn child() -> ExitCode {
     serve(evaluate)
 }
 
-fn evaluate(job: Job, _: &Path, tell: &mut dyn FnMut(&Value)) -> Result<Scored, Failure> {
+fn evaluate(job: Job, _: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Scored, Failure> {
     let wanted: DeviceArg = job.device.parse().map_err(Failure::of_machine)?;
     let device = network::init(&wanted, job.threads).map_err(|error| train::failure(&error))?;
     let weights = Weights::load(&job.weights).map_err(|error| train::failure(&error))?;

@@ -1,5 +1,7 @@
 //! The command line, as typed.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 use stage::{Common, Config, TableArgs};
 
@@ -16,6 +18,7 @@ that of its program is refused.
 Examples:
   select scored.parquet --archive ../gen003/archive.parquet -o archive.parquet
   select --best archive.parquet -o best.py          the winner's program
+  select --export results archive.parquet           the winner with its weights and a page about it
   select --summary 'runs/*/archive.parquet' --json  what came of it, for machines
 ";
 
@@ -33,6 +36,15 @@ pub struct Args {
     /// Write the program of the best candidate to --output, and nothing else
     #[arg(long, conflicts_with_all = ["summary", "archive"])]
     pub best: bool,
+
+    /// Write the best candidate as best.py, best.safetensors (its trained weights) and best.md (about both) into this
+    /// folder, and nothing else
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["best", "summary", "archive"])]
+    pub export: Option<PathBuf>,
+
+    /// With --export: the cache that the weights lie in
+    #[arg(long, value_name = "DIR", default_value = "cache", requires = "export")]
+    pub cache: PathBuf,
 
     /// Print what came of a search: the best against the seed program, counts, rates
     #[arg(long, conflicts_with = "archive")]

@@ -1,6 +1,8 @@
 //! `select`: judges all candidates so far, and finds the best. See `select --help`.
 
 mod args;
+mod card;
+mod export;
 mod merge;
 mod summary;
 mod winner;
@@ -23,6 +25,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let scored = args.table.read()?;
     if args.best {
         return winner::write(&Population::new(scored.candidates()), &args.table.output);
+    }
+    if let Some(folder) = &args.export {
+        return export::write(&Population::new(scored.candidates()), folder, &args.cache, &config);
     }
     if args.summary {
         let summary = summary::Summary::of(&Population::new(scored.candidates()), &config);

@@ -39,6 +39,50 @@ fn rows(text: &str) -> Vec<Value> {
 }
 
 #[test]
+fn the_winner_is_exported_with_its_weights_and_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let mut best = row(1, 0, 0.6);
+    let more = json!({
+        "task": "bfs", "train_seeds": [3, 4], "ood_acc": 0.6, "ood_acc_std": 0.05, "ood_acc_seeds": [0.55, 0.65],
+        "test_acc": 0.5, "test_acc_std": 0.01, "test_acc_seeds": [0.5, 0.5], "edit": "two heads | a gate",
+        "weights": ["train/one/weights.safetensors", "train/two/weights.safetensors"],
+    });
+    best.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let archive = write(folder.path(), "a.jsonl", &[row(0, 0, 0.4), best.clone()]);
+    let export = [&archive, "--export", &place("results"), "--cache", &place("cache"), "--set", "network.hidden=16"];
+
+    let refused = select(&export).assert().code(1).get_output().stderr.clone();
+    let refused = String::from_utf8(refused).unwrap();
+    assert!(refused.contains("weights.safetensors: the winner's weights are not in this cache"), "{refused}");
+    assert!(!folder.path().join("results").exists(), "half a result is none");
+
+    for (name, content) in [("one", "first"), ("two", "second")] {
+        std::fs::create_dir_all(folder.path().join("cache/train").join(name)).unwrap();
+        std::fs::write(folder.path().join("cache/train").join(name).join("weights.safetensors"), content).unwrap();
+    }
+    output(&export);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("results").join(name)).unwrap();
+    assert_eq!(read("best.py"), best["source"].as_str().unwrap());
+    assert_eq!(read("best.safetensors"), "second", "seed 4 did better out of distribution");
+    let card = read("best.md");
+    for part in [
+        "| task | bfs |",
+        "60.0 % ± 5.0 % (mean and standard deviation of 2 training seeds)",
+        "of training seed 4, the best of 2 out of distribution (65.0 %)",
+        "| parameters of the processor | 100 |",
+        "method spark, proposer builtin; attempt 8, generation 1: two heads \\| a gate",
+        "from 2 evaluated candidates",
+        "B, N, H = 1, 4, 16",
+        "hidden = 16",
+    ] {
+        assert!(card.contains(part), "{part} is missing in:\n{card}");
+    }
+    select(&["--cache", "c", &archive]).assert().code(2);
+    select(&["--best", "--export", "x", &archive]).assert().code(2);
+}
+
+#[test]
 fn the_archive_is_cumulative_and_repeats_itself() {
     let folder = tempfile::tempdir().unwrap();
     let first = write(folder.path(), "a.jsonl", &[row(0, 0, 0.4)]);

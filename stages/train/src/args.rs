@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use schemas::Candidate;
 use stage::config::Config;
 use stage::{Common, TableArgs, Usage, WorkArgs};
 
@@ -16,7 +17,7 @@ Examples:
   train --config data/profiles/quick.toml my_idea.py data/seed_pgn.py
   propose | check - | train --jobs 2 - | score - | jq '{edit, fitness}'
   train --set train.time_limit_s=60 --set 'train.seeds=[0, 1, 2]' checked.parquet -o trained.parquet
-  train --explain my_idea.py                        the typed graph that is trained
+  train --explain my_idea.py                        the network's graph as built and as run, with costs
 
 A training that hangs, crashes, diverges or takes too much memory is its row's status (timeout, crashed, diverged, oom)
 and no other's.
@@ -39,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub curves: Option<PathBuf>,
 
-    /// Print the typed graph of the programs, and stop
+    /// Print the graph of the network around the programs, before and after it is rewritten, with costs; and stop
     #[arg(long)]
     pub explain: bool,
 
@@ -60,11 +61,16 @@ impl Args {
         for row in self.table.read_with_programs()?.rows {
             match crate::explain(&row.candidate.source, config) {
                 Ok(text) => stage::exit::print(&format!("{text}\n"))?,
-                Err(diagnostics) => bail!("a program does not compile\n{diagnostics}"),
+                Err(reason) => bail!("{}: there is no network around it\n{reason}", name(&row.candidate)),
             }
         }
         Ok(())
     }
+}
+
+/// What a program is called: its file, or its hash.
+fn name(candidate: &Candidate) -> &str {
+    candidate.edit.as_deref().filter(|_| crate::by_hand(candidate)).unwrap_or(&candidate.candidate_id)
 }
 
 /// That a task is one of the benchmark's.

@@ -1,41 +1,61 @@
 //! The child's side of a training.
 
-use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use network::{CurvePoint, DeviceArg, NetworkError};
+use network::{Checkpoints, CurvePoint, DeviceArg, NetworkError};
 use schemas::Status;
 use serde_json::{Value, json};
 use stage::atomic;
-use stage::job::{Failure, serve};
+use stage::job::{Failure, Place, serve};
 
 use crate::curves::CURVE;
-use crate::{Job, Measured, WEIGHTS};
+use crate::{CODE_VERSION, Job, Measured, WEIGHTS};
+
+/// The checkpoint's file in a training's lasting folder.
+const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// Does one training as the supervisor asks for it on stdin.
 pub fn child() -> ExitCode {
     serve(train)
 }
 
-fn train(job: Job, folder: &Path, tell: &mut dyn FnMut(&Value)) -> Result<Measured, Failure> {
+fn train(job: Job, place: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Measured, Failure> {
     let started = Instant::now();
+    let seconds = || place.spent + started.elapsed().as_secs_f64();
     let wanted: DeviceArg = job.device.parse().map_err(Failure::of_machine)?;
     let device = network::init(&wanted, job.threads).map_err(|error| failure(&error))?;
     let processor = processor(&job.source, job.config.hidden)?;
-    let mut curve = Vec::new();
+    let checkpoints = checkpoints(&job, place)?;
+    let written = || checkpoints.as_ref().and_then(|to| to.path.metadata().ok()?.modified().ok());
+    let mut seen = written();
     let mut on_point = |point: &CurvePoint| {
-        curve.push(*point);
         tell(&json!({ "step": point.step, "of": job.config.steps, "loss": point.loss, "val_acc": point.val_acc }));
+        let last = written();
+        if last != seen {
+            seen = last;
+            // Not noted, it costs some seconds of a time limit.
+            let _ = place.note_spent(seconds());
+        }
     };
-    let trained = network::train(&processor, &job.config, device, &mut on_point).map_err(|error| failure(&error))?;
+    let mut run = || network::train(&processor, &job.config, device, checkpoints.as_ref(), &mut on_point);
+    let trained = match run() {
+        // It can only be broken, its folder being that of this very training: what it held is computed again.
+        Err(NetworkError::File { path, reason }) if checkpoints.as_ref().is_some_and(|to| to.path == path) => {
+            std::fs::remove_file(&path).map_err(|_| Failure::of_machine(format!("{}: {reason}", path.display())))?;
+            run()
+        }
+        trained => trained,
+    };
+    let trained = trained.map_err(|error| failure(&error))?;
     if !(trained.best_val_acc.is_finite() && trained.final_loss.is_finite()) {
         return Err(Failure::of_job(Status::Diverged, "the accuracy or the last loss is not finite"));
     }
+    let folder = &place.folder;
     trained.weights.save(folder.join(WEIGHTS)).map_err(|error| failure(&error))?;
     let machine = |error: anyhow::Error| Failure::of_machine(format!("{error:#}"));
     atomic::write(&folder.join(CURVE), |out| {
-        for point in &curve {
+        for point in &trained.curve {
             writeln!(out, "{}", serde_json::to_string(point)?)?;
         }
         Ok(())
@@ -49,9 +69,21 @@ fn train(job: Job, folder: &Path, tell: &mut dyn FnMut(&Value)) -> Result<Measur
         loss: trained.final_loss,
         steps: trained.steps,
         device: device.to_string(),
-        seconds: started.elapsed().as_secs_f64(),
+        seconds: seconds(),
         peak_rss_mb: peak_rss_mb(),
     })
+}
+
+/// Where the training notes how far it is; `None` where it is not to.
+fn checkpoints(job: &Job, place: &Place) -> Result<Option<Checkpoints>, Failure> {
+    if job.checkpoint_s <= 0.0 {
+        return Ok(None);
+    }
+    atomic::make_folder(&place.lasting).map_err(|error| Failure::of_machine(format!("{error:#}")))?;
+    let every = Duration::try_from_secs_f64(job.checkpoint_s).unwrap_or(Duration::MAX);
+    // Beyond the settings: what the job's key depends on.
+    let code = format!("{CODE_VERSION} {} {}", job.threads, job.device.split(':').next().unwrap_or_default());
+    Ok(Some(Checkpoints { path: place.lasting.join(CHECKPOINT), every, code }))
 }
 
 /// The processor of a program that was accepted before.

@@ -61,7 +61,7 @@ pub fn race(programs: &[&Program], lab: &Lab<'_>, common: &Common) -> Result<Vec
             .flat_map(|&index| seeds.iter().map(move |&seed| (index, seed)))
             .map(|(index, seed)| {
                 let settings = network::TrainConfig { steps, ..settings(config, task, seed) };
-                work(programs[index], settings, config.train.threads, &lab.device)
+                work(programs[index], settings, &config.train, &lab.device)
             })
             .collect();
         let outcomes = lab.trainings(&works, &format!("train to step {steps}"), common)?;

@@ -23,6 +23,8 @@ pub struct Job {
     pub threads: usize,
     /// `cpu`, `cuda:0`, ...
     pub device: String,
+    /// Seconds between two checkpoints; 0 for none. Results do not depend on it.
+    pub checkpoint_s: f64,
 }
 
 /// What a training came to.
@@ -38,10 +40,10 @@ pub struct Measured {
     pub peak_rss_mb: f64,
 }
 
-/// The network's settings for a training with this seed.
+/// The network's settings for a training of this algorithm with this seed.
 pub fn settings(config: &Config, algorithm: &str, seed: u64) -> TrainConfig {
     let (network, train) = (&config.network, &config.train);
-    TrainConfig {
+    let settings = TrainConfig {
         algorithm: algorithm.to_owned(),
         hidden: network.hidden,
         lengths: train.lengths.clone(),
@@ -64,18 +66,36 @@ pub fn settings(config: &Config, algorithm: &str, seed: u64) -> TrainConfig {
             config::Dtype::F32 => Dtype::F32,
             config::Dtype::F64 => Dtype::F64,
         },
-    }
+    };
+    as_the_benchmark(settings)
 }
 
-/// The training of a program, with its key.
-pub fn work(program: &Program, config: TrainConfig, threads: usize, device: &str) -> Work<Job> {
+/// What the benchmark's own trainer does differently for some algorithms: strings are matched at a single length, a
+/// quarter above the longest, the needle's length being what varies; and accuracies that are made of few values a sample
+/// are taken over more samples.
+pub fn as_the_benchmark(mut settings: TrainConfig) -> TrainConfig {
+    if let Some(algorithm) = clrs::algorithm(&settings.algorithm) {
+        if algorithm.is_string_matching() {
+            let longer = |length: usize| (length * 5 / 4).max(3);
+            settings.lengths = settings.lengths.iter().max().map(|&longest| longer(longest)).into_iter().collect();
+            settings.val_length = longer(settings.val_length);
+        }
+        settings.val_samples *= algorithm.samples_multiplier;
+    }
+    settings
+}
+
+/// The training of a program, with its key. `train` says how it runs.
+pub fn work(program: &Program, config: TrainConfig, train: &config::Train, device: &str) -> Work<Job> {
+    let threads = train.threads;
     // Which of several equal devices it was does not matter.
     let kind = device.split(':').next().unwrap_or(device);
     // Names of parameters key their random streams, and the weights' file is read back by name.
     let depends = (CODE_VERSION, &program.graph_hash, &program.params, &config, threads, kind);
     let key = hash(&depends);
     let label = format!("{} {} seed {}", program.label, config.algorithm, config.seed);
-    Work { key, label, job: Job { source: program.source.clone(), config, threads, device: device.to_owned() } }
+    let (source, device, checkpoint_s) = (program.source.clone(), device.to_owned(), train.checkpoint_s);
+    Work { key, label, weight: 1.0, job: Job { source, config, threads, device, checkpoint_s } }
 }
 
 /// A hash of everything in `value`, as 32 hexadecimal digits.
@@ -94,11 +114,24 @@ mod tests {
         Program { label: "p".into(), source: "s".into(), graph_hash: "g".into(), params, candidate: Default::default() }
     }
 
-    fn key(change: impl FnOnce(&mut Program, &mut TrainConfig, &mut usize, &mut &str)) -> String {
-        let (mut program, mut threads, mut device) = (program(), 1, "cpu");
+    fn key(change: impl FnOnce(&mut Program, &mut TrainConfig, &mut config::Train, &mut &str)) -> String {
+        let (mut program, mut train, mut device) = (program(), Config::default().train.clone(), "cpu");
         let mut config = settings(&Config::default(), "dfs", 0);
-        change(&mut program, &mut config, &mut threads, &mut device);
-        work(&program, config, threads, device).key
+        change(&mut program, &mut config, &mut train, &mut device);
+        work(&program, config, &train, device).key
+    }
+
+    #[test]
+    fn strings_have_a_length_of_their_own_and_few_values_more_samples() {
+        let config = Config::load(None, &["train.lengths=[4, 7, 16]".into(), "train.val_length=16".into()], &[]);
+        let config = config.expect("valid");
+        let of = |algorithm| {
+            let settings = settings(&config, algorithm, 0);
+            (settings.lengths, settings.val_length, settings.val_samples)
+        };
+        assert_eq!(of("dfs"), (vec![4, 7, 16], 16, 32));
+        assert_eq!(of("kmp_matcher"), (vec![20], 20, 64 * 32));
+        assert_eq!(of("binary_search"), (vec![4, 7, 16], 16, 64 * 32));
     }
 
     #[test]
@@ -107,6 +140,7 @@ mod tests {
         assert_eq!(same.len(), 32);
         assert_eq!(key(|p, _, _, _| p.source = "# a comment\ns".into()), same);
         assert_eq!(key(|p, _, _, _| p.label = "q".into()), same);
+        assert_eq!(key(|_, _, t, _| t.checkpoint_s = 1.0), same);
         let mut others = vec![
             same,
             key(|p, _, _, _| p.graph_hash = "h".into()),
@@ -116,7 +150,7 @@ mod tests {
             key(|_, c, _, _| c.algorithm = "bfs".into()),
             key(|_, c, _, _| c.lengths.push(9)),
             key(|_, c, _, _| c.dtype = Dtype::F64),
-            key(|_, _, t, _| *t = 2),
+            key(|_, _, t, _| t.threads = 2),
             key(|_, _, _, d| *d = "cuda:0"),
         ];
         assert_eq!(key(|_, _, _, d| *d = "cuda:1"), others[9]);

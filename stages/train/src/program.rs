@@ -64,12 +64,13 @@ fn compile(candidate: &Candidate, rules: &Rules) -> Result<Program, Box<Candidat
     Ok(Program { label, source: candidate.source.clone(), graph_hash, params, candidate: row })
 }
 
-/// The typed graph of a program as the network gets it; the reason where there is none.
+/// The network around a program, as it is built and as it is run, with what each costs; the reason where there is none.
 pub fn explain(source: &str, config: &Config) -> Result<String, String> {
     let options = program::Options { need_regions: false, ..Rules::new(config).options };
     let compiled = program::compile(source, &options);
-    match &compiled.processor {
-        Some(processor) => Ok(graph::explain(&processor.graph, &processor.outputs())),
-        None => Err(program::render(source, "program", &compiled.diagnostics, false)),
-    }
+    let Some(processor) = &compiled.processor else {
+        return Err(program::render(source, "program", &compiled.diagnostics, false));
+    };
+    network::explain(processor, &config.task.algorithm, config.network.nb_msg_passing_steps)
+        .map_err(|error| error.to_string())
 }

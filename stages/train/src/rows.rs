@@ -9,7 +9,7 @@ use schemas::{Candidate, Status};
 use serde_json::Value;
 use stage::config::Config;
 use stage::job::{Outcome, Runner, Work};
-use stage::{Common, Table, Usage, WorkArgs};
+use stage::{Common, Progress, Table, Usage, WorkArgs};
 
 use crate::halving::{self, Raced};
 use crate::{FILES, Job, Measured, Program, Trained, WEIGHTS, by_hand, hash, prepare, settings, work};
@@ -44,9 +44,17 @@ impl<'a> Lab<'a> {
         }
     }
 
-    /// Runs trainings; outcomes in order.
+    /// Runs trainings with a progress display of their own; outcomes in order.
     pub fn trainings(&self, works: &[Work<Job>], label: &str, common: &Common) -> Result<Vec<Outcome<Measured>>> {
         let progress = common.progress(label, works.len());
+        let outcomes = self.trainings_on(works, &progress)?;
+        let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
+        progress.finish(&format!("{done} of {} trainings done on {}", works.len(), self.device));
+        Ok(outcomes)
+    }
+
+    /// Runs trainings as a part of what a display shows.
+    pub fn trainings_on(&self, works: &[Work<Job>], progress: &Progress) -> Result<Vec<Outcome<Measured>>> {
         let sum_up = |measured: &Measured| {
             format!(
                 "loss {:.4}, validation {:.1} %, {:.1} s",
@@ -55,10 +63,7 @@ impl<'a> Lab<'a> {
                 measured.seconds
             )
         };
-        let outcomes = self.runner("train-child", "train", FILES).run_all(works, self.jobs, &progress, step, sum_up)?;
-        let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
-        progress.finish(&format!("{done} of {} trainings done on {}", works.len(), self.device));
-        Ok(outcomes)
+        self.runner("train-child", "train", FILES).run_all(works, self.jobs, progress, step, sum_up)
     }
 }
 
@@ -95,9 +100,7 @@ pub fn train(mut table: Table, lab: &Lab<'_>, common: &Common) -> Result<(Table,
     let seeds = &config.train.seeds;
     let mut works: Vec<Work<Job>> = Vec::new();
     for (_, program, _) in &whole {
-        works.extend(
-            seeds.iter().map(|&seed| work(program, settings(config, task, seed), config.train.threads, &lab.device)),
-        );
+        works.extend(seeds.iter().map(|&seed| work(program, settings(config, task, seed), &config.train, &lab.device)));
     }
     let outcomes = lab.trainings(&works, "train", common)?;
     let of_rows = works.chunks(seeds.len().max(1)).zip(outcomes.chunks(seeds.len().max(1)));

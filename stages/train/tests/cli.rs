@@ -157,11 +157,78 @@ fn killed_at_any_point_nothing_half_done_is_left() {
     assert!(entries(&cache.join("train")).iter().all(|name| !name.ends_with(".tmp")), "leftovers are cleared away");
 }
 
+/// A training with checkpoints after every step that takes long enough to be killed.
+const KILLED: [&str; 6] =
+    ["--set", "train.steps=400", "--set", "train.checkpoint_s=0.000001", "--set", "task.algorithm=insertion_sort"];
+
+/// Starts a training and kills it with its child as soon as it has written a checkpoint. Returns the key.
+fn kill_at_checkpoint(cache: &Path, output: &Path) -> String {
+    let args = [&KILLED[..], &["-o", output.to_str().expect("UTF-8"), PROGRAM]].concat();
+    let mut supervisor = command(cache, &args).stderr(Stdio::null()).spawn().expect("it starts");
+    let deadline = Instant::now() + Duration::from_secs(100);
+    let checkpoint = |name: &String| cache.join("train").join(name).join("checkpoint.safetensors").exists();
+    let part = loop {
+        if let Some(part) = entries(&cache.join("train")).into_iter().find(checkpoint) {
+            break part;
+        }
+        assert!(Instant::now() < deadline, "no checkpoint appears");
+        assert!(supervisor.try_wait().expect("it can be asked").is_none(), "it was too fast to be killed");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    supervisor.kill().expect("it runs");
+    supervisor.wait().expect("it ends");
+    part.strip_suffix(".part").expect("a lasting folder").to_owned()
+}
+
+#[test]
+fn a_killed_training_goes_on_where_it_was_and_comes_to_the_same_bytes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (calm, cache) = (folder.path().join("calm"), folder.path().join("cache"));
+    let expected = rows(&train(&calm, &[&KILLED[..], &[PROGRAM]].concat())).remove(0);
+    let key = kill_at_checkpoint(&cache, &folder.path().join("trained.jsonl"));
+    assert!(!cache.join("train").join(&key).exists(), "it was done before it was killed");
+    // The killed one's child dies with it, but not at once; what it still writes is as good.
+    std::thread::sleep(Duration::from_millis(300));
+
+    let curves = folder.path().join("curves.jsonl");
+    let output = train(&cache, &[&KILLED[..], &["--curves", curves.to_str().expect("UTF-8"), PROGRAM]].concat());
+    assert_eq!(steady(rows(&output).remove(0)), steady(expected));
+    for file in ["weights.safetensors", "curve.jsonl"] {
+        let read = |cache: &Path| fs::read(cache.join("train").join(&key).join(file)).expect(file);
+        assert!(read(&calm) == read(&cache), "{file} differs");
+    }
+    assert_eq!(text(&fs::read(&curves).expect("curves")).lines().count(), 400);
+    assert_eq!(entries(&cache.join("train")), [key.as_str()], "a checkpoint is left");
+}
+
+#[test]
+fn a_checkpoint_is_really_used_and_a_broken_one_is_not() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (calm, cache) = (folder.path().join("calm"), folder.path().join("cache"));
+    let expected = rows(&train(&calm, &[&KILLED[..], &[PROGRAM]].concat())).remove(0);
+    let key = kill_at_checkpoint(&cache, &folder.path().join("trained.jsonl"));
+    std::thread::sleep(Duration::from_millis(300));
+    let part = cache.join("train").join(format!("{key}.part"));
+    // what was spent counts towards the limit of time
+    fs::write(part.join("seconds"), "5000").expect("written");
+    let row = rows(&train(&cache, &[&KILLED[..], &[PROGRAM]].concat())).remove(0);
+    assert_eq!(row["status"], "timeout", "{row}");
+    assert!(part.join("checkpoint.safetensors").exists(), "it may go on with a higher limit");
+    fs::write(part.join("checkpoint.safetensors"), "not tensors").expect("written");
+    fs::remove_file(part.join("seconds")).expect("removed");
+    let row = rows(&train(&cache, &[&KILLED[..], &[PROGRAM]].concat())).remove(0);
+    assert_eq!(steady(row), steady(expected));
+}
+
 #[test]
 fn graphs_can_be_explained_and_wrong_usage_is_2() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let output = train(folder.path(), &["--explain", PROGRAM]);
-    assert!(output.status.success() && text(&output.stdout).contains("linear"), "{}", text(&output.stdout));
+    let explained = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for part in ["A step as built", "A step as run", "multiply-accumulates at each step", "linear"] {
+        assert!(explained.contains(part), "{part} is missing in {explained}");
+    }
     for (args, code, word) in [
         (&["--device", "toaster", PROGRAM][..], 2, "train.device"),
         (&["--set", "task.algorithm=dsf", PROGRAM][..], 2, "dfs"),

@@ -68,13 +68,13 @@ impl Args {
         self.common.config(&flags)
     }
 
-    /// Writes rows and summary. The rows come last: where they are there, all is.
+    /// Writes rows and summary, without what differs from run to run. The rows come last: where they are there, all is.
     pub fn write(&self, rows: &[TransferRow], summary: &[TransferSummary]) -> Result<()> {
         let none = Extra::default();
         if let Some(path) = self.summary_path() {
-            write_records(summary.iter().map(|line| (line, &none)), &path, true)?;
+            write_records(summary.iter().map(|line| (line, &none)), &path, false)?;
         }
-        write_records(rows.iter().map(|row| (row, &none)), &self.output, true)
+        write_records(rows.iter().map(|row| (row, &none)), &self.output, false)
     }
 
     fn summary_path(&self) -> Option<PathBuf> {

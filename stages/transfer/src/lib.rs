@@ -1,6 +1,7 @@
 //! Programs, trained from scratch on further tasks: which programs, which tasks, the matrix of trainings, its summary.
 
 mod args;
+mod effort;
 mod matrix;
 mod programs;
 mod summary;
@@ -10,4 +11,4 @@ pub use args::Args;
 pub use matrix::matrix;
 pub use programs::programs;
 pub use summary::{summary, table};
-pub use tasks::Tasks;
+pub use tasks::{Tasks, known};

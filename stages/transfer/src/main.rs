@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 use stage::{exit, signal};
 use train::Lab;
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<()> {
     let Some(config) = args.config()? else { return Ok(()) };
     let tasks = Tasks::new(&config.transfer.tasks)?;
+    transfer::known(config.transfer.overrides.keys()).context("transfer.overrides")?;
     let (programs, reference) = transfer::programs(&args.inputs, &args.programs, &config)?;
     let stop = signal::install()?;
     let lab = Lab::new(&config, &args.work, stop)?;

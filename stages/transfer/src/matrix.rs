@@ -7,10 +7,12 @@ use network::TrainConfig;
 use schemas::{Status, TransferRow};
 use score::Scored;
 use serde_json::Value;
-use stage::Common;
 use stage::config::Config;
 use stage::job::{Outcome, Work};
+use stage::{Common, Progress};
 use train::{Lab, Measured, Program, WEIGHTS};
+
+use crate::effort;
 
 /// The rows in the order program, task, seed.
 pub fn matrix(programs: &[Program], tasks: &[String], lab: &Lab<'_>, common: &Common) -> Result<Vec<TransferRow>> {
@@ -21,34 +23,54 @@ pub fn matrix(programs: &[Program], tasks: &[String], lab: &Lab<'_>, common: &Co
     for program in programs {
         for task in tasks {
             for &seed in &config.transfer.seeds {
-                let work = train::work(program, settings(config, task, seed), config.train.threads, &lab.device);
-                rows.push(empty(program, work.job.config.seed, task, config)?);
-                works.push(work);
-                of.push(program);
+                let settings = settings(config, task, seed);
+                let weight = effort::training(&settings)?;
+                let work = train::work(program, settings, &config.train, &lab.device);
+                rows.push(empty(program, seed, task, config)?);
+                works.push(Work { weight, ..work });
+                of.push((program, effort::test(config, task)?));
             }
         }
     }
-    let trained = lab.trainings(&works, "transfer", common)?;
+    let whole = works.iter().map(|work| work.weight).chain(of.iter().map(|(_, test)| *test)).sum();
+    let progress = common.weighted_progress("transfer", 2 * works.len(), whole);
+    let trained = lab.trainings_on(&works, &progress)?;
     let mut tests = Vec::new();
     let mut tested = Vec::new();
     for (index, (row, outcome)) in rows.iter_mut().zip(&trained).enumerate() {
         fill_trained(row, outcome, works.get(index).map_or("", |work| &work.key));
-        let (Outcome::Done { folder, .. }, Some(program)) = (outcome, of.get(index)) else { continue };
-        tests.push(test(program, &folder.join(WEIGHTS), row, lab)?);
-        tested.push(index);
+        let Some((program, weight)) = of.get(index) else { continue };
+        let label = format!("{} {} seed {}, test", program.label, row.task, row.train_seed);
+        match outcome {
+            Outcome::Done { folder, .. } => {
+                let work = test(program, &folder.join(WEIGHTS), label, &row.task, lab)?;
+                tests.push(Work { weight: *weight, ..work });
+                tested.push(index);
+            }
+            _ => progress.item_of(*weight, true, &format!("{label}: none, the training has failed")),
+        }
     }
-    for (index, outcome) in tested.into_iter().zip(evaluate(&tests, lab, common)?) {
+    let outcomes = evaluate(&tests, lab, &progress)?;
+    let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
+    for (index, outcome) in tested.into_iter().zip(outcomes) {
         if let Some(row) = rows.get_mut(index) {
             fill_tested(row, outcome);
         }
     }
+    progress.finish(&format!("{done} of {} trainings done and tested on {}", rows.len(), lab.device));
     Ok(rows)
 }
 
-/// The settings of a search's training, with the lengths and steps of a transfer.
+/// The settings of a search's training, with the lengths and steps of a transfer, and with those of the task.
 fn settings(config: &Config, task: &str, seed: u64) -> TrainConfig {
     let transfer = &config.transfer;
-    TrainConfig { lengths: transfer.lengths.clone(), steps: transfer.steps, ..train::settings(config, task, seed) }
+    let of_task = transfer.overrides.get(task).cloned().unwrap_or_default();
+    let changed = config.changed(|settings| {
+        settings.train.lengths = of_task.lengths.unwrap_or_else(|| transfer.lengths.clone());
+        settings.train.steps = of_task.steps.unwrap_or(transfer.steps);
+        settings.train.learning_rate = of_task.learning_rate.unwrap_or(settings.train.learning_rate);
+    });
+    train::settings(&changed, task, seed)
 }
 
 fn empty(program: &Program, seed: u64, task: &str, config: &Config) -> Result<TransferRow> {
@@ -89,20 +111,15 @@ fn fill_trained(row: &mut TransferRow, outcome: &Outcome<Measured>, key: &str) {
     }
 }
 
-fn test(program: &Program, weights: &Path, row: &TransferRow, lab: &Lab<'_>) -> Result<Work<score::Job>> {
+fn test(program: &Program, weights: &Path, label: String, task: &str, lab: &Lab<'_>) -> Result<Work<score::Job>> {
     let transfer = &lab.config.transfer;
-    let evaluation = score::test(lab.config, &row.task, transfer.test_length, transfer.test_samples);
-    let label = format!("{} {} seed {}", program.label, row.task, row.train_seed);
+    let evaluation = score::test(lab.config, task, transfer.test_length, transfer.test_samples);
     score::work(program, weights, label, vec![evaluation], lab.config, &lab.device)
 }
 
-fn evaluate(works: &[Work<score::Job>], lab: &Lab<'_>, common: &Common) -> Result<Vec<Outcome<Scored>>> {
-    let progress = common.progress("test", works.len());
+fn evaluate(works: &[Work<score::Job>], lab: &Lab<'_>, progress: &Progress) -> Result<Vec<Outcome<Scored>>> {
     let sum_up = |scored: &Scored| scored.scores.first().map_or_else(String::new, |s| format!("{:.1} %", s * 100.0));
-    let outcomes =
-        lab.runner("score-child", "score", &[]).run_all(works, lab.jobs, &progress, |_: &Value| None, sum_up)?;
-    progress.finish(&format!("{} tests done", works.len()));
-    Ok(outcomes)
+    lab.runner("score-child", "score", &[]).run_all(works, lab.jobs, progress, |_: &Value| None, sum_up)
 }
 
 fn fill_tested(row: &mut TransferRow, outcome: Outcome<Scored>) {

@@ -2,8 +2,9 @@
 
 use tch::Tensor;
 
+use crate::Device;
 use crate::error::Result;
-use crate::tensor::{item, to_f64};
+use crate::tensor::{from_f64, item, to_f64};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -53,6 +54,20 @@ impl Adam {
         let step = mean.f_div(&root.f_add_scalar_(EPSILON)?)?.f_mul_scalar(self.learning_rate)?;
         let _ = flat.f_sub_(&step)?;
         Ok(norm)
+    }
+
+    /// The means, and the number of steps that they are of.
+    pub fn state(&self) -> Result<(Vec<f64>, Vec<f64>, i32)> {
+        Ok((to_f64(&self.mean)?, to_f64(&self.square)?, self.steps))
+    }
+
+    /// Goes on from a state of a vector of the same length.
+    pub fn restore(&mut self, mean: &[f64], square: &[f64], steps: i32) -> Result<()> {
+        let device = Device(self.mean.device());
+        let values = |data: &[f64]| from_f64(data, &self.mean.size(), self.mean.f_kind()?, device);
+        (self.mean, self.square) = (values(mean)?, values(square)?);
+        self.steps = steps;
+        Ok(())
     }
 
     pub fn moments(&self) -> Result<Moments> {

@@ -1,8 +1,7 @@
 //! The data of trainings and evaluations: which streams feed them, and how batches are cut.
 
 use clrs::{
-    Algorithm, Batch, DataPoint, Loader, Pipeline, PipelineConfig, SamplerArgs, SamplerConfig, SpecEntry, Stage,
-    pipeline::Transforms,
+    Algorithm, Batch, Loader, Pipeline, PipelineConfig, SamplerArgs, SamplerConfig, SpecEntry, pipeline::Transforms,
 };
 
 use crate::error::{NetworkError, Result};
@@ -22,12 +21,22 @@ pub(crate) fn stream_seed(seed: u64, stream: &str) -> u32 {
     (Rng::new(seed, stream).uniform() * f64::from(u32::MAX)) as u32
 }
 
+/// The arguments that training data of this length is drawn with: the reference's. Its needles of up to 8 letters need
+/// 17 nodes; below that they are as long as fits.
+pub(crate) fn arguments(algorithm: &Algorithm, length: usize) -> SamplerArgs {
+    let mut args = SamplerArgs::training(algorithm);
+    let fits = i64::try_from(length.saturating_sub(1) / 2).unwrap_or(i64::MAX).max(1);
+    args.length_needle = args.length_needle.map(|needle| needle.max(-fits));
+    args
+}
+
 /// Training batches of all lengths in turn, made ahead on a thread.
 pub(crate) fn training(algorithm: &'static Algorithm, lengths: &[usize], batch: usize, seed: u64) -> Result<Loader> {
     let config = |&length: &usize| {
         let (data, positions) = (format!("train/{length}/data"), format!("train/{length}/positions"));
         let mut config =
             PipelineConfig::training(algorithm, length, batch, stream_seed(seed, &data), stream_seed(seed, &positions));
+        config.sampler.args = arguments(algorithm, length);
         // Padding to the longest of a thousand other samples changes no loss, only the time that a step takes.
         config.sampler.track_max_steps = false;
         config
@@ -35,58 +44,38 @@ pub(crate) fn training(algorithm: &'static Algorithm, lengths: &[usize], batch: 
     Ok(Loader::new(lengths.iter().map(config).collect(), 1, 2)?)
 }
 
-/// A fixed dataset.
-pub(crate) fn dataset(
-    algorithm: &'static Algorithm,
-    length: usize,
-    samples: usize,
-    args: SamplerArgs,
-    seeds: (u32, u32),
-) -> Result<Batch> {
-    let config = PipelineConfig {
-        algorithm,
-        sampler: SamplerConfig { seed: seeds.0, length, num_samples: Some(samples), args, track_max_steps: false },
-        batch_size: samples,
-        random_pos: Some(seeds.1),
-        pred_as_input: true,
-        permutations: true,
-    };
-    Ok(Pipeline::new(config)?.all()?)
-}
+/// A fixed set of samples, whole or in parts.
+pub(crate) struct Dataset(Pipeline);
 
-/// Parts of at most `size` samples, each padded to its own longest run only.
-pub(crate) fn parts(batch: &Batch, size: usize) -> Vec<Batch> {
-    let (count, size) = (batch.size(), size.max(1));
-    (0..count).step_by(size).map(|start| rows(batch, start, (start + size).min(count))).collect()
-}
-
-fn rows(batch: &Batch, start: usize, end: usize) -> Batch {
-    let lengths = batch.lengths.get(start..end).unwrap_or_default().to_vec();
-    let steps = lengths.iter().copied().max().unwrap_or(1);
-    let cut = |points: &[DataPoint]| points.iter().map(|point| cut(point, batch.size(), start..end, steps)).collect();
-    Batch { inputs: cut(&batch.inputs), hints: cut(&batch.hints), outputs: cut(&batch.outputs), lengths }
-}
-
-fn cut(point: &DataPoint, samples: usize, chosen: std::ops::Range<usize>, steps: usize) -> DataPoint {
-    let (leading, kept) = match point.stage {
-        Stage::Hint => {
-            let all = point.shape.first().copied().unwrap_or(1);
-            (all, steps.min(all))
-        }
-        _ => (1, 1),
-    };
-    let width = point.data.len() / (leading * samples).max(1);
-    let step = |at: usize| (at * samples + chosen.start) * width..(at * samples + chosen.end) * width;
-    let data = (0..kept).flat_map(|at| point.data.get(step(at)).unwrap_or_default()).copied().collect();
-    let mut shape = point.shape.clone();
-    let axis = usize::from(point.stage == Stage::Hint);
-    if let Some(size) = shape.get_mut(axis) {
-        *size = chosen.len();
+impl Dataset {
+    /// `seeds`: of the problems, and of the nodes' random positions.
+    pub fn new(
+        algorithm: &'static Algorithm,
+        length: usize,
+        samples: usize,
+        args: SamplerArgs,
+        seeds: (u32, u32),
+    ) -> Result<Self> {
+        let config = PipelineConfig {
+            algorithm,
+            sampler: SamplerConfig { seed: seeds.0, length, num_samples: Some(samples), args, track_max_steps: false },
+            batch_size: samples,
+            random_pos: Some(seeds.1),
+            pred_as_input: true,
+            permutations: true,
+        };
+        Ok(Self(Pipeline::new(config)?))
     }
-    if axis == 1 {
-        shape[0] = kept;
+
+    /// All of it as one batch.
+    pub fn whole(&mut self) -> Result<Batch> {
+        Ok(self.0.all()?)
     }
-    DataPoint { shape, data, ..point.clone() }
+
+    /// Parts of at most `size` samples, each padded to its own longest run only, and spelt out when it is asked for.
+    pub fn parts(&mut self, size: usize) -> Result<impl Iterator<Item = Result<Batch>>> {
+        Ok(self.0.parts(size)?.map(|part| Ok(part?)))
+    }
 }
 
 #[cfg(test)]
@@ -96,17 +85,36 @@ mod tests {
     #[test]
     fn parts_hold_every_sample_once() {
         let algorithm = find("dfs").expect("exists");
-        let batch = dataset(algorithm, 5, 5, SamplerArgs::training(algorithm), (1, 2)).expect("draws");
-        let parts = parts(&batch, 2);
+        let dataset =
+            || Dataset::new(algorithm, 5, 5, SamplerArgs::training(algorithm), (1, 2)).expect("arguments are valid");
+        let batch = dataset().whole().expect("draws");
+        let mut dataset = dataset();
+        let parts: Vec<Batch> = dataset.parts(2).expect("a dataset").map(|part| part.expect("draws")).collect();
         assert_eq!(parts.iter().map(Batch::size).collect::<Vec<_>>(), [2, 2, 1]);
         let last = &parts[2];
-        assert_eq!(last.outputs[0].data, batch.outputs[0].data[4 * 5..]);
+        for (part, whole) in last.inputs.iter().chain(&last.outputs).zip(batch.inputs.iter().chain(&batch.outputs)) {
+            let width = whole.data.len() / 5;
+            assert_eq!(part.data, whole.data[4 * width..], "{}", part.name);
+        }
         for (hint, whole) in last.hints.iter().zip(&batch.hints) {
             assert_eq!(hint.shape[..2], [batch.lengths[4], 1], "{}", hint.name);
             let width = whole.data.len() / (whole.shape[0] * 5);
             for step in 0..hint.shape[0] {
                 let at = (step * 5 + 4) * width;
                 assert_eq!(hint.data[step * width..(step + 1) * width], whole.data[at..at + width], "{}", hint.name);
+            }
+        }
+    }
+
+    #[test]
+    fn needles_fit_every_length() {
+        for name in ["kmp_matcher", "naive_string_matcher"] {
+            let algorithm = find(name).expect("exists");
+            let needle = |length| arguments(algorithm, length).length_needle;
+            assert_eq!([3, 5, 10, 16, 17, 20].map(needle), [-1, -2, -4, -7, -8, -8].map(Some), "{name}");
+            for length in 3..20 {
+                let batch = training(algorithm, &[length], 4, 0).and_then(|mut loader| Ok(loader.next()?));
+                assert_eq!(batch.expect("draws").nodes(), length, "{name}");
             }
         }
     }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
-    /// The loss or a gradient is not a finite number; weights are not updated with it.
-    #[error("training diverged at step {step}: the loss is {loss}")]
-    Diverged { step: usize, loss: f64 },
+    /// A number of the training is not finite (weights are not updated with it), or the loss is hopeless.
+    #[error("training diverged at step {step}: {reason}")]
+    Diverged { step: usize, reason: String },
     #[error("out of memory: {0}")]
     OutOfMemory(String),
     /// Any other complaint of libtorch, its first line.
@@ -32,6 +32,13 @@ pub enum NetworkError {
     /// A size that does not fit, or a graph and its values that do not belong together.
     #[error("inconsistent network: {0}")]
     Inconsistent(String),
+}
+
+impl NetworkError {
+    /// At this step, `what` was no finite number.
+    pub(crate) fn diverged(step: usize, what: &str, value: f64) -> Self {
+        Self::Diverged { step, reason: format!("{what} is {value}") }
+    }
 }
 
 impl From<tch::TchError> for NetworkError {

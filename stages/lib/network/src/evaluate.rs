@@ -1,11 +1,13 @@
 //! Evaluation: predictions without truth beyond the first hint, and their scores.
 
+use std::borrow::Borrow;
+
 use clrs::{Batch, DataPoint, SamplerArgs, Split};
 use graph::Processor;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Encoded, Hints};
-use crate::data;
+use crate::data::{self, Dataset};
 use crate::error::{NetworkError, Result};
 use crate::feedback::{Repred, read_off};
 use crate::model::Model;
@@ -81,28 +83,28 @@ pub fn evaluate(processor: &Processor, weights: &Weights, config: &EvalConfig, d
     let (args, seeds) = match config.data {
         EvalData::Validation => {
             let seed = |what: &str| data::stream_seed(config.seed, &format!("eval/{}/{what}", config.length));
-            (SamplerArgs::training(algorithm), (seed("data"), seed("positions")))
+            (data::arguments(algorithm, config.length), (seed("data"), seed("positions")))
         }
         EvalData::Test => (SamplerArgs::default(), (Split::Test.seed(), Split::Test.seed())),
     };
-    let batch = data::dataset(algorithm, config.length, config.samples, args, seeds)?;
+    let mut dataset = Dataset::new(algorithm, config.length, config.samples, args, seeds)?;
     let mut roller = Roller::new(&model, true, config.dtype.kind(), device);
-    score(&mut roller, &parameters, &batch, config.batch_size, config.hint_repred_mode, device)
+    score(&mut roller, &parameters, dataset.parts(config.batch_size)?, config.hint_repred_mode, device)
 }
 
-/// Scores all samples of `batch`, `size` at a time.
-pub(crate) fn score(
+/// Scores all samples of some batches together.
+pub(crate) fn score<B: Borrow<Batch>>(
     roller: &mut Roller<'_>,
     parameters: &Parameters,
-    batch: &Batch,
-    size: usize,
+    batches: impl IntoIterator<Item = Result<B>>,
     repred: Repred,
     device: Device,
 ) -> Result<Scores> {
     let mut scorer = Scorer::default();
-    for part in data::parts(batch, size) {
-        let predictions = predict(roller, parameters, &part, repred, device)?;
-        scorer.add(&part, &predictions)?;
+    for batch in batches {
+        let batch = batch?;
+        let predictions = predict(roller, parameters, batch.borrow(), repred, device)?;
+        scorer.add(batch.borrow(), &predictions)?;
     }
     Ok(scorer.scores())
 }

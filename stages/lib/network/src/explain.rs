@@ -22,6 +22,13 @@ pub fn explain(processor: &Processor, algorithm: &str, nb_msg_passing_steps: usi
     Ok(text)
 }
 
+/// Trainable parameters of the whole network for `algorithm` around `processor`: encoders and decoders too.
+pub fn parameter_count(processor: &Processor, algorithm: &str, nb_msg_passing_steps: usize) -> Result<usize> {
+    let model = Model::new(processor, &data::spec(data::find(algorithm)?), nb_msg_passing_steps)?;
+    let trained = model.graph.params.iter().filter(|param| param.trainable);
+    Ok(trained.map(|param| param.shape.iter().product::<usize>()).sum())
+}
+
 fn section(text: &mut String, title: &str, graph: &Graph, wanted: &[NodeId]) {
     let costs = costs(graph, wanted);
     // writing to a string cannot fail

@@ -6,6 +6,7 @@
 
 mod adam;
 mod batch;
+mod checkpoint;
 mod compiled;
 mod data;
 mod device;
@@ -26,10 +27,11 @@ mod tensor;
 pub mod train;
 mod weights;
 
+pub use checkpoint::Checkpoints;
 pub use device::{Device, DeviceArg, Doctor, doctor, init};
 pub use error::NetworkError;
 pub use evaluate::{EvalConfig, EvalData, evaluate};
-pub use explain::explain;
+pub use explain::{explain, parameter_count};
 pub use feedback::Repred;
 pub use score::Scores;
 pub use tensor::Dtype;

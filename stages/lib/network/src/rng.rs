@@ -1,8 +1,10 @@
 //! Random numbers for initial weights, forced hints and noise: ours, so that a seed means the same on every machine and
 //! device, whatever libtorch's generators do.
 
+use serde::{Deserialize, Serialize};
+
 /// xoshiro256++ (Blackman and Vigna, 2019, <https://prng.di.unimi.it/>), seeded through SplitMix64.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Rng {
     state: [u64; 4],
     /// The second number of a Box-Muller pair.

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use clrs::SamplerArgs;
 use graph::Processor;
 use serde::Serialize;
 
+use crate::data::Dataset;
 use crate::error::Result;
 use crate::evaluate::score;
 use crate::feedback::Repred;
@@ -73,11 +73,11 @@ pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Re
     let eval_s = match settings.eval_length {
         None => None,
         Some(length) => {
-            let args = SamplerArgs::training(algorithm);
-            let batch = data::dataset(algorithm, length, settings.batch_size, args, (1, 2))?;
+            let args = data::arguments(algorithm, length);
+            let batch = Dataset::new(algorithm, length, settings.batch_size, args, (1, 2))?.whole()?;
             let start = Instant::now();
             let (roller, parameters) = (&mut trainer.roller, &trainer.parameters);
-            score(roller, parameters, &batch, settings.batch_size, Repred::Soft, device)?;
+            score(roller, parameters, [Ok(&batch)], Repred::Soft, device)?;
             device.synchronize();
             Some(start.elapsed().as_secs_f64())
         }

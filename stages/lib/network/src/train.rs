@@ -4,11 +4,12 @@ use graph::Processor;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use clrs::{Batch, SamplerArgs};
+use clrs::Batch;
 
 use crate::adam::Adam;
 use crate::batch::{Encoded, Hints};
-use crate::data;
+use crate::checkpoint::{Checkpoints, Keeper};
+use crate::data::{self, Dataset};
 use crate::error::{NetworkError, Result};
 use crate::evaluate::score;
 use crate::feedback::Repred;
@@ -17,7 +18,7 @@ use crate::model::Model;
 use crate::parameters::Parameters;
 use crate::rng::Rng;
 use crate::rollout::{Mode, Roller};
-use crate::tensor::{from_f64, item, size};
+use crate::tensor::{from_f64, item, size, to_f64};
 use crate::weights::Weights;
 use crate::{Device, Dtype};
 
@@ -70,46 +71,98 @@ pub struct Trained {
     pub weights: Weights,
 }
 
-/// Trains `processor` from scratch.
+/// A loss this many times that of the first step ...
+const FAR: f64 = 1e3;
+/// ... in so many steps on end does not come back.
+const PATIENCE: usize = 10;
+
+/// Trains `processor` from scratch, or goes on from where `checkpoints` left it: the result is the same, bit for bit, on
+/// one machine.
 ///
 /// # Errors
-/// [`NetworkError::Diverged`] at the first loss or gradient that is not finite; [`NetworkError::OutOfMemory`].
+/// [`NetworkError::Diverged`] as soon as a loss, a gradient or a validation is not finite, or the loss stays a thousand
+/// times above where it began; [`NetworkError::OutOfMemory`]; [`NetworkError::File`] for a checkpoint that is broken or of
+/// another training.
 pub fn train(
     processor: &Processor,
     cfg: &TrainConfig,
     device: Device,
+    checkpoints: Option<&Checkpoints>,
     on_point: &mut dyn FnMut(&CurvePoint),
 ) -> Result<Trained> {
     check(processor, cfg)?;
     let algorithm = data::find(&cfg.algorithm)?;
     let mut loader = data::training(algorithm, &cfg.lengths, cfg.batch_size, cfg.seed)?;
     let seeds = (data::stream_seed(cfg.seed, "val/data"), data::stream_seed(cfg.seed, "val/positions"));
-    let validation =
-        data::dataset(algorithm, cfg.val_length, cfg.val_samples, SamplerArgs::training(algorithm), seeds)?;
+    let args = data::arguments(algorithm, cfg.val_length);
+    let mut validation = Dataset::new(algorithm, cfg.val_length, cfg.val_samples, args, seeds)?;
+    let validation = validation.parts(cfg.batch_size)?.collect::<Result<Vec<Batch>>>()?;
     let model = Model::new(processor, loader.spec(), cfg.nb_msg_passing_steps)?;
     let mut trainer = Trainer::new(&model, cfg, true, device)?;
 
-    let mut curve = Vec::new();
-    let mut best: Option<(f64, Weights)> = None;
-    for step in 1..=cfg.steps {
+    let mut state = Progress::default();
+    let mut keeper = checkpoints.map(|to| Keeper::new(to, processor, cfg));
+    if let Some(keeper) = &keeper
+        && let Some(found) = keeper.load(&mut trainer)?
+    {
+        state = found;
+        // Samplers have no state to store: what they have given is drawn again, at a small part of the time.
+        for _ in 0..state.curve.len() {
+            loader.next()?;
+        }
+    }
+    for step in state.curve.len() + 1..=cfg.steps {
         let loss = trainer.step(&loader.next()?)?;
         let mut point = CurvePoint { step, loss, val_acc: None };
         if step == cfg.steps || (cfg.val_every > 0 && step % cfg.val_every == 0) {
             let accuracy = trainer.validate(&validation)?;
+            if !accuracy.is_finite() {
+                return Err(NetworkError::diverged(step, "the validation accuracy", accuracy));
+            }
             point.val_acc = Some(accuracy);
-            if best.as_ref().is_none_or(|(best, _)| accuracy > *best) {
-                best = Some((accuracy, trainer.parameters.weights()?));
+            if state.best.as_ref().is_none_or(|(best, _)| accuracy > *best) {
+                state.best = Some((accuracy, trainer.parameters.weights()?));
             }
         }
-        curve.push(point);
+        state.curve.push(point);
         on_point(&point);
+        astray(&state.curve)?;
+        if let Some(keeper) = &mut keeper
+            && step < cfg.steps
+        {
+            keeper.save_if_due(&trainer, &state)?;
+        }
     }
+    let Progress { curve, best } = state;
     let (best_val_acc, weights) = match best {
         Some(best) => best,
         None => (trainer.validate(&validation)?, trainer.parameters.weights()?),
     };
     let final_loss = curve.last().map_or(f64::NAN, |point| point.loss);
     Ok(Trained { best_val_acc, final_loss, steps: cfg.steps, curve, weights })
+}
+
+/// What a training has come to so far, beside the state of network and optimiser.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Progress {
+    pub curve: Vec<CurvePoint>,
+    /// The best validation so far, the earliest of equals, with its weights.
+    pub best: Option<(f64, Weights)>,
+}
+
+/// Notices a training whose numbers are finite, and hopeless.
+fn astray(curve: &[CurvePoint]) -> Result<()> {
+    let (Some(first), Some(last)) = (curve.first(), curve.len().checked_sub(PATIENCE).and_then(|at| curve.get(at..)))
+    else {
+        return Ok(());
+    };
+    let limit = FAR * first.loss.max(1.0);
+    if last.iter().all(|point| point.loss > limit) {
+        let reason =
+            format!("the loss has been above {limit:.3e} for {PATIENCE} steps, having begun at {:.3}", first.loss);
+        return Err(NetworkError::Diverged { step: curve.len(), reason });
+    }
+    Ok(())
 }
 
 fn check(processor: &Processor, cfg: &TrainConfig) -> Result<()> {
@@ -132,6 +185,18 @@ fn check(processor: &Processor, cfg: &TrainConfig) -> Result<()> {
     Ok(())
 }
 
+/// The changing part of a [`Trainer`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct State {
+    pub parameters: Vec<f64>,
+    /// Adam's running means of gradients and of their squares.
+    pub mean: Vec<f64>,
+    pub square: Vec<f64>,
+    pub adam_steps: i32,
+    pub rng: Rng,
+    pub steps: usize,
+}
+
 /// A network in training.
 pub(crate) struct Trainer<'m> {
     pub parameters: Parameters,
@@ -140,7 +205,6 @@ pub(crate) struct Trainer<'m> {
     forcing: f64,
     repred: Repred,
     rng: Rng,
-    batch_size: usize,
     device: Device,
     steps: usize,
 }
@@ -156,7 +220,6 @@ impl<'m> Trainer<'m> {
             forcing: cfg.hint_teacher_forcing,
             repred: cfg.hint_repred_mode,
             rng: Rng::new(cfg.seed, "training"),
-            batch_size: cfg.batch_size,
             device,
             steps: 0,
         })
@@ -181,18 +244,36 @@ impl<'m> Trainer<'m> {
         let losses = losses(self.roller.model, &encoded, &rolled.outputs, &rolled.hints)?;
         let loss = item(&losses.total)?;
         if !loss.is_finite() {
-            return Err(NetworkError::Diverged { step: self.steps, loss });
+            return Err(NetworkError::diverged(self.steps, "the loss", loss));
         }
         let gradient = self.parameters.gradient(&losses.total)?;
         let norm = self.adam.step(&mut self.parameters.flat, &gradient)?;
         if !norm.is_finite() {
-            return Err(NetworkError::Diverged { step: self.steps, loss });
+            return Err(NetworkError::diverged(self.steps, "the gradient's norm", norm));
         }
         Ok(loss)
     }
 
-    pub fn validate(&mut self, batch: &Batch) -> Result<f64> {
-        Ok(score(&mut self.roller, &self.parameters, batch, self.batch_size, self.repred, self.device)?.score)
+    pub fn validate(&mut self, batches: &[Batch]) -> Result<f64> {
+        Ok(score(&mut self.roller, &self.parameters, batches.iter().map(Ok), self.repred, self.device)?.score)
+    }
+
+    /// Everything that changes from step to step.
+    pub fn state(&self) -> Result<State> {
+        let (mean, square, steps) = self.adam.state()?;
+        let parameters = to_f64(&self.parameters.flat)?;
+        Ok(State { parameters, mean, square, adam_steps: steps, rng: self.rng.clone(), steps: self.steps })
+    }
+
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        let _guard = tch::no_grad_guard();
+        let shape = self.parameters.flat.size();
+        let values = from_f64(&state.parameters, &shape, self.parameters.kind(), self.device)?;
+        self.parameters.flat.f_copy_(&values)?;
+        self.adam.restore(&state.mean, &state.square, state.adam_steps)?;
+        self.rng = state.rng.clone();
+        self.steps = state.steps;
+        Ok(())
     }
 
     /// Gumbel noise for every output that is a permutation, [S, B, N, N].
@@ -219,5 +300,26 @@ impl<'m> Trainer<'m> {
             p if p >= 1.0 => vec![Some(vec![true; samples]); steps],
             p => (0..steps).map(|_| Some((0..samples).map(|_| self.rng.uniform() < p).collect())).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_that_stays_far_above_the_first_is_divergence() {
+        let curve = |losses: &[f64]| -> Vec<CurvePoint> {
+            losses.iter().enumerate().map(|(at, &loss)| CurvePoint { step: at + 1, loss, val_acc: None }).collect()
+        };
+        let mut losses = vec![2.0];
+        losses.extend([1e6; PATIENCE]);
+        let error = astray(&curve(&losses)).expect_err("it is hopeless");
+        assert!(error.to_string().contains("step 11") && error.to_string().contains("2.000e3"), "{error}");
+        // a spike comes back, and a bad start is none
+        losses[5] = 3.0;
+        assert!(astray(&curve(&losses)).is_ok());
+        assert!(astray(&curve(&[1e6; 20])).is_ok());
+        assert!(astray(&curve(&[])).is_ok());
     }
 }

@@ -9,7 +9,7 @@
 //! module.load_state_dict({k[10:]: v for k, v in weights.items() if k.startswith("processor.")})
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -37,58 +37,68 @@ pub struct Weights {
 impl Weights {
     /// Writes a safetensors file, whole or not at all.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let fail = |reason: String| NetworkError::File { path: path.to_owned(), reason };
-        let bytes: Vec<(&str, &Array, Vec<u8>)> = self
-            .arrays
-            .iter()
-            .map(|(name, array)| {
-                let bytes = match self.dtype {
-                    Dtype::F32 => array.data.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect(),
-                    Dtype::F64 => array.data.iter().flat_map(|&x| x.to_le_bytes()).collect(),
-                };
-                (name.as_str(), array, bytes)
-            })
-            .collect();
-        let format = match self.dtype {
-            Dtype::F32 => Format::F32,
-            Dtype::F64 => Format::F64,
-        };
-        let views = bytes
-            .iter()
-            .map(|(name, array, bytes)| Ok((*name, TensorView::new(format, array.shape.clone(), bytes)?)))
-            .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
-            .map_err(|error| fail(error.to_string()))?;
-        let content = safetensors::serialize(views, &None).map_err(|error| fail(error.to_string()))?;
-
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(&content)?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            std::fs::File::open(folder)?.sync_all()
-        };
-        write().map_err(|error| fail(error.to_string()))
+        let arrays: Vec<_> = self.arrays.iter().map(|(name, array)| (name.as_str(), self.dtype, array)).collect();
+        write(path.as_ref(), &arrays, None)
     }
 
     /// Reads every floating-point tensor of a safetensors file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let fail = |reason: String| NetworkError::File { path: path.to_owned(), reason };
-        let content = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
-        let file = SafeTensors::deserialize(&content)
-            .map_err(|error| fail(format!("not a safetensors file of tensors ({error:?})")))?;
-        let mut weights = Self { arrays: BTreeMap::new(), dtype: Dtype::F32 };
-        for (name, view) in file.tensors() {
-            let data = numbers(&view).ok_or_else(|| fail(format!("tensor {name} is of type {:?}", view.dtype())))?;
-            if view.dtype() == Format::F64 {
-                weights.dtype = Dtype::F64;
-            }
-            weights.arrays.insert(name, Array { shape: view.shape().to_vec(), data });
-        }
-        Ok(weights)
+        Ok(read(path.as_ref())?.0)
     }
+}
+
+/// What a file says about itself.
+pub(crate) type Metadata = HashMap<String, String>;
+
+/// Writes arrays, each in a format of its own, as a safetensors file, whole or not at all.
+pub(crate) fn write(path: &Path, arrays: &[(&str, Dtype, &Array)], metadata: Option<Metadata>) -> Result<()> {
+    let fail = |reason: String| NetworkError::File { path: path.to_owned(), reason };
+    let bytes: Vec<Vec<u8>> = arrays
+        .iter()
+        .map(|(_, dtype, array)| match dtype {
+            Dtype::F32 => array.data.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect(),
+            Dtype::F64 => array.data.iter().flat_map(|&x| x.to_le_bytes()).collect(),
+        })
+        .collect();
+    let format = |dtype: Dtype| match dtype {
+        Dtype::F32 => Format::F32,
+        Dtype::F64 => Format::F64,
+    };
+    let views = arrays
+        .iter()
+        .zip(&bytes)
+        .map(|((name, dtype, array), bytes)| Ok((*name, TensorView::new(format(*dtype), array.shape.clone(), bytes)?)))
+        .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(|error| fail(error.to_string()))?;
+    let content = safetensors::serialize(views, &metadata).map_err(|error| fail(error.to_string()))?;
+
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&content)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    write().map_err(|error| fail(error.to_string()))
+}
+
+/// Reads every floating-point tensor of a safetensors file, and what the file says about itself.
+pub(crate) fn read(path: &Path) -> Result<(Weights, Metadata)> {
+    let fail = |reason: String| NetworkError::File { path: path.to_owned(), reason };
+    let content = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    let broken = |error| fail(format!("not a safetensors file of tensors ({error:?})"));
+    let file = SafeTensors::deserialize(&content).map_err(broken)?;
+    let (_, header) = SafeTensors::read_metadata(&content).map_err(broken)?;
+    let mut weights = Weights { arrays: BTreeMap::new(), dtype: Dtype::F32 };
+    for (name, view) in file.tensors() {
+        let data = numbers(&view).ok_or_else(|| fail(format!("tensor {name} is of type {:?}", view.dtype())))?;
+        if view.dtype() == Format::F64 {
+            weights.dtype = Dtype::F64;
+        }
+        weights.arrays.insert(name, Array { shape: view.shape().to_vec(), data });
+    }
+    Ok((weights, header.metadata().clone().unwrap_or_default()))
 }
 
 fn numbers(view: &TensorView<'_>) -> Option<Vec<f64>> {

@@ -1,9 +1,12 @@
 //! Trainings and evaluations from end to end, small.
 
 use std::path::Path;
+use std::time::Duration;
 
 use graph::Processor;
-use network::{Device, DeviceArg, Dtype, EvalConfig, NetworkError, Repred, TrainConfig, Trained, Weights};
+use network::{
+    Checkpoints, CurvePoint, Device, DeviceArg, Dtype, EvalConfig, NetworkError, Repred, TrainConfig, Trained, Weights,
+};
 
 const HIDDEN: usize = 8;
 
@@ -39,7 +42,7 @@ fn config(algorithm: &str) -> TrainConfig {
 }
 
 fn train(config: &TrainConfig) -> Result<Trained, NetworkError> {
-    network::train(&seed_program(), config, device(), &mut |_| ())
+    network::train(&seed_program(), config, device(), None, &mut |_| ())
 }
 
 #[test]
@@ -58,6 +61,66 @@ fn training_learns_and_repeats_itself() {
 
     let other = train(&TrainConfig { seed: 4, ..config("dfs") }).expect("trains");
     assert_ne!(one.curve, other.curve);
+}
+
+/// Trains until `stop` steps are done, as a killed process does, and leaves its checkpoint in `path`.
+fn train_half(config: &TrainConfig, path: &Path, stop: usize) {
+    let checkpoints = every_step(path);
+    let stopped = std::panic::catch_unwind(|| {
+        let mut on_point = |point: &CurvePoint| {
+            if point.step > stop {
+                std::panic::panic_any("stop");
+            }
+        };
+        network::train(&seed_program(), config, device(), Some(&checkpoints), &mut on_point)
+    });
+    assert!(stopped.is_err_and(|panic| panic.downcast_ref() == Some(&"stop")), "it was to be stopped");
+}
+
+fn every_step(path: &Path) -> Checkpoints {
+    Checkpoints { path: path.to_owned(), every: Duration::ZERO, code: "test".to_owned() }
+}
+
+#[test]
+fn a_killed_training_goes_on_and_comes_to_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for dtype in [Dtype::F32, Dtype::F64] {
+        // permutations take noise and forced hints random numbers, so that the random stream's position counts
+        let config = TrainConfig { steps: 24, hint_teacher_forcing: 0.5, dtype, ..config("insertion_sort") };
+        let calm = train(&config).expect("trains");
+        for stop in [1, 10, 17] {
+            let path = folder.path().join(format!("{dtype:?}-{stop}.safetensors"));
+            train_half(&config, &path, stop);
+            let mut first = None;
+            let resumed = network::train(&seed_program(), &config, device(), Some(&every_step(&path)), &mut |point| {
+                first.get_or_insert(point.step);
+            });
+            let resumed = resumed.expect("goes on");
+            assert_eq!(first, Some(stop + 1), "it began anew");
+            assert_eq!(resumed.curve, calm.curve);
+            assert_eq!((resumed.best_val_acc, resumed.final_loss), (calm.best_val_acc, calm.final_loss));
+            assert_eq!(resumed.weights, calm.weights);
+        }
+    }
+}
+
+#[test]
+fn checkpoints_of_other_trainings_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("checkpoint.safetensors");
+    let first = TrainConfig { steps: 4, ..config("dfs") };
+    train_half(&first, &path, 2);
+    let resume = |config: &TrainConfig, code: &str| {
+        let checkpoints = Checkpoints { code: code.to_owned(), ..every_step(&path) };
+        let result = network::train(&seed_program(), config, device(), Some(&checkpoints), &mut |_| ());
+        result.map_err(|error| error.to_string())
+    };
+    let other = TrainConfig { learning_rate: 2e-2, seed: 9, ..first.clone() };
+    let message = resume(&other, "test").expect_err("other settings");
+    assert!(message.contains("checkpoint.safetensors") && message.contains("other learning_rate, seed"), "{message}");
+    assert!(resume(&first, "newer").expect_err("other code").contains("other code"));
+    std::fs::write(&path, b"half a file").expect("writes");
+    assert!(resume(&first, "test").expect_err("broken").contains("checkpoint.safetensors"));
 }
 
 #[test]
@@ -93,10 +156,39 @@ fn every_kind_of_data_trains() {
     }
 }
 
+/// Takes minutes: `make test-full`.
+#[test]
+#[ignore = "minutes"]
+fn each_algorithm_learns_in_fifty_steps() {
+    let mut flat = Vec::new();
+    for algorithm in clrs::algorithms() {
+        let config = TrainConfig {
+            lengths: vec![7],
+            batch_size: 16,
+            steps: 50,
+            learning_rate: 3e-3,
+            val_length: 5,
+            val_every: 0,
+            ..config(algorithm.name)
+        };
+        let trained = train(&config).unwrap_or_else(|error| panic!("{}: {error}", algorithm.name));
+        let mean = |from: usize, to: usize| {
+            trained.curve[from..to].iter().map(|point| point.loss).sum::<f64>() / (to - from) as f64
+        };
+        let (first, last) = (mean(0, 10), mean(40, 50));
+        eprintln!("{:32} {first:8.3} -> {last:8.3}  validation {:.3}", algorithm.name, trained.best_val_acc);
+        if last >= 0.97 * first {
+            flat.push(format!("{}: {first:.3} -> {last:.3}", algorithm.name));
+        }
+    }
+    assert!(flat.is_empty(), "no falling loss: {flat:?}");
+}
+
 #[test]
 fn divergence_is_noticed() {
     let error = train(&TrainConfig { learning_rate: 1e30, ..config("dfs") }).expect_err("cannot stay finite");
     assert!(matches!(error, NetworkError::Diverged { step: 2..=10, .. }), "{error}");
+    assert!(error.to_string().contains("NaN") || error.to_string().contains("inf"), "{error}");
 }
 
 #[test]

@@ -47,6 +47,11 @@ impl Common {
     pub fn progress(&self, label: &str, length: usize) -> Progress {
         Progress::new(label, length, self.quiet)
     }
+
+    /// A progress display of `length` items that take work in proportion to weights, `total` in all.
+    pub fn weighted_progress(&self, label: &str, length: usize, total: f64) -> Progress {
+        Progress::weighted(label, length, total, self.quiet)
+    }
 }
 
 /// Input and output of a stage that turns tables into a table.

@@ -1,7 +1,8 @@
 //! Work that is done by a child process, once: its results lie in a cache under the hash of all that they depend on.
 //!
 //! The parent runs [`Runner::run`], the child [`serve`]. A job's folder holds `result.json` and whatever files the child
-//! made beside it, and appears whole or not at all: a run that is killed at any point leaves nothing half done behind.
+//! made beside it, and appears whole or not at all. A run that is killed at any point leaves nothing half done behind but
+//! what a long job has put into its [`Place::lasting`] folder, `KEY.part`, in order to go on from there.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use schemas::Status;
@@ -22,6 +24,10 @@ use crate::supervise::{self, End, Limits, Report};
 use crate::{Progress, atomic, pool};
 
 const RESULT: &str = "result.json";
+/// End of the names of lasting folders.
+const LASTING: &str = ".part";
+/// In a lasting folder: how many seconds of work the rest of it stands for.
+const SPENT: &str = "seconds";
 
 /// Runs jobs of one kind.
 pub struct Runner<'a> {
@@ -44,7 +50,29 @@ pub struct Work<J> {
     pub key: String,
     /// For the progress display.
     pub label: String,
+    /// About how much work it is, compared with others: for the estimate of the time left, and what is begun first.
+    pub weight: f64,
     pub job: J,
+}
+
+/// Where a child leaves its files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Place {
+    /// What is here becomes the job's result.
+    pub folder: PathBuf,
+    /// A folder that stays when the child is killed, for the next one with the same job. Made by who wants it; removed
+    /// once the job is done.
+    pub lasting: PathBuf,
+    /// Seconds that earlier children have put into what the lasting folder holds.
+    pub spent: f64,
+}
+
+impl Place {
+    /// Notes how many seconds of work, those of earlier children included, the lasting folder now stands for: they count
+    /// towards the time limit.
+    pub fn note_spent(&self, seconds: f64) -> Result<()> {
+        atomic::write_bytes(&self.lasting.join(SPENT), seconds.to_string().as_bytes())
+    }
 }
 
 /// How a job ended.
@@ -92,7 +120,7 @@ enum Answer<R> {
 
 #[derive(Serialize, Deserialize)]
 struct Request<J> {
-    folder: PathBuf,
+    place: Place,
     job: J,
 }
 
@@ -110,6 +138,11 @@ impl Runner<'_> {
         let Ok(entries) = fs::read_dir(&self.cache) else { return Ok(()) };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some(key) = name.strip_suffix(LASTING)
+                && self.cache.join(key).join(RESULT).is_file()
+            {
+                let _ = fs::remove_dir_all(entry.path());
+            }
             let owner =
                 name.strip_suffix(".tmp").and_then(|name| name.rsplit('.').next()?.split('-').next()?.parse().ok());
             if owner.is_some_and(|pid: u32| !Path::new(&format!("/proc/{pid}")).exists()) {
@@ -134,8 +167,9 @@ impl Runner<'_> {
         self.run_until(key, job, on_note, &|| self.stop.load(Ordering::SeqCst))
     }
 
-    /// Runs all works, `jobs` side by side, and returns their outcomes in order. Works with the same key are done once.
-    /// `tell` makes a line for the progress display of what a child says.
+    /// Runs all works, `jobs` side by side, and returns their outcomes in order. Works with the same key are done once;
+    /// the heaviest are begun first, so that none of them is left over for the end. `tell` makes a line for the progress
+    /// display of what a child says.
     ///
     /// # Errors
     /// At the first fault of the machine, which ends the others, too; [`Interrupted`] when we were asked to stop.
@@ -156,12 +190,13 @@ impl Runner<'_> {
                 unique.len() - 1
             });
         }
+        let mut order: Vec<usize> = (0..unique.len()).collect();
+        let weight = |at: usize| unique.get(at).map_or(0.0, |work| work.weight);
+        order.sort_by(|&one, &two| weight(two).total_cmp(&weight(one)));
         let halt = AtomicBool::new(false);
         let stopped = || self.stop.load(Ordering::SeqCst) || halt.load(Ordering::SeqCst);
-        let results = pool::run(&unique, jobs, &halt, |_, work| {
-            if stopped() {
-                return Ok(Outcome::Interrupted);
-            }
+        let results = pool::run(&order, jobs, &halt, |_, &at| {
+            let Some(work) = unique.get(at).filter(|_| !stopped()) else { return Ok(Outcome::Interrupted) };
             let mut on_note = |note: Value| {
                 if let Some(text) = tell(&note) {
                     progress.note(&format!("{}: {text}", work.label));
@@ -171,29 +206,25 @@ impl Runner<'_> {
             match &outcome {
                 Ok(Outcome::Done { result, cached, .. }) => {
                     let from = if *cached { " (from the cache)" } else { "" };
-                    progress.item(&format!("{}: {}{from}", work.label, sum_up(result)));
+                    progress.item_of(work.weight, *cached, &format!("{}: {}{from}", work.label, sum_up(result)));
                 }
                 Ok(Outcome::Failed { status, reason }) => {
-                    progress.item(&format!("{}: {status}: {reason}", work.label));
+                    progress.item_of(work.weight, false, &format!("{}: {status}: {reason}", work.label));
                 }
                 Ok(Outcome::Interrupted) => {}
                 Err(_) => halt.store(true, Ordering::SeqCst),
             }
             outcome
         });
-        let mut outcomes = Vec::with_capacity(unique.len());
-        let mut unfinished = false;
-        for result in results {
-            match result {
-                Some(Err(error)) => return Err(error),
-                Some(Ok(outcome)) if outcome != Outcome::Interrupted => outcomes.push(outcome),
-                _ => unfinished = true,
+        let mut outcomes: Vec<Option<Outcome<R>>> = vec![None; unique.len()];
+        for (&at, result) in order.iter().zip(results) {
+            match (result.transpose()?, outcomes.get_mut(at)) {
+                (Some(outcome), Some(slot)) if outcome != Outcome::Interrupted => *slot = Some(outcome),
+                _ => {}
             }
         }
-        if unfinished {
-            return Err(Interrupted.into());
-        }
-        Ok(works.iter().filter_map(|work| outcomes.get(*place.get(work.key.as_str())?).cloned()).collect())
+        let of_work = |work: &Work<J>| outcomes.get(*place.get(work.key.as_str())?)?.clone();
+        works.iter().map(of_work).collect::<Option<Vec<_>>>().ok_or_else(|| Interrupted.into())
     }
 
     fn run_until<J: Serialize, R: DeserializeOwned>(
@@ -210,13 +241,20 @@ impl Runner<'_> {
             return Ok(outcome);
         }
         let scratch = self.scratch(key)?;
-        let input = serde_json::to_vec(&Request { folder: scratch.0.clone(), job })?;
+        let lasting = scratch.0.with_file_name(format!("{key}{LASTING}"));
+        if !self.reuse {
+            forget(&lasting)?;
+        }
+        let spent = spent(&lasting);
+        let limits = Limits { wall: self.limits.wall.map(|wall| wall.saturating_sub(spent)), ..self.limits };
+        let place = Place { folder: scratch.0.clone(), lasting: lasting.clone(), spent: spent.as_secs_f64() };
+        let input = serde_json::to_vec(&Request { place, job })?;
         let Some((program, arguments)) = self.command.split_first() else { bail!("no child to run") };
         let mut command = Command::new(program);
         command.args(arguments).env("RUST_BACKTRACE", "0");
         let mut failure = None;
         let report =
-            supervise::run(command, input, self.limits, stopped, |line| match serde_json::from_str::<Value>(line) {
+            supervise::run(command, input, limits, stopped, |line| match serde_json::from_str::<Value>(line) {
                 Ok(mut note) => match note.get_mut("failed").map(Value::take) {
                     Some(failed) => failure = serde_json::from_value::<Failure>(failed).ok(),
                     None => on_note(note),
@@ -224,8 +262,12 @@ impl Runner<'_> {
                 Err(_) => on_note(Value::String(line.to_owned())),
             })
             .with_context(|| format!("cannot run {}", Path::new(program).display()))?;
-        if let Some(outcome) = unfinished(&report, &self.limits) {
+        // What it was killed by may be raised, and then it goes on.
+        if let Some(outcome) = unfinished(&report, &self.limits, spent) {
             return Ok(outcome);
+        }
+        if !matches!(failure, Some(Failure { status: None, .. })) {
+            forget(&lasting)?;
         }
         match failure {
             Some(Failure { status: None, reason }) => bail!("{reason}"),
@@ -273,6 +315,21 @@ impl Runner<'_> {
     }
 }
 
+/// Seconds of work that a lasting folder stands for.
+fn spent(lasting: &Path) -> Duration {
+    let text = fs::read_to_string(lasting.join(SPENT)).unwrap_or_default();
+    text.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or_default()
+}
+
+fn forget(lasting: &Path) -> Result<()> {
+    match fs::remove_dir_all(lasting) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{}: cannot remove", lasting.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A folder that goes away unless it was published under another name.
 struct Scratch(PathBuf);
 
@@ -283,13 +340,14 @@ impl Drop for Scratch {
 }
 
 /// The outcome of a child that we have killed.
-fn unfinished<R>(report: &Report, limits: &Limits) -> Option<Outcome<R>> {
+fn unfinished<R>(report: &Report, limits: &Limits, spent: Duration) -> Option<Outcome<R>> {
     let mib = |bytes: u64| bytes >> 20;
     match report.end {
         End::Interrupted => Some(Outcome::Interrupted),
         End::Timeout => {
             let limit = limits.wall.unwrap_or_default().as_secs_f64();
-            let reason = format!("killed after {:.1} s (limit {limit} s)", report.seconds);
+            let seconds = spent.as_secs_f64() + report.seconds;
+            let reason = format!("killed after {seconds:.1} s (limit {limit} s)");
             Some(Outcome::Failed { status: Status::Timeout, reason })
         }
         End::OutOfMemory(used) => {
@@ -319,9 +377,9 @@ fn crash(report: &Report) -> String {
 }
 
 /// The child's side: reads the job from stdin, does it in its folder, and leaves the result there. `work` gets the job,
-/// the folder for its files, and a function that tells the parent something.
+/// the place for its files, and a function that tells the parent something.
 pub fn serve<J: DeserializeOwned, R: Serialize>(
-    work: impl FnOnce(J, &Path, &mut dyn FnMut(&Value)) -> Result<R, Failure>,
+    work: impl FnOnce(J, &Place, &mut dyn FnMut(&Value)) -> Result<R, Failure>,
 ) -> ExitCode {
     match answer(work) {
         Ok(()) => ExitCode::SUCCESS,
@@ -333,20 +391,20 @@ pub fn serve<J: DeserializeOwned, R: Serialize>(
 }
 
 fn answer<J: DeserializeOwned, R: Serialize>(
-    work: impl FnOnce(J, &Path, &mut dyn FnMut(&Value)) -> Result<R, Failure>,
+    work: impl FnOnce(J, &Place, &mut dyn FnMut(&Value)) -> Result<R, Failure>,
 ) -> Result<(), Failure> {
     let mut input = Vec::new();
     io::stdin().read_to_end(&mut input).map_err(Failure::of_machine)?;
-    let Request { folder, job } = serde_json::from_slice(&input)
+    let Request { place, job } = serde_json::from_slice(&input)
         .map_err(|error| Failure::of_machine(format!("this subcommand is for the supervisor's use only ({error})")))?;
-    let answer = match work(job, &folder, &mut |note| tell(note)) {
+    let answer = match work(job, &place, &mut |note| tell(note)) {
         Ok(result) => Answer::Done(result),
         // What only the job's content can have caused would happen again: as good as a result.
         Err(failure) if failure.status == Some(Status::Diverged) => Answer::Failed(failure),
         Err(failure) => return Err(failure),
     };
     let text = serde_json::to_vec_pretty(&answer).map_err(Failure::of_machine)?;
-    atomic::write_bytes(&folder.join(RESULT), &text).map_err(|error| Failure::of_machine(format!("{error:#}")))
+    atomic::write_bytes(&place.folder.join(RESULT), &text).map_err(|error| Failure::of_machine(format!("{error:#}")))
 }
 
 fn tell(note: &Value) {
@@ -357,7 +415,6 @@ fn tell(note: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     static GO: AtomicBool = AtomicBool::new(false);
 
@@ -387,6 +444,48 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn a_killed_job_goes_on_from_its_lasting_folder_and_its_time_counts() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // the first child is killed at its limit; the second finds what it left, and its limit is shorter by that
+        let script = r#"part=${request#*\"lasting\":\"}; part=${part%%\"*}
+            if test -e $part/half; then sleep 0.3; echo x > $folder/weights; echo '{"done":7}' > $folder/result.json; exit; fi
+            mkdir $part; echo x > $part/half; echo 10 > $part/seconds; sleep 1000"#;
+        let part = folder.path().join("train/k.part");
+        let mut killed = runner(folder.path(), script);
+        killed.limits.wall = Some(Duration::from_millis(300));
+        assert!(matches!(run(&killed, "k"), Outcome::Failed { status: Status::Timeout, .. }));
+        assert!(part.join("half").exists());
+        let Outcome::Failed { reason, .. } = run(&killed, "k") else { panic!("its time was over") };
+        assert!(reason.starts_with("killed after 1") && reason.ends_with("(limit 0.3 s)"), "{reason}");
+        assert!(matches!(run(&runner(folder.path(), script), "k"), Outcome::Done { result: 7, cached: false, .. }));
+        assert!(!part.exists(), "a job that is done needs no rest");
+
+        // anew means from the start; what is left beside a result goes
+        fs::create_dir(&part).expect("made");
+        fs::write(part.join("half"), "").expect("written");
+        let anew = Runner { reuse: false, ..runner(folder.path(), &script.replace("sleep 1000", "exit 5")) };
+        assert!(matches!(anew.run::<_, u32>("k", &"job", &mut |_| {}), Ok(Outcome::Failed { .. })));
+        fs::create_dir_all(&part).expect("made");
+        anew.prepare().expect("a cache folder");
+        assert!(!part.exists());
+    }
+
+    #[test]
+    fn the_heaviest_are_begun_first() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = folder.path().join("log");
+        let runner = runner(folder.path(), &format!("echo ${{request##*job}} >> {}; {GOOD}", log.display()));
+        let works: Vec<_> = [("a", 1.0), ("b", 3.0), ("c", 2.0)]
+            .map(|(key, weight)| Work { key: key.to_owned(), label: key.to_owned(), weight, job: key })
+            .into_iter()
+            .collect();
+        let progress = Progress::new("test", 3, true);
+        runner.run_all::<_, u32>(&works, 1, &progress, |_| None, u32::to_string).expect("fine");
+        let order: String = fs::read_to_string(log).expect("the log").chars().filter(|c| "abc".contains(*c)).collect();
+        assert_eq!(order, "bca");
     }
 
     const GOOD: &str = r#"echo '{"step":1}'; echo x > $folder/weights; echo '{"done":7}' > $folder/result.json"#;
@@ -455,7 +554,7 @@ mod tests {
         let script = format!("echo x >> {}; {GOOD}", log.display());
         let runner = runner(folder.path(), &script);
         let works: Vec<_> = ["a", "b", "a", "c"]
-            .map(|key| Work { key: key.to_owned(), label: key.to_owned(), job: key })
+            .map(|key| Work { key: key.to_owned(), label: key.to_owned(), weight: 1.0, job: key })
             .into_iter()
             .collect();
         let progress = Progress::new("test", 4, true);
@@ -478,7 +577,7 @@ mod tests {
         let script = format!("case $request in *first*) {GOOD};; *) echo 1; sleep 1000;; esac");
         let runner = Runner { stop: &stop, ..runner(folder.path(), &script) };
         let works: Vec<_> = ["first", "second"]
-            .map(|key| Work { key: key.to_owned(), label: String::new(), job: key })
+            .map(|key| Work { key: key.to_owned(), label: String::new(), weight: 1.0, job: key })
             .into_iter()
             .collect();
         let progress = Progress::new("test", 2, true);

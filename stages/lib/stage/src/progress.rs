@@ -2,7 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -11,6 +12,7 @@ pub struct Progress {
     label: String,
     length: usize,
     done: AtomicUsize,
+    pace: Option<Mutex<Pace>>,
     look: Look,
 }
 
@@ -20,13 +22,46 @@ enum Look {
     Silent,
 }
 
+/// How much work was done in what time.
+struct Pace {
+    started: Instant,
+    done: f64,
+    left: f64,
+}
+
+impl Pace {
+    /// An item is done; `free`: it has cost no time. Returns an estimate of the time left, once there is ground for one.
+    fn item(&mut self, weight: f64, free: bool, now: Instant) -> Option<Duration> {
+        self.left = (self.left - weight).max(0.0);
+        if !free {
+            self.done += weight;
+        }
+        let ratio = self.left / self.done;
+        let elapsed = now.saturating_duration_since(self.started);
+        (ratio.is_finite() && self.done > 0.0).then(|| Duration::from_secs_f64(elapsed.as_secs_f64() * ratio))
+    }
+}
+
 impl Progress {
     pub fn new(label: &str, length: usize, quiet: bool) -> Self {
+        Self::with_pace(label, length, None, quiet)
+    }
+
+    /// A display of items that take work in proportion to weights, `total` in all: it tells about how much time is left.
+    pub fn weighted(label: &str, length: usize, total: f64, quiet: bool) -> Self {
+        let pace = Pace { started: Instant::now(), done: 0.0, left: total };
+        Self::with_pace(label, length, Some(Mutex::new(pace)), quiet)
+    }
+
+    fn with_pace(label: &str, length: usize, pace: Option<Mutex<Pace>>, quiet: bool) -> Self {
         let look = if quiet {
             Look::Silent
         } else if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new(length as u64);
-            let template = "{prefix} [{bar:24}] {pos}/{len} {elapsed} (left {eta}) {wide_msg}";
+            let template = match pace {
+                None => "{prefix} [{bar:24}] {pos}/{len} {elapsed} (left {eta}) {wide_msg}",
+                Some(_) => "{prefix} [{bar:24}] {pos}/{len} {elapsed} {wide_msg}",
+            };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("=> "));
             }
@@ -36,7 +71,7 @@ impl Progress {
         } else {
             Look::Lines
         };
-        Self { label: label.to_owned(), length, done: AtomicUsize::new(0), look }
+        Self { label: label.to_owned(), length, done: AtomicUsize::new(0), pace, look }
     }
 
     /// Says what is going on within an item; shown on a bar only.
@@ -48,14 +83,30 @@ impl Progress {
 
     /// One more item is done.
     pub fn item(&self, text: &str) {
+        self.item_of(1.0, false, text);
+    }
+
+    /// One more item is done, and with it so much of the work; `free`: it was there already, and has cost no time.
+    pub fn item_of(&self, weight: f64, free: bool, text: &str) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        let left = self
+            .pace
+            .as_ref()
+            .and_then(|pace| pace.lock().unwrap_or_else(PoisonError::into_inner).item(weight, free, Instant::now()));
+        let left = left.filter(|_| done < self.length).map_or_else(String::new, |left| format!("{} left", about(left)));
         match &self.look {
             Look::Bar(bar) => {
+                if !left.is_empty() {
+                    bar.set_prefix(format!("{} ({left})", self.label));
+                }
                 bar.set_message(text.to_owned());
                 bar.inc(1);
             }
             // A progress line that cannot be written is no reason to stop.
-            Look::Lines => drop(writeln!(std::io::stderr(), "{}: {done}/{}: {text}", self.label, self.length)),
+            Look::Lines => {
+                let left = if left.is_empty() { left } else { format!(" ({left})") };
+                drop(writeln!(std::io::stderr(), "{}: {done}/{}{left}: {text}", self.label, self.length));
+            }
             Look::Silent => {}
         }
     }
@@ -77,5 +128,36 @@ impl Progress {
         if !matches!(self.look, Look::Silent) {
             drop(writeln!(std::io::stderr(), "{}: {text}", self.label));
         }
+    }
+}
+
+/// A duration as precise as an estimate can be.
+fn about(duration: Duration) -> String {
+    match duration.as_secs_f64() {
+        s if s < 90.0 => format!("about {:.0} s", s.max(1.0)),
+        s if s < 5400.0 => format!("about {:.0} min", s / 60.0),
+        s => format!("about {:.1} h", s / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_follows_the_work_that_took_time() {
+        let started = Instant::now();
+        let mut pace = Pace { started, done: 0.0, left: 100.0 };
+        let at = |seconds: u64| started + Duration::from_secs(seconds);
+        assert_eq!(pace.item(40.0, true, at(0)), None, "what was there says nothing about speed");
+        assert_eq!(pace.item(20.0, false, at(10)), Some(Duration::from_secs(20)));
+        assert_eq!(pace.item(30.0, false, at(15)), Some(Duration::from_secs(3)));
+        assert_eq!(pace.item(10.0, false, at(18)), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn estimates_are_not_more_precise_than_they_are() {
+        let text = |seconds: f64| about(Duration::from_secs_f64(seconds));
+        assert_eq!([0.2, 89.0, 100.0, 6000.0].map(text), ["about 1 s", "about 89 s", "about 2 min", "about 1.7 h"]);
     }
 }

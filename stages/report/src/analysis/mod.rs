@@ -6,6 +6,7 @@ mod lineage;
 mod losses;
 mod progress;
 mod tradeoff;
+mod transfer;
 
 pub use compare::{Group, Reach, edits, group_runs, levels, mean_std};
 pub use factors::{FactorCounts, factor_name, factors};
@@ -13,3 +14,4 @@ pub use lineage::{Step, lineage};
 pub use losses::{Loss, losses};
 pub use progress::{Evaluation, Rates, Spread, evaluations, rates, reached, spread};
 pub use tradeoff::{Cost, Point, front, points};
+pub use transfer::{Transferred, transferred};

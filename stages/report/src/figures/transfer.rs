@@ -1,43 +1,49 @@
-//! Programs on further tasks: one row per task, one mark per program.
+//! Programs on further tasks: one row per task and one for their mean, one mark per program.
 
-use std::collections::BTreeMap;
-
-use schemas::TransferRow;
-
-use super::{Figure, WIDTH};
-use crate::analysis::mean_std;
+use super::{Figure, PUBLISHED, WIDTH};
+use crate::analysis::{Transferred, transferred};
 use crate::draw::theme::series;
 use crate::draw::{Anchor, Format, Panel, Scale, Svg, legend, shorten};
 use crate::run::Run;
-use crate::text::{percent, score};
+use crate::text::{percent, points, score};
 
-/// Mean test accuracy of each program on each task, with spread, from the transfer table beside the archive.
-pub fn transfer(run: &Run) -> Option<Figure> {
-    let mut tasks: Vec<&str> = Vec::new();
-    let mut programs: Vec<&str> = Vec::new();
-    let mut values: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
-    for TransferRow { task, program, test_acc, .. } in &run.transfer {
-        if !tasks.contains(&task.as_str()) {
-            tasks.push(task);
-        }
-        if !programs.contains(&program.as_str()) {
-            programs.push(program);
-        }
-        values.entry((task, program)).or_default().extend(test_acc.filter(|v| v.is_finite()));
-    }
-    let means: BTreeMap<(&str, &str), (f64, f64, usize)> =
-        values.iter().filter_map(|(key, v)| mean_std(v).map(|(mean, std)| (*key, (mean, std, v.len())))).collect();
-    if means.is_empty() {
+const ROW: f64 = 34.0;
+const LEFT: f64 = 215.0;
+/// Room right of the panel for the differences.
+const DIFFERENCES: f64 = 92.0;
+
+/// Mean test accuracy of each program on each task, with spread, from the transfer table beside the archive. `published`
+/// adds the literature's figures.
+pub fn transfer(run: &Run, published: bool) -> Option<Figure> {
+    let lines = transferred(run);
+    if lines.iter().all(|line| line.mean.is_none()) {
         return None;
     }
-    let row = 34.0;
+    let mut rows: Vec<Option<&str>> = lines.iter().map(|line| line.task.as_deref()).collect();
+    rows.dedup();
+    let mut programs: Vec<&str> = Vec::new();
+    for line in &lines {
+        if !programs.contains(&line.program.as_str()) {
+            programs.push(&line.program);
+        }
+    }
+    // with more than one program beside the reference there is no room for numbers
+    let compared = programs.iter().filter(|p| lines.iter().any(|l| l.program == **p && l.difference.is_some())).count();
+    let beside = if compared == 1 { DIFFERENCES } else { 24.0 };
+    let nine = rows.last() == Some(&None) && lines.iter().all(|line| line.published.is_some());
+    let averages = PUBLISHED.iter().filter(|known| published && nine && known.name == "SPARK");
+    let ends = lines.iter().filter_map(|line| line.mean.map(|mean| (mean, line.std.unwrap_or(0.0))));
+    let values = ends
+        .flat_map(|(mean, std)| [(mean - std).max(0.0), (mean + std).min(1.0)])
+        .chain(lines.iter().filter(|_| published).filter_map(|line| line.published))
+        .chain(averages.clone().map(|known| known.nine_tasks / 100.0));
     let panel = Panel {
-        x: Scale::linear(means.values().flat_map(|(m, s, _)| [(m - s).max(0.0), (m + s).min(1.0)]), 6, Format::Percent),
+        x: Scale::linear(values, 6, Format::Percent),
         y: Scale::count(1, 1),
-        left: 215.0,
+        left: LEFT,
         top: 44.0,
-        width: WIDTH - 215.0 - 24.0,
-        height: tasks.len() as f64 * row,
+        width: WIDTH - LEFT - beside,
+        height: rows.len() as f64 * ROW,
     };
     let mut svg = Svg::new(WIDTH, panel.bottom() + 50.0);
     for (value, text) in panel.x.ticks() {
@@ -46,47 +52,83 @@ pub fn transfer(run: &Run) -> Option<Figure> {
         svg.text((x, panel.bottom() + 18.0), Anchor::Middle, "tick", &text);
     }
     svg.text((panel.left + panel.width / 2.0, panel.bottom() + 38.0), Anchor::Middle, "label", "test accuracy (%)");
+    if compared == 1 {
+        svg.text((WIDTH - 6.0, panel.top - 8.0), Anchor::End, "label", "difference");
+    }
+    let classes = classes(run, &programs);
+    let class = |p: usize| classes.get(p).cloned().unwrap_or_default();
+    for (r, task) in rows.iter().enumerate() {
+        let y = panel.top + (r as f64 + 0.5) * ROW;
+        let (name, style) = task.map_or(("mean of the tasks", "strong"), |task| (task, ""));
+        if task.is_none() {
+            svg.line((12.0, y - ROW / 2.0), (WIDTH - 6.0, y - ROW / 2.0), "axis");
+        }
+        svg.text((panel.left - 12.0, y + 4.0), Anchor::End, style, &shorten(name, 32));
+        svg.line((panel.left, y), (panel.right(), y), "grid");
+        let of_row = |program: &str| lines.iter().find(|l| l.program == program && l.task.as_deref() == *task);
+        if published && let Some(known) = programs.first().and_then(|program| of_row(program)?.published) {
+            let tip = format!("{name}: {} %, published for the reference architecture", percent(known));
+            svg.diamond((panel.at(known, 0.0).0, y), 5.0, "ring s7", &tip);
+        }
+        for (p, program) in programs.iter().enumerate() {
+            let Some(Transferred { mean: Some(mean), std, seeds, difference, .. }) = of_row(program) else { continue };
+            let y = y + (p as f64 - (programs.len() - 1) as f64 / 2.0) * 7.0;
+            let spread = std.unwrap_or(0.0);
+            svg.line(
+                (panel.at(mean - spread, 0.0).0, y),
+                (panel.at(mean + spread, 0.0).0, y),
+                &format!("whisker {}", class(p)),
+            );
+            let tip = format!("{program}, {name}: {}", score(Some(*mean), *std, *seeds));
+            svg.circle((panel.at(*mean, 0.0).0, y), 5.0, &format!("halo {}", class(p)), &tip);
+            if let Some(difference) = difference.filter(|_| compared == 1) {
+                let y = panel.top + (r as f64 + 0.5) * ROW + 4.0;
+                svg.text(
+                    (WIDTH - 6.0, y),
+                    Anchor::End,
+                    if task.is_none() { "strong" } else { "tick" },
+                    &points(difference),
+                );
+            }
+        }
+    }
+    for known in averages {
+        let at = (panel.at(known.nine_tasks / 100.0, 0.0).0, panel.bottom() - ROW / 2.0);
+        svg.diamond(at, 5.0, "ring s1", &format!("{}: {:.2} %, published", known.name, known.nine_tasks));
+    }
+    let mut entries: Vec<_> = programs.iter().enumerate().map(|(p, name)| (class(p), shorten(name, 40))).collect();
+    if published && lines.iter().any(|line| line.published.is_some()) {
+        entries.push(("s7".into(), "◇ published, paper scale".into()));
+    }
+    legend(&mut svg, &entries);
+    let caption = "Each program trained from scratch on each task: mean accuracy on the CLRS test split, with the standard \
+                   deviation over training seeds, and the difference to the reference program trained alike, in percentage \
+                   points.";
+    let open = if published { " Open marks: as published, at paper scale." } else { "" };
+    Some(Figure {
+        name: "transfer".into(),
+        title: "Transfer to further tasks".into(),
+        description: description(&lines),
+        caption: format!("{caption}{open}"),
+        svg,
+    })
+}
+
+/// The reference is grey, as the seed program is everywhere; the first other program has the accent colour.
+fn classes(run: &Run, programs: &[&str]) -> Vec<String> {
     let seed = run.seed_program().map(|seed| seed.candidate_id.as_str());
     let is_seed = |program: &str| {
         run.transfer.iter().any(|row| row.program == program && Some(row.candidate_id.as_str()) == seed)
     };
-    // the seed program is grey here as everywhere, the first other program has the accent colour
     let mut others = [1, 0, 2, 3, 4, 5, 6].iter().cycle();
-    let classes: Vec<String> = programs
-        .iter()
-        .map(|program| series(if is_seed(program) { 7 } else { others.next().copied().unwrap_or(7) }))
-        .collect();
-    let class = |p: usize| classes.get(p).cloned().unwrap_or_default();
-    for (t, task) in tasks.iter().enumerate() {
-        let y = panel.top + (t as f64 + 0.5) * row;
-        svg.text((panel.left - 12.0, y + 4.0), Anchor::End, "", &shorten(task, 32));
-        svg.line((panel.left, y), (panel.right(), y), "grid");
-        for (p, program) in programs.iter().enumerate() {
-            let Some((mean, std, n)) = means.get(&(*task, *program)) else { continue };
-            let y = y + (p as f64 - (programs.len() - 1) as f64 / 2.0) * 7.0;
-            svg.line(
-                (panel.at(mean - std, 0.0).0, y),
-                (panel.at(mean + std, 0.0).0, y),
-                &format!("whisker {}", class(p)),
-            );
-            let tip = format!("{program} on {task}: {}", score(Some(*mean), Some(*std), *n));
-            svg.circle((panel.at(*mean, 0.0).0, y), 5.0, &format!("halo {}", class(p)), &tip);
-        }
-    }
-    let entries: Vec<_> = programs.iter().enumerate().map(|(p, name)| (class(p), shorten(name, 40))).collect();
-    legend(&mut svg, &entries);
-    Some(Figure {
-        name: "transfer".into(),
-        title: "Transfer to further tasks".into(),
-        description: means
-            .iter()
-            .map(|((task, program), (mean, ..))| format!("{program} on {task}: {} %.", percent(*mean)))
-            .collect::<Vec<_>>()
-            .join(" "),
-        caption:
-            "Each program trained from scratch on each task: mean accuracy on the CLRS test split, with the standard \
-                  deviation over training seeds."
-                .into(),
-        svg,
-    })
+    let number = |program: &&str| if is_seed(program) { 7 } else { others.next().copied().unwrap_or(7) };
+    programs.iter().map(number).map(series).collect()
+}
+
+fn description(lines: &[Transferred]) -> String {
+    let sentence = |line: &Transferred| {
+        let task = line.task.as_deref().unwrap_or("the mean of the tasks");
+        Some(format!("{} on {task}: {} %.", line.program, percent(line.mean?)))
+    };
+    lines.iter().filter_map(sentence).collect::<Vec<_>>().join(" ")
 }

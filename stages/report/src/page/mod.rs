@@ -3,6 +3,7 @@
 mod cards;
 mod compared;
 mod tables;
+mod transfer;
 mod view;
 
 pub use view::{Options, Report, View};

@@ -1,6 +1,6 @@
 //! The tables of the page.
 
-use crate::analysis::{evaluations, factor_name, factors, lineage, losses, mean_std, rates};
+use crate::analysis::{evaluations, factor_name, factors, lineage, losses, rates};
 use crate::run::{Run, short_id};
 use crate::table::{Cell, Table};
 use crate::text::{edit, percent, points, score, whole};
@@ -188,64 +188,6 @@ pub fn runs_table(runs: &[Run]) -> Table {
         ]);
     }
     table
-}
-
-/// Programs on further tasks; None without a transfer table.
-pub fn transfer_table(run: &Run) -> Option<Table> {
-    if run.transfer.is_empty() {
-        return None;
-    }
-    let columns = [
-        ("Task", "task", false),
-        ("Program", "program", false),
-        ("Test (%)", "test_acc", true),
-        ("Standard deviation", "test_acc_std", true),
-        ("Seeds", "seeds", true),
-        ("Failed", "failed", true),
-        ("Parameters", "params", true),
-        ("MACs", "macs", true),
-    ];
-    let note = "Trained from scratch on each task. A mean needs all of its seeds, and the mean of tasks all of its tasks: where one failed there is none.";
-    let mut table = Table::new("transfer", "Transfer to further tasks", note, &columns);
-    let mut means: Vec<(&str, Vec<Option<f64>>)> = Vec::new();
-    let mut keys: Vec<(&str, &str)> = Vec::new();
-    for row in &run.transfer {
-        let key = (row.task.as_str(), row.program.as_str());
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    for (task, program) in keys {
-        let rows: Vec<_> = run.transfer.iter().filter(|row| row.task == task && row.program == program).collect();
-        let scores: Vec<f64> = rows.iter().filter_map(|row| row.test_acc.filter(|v| v.is_finite())).collect();
-        let stats = mean_std(&scores).filter(|_| scores.len() == rows.len());
-        let mean = stats.map(|s| s.0);
-        match means.iter_mut().find(|(known, _)| *known == program) {
-            Some((_, of)) => of.push(mean),
-            None => means.push((program, vec![mean])),
-        }
-        table.rows.push(vec![
-            Cell::text(task),
-            Cell::text(program),
-            share(stats.map(|s| s.0)),
-            share(stats.map(|s| s.1)),
-            Cell::count(scores.len()),
-            Cell::count(rows.len() - scores.len()),
-            Cell::number(rows.first().and_then(|row| row.params), whole),
-            Cell::number(rows.first().and_then(|row| row.macs), whole),
-        ]);
-    }
-    for (program, of) in means.iter().filter(|(_, of)| of.len() > 1) {
-        let complete: Option<Vec<f64>> = of.iter().copied().collect();
-        let mut row = vec![
-            Cell::both(format!("mean of {} tasks", of.len()), "mean"),
-            Cell::text(*program),
-            share(complete.and_then(|all| mean_std(&all)).map(|s| s.0)),
-        ];
-        row.resize(table.columns.len(), Cell::both("", ""));
-        table.rows.push(row);
-    }
-    Some(table)
 }
 
 /// All settings of a run; None without any.

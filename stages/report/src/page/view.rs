@@ -193,7 +193,7 @@ fn run_view(run: &Run, slug: &str, single: bool, options: &Options, files: &mut 
     let factors = figures::factors(run).map(&mut draw);
     let map = [figures::islands(run), figures::cells(run)].into_iter().flatten().map(&mut draw).collect();
     let losses = figures::losses(run).map(&mut draw);
-    let transfer = figures::transfer(run).map(&mut draw);
+    let transfer = figures::transfer(run, options.published).map(&mut draw);
     let mut write = |table: Table| files.table(table, &suffix);
     RunView {
         slug: slug.into(),
@@ -212,7 +212,7 @@ fn run_view(run: &Run, slug: &str, single: bool, options: &Options, files: &mut 
         factor_table: write(tables::factor_table(run)),
         loss_table: write(tables::loss_table(run)),
         candidates: write(tables::candidates(run, options.top)),
-        transfer_table: tables::transfer_table(run).map(&mut write),
+        transfer_table: super::transfer::transfer_table(run).map(&mut write),
         settings: tables::settings_table(run).map(&mut write),
         program: program(run),
         steps: steps(run),

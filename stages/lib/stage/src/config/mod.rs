@@ -15,7 +15,7 @@ use std::path::Path;
 pub use error::ConfigError;
 pub use sections::{
     Dtype, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Repred, Score, Search, Settings, Task,
-    Train, Transfer,
+    TaskSettings, Train, Transfer,
 };
 
 /// The settings in force. Dereferences to [`Settings`]: `config.train.steps`.
@@ -68,6 +68,13 @@ impl Config {
         let config = layers.finish()?;
         validate::validate(&config)?;
         Ok(config)
+    }
+
+    /// These settings with changes that a stage makes by itself, for a part of its work.
+    pub fn changed(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut changed = self.clone();
+        change(&mut changed.settings);
+        changed
     }
 
     /// Where the value of `section.key` came from.

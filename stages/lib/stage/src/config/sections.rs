@@ -70,6 +70,18 @@ pub struct ModelPrice {
     pub cached_input: Option<f64>,
 }
 
+/// What is different for one task of a transfer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSettings {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lengths: Option<Vec<usize>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+}
+
 /// A key of the settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -142,7 +154,7 @@ sections! {
 
     /// Training, and the limits within which it runs.
     pub struct Train [train] {
-        /// Nodes of the training graphs, taken in turn.
+        /// Nodes of the training graphs, taken in turn; string matching takes one length, a quarter above the longest.
         lengths: Vec<usize> = vec![4, 5, 6, 8],
         /// Graphs per optimiser step.
         batch_size: usize = 32,
@@ -156,7 +168,7 @@ sections! {
         seeds: Vec<u64> = vec![0],
         /// Nodes of the validation graphs.
         val_length: usize = 8,
-        /// Graphs of the validation split.
+        /// Graphs of the validation split, times CLRS's factor for tasks that are scored on few values a graph.
         val_samples: usize = 32,
         /// Optimiser steps between two validations; the best weights are kept.
         val_every: usize = 40,
@@ -166,6 +178,8 @@ sections! {
         keep: f64 = 0.5,
         /// Wall-clock limit of one training, in seconds; 0 for none.
         time_limit_s: u64 = 600,
+        /// Seconds between two checkpoints of a training, from which it goes on when it was killed; 0 for none.
+        checkpoint_s: f64 = 30.0,
         /// Limit of resident memory of one training, in MiB; 0 for none.
         memory_limit_mb: u64 = 8192,
         /// Threads of one training. The number is part of the result: sums depend on it.
@@ -180,13 +194,13 @@ sections! {
     pub struct Score [score] {
         /// Nodes of the out-of-distribution validation graphs.
         ood_length: usize = 12,
-        /// Graphs of the out-of-distribution validation split.
+        /// Graphs of the out-of-distribution validation split, times CLRS's factor as for validation.
         ood_samples: usize = 32,
         /// Seed of the out-of-distribution validation split. The CLRS test split is drawn with seed 3.
         ood_seed: u64 = 17,
         /// Nodes of the test graphs.
         test_length: usize = 16,
-        /// Graphs of the test split; CLRS has 32.
+        /// Graphs of the test split, times CLRS's factor; CLRS has 32.
         test_samples: usize = 32,
         /// What the search maximises: ood, or test, the reference implementation's leaking choice.
         fitness: Fitness = Fitness::Ood,
@@ -309,17 +323,19 @@ sections! {
 
     /// Training winners on further tasks; whatever is not said here is as in [train].
     pub struct Transfer [transfer] {
-        /// CLRS algorithms; `all` for every one.
-        tasks: Vec<String> = vec!["bfs".into()],
+        /// CLRS algorithms, `all` for every one, or files of lists.
+        tasks: Vec<String> = vec!["data/tasks/transfer9.toml".into()],
         /// Training seeds.
         seeds: Vec<u64> = vec![0, 1],
-        /// Nodes of the training graphs, taken in turn.
+        /// Nodes of the training graphs, taken in turn; string matching takes one length, a quarter above the longest.
         lengths: Vec<usize> = vec![4, 5, 6, 8],
         /// Optimiser steps.
-        steps: usize = 120,
+        steps: usize = 200,
+        /// Lengths, steps and learning rate of single tasks, such as { "bfs" = { steps = 50, learning_rate = 1e-3 } }.
+        overrides: BTreeMap<String, TaskSettings> = BTreeMap::new(),
         /// Nodes of the test graphs.
         test_length: usize = 16,
-        /// Graphs of the test split.
+        /// Graphs of the test split, times CLRS's factor for tasks that are scored on few values a graph.
         test_samples: usize = 32,
         /// The program that others are compared with; empty for none.
         reference: String = "data/seed_pgn.py".into(),

@@ -22,6 +22,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("train.rungs", "[20, 40]"),
     ("train.keep", "0.25"),
     ("train.time_limit_s", "0"),
+    ("train.checkpoint_s", "5.5"),
     ("train.memory_limit_mb", "100"),
     ("train.threads", "2"),
     ("train.jobs", "3"),
@@ -87,6 +88,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("transfer.seeds", "[5]"),
     ("transfer.lengths", "[4]"),
     ("transfer.steps", "10"),
+    ("transfer.overrides", "{ bfs = { steps = 7 } }"),
     ("transfer.test_length", "32"),
     ("transfer.test_samples", "8"),
     ("transfer.reference", "\"\""),
@@ -151,6 +153,17 @@ fn prices_are_a_table_of_their_own_or_inline() {
     let price = ModelPrice { input: 1.0, output: 4.5, cached_input: None };
     assert_eq!((config.llm.prices.get("a/b:1"), config.llm.jobs), (Some(&price), 2));
     assert!(error(&["llm.prices={ m = { inputs = 1.0 } }"]).contains("setting `llm.prices`: unknown field"));
+}
+
+#[test]
+fn single_tasks_have_settings_of_their_own() {
+    let (_folder, path) = file("[transfer]\nsteps = 2\n\n[transfer.overrides.bfs]\nlearning_rate = 1e-3\n");
+    let config = Config::load(Some(&path), &[], &[]).expect("valid");
+    assert_eq!(config.transfer.overrides["bfs"].learning_rate, Some(1e-3));
+    assert!(
+        error(&["transfer.overrides={ bfs = { stepz = 1 } }"]).contains("setting `transfer.overrides`: unknown field")
+    );
+    assert!(error(&["transfer.overrides={ bfs = { steps = 0 } }"]).contains("steps at least 1"));
 }
 
 #[test]

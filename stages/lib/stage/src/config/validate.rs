@@ -20,6 +20,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("train.val_every", c.train.val_every >= 1, "it must be at least 1"),
         ("train.rungs", rungs(&c.train.rungs), "give steps in ascending order, each at least 1"),
         ("train.keep", share(c.train.keep) && c.train.keep > 0.0, "it must be above 0 and at most 1"),
+        ("train.checkpoint_s", c.train.checkpoint_s.is_finite() && c.train.checkpoint_s >= 0.0, "it must be 0 or more"),
         ("train.threads", (1..=1024).contains(&c.train.threads), "it must be from 1 to 1024"),
         ("train.device", device(&c.train.device), "it must be auto, cpu, cuda or cuda:K"),
         ("score.ood_length", c.score.ood_length >= 2, "it must be at least 2"),
@@ -50,6 +51,15 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("transfer.seeds", distinct(&c.transfer.seeds), "give at least one seed, none twice"),
         ("transfer.lengths", lengths(&c.transfer.lengths), "give at least one length, each at least 2"),
         ("transfer.steps", c.transfer.steps >= 1, "it must be at least 1"),
+        (
+            "transfer.overrides",
+            c.transfer.overrides.values().all(|of_task| {
+                of_task.lengths.as_deref().is_none_or(lengths)
+                    && of_task.steps.is_none_or(|steps| steps >= 1)
+                    && of_task.learning_rate.is_none_or(positive)
+            }),
+            "lengths must be at least 2, steps at least 1, learning rates above 0",
+        ),
         ("transfer.test_length", c.transfer.test_length >= 2, "it must be at least 2"),
         ("transfer.test_samples", c.transfer.test_samples >= 1, "it must be at least 1"),
     ];

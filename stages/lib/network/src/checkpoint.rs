@@ -1,0 +1,162 @@
+//! Trainings that are killed and go on: where they are, in a safetensors file.
+//!
+//! The file holds all that a step depends on: parameters, the optimiser's means, the position of the random stream of
+//! noise and forced hints, and what there is so far of the curve and of the best weights. Batches are not stored: they
+//! follow from the seed and the number of the step. Numbers are stored as they are computed, so that nothing is rounded
+//! on the way. The tensors are `parameters`, `adam.mean`, `adam.square`, `curve.loss`, `curve.val_acc` (NaN where there
+//! was no validation) and `best.NAME`; everything else is JSON in the metadata.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use graph::Processor;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::{NetworkError, Result};
+use crate::rng::Rng;
+use crate::tensor::Dtype;
+use crate::train::{CurvePoint, Progress, State, TrainConfig, Trainer};
+use crate::weights::{self, Array, Metadata, Weights};
+
+/// Key of the metadata.
+const ABOUT: &str = "emberline.checkpoint";
+const BEST: &str = "best.";
+
+/// Where and how often a training notes how far it is.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    /// The file. It is read first, if it is there; it stays when the training is done.
+    pub path: PathBuf,
+    /// Time between two checkpoints.
+    pub every: Duration,
+    /// Whatever else results depend on, such as the version of the code: a checkpoint of another one is refused.
+    pub code: String,
+}
+
+/// What the metadata says.
+#[derive(Serialize, Deserialize)]
+struct About {
+    /// Of the training: another one's checkpoint is refused.
+    training: Value,
+    steps: usize,
+    adam_steps: i32,
+    rng: Rng,
+    best_val_acc: Option<f64>,
+}
+
+/// Writes a training's checkpoints, and reads them back.
+pub(crate) struct Keeper {
+    to: Checkpoints,
+    training: Value,
+    dtype: Dtype,
+    written: Instant,
+}
+
+impl Keeper {
+    pub fn new(to: &Checkpoints, processor: &Processor, cfg: &TrainConfig) -> Self {
+        let params: Vec<_> = processor.graph.params.iter().map(|param| (&param.name, &param.shape)).collect();
+        let program = graph::fingerprint(&processor.graph, &processor.outputs()).to_string();
+        let training = json!({ "settings": cfg, "program": program, "parameters": params, "code": to.code });
+        Self { to: to.clone(), training, dtype: cfg.dtype, written: Instant::now() }
+    }
+
+    /// Puts `trainer` where the file says it was; `None` where there is no file.
+    pub fn load(&self, trainer: &mut Trainer<'_>) -> Result<Option<Progress>> {
+        if !self.to.path.exists() {
+            return Ok(None);
+        }
+        let (mut stored, metadata) = weights::read(&self.to.path)?;
+        let about = metadata.get(ABOUT).ok_or_else(|| self.fail("it is no checkpoint"))?;
+        let about: About = serde_json::from_str(about).map_err(|error| self.fail(&format!("broken: {error}")))?;
+        if about.training != self.training {
+            let differs = differences(&about.training, &self.training);
+            return Err(self.fail(&format!("the checkpoint is of another training (other {})", differs.join(", "))));
+        }
+        let mut take = |name: &str| -> Result<Vec<f64>> {
+            let array = stored.arrays.remove(name).ok_or_else(|| self.fail(&format!("it has no {name}")))?;
+            Ok(array.data)
+        };
+        let state = State {
+            parameters: take("parameters")?,
+            mean: take("adam.mean")?,
+            square: take("adam.square")?,
+            adam_steps: about.adam_steps,
+            rng: about.rng,
+            steps: about.steps,
+        };
+        let (losses, accuracies) = (take("curve.loss")?, take("curve.val_acc")?);
+        if losses.len() != about.steps || accuracies.len() != about.steps {
+            return Err(self.fail("its curve has another length than its steps"));
+        }
+        let points = losses.iter().zip(&accuracies).enumerate();
+        let point = |(at, (&loss, &accuracy)): (usize, (&f64, &f64))| CurvePoint {
+            step: at + 1,
+            loss,
+            val_acc: Some(accuracy).filter(|accuracy| !accuracy.is_nan()),
+        };
+        let curve = points.map(point).collect();
+        let arrays =
+            stored.arrays.into_iter().filter_map(|(name, array)| Some((name.strip_prefix(BEST)?.to_owned(), array)));
+        let best = Weights { arrays: arrays.collect(), dtype: self.dtype };
+        trainer.restore(&state)?;
+        Ok(Some(Progress { curve, best: about.best_val_acc.map(|accuracy| (accuracy, best)) }))
+    }
+
+    /// Writes a checkpoint, if the last one is old enough. One that cannot be written is no reason to stop: it is only
+    /// needed if something else goes wrong.
+    pub fn save_if_due(&mut self, trainer: &Trainer<'_>, progress: &Progress) -> Result<()> {
+        if self.written.elapsed() >= self.to.every {
+            let _ = self.save(&trainer.state()?, progress);
+            self.written = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn save(&self, state: &State, progress: &Progress) -> Result<()> {
+        let about = About {
+            training: self.training.clone(),
+            steps: state.steps,
+            adam_steps: state.adam_steps,
+            rng: state.rng.clone(),
+            best_val_acc: progress.best.as_ref().map(|(accuracy, _)| *accuracy),
+        };
+        let flat = |data: Vec<f64>| Array { shape: vec![data.len()], data };
+        let curve = &progress.curve;
+        let mut arrays = BTreeMap::from([
+            ("parameters".to_owned(), (self.dtype, flat(state.parameters.clone()))),
+            ("adam.mean".to_owned(), (self.dtype, flat(state.mean.clone()))),
+            ("adam.square".to_owned(), (self.dtype, flat(state.square.clone()))),
+            ("curve.loss".to_owned(), (Dtype::F64, flat(curve.iter().map(|point| point.loss).collect()))),
+            (
+                "curve.val_acc".to_owned(),
+                (Dtype::F64, flat(curve.iter().map(|point| point.val_acc.unwrap_or(f64::NAN)).collect())),
+            ),
+        ]);
+        for (name, array) in progress.best.iter().flat_map(|(_, weights)| &weights.arrays) {
+            arrays.insert(format!("{BEST}{name}"), (self.dtype, array.clone()));
+        }
+        let arrays: Vec<_> = arrays.iter().map(|(name, (dtype, array))| (name.as_str(), *dtype, array)).collect();
+        let about = serde_json::to_string(&about).map_err(|error| self.fail(&error.to_string()))?;
+        weights::write(&self.to.path, &arrays, Some(Metadata::from([(ABOUT.to_owned(), about)])))
+    }
+
+    fn fail(&self, reason: &str) -> NetworkError {
+        NetworkError::File { path: self.to.path.clone(), reason: reason.to_owned() }
+    }
+}
+
+/// Names of what two trainings do not share; those of single settings where it is these.
+fn differences(one: &Value, two: &Value) -> Vec<String> {
+    let (Value::Object(one), Value::Object(two)) = (one, two) else { return vec!["format".to_owned()] };
+    let mut names = Vec::new();
+    for (name, value) in two {
+        match one.get(name) {
+            Some(other) if other == value => {}
+            Some(other) if name == "settings" => names.extend(differences(other, value)),
+            _ => names.push(name.clone()),
+        }
+    }
+    names
+}

@@ -1,0 +1,80 @@
+//! The winner as it leaves the house: its program, its trained weights, and a page about both.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use schemas::Candidate;
+use search::population::Population;
+use stage::{Config, atomic};
+
+use crate::card;
+
+/// The weights of one training of the winner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen {
+    /// Relative to the cache.
+    pub file: PathBuf,
+    pub seed: i64,
+    /// How many training seeds there were to choose from.
+    pub of: usize,
+    /// Accuracy of this seed on the out-of-distribution validation split.
+    pub ood_acc: Option<f64>,
+}
+
+/// Writes `best.safetensors`, `best.md` and `best.py` into `folder`. The program comes last: where it is, all is.
+pub fn write(population: &Population<'_>, folder: &Path, cache: &Path, config: &Config) -> Result<()> {
+    let best = population.best().context("no candidate has a score: there is no best one")?;
+    let chosen = choose(best)?;
+    let weights = cache.join(&chosen.file);
+    let content = match std::fs::read(&weights) {
+        Ok(content) => content,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+            "{}: the winner's weights are not in this cache: name the one that it was trained with (--cache), or take \
+             only the program (--best) and train it again",
+            weights.display()
+        ),
+        Err(error) => return Err(error).with_context(|| weights.display().to_string()),
+    };
+    atomic::make_folder(folder)?;
+    atomic::write_bytes(&folder.join("best.safetensors"), &content)?;
+    let considered = population.scored().count();
+    atomic::write_bytes(&folder.join("best.md"), card::card(best, &chosen, considered, config).as_bytes())?;
+    atomic::write_bytes(&folder.join("best.py"), best.source.as_bytes())
+}
+
+/// The training seed that did best on the split that candidates are chosen by; the first of equals. Never by the test
+/// split, whatever the search did.
+fn choose(best: &Candidate) -> Result<Chosen> {
+    let files = best.weights.as_deref().unwrap_or_default();
+    let score = |at: usize| best.ood_acc_seeds.as_ref().and_then(|scores| scores.get(at)).copied();
+    let mut chosen: Option<(usize, f64)> = None;
+    for at in 0..files.len() {
+        let this = score(at).unwrap_or(f64::NEG_INFINITY);
+        if chosen.is_none_or(|(_, most)| this > most) {
+            chosen = Some((at, this));
+        }
+    }
+    let (at, file) = chosen.and_then(|(at, _)| Some((at, files.get(at)?))).context("the best row names no weights")?;
+    let seed = best.train_seeds.as_ref().and_then(|seeds| seeds.get(at)).copied().unwrap_or_default();
+    Ok(Chosen { file: PathBuf::from(file), seed, of: files.len(), ood_acc: score(at) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_seed_by_validation_is_chosen_and_the_first_of_equals() {
+        let row = |ood: &[f64]| Candidate {
+            weights: Some(["a", "b", "c"].map(String::from).to_vec()),
+            train_seeds: Some(vec![5, 6, 7]),
+            ood_acc_seeds: Some(ood.to_vec()),
+            test_acc_seeds: Some(vec![0.9, 0.1, 0.2]),
+            ..Candidate::default()
+        };
+        let chosen = choose(&row(&[0.5, 0.7, 0.7])).expect("there are weights");
+        assert_eq!((chosen.seed, chosen.file.to_str(), chosen.of, chosen.ood_acc), (6, Some("b"), 3, Some(0.7)));
+        assert_eq!(choose(&row(&[])).expect("scores may lack").seed, 5);
+        assert!(choose(&Candidate::default()).is_err());
+    }
+}
