@@ -31,12 +31,15 @@ pub fn transfer(run: &Run, published: bool) -> Option<Figure> {
     let compared = programs.iter().filter(|p| lines.iter().any(|l| l.program == **p && l.difference.is_some())).count();
     let beside = if compared == 1 { DIFFERENCES } else { 24.0 };
     let nine = rows.last() == Some(&None) && lines.iter().all(|line| line.published.is_some());
-    let averages = PUBLISHED.iter().filter(|known| published && nine && known.name == "SPARK");
+    let averages = PUBLISHED
+        .iter()
+        .filter(|known| published && nine && known.name == "SPARK")
+        .filter_map(|known| Some((known.name, known.nine_tasks?)));
     let ends = lines.iter().filter_map(|line| line.mean.map(|mean| (mean, line.std.unwrap_or(0.0))));
     let values = ends
         .flat_map(|(mean, std)| [(mean - std).max(0.0), (mean + std).min(1.0)])
         .chain(lines.iter().filter(|_| published).filter_map(|line| line.published))
-        .chain(averages.clone().map(|known| known.nine_tasks / 100.0));
+        .chain(averages.clone().map(|(_, percent)| percent / 100.0));
     let panel = Panel {
         x: Scale::linear(values, 6, Format::Percent),
         y: Scale::count(1, 1),
@@ -92,9 +95,9 @@ pub fn transfer(run: &Run, published: bool) -> Option<Figure> {
             }
         }
     }
-    for known in averages {
-        let at = (panel.at(known.nine_tasks / 100.0, 0.0).0, panel.bottom() - ROW / 2.0);
-        svg.diamond(at, 5.0, "ring s1", &format!("{}: {:.2} %, published", known.name, known.nine_tasks));
+    for (name, percent) in averages {
+        let at = (panel.at(percent / 100.0, 0.0).0, panel.bottom() - ROW / 2.0);
+        svg.diamond(at, 5.0, "ring s1", &format!("{name}: {percent:.2} %, published"));
     }
     let mut entries: Vec<_> = programs.iter().enumerate().map(|(p, name)| (class(p), shorten(name, 40))).collect();
     if published && lines.iter().any(|line| line.published.is_some()) {

@@ -57,13 +57,14 @@ pub fn transfer_table(run: &Run) -> Option<Table> {
     // The literature's averages are of nine tasks: they belong beside ours only where ours are of those.
     if tasks.len() == TASKS && lines.iter().all(|line| line.published.is_some()) {
         for known in PUBLISHED.iter().filter(|known| BESIDE.contains(&known.name)) {
+            let Some(average) = known.nine_tasks else { continue };
             let mut row = vec![
                 Cell::both(format!("mean of {TASKS} tasks"), "mean"),
                 Cell::text(format!("{} (published †)", known.name)),
             ];
             row.resize(table.columns.len(), Cell::both("", ""));
             if let Some(cell) = row.get_mut(5) {
-                *cell = Cell::both(format!("{:.2}", known.nine_tasks), format!("{:.4}", known.nine_tasks / 100.0));
+                *cell = Cell::both(format!("{average:.2}"), format!("{:.4}", average / 100.0));
             }
             table.rows.push(row);
         }
