@@ -23,7 +23,7 @@ pub struct Inspection {
 /// Checks one candidate. A panic within is a fault of ours, and this candidate's alone: it is rejected with code
 /// `E-INTERNAL`.
 pub fn inspect(candidate: &Candidate, rules: &Rules) -> Inspection {
-    match quietly(|| examine(candidate, rules)) {
+    match quietly(|| program::on_big_stack(|| examine(candidate, rules))) {
         Ok(inspection) => inspection,
         Err(message) => internal(candidate, message),
     }

@@ -1,5 +1,6 @@
 //! The steps from source text to a processor.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -103,8 +104,21 @@ pub fn compile(source: &str, options: &Options) -> Compiled {
     on_big_stack(run)
 }
 
-/// Runs `f` where deep recursion has room: on a thread of its own, or here where no thread can be had.
+thread_local! {
+    /// Whether this thread has a large stack.
+    static ROOMY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f` where deep recursion has room: here where there is room already, or on a thread of its own, or here where no thread
+/// can be had. Whoever calls several functions of this crate about one program does so inside of this: its text is then parsed once.
 pub fn on_big_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    if ROOMY.get() {
+        return f();
+    }
+    let f = || {
+        ROOMY.set(true);
+        f()
+    };
     let f = std::sync::Mutex::new(Some(f));
     let run = || f.lock().ok().and_then(|mut f| f.take()).map(|f| f());
     let done = std::thread::scope(|scope| {
@@ -112,7 +126,11 @@ pub fn on_big_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
         let spawn = |size| std::thread::Builder::new().stack_size(size).spawn_scoped(scope, run);
         match spawn(STACK).or_else(|_| spawn(STACK / 4)) {
             Ok(handle) => handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(_) => run(),
+            Err(_) => {
+                let done = run();
+                ROOMY.set(false);
+                done
+            }
         }
     });
     match done {
@@ -123,7 +141,7 @@ pub fn on_big_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
 
 fn compile_here(source: &str, options: &Options) -> Compiled {
     let mut out = Compiled::default();
-    let mut module = match parse::parse(source) {
+    let module = match parse::shared(source) {
         Ok(module) => module,
         Err(faults) => {
             out.diagnostics = faults;
@@ -152,7 +170,6 @@ fn compile_here(source: &str, options: &Options) -> Compiled {
     }
     out.revealed = std::mem::take(&mut vm.revealed);
     drop(vm);
-    module.body.clear();
     out
 }
 

@@ -27,7 +27,7 @@ mod walk;
 mod warn;
 
 pub use budget::Budgets;
-pub use compile::{Compiled, Options, Verdict, compile};
+pub use compile::{Compiled, Options, Verdict, compile, on_big_stack};
 pub use diagnostic::{Category, Diagnostic, Note, Severity, render};
 pub use explain::{LineCost, line_costs};
 pub use language::language_page;

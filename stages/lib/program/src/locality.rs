@@ -64,7 +64,7 @@ pub fn locality(parent: &str, child: &str, factor: Factor) -> Locality {
 /// A stable name of a program: 16 hexadecimal digits of a hash of its normalised syntax tree; of its text where that is
 /// no program.
 pub fn candidate_id(source: &str) -> String {
-    let digest = on_big_stack(|| match parse::parse(source) {
+    let digest = on_big_stack(|| match parse::shared(source) {
         Ok(module) => Tree::new("program", tree::stmts(&module.body), At::default()).digest(),
         Err(_) => blake3::hash(source.as_bytes()).to_hex().to_string(),
     });
@@ -118,7 +118,7 @@ impl Parts {
 }
 
 fn dissect(source: &str) -> Result<Parts, (String, Vec<Diagnostic>)> {
-    let module = parse::parse(source).map_err(|d| ("unparsable".to_string(), d))?;
+    let module = parse::shared(source).map_err(|d| ("unparsable".to_string(), d))?;
     let found = regions::find(source).map_err(|d| ("region-markers".to_string(), d))?;
     let mut parts = Parts::default();
     let body: Vec<&Stmt> = tree::code(&module.body).collect();

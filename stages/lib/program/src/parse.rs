@@ -1,6 +1,7 @@
 //! Source text to syntax tree. The only module that knows the parser crate.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use graph::Span;
@@ -67,6 +68,28 @@ pub fn parse(source: &str) -> Result<Module, Vec<Diagnostic>> {
     let body = lines.stmts(&module.body);
     let scopes = scope_errors(&body);
     if scopes.is_empty() { Ok(Module { body }) } else { Err(scopes) }
+}
+
+/// Most programs that a thread remembers.
+const REMEMBERED: usize = 4;
+
+thread_local! {
+    /// The programs that this thread parsed last, with their sources.
+    static PARSED: RefCell<VecDeque<(String, Rc<Module>)>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// As [`parse`], but a program that this thread has just parsed is not parsed again.
+pub fn shared(source: &str) -> Result<Rc<Module>, Vec<Diagnostic>> {
+    let known = PARSED.with_borrow(|p| p.iter().find(|(text, _)| text == source).map(|(_, m)| m.clone()));
+    if let Some(module) = known {
+        return Ok(module);
+    }
+    let module = Rc::new(parse(source)?);
+    PARSED.with_borrow_mut(|p| {
+        p.truncate(REMEMBERED - 1);
+        p.push_front((source.to_string(), module.clone()));
+    });
+    Ok(module)
 }
 
 fn sentence(text: &str) -> String {

@@ -12,7 +12,7 @@ pub struct Tree {
     pub column: u32,
     /// Nodes of the whole subtree.
     pub size: u64,
-    hash: [u8; 16],
+    hash: u128,
 }
 
 impl PartialEq for Tree {
@@ -28,17 +28,18 @@ impl Tree {
         hasher.update(&(label.len() as u64).to_le_bytes());
         hasher.update(label.as_bytes());
         for child in &children {
-            hasher.update(&child.hash);
+            hasher.update(&child.hash.to_le_bytes());
         }
         let mut hash = [0; 16];
         hash.copy_from_slice(hasher.finalize().as_bytes().get(..16).unwrap_or(&[0; 16]));
         let size = children.iter().fold(1_u64, |n, c| n.saturating_add(c.size));
+        let hash = u128::from_le_bytes(hash);
         Self { label, children, line: at.0.line, column: at.0.column, size, hash }
     }
 
     /// Hexadecimal digest of the subtree.
     pub fn digest(&self) -> String {
-        self.hash.iter().map(|b| format!("{b:02x}")).collect()
+        self.hash.to_le_bytes().iter().map(|b| format!("{b:02x}")).collect()
     }
 }
 
@@ -269,47 +270,73 @@ const MAX_PAIRS: u64 = 400_000;
 /// Selkow's tree edit distance: nodes inserted, deleted (with all below them) or relabelled, top down. Equal subtrees
 /// cost nothing to compare.
 pub fn distance(a: &[Tree], b: &[Tree]) -> u64 {
-    let mut pairs = 0;
-    sequences(a, b, &mut pairs)
+    Distance { pairs: 0, rows: Vec::new() }.sequences(a, b)
 }
 
-fn sequences(a: &[Tree], b: &[Tree], pairs: &mut u64) -> u64 {
-    // equal ends need no table
-    let head = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-    let (a, b) = (a.get(head..).unwrap_or(&[]), b.get(head..).unwrap_or(&[]));
-    let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
-    let (a, b) = (a.get(..a.len() - tail).unwrap_or(&[]), b.get(..b.len() - tail).unwrap_or(&[]));
-    let total = |list: &[Tree]| list.iter().fold(0_u64, |n, t| n.saturating_add(t.size));
-    if a.is_empty() || b.is_empty() {
-        return total(a) + total(b);
-    }
-    *pairs += a.len() as u64 * b.len() as u64;
-    if *pairs > MAX_PAIRS {
-        return total(a).saturating_add(total(b));
-    }
-    let mut row: Vec<u64> = vec![0];
-    for y in b {
-        row.push(row.last().copied().unwrap_or(0) + y.size);
-    }
-    for x in a {
-        let mut diagonal = row.first().copied().unwrap_or(0);
-        let mut left = diagonal + x.size;
-        let mut next = vec![left];
-        for (y, up) in b.iter().zip(row.iter().skip(1)) {
-            let replaced = if x == y {
-                diagonal
-            } else if (diagonal).saturating_add(x.size.abs_diff(y.size)) >= (left + y.size).min(up + x.size) {
-                // cannot win: spares the recursion
-                u64::MAX
-            } else {
-                diagonal + u64::from(x.label != y.label) + sequences(&x.children, &y.children, pairs)
-            };
-            let best = replaced.min(left + y.size).min(up + x.size);
-            diagonal = *up;
-            left = best;
-            next.push(best);
+struct Distance {
+    /// Pairs of nodes looked at so far.
+    pairs: u64,
+    /// The rows of the tables that are being filled, one behind the other.
+    rows: Vec<u64>,
+}
+
+fn total(list: &[Tree]) -> u64 {
+    list.iter().fold(0_u64, |n, t| n.saturating_add(t.size))
+}
+
+impl Distance {
+    fn sequences(&mut self, a: &[Tree], b: &[Tree]) -> u64 {
+        // equal ends need no table
+        let head = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+        let (a, b) = (a.get(head..).unwrap_or(&[]), b.get(head..).unwrap_or(&[]));
+        let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
+        let (a, b) = (a.get(..a.len() - tail).unwrap_or(&[]), b.get(..b.len() - tail).unwrap_or(&[]));
+        if a.is_empty() || b.is_empty() {
+            return total(a).saturating_add(total(b));
         }
-        row = next;
+        self.pairs += a.len() as u64 * b.len() as u64;
+        if self.pairs > MAX_PAIRS {
+            return total(a).saturating_add(total(b));
+        }
+        let start = self.rows.len();
+        let mut sum = 0_u64;
+        self.rows.push(0);
+        for y in b {
+            sum = sum.saturating_add(y.size);
+            self.rows.push(sum);
+        }
+        for x in a {
+            let mut diagonal = self.rows.get(start).copied().unwrap_or(0);
+            let mut left = diagonal.saturating_add(x.size);
+            self.put(start, left);
+            for (at, y) in (start + 1..).zip(b) {
+                let up = self.rows.get(at).copied().unwrap_or(0);
+                let apart = left.saturating_add(y.size).min(up.saturating_add(x.size));
+                let replaced = if x == y {
+                    diagonal
+                } else if diagonal.saturating_add(x.size.abs_diff(y.size)) >= apart {
+                    // cannot win: spares the recursion
+                    u64::MAX
+                } else {
+                    let inner = match (x.children.as_slice(), y.children.as_slice()) {
+                        ([], rest) | (rest, []) => total(rest),
+                        (x, y) => self.sequences(x, y),
+                    };
+                    diagonal.saturating_add(u64::from(x.label != y.label)).saturating_add(inner)
+                };
+                left = replaced.min(apart);
+                diagonal = up;
+                self.put(at, left);
+            }
+        }
+        let last = self.rows.last().copied().unwrap_or(0);
+        self.rows.truncate(start);
+        last
     }
-    row.last().copied().unwrap_or(0)
+
+    fn put(&mut self, at: usize, value: u64) {
+        if let Some(slot) = self.rows.get_mut(at) {
+            *slot = value;
+        }
+    }
 }
