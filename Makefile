@@ -236,7 +236,7 @@ fuzz: ## look for programs that the front end panics on, or spends too much on: 
 		echo "fuzz: $$target, $$(( $(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)) )) seconds"; \
 		$(if $(FUZZ_NIGHTLY),,RUSTC_BOOTSTRAP=1) cargo $(FUZZ_NIGHTLY) fuzz run --sanitizer none $$target fuzz/corpus/$$target \
 			$$( [ $$target = edits ] || echo fuzz/corpus/seeds ) -- -max_total_time=$$(( $(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)) )) \
-			-dict=fuzz/python.dict -max_len=$$( [ $$target = edits ] && echo 512 || echo 32768 ) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1; \
+			-dict=fuzz/python.dict $$( [ $$target = edits ] && echo -max_len=512 -len_control=0 || echo -max_len=32768 ) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1; \
 	done
 
 .PHONY: clean

@@ -54,10 +54,11 @@ static TABLE: OnceLock<BTreeMap<&'static str, &'static Native>> = OnceLock::new(
 
 fn table() -> &'static BTreeMap<&'static str, &'static Native> {
     TABLE.get_or_init(|| {
-        let python: [&'static [Native]; 6] = [
+        let python: [&'static [Native]; 7] = [
             super::builtins::TABLE,
             super::text::TABLE,
-            super::collections::TABLE,
+            super::methods::TABLE,
+            super::stdlib::TABLE,
             super::init::TABLE,
             super::container::TABLE,
             super::records::TABLE,

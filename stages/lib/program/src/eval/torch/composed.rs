@@ -215,7 +215,7 @@ fn joined(vm: &mut Interp, a: &Args, horizontal: bool) -> R<Value> {
     }
     let Some(first) = ids.first() else { return vm.value_fault("there is nothing to join") };
     let dim = usize::from(horizontal && vm.graph.shape(*first).len() > 1);
-    let ids = super::shape::same_type(vm, ids)?;
+    let ids = super::pieces::same_type(vm, ids)?;
     let out = vm.push(Op::Cat { dim }, &ids);
     done(vm, out)
 }

@@ -35,6 +35,7 @@ mod composed;
 mod convert;
 mod create;
 mod index;
+mod pieces;
 mod pointwise;
 mod product;
 mod reduce;
@@ -53,12 +54,13 @@ use crate::diagnostic::Category;
 use crate::syntax::BinOp;
 
 /// All functions.
-pub fn tables() -> [&'static [Native]; 8] {
+pub fn tables() -> [&'static [Native]; 9] {
     [
         composed::TABLE,
         convert::TABLE,
         create::TABLE,
         index::TABLE,
+        pieces::TABLE,
         pointwise::TABLE,
         product::TABLE,
         reduce::TABLE,

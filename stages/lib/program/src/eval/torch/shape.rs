@@ -1,145 +1,6 @@
-//! Joining, cutting and moving of axes.
+//! Moving, viewing and broadcasting of axes.
 
 use super::*;
-
-pub(super) fn cat(vm: &mut Interp, a: &Args) -> R<Value> {
-    let items = vm.items(&a.value("tensors"))?;
-    let mut ids = Vec::new();
-    for item in &items {
-        match item {
-            Value::Tensor(t) => ids.push(vm.node(t)?),
-            other => return vm.type_fault(format!("cat() joins tensors, not {}", other.type_name())),
-        }
-    }
-    let Some(first) = ids.first() else { return vm.value_fault("cat() of nothing") };
-    let rank = vm.graph.shape(*first).len();
-    let dim = a.axis_or(vm, "dim", 0, rank)?;
-    let ids = same_type(vm, ids)?;
-    let out = vm.push(Op::Cat { dim }, &ids);
-    done(vm, out)
-}
-
-/// Casts all to the highest type among them, as cat and stack do.
-pub(super) fn same_type(vm: &mut Interp, ids: Vec<NodeId>) -> R<Vec<NodeId>> {
-    let top = ids.iter().map(|i| vm.graph.dtype(*i)).max().unwrap_or(DType::Float);
-    ids.into_iter().map(|i| vm.cast(i, top)).collect()
-}
-
-pub(super) fn stack(vm: &mut Interp, a: &Args) -> R<Value> {
-    let items = vm.items(&a.value("tensors"))?;
-    let mut ids = Vec::new();
-    let mut shape: Option<Shape> = None;
-    for item in &items {
-        let Value::Tensor(t) = item else {
-            return vm.type_fault(format!("stack() joins tensors, not {}", item.type_name()));
-        };
-        let id = vm.node(t)?;
-        let own = vm.graph.shape(id).clone();
-        if let Some(first) = shape.as_ref().filter(|s| **s != own) {
-            let text =
-                format!("stack() needs equal shapes, not {} and {}", graph::display(first), graph::display(&own));
-            return vm.shape_fault("E-SHAPE-CAT", text);
-        }
-        let dim = a.axis_or(vm, "dim", 0, own.len() + 1)?;
-        shape = Some(own);
-        ids.push(vm.unsqueeze(id, dim)?);
-    }
-    let Some(shape) = shape else { return vm.value_fault("stack() of nothing") };
-    let dim = a.axis_or(vm, "dim", 0, shape.len() + 1)?;
-    let ids = same_type(vm, ids)?;
-    let out = vm.push(Op::Cat { dim }, &ids);
-    done(vm, out)
-}
-
-/// Pieces of the given sizes along an axis.
-pub(super) fn pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, sizes: &[Dim]) -> R<Value> {
-    let id = vm.node(t)?;
-    let mut start = Dim::known(0);
-    let mut out = Vec::new();
-    for size in sizes {
-        let end = start.clone() + size.clone();
-        let piece = vm.push(Op::Slice { dim, start, end: end.clone(), step: 1 }, &[id])?;
-        out.push(vm.view_value(piece, t));
-        start = end;
-    }
-    Ok(Value::tuple(out))
-}
-
-pub(super) fn axis_size(vm: &mut Interp, t: &Rc<Tensor>, dim: usize) -> Dim {
-    vm.shape_of(t).get(dim).cloned().unwrap_or_default()
-}
-
-/// Cuts an axis of known size into pieces of `step`, the last one being smaller.
-pub(super) fn equal_pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, step: &Dim) -> R<Value> {
-    let size = axis_size(vm, t, dim);
-    if let (Some(size), Some(step)) = (size.as_known(), step.as_known()) {
-        if step <= 0 {
-            return vm.value_fault("pieces must have at least one element");
-        }
-        let mut sizes = Vec::new();
-        let mut rest = size;
-        while rest > 0 {
-            sizes.push(Dim::known(rest.min(step)));
-            rest -= step;
-            vm.step()?;
-        }
-        return pieces(vm, t, dim, &sizes);
-    }
-    match size.div_exact(step).and_then(|d| d.as_known()) {
-        Some(count) if (1..=256).contains(&count) => {
-            let sizes: Vec<Dim> = (0..count).map(|_| step.clone()).collect();
-            pieces(vm, t, dim, &sizes)
-        }
-        _ => vm.unsupported(
-            "E-UNSUPPORTED-SIZE",
-            format!("cutting an axis of size {size} into pieces of {step} gives a number of pieces that depends on the graph"),
-        ),
-    }
-}
-
-pub(super) fn split(vm: &mut Interp, a: &Args) -> R<Value> {
-    let t = base(vm, a, "input")?;
-    let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
-    match a.value("split_size_or_sections") {
-        v @ (Value::List(_) | Value::Tuple(_)) => {
-            let items = vm.items(&v)?;
-            let sizes = vm.new_shape(&items)?;
-            let size = axis_size(vm, &t, dim);
-            let total = sizes.iter().fold(Dim::known(0), |sum, s| sum + s.clone());
-            if total != size {
-                return vm.shape_fault(
-                    "E-SHAPE-SPLIT",
-                    format!("pieces of {total} elements in all do not fill an axis of {size}"),
-                );
-            }
-            pieces(vm, &t, dim, &sizes)
-        }
-        other => match vm.as_dim(&other) {
-            Some(step) => equal_pieces(vm, &t, dim, &step),
-            None => vm.type_fault(format!("split() needs sizes, not {}", other.type_name())),
-        },
-    }
-}
-
-pub(super) fn chunk(vm: &mut Interp, a: &Args) -> R<Value> {
-    let t = base(vm, a, "input")?;
-    let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
-    let count = a.int(vm, "chunks")?;
-    if count <= 0 {
-        return vm.value_fault("chunk() needs at least one chunk");
-    }
-    let size = axis_size(vm, &t, dim);
-    match size.as_known() {
-        Some(size) => equal_pieces(vm, &t, dim, &Dim::known((size + count - 1) / count)),
-        None => match size.div_exact(&Dim::known(count)) {
-            Some(step) => equal_pieces(vm, &t, dim, &step),
-            None => vm.unsupported(
-                "E-UNSUPPORTED-SIZE",
-                format!("cutting an axis of size {size} into {count} chunks comes out differently from graph to graph"),
-            ),
-        },
-    }
-}
 
 pub(super) fn permute(vm: &mut Interp, a: &Args) -> R<Value> {
     let sizes = a.sizes(vm)?;
@@ -300,124 +161,6 @@ pub(super) fn expand_to(vm: &mut Interp, id: NodeId, sizes: &[Value]) -> R<NodeI
     vm.push_as(Op::Expand, &[id], to, dtype)
 }
 
-pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
-    let sizes = a.sizes(vm)?;
-    let counts = vm.new_shape(&sizes)?;
-    let id = a.tensor(vm, "input")?;
-    let mut shape = vm.graph.shape(id).clone();
-    let counts = if a.function() == "tile" && counts.len() < shape.len() {
-        let missing = shape.len() - counts.len();
-        std::iter::repeat_n(Dim::known(1), missing).chain(counts).collect()
-    } else {
-        counts
-    };
-    if counts.len() < shape.len() {
-        return vm.shape_fault(
-            "E-SHAPE-EXPAND",
-            format!("repeat needs a count for each axis of {}, not {}", graph::display(&shape), counts.len()),
-        );
-    }
-    for _ in shape.len()..counts.len() {
-        shape.insert(0, Dim::known(1));
-    }
-    // [a, b] repeated (r, s) times: [1, a, 1, b] -> [r, a, s, b] -> [r*a, s*b], for the axes that change
-    let (mut apart, mut wide, mut joined) = (Vec::new(), Vec::new(), Vec::new());
-    for (size, count) in shape.iter().zip(&counts) {
-        if count.is_known_one() {
-            apart.push(size.clone());
-            wide.push(size.clone());
-        } else if size.is_known_one() {
-            apart.push(size.clone());
-            wide.push(count.clone());
-        } else {
-            apart.extend([Dim::known(1), size.clone()]);
-            wide.extend([count.clone(), size.clone()]);
-        }
-        joined.push(size.clone() * count.clone());
-    }
-    let dtype = vm.graph.dtype(id);
-    let x = vm.reshaped(id, apart)?;
-    let x = vm.push_as(Op::Expand, &[x], wide, dtype)?;
-    let out = vm.reshaped(x, joined);
-    done(vm, out)
-}
-
-pub(super) fn repeat_interleave(vm: &mut Interp, a: &Args) -> R<Value> {
-    let id = a.tensor(vm, "input")?;
-    let count = a.dim(vm, "repeats")?;
-    let shape = vm.graph.shape(id).clone();
-    let dim = a.axis(vm, "dim", shape.len())?;
-    let dtype = vm.graph.dtype(id);
-    let mut apart = shape.clone();
-    apart.insert(dim + 1, Dim::known(1));
-    let mut wide = shape.clone();
-    wide.insert(dim + 1, count.clone());
-    let mut joined = shape;
-    if let Some(d) = joined.get_mut(dim) {
-        *d = d.clone() * count;
-    }
-    let x = vm.reshaped(id, apart)?;
-    let x = vm.push_as(Op::Expand, &[x], wide, dtype)?;
-    let out = vm.reshaped(x, joined);
-    done(vm, out)
-}
-
-pub(super) fn glu(vm: &mut Interp, a: &Args) -> R<Value> {
-    let t = base(vm, a, "input")?;
-    let rank = vm.shape_of(&t).len();
-    let dim = a.axis_or(vm, "dim", -1, rank)?;
-    let size = axis_size(vm, &t, dim);
-    let Some(half) = size.div_exact(&Dim::known(2)) else {
-        return vm.shape_fault("E-SHAPE-SPLIT", format!("glu halves an axis of {size}, which is not even"));
-    };
-    let halves = pieces(vm, &t, dim, &[half.clone(), half])?;
-    let halves = vm.items(&halves)?;
-    let [Value::Tensor(x), Value::Tensor(g)] = halves.as_slice() else {
-        return vm.type_fault("two halves expected");
-    };
-    let (x, g) = (vm.node(x)?, vm.node(g)?);
-    let g = vm.un(UnaryOp::Sigmoid, g)?;
-    let out = vm.bin(BinaryOp::Mul, x, g);
-    done(vm, out)
-}
-
-/// `F.pad` with constants: cat with blocks of them.
-pub(super) fn pad(vm: &mut Interp, a: &Args) -> R<Value> {
-    let mut id = a.tensor(vm, "input")?;
-    if &*a.text_or(vm, "mode", "constant")? != "constant" {
-        return vm.unsupported("E-UNSUPPORTED-OP", "of the padding modes, only 'constant' is supported");
-    }
-    let value = a.float_or(vm, "value", 0.0)?;
-    let items = vm.items(&a.value("pad"))?;
-    let sizes = vm.new_shape(&items)?;
-    let rank = vm.graph.shape(id).len();
-    if sizes.len() % 2 == 1 || sizes.len() / 2 > rank {
-        return vm.shape_fault("E-SHAPE-OP", "pad takes a pair of counts for each axis, the last one first");
-    }
-    for (i, sides) in sizes.chunks_exact(2).enumerate() {
-        let dim = rank - 1 - i;
-        let mut parts = Vec::new();
-        for (at, count) in sides.iter().enumerate() {
-            if count.as_known() != Some(0) {
-                let mut shape = vm.graph.shape(id).clone();
-                if let Some(d) = shape.get_mut(dim) {
-                    *d = count.clone();
-                }
-                let dtype = vm.graph.dtype(id);
-                parts.push((at, vm.push_as(Op::Full(value), &[], shape, dtype)?));
-            }
-        }
-        if parts.is_empty() {
-            continue;
-        }
-        let mut row: Vec<NodeId> = parts.iter().filter(|p| p.0 == 0).map(|p| p.1).collect();
-        row.push(id);
-        row.extend(parts.iter().filter(|p| p.0 == 1).map(|p| p.1));
-        id = vm.push(Op::Cat { dim }, &row)?;
-    }
-    Ok(vm.tensor_value(id))
-}
-
 pub(super) fn triangle(vm: &mut Interp, a: &Args, lower: bool) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     let diagonal = a.int_or(vm, "diagonal", 0)?;
@@ -435,24 +178,6 @@ pub(super) fn diagonal(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub static TABLE: &[Native] = &[
-    f!("torch.cat torch.concat torch.concatenate", "tensors dim?", cat),
-    f!("torch.stack", "tensors dim?", stack),
-    f!("torch.split Tensor.split", "input split_size_or_sections dim?", split),
-    f!("torch.chunk Tensor.chunk", "input chunks dim?", chunk),
-    f!("torch.unbind Tensor.unbind", "input dim?", |vm, a| {
-        let t = base(vm, a, "input")?;
-        let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
-        let Some(count) = axis_size(vm, &t, dim).as_known() else {
-            return vm.unsupported("E-UNSUPPORTED-SIZE-LOOP", "unbind along an axis whose size depends on the graph");
-        };
-        let id = vm.node(&t)?;
-        let mut out = Vec::new();
-        for i in 0..count {
-            let one = vm.push(Op::Select { dim, index: i.into() }, &[id])?;
-            out.push(vm.view_value(one, &t));
-        }
-        Ok(Value::tuple(out))
-    }),
     f!("torch.permute Tensor.permute", "input *dims", permute),
     f!(
         "torch.transpose torch.swapaxes torch.swapdims Tensor.transpose Tensor.swapaxes Tensor.swapdims",
@@ -509,9 +234,6 @@ pub static TABLE: &[Native] = &[
         let sizes: Vec<Value> = vm.shape_of(&t).iter().map(Value::dim).collect();
         view(vm, a, |vm, id, _| expand_to(vm, id, &sizes))
     }),
-    f!("Tensor.repeat", "input *sizes", repeat),
-    f!("Tensor.tile torch.tile", "input *sizes", repeat),
-    f!("torch.repeat_interleave Tensor.repeat_interleave", "input repeats dim", repeat_interleave),
     f!("torch.narrow Tensor.narrow", "input dim start length", |vm, a| {
         view(vm, a, |vm, id, rank| {
             let dim = a.axis(vm, "dim", rank)?;
@@ -567,6 +289,4 @@ pub static TABLE: &[Native] = &[
     f!("torch.tril Tensor.tril", "input diagonal?", |vm, a| triangle(vm, a, true)),
     f!("torch.triu Tensor.triu", "input diagonal?", |vm, a| triangle(vm, a, false)),
     f!("torch.diagonal Tensor.diagonal", "input offset? dim1? dim2?", diagonal),
-    f!("torch.nn.functional.glu", "input dim?", glu),
-    f!("torch.nn.functional.pad", "input pad mode? value?", pad),
 ];

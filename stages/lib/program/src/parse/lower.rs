@@ -1,212 +1,17 @@
-//! Source text to syntax tree. The only module that knows the parser crate.
+//! The parser crate's tree to ours.
 
-use std::cell::RefCell;
-use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use graph::Span;
 use ruff_python_ast as ast;
-use ruff_python_parser::{ParseOptions, parse_unchecked};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
-use crate::diagnostic::{Category, Diagnostic};
+use super::names::locals;
 use crate::syntax::*;
 
-/// Longest program that is read, in bytes.
-pub const MAX_SOURCE: usize = 256 * 1024;
-/// Deepest nesting of brackets, as in CPython.
-const MAX_BRACKETS: usize = 100;
-/// Most columns of indentation.
-const MAX_INDENT: usize = 400;
-/// Most operators and names of one logical line: what bounds the depth of its tree.
-const MAX_WORDS: usize = 4000;
-
-/// Byte offsets at which lines start.
-pub(crate) fn line_starts(source: &str) -> Vec<usize> {
-    let bytes = source.as_bytes();
-    let mut starts = vec![0];
-    for (i, b) in bytes.iter().enumerate() {
-        if *b == b'\n' || (*b == b'\r' && bytes.get(i + 1) != Some(&b'\n')) {
-            starts.push(i + 1);
-        }
-    }
-    starts
-}
-
-/// The tree, or all syntax errors.
-pub fn parse(source: &str) -> Result<Module, Vec<Diagnostic>> {
-    if source.len() > MAX_SOURCE {
-        let message = format!("the program has {} bytes; at most {MAX_SOURCE} are read", source.len());
-        return Err(vec![Diagnostic::error(Category::Budget, "E-BUDGET-SOURCE", Span::default(), message)]);
-    }
-    guard_nesting(source)?;
-    let parsed = parse_unchecked(source, ParseOptions::from(ruff_python_parser::Mode::Module));
-    let lines = Lines { source, starts: line_starts(source) };
-    if !parsed.errors().is_empty() {
-        let fence = source.lines().next().is_some_and(|l| l.trim_start().starts_with("```"));
-        let mut found: Vec<Diagnostic> = Vec::new();
-        for error in parsed.errors() {
-            let mut d = Diagnostic::error(
-                Category::Syntax,
-                "E-SYNTAX",
-                lines.span(error.location),
-                sentence(&error.error.to_string()),
-            );
-            if fence && d.line == 1 {
-                d = d.help("leave out the markdown fence: the file is the program alone");
-            }
-            // one mistake makes a parser stumble several times; a line says it once
-            if found.len() < 20 && found.last().is_none_or(|last| last.line != d.line) {
-                found.push(d);
-            }
-        }
-        return Err(found);
-    }
-    let ast::Mod::Module(module) = parsed.into_syntax() else {
-        return Err(vec![Diagnostic::error(Category::Syntax, "E-SYNTAX", Span::default(), "not a module")]);
-    };
-    let body = lines.stmts(&module.body);
-    let scopes = scope_errors(&body);
-    if scopes.is_empty() { Ok(Module { body }) } else { Err(scopes) }
-}
-
-/// Most programs that a thread remembers.
-const REMEMBERED: usize = 4;
-
-thread_local! {
-    /// The programs that this thread parsed last, with their sources.
-    static PARSED: RefCell<VecDeque<(String, Rc<Module>)>> = const { RefCell::new(VecDeque::new()) };
-}
-
-/// As [`parse`], but a program that this thread has just parsed is not parsed again.
-pub fn shared(source: &str) -> Result<Rc<Module>, Vec<Diagnostic>> {
-    let known = PARSED.with_borrow(|p| p.iter().find(|(text, _)| text == source).map(|(_, m)| m.clone()));
-    if let Some(module) = known {
-        return Ok(module);
-    }
-    let module = Rc::new(parse(source)?);
-    PARSED.with_borrow_mut(|p| {
-        p.truncate(REMEMBERED - 1);
-        p.push_front((source.to_string(), module.clone()));
-    });
-    Ok(module)
-}
-
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
-}
-
-/// Statements that stand where they have no meaning: `return` outside a function and the like.
-fn scope_errors(body: &[Stmt]) -> Vec<Diagnostic> {
-    fn walk(body: &[Stmt], function: bool, in_loop: bool, found: &mut Vec<Diagnostic>) {
-        for stmt in body {
-            let mut fault = |text: &str| {
-                found.push(Diagnostic::error(Category::Syntax, "E-SYNTAX", stmt.at.0, text));
-            };
-            match &stmt.kind {
-                StmtKind::Return(_) if !function => fault("'return' outside a function"),
-                StmtKind::Break if !in_loop => fault("'break' outside a loop"),
-                StmtKind::Continue if !in_loop => fault("'continue' outside a loop"),
-                StmtKind::If(_, a, b) => {
-                    walk(a, function, in_loop, found);
-                    walk(b, function, in_loop, found);
-                }
-                StmtKind::For(_, _, a, b) | StmtKind::While(_, a, b) => {
-                    walk(a, function, true, found);
-                    walk(b, function, in_loop, found);
-                }
-                StmtKind::With(..) | StmtKind::Try(_) | StmtKind::Other(..) => {
-                    for block in crate::walk::blocks(stmt) {
-                        walk(block, function, in_loop, found);
-                    }
-                }
-                StmtKind::Function(f) => walk(&f.body, true, false, found),
-                StmtKind::Class(c) => walk(&c.body, false, false, found),
-                _ => {}
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(body, false, false, &mut found);
-    found
-}
-
-/// Refuses text whose tree would be absurdly deep, before anything recursive sees it. A rough reading is enough:
-/// strings and comments are skipped, brackets and words of a logical line are counted.
-fn guard_nesting(source: &str) -> Result<(), Vec<Diagnostic>> {
-    let bytes = source.as_bytes();
-    let (mut brackets, mut words, mut line, mut i) = (0_usize, 0_usize, 1_u32, 0_usize);
-    let mut at_line_start = true;
-    let mut in_word = false;
-    let fail = |line: u32, what: &str| {
-        let span = Span { line, column: 1, end_line: line, end_column: 1 };
-        Err(vec![Diagnostic::error(Category::Budget, "E-BUDGET-NESTING", span, what.to_string())])
-    };
-    while let Some(&b) = bytes.get(i) {
-        if at_line_start && brackets == 0 {
-            let indent = bytes.get(i..).unwrap_or(&[]).iter().take_while(|c| matches!(c, b' ' | b'\t')).count();
-            if indent > MAX_INDENT {
-                return fail(line, "the line is indented too deeply");
-            }
-        }
-        at_line_start = false;
-        match b {
-            b'\n' | b'\r' => {
-                if b == b'\n' || bytes.get(i + 1) != Some(&b'\n') {
-                    line += 1;
-                }
-                at_line_start = true;
-                if brackets == 0 && i.checked_sub(1).and_then(|p| bytes.get(p)) != Some(&b'\\') {
-                    words = 0;
-                }
-                in_word = false;
-            }
-            b'#' => {
-                while bytes.get(i + 1).is_some_and(|c| !matches!(c, b'\n' | b'\r')) {
-                    i += 1;
-                }
-            }
-            b'"' | b'\'' => {
-                // f-strings nest expressions, so a string's words count like any others: only plain text is cheap
-                words += 1;
-                in_word = false;
-            }
-            b'(' | b'[' | b'{' => {
-                brackets += 1;
-                words += 1;
-                in_word = false;
-            }
-            b')' | b']' | b'}' => {
-                brackets = brackets.saturating_sub(1);
-                in_word = false;
-            }
-            b' ' | b'\t' | b',' => in_word = false,
-            c if c.is_ascii_alphanumeric() || c == b'_' || c >= 0x80 => {
-                if !in_word {
-                    words += 1;
-                }
-                in_word = true;
-            }
-            _ => {
-                words += 1;
-                in_word = false;
-            }
-        }
-        if brackets > MAX_BRACKETS {
-            return fail(line, "brackets are nested too deeply");
-        }
-        if words > MAX_WORDS {
-            return fail(line, "the statement is too long to be read");
-        }
-        i += 1;
-    }
-    Ok(())
-}
-
-struct Lines<'a> {
-    source: &'a str,
-    starts: Vec<usize>,
+pub struct Lines<'a> {
+    pub source: &'a str,
+    pub starts: Vec<usize>,
 }
 
 impl Lines<'_> {
@@ -218,17 +23,17 @@ impl Lines<'_> {
         (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
     }
 
-    fn span(&self, range: TextRange) -> Span {
+    pub fn span(&self, range: TextRange) -> Span {
         let (line, column) = self.place(range.start());
         let (end_line, end_column) = self.place(range.end());
         Span { line, column, end_line, end_column }
     }
 
-    fn at(&self, node: &impl Ranged) -> At {
+    pub fn at(&self, node: &impl Ranged) -> At {
         At(self.span(node.range()))
     }
 
-    fn stmts(&self, body: &[ast::Stmt]) -> Vec<Stmt> {
+    pub fn stmts(&self, body: &[ast::Stmt]) -> Vec<Stmt> {
         body.iter().map(|s| self.stmt(s)).collect()
     }
 
@@ -345,71 +150,6 @@ impl Lines<'_> {
         Stmt { kind, at }
     }
 
-    /// `match` as a chain of comparisons; patterns that take a subject apart are left out.
-    fn choice(&self, s: &ast::StmtMatch, at: At) -> StmtKind {
-        let subject: Name = "$subject".into();
-        let read = |at: At| Expr { kind: ExprKind::Name(subject.clone()), at };
-        let mut chain: Vec<Stmt> = Vec::new();
-        for case in s.cases.iter().rev() {
-            let case_at = self.at(case);
-            let mut body = Vec::new();
-            let Some(mut test) = self.pattern(&case.pattern, &read, &mut body) else {
-                let body = s.cases.iter().flat_map(|c| self.stmts(&c.body)).collect();
-                return StmtKind::Other("this pattern of 'match'", vec![self.expr(&s.subject)], body);
-            };
-            if let Some(guard) = &case.guard {
-                if !body.is_empty() {
-                    let body = s.cases.iter().flat_map(|c| self.stmts(&c.body)).collect();
-                    return StmtKind::Other("a guard behind a name in 'match'", vec![self.expr(&s.subject)], body);
-                }
-                test = Expr { kind: ExprKind::Logic(true, vec![test, self.expr(guard)]), at: case_at };
-            }
-            body.extend(self.stmts(&case.body));
-            chain = vec![Stmt { kind: StmtKind::If(test, body, chain), at: case_at }];
-        }
-        let target = Expr { kind: ExprKind::Name(subject.clone()), at };
-        let mut body = vec![Stmt { kind: StmtKind::Assign(vec![target], self.expr(&s.subject)), at }];
-        body.extend(chain);
-        StmtKind::If(Expr { kind: ExprKind::Bool(true), at }, body, Vec::new())
-    }
-
-    /// The condition that a pattern stands for; names that it binds are assigned in `body`.
-    fn pattern(&self, pattern: &ast::Pattern, read: &dyn Fn(At) -> Expr, body: &mut Vec<Stmt>) -> Option<Expr> {
-        let at = self.at(pattern);
-        let compare = |op, value: Expr| Expr { kind: ExprKind::Compare(Box::new(read(at)), vec![(op, value)]), at };
-        Some(match pattern {
-            ast::Pattern::MatchValue(p) => compare(CmpOp::Eq, self.expr(&p.value)),
-            ast::Pattern::MatchSingleton(p) => {
-                let kind = match p.value {
-                    ast::Singleton::None => ExprKind::None,
-                    ast::Singleton::True => ExprKind::Bool(true),
-                    ast::Singleton::False => ExprKind::Bool(false),
-                };
-                compare(CmpOp::Is, Expr { kind, at })
-            }
-            ast::Pattern::MatchOr(p) => {
-                let mut inner = Vec::new();
-                let tests = p.patterns.iter().map(|p| self.pattern(p, read, &mut inner)).collect::<Option<Vec<_>>>()?;
-                if !inner.is_empty() {
-                    return None;
-                }
-                Expr { kind: ExprKind::Logic(false, tests), at }
-            }
-            ast::Pattern::MatchAs(p) => {
-                let test = match &p.pattern {
-                    Some(inner) => self.pattern(inner, read, body)?,
-                    None => Expr { kind: ExprKind::Bool(true), at },
-                };
-                if let Some(name) = &p.name {
-                    let target = Expr { kind: ExprKind::Name(name.as_str().into()), at };
-                    body.push(Stmt { kind: StmtKind::Assign(vec![target], read(at)), at });
-                }
-                test
-            }
-            _ => return None,
-        })
-    }
-
     fn aliases(&self, names: &[ast::Alias]) -> Vec<Alias> {
         let alias = |a: &ast::Alias| Alias {
             name: a.name.as_str().into(),
@@ -495,7 +235,7 @@ impl Lines<'_> {
         }
     }
 
-    fn expr(&self, expr: &ast::Expr) -> Expr {
+    pub fn expr(&self, expr: &ast::Expr) -> Expr {
         let at = self.at(expr);
         let kind = match expr {
             ast::Expr::NoneLiteral(_) => ExprKind::None,
@@ -628,95 +368,5 @@ fn compare(op: ast::CmpOp) -> CmpOp {
         ast::CmpOp::IsNot => CmpOp::IsNot,
         ast::CmpOp::In => CmpOp::In,
         ast::CmpOp::NotIn => CmpOp::NotIn,
-    }
-}
-
-/// The names that a function binds, and whether it yields. Comprehensions have scopes of their own, except for `:=`.
-fn locals(params: &[Param], body: &[Stmt]) -> (BTreeSet<Name>, bool) {
-    let mut scan = Scan { bound: params.iter().map(|p| p.name.clone()).collect(), ..Scan::default() };
-    scan.stmts(body);
-    for name in &scan.outer {
-        scan.bound.remove(name);
-    }
-    (scan.bound, scan.yields)
-}
-
-#[derive(Default)]
-struct Scan {
-    bound: BTreeSet<Name>,
-    outer: BTreeSet<Name>,
-    yields: bool,
-}
-
-impl Scan {
-    fn stmts(&mut self, body: &[Stmt]) {
-        for stmt in body {
-            crate::walk::stmt_exprs(stmt, &mut |e| self.expr(e));
-            match &stmt.kind {
-                StmtKind::Assign(targets, _) => targets.iter().for_each(|t| self.target(t)),
-                StmtKind::AugAssign(target, _, _) | StmtKind::AnnAssign(target, _, _) => self.target(target),
-                StmtKind::For(target, _, a, b) => {
-                    self.target(target);
-                    self.stmts(a);
-                    self.stmts(b);
-                }
-                StmtKind::If(_, a, b) | StmtKind::While(_, a, b) => {
-                    self.stmts(a);
-                    self.stmts(b);
-                }
-                StmtKind::With(items, a) => {
-                    items.iter().filter_map(|(_, v)| v.as_ref()).for_each(|v| self.target(v));
-                    self.stmts(a);
-                }
-                StmtKind::Try(t) => {
-                    self.bound.extend(t.handlers.iter().filter_map(|h| h.name.clone()));
-                    crate::walk::blocks(stmt).into_iter().for_each(|b| self.stmts(b));
-                }
-                StmtKind::Other(_, _, a) => self.stmts(a),
-                StmtKind::Import(names) => {
-                    for a in names {
-                        let first = a.name.split('.').next().unwrap_or("");
-                        self.bound.insert(a.asname.clone().unwrap_or_else(|| first.into()));
-                    }
-                }
-                StmtKind::ImportFrom(_, names, _) => {
-                    for a in names {
-                        self.bound.insert(a.asname.clone().unwrap_or_else(|| a.name.clone()));
-                    }
-                }
-                StmtKind::Function(f) => {
-                    self.bound.insert(f.name.clone());
-                }
-                StmtKind::Class(c) => {
-                    self.bound.insert(c.name.clone());
-                }
-                StmtKind::Global(names) | StmtKind::Nonlocal(names) => self.outer.extend(names.iter().cloned()),
-                StmtKind::Delete(targets) => targets.iter().for_each(|t| self.target(t)),
-                _ => {}
-            }
-        }
-    }
-
-    fn target(&mut self, target: &Expr) {
-        match &target.kind {
-            ExprKind::Name(name) => {
-                self.bound.insert(name.clone());
-            }
-            ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|t| self.target(t)),
-            ExprKind::Starred(inner) => self.target(inner),
-            _ => {}
-        }
-    }
-
-    fn expr(&mut self, expr: &Expr) {
-        match &expr.kind {
-            ExprKind::Walrus(name, _) => {
-                self.bound.insert(name.clone());
-            }
-            ExprKind::Yield(_) | ExprKind::YieldFrom(_) => self.yields = true,
-            ExprKind::Lambda(_) => return,
-            _ => {}
-        }
-        crate::walk::children(expr, &mut |e| self.expr(e));
     }
 }

@@ -1,0 +1,270 @@
+//! Comparisons: of sizes for all B and N, of values, by identity, and membership.
+
+use std::rc::Rc;
+
+use graph::{BinaryOp, Dim, Op};
+
+use super::value::Value;
+use super::{Interp, R};
+use crate::syntax::CmpOp;
+
+impl Interp {
+    /// A comparison of sizes, where it comes out the same for all B >= 1 and N >= 2.
+    pub fn compare_dims(&self, op: CmpOp, a: &Dim, b: &Dim) -> Option<bool> {
+        let yes_no = |yes: bool, no: bool| {
+            if yes {
+                Some(true)
+            } else if no {
+                Some(false)
+            } else {
+                None
+            }
+        };
+        match op {
+            CmpOp::Eq => yes_no(a == b, a.provably_gt(b) || b.provably_gt(a)),
+            CmpOp::Ne => yes_no(a.provably_gt(b) || b.provably_gt(a), a == b),
+            CmpOp::Lt => yes_no(b.provably_gt(a), a.provably_ge(b)),
+            CmpOp::Le => yes_no(b.provably_ge(a), a.provably_gt(b)),
+            CmpOp::Gt => yes_no(a.provably_gt(b), b.provably_ge(a)),
+            CmpOp::Ge => yes_no(a.provably_ge(b), b.provably_gt(a)),
+            _ => None,
+        }
+    }
+
+    pub fn compare(&mut self, a: &Value, op: CmpOp, b: &Value) -> R<Value> {
+        use Value as V;
+        Ok(Value::Bool(match op {
+            CmpOp::Is | CmpOp::IsNot => self.same(a, b) == (op == CmpOp::Is),
+            CmpOp::In | CmpOp::NotIn => self.contains(a, b)? == (op == CmpOp::In),
+            CmpOp::Eq | CmpOp::Ne => {
+                if matches!(a, V::Tensor(_)) || matches!(b, V::Tensor(_)) {
+                    let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
+                        // a tensor equals nothing else, in particular not None
+                        return Ok(V::Bool(op == CmpOp::Ne));
+                    };
+                    let op = if op == CmpOp::Eq { BinaryOp::Eq } else { BinaryOp::Ne };
+                    let id = self.push(Op::Binary(op), &[x, y])?;
+                    return Ok(self.tensor_value(id));
+                }
+                self.equal(a, b)? == (op == CmpOp::Eq)
+            }
+            _ => {
+                if matches!(a, V::Tensor(_)) || matches!(b, V::Tensor(_)) {
+                    let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
+                        return self.type_fault(format!(
+                            "{} is not defined for {} and {}",
+                            op.symbol(),
+                            a.type_name(),
+                            b.type_name()
+                        ));
+                    };
+                    let op = match op {
+                        CmpOp::Lt => BinaryOp::Lt,
+                        CmpOp::Le => BinaryOp::Le,
+                        CmpOp::Gt => BinaryOp::Gt,
+                        _ => BinaryOp::Ge,
+                    };
+                    let id = self.push(Op::Binary(op), &[x, y])?;
+                    return Ok(self.tensor_value(id));
+                }
+                match self.order(a, b)? {
+                    Order::Known(ordering) => match op {
+                        CmpOp::Lt => ordering.is_lt(),
+                        CmpOp::Le => ordering.is_le(),
+                        CmpOp::Gt => ordering.is_gt(),
+                        _ => ordering.is_ge(),
+                    },
+                    Order::Nan => false,
+                    Order::Sizes(x, y) => match self.compare_dims(op, &x, &y) {
+                        Some(b) => b,
+                        None => return self.undecided(&format!("{x} {} {y}", op.symbol())),
+                    },
+                }
+            }
+        }))
+    }
+
+    fn order(&mut self, a: &Value, b: &Value) -> R<Order> {
+        use Value as V;
+        Ok(match (a, b) {
+            (V::Int(_) | V::Bool(_) | V::Dim(_), V::Int(_) | V::Bool(_) | V::Dim(_)) => {
+                match (self.as_dim(a), self.as_dim(b)) {
+                    (Some(x), Some(y)) => match (x.as_known(), y.as_known()) {
+                        (Some(x), Some(y)) => Order::Known(x.cmp(&y)),
+                        _ => Order::Sizes(x, y),
+                    },
+                    _ => return self.type_fault("sizes are integers"),
+                }
+            }
+            (V::Float(_) | V::Int(_) | V::Bool(_), V::Float(_) | V::Int(_) | V::Bool(_)) => {
+                let (x, y) = (self.as_float(a, "", "")?, self.as_float(b, "", "")?);
+                x.partial_cmp(&y).map_or(Order::Nan, Order::Known)
+            }
+            (V::Float(_) | V::Number(_) | V::Dim(_), V::Int(_) | V::Float(_) | V::Number(_) | V::Dim(_))
+            | (V::Int(_), V::Number(_)) => return self.undecided("a number that depends on the size of the graph"),
+            (V::Str(x), V::Str(y)) => Order::Known(x.cmp(y)),
+            (V::Tuple(_) | V::List(_), V::Tuple(_) | V::List(_)) => {
+                let (x, y) = (self.items(a)?, self.items(b)?);
+                self.charge(x.len() as u64)?;
+                for (x, y) in x.iter().zip(&y) {
+                    if !self.equal(x, y)? {
+                        return self.order(x, y);
+                    }
+                }
+                Order::Known(x.len().cmp(&y.len()))
+            }
+            _ => {
+                return self.type_fault(format!("{} and {} cannot be ordered", a.type_name(), b.type_name()));
+            }
+        })
+    }
+
+    /// The ordering of two values for `sorted`, `min` and `max`.
+    pub fn ordering(&mut self, a: &Value, b: &Value) -> R<std::cmp::Ordering> {
+        match self.order(a, b)? {
+            Order::Known(o) => Ok(o),
+            Order::Nan => Ok(std::cmp::Ordering::Equal),
+            Order::Sizes(x, y) => {
+                if self.compare_dims(CmpOp::Le, &x, &y) == Some(true) {
+                    Ok(if x == y { std::cmp::Ordering::Equal } else { std::cmp::Ordering::Less })
+                } else if self.compare_dims(CmpOp::Ge, &x, &y) == Some(true) {
+                    Ok(std::cmp::Ordering::Greater)
+                } else {
+                    self.undecided(&format!("which of {x} and {y} is larger"))
+                }
+            }
+        }
+    }
+
+    /// `is`.
+    pub fn same(&self, a: &Value, b: &Value) -> bool {
+        use Value as V;
+        match (a, b) {
+            (V::None, V::None) | (V::Ellipsis, V::Ellipsis) => true,
+            (V::Bool(x), V::Bool(y)) => x == y,
+            (V::Int(x), V::Int(y)) => x == y,
+            (V::Str(x), V::Str(y)) => x == y,
+            (V::DType(x), V::DType(y)) => x == y,
+            (V::Tuple(x), V::Tuple(y)) => std::rc::Rc::ptr_eq(x, y),
+            (V::Module(x), V::Module(y)) => x == y,
+            _ => a.identity().is_some() && a.identity() == b.identity(),
+        }
+    }
+
+    /// `==` on anything but tensors.
+    pub fn equal(&mut self, a: &Value, b: &Value) -> R<bool> {
+        use Value as V;
+        Ok(match (a, b) {
+            (V::Dim(_), V::Dim(_) | V::Int(_) | V::Bool(_)) | (V::Int(_) | V::Bool(_), V::Dim(_)) => {
+                match (self.as_dim(a), self.as_dim(b)) {
+                    (Some(x), Some(y)) => match self.compare_dims(CmpOp::Eq, &x, &y) {
+                        Some(equal) => equal,
+                        None => return self.undecided(&format!("whether {x} equals {y}")),
+                    },
+                    _ => false,
+                }
+            }
+            (V::Float(_) | V::Int(_) | V::Bool(_), V::Float(_) | V::Int(_) | V::Bool(_)) => {
+                self.as_float(a, "", "")? == self.as_float(b, "", "")?
+            }
+            (V::Number(_), V::Float(_) | V::Int(_) | V::Number(_) | V::Dim(_))
+            | (V::Float(_) | V::Int(_) | V::Dim(_), V::Number(_))
+            | (V::Float(_), V::Dim(_))
+            | (V::Dim(_), V::Float(_)) => return self.undecided("a number that depends on the size of the graph"),
+            (V::Tuple(_) | V::Named(_), V::Tuple(_) | V::Named(_)) | (V::List(_), V::List(_)) => {
+                let (x, y) = (self.items(a)?, self.items(b)?);
+                if x.len() != y.len() {
+                    return Ok(false);
+                }
+                self.charge(x.len() as u64 + 1)?;
+                for (x, y) in x.iter().zip(&y) {
+                    if matches!((x, y), (V::Tensor(_), V::Tensor(_))) && !self.same(x, y) {
+                        return Err(self.tensor_decides());
+                    }
+                    if !self.equal(x, y)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            (V::Dict(x), V::Dict(y)) => {
+                let (x, y) = (x.clone(), y.clone());
+                if x.borrow().len() != y.borrow().len() {
+                    return Ok(false);
+                }
+                let entries: Vec<_> = x.borrow().entries.values().cloned().collect();
+                self.charge(entries.len() as u64 + 1)?;
+                for (key, _, value) in entries {
+                    let other = y.borrow().get(&key).cloned();
+                    match other {
+                        Some(other) if self.equal(&value, &other)? => {}
+                        _ => return Ok(false),
+                    }
+                }
+                true
+            }
+            (V::Set(x), V::Set(y)) => {
+                let (x, y) = (x.borrow(), y.borrow());
+                x.len() == y.len() && x.entries.values().all(|e| y.get(&e.0).is_some())
+            }
+            (V::Range(a0, a1, a2), V::Range(b0, b1, b2)) => (a0, a1, a2) == (b0, b1, b2),
+            (V::Device, V::Device) => true,
+            (V::Object(x), V::Object(y)) if !self.same(a, b) && Rc::ptr_eq(&x.class, &y.class) => {
+                match (self.record(x)?, self.record(y)?) {
+                    (Some(x), Some(y)) => {
+                        for ((_, x), (_, y)) in x.iter().zip(&y) {
+                            if !self.equal(x, y)? {
+                                return Ok(false);
+                            }
+                        }
+                        true
+                    }
+                    _ => false,
+                }
+            }
+            (V::Object(o), V::Str(_) | V::Int(_)) => match self.plain_member(o) {
+                Some(plain) => self.equal(&plain, b)?,
+                None => false,
+            },
+            (V::Str(_) | V::Int(_), V::Object(_)) => self.equal(b, a)?,
+            _ => self.same(a, b),
+        })
+    }
+
+    fn contains(&mut self, item: &Value, container: &Value) -> R<bool> {
+        match container {
+            Value::Str(text) => match item {
+                Value::Str(part) => Ok(text.contains(&**part)),
+                other => self.type_fault(format!("'in' a string needs a string, not {}", other.type_name())),
+            },
+            Value::Dict(d) | Value::Set(d) => {
+                let key = self.key(item)?;
+                Ok(d.borrow().get(&key).is_some())
+            }
+            Value::Tensor(_) => self.unsupported("E-UNSUPPORTED-OP", "'in' a tensor depends on its values"),
+            Value::Object(o) if self.container_len(o).is_some() => {
+                let Value::Str(name) = item else { return Ok(false) };
+                let module = o.module.borrow();
+                Ok(module
+                    .as_ref()
+                    .is_some_and(|m| m.children.iter().any(|c| c.0 == *name) || m.params.iter().any(|p| p.0 == *name)))
+            }
+            _ => {
+                let items = self.items(container)?;
+                self.charge(items.len() as u64)?;
+                for other in &items {
+                    if self.same(item, other) || (!matches!(other, Value::Tensor(_)) && self.equal(item, other)?) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+        }
+    }
+}
+
+enum Order {
+    Known(std::cmp::Ordering),
+    Nan,
+    Sizes(Dim, Dim),
+}

@@ -1,0 +1,257 @@
+//! What builtin types make of their arguments, and what type a value has.
+
+use std::rc::Rc;
+
+use graph::{DType, Op};
+
+use super::native::Args;
+use super::value::{Class, Dict, NativeClass, Object, Value};
+use super::{Interp, R};
+use crate::syntax::Name;
+
+impl Interp {
+    /// `int(x)`, `list(x)`, ...
+    pub fn construct(&mut self, class: &Rc<Class>, args: Vec<Value>, keywords: Vec<(Name, Value)>) -> R<Value> {
+        let name = &*class.name;
+        if name == "dict" {
+            return self.make_dict(args, keywords);
+        }
+        if !keywords.is_empty() {
+            return self.type_fault(format!("{name}() takes no keywords"));
+        }
+        if args.len() > 1 && name != "slice" {
+            return self.type_fault(format!("{name}() takes one argument"));
+        }
+        let arg = args.first().cloned();
+        Ok(match (name, arg) {
+            ("list", None) => Value::list(Vec::new()),
+            ("list", Some(v)) => {
+                let items = self.items(&v)?;
+                self.allocate(items.len())?;
+                Value::list(items)
+            }
+            ("tuple", None) => Value::tuple(Vec::new()),
+            ("tuple", Some(v)) => Value::tuple(self.items(&v)?),
+            ("set" | "frozenset", None) => self.set(Vec::new())?,
+            ("set" | "frozenset", Some(v)) => {
+                let items = self.items(&v)?;
+                self.set(items)?
+            }
+            ("str", None) => Value::str(""),
+            ("str", Some(v)) => Value::str(&self.str_of(&v)?),
+            ("bool", None) => Value::Bool(false),
+            ("bool", Some(v)) => Value::Bool(self.truth(&v)?),
+            ("int", None) => Value::Int(0),
+            ("int", Some(v)) => self.int_of(&v)?,
+            ("float", None) => Value::Float(0.0),
+            ("float", Some(v)) => self.float_of(&v)?,
+            ("object", None) => Value::Object(Rc::new(Object {
+                class: class.clone(),
+                attrs: Default::default(),
+                module: Default::default(),
+                span: self.span,
+            })),
+            ("type", Some(v)) => self.type_of(&v)?,
+            ("slice", _) => {
+                let mut it = args.into_iter();
+                match (it.next(), it.next(), it.next()) {
+                    (Some(stop), None, None) => Value::Slice(Rc::new([Value::None, stop, Value::None])),
+                    (Some(a), Some(b), None) => Value::Slice(Rc::new([a, b, Value::None])),
+                    (Some(a), Some(b), Some(c)) => Value::Slice(Rc::new([a, b, c])),
+                    _ => return self.type_fault("slice() needs an argument"),
+                }
+            }
+            (name, _) => return self.unsupported("E-UNSUPPORTED-OP", format!("{name}() is not supported")),
+        })
+    }
+
+    pub fn make_dict(&mut self, args: Vec<Value>, keywords: Vec<(Name, Value)>) -> R<Value> {
+        let mut dict = Dict::default();
+        if let Some(first) = args.first() {
+            self.extend_dict(&mut dict, first)?;
+        }
+        for (name, value) in keywords {
+            dict.insert(super::value::Key::Str(name.clone()), Value::Str(name), value);
+        }
+        self.allocate(dict.len())?;
+        Ok(Value::Dict(Rc::new(dict.into())))
+    }
+
+    pub fn extend_dict(&mut self, dict: &mut Dict, from: &Value) -> R<()> {
+        if let Value::Dict(other) = from {
+            for (key, name, value) in other.borrow().entries.values() {
+                dict.insert(key.clone(), name.clone(), value.clone());
+            }
+            return Ok(());
+        }
+        for pair in self.items(from)? {
+            let pair = self.items(&pair)?;
+            let [name, value] = pair.as_slice() else {
+                return self.value_fault("a dict is made of pairs");
+            };
+            dict.insert(self.key(name)?, name.clone(), value.clone());
+        }
+        Ok(())
+    }
+
+    pub fn int_of(&mut self, value: &Value) -> R<Value> {
+        Ok(match value {
+            Value::Int(_) | Value::Dim(_) => value.clone(),
+            Value::Bool(b) => Value::Int((*b).into()),
+            Value::Float(f) if f.is_finite() && f.abs() < 9e18 => Value::Int(*f as i64),
+            Value::Float(_) => return self.value_fault("this float cannot become an integer"),
+            Value::Str(s) => match s.trim().parse() {
+                Ok(i) => Value::Int(i),
+                Err(_) => return self.value_fault(format!("'{s}' is not an integer")),
+            },
+            Value::Number(_) => {
+                return self.unsupported(
+                    "E-UNSUPPORTED-SIZE",
+                    "a rounded number that depends on the size of the graph is not supported",
+                );
+            }
+            Value::Tensor(_) => return self.tensor_to_number("int()"),
+            other => return self.type_fault(format!("{} cannot become an integer", other.type_name())),
+        })
+    }
+
+    pub fn float_of(&mut self, value: &Value) -> R<Value> {
+        Ok(match value {
+            Value::Float(_) | Value::Number(_) => value.clone(),
+            Value::Int(i) => Value::Float(*i as f64),
+            Value::Bool(b) => Value::Float(f64::from(u8::from(*b))),
+            Value::Dim(d) => {
+                let id = self.push_as(Op::Size(d.clone()), &[], Vec::new(), DType::Int)?;
+                Value::Number(self.cast(id, DType::Float)?)
+            }
+            Value::Str(s) => match s.trim().parse() {
+                Ok(f) => Value::Float(f),
+                Err(_) => return self.value_fault(format!("'{s}' is not a number")),
+            },
+            Value::Tensor(_) => return self.tensor_to_number("float()"),
+            other => return self.type_fault(format!("{} cannot become a float", other.type_name())),
+        })
+    }
+
+    pub fn tensor_to_number<T>(&self, what: &str) -> R<T> {
+        let d = self.fault(
+            crate::Category::Unsupported,
+            "E-UNSUPPORTED-ITEM",
+            format!("{what} turns a tensor's value into a Python number, so there is no fixed tensor graph"),
+        );
+        Err(Box::new(d.help("keep it a tensor: torch.clamp, torch.maximum and the like take tensors")))
+    }
+
+    pub fn type_of(&mut self, value: &Value) -> R<Value> {
+        let name = match value {
+            Value::Object(o) => return Ok(Value::Class(o.class.clone())),
+            Value::Tensor(_) => return Ok(Value::Class(self.native_class("Tensor", NativeClass::Tensor))),
+            Value::Int(_) | Value::Dim(_) => "int",
+            Value::Float(_) | Value::Number(_) => "float",
+            Value::Bool(_) => "bool",
+            Value::Str(_) => "str",
+            Value::List(_) => "list",
+            Value::Tuple(_) | Value::Named(_) => "tuple",
+            Value::Dict(_) => "dict",
+            Value::Set(_) => "set",
+            _ => return Ok(Value::Typing),
+        };
+        Ok(Value::Class(self.type_class(name)))
+    }
+
+    /// `isinstance(value, class)`.
+    pub fn is_instance(&mut self, value: &Value, class: &Value) -> R<bool> {
+        Ok(match class {
+            Value::Tuple(classes) => {
+                for c in classes.iter() {
+                    if self.is_instance(value, c)? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            Value::Native(n) if n.names.split(' ').any(|n| n == "torch.nn.Parameter") => match value {
+                Value::Tensor(t) => self.is_parameter(t),
+                _ => false,
+            },
+            Value::Class(class) => match value {
+                Value::Object(o) => o.class.is_subclass_of(class),
+                _ if &*class.name == "object" => true,
+                Value::Bool(_) if &*class.name == "int" => true,
+                _ => match self.type_of(value)? {
+                    Value::Class(own) => own.is_subclass_of(class),
+                    _ => false,
+                },
+            },
+            Value::Typing => {
+                return self
+                    .unsupported("E-UNSUPPORTED-OP", "isinstance with a typing or abstract class is not supported");
+            }
+            other => return self.type_fault(format!("isinstance needs a class, not {}", other.type_name())),
+        })
+    }
+
+    pub fn extreme(&mut self, args: &Args, largest: bool) -> R<Value> {
+        let mut items = match args.rest.as_slice() {
+            [one] => self.items(&one.clone())?,
+            many => many.to_vec(),
+        };
+        let key = args.some("key").cloned();
+        if items.is_empty() {
+            return match args.get("default") {
+                Some(value) => Ok(value.clone()),
+                None => self.value_fault("min() or max() of nothing"),
+            };
+        }
+        self.charge(items.len() as u64)?;
+        let mut best = items.remove(0);
+        let rank = |vm: &mut Self, v: &Value| match &key {
+            Some(f) => vm.call(f, vec![v.clone()], Vec::new()),
+            None => Ok(v.clone()),
+        };
+        if items.iter().chain([&best]).any(|v| matches!(v, Value::Tensor(_))) {
+            return self.unsupported(
+                "E-UNSUPPORTED-BRANCH",
+                "min() and max() of tensors depend on their values; use torch.minimum, torch.maximum or .amax",
+            );
+        }
+        let mut best_rank = rank(self, &best)?;
+        for item in items {
+            let item_rank = rank(self, &item)?;
+            let order = self.ordering(&item_rank, &best_rank)?;
+            if (largest && order.is_gt()) || (!largest && order.is_lt()) {
+                best = item;
+                best_rank = item_rank;
+            }
+        }
+        Ok(best)
+    }
+
+    /// Sorts by Python's rules, stably.
+    pub fn sorted(&mut self, items: Vec<Value>, key: Option<&Value>, reverse: bool) -> R<Vec<Value>> {
+        let mut ranked = Vec::with_capacity(items.len());
+        for item in items {
+            let rank = match key {
+                Some(f) => self.call(f, vec![item.clone()], Vec::new())?,
+                None => item.clone(),
+            };
+            ranked.push((rank, item));
+        }
+        self.charge(ranked.len() as u64 * 8)?;
+        let mut fault = None;
+        ranked.sort_by(|a, b| {
+            if fault.is_some() {
+                return std::cmp::Ordering::Equal;
+            }
+            let order = self.ordering(&a.0, &b.0).unwrap_or_else(|e| {
+                fault = Some(e);
+                std::cmp::Ordering::Equal
+            });
+            if reverse { order.reverse() } else { order }
+        });
+        match fault {
+            Some(e) => Err(e),
+            None => Ok(ranked.into_iter().map(|r| r.1).collect()),
+        }
+    }
+}

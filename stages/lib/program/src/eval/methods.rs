@@ -1,0 +1,242 @@
+//! Methods of lists, tuples, dicts and sets.
+
+use std::rc::Rc;
+
+use super::native::{Args, Native};
+use super::value::{Dict, Key, Value};
+use super::{Interp, R};
+
+fn list(vm: &Interp, a: &Args) -> R<Rc<std::cell::RefCell<Vec<Value>>>> {
+    match a.value("self") {
+        Value::List(l) => Ok(l),
+        other => vm.type_fault(format!("{}() belongs to lists, not {}", a.function(), other.type_name())),
+    }
+}
+
+fn dict(vm: &Interp, a: &Args) -> R<Rc<std::cell::RefCell<Dict>>> {
+    match a.value("self") {
+        Value::Dict(d) | Value::Set(d) => Ok(d),
+        other => vm.type_fault(format!("{}() belongs to dicts, not {}", a.function(), other.type_name())),
+    }
+}
+
+pub static TABLE: &[Native] = &[
+    Native {
+        names: "list.append",
+        signature: "self item",
+        run: |vm, a| {
+            vm.allocate(1)?;
+            list(vm, a)?.borrow_mut().push(a.value("item"));
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "list.extend",
+        signature: "self items",
+        run: |vm, a| {
+            let items = vm.items(&a.value("items"))?;
+            vm.allocate(items.len())?;
+            list(vm, a)?.borrow_mut().extend(items);
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "list.insert",
+        signature: "self index item",
+        run: |vm, a| {
+            let l = list(vm, a)?;
+            let (len, i) = (l.borrow().len() as i64, a.int(vm, "index")?);
+            let at = (if i < 0 { i.saturating_add(len) } else { i }).clamp(0, len);
+            vm.allocate(1)?;
+            l.borrow_mut().insert(usize::try_from(at).unwrap_or(0), a.value("item"));
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "list.pop",
+        signature: "self index?",
+        run: |vm, a| {
+            let l = list(vm, a)?;
+            let len = l.borrow().len();
+            let at = vm.position(&Value::Int(a.int_or(vm, "index", -1)?), len)?;
+            let value = l.borrow_mut().remove(at);
+            Ok(value)
+        },
+    },
+    Native {
+        names: "list.reverse",
+        signature: "self",
+        run: |vm, a| {
+            list(vm, a)?.borrow_mut().reverse();
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "list.clear",
+        signature: "self",
+        run: |vm, a| {
+            list(vm, a)?.borrow_mut().clear();
+            Ok(Value::None)
+        },
+    },
+    Native { names: "list.copy", signature: "self", run: |vm, a| Ok(Value::list(list(vm, a)?.borrow().clone())) },
+    Native {
+        names: "list.sort",
+        signature: "self | key? reverse?",
+        run: |vm, a| {
+            let l = list(vm, a)?;
+            let reverse = a.bool(vm, "reverse", false)?;
+            let items = l.borrow().clone();
+            let sorted = vm.sorted(items, a.some("key"), reverse)?;
+            *l.borrow_mut() = sorted;
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "list.index tuple.index",
+        signature: "self item",
+        run: |vm, a| {
+            let item = a.value("item");
+            for (i, other) in vm.items(&a.value("self"))?.iter().enumerate() {
+                if vm.equal(&item, other)? {
+                    return Ok(Value::Int(i as i64));
+                }
+            }
+            vm.value_fault("the item is not in the list")
+        },
+    },
+    Native {
+        names: "list.count tuple.count",
+        signature: "self item",
+        run: |vm, a| {
+            let item = a.value("item");
+            let mut count = 0;
+            for other in vm.items(&a.value("self"))? {
+                count += i64::from(vm.equal(&item, &other)?);
+            }
+            Ok(Value::Int(count))
+        },
+    },
+    Native {
+        names: "tuple.numel",
+        signature: "self",
+        run: |vm, a| {
+            let mut total = Value::Int(1);
+            for item in vm.items(&a.value("self"))? {
+                total = vm.binary(&total, crate::syntax::BinOp::Mul, &item)?;
+            }
+            Ok(total)
+        },
+    },
+    Native {
+        names: "dict.get",
+        signature: "self key default?",
+        run: |vm, a| {
+            let key = vm.key(&a.value("key"))?;
+            Ok(dict(vm, a)?.borrow().get(&key).cloned().unwrap_or_else(|| a.value("default")))
+        },
+    },
+    Native { names: "dict.keys", signature: "self", run: |vm, a| Ok(Value::list(dict(vm, a)?.borrow().keys())) },
+    Native { names: "dict.values", signature: "self", run: |vm, a| Ok(Value::list(dict(vm, a)?.borrow().values())) },
+    Native {
+        names: "dict.items",
+        signature: "self",
+        run: |vm, a| {
+            let items = dict(vm, a)?.borrow().items();
+            Ok(Value::list(items.into_iter().map(|(k, v)| Value::tuple(vec![k, v])).collect()))
+        },
+    },
+    Native {
+        names: "dict.update",
+        signature: "self other? **kwargs",
+        run: |vm, a| {
+            let d = dict(vm, a)?;
+            let mut more = Dict::default();
+            if let Some(other) = a.some("other") {
+                vm.extend_dict(&mut more, &other.clone())?;
+            }
+            for (name, value) in &a.keywords {
+                more.insert(Key::Str(name.clone()), Value::Str(name.clone()), value.clone());
+            }
+            vm.allocate(more.len())?;
+            for (key, name, value) in more.entries.into_values() {
+                d.borrow_mut().insert(key, name, value);
+            }
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "dict.pop",
+        signature: "self key default?",
+        run: |vm, a| {
+            let key = vm.key(&a.value("key"))?;
+            let gone = dict(vm, a)?.borrow_mut().remove(&key);
+            match (gone, a.get("default")) {
+                (Some(v), _) => Ok(v),
+                (None, Some(v)) => Ok(v.clone()),
+                (None, None) => vm.value_fault("the key does not exist"),
+            }
+        },
+    },
+    Native {
+        names: "dict.setdefault",
+        signature: "self key default?",
+        run: |vm, a| {
+            let name = a.value("key");
+            let key = vm.key(&name)?;
+            let d = dict(vm, a)?;
+            let known = d.borrow().get(&key).cloned();
+            if let Some(v) = known {
+                return Ok(v);
+            }
+            vm.allocate(1)?;
+            d.borrow_mut().insert(key, name, a.value("default"));
+            Ok(a.value("default"))
+        },
+    },
+    Native {
+        names: "dict.copy set.copy",
+        signature: "self",
+        run: |vm, a| {
+            let mut copy = Dict::default();
+            let d = dict(vm, a)?;
+            for (key, name, value) in d.borrow().entries.values() {
+                copy.insert(key.clone(), name.clone(), value.clone());
+            }
+            vm.allocate(copy.len())?;
+            let copy = Rc::new(copy.into());
+            Ok(if matches!(a.value("self"), Value::Set(_)) { Value::Set(copy) } else { Value::Dict(copy) })
+        },
+    },
+    Native {
+        names: "dict.clear",
+        signature: "self",
+        run: |vm, a| {
+            dict(vm, a)?.borrow_mut().clear();
+            Ok(Value::None)
+        },
+    },
+    Native {
+        names: "dict.fromkeys",
+        signature: "keys value?",
+        run: |vm, a| {
+            let mut d = Dict::default();
+            for name in vm.items(&a.value("keys"))? {
+                d.insert(vm.key(&name)?, name, a.value("value"));
+            }
+            vm.allocate(d.len())?;
+            Ok(Value::Dict(Rc::new(d.into())))
+        },
+    },
+    Native {
+        names: "set.add",
+        signature: "self item",
+        run: |vm, a| {
+            let item = a.value("item");
+            let key = vm.key(&item)?;
+            vm.allocate(1)?;
+            dict(vm, a)?.borrow_mut().insert(key, item, Value::None);
+            Ok(Value::None)
+        },
+    },
+];

@@ -1,0 +1,153 @@
+//! Assignment to attributes and their deletion, with the registration of parameters, buffers and layers.
+
+use std::rc::Rc;
+
+use super::value::{Data, NativeClass, Object, Value};
+use super::{Interp, R};
+use crate::diagnostic::Category;
+use crate::syntax::Name;
+
+impl Interp {
+    pub fn set_attribute(&mut self, base: &Value, name: &Name, value: Value) -> R<()> {
+        match base {
+            Value::Object(object) => {
+                if let Some(Value::Property(p)) = object.class.find(name) {
+                    return match &p.set {
+                        Some(set) => self.call(&set.clone(), vec![base.clone(), value], Vec::new()).map(|_| ()),
+                        None => {
+                            self.name_fault("E-NAME-ATTRIBUTE", format!("the property '{name}' cannot be assigned to"))
+                        }
+                    };
+                }
+                if object.class.find("$frozen").is_some() {
+                    return Err(self.exception("AttributeError", format!("{} is frozen", object.class.name)));
+                }
+                self.set_object_attribute(object, name, value)
+            }
+            Value::Class(class) if matches!(class.native, NativeClass::No) => {
+                class.attrs.borrow_mut().insert(name.clone(), value);
+                Ok(())
+            }
+            Value::Tensor(t) => match (&**name, &value) {
+                ("requires_grad", Value::Bool(b)) => {
+                    t.requires_grad.set(*b);
+                    if let Data::Leaf(i) = &*t.data.borrow()
+                        && let Some(leaf) = self.leaves.get_mut(*i)
+                    {
+                        leaf.trainable = *b && !leaf.buffer;
+                    }
+                    Ok(())
+                }
+                ("data", _) => {
+                    let t = t.clone();
+                    self.copy_into(&t, &value)
+                }
+                _ => self.unsupported("E-UNSUPPORTED-ATTRIBUTE", format!("Tensor.{name} cannot be assigned to")),
+            },
+            other => self.unsupported(
+                "E-UNSUPPORTED-ATTRIBUTE",
+                format!("attributes of {} cannot be assigned to", other.type_name()),
+            ),
+        }
+    }
+
+    pub fn set_object_attribute(&mut self, object: &Rc<Object>, name: &Name, value: Value) -> R<()> {
+        let is_module = object.class.layer().is_some();
+        let registered = match &value {
+            Value::Tensor(t) => self.is_parameter(t),
+            Value::Object(o) => o.class.layer().is_some(),
+            _ => false,
+        };
+        if is_module && registered && object.module.borrow().is_none() {
+            let d = self.fault(
+                Category::Interface,
+                "E-MODULE-INIT",
+                format!("'{name}' is assigned before super().__init__() is called"),
+            );
+            return Err(Box::new(d.help("start __init__ with super().__init__()")));
+        }
+        let mut module = object.module.borrow_mut();
+        let Some(state) = module.as_mut() else {
+            drop(module);
+            object.attrs.borrow_mut().insert(name.clone(), value);
+            return Ok(());
+        };
+        match value {
+            Value::Tensor(t) if registered => {
+                object.attrs.borrow_mut().remove(name);
+                state.children.retain(|c| c.0 != *name);
+                state.buffers.retain(|b| b.0 != *name);
+                match state.params.iter_mut().find(|p| p.0 == *name) {
+                    Some(slot) => slot.1 = Some(t),
+                    None => state.params.push((name.clone(), Some(t))),
+                }
+            }
+            Value::Object(o) if registered => {
+                object.attrs.borrow_mut().remove(name);
+                state.params.retain(|p| p.0 != *name);
+                state.buffers.retain(|b| b.0 != *name);
+                match state.children.iter_mut().find(|c| c.0 == *name) {
+                    Some(slot) => slot.1 = Some(o),
+                    None => state.children.push((name.clone(), Some(o))),
+                }
+            }
+            other => {
+                if let Some(slot) = state.params.iter_mut().find(|p| p.0 == *name) {
+                    if !matches!(other, Value::None) {
+                        let kind = other.type_name();
+                        drop(module);
+                        return self.type_fault(format!("'{name}' is a parameter and cannot become {kind}"));
+                    }
+                    slot.1 = None;
+                } else if let Some(slot) = state.children.iter_mut().find(|c| c.0 == *name) {
+                    if !matches!(other, Value::None) {
+                        let kind = other.type_name();
+                        drop(module);
+                        return self.type_fault(format!("'{name}' is a layer and cannot become {kind}"));
+                    }
+                    slot.1 = None;
+                } else if let Some(slot) = state.buffers.iter_mut().find(|b| b.0 == *name) {
+                    match other {
+                        Value::None => slot.1 = None,
+                        Value::Tensor(_) => {
+                            drop(module);
+                            return self.unsupported(
+                                "E-STATEFUL",
+                                format!("the buffer '{name}' is replaced, so calls of forward would differ"),
+                            );
+                        }
+                        other => {
+                            let kind = other.type_name();
+                            drop(module);
+                            return self.type_fault(format!("'{name}' is a buffer and cannot become {kind}"));
+                        }
+                    }
+                } else {
+                    object.attrs.borrow_mut().insert(name.clone(), other);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn delete_attribute(&mut self, base: &Value, name: &Name) -> R<()> {
+        let Value::Object(object) = base else {
+            return self.unsupported(
+                "E-UNSUPPORTED-ATTRIBUTE",
+                format!("attributes of {} cannot be deleted", base.type_name()),
+            );
+        };
+        if object.attrs.borrow_mut().remove(name).is_some() {
+            return Ok(());
+        }
+        let mut gone = false;
+        if let Some(state) = object.module.borrow_mut().as_mut() {
+            let before = state.params.len() + state.children.len() + state.buffers.len();
+            state.params.retain(|p| p.0 != *name);
+            state.children.retain(|p| p.0 != *name);
+            state.buffers.retain(|p| p.0 != *name);
+            gone = state.params.len() + state.children.len() + state.buffers.len() < before;
+        }
+        if gone { Ok(()) } else { self.no_attribute(base, name) }
+    }
+}

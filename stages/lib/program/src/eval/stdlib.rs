@@ -1,0 +1,282 @@
+//! The modules `math`, `functools`, `itertools`, `operator`, `abc`, `copy`, and the numbers of `numpy`.
+
+use std::rc::Rc;
+
+use graph::{DType, UnaryOp};
+
+use super::native::{Args, Native, find};
+use super::value::Value;
+use super::{Interp, R};
+use crate::syntax::BinOp;
+
+/// A function of `math`: on known numbers at once, on sizes as part of the graph.
+fn math(vm: &mut Interp, args: &Args, f: fn(f64) -> f64, op: Option<UnaryOp>) -> R<Value> {
+    let value = args.value("x");
+    match (&value, op) {
+        (Value::Dim(_) | Value::Number(_), Some(op)) => {
+            let Some(id) = vm.operand(&value)? else { return vm.type_fault("a number is needed") };
+            let id = vm.cast(id, DType::Float)?;
+            Ok(Value::Number(vm.un(op, id)?))
+        }
+        (Value::Tensor(_), _) => {
+            vm.type_fault(format!("math.{} works on numbers; for tensors there is torch.{0}", args.function()))
+        }
+        _ => {
+            let x = vm.as_float(&value, args.function(), "x")?;
+            let y = f(x);
+            if y.is_nan() && !x.is_nan() {
+                return vm.value_fault(format!("math.{}({x}) is not defined", args.function()));
+            }
+            if y.is_infinite() && x.is_finite() {
+                return vm.value_fault(format!("math.{}({x}) is infinite", args.function()));
+            }
+            Ok(Value::Float(y))
+        }
+    }
+}
+
+fn rounded(vm: &mut Interp, args: &Args, f: fn(f64) -> f64) -> R<Value> {
+    match args.value("x") {
+        v @ (Value::Int(_) | Value::Dim(_)) => Ok(v),
+        v => {
+            let y = f(vm.as_float(&v, args.function(), "x")?);
+            if y.is_finite() && y.abs() < 9e18 { Ok(Value::Int(y as i64)) } else { vm.overflow() }
+        }
+    }
+}
+
+fn product(vm: &mut Interp, items: Vec<Value>, start: Value) -> R<Value> {
+    let mut total = start;
+    for item in items {
+        total = vm.binary(&total, BinOp::Mul, &item)?;
+    }
+    Ok(total)
+}
+
+pub static TABLE: &[Native] = &[
+    Native {
+        names: "abc.abstractmethod functools.cache typing.final typing.override torch.jit.ignore torch.jit.export torch.jit.unused",
+        signature: "function",
+        run: |_, a| Ok(a.value("function")),
+    },
+    Native {
+        names: "functools.lru_cache",
+        signature: "function? maxsize? typed?",
+        run: |_, a| {
+            Ok(match a.value("function") {
+                f @ Value::Function(_) => f,
+                _ => find("abc.abstractmethod").map_or(Value::None, Value::Native),
+            })
+        },
+    },
+    Native {
+        names: "functools.wraps",
+        signature: "function",
+        run: |_, _| Ok(find("abc.abstractmethod").map_or(Value::None, Value::Native)),
+    },
+    Native {
+        names: "functools.partial",
+        signature: "function *args **kwargs",
+        run: |_, a| Ok(Value::Partial(Rc::new((a.value("function"), a.rest.clone(), a.keywords.clone())))),
+    },
+    Native {
+        names: "functools.reduce",
+        signature: "function iterable initial?",
+        run: |vm, a| {
+            let f = a.value("function");
+            let mut items = vm.items(&a.value("iterable"))?.into_iter();
+            let mut total = match a.get("initial").cloned().or_else(|| items.next()) {
+                Some(v) => v,
+                None => return vm.type_fault("reduce() of nothing"),
+            };
+            for item in items {
+                total = vm.call(&f, vec![total, item], Vec::new())?;
+            }
+            Ok(total)
+        },
+    },
+    Native {
+        names: "itertools.product",
+        signature: "*iterables | repeat?",
+        run: |vm, a| {
+            let mut lists = Vec::new();
+            for it in &a.rest {
+                lists.push(vm.items(it)?);
+            }
+            let repeat = usize::try_from(a.int_or(vm, "repeat", 1)?).unwrap_or(0).min(16);
+            let lists: Vec<_> = std::iter::repeat_n(lists, repeat).flatten().collect();
+            let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
+            for list in lists {
+                vm.allocate(rows.len().saturating_mul(list.len()))?;
+                rows = rows.iter().flat_map(|r| list.iter().map(|v| r.iter().chain([v]).cloned().collect())).collect();
+            }
+            Ok(Value::iter(rows.into_iter().map(Value::tuple).collect()))
+        },
+    },
+    Native {
+        names: "itertools.combinations itertools.permutations",
+        signature: "iterable r",
+        run: |vm, a| {
+            let items = vm.items(&a.value("iterable"))?;
+            if a.int(vm, "r")? != 2 || a.function() != "combinations" {
+                return vm.unsupported("E-UNSUPPORTED-OP", "of these, only combinations of two are supported");
+            }
+            let mut out = Vec::new();
+            for (i, x) in items.iter().enumerate() {
+                vm.allocate(items.len())?;
+                out.extend(items.iter().skip(i + 1).map(|y| Value::tuple(vec![x.clone(), y.clone()])));
+            }
+            Ok(Value::iter(out))
+        },
+    },
+    Native {
+        names: "itertools.chain",
+        signature: "*iterables",
+        run: |vm, a| {
+            let mut out = Vec::new();
+            for it in &a.rest {
+                out.extend(vm.items(it)?);
+                vm.allocate(out.len())?;
+            }
+            Ok(Value::iter(out))
+        },
+    },
+    Native {
+        names: "itertools.chain.from_iterable",
+        signature: "iterables",
+        run: |vm, a| {
+            let mut out = Vec::new();
+            for it in vm.items(&a.value("iterables"))? {
+                out.extend(vm.items(&it)?);
+                vm.allocate(out.len())?;
+            }
+            Ok(Value::iter(out))
+        },
+    },
+    Native {
+        names: "copy.copy",
+        signature: "obj",
+        run: |vm, a| match a.value("obj") {
+            Value::List(l) => Ok(Value::list(l.borrow().clone())),
+            Value::Dict(d) => vm.make_dict(vec![Value::Dict(d)], Vec::new()),
+            v @ (Value::Int(_) | Value::Float(_) | Value::Str(_) | Value::Tuple(_) | Value::None | Value::Bool(_)) => {
+                Ok(v)
+            }
+            other => vm.unsupported("E-UNSUPPORTED-OP", format!("copying {} is not supported", other.type_name())),
+        },
+    },
+    Native {
+        names: "operator.add",
+        signature: "a b",
+        run: |vm, a| vm.binary(&a.value("a"), BinOp::Add, &a.value("b")),
+    },
+    Native {
+        names: "operator.mul",
+        signature: "a b",
+        run: |vm, a| vm.binary(&a.value("a"), BinOp::Mul, &a.value("b")),
+    },
+    Native {
+        names: "operator.sub",
+        signature: "a b",
+        run: |vm, a| vm.binary(&a.value("a"), BinOp::Sub, &a.value("b")),
+    },
+    Native {
+        names: "operator.truediv",
+        signature: "a b",
+        run: |vm, a| vm.binary(&a.value("a"), BinOp::Div, &a.value("b")),
+    },
+    Native { names: "math.sqrt numpy.sqrt", signature: "x", run: |vm, a| math(vm, a, f64::sqrt, Some(UnaryOp::Sqrt)) },
+    Native { names: "math.exp numpy.exp", signature: "x", run: |vm, a| math(vm, a, f64::exp, Some(UnaryOp::Exp)) },
+    Native { names: "math.log2 numpy.log2", signature: "x", run: |vm, a| math(vm, a, f64::log2, Some(UnaryOp::Log2)) },
+    Native {
+        names: "math.log10 numpy.log10",
+        signature: "x",
+        run: |vm, a| math(vm, a, f64::log10, Some(UnaryOp::Log10)),
+    },
+    Native {
+        names: "math.log1p numpy.log1p",
+        signature: "x",
+        run: |vm, a| math(vm, a, f64::ln_1p, Some(UnaryOp::Log1p)),
+    },
+    Native { names: "math.sin numpy.sin", signature: "x", run: |vm, a| math(vm, a, f64::sin, Some(UnaryOp::Sin)) },
+    Native { names: "math.cos numpy.cos", signature: "x", run: |vm, a| math(vm, a, f64::cos, Some(UnaryOp::Cos)) },
+    Native { names: "math.tan", signature: "x", run: |vm, a| math(vm, a, f64::tan, None) },
+    Native { names: "math.atan", signature: "x", run: |vm, a| math(vm, a, f64::atan, None) },
+    Native { names: "math.tanh numpy.tanh", signature: "x", run: |vm, a| math(vm, a, f64::tanh, Some(UnaryOp::Tanh)) },
+    Native { names: "math.floor", signature: "x", run: |vm, a| rounded(vm, a, f64::floor) },
+    Native { names: "math.ceil", signature: "x", run: |vm, a| rounded(vm, a, f64::ceil) },
+    Native { names: "math.trunc", signature: "x", run: |vm, a| rounded(vm, a, f64::trunc) },
+    Native {
+        names: "math.log numpy.log",
+        signature: "x base?",
+        run: |vm, a| {
+            let top = math(vm, a, f64::ln, Some(UnaryOp::Log))?;
+            match a.some("base") {
+                None => Ok(top),
+                Some(_) => {
+                    let base = a.float_or(vm, "base", std::f64::consts::E)?;
+                    vm.binary(&top, BinOp::Div, &Value::Float(base.ln()))
+                }
+            }
+        },
+    },
+    Native {
+        names: "math.pow",
+        signature: "x y",
+        run: |vm, a| {
+            let x = vm.float_of(&a.value("x"))?;
+            let y = vm.float_of(&a.value("y"))?;
+            vm.binary(&x, BinOp::Pow, &y)
+        },
+    },
+    Native {
+        names: "math.prod",
+        signature: "iterable | start?",
+        run: |vm, a| {
+            let items = vm.items(&a.value("iterable"))?;
+            product(vm, items, a.get("start").cloned().unwrap_or(Value::Int(1)))
+        },
+    },
+    Native {
+        names: "numpy.prod",
+        signature: "iterable",
+        run: |vm, a| {
+            let items = vm.items(&a.value("iterable"))?;
+            product(vm, items, Value::Int(1))
+        },
+    },
+    Native {
+        names: "math.isqrt",
+        signature: "x",
+        run: |vm, a| {
+            let x = a.int(vm, "x")?;
+            if x < 0 { vm.value_fault("isqrt of a negative number") } else { Ok(Value::Int(x.isqrt())) }
+        },
+    },
+    Native {
+        names: "math.gcd",
+        signature: "a b",
+        run: |vm, a| {
+            let (mut x, mut y) = (a.int(vm, "a")?.unsigned_abs(), a.int(vm, "b")?.unsigned_abs());
+            while y != 0 {
+                (x, y) = (y, x % y);
+            }
+            Ok(Value::Int(i64::try_from(x).unwrap_or(i64::MAX)))
+        },
+    },
+    Native {
+        names: "math.isclose",
+        signature: "a b | rel_tol? abs_tol?",
+        run: |vm, a| {
+            let (x, y) = (a.float_or(vm, "a", 0.0)?, a.float_or(vm, "b", 0.0)?);
+            let (rel, abs) = (a.float_or(vm, "rel_tol", 1e-9)?, a.float_or(vm, "abs_tol", 0.0)?);
+            Ok(Value::Bool(x == y || (x - y).abs() <= (rel * x.abs().max(y.abs())).max(abs)))
+        },
+    },
+    Native { names: "math.isnan", signature: "x", run: |vm, a| Ok(Value::Bool(a.float_or(vm, "x", 0.0)?.is_nan())) },
+    Native {
+        names: "math.isinf",
+        signature: "x",
+        run: |vm, a| Ok(Value::Bool(a.float_or(vm, "x", 0.0)?.is_infinite())),
+    },
+];
