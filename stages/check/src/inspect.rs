@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use graph::{Form, Processor};
+use graph::{Fingerprint, Form, Processor};
 use program::Compiled;
 use schemas::{Candidate, Diagnostic, Factor, Locality, Severity, Status, Verdict};
 
@@ -48,9 +48,9 @@ fn examine(candidate: &Candidate, rules: &Rules) -> Inspection {
     };
     checked.verdict = Some(verdict);
     if let Some(processor) = &compiled.processor {
-        let form = measure(&mut checked, processor, rules);
+        let (form, whole) = measure(&mut checked, processor, rules);
         if rules.compare {
-            rules.parents.compare(&mut checked, &form, &rules.options);
+            rules.parents.compare(&mut checked, &form, whole, &rules.options);
         }
     }
     if rules.compare {
@@ -63,8 +63,8 @@ fn examine(candidate: &Candidate, rules: &Rules) -> Inspection {
     Inspection { compiled: Some(compiled), diagnostics, candidate: checked }
 }
 
-/// Parameters, arithmetic, memory, and the graph's hash. Returns the graph's normal form.
-fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) -> Form {
+/// Parameters, arithmetic, memory, and the graph's hash. Returns the graph's normal form, and its fingerprint.
+fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) -> (Form, Fingerprint) {
     let outputs = processor.outputs();
     let costs = graph::costs(&processor.graph, &outputs);
     let (batch, nodes) = rules.largest;
@@ -74,8 +74,9 @@ fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) -> F
     candidate.peak_bytes = costs.peak_inference.eval(batch, nodes);
     candidate.peak_bytes_formula = Some(costs.peak_inference.to_string());
     let form = Form::new(&processor.graph, &outputs);
-    candidate.graph_hash = Some(form.fingerprint().to_string());
-    form
+    let whole = form.fingerprint();
+    candidate.graph_hash = Some(whole.to_string());
+    (form, whole)
 }
 
 /// Whether the edit stayed within its factor, where there is a parent to compare with.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use graph::{Form, Graph, NodeId, Processor};
+use graph::{Fingerprint, Form, Graph, NodeId, Parts, Processor};
 use program::{Options, Regions};
 use schemas::Candidate;
 
@@ -14,10 +14,12 @@ const OUTPUTS: [&str; 2] = ["ret", "tri_msgs"];
 /// Parents that are kept; a table of more begins anew. Children of one parent mostly stand together.
 const KEPT: usize = 256;
 
-/// A parent's graph, and which of its outputs no region takes part in.
+/// What children are compared with.
 struct Parent {
-    form: Form,
-    frozen: Vec<bool>,
+    whole: Fingerprint,
+    parts: Parts,
+    /// Of each output that no region takes part in.
+    frozen: Vec<Option<Fingerprint>>,
 }
 
 /// The parents met so far, each compiled once however many children it has.
@@ -42,14 +44,21 @@ impl Parents {
     }
 
     /// Fills the columns about the graphs of child and parent; leaves them empty where the parent has no graph.
-    pub fn compare(&self, candidate: &mut Candidate, child: &Form, options: &Options) {
+    pub fn compare(&self, candidate: &mut Candidate, child: &Form, whole: Fingerprint, options: &Options) {
         let Some(source) = candidate.parent_source.as_deref() else { return };
         let slot = self.get(source);
         let Some(parent) = slot.get_or_init(|| compile(source, options)) else { return };
-        candidate.graph_edit_distance = i64::try_from(parent.form.edit_distance(child).total()).ok();
-        let changed = parent.form.changed_outputs(child).into_iter().zip(&parent.frozen).zip(OUTPUTS);
-        let names: Vec<String> =
-            changed.filter(|((changed, frozen), _)| *changed && **frozen).map(|(_, name)| name.to_owned()).collect();
+        let distance = parent.parts.distance(&child.parts()).total();
+        candidate.graph_edit_distance = i64::try_from(distance).ok();
+        // Nothing of an equal graph needs a closer look.
+        let frozen = if parent.whole == whole { &[][..] } else { &parent.frozen };
+        let changed = |(at, before): &(usize, &Option<Fingerprint>)| before.is_some() && child.output(*at) != **before;
+        let names: Vec<String> = frozen
+            .iter()
+            .enumerate()
+            .filter(changed)
+            .filter_map(|(at, _)| OUTPUTS.get(at).map(|name| (*name).to_owned()))
+            .collect();
         candidate.frozen_outputs_changed = i64::try_from(names.len()).ok();
         candidate.changed_frozen_outputs = Some(names);
     }
@@ -58,8 +67,12 @@ impl Parents {
 fn compile(source: &str, options: &Options) -> Option<Parent> {
     let processor = program::compile(source, options).processor?;
     let regions = program::regions::find(source).ok();
-    let frozen = processor.outputs().iter().map(|&output| frozen(&processor, output, regions.as_ref())).collect();
-    Some(Parent { form: Form::new(&processor.graph, &processor.outputs()), frozen })
+    let form = Form::new(&processor.graph, &processor.outputs());
+    let frozen = (0..)
+        .zip(processor.outputs())
+        .map(|(at, output)| form.output(at).filter(|_| frozen(&processor, output, regions.as_ref())))
+        .collect();
+    Some(Parent { whole: form.fingerprint(), parts: form.parts(), frozen })
 }
 
 /// Whether frozen code alone computes an output: no operation or parameter that it depends on was written in a region.

@@ -1,8 +1,8 @@
 //! How far apart two graphs are.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
-use crate::fingerprint::Form;
+use crate::fingerprint::{Fingerprint, Form, Hash};
 use crate::graph::Graph;
 use crate::op::NodeId;
 use crate::passes::commutes;
@@ -22,46 +22,74 @@ impl EditDistance {
     }
 }
 
-impl Form {
-    /// For each output whether the two graphs compute it differently. An output that only one of them has is different.
-    pub fn changed_outputs(&self, other: &Form) -> Vec<bool> {
-        let alone = |form: &Form, at: usize| form.outputs.get(at).map(|id| form.of(std::slice::from_ref(id)));
-        let outputs = self.outputs.len().max(other.outputs.len());
-        (0..outputs).map(|at| alone(self, at) != alone(other, at)).collect()
-    }
+/// The nodes and edges of a graph by what they are, sorted: what distances are taken of.
+///
+/// A node is what it is by itself: operation, settings, type; of a parameter shape and initialisation; an edge is its two
+/// nodes and the argument's position (0 for operands that commute). An output is an edge to nowhere.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    nodes: Vec<u128>,
+    edges: Vec<(u128, u128, usize)>,
+}
 
-    /// The size of the multiset difference of the normal forms' nodes and edges.
-    ///
-    /// A node is what it is by itself: operation, settings, type; of a parameter shape and initialisation; an edge is its
-    /// two nodes and the argument's position (0 for operands that commute). This is the number of nodes and edges that any
-    /// edit by insertion and deletion has to touch at least, 0 for equal graphs, symmetric, and needs no search: the time
-    /// is that of sorting the nodes, where an exact distance is NP-hard.
-    pub fn edit_distance(&self, other: &Form) -> EditDistance {
-        let (mut nodes, mut edges) = (BTreeMap::new(), BTreeMap::new());
-        for (form, sign) in [(self, 1_i64), (other, -1)] {
-            let labels = &form.own;
-            for (at, node) in form.graph.nodes.iter().enumerate() {
-                *nodes.entry(labels[at]).or_insert(0) += sign;
-                for (position, x) in node.args.iter().enumerate() {
-                    let position = if commutes(&node.op) { 0 } else { position };
-                    *edges.entry((labels[x.0 as usize], labels[at], position)).or_insert(0) += sign;
-                }
-            }
-            for (position, id) in form.outputs.iter().enumerate() {
-                *edges.entry((labels[id.0 as usize], [0; 32], position)).or_insert(0) += sign;
+impl Parts {
+    /// The size of the multiset difference of nodes and edges: the number of them that any edit by insertion and deletion
+    /// has to touch at least, 0 for equal graphs, symmetric. It needs no search: an exact distance is NP-hard, this one
+    /// takes a walk along both.
+    pub fn distance(&self, other: &Parts) -> EditDistance {
+        EditDistance { nodes: apart(&self.nodes, &other.nodes), edges: apart(&self.edges, &other.edges) }
+    }
+}
+
+/// How many items of two sorted lists have no equal in the other.
+fn apart<T: Ord>(a: &[T], b: &[T]) -> usize {
+    let (mut i, mut j, mut common) = (0, 0, 0);
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+        let order = x.cmp(y);
+        common += usize::from(order == Ordering::Equal);
+        i += usize::from(order != Ordering::Greater);
+        j += usize::from(order != Ordering::Less);
+    }
+    a.len() + b.len() - 2 * common
+}
+
+/// Half of a hash is enough to tell some thousands of labels apart.
+fn half(hash: &Hash) -> u128 {
+    hash.first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes))
+}
+
+impl Form {
+    /// What distances are taken of.
+    pub fn parts(&self) -> Parts {
+        let labels: Vec<u128> = self.own.iter().map(half).collect();
+        let mut edges = Vec::new();
+        for (at, node) in self.graph.nodes.iter().enumerate() {
+            for (position, x) in node.args.iter().enumerate() {
+                let position = if commutes(&node.op) { 0 } else { position };
+                edges.push((labels[x.0 as usize], labels[at], position));
             }
         }
-        let size = |count: i64| usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-        EditDistance { nodes: nodes.values().map(|&c| size(c)).sum(), edges: edges.values().map(|&c| size(c)).sum() }
+        edges.extend(self.outputs.iter().enumerate().map(|(position, id)| (labels[id.0 as usize], 0, position)));
+        let mut nodes = labels;
+        nodes.sort_unstable();
+        edges.sort_unstable();
+        Parts { nodes, edges }
+    }
+
+    /// The fingerprint of one output alone: what else the graph computes does not count. `None` where there is none.
+    pub fn output(&self, at: usize) -> Option<Fingerprint> {
+        self.outputs.get(at).map(|id| self.of(std::slice::from_ref(id)))
     }
 }
 
-/// As [`Form::changed_outputs`], of graphs as they are.
+/// For each output whether the two graphs compute it differently. An output that only one of them has is different.
 pub fn changed_outputs(old: (&Graph, &[NodeId]), new: (&Graph, &[NodeId])) -> Vec<bool> {
-    Form::new(old.0, old.1).changed_outputs(&Form::new(new.0, new.1))
+    let outputs = old.1.len().max(new.1.len());
+    let (old, new) = (Form::new(old.0, old.1), Form::new(new.0, new.1));
+    (0..outputs).map(|at| old.output(at) != new.output(at)).collect()
 }
 
-/// As [`Form::edit_distance`], of graphs as they are.
+/// The distance of two graphs in normal form: see [`Parts::distance`].
 pub fn edit_distance(old: (&Graph, &[NodeId]), new: (&Graph, &[NodeId])) -> EditDistance {
-    Form::new(old.0, old.1).edit_distance(&Form::new(new.0, new.1))
+    Form::new(old.0, old.1).parts().distance(&Form::new(new.0, new.1).parts())
 }

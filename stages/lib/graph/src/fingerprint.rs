@@ -35,8 +35,8 @@ pub fn fingerprint(graph: &Graph, outputs: &[NodeId]) -> Fingerprint {
     Form::new(graph, outputs).fingerprint()
 }
 
-/// A graph in normal form, made once and asked several things: see [`Form::fingerprint`], and for two of them
-/// [`Form::changed_outputs`] and [`Form::edit_distance`].
+/// A graph in normal form, made once and asked several things: see [`Form::fingerprint`], [`Form::output`] and
+/// [`Form::parts`].
 #[derive(Clone, Debug)]
 pub struct Form {
     pub(crate) graph: Graph,

@@ -22,7 +22,7 @@ mod op;
 pub mod passes;
 mod range;
 
-pub use compare::{EditDistance, changed_outputs, edit_distance};
+pub use compare::{EditDistance, Parts, changed_outputs, edit_distance};
 pub use costs::{Costs, Largest, NodeCost, costs};
 pub use dim::{Dim, MIN_B, MIN_N, Shape, display, numel};
 pub use error::OpError;
