@@ -88,7 +88,7 @@ fn draw_step(svg: &mut Svg, run: &Run, step: &Step<'_>, panel: &Panel, y: f64, (
         svg.circle((10.0, y), 6.0, &format!("ring {class}"), &text);
     }
     let label = if root { "seed program" } else { edit(row) };
-    svg.text((32.0, y - 3.0), Anchor::Start, "strong", &shorten(label, 56));
+    svg.text((32.0, y - 3.0), Anchor::Start, "strong", &shorten(label, 50));
     let what = if root { String::new() } else { format!("{} · attempt {} · ", factor_name(row), row.attempt) };
     svg.text(
         (32.0, y + 13.0),
