@@ -84,14 +84,20 @@ pub struct NetworkArgs {
     pub no_passes: bool,
 }
 
-/// Median seconds of a training step and of an evaluation
+/// Median seconds of a training step and of an evaluation, and the share of the machine's arithmetic that they reach
 ///
-/// Example: probe speed --program data/seed_pgn.py --length 16 --batch-size 32 --hidden 128 --eval-length 64 --json
+/// The share is that of the matrix products that cannot be avoided (those of the rewritten graph) in what one large
+/// product reaches here and now.
+///
+/// Examples:
+///   probe speed --program data/seed_pgn.py --length 16 --batch-size 32 --hidden 128 --eval-length 64 --growth
+///   probe speed --passes 'tests/fixtures/programs/valid/*.py' --length 8 --batch-size 16 --hidden 64
 #[derive(Debug, Group)]
+#[command(verbatim_doc_comment)]
 pub struct SpeedArgs {
     /// The processor's program
-    #[arg(long)]
-    pub program: PathBuf,
+    #[arg(long, required_unless_present = "passes")]
+    pub program: Option<PathBuf>,
     #[arg(long, default_value = "dfs")]
     pub algorithm: String,
     /// Length of the training problems
@@ -114,6 +120,13 @@ pub struct SpeedArgs {
     /// Run the graph as it is built, without rewriting it first
     #[arg(long)]
     pub no_passes: bool,
+    /// Also with a half and a quarter of each size
+    #[arg(long)]
+    pub growth: bool,
+    /// Instead: a training step of each of these programs (files or glob patterns) with and without rewriting its graph.
+    /// Exit code 1 where rewriting makes one slower
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["program", "no_passes", "growth", "eval_length"])]
+    pub passes: Vec<String>,
 }
 
 /// Say which libtorch, GPUs and threads this machine has

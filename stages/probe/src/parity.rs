@@ -54,7 +54,7 @@ pub fn network(args: &NetworkArgs) -> Result<()> {
 }
 
 /// Files that paths and patterns name, in order.
-fn expand(patterns: &[String]) -> Result<Vec<PathBuf>> {
+pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for pattern in patterns {
         let before = paths.len();

@@ -1,16 +1,66 @@
 //! How long steps take.
 
+use std::fmt::Write as _;
+use std::path::Path;
+
 use anyhow::Result;
-use network::speed::{Settings, measure};
+use network::Device;
+use network::speed::{PassesSpeed, Settings, Speed, compare_passes, measure, peak};
 use program::Options;
+use serde::Serialize;
+use stage::exit::Negative;
 
 use crate::args::SpeedArgs;
-use crate::programs;
+use crate::{parity, programs};
+
+/// Others' figures, for the sizes that [`is_reference`] names, on 2 cores without a GPU: the reference implementation's
+/// port to PyTorch, and dm-clrs 2.0.3 under JAX, which compiles for 40 s before.
+const REFERENCES: [(&str, &str, &str); 2] =
+    [("PyTorch port", "7.5 to 8.5 s", "not measured"), ("dm-clrs (JAX)", "9.9 s", "about 400 s")];
+
+/// One line of the answer.
+#[derive(Serialize)]
+struct Row {
+    length: usize,
+    batch_size: usize,
+    hidden: usize,
+    eval_length: Option<usize>,
+    #[serde(flatten)]
+    speed: Speed,
+}
+
+/// The answer for one program.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    row: Row,
+    /// Of a large matrix product.
+    peak_gflops: f64,
+    /// Share of the peak.
+    train_share: f64,
+    eval_share: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    growth: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Rewritten {
+    program: String,
+    #[serde(flatten)]
+    speed: PassesSpeed,
+    ratio: f64,
+}
 
 pub fn run(args: &SpeedArgs) -> Result<()> {
     let device = network::init(&args.machine.device, args.machine.threads)?;
-    let processor = programs::from_file(&args.program, &Options { hidden: args.hidden, ..Options::default() })?;
-    let settings = Settings {
+    match &args.program {
+        Some(program) => one(args, program, device),
+        None => passes(args, device),
+    }
+}
+
+fn settings(args: &SpeedArgs) -> Settings {
+    Settings {
         algorithm: args.algorithm.clone(),
         length: args.length,
         batch_size: args.batch_size,
@@ -18,14 +68,107 @@ pub fn run(args: &SpeedArgs) -> Result<()> {
         eval_length: (args.eval_length > 0).then_some(args.eval_length),
         dtype: args.machine.dtype,
         passes: !args.no_passes,
+    }
+}
+
+fn one(args: &SpeedArgs, program: &Path, device: Device) -> Result<()> {
+    let row = |settings: Settings, hidden: usize| -> Result<Row> {
+        let processor = programs::from_file(program, &Options { hidden, ..Options::default() })?;
+        let speed = measure(&processor, &settings, device)?;
+        let Settings { length, batch_size, eval_length, .. } = settings;
+        Ok(Row { length, batch_size, hidden, eval_length, speed })
     };
-    let speed = measure(&processor, &settings, device)?;
+    let main = row(settings(args), args.hidden)?;
+    let peak_gflops = peak(args.machine.dtype, device)?;
+    let mut growth = Vec::new();
+    for part in [2, 4].into_iter().filter(|_| args.growth) {
+        let all = settings(args);
+        let eval_length = all.eval_length.map(|length| (length / part).max(4));
+        let shorter = Settings { length: (all.length / part).max(4), eval_length, ..all.clone() };
+        growth.push(row(shorter, args.hidden)?);
+        growth.push(row(all.clone(), (args.hidden / part).max(1))?);
+        growth.push(row(Settings { batch_size: (all.batch_size / part).max(1), ..all }, args.hidden)?);
+    }
+    let speed = &main.speed;
+    let share = |gflop: f64, seconds: f64| gflop / seconds / peak_gflops;
+    let answer = Answer {
+        peak_gflops,
+        train_share: share(speed.train_gflop, speed.train_step_s),
+        eval_share: speed.eval_s.zip(speed.eval_gflop).map(|(seconds, gflop)| share(gflop, seconds)),
+        row: main,
+        growth,
+    };
     if args.machine.json {
-        return stage::exit::print(&format!("{}\n", serde_json::to_string(&speed)?));
+        return stage::exit::print(&format!("{}\n", serde_json::to_string(&answer)?));
     }
-    let mut text = format!("training step   {:.3} s (median of {}, {device})\n", speed.train_step_s, args.steps.max(1));
-    if let Some(seconds) = speed.eval_s {
-        text += &format!("evaluation      {seconds:.3} s ({} samples at N={})\n", args.batch_size, args.eval_length);
+    stage::exit::print(&text(&answer, args, device)?)
+}
+
+fn text(answer: &Answer, args: &SpeedArgs, device: Device) -> Result<String> {
+    let Answer { row, peak_gflops, train_share, eval_share, growth } = answer;
+    let mut text = String::new();
+    let reached = |gflop: f64, seconds: f64, share: f64| {
+        format!("{:.0} GFLOP/s, {:.0} % of {peak_gflops:.0}", gflop / seconds, 100.0 * share)
+    };
+    let Speed { train_step_s, train_gflop, eval_s, eval_gflop } = row.speed;
+    let what = format!("median of {}, {device}", args.steps.max(1));
+    let reach = reached(train_gflop, train_step_s, *train_share);
+    writeln!(text, "training step   {train_step_s:.3} s ({what}; {reach})")?;
+    if let (Some(seconds), Some(gflop), Some(share)) = (eval_s, eval_gflop, *eval_share) {
+        let reach = reached(gflop, seconds, share);
+        writeln!(
+            text,
+            "evaluation      {seconds:.3} s ({} samples at N={}; {reach})",
+            args.batch_size, args.eval_length
+        )?;
     }
-    stage::exit::print(&text)
+    if is_reference(args) {
+        for (name, step, evaluation) in REFERENCES {
+            writeln!(text, "{name:15} {step} a training step, evaluation {evaluation}")?;
+        }
+    }
+    if !growth.is_empty() {
+        writeln!(text, "\n   N  batch  hidden  training step   N  evaluation")?;
+        for row in std::iter::once(row).chain(growth) {
+            let Row { length, batch_size, hidden, eval_length, speed } = row;
+            write!(text, "{length:4}  {batch_size:5}  {hidden:6}  {:11.3} s", speed.train_step_s)?;
+            if let (Some(length), Some(seconds)) = (eval_length, speed.eval_s) {
+                write!(text, "  {length:2}  {seconds:8.3} s")?;
+            }
+            writeln!(text)?;
+        }
+    }
+    Ok(text)
+}
+
+/// Whether these are the sizes that others were measured at.
+fn is_reference(args: &SpeedArgs) -> bool {
+    let sizes = (args.length, args.batch_size, args.hidden, args.eval_length);
+    args.algorithm == "dfs" && sizes == (16, 32, 128, 64)
+}
+
+/// What rewriting does for each of several programs.
+fn passes(args: &SpeedArgs, device: Device) -> Result<()> {
+    let mut rows = Vec::new();
+    for path in parity::expand(&args.passes)? {
+        let processor = programs::from_file(&path, &Options { hidden: args.hidden, ..Options::default() })?;
+        let speed = compare_passes(&processor, &settings(args), device)?;
+        let program = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        rows.push(Rewritten { program, speed, ratio: speed.ratio() });
+    }
+    if args.machine.json {
+        stage::exit::print(&format!("{}\n", serde_json::to_string(&rows)?))?;
+    } else {
+        let mut text = "program                     as built  rewritten  times faster\n".to_owned();
+        for Rewritten { program, speed, ratio } in &rows {
+            writeln!(
+                text,
+                "{program:26} {:7.1} ms {:7.1} ms  {ratio:.2}",
+                1e3 * speed.plain_s,
+                1e3 * speed.rewritten_s
+            )?;
+        }
+        stage::exit::print(&text)?;
+    }
+    if rows.iter().all(|row| row.ratio >= 1.0) { Ok(()) } else { Err(Negative.into()) }
 }

@@ -68,6 +68,28 @@ impl Encoded {
         })
     }
 
+    /// Some of the samples, with as many steps as the longest of these has.
+    pub fn part(&self, samples: &[usize]) -> Result<Self> {
+        let lengths: Vec<usize> = samples.iter().filter_map(|&at| self.lengths.get(at).copied()).collect();
+        let steps = lengths.iter().copied().max().unwrap_or(1);
+        let index: Vec<i64> = samples.iter().map(|&at| size(at)).collect::<Result<_>>()?;
+        let device = self.inputs.first().or(self.hints.first()).or(self.outputs.first()).map(Tensor::device);
+        let index = Tensor::f_from_slice(&index)?.f_to(device.unwrap_or(tch::Device::Cpu))?;
+        let rows = |x: &Tensor| Ok(x.f_index_select(0, &index)?);
+        let hints = |x: &Tensor| -> Result<Tensor> {
+            let kept = x.size().first().copied().unwrap_or(1).min(size(steps)?);
+            Ok(x.f_narrow(0, 0, kept)?.f_index_select(1, &index)?)
+        };
+        Ok(Self {
+            sizes: (size(samples.len())?, self.sizes.1),
+            steps,
+            lengths,
+            inputs: self.inputs.iter().map(rows).collect::<Result<_>>()?,
+            hints: self.hints.iter().map(hints).collect::<Result<_>>()?,
+            outputs: self.outputs.iter().map(rows).collect::<Result<_>>()?,
+        })
+    }
+
     /// S, the number of steps that the network takes: one less than the hints have, for hint i is consumed to predict
     /// hint i + 1, and at least one.
     pub fn network_steps(&self) -> usize {

@@ -119,6 +119,8 @@ fn keep_freed_memory() {
         libc::mallopt(libc::M_MMAP_MAX, 0);
         libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
         libc::mallopt(libc::M_TOP_PAD, 64 << 20);
+        // One heap for all threads: those that others would get are given back to the kernel as soon as they are empty.
+        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
 

@@ -7,12 +7,12 @@ use graph::Processor;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Encoded, Hints};
+use crate::crew::Crew;
 use crate::data::{self, Dataset};
 use crate::error::{NetworkError, Result};
 use crate::feedback::{Repred, read_off};
 use crate::model::Model;
 use crate::parameters::Parameters;
-use crate::rollout::{Mode, Roller};
 use crate::score::{Scorer, Scores};
 use crate::weights::Weights;
 use crate::{Device, Dtype};
@@ -88,13 +88,13 @@ pub fn evaluate(processor: &Processor, weights: &Weights, config: &EvalConfig, d
         EvalData::Test => (SamplerArgs::default(), (Split::Test.seed(), Split::Test.seed())),
     };
     let mut dataset = Dataset::new(algorithm, config.length, config.samples, args, seeds)?;
-    let mut roller = Roller::new(&model, true, config.dtype.kind(), device);
-    score(&mut roller, &parameters, dataset.parts(config.batch_size)?, config.hint_repred_mode, device)
+    let mut crew = Crew::new(&model, true, config.dtype.kind(), device);
+    score(&mut crew, &parameters, dataset.parts(config.batch_size)?, config.hint_repred_mode, device)
 }
 
 /// Scores all samples of some batches together.
 pub(crate) fn score<B: Borrow<Batch>>(
-    roller: &mut Roller<'_>,
+    crew: &mut Crew<'_>,
     parameters: &Parameters,
     batches: impl IntoIterator<Item = Result<B>>,
     repred: Repred,
@@ -103,7 +103,7 @@ pub(crate) fn score<B: Borrow<Batch>>(
     let mut scorer = Scorer::default();
     for batch in batches {
         let batch = batch?;
-        let predictions = predict(roller, parameters, batch.borrow(), repred, device)?;
+        let predictions = predict(crew, parameters, batch.borrow(), repred, device)?;
         scorer.add(batch.borrow(), &predictions)?;
     }
     Ok(scorer.scores())
@@ -111,14 +111,14 @@ pub(crate) fn score<B: Borrow<Batch>>(
 
 /// Predicts the outputs of a batch, in the benchmark's layout.
 pub(crate) fn predict(
-    roller: &mut Roller<'_>,
+    crew: &mut Crew<'_>,
     parameters: &Parameters,
     batch: &Batch,
     repred: Repred,
     device: Device,
 ) -> Result<Vec<DataPoint>> {
     let _guard = tch::no_grad_guard();
-    let encoded = Encoded::new(roller.model, batch, Hints::First, parameters.kind(), device)?;
-    let rolled = roller.run(parameters, &encoded, &Mode::evaluation(repred))?;
-    roller.model.outputs.iter().zip(&rolled.outputs).map(|(port, raw)| read_off(&port.entry, raw)).collect()
+    let encoded = Encoded::new(crew.model, batch, Hints::First, parameters.kind(), device)?;
+    let outputs = crew.predict(parameters, &encoded, repred)?;
+    crew.model.outputs.iter().zip(&outputs).map(|(port, raw)| read_off(&port.entry, raw)).collect()
 }

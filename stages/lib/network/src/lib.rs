@@ -8,6 +8,7 @@ mod adam;
 mod batch;
 mod checkpoint;
 mod compiled;
+mod crew;
 mod data;
 mod device;
 mod error;

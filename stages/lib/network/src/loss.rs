@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use crate::batch::Encoded;
 use crate::error::Result;
 use crate::model::Model;
-use crate::tensor::{from_f64, size};
+use crate::tensor::{from_f64, item, size};
 
 /// One datum's loss.
 pub(crate) struct Term {
@@ -24,16 +24,26 @@ pub(crate) struct Losses {
 }
 
 /// `outputs` are raw predictions, `hints` those of all steps, [S, B, ...]: prediction i is for hint i + 1.
-pub(crate) fn losses(model: &Model, batch: &Encoded, outputs: &[Tensor], hints: &[Tensor]) -> Result<Losses> {
+///
+/// `divisors`, as [`divisors`] gives them, are those of the batch that this one is a part of; absent: it is whole. Totals
+/// of parts add up to the total of the whole.
+pub(crate) fn losses(
+    model: &Model,
+    batch: &Encoded,
+    outputs: &[Tensor],
+    hints: &[Tensor],
+    divisors: Option<&[f64]>,
+) -> Result<Losses> {
     let mut terms = Vec::with_capacity(outputs.len() + hints.len());
+    let given = |at: usize| divisors.and_then(|divisors| divisors.get(at)).copied();
     for ((port, truth), raw) in model.outputs.iter().zip(&batch.outputs).zip(outputs) {
-        terms.push(output(&port.entry, truth, raw)?);
+        terms.push(output(&port.entry, truth, raw, given(terms.len()))?);
     }
-    let steps = size(batch.steps)? - 1;
-    if steps >= 1 {
-        let alive = alive(batch, hints.first())?;
+    let alive = if hints.is_empty() { None } else { alive(batch)? };
+    if let Some(alive) = alive {
         for ((port, truth), raw) in model.hints.iter().zip(&batch.hints).zip(hints) {
-            terms.push(hint(&port.entry, &truth.f_narrow(0, 1, steps)?, raw, alive.as_ref())?);
+            let weights = hint_weights(&port.entry, truth, &alive)?;
+            terms.push(hint(&port.entry, truth, raw, &weights, given(terms.len()))?);
         }
     }
     let values: Vec<&Tensor> = terms.iter().map(|term| &term.value).collect();
@@ -41,14 +51,34 @@ pub(crate) fn losses(model: &Model, batch: &Encoded, outputs: &[Tensor], hints: 
     Ok(Losses { terms, total })
 }
 
-/// 1 where step i of a sample predicts a hint that the sample has, [S, B].
-fn alive(batch: &Encoded, like: Option<&Tensor>) -> Result<Option<Tensor>> {
-    let Some(like) = like else { return Ok(None) };
+/// How much counts towards each term of a batch, in the order of the terms. It does not depend on predictions.
+pub(crate) fn divisors(model: &Model, batch: &Encoded) -> Result<Vec<f64>> {
+    let mut found = Vec::with_capacity(batch.outputs.len() + batch.hints.len());
+    for (port, truth) in model.outputs.iter().zip(&batch.outputs) {
+        found.push(item(&output_divisor(&port.entry, truth)?)?);
+    }
+    if let Some(alive) = alive(batch)? {
+        for (port, truth) in model.hints.iter().zip(&batch.hints) {
+            found.push(item(&hint_divisor(&hint_weights(&port.entry, truth, &alive)?)?)?);
+        }
+    }
+    Ok(found)
+}
+
+/// 1 where step i of a sample predicts a hint that the sample has, [S, B]; nothing where no sample has a second hint.
+fn alive(batch: &Encoded) -> Result<Option<Tensor>> {
+    let Some(like) = batch.hints.first().filter(|_| batch.steps > 1) else { return Ok(None) };
     let steps = batch.network_steps();
     let row = |step: usize| batch.lengths.iter().map(move |&length| f64::from(u8::from(length > step + 1)));
     let data: Vec<f64> = (0..steps).flat_map(row).collect();
     let device = crate::Device(like.device());
     Ok(Some(from_f64(&data, &[size(steps)?, batch.sizes.0], like.f_kind()?, device)?))
+}
+
+/// All hints but the first, which nothing predicts.
+fn predicted(truth: &Tensor) -> Result<Tensor> {
+    let steps = truth.size().first().copied().unwrap_or(1);
+    Ok(truth.f_narrow(0, 1, steps - 1)?)
 }
 
 /// Sigmoid cross entropy, without overflow for large logits.
@@ -67,61 +97,75 @@ fn sum_last(x: &Tensor) -> Result<Tensor> {
     Ok(x.f_sum_dim_intlist([-1_i64].as_slice(), false, None)?.f_neg()?)
 }
 
-fn output(entry: &SpecEntry, truth: &Tensor, raw: &Tensor) -> Result<Term> {
-    let kind = raw.f_kind()?;
-    let (losses, weights) = match entry.ty {
-        Type::Scalar => (raw.f_sub(truth)?.f_square()?, None),
-        Type::Mask => (mask_loss(raw, truth)?, Some(truth.f_ne(-1.0)?.f_to_kind(kind)?)),
-        Type::MaskOne | Type::Categorical => {
-            // divided by the number of ones, not of rows
-            let ones = truth.f_eq(1.0)?.f_to_kind(kind)?.f_sum(None)?;
-            let value = cross_entropy(raw, truth)?.f_sum(None)?.f_div(&ones)?;
-            return Ok(Term { entry: *entry, value, divisor: ones });
-        }
-        Type::PermutationPointer => (sum_last(&truth.f_mul(raw)?)?, None),
-        Type::Pointer | Type::ShouldBePermutation => (cross_entropy(raw, truth)?, None),
+/// How many decisions there are: rows of distributions, or numbers.
+fn output_divisor(entry: &SpecEntry, truth: &Tensor) -> Result<Tensor> {
+    let count = |count: usize| -> Result<Tensor> {
+        Ok(Tensor::f_full([0_i64; 0], size(count)?, (Kind::Double, truth.device()))?)
     };
-    let (value, divisor) = match weights {
-        Some(weights) => {
-            let divisor = weights.f_sum(None)?;
-            (losses.f_mul(&weights)?.f_sum(None)?.f_div(&divisor)?, divisor)
+    let sum = |condition: Tensor| -> Result<Tensor> { Ok(condition.f_sum(Some(Kind::Double))?) };
+    match entry.ty {
+        Type::Scalar => count(truth.numel()),
+        Type::Mask => sum(truth.f_ne(-1.0)?),
+        // the number of ones, not of rows
+        Type::MaskOne | Type::Categorical => sum(truth.f_eq(1.0)?),
+        Type::Pointer | Type::PermutationPointer | Type::ShouldBePermutation => {
+            let classes = truth.size().last().copied().and_then(|last| usize::try_from(last).ok()).unwrap_or(1);
+            count(truth.numel() / classes.max(1))
         }
-        None => {
-            let count = size(losses.numel())?;
-            (losses.f_mean(None)?, Tensor::f_full([0_i64; 0], count, (kind, losses.device()))?)
-        }
+    }
+}
+
+fn output(entry: &SpecEntry, truth: &Tensor, raw: &Tensor, divisor: Option<f64>) -> Result<Term> {
+    let losses = match entry.ty {
+        Type::Scalar => raw.f_sub(truth)?.f_square()?,
+        Type::Mask => mask_loss(raw, truth)?.f_mul(&truth.f_ne(-1.0)?.f_to_kind(raw.f_kind()?)?)?,
+        Type::PermutationPointer => sum_last(&truth.f_mul(raw)?)?,
+        Type::MaskOne | Type::Categorical | Type::Pointer | Type::ShouldBePermutation => cross_entropy(raw, truth)?,
     };
+    let divisor = match divisor {
+        Some(divisor) => Tensor::f_full([0_i64; 0], divisor, (Kind::Double, raw.device()))?,
+        None => output_divisor(entry, truth)?,
+    };
+    let value = losses.f_sum(None)?.f_div(&divisor.f_to_kind(raw.f_kind()?)?)?;
     Ok(Term { entry: *entry, value, divisor })
 }
 
-fn hint(entry: &SpecEntry, truth: &Tensor, raw: &Tensor, alive: Option<&Tensor>) -> Result<Term> {
+/// 1 for every decision about a hint that counts, else 0; in the losses' shape.
+fn hint_weights(entry: &SpecEntry, truth: &Tensor, alive: &Tensor) -> Result<Tensor> {
     debug_assert_eq!(entry.stage, Stage::Hint);
-    let kind = raw.f_kind()?;
-    let counted = |condition: Tensor| condition.f_to_kind(kind);
-    let (losses, counts) = match entry.ty {
-        Type::Scalar => (raw.f_sub(truth)?.f_square()?, None),
-        Type::Mask => (mask_loss(raw, truth)?, Some(counted(truth.f_ne(-1.0)?)?)),
-        Type::Categorical => {
-            let known = truth.f_eq(1.0)?.f_any_dim(-1, false)?;
-            (cross_entropy(raw, truth)?, Some(counted(known)?))
-        }
-        Type::PermutationPointer => (sum_last(&truth.f_mul(raw)?)?, None),
-        Type::MaskOne | Type::Pointer | Type::ShouldBePermutation => (cross_entropy(raw, truth)?, None),
-    };
-    let shape = losses.size();
-    let mut weights = match alive {
-        Some(alive) => {
-            let mut wide = alive.size();
-            wide.resize(shape.len(), 1);
-            alive.f_view(wide.as_slice())?.f_expand(shape.as_slice(), false)?
-        }
-        None => losses.f_ones_like()?.f_detach()?,
-    };
-    if let Some(counts) = counts {
-        weights = weights.f_mul(&counts)?;
+    let truth = predicted(truth)?;
+    let (mut shape, mut wide) = (truth.size(), alive.size());
+    if !matches!(entry.ty, Type::Scalar | Type::Mask) {
+        shape.pop();
     }
-    // one division over time, batch and nodes: not a mean of means
-    let divisor = weights.f_sum_dim_intlist(None::<&[i64]>, false, Some(Kind::Double))?;
-    let value = losses.f_mul(&weights)?.f_sum(None)?.f_div(&divisor.f_clamp_min(1e-12)?.f_to_kind(kind)?)?;
+    wide.resize(shape.len(), 1);
+    let weights = alive.f_view(wide.as_slice())?.f_expand(shape.as_slice(), false)?;
+    let counts = match entry.ty {
+        Type::Mask => truth.f_ne(-1.0)?,
+        Type::Categorical => truth.f_eq(1.0)?.f_any_dim(-1, false)?,
+        _ => return Ok(weights),
+    };
+    Ok(weights.f_mul(&counts.f_to_kind(alive.f_kind()?)?)?)
+}
+
+/// One division over time, batch and nodes: not a mean of means.
+fn hint_divisor(weights: &Tensor) -> Result<Tensor> {
+    Ok(weights.f_sum_dim_intlist(None::<&[i64]>, false, Some(Kind::Double))?)
+}
+
+fn hint(entry: &SpecEntry, truth: &Tensor, raw: &Tensor, weights: &Tensor, divisor: Option<f64>) -> Result<Term> {
+    let truth = predicted(truth)?;
+    let losses = match entry.ty {
+        Type::Scalar => raw.f_sub(&truth)?.f_square()?,
+        Type::Mask => mask_loss(raw, &truth)?,
+        Type::PermutationPointer => sum_last(&truth.f_mul(raw)?)?,
+        Type::Categorical | Type::MaskOne | Type::Pointer | Type::ShouldBePermutation => cross_entropy(raw, &truth)?,
+    };
+    let divisor = match divisor {
+        Some(divisor) => Tensor::f_full([0_i64; 0], divisor, (Kind::Double, raw.device()))?,
+        None => hint_divisor(weights)?,
+    };
+    let kind = raw.f_kind()?;
+    let value = losses.f_mul(weights)?.f_sum(None)?.f_div(&divisor.f_clamp_min(1e-12)?.f_to_kind(kind)?)?;
     Ok(Term { entry: *entry, value, divisor })
 }

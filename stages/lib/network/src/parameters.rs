@@ -79,6 +79,17 @@ impl Parameters {
         Ok(Self { flat, entries, dtype })
     }
 
+    /// The same numbers, in the same memory, for another thread: gradients are apart, and an update of one is seen by all.
+    pub fn share(&self) -> Result<Self> {
+        let entry = |entry: &Entry| -> Result<Entry> {
+            let value = entry.value.f_detach()?.f_set_requires_grad(entry.window.is_some())?;
+            let (name, shape) = (entry.name.clone(), entry.shape.clone());
+            Ok(Entry { name, shape, transient: entry.transient, value, window: entry.window })
+        };
+        let entries = self.entries.iter().map(entry).collect::<Result<_>>()?;
+        Ok(Self { flat: self.flat.shallow_clone(), entries, dtype: self.dtype })
+    }
+
     /// Gives every parameter node of the graph its value.
     pub fn bind(&self, graph: &Graph, values: &mut Values) {
         for id in graph.ids() {

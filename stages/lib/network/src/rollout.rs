@@ -75,6 +75,33 @@ impl<'m> Roller<'m> {
         Self { model, inner, last, debug, kind, device }
     }
 
+    /// The same, for another thread.
+    pub fn fork(&self) -> Self {
+        Self {
+            model: self.model,
+            inner: self.inner.fork(),
+            last: self.last.fork(),
+            debug: self.debug.clone(),
+            kind: self.kind,
+            device: self.device,
+        }
+    }
+
+    /// Whether each sample of a batch is computed by itself.
+    pub fn is_independent(&self) -> bool {
+        self.inner.is_independent() && self.last.is_independent()
+    }
+
+    /// Bytes of the largest value that every step makes, in float32.
+    pub fn largest(&self) -> graph::Largest {
+        self.inner.largest()
+    }
+
+    /// Multiply-accumulates of matrix products for B and N: once for a batch, and at each step whose outputs nobody keeps.
+    pub fn macs(&self, b: i64, n: i64) -> Option<(f64, f64)> {
+        self.inner.macs(b, n)
+    }
+
     /// Runs a batch. Gradients are recorded unless the caller holds a `no_grad_guard`.
     pub fn run(&mut self, parameters: &Parameters, batch: &Encoded, mode: &Mode<'_>) -> Result<Rolled> {
         let model = self.model;

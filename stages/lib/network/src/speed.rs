@@ -1,9 +1,11 @@
-//! Seconds of a training step and of an evaluation.
+//! Seconds of a training step and of an evaluation, beside the arithmetic that they take.
 
 use std::time::Instant;
 
+use clrs::Batch;
 use graph::Processor;
 use serde::Serialize;
+use tch::{Kind, Tensor};
 
 use crate::data::Dataset;
 use crate::error::Result;
@@ -29,18 +31,34 @@ pub struct Settings {
     pub passes: bool,
 }
 
-/// Medians, in seconds.
+/// Medians, in seconds, and 10^9 floating-point operations of the matrix products that cannot be avoided: those of the
+/// rewritten graph for every sample's own steps, once to predict and three times to train (the value, its inputs' and its
+/// weights' gradients). Outputs, which are decoded once, are not counted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Speed {
     pub train_step_s: f64,
+    pub train_gflop: f64,
     /// One batch, all of it: prediction and score.
     pub eval_s: Option<f64>,
+    pub eval_gflop: Option<f64>,
 }
 
-/// Trains and evaluates on real data, and takes the time.
-pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Result<Speed> {
-    let algorithm = data::find(&settings.algorithm)?;
-    let config = TrainConfig {
+/// Seconds of a training step with the graph as it is built, and as it is rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PassesSpeed {
+    pub plain_s: f64,
+    pub rewritten_s: f64,
+}
+
+impl PassesSpeed {
+    /// How many times faster the rewritten graph is.
+    pub fn ratio(&self) -> f64 {
+        self.plain_s / self.rewritten_s
+    }
+}
+
+fn config(processor: &Processor, settings: &Settings) -> TrainConfig {
+    TrainConfig {
         algorithm: settings.algorithm.clone(),
         hidden: processor.hidden,
         lengths: vec![settings.length],
@@ -56,33 +74,93 @@ pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Re
         val_samples: settings.batch_size,
         val_every: 0,
         dtype: settings.dtype,
-    };
+    }
+}
+
+/// Trains and evaluates on real data, and takes the time.
+pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Result<Speed> {
+    let algorithm = data::find(&settings.algorithm)?;
+    let config = config(processor, settings);
     let model = Model::new(processor, &data::spec(algorithm), 1)?;
     let mut trainer = Trainer::new(&model, &config, settings.passes, device)?;
     let mut loader = data::training(algorithm, &config.lengths, config.batch_size, config.seed)?;
-    let mut seconds = Vec::with_capacity(settings.steps);
+    let (mut seconds, mut work) = (Vec::with_capacity(settings.steps), Vec::with_capacity(settings.steps));
     for step in 0..=settings.steps.max(1) {
         let batch = loader.next()?;
-        let start = Instant::now();
-        trainer.step(&batch)?;
-        device.synchronize();
+        let time = timed(&mut trainer, &batch, device)?;
         if step > 0 {
-            seconds.push(start.elapsed().as_secs_f64());
+            seconds.push(time);
+            work.push(3.0 * gflop(&trainer, &batch));
         }
     }
-    let eval_s = match settings.eval_length {
-        None => None,
-        Some(length) => {
-            let args = data::arguments(algorithm, length);
-            let batch = Dataset::new(algorithm, length, settings.batch_size, args, (1, 2))?.whole()?;
-            let start = Instant::now();
-            let (roller, parameters) = (&mut trainer.roller, &trainer.parameters);
-            score(roller, parameters, [Ok(&batch)], Repred::Soft, device)?;
-            device.synchronize();
-            Some(start.elapsed().as_secs_f64())
+    let mut speed = Speed { train_step_s: median(seconds), train_gflop: median(work), eval_s: None, eval_gflop: None };
+    if let Some(length) = settings.eval_length {
+        let args = data::arguments(algorithm, length);
+        let batch = Dataset::new(algorithm, length, settings.batch_size, args, (1, 2))?.whole()?;
+        let start = Instant::now();
+        let (crew, parameters) = (&mut trainer.crew, &trainer.parameters);
+        score(crew, parameters, [Ok(&batch)], Repred::Soft, device)?;
+        device.synchronize();
+        speed.eval_s = Some(start.elapsed().as_secs_f64());
+        speed.eval_gflop = Some(gflop(&trainer, &batch));
+    }
+    Ok(speed)
+}
+
+/// Steps of both kinds in turn, on the same batches, so that what else the machine does burdens both.
+pub fn compare_passes(processor: &Processor, settings: &Settings, device: Device) -> Result<PassesSpeed> {
+    let algorithm = data::find(&settings.algorithm)?;
+    let config = config(processor, settings);
+    let model = Model::new(processor, &data::spec(algorithm), 1)?;
+    let mut plain = Trainer::new(&model, &config, false, device)?;
+    let mut rewritten = Trainer::new(&model, &config, true, device)?;
+    let mut loader = data::training(algorithm, &config.lengths, config.batch_size, config.seed)?;
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for step in 0..=settings.steps.max(1) {
+        let batch = loader.next()?;
+        let times = (timed(&mut plain, &batch, device)?, timed(&mut rewritten, &batch, device)?);
+        if step > 0 {
+            before.push(times.0);
+            after.push(times.1);
         }
+    }
+    Ok(PassesSpeed { plain_s: median(before), rewritten_s: median(after) })
+}
+
+/// 10^9 floating-point operations a second of a large matrix product: what the machine can do at the most.
+pub fn peak(dtype: Dtype, device: Device) -> Result<f64> {
+    const SIZE: i64 = 1536;
+    const TRIES: usize = 8;
+    let _guard = tch::no_grad_guard();
+    let matrix = || -> Result<Tensor> {
+        let numbers = Tensor::f_arange(SIZE * SIZE, (Kind::Double, device.0))?.f_sin()?;
+        Ok(numbers.f_to_kind(dtype.kind())?.f_reshape([SIZE, SIZE])?)
     };
-    Ok(Speed { train_step_s: median(seconds), eval_s })
+    let (x, y) = (matrix()?, matrix()?);
+    let mut best = f64::INFINITY;
+    for _ in 0..TRIES {
+        let start = Instant::now();
+        let product = x.f_matmul(&y)?;
+        device.synchronize();
+        best = best.min(start.elapsed().as_secs_f64());
+        drop(product);
+    }
+    Ok(2.0 * (SIZE as f64).powi(3) / best / 1e9)
+}
+
+fn timed(trainer: &mut Trainer<'_>, batch: &Batch, device: Device) -> Result<f64> {
+    let start = Instant::now();
+    trainer.step(batch)?;
+    device.synchronize();
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// Of predicting a batch.
+fn gflop(trainer: &Trainer<'_>, batch: &Batch) -> f64 {
+    let (once, each) = trainer.crew.macs(batch.nodes());
+    let steps = |length: usize| length.saturating_sub(1).max(1) as f64;
+    let macs: f64 = batch.lengths.iter().map(|&length| once + each * steps(length)).sum();
+    2.0 * macs / 1e9
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -9,16 +9,15 @@ use clrs::Batch;
 use crate::adam::Adam;
 use crate::batch::{Encoded, Hints};
 use crate::checkpoint::{Checkpoints, Keeper};
+use crate::crew::{Crew, Lesson};
 use crate::data::{self, Dataset};
 use crate::error::{NetworkError, Result};
 use crate::evaluate::score;
 use crate::feedback::Repred;
-use crate::loss::losses;
 use crate::model::Model;
 use crate::parameters::Parameters;
 use crate::rng::Rng;
-use crate::rollout::{Mode, Roller};
-use crate::tensor::{from_f64, item, size, to_f64};
+use crate::tensor::{from_f64, size, to_f64};
 use crate::weights::Weights;
 use crate::{Device, Dtype};
 
@@ -200,7 +199,7 @@ pub(crate) struct State {
 /// A network in training.
 pub(crate) struct Trainer<'m> {
     pub parameters: Parameters,
-    pub roller: Roller<'m>,
+    pub crew: Crew<'m>,
     adam: Adam,
     forcing: f64,
     repred: Repred,
@@ -216,7 +215,7 @@ impl<'m> Trainer<'m> {
         Ok(Self {
             adam: Adam::new(&parameters.flat, cfg.learning_rate, cfg.grad_clip)?,
             parameters,
-            roller: Roller::new(model, passes, cfg.dtype.kind(), device),
+            crew: Crew::new(model, passes, cfg.dtype.kind(), device),
             forcing: cfg.hint_teacher_forcing,
             repred: cfg.hint_repred_mode,
             rng: Rng::new(cfg.seed, "training"),
@@ -228,25 +227,14 @@ impl<'m> Trainer<'m> {
     /// One update; returns the loss before it.
     pub fn step(&mut self, batch: &Batch) -> Result<f64> {
         self.steps += 1;
-        let encoded = Encoded::new(self.roller.model, batch, Hints::All, self.parameters.kind(), self.device)?;
+        let encoded = Encoded::new(self.crew.model, batch, Hints::All, self.parameters.kind(), self.device)?;
         let noise = self.noise(&encoded)?;
         let forced = self.forced(&encoded);
-        let forced = |step: usize| forced.get(step).cloned().flatten();
-        let mode = Mode {
-            training: true,
-            repred: self.repred,
-            forced: Some(&forced),
-            noise: Some(&noise),
-            keep_hints: true,
-            debug_steps: 0,
-        };
-        let rolled = self.roller.run(&self.parameters, &encoded, &mode)?;
-        let losses = losses(self.roller.model, &encoded, &rolled.outputs, &rolled.hints)?;
-        let loss = item(&losses.total)?;
+        let lesson = Lesson { repred: self.repred, forced: &forced, noise: &noise };
+        let (loss, gradient) = self.crew.gradient(&self.parameters, &encoded, &lesson)?;
         if !loss.is_finite() {
             return Err(NetworkError::diverged(self.steps, "the loss", loss));
         }
-        let gradient = self.parameters.gradient(&losses.total)?;
         let norm = self.adam.step(&mut self.parameters.flat, &gradient)?;
         if !norm.is_finite() {
             return Err(NetworkError::diverged(self.steps, "the gradient's norm", norm));
@@ -255,7 +243,7 @@ impl<'m> Trainer<'m> {
     }
 
     pub fn validate(&mut self, batches: &[Batch]) -> Result<f64> {
-        Ok(score(&mut self.roller, &self.parameters, batches.iter().map(Ok), self.repred, self.device)?.score)
+        Ok(score(&mut self.crew, &self.parameters, batches.iter().map(Ok), self.repred, self.device)?.score)
     }
 
     /// Everything that changes from step to step.
@@ -288,7 +276,7 @@ impl<'m> Trainer<'m> {
             let data: Vec<f64> = (0..count).map(|_| self.rng.gumbel()).collect();
             Ok(Some(from_f64(&data, &shape, self.parameters.kind(), self.device)?))
         };
-        self.roller.model.outputs.iter().map(&mut draw).collect()
+        self.crew.model.outputs.iter().map(&mut draw).collect()
     }
 
     /// For each step, which samples are given the true hint; `None` where nobody is.

@@ -15,6 +15,7 @@ mod order;
 mod partition;
 mod reference;
 mod reuse;
+mod samples;
 mod simplify;
 mod splits;
 mod sums;
@@ -26,6 +27,7 @@ pub use order::constant;
 pub use partition::{Partition, partition, varying};
 pub use reference::Reference;
 pub use reuse::overwrites;
+pub use samples::independent;
 pub use splits::{Split, splits};
 
 use crate::graph::Graph;

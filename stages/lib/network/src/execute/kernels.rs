@@ -1,9 +1,11 @@
 //! Extremes and where they are, in plain loops that compilers turn into vector instructions.
 //!
 //! libtorch has fast reductions without indices and slow ones with; and differentiating the fast ones compares and divides
-//! the whole input again. With the index at hand a gradient is one look-up.
+//! the whole input again. With the index at hand each number of a gradient goes to its one place.
 
 use std::thread;
+
+use super::region::{Work, widest};
 
 /// Lanes that are reduced side by side: fits the first-level cache, long enough for any vector unit.
 const LANES: usize = 256;
@@ -12,8 +14,8 @@ const PARALLEL: usize = 1 << 22;
 
 /// What a reduction found.
 pub(super) struct Extremes {
-    /// Places along the reduced axis, the first of equals. Empty if not asked for.
-    pub index: Vec<i64>,
+    /// Places along the reduced axis, the first of equals.
+    pub index: Vec<i32>,
     pub values: Vec<f32>,
     /// Whether some extreme is attained at two places.
     pub ties: bool,
@@ -52,9 +54,28 @@ impl Best {
     }
 }
 
+/// A reduction over one axis, row by row.
+trait Reduce: Sync {
+    /// Offers all candidates for some lanes of a row, from `start` on, and says how many lanes these are. Inlined always, as
+    /// [`Work`] demands.
+    fn reduce(&self, row: usize, start: usize, best: &mut Best) -> usize;
+}
+
 /// Maximum over the middle axis of `x`, `[outer, middle, inner]`. For a minimum, negate before and after.
 pub(super) fn maximum(x: &[f32], outer: usize, middle: usize, inner: usize, threads: usize) -> Extremes {
-    by_rows(outer, inner, middle, threads, |row, start, best| {
+    by_rows(outer, inner, middle, threads, &Middle { x, middle, inner })
+}
+
+struct Middle<'a> {
+    x: &'a [f32],
+    middle: usize,
+    inner: usize,
+}
+
+impl Reduce for Middle<'_> {
+    #[inline(always)]
+    fn reduce(&self, row: usize, start: usize, best: &mut Best) -> usize {
+        let Self { x, middle, inner } = *self;
         let width = LANES.min(inner - start);
         let x = &x[row * middle * inner..(row + 1) * middle * inner];
         for place in 0..middle {
@@ -62,21 +83,33 @@ pub(super) fn maximum(x: &[f32], outer: usize, middle: usize, inner: usize, thre
             best.offer(place, &x[from..from + width]);
         }
         width
-    })
+    }
 }
 
 /// For a `[B, I, J, T]` and c `[B, I, K, T]`: the maximum over I of `a[b, i, j, t] + c[b, i, k, t]`, `[B, J, K, T]`.
 pub(super) fn max_plus(a: &[f32], c: &[f32], sizes: [usize; 5], threads: usize) -> Extremes {
     let [b, i, j, k, t] = sizes;
-    let inner = k * t;
-    by_rows(b * j, inner, i, threads, |row, start, best| {
+    by_rows(b * j, k * t, i, threads, &Sums { a, c, sizes })
+}
+
+struct Sums<'a> {
+    a: &'a [f32],
+    c: &'a [f32],
+    sizes: [usize; 5],
+}
+
+impl Reduce for Sums<'_> {
+    #[inline(always)]
+    fn reduce(&self, row: usize, start: usize, best: &mut Best) -> usize {
+        let [_, i, j, k, t] = self.sizes;
+        let inner = k * t;
         let (batch, row) = (row / j, row % j);
         let width = LANES.min(inner - start);
         let mut sums = [0.0; LANES];
         for place in 0..i {
-            let one = &a[((batch * i + place) * j + row) * t..][..t];
+            let one = &self.a[((batch * i + place) * j + row) * t..][..t];
             let from = (batch * i + place) * inner + start;
-            let many = &c[from..from + width];
+            let many = &self.c[from..from + width];
             if start % t == 0 && width % t == 0 {
                 for (sums, many) in sums.chunks_exact_mut(t).zip(many.chunks_exact(t)) {
                     sums.iter_mut().zip(many).zip(one).for_each(|((sum, x), y)| *sum = x + y);
@@ -88,17 +121,101 @@ pub(super) fn max_plus(a: &[f32], c: &[f32], sizes: [usize; 5], threads: usize) 
             best.offer(place, &sums[..width]);
         }
         width
-    })
+    }
 }
 
-/// Runs `reduce` over all lanes of all rows: given a row, the first lane and a scratch, it says how many lanes it did.
-fn by_rows(
-    rows: usize,
-    inner: usize,
-    middle: usize,
-    threads: usize,
-    reduce: impl Fn(usize, usize, &mut Best) -> usize + Sync,
-) -> Extremes {
+/// Gradients of [`maximum`]: each number of `gradient` goes to where its maximum was, in `into`, all zeros before.
+pub(super) fn maximum_back(gradient: &[f32], index: &[i32], middle: usize, inner: usize, into: &mut [f32]) {
+    let rows = gradient.chunks_exact(inner).zip(index.chunks_exact(inner)).zip(into.chunks_exact_mut(middle * inner));
+    for ((gradient, index), into) in rows {
+        for (lane, (&g, &place)) in gradient.iter().zip(index).enumerate() {
+            into[place as usize * inner + lane] = g;
+        }
+    }
+}
+
+/// Gradients of [`max_plus`], added up in `into_a` and `into_c`, all zeros before.
+pub(super) fn max_plus_back(
+    gradient: &[f32],
+    index: &[i32],
+    [_, i, j, k, t]: [usize; 5],
+    into_a: &mut [f32],
+    into_c: &mut [f32],
+) {
+    let inner = k * t;
+    for (row, (gradient, index)) in gradient.chunks_exact(inner).zip(index.chunks_exact(inner)).enumerate() {
+        let (batch, row) = (row / j, row % j);
+        let a = &mut into_a[batch * i * j * t..][..i * j * t];
+        let c = &mut into_c[batch * i * inner..][..i * inner];
+        for (to, (gradient, index)) in gradient.chunks_exact(t).zip(index.chunks_exact(t)).enumerate() {
+            for (lane, (&g, &place)) in gradient.iter().zip(index).enumerate() {
+                let place = place as usize;
+                a[(place * j + row) * t + lane] += g;
+                c[place * inner + to * t + lane] += g;
+            }
+        }
+    }
+}
+
+/// The same maxima without places, which takes half the time. `values` has room for `[B, J, K, T]`.
+pub(super) fn max_plus_values(a: &[f32], c: &[f32], sizes: [usize; 5], threads: usize, values: &mut [f32]) {
+    let [b, i, j, k, t] = sizes;
+    let inner = k * t;
+    let (rows, total) = (b * j, b * j * inner);
+    if total == 0 || i == 0 {
+        return;
+    }
+    let threads = if total.saturating_mul(i) < PARALLEL { 1 } else { threads.clamp(1, rows) };
+    let share = rows.div_ceil(threads);
+    let work = |part: usize, values: &mut [f32]| widest(Values { a, c, sizes, first: part * share, values });
+    let mut parts = values[..total].chunks_mut(share * inner).enumerate();
+    if threads == 1 {
+        parts.for_each(|(part, values)| work(part, values));
+    } else {
+        let work = &work;
+        thread::scope(|scope| {
+            let mine = parts.next();
+            for (part, values) in parts {
+                scope.spawn(move || work(part, values));
+            }
+            mine.into_iter().for_each(|(part, values)| work(part, values));
+        });
+    }
+}
+
+/// Some rows of [`max_plus_values`], from `first` on.
+struct Values<'a> {
+    a: &'a [f32],
+    c: &'a [f32],
+    sizes: [usize; 5],
+    first: usize,
+    values: &'a mut [f32],
+}
+
+impl Work for Values<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let [_, i, j, k, t] = self.sizes;
+        let inner = k * t;
+        for (row, values) in self.values.chunks_exact_mut(inner).enumerate() {
+            let (batch, row) = ((self.first + row) / j, (self.first + row) % j);
+            for place in 0..i {
+                let one = &self.a[((batch * i + place) * j + row) * t..][..t];
+                let many = &self.c[(batch * i + place) * inner..][..inner];
+                for (best, many) in values.chunks_exact_mut(t).zip(many.chunks_exact(t)) {
+                    for ((best, x), y) in best.iter_mut().zip(many).zip(one) {
+                        let sum = x + y;
+                        // NaN beats everything
+                        *best = if (place == 0) | (sum > *best) | sum.is_nan() { sum } else { *best };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Runs a reduction over all lanes of all rows.
+fn by_rows(rows: usize, inner: usize, middle: usize, threads: usize, reduce: &impl Reduce) -> Extremes {
     let total = rows * inner;
     let mut found = Extremes { index: vec![0; total], values: vec![0.0; total], ties: false };
     if total == 0 {
@@ -106,14 +223,10 @@ fn by_rows(
     }
     let threads = if total.saturating_mul(middle) < PARALLEL { 1 } else { threads.clamp(1, rows) };
     let share = rows.div_ceil(threads);
-    let work = |first: usize, index: &mut [i64], values: &mut [f32]| -> bool {
-        let mut run = || share_of_rows(first, inner, index, values, &reduce);
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has the feature that the function is compiled for.
-            return unsafe { with_avx2(&mut run) };
-        }
-        run()
+    let work = |first: usize, index: &mut [i32], values: &mut [f32]| -> bool {
+        let mut ties = false;
+        widest(Share { first, inner, index, values, reduce, ties: &mut ties });
+        ties
     };
     let parts = found.index.chunks_mut(share * inner).zip(found.values.chunks_mut(share * inner)).enumerate();
     if threads == 1 {
@@ -132,33 +245,34 @@ fn by_rows(
     found
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn with_avx2(run: &mut impl FnMut() -> bool) -> bool {
-    run()
-}
-
-#[inline(always)]
-fn share_of_rows(
+/// Some rows of a reduction, from `first` on.
+struct Share<'a, R> {
     first: usize,
     inner: usize,
-    index: &mut [i64],
-    values: &mut [f32],
-    reduce: &impl Fn(usize, usize, &mut Best) -> usize,
-) -> bool {
-    let mut best = Best::new();
-    let mut ties = 0;
-    for (row, (index, values)) in index.chunks_exact_mut(inner).zip(values.chunks_exact_mut(inner)).enumerate() {
-        let mut start = 0;
-        while start < inner {
-            let width = reduce(first + row, start, &mut best);
-            values[start..start + width].copy_from_slice(&best.value[..width]);
-            index[start..start + width].iter_mut().zip(&best.place).for_each(|(to, &from)| *to = i64::from(from));
-            ties |= best.tie[..width].iter().fold(0, |any, &tie| any | tie);
-            start += width;
+    index: &'a mut [i32],
+    values: &'a mut [f32],
+    reduce: &'a R,
+    ties: &'a mut bool,
+}
+
+impl<R: Reduce> Work for Share<'_, R> {
+    #[inline(always)]
+    fn run(self) {
+        let mut best = Best::new();
+        let mut ties = 0;
+        let rows = self.index.chunks_exact_mut(self.inner).zip(self.values.chunks_exact_mut(self.inner)).enumerate();
+        for (row, (index, values)) in rows {
+            let mut start = 0;
+            while start < self.inner {
+                let width = self.reduce.reduce(self.first + row, start, &mut best);
+                values[start..start + width].copy_from_slice(&best.value[..width]);
+                index[start..start + width].copy_from_slice(&best.place[..width]);
+                ties |= best.tie[..width].iter().fold(0, |any, &tie| any | tie);
+                start += width;
+            }
         }
+        *self.ties = ties != 0;
     }
-    ties != 0
 }
 
 #[cfg(test)]
@@ -202,6 +316,9 @@ mod tests {
                 assert_eq!(value, (0..i).map(get).fold(f32::NEG_INFINITY, f32::max), "{sizes:?} at {at}");
                 assert_eq!(value, get(index as usize));
             }
+            let mut values = vec![0.0; found.values.len()];
+            max_plus_values(&a, &c, sizes, 2, &mut values);
+            assert_eq!(values, found.values, "{sizes:?}");
         }
     }
 

@@ -4,15 +4,18 @@
 //! and after which of them each value is no longer needed. Once for B and N: the [`Bound`] graph, which knows every
 //! shape and holds every constant. Then [`Bound::run`], as often as wanted. Gradients come from libtorch's autograd.
 
+mod autograd;
 mod extremes;
 mod kernels;
 mod ops;
+mod region;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use graph::passes::Split;
 use graph::{BinaryOp, Graph, NodeId, Op, UnaryOp};
+use region::Region;
 use tch::{Kind, Tensor};
 
 use crate::Device;
@@ -61,7 +64,9 @@ pub(crate) struct Schedule {
 struct Step {
     node: NodeId,
     /// Where the node is a slice that is taken together with others: all pieces, which fill the axis `dim`.
-    split: Option<Rc<Split>>,
+    split: Option<Arc<Split>>,
+    /// Where the node is the last of several that are computed in one go.
+    region: Option<Arc<Region>>,
     /// The argument whose memory the result may take over.
     reuse: Option<usize>,
     /// Values that this step is the last to use.
@@ -70,19 +75,24 @@ struct Step {
 
 impl Schedule {
     /// `given` says which nodes have a value already: inputs, parameters, constants, and what an earlier schedule left.
-    pub fn new(graph: &Graph, wanted: &[NodeId], given: impl Fn(NodeId) -> bool) -> Self {
-        let mut needed = BTreeSet::new();
-        let mut open: Vec<NodeId> = wanted.to_vec();
-        while let Some(id) = open.pop() {
-            if !given(id) && needed.insert(id) {
-                open.extend(&graph.node(id).args);
-            }
+    /// `fuse`: whether element-wise operations are joined to regions, which run on the CPU only.
+    pub fn new(graph: &Graph, wanted: &[NodeId], fuse: bool, given: impl Fn(NodeId) -> bool) -> Self {
+        let mut regions = BTreeMap::new();
+        let mut needed = needed(wanted, &given, |id| &graph.node(id).args);
+        if fuse {
+            let found = region::regions(graph, &needed, wanted);
+            regions = found.into_iter().map(|region| (region.root, Arc::new(region))).collect();
+            needed = self::needed(wanted, &given, |id| match regions.get(&id) {
+                Some(region) => &region.inputs,
+                None => &graph.node(id).args,
+            });
         }
-        let mut split_of: BTreeMap<NodeId, Rc<Split>> = BTreeMap::new();
+        let args_of = |id: NodeId| regions.get(&id).map_or(&graph.node(id).args, |region| &region.inputs);
+        let mut split_of: BTreeMap<NodeId, Arc<Split>> = BTreeMap::new();
         for split in graph::passes::splits(graph, wanted) {
-            let split = Rc::new(split);
+            let split = Arc::new(split);
             for id in split.pieces.iter().filter_map(|(_, piece)| *piece) {
-                split_of.insert(id, Rc::clone(&split));
+                split_of.insert(id, Arc::clone(&split));
             }
         }
         // From the end: the first use met is the last one.
@@ -90,25 +100,47 @@ impl Schedule {
         let overwrites = graph::passes::overwrites(graph, wanted);
         let mut steps: Vec<Step> = Vec::with_capacity(needed.len());
         for &node in needed.iter().rev() {
-            let args: BTreeSet<NodeId> = graph.node(node).args.iter().copied().collect();
+            let args: BTreeSet<NodeId> = args_of(node).iter().copied().collect();
             let last: Vec<NodeId> = args.into_iter().filter(|id| needed.contains(id) && seen.insert(*id)).collect();
             let reuse = overwrites.get(node.0 as usize).copied().flatten();
             let reuse = reuse.filter(|&at| graph.node(node).args.get(at).is_some_and(|arg| last.contains(arg)));
-            steps.push(Step { node, split: split_of.remove(&node), reuse, last });
+            let region = regions.get(&node).cloned();
+            let reuse = reuse.filter(|_| region.is_none());
+            steps.push(Step { node, split: split_of.remove(&node), region, reuse, last });
         }
         steps.reverse();
         Self { steps }
     }
 
-    /// The nodes that it computes.
-    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.steps.iter().map(|step| step.node)
+    /// The nodes whose values it reads.
+    pub fn reads(&self, graph: &Graph) -> Vec<NodeId> {
+        let args = |step: &Step| match &step.region {
+            Some(region) => region.inputs.clone(),
+            None => graph.node(step.node).args.clone(),
+        };
+        self.steps.iter().flat_map(args).collect()
     }
+}
+
+/// What has to be computed for the wanted values.
+fn needed<'a>(
+    wanted: &[NodeId],
+    given: &impl Fn(NodeId) -> bool,
+    args: impl Fn(NodeId) -> &'a Vec<NodeId>,
+) -> BTreeSet<NodeId> {
+    let mut needed = BTreeSet::new();
+    let mut open: Vec<NodeId> = wanted.to_vec();
+    while let Some(id) = open.pop() {
+        if !given(id) && needed.insert(id) {
+            open.extend(args(id));
+        }
+    }
+    needed
 }
 
 /// A graph at given sizes.
 pub(crate) struct Bound {
-    graph: Rc<Graph>,
+    graph: Arc<Graph>,
     shapes: Vec<Vec<i64>>,
     constants: Values,
     sizes: (i64, i64),
@@ -123,7 +155,7 @@ pub(crate) fn is_constant(op: &Op) -> bool {
 
 impl Bound {
     /// Evaluates all shapes for B and N, and makes the constants.
-    pub fn new(graph: Rc<Graph>, sizes: (i64, i64), float: Kind, device: Device) -> Result<Self> {
+    pub fn new(graph: Arc<Graph>, sizes: (i64, i64), float: Kind, device: Device) -> Result<Self> {
         let shape_of = |node: &graph::Node| -> Result<Vec<i64>> {
             let axes = node.shape.iter().map(|dim| dim.eval(sizes.0, sizes.1));
             axes.collect::<Option<_>>()
@@ -200,8 +232,9 @@ impl Bound {
                 }
                 continue;
             }
-            let mut args: Vec<&Tensor> = Vec::with_capacity(node.args.len());
-            for &id in &node.args {
+            let names = step.region.as_ref().map_or(&node.args, |region| &region.inputs);
+            let mut args: Vec<&Tensor> = Vec::with_capacity(names.len());
+            for &id in names {
                 let value = values.get(id).or_else(|| base.get(id)).or_else(|| self.constants.get(id));
                 args.push(value.ok_or_else(|| unknown(id))?);
             }
@@ -215,9 +248,13 @@ impl Bound {
                 }
                 continue;
             }
-            let value = match self.constants.get(step.node) {
-                Some(constant) => constant.shallow_clone(),
-                None => ops::apply(node, &args, &self.context(step.node)?)?,
+            let value = match (self.constants.get(step.node), &step.region) {
+                (Some(constant), _) => constant.shallow_clone(),
+                (None, Some(region)) => {
+                    let shape = self.shapes.get(region.places.0 as usize).ok_or_else(|| unknown(region.places))?;
+                    region::run(region, &args, shape, self.float)?
+                }
+                (None, None) => ops::apply(node, &args, &self.context(step.node)?)?,
             };
             debug_assert_eq!(Some(&value.size()), self.shapes.get(step.node.0 as usize), "shape of {}", node.op.name());
             values.set(step.node, value);

@@ -11,6 +11,7 @@ use tch::Tensor;
 use super::{Options, Report, arrays};
 use crate::adam::Adam;
 use crate::batch::{Encoded, Hints};
+use crate::crew::{Crew, Lesson};
 use crate::data;
 use crate::error::{NetworkError, Result};
 use crate::evaluate::predict;
@@ -134,7 +135,9 @@ impl NetworkCase {
         let stored_gradient = self.weights("grad/", options.dtype)?;
         let ours = parameters.split(&gradient)?;
         run.compare_gradients(&ours, &stored_gradient, &mut report)?;
-        self.compare_predictions(&mut roller, &parameters, &batch, device, options, &mut report)?;
+        let mut crew = Crew::new(&model, options.passes, options.dtype.kind(), device);
+        run.compare_parts(&mut crew, &parameters, &stored_gradient, &mut report)?;
+        self.compare_predictions(&mut crew, &parameters, &batch, device, options, &mut report)?;
 
         let after = self.weights("param_after/", options.dtype)?;
         run.step_from_stored(&model, &weights, &stored_gradient, &after, device, &mut report)?;
@@ -217,7 +220,7 @@ impl NetworkCase {
 
     fn compare_predictions(
         &self,
-        roller: &mut Roller<'_>,
+        crew: &mut Crew<'_>,
         parameters: &Parameters,
         batch: &Batch,
         device: Device,
@@ -226,17 +229,17 @@ impl NetworkCase {
     ) -> Result<()> {
         let repred = self.description.hyper_parameters.hint_repred_mode;
         let tolerance = |documented: f64| options.tolerance.unwrap_or(documented);
-        let raw = {
-            let _guard = tch::no_grad_guard();
-            let encoded = Encoded::new(roller.model, batch, Hints::First, options.dtype.kind(), device)?;
-            roller.run(parameters, &encoded, &Mode::evaluation(repred))?.outputs
-        };
-        for (port, raw) in roller.model.outputs.iter().zip(&raw) {
-            let name = format!("raw_predict/{}", port.entry.name);
-            let theirs = arrays::get(&self.arrays, &name)?;
-            report.add_tensor(name, &to_f64(raw)?, &theirs.data, 0.01, tolerance(2e-5));
+        let encoded = Encoded::new(crew.model, batch, Hints::First, options.dtype.kind(), device)?;
+        let samples = encoded.lengths.len();
+        for (way, parts) in [("", vec![(0..samples).collect()]), (" in parts", odd_and_even(samples))] {
+            let raw = crew.predict_parts(parameters, &encoded, repred, &parts)?;
+            for (port, raw) in crew.model.outputs.iter().zip(&raw) {
+                let name = format!("raw_predict/{}", port.entry.name);
+                let theirs = arrays::get(&self.arrays, &name)?;
+                report.add_tensor(name + way, &to_f64(raw)?, &theirs.data, 0.01, tolerance(2e-5));
+            }
         }
-        let predictions = predict(roller, parameters, batch, repred, device)?;
+        let predictions = predict(crew, parameters, batch, repred, device)?;
         for prediction in &predictions {
             let name = format!("pred/{}", prediction.name);
             report.add_tensor(&name, &prediction.data, &arrays::get(&self.arrays, &name)?.data, 1.0, 0.0);
@@ -257,6 +260,13 @@ impl NetworkCase {
     fn fail(&self, reason: String) -> NetworkError {
         NetworkError::File { path: self.path.clone(), reason }
     }
+}
+
+/// Samples in two parts, none of them as it was.
+fn odd_and_even(samples: usize) -> Vec<Vec<usize>> {
+    let mut parts: Vec<Vec<usize>> = [1, 0].map(|first| (first..samples).step_by(2).collect()).into();
+    parts.retain(|part: &Vec<usize>| !part.is_empty());
+    parts
 }
 
 /// One case being computed.
@@ -286,15 +296,51 @@ impl Run<'_> {
             debug_steps: 2,
         };
         let rolled = roller.run(parameters, self.encoded, &mode)?;
-        let losses = losses(roller.model, self.encoded, &rolled.outputs, &rolled.hints)?;
+        let losses = losses(roller.model, self.encoded, &rolled.outputs, &rolled.hints, None)?;
         Ok((rolled, losses))
     }
 
-    fn compare_losses(&self, losses: &Losses, report: &mut Report) -> Result<()> {
-        let (theirs, tolerance) = match self.options.dtype {
+    /// The same loss and gradient, from parts of the batch.
+    fn compare_parts(
+        &self,
+        crew: &mut Crew<'_>,
+        parameters: &Parameters,
+        theirs: &Weights,
+        report: &mut Report,
+    ) -> Result<()> {
+        let hyper = &self.case.hyper_parameters;
+        let samples = self.encoded.lengths.len();
+        let forced = (hyper.hint_teacher_forcing >= 1.0).then(|| vec![true; samples]);
+        let forced = vec![forced; self.encoded.network_steps()];
+        let lesson = Lesson { repred: hyper.hint_repred_mode, forced: &forced, noise: self.noise };
+        let parts = odd_and_even(samples);
+        let (loss, gradient) = crew.gradient_of_parts(parameters, self.encoded, &lesson, &parts)?;
+        let (stored, tolerance) = self.loss();
+        report.add("loss in parts", (loss - stored).abs() / stored.abs(), tolerance);
+        let ours = parameters.split(&gradient)?;
+        let (mut square, mut whole) = (0.0, 0.0);
+        for (name, theirs) in &theirs.arrays {
+            square += arrays::distance(&arrays::get(&ours, name)?.data, &theirs.data).powi(2);
+            whole += arrays::norm(&theirs.data).powi(2);
+        }
+        report.add("grad in parts", (square / whole).sqrt(), self.gradient_tolerance());
+        Ok(())
+    }
+
+    /// The stored loss, and the tolerance for it.
+    fn loss(&self) -> (f64, f64) {
+        match self.options.dtype {
             Dtype::F32 => (self.case.loss, self.tolerance(2e-6)),
             Dtype::F64 => (self.case.loss_float64, self.tolerance(1e-12)),
-        };
+        }
+    }
+
+    fn gradient_tolerance(&self) -> f64 {
+        self.tolerance(if self.options.dtype == Dtype::F64 { 1e-6 } else { 5e-4 })
+    }
+
+    fn compare_losses(&self, losses: &Losses, report: &mut Report) -> Result<()> {
+        let (theirs, tolerance) = self.loss();
         report.add("loss", (item(&losses.total)? - theirs).abs() / theirs.abs(), tolerance);
         for term in &losses.terms {
             let table = if term.entry.stage == Stage::Hint { &self.case.hint_losses } else { &self.case.output_losses };
@@ -346,8 +392,7 @@ impl Run<'_> {
                 worst = if relative.is_nan() { f64::NAN } else { worst.max(relative) };
             }
         }
-        let everything = if self.options.dtype == Dtype::F64 { 1e-6 } else { 5e-4 };
-        report.add("grad", square.sqrt() / whole, self.tolerance(everything));
+        report.add("grad", square.sqrt() / whole, self.gradient_tolerance());
         report.add("grad, worst tensor", worst, self.tolerance(5e-3));
         let norm = arrays::norm(ours.arrays.values().flat_map(|array| &array.data));
         let stored = self.case.grad_global_norm;
