@@ -110,7 +110,7 @@ impl Reduce for Sums<'_> {
             let one = &self.a[((batch * i + place) * j + row) * t..][..t];
             let from = (batch * i + place) * inner + start;
             let many = &self.c[from..from + width];
-            if start % t == 0 && width % t == 0 {
+            if start.is_multiple_of(t) && width.is_multiple_of(t) {
                 for (sums, many) in sums.chunks_exact_mut(t).zip(many.chunks_exact(t)) {
                     sums.iter_mut().zip(many).zip(one).for_each(|((sum, x), y)| *sum = x + y);
                 }
@@ -130,6 +130,56 @@ pub(super) fn maximum_back(gradient: &[f32], index: &[i32], middle: usize, inner
     for ((gradient, index), into) in rows {
         for (lane, (&g, &place)) in gradient.iter().zip(index).enumerate() {
             into[place as usize * inner + lane] = g;
+        }
+    }
+}
+
+/// Sizes of a layer `[out, features]` whose values `[outer, middle, inner, out]` are reduced over the middle.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layer {
+    pub middle: usize,
+    pub inner: usize,
+    pub out: usize,
+    pub features: usize,
+}
+
+/// Gradients of such a layer, added up for (x, weight), given those of the extremes and where these were.
+pub(super) fn layer_back(
+    layer: &Layer,
+    gradient: &[f32],
+    index: &[i32],
+    of: (&[f32], &[f32]),
+    into: (&mut [f32], &mut [f32]),
+) {
+    widest(LayerBack { layer, gradient, index, of, into });
+}
+
+struct LayerBack<'a> {
+    layer: &'a Layer,
+    gradient: &'a [f32],
+    index: &'a [i32],
+    of: (&'a [f32], &'a [f32]),
+    into: (&'a mut [f32], &'a mut [f32]),
+}
+
+impl Work for LayerBack<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Layer { middle, inner, out, features } = *self.layer;
+        let ((x, weight), (into_x, into_weight)) = (self.of, self.into);
+        let places = self.gradient.chunks_exact(out).zip(self.index.chunks_exact(out)).enumerate();
+        for (place, (gradient, index)) in places {
+            let (outer, within) = (place / inner, place % inner);
+            for (feature, (&g, &at)) in gradient.iter().zip(index).enumerate().filter(|(_, (g, _))| **g != 0.0) {
+                let row = ((outer * middle + at as usize) * inner + within) * features;
+                let (x, into_x) = (&x[row..row + features], &mut into_x[row..row + features]);
+                let row = feature * features;
+                let (weight, into_weight) = (&weight[row..row + features], &mut into_weight[row..row + features]);
+                for (((x, into_x), weight), into_weight) in x.iter().zip(into_x).zip(weight).zip(into_weight) {
+                    *into_x += g * weight;
+                    *into_weight += g * x;
+                }
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ mod autograd;
 mod extremes;
 mod kernels;
 mod ops;
+mod peak;
 mod region;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use graph::passes::Split;
 use graph::{BinaryOp, Graph, NodeId, Op, UnaryOp};
+use peak::Peak;
 use region::Region;
 use tch::{Kind, Tensor};
 
@@ -66,28 +68,43 @@ struct Step {
     /// Where the node is a slice that is taken together with others: all pieces, which fill the axis `dim`.
     split: Option<Arc<Split>>,
     /// Where the node is the last of several that are computed in one go.
-    region: Option<Arc<Region>>,
+    joint: Option<Joint>,
     /// The argument whose memory the result may take over.
     reuse: Option<usize>,
     /// Values that this step is the last to use.
     last: Vec<NodeId>,
 }
 
+/// Several nodes that are computed in one go.
+#[derive(Clone, Debug)]
+enum Joint {
+    Region(Arc<Region>),
+    Peak(Arc<Peak>),
+}
+
+impl Joint {
+    fn inputs(&self) -> &Vec<NodeId> {
+        match self {
+            Self::Region(region) => &region.inputs,
+            Self::Peak(peak) => &peak.inputs,
+        }
+    }
+}
+
 impl Schedule {
     /// `given` says which nodes have a value already: inputs, parameters, constants, and what an earlier schedule left.
-    /// `fuse`: whether element-wise operations are joined to regions, which run on the CPU only.
+    /// `fuse`: whether nodes are joined where the CPU gains by it.
     pub fn new(graph: &Graph, wanted: &[NodeId], fuse: bool, given: impl Fn(NodeId) -> bool) -> Self {
-        let mut regions = BTreeMap::new();
+        let mut joints: BTreeMap<NodeId, Joint> = BTreeMap::new();
         let mut needed = needed(wanted, &given, |id| &graph.node(id).args);
         if fuse {
-            let found = region::regions(graph, &needed, wanted);
-            regions = found.into_iter().map(|region| (region.root, Arc::new(region))).collect();
-            needed = self::needed(wanted, &given, |id| match regions.get(&id) {
-                Some(region) => &region.inputs,
-                None => &graph.node(id).args,
-            });
+            let regions = region::regions(graph, &needed, wanted).into_iter();
+            joints.extend(regions.map(|region| (region.root, Joint::Region(Arc::new(region)))));
+            let peaks = peak::peaks(graph, &needed, wanted).into_iter();
+            joints.extend(peaks.map(|peak| (peak.root, Joint::Peak(Arc::new(peak)))));
+            needed = self::needed(wanted, &given, |id| joints.get(&id).map_or(&graph.node(id).args, Joint::inputs));
         }
-        let args_of = |id: NodeId| regions.get(&id).map_or(&graph.node(id).args, |region| &region.inputs);
+        let args_of = |id: NodeId| joints.get(&id).map_or(&graph.node(id).args, Joint::inputs);
         let mut split_of: BTreeMap<NodeId, Arc<Split>> = BTreeMap::new();
         for split in graph::passes::splits(graph, wanted) {
             let split = Arc::new(split);
@@ -104,9 +121,9 @@ impl Schedule {
             let last: Vec<NodeId> = args.into_iter().filter(|id| needed.contains(id) && seen.insert(*id)).collect();
             let reuse = overwrites.get(node.0 as usize).copied().flatten();
             let reuse = reuse.filter(|&at| graph.node(node).args.get(at).is_some_and(|arg| last.contains(arg)));
-            let region = regions.get(&node).cloned();
-            let reuse = reuse.filter(|_| region.is_none());
-            steps.push(Step { node, split: split_of.remove(&node), region, reuse, last });
+            let joint = joints.get(&node).cloned();
+            let reuse = reuse.filter(|_| joint.is_none());
+            steps.push(Step { node, split: split_of.remove(&node), joint, reuse, last });
         }
         steps.reverse();
         Self { steps }
@@ -114,10 +131,7 @@ impl Schedule {
 
     /// The nodes whose values it reads.
     pub fn reads(&self, graph: &Graph) -> Vec<NodeId> {
-        let args = |step: &Step| match &step.region {
-            Some(region) => region.inputs.clone(),
-            None => graph.node(step.node).args.clone(),
-        };
+        let args = |step: &Step| step.joint.as_ref().map_or(&graph.node(step.node).args, Joint::inputs).clone();
         self.steps.iter().flat_map(args).collect()
     }
 }
@@ -232,7 +246,7 @@ impl Bound {
                 }
                 continue;
             }
-            let names = step.region.as_ref().map_or(&node.args, |region| &region.inputs);
+            let names = step.joint.as_ref().map_or(&node.args, Joint::inputs);
             let mut args: Vec<&Tensor> = Vec::with_capacity(names.len());
             for &id in names {
                 let value = values.get(id).or_else(|| base.get(id)).or_else(|| self.constants.get(id));
@@ -248,9 +262,10 @@ impl Bound {
                 }
                 continue;
             }
-            let value = match (self.constants.get(step.node), &step.region) {
+            let value = match (self.constants.get(step.node), &step.joint) {
                 (Some(constant), _) => constant.shallow_clone(),
-                (None, Some(region)) => {
+                (None, Some(Joint::Peak(peak))) => peak::run(peak, &args, self.float)?,
+                (None, Some(Joint::Region(region))) => {
                     let shape = self.shapes.get(region.places.0 as usize).ok_or_else(|| unknown(region.places))?;
                     region::run(region, &args, shape, self.float)?
                 }

@@ -181,7 +181,7 @@ fn packed(sizes: &[i64]) -> Vec<i64> {
 }
 
 /// Everything from a tensor's first element to its last.
-fn slice<T: Real>(x: &Tensor) -> &[T] {
+pub(super) fn slice<T: Real>(x: &Tensor) -> &[T] {
     let (sizes, strides) = (x.size(), x.stride());
     let start = x.data_ptr().cast::<T>().cast_const();
     if sizes.contains(&0) || start.is_null() {

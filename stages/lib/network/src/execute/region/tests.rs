@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graph::{BinaryOp, DType, Dim, Graph, Init, NodeId, Op, Param, Span, UnaryOp};
+use graph::{BinaryOp, DType, Dim, Graph, Init, NodeId, Op, Param, ReduceOp, Span, UnaryOp};
 use proptest::prelude::*;
 use tch::{Kind, Tensor};
 
@@ -73,22 +73,22 @@ fn random_graph(steps: &[(u8, u16, u16)]) -> (Graph, Vec<NodeId>) {
 }
 
 /// Wanted values, then the gradients of inputs and parameters.
-fn run(graph: &Graph, wanted: &[NodeId], fuse: bool, sizes: (i64, i64)) -> (usize, Vec<Vec<f64>>) {
+fn run(graph: &Graph, wanted: &[NodeId], fuse: bool, sizes: (i64, i64), kind: Kind) -> (usize, Vec<Vec<f64>>) {
     let device = Device(tch::Device::Cpu);
     let given = |id: NodeId| {
         let op = &graph.node(id).op;
         matches!(op, Op::Input(_) | Op::Param(_)) || is_constant(op)
     };
     let schedule = Schedule::new(graph, wanted, fuse, given);
-    let regions = schedule.steps.iter().filter(|step| step.region.is_some()).count();
-    let bound = Bound::new(Arc::new(graph.clone()), sizes, Kind::Double, device).expect("is bound");
+    let regions = schedule.steps.iter().filter(|step| step.joint.is_some()).count();
+    let bound = Bound::new(Arc::new(graph.clone()), sizes, kind, device).expect("is bound");
     let mut rng = Rng::new(5, "regions");
     let mut base = Values::new(graph);
     let mut leaves = Vec::new();
     for id in graph.ids().filter(|&id| matches!(graph.node(id).op, Op::Input(_) | Op::Param(_))) {
         let shape: Vec<i64> = graph.shape(id).iter().map(|dim| dim.eval(sizes.0, sizes.1).expect("fits")).collect();
         let data: Vec<f64> = (0..shape.iter().product::<i64>()).map(|_| rng.normal()).collect();
-        let leaf = from_f64(&data, &shape, Kind::Double, device).expect("fits").set_requires_grad(true);
+        let leaf = from_f64(&data, &shape, kind, device).expect("fits").set_requires_grad(true);
         base.set(id, leaf.shallow_clone());
         leaves.push(leaf);
     }
@@ -99,9 +99,9 @@ fn run(graph: &Graph, wanted: &[NodeId], fuse: bool, sizes: (i64, i64)) -> (usiz
     for id in wanted {
         let value = values.get(*id).or_else(|| base.get(*id)).expect("is there").shallow_clone();
         let data: Vec<f64> = (0..value.numel()).map(|_| rng.normal()).collect();
-        let weights = from_f64(&data, &value.size(), Kind::Double, device).expect("fits");
+        let weights = from_f64(&data, &value.size(), kind, device).expect("fits");
         found.push(to_f64(&value).expect("reads"));
-        loss = loss + (value * weights).sum(Kind::Double);
+        loss += (value * weights).sum(Kind::Double);
     }
     let gradients = Tensor::run_backward(&[loss], &leaves, false, false);
     for (leaf, gradient) in leaves.iter().zip(gradients) {
@@ -112,11 +112,16 @@ fn run(graph: &Graph, wanted: &[NodeId], fuse: bool, sizes: (i64, i64)) -> (usiz
 }
 
 fn same(graph: &Graph, wanted: &[NodeId], sizes: (i64, i64)) -> Result<usize, String> {
-    let (_, plain) = run(graph, wanted, false, sizes);
-    let (regions, fused) = run(graph, wanted, true, sizes);
+    same_as(graph, wanted, sizes, Kind::Double, 1e-11)
+}
+
+/// The number of joined nodes, if they compute the same.
+fn same_as(graph: &Graph, wanted: &[NodeId], sizes: (i64, i64), kind: Kind, tolerance: f64) -> Result<usize, String> {
+    let (_, plain) = run(graph, wanted, false, sizes, kind);
+    let (regions, fused) = run(graph, wanted, true, sizes, kind);
     for (at, (plain, fused)) in plain.iter().zip(&fused).enumerate() {
         let scale = plain.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
-        let wrong = plain.iter().zip(fused).position(|(x, y)| (x - y).abs() > 1e-11 * scale);
+        let wrong = plain.iter().zip(fused).position(|(x, y)| (x - y).abs() > tolerance * scale);
         if wrong.is_some() || plain.len() != fused.len() {
             return Err(format!(
                 "tensor {at} of B, N = {sizes:?}, element {wrong:?}:\n{}",
@@ -158,4 +163,28 @@ fn a_message_and_its_decoder_are_one_region_each() {
     let logits = push(&mut graph, Op::Linear { biased: true }, &args);
     assert_eq!(same(&graph, &[logits], (2, 4)), Ok(1));
     assert_eq!(same(&graph, &[logits, message], (3, 67)), Ok(2));
+}
+
+#[test]
+fn a_layer_and_its_extremes_are_one() {
+    for (op, keepdim, biased) in [(ReduceOp::Amax, false, true), (ReduceOp::Amin, true, false)] {
+        let mut graph = Graph::new();
+        let (b, n) = (Dim::b(), Dim::n());
+        let x = graph.input("x", vec![b, n.clone(), n, Dim::known(24)], DType::Float, true);
+        let mut args = vec![x, param(&mut graph, &[10, 24])];
+        if biased {
+            args.push(param(&mut graph, &[10]));
+        }
+        let layer = graph.push(Op::Linear { biased }, &args, span()).expect("types");
+        for axis in [1, 2] {
+            let best = graph.push(Op::Reduce { op, dims: vec![axis], keepdim }, &[layer], span()).expect("types");
+            // in float32 and along a long axis by our loops, else by libtorch's
+            assert_eq!(same_as(&graph, &[best], (2, 13), Kind::Float, 2e-5), Ok(1), "{op:?} {axis}");
+            assert_eq!(same_as(&graph, &[best], (3, 4), Kind::Float, 2e-5), Ok(1), "{op:?} {axis}");
+            assert_eq!(same(&graph, &[best], (2, 13)), Ok(1), "{op:?} {axis}");
+        }
+        let other = graph.push(Op::Unary(UnaryOp::Relu), &[layer], span()).expect("types");
+        let best = graph.push(Op::Reduce { op, dims: vec![1], keepdim }, &[layer], span()).expect("types");
+        assert_eq!(same(&graph, &[best, other], (2, 3)), Ok(0));
+    }
 }
