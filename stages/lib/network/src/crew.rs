@@ -1,8 +1,8 @@
 //! A batch in parts, side by side on several threads.
 //!
-//! Where the samples of a batch do not see each other ([`graph::passes::independent`]), it can be cut. A part is made so
-//! small that its largest tensors stay in a core's cache, and every operation of it runs on one thread, so that cores never
-//! wait for each other within an operation. A part also stops at the last step of its own longest sample: samples of
+//! Where the samples of a batch do not see each other ([`graph::passes::independent`]), it can be cut. Every operation of a
+//! part runs on one thread, so that cores never wait for each other within an operation, and less memory is in use at a
+//! time. A part also stops at the last step of its own longest sample: samples of
 //! similar length go together. Losses are divided by what counts in the whole batch, so that gradients of parts add up.
 //!
 //! How a batch is cut depends on the graph and on sizes, never on the number of threads, and what comes from the parts is
@@ -24,8 +24,10 @@ use crate::parameters::Parameters;
 use crate::rollout::{Mode, Roller};
 use crate::tensor::{item, size};
 
-/// Bytes that the largest tensor of a part should come to: what a core's cache holds, with room for a few more.
-const PART: i64 = 2 << 20;
+/// Bytes that the largest tensor of a part should come to, at the most. Smaller parts would fit the caches of cores better,
+/// but what every operation costs by itself, whatever its size, is paid once for each part: half as large, and twice as
+/// many, they take longer.
+const PART: i64 = 4 << 20;
 
 /// A model and those who run it.
 pub(crate) struct Crew<'m> {
