@@ -214,7 +214,8 @@ lint: setup ## formatting and clippy, warnings are errors
 bench: build ## timings: sampling, checking, training steps, evaluation
 	cargo bench -p clrs --locked
 	cargo bench -p program --locked
-	$(BIN)/probe speed --program $(PROGRAM) --algorithm dfs --length 16 --batch-size 32 --hidden 128 --steps 5 --eval-length 64
+	$(BIN)/probe speed --program $(PROGRAM) --algorithm dfs --length 16 --batch-size 32 --hidden 128 --steps 5 --eval-length 64 --growth
+	-$(BIN)/probe speed --passes 'tests/fixtures/programs/valid/*.py' --length 8 --batch-size 16 --hidden 64 --steps 9
 
 .PHONY: parity
 parity: build ## the network and program goldens on DEVICE

@@ -123,9 +123,9 @@ pub struct SpeedArgs {
     /// Also with a half and a quarter of each size
     #[arg(long)]
     pub growth: bool,
-    /// Instead: a training step of each of these programs (files or glob patterns) with and without rewriting its graph.
-    /// Exit code 1 where rewriting makes one slower
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["program", "no_passes", "growth", "eval_length"])]
+    /// Instead: a training step of each of these programs (a file or glob pattern, repeatable) with and without rewriting
+    /// its graph. Exit code 1 where rewriting makes one slower
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["program", "no_passes", "growth", "eval_length"])]
     pub passes: Vec<String>,
 }
 

@@ -53,8 +53,42 @@ fn speed_is_one_line_of_json() {
     let output = probe(&[&args[..], &["--eval-length=5", "--device=cpu", "--threads=1", "--json"]].concat());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let speed: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("is JSON");
-    for name in ["train_step_s", "eval_s"] {
-        assert!(speed[name].as_f64().is_some_and(|seconds| seconds > 0.0), "{speed}");
+    for name in ["train_step_s", "eval_s", "train_gflop", "eval_gflop", "peak_gflops", "train_share", "eval_share"] {
+        assert!(speed[name].as_f64().is_some_and(|number| number > 0.0), "{name}: {speed}");
+    }
+}
+
+#[test]
+fn speed_grows_with_every_size() {
+    let args = ["speed", "--program=data/seed_pgn.py", "--length=8", "--batch-size=4", "--hidden=16", "--steps=1"];
+    let output = probe(&[&args[..], &["--growth", "--device=cpu", "--threads=1", "--json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let speed: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("is JSON");
+    let sizes =
+        |row: &serde_json::Value| ["length", "batch_size", "hidden"].map(|name| row[name].as_u64().unwrap_or(0));
+    let growth: Vec<_> = speed["growth"].as_array().into_iter().flatten().map(sizes).collect();
+    assert_eq!(growth, [[4, 4, 16], [8, 4, 8], [8, 2, 16], [4, 4, 16], [8, 4, 4], [8, 1, 16]]);
+    // the arithmetic does, whatever the time
+    for row in speed["growth"].as_array().into_iter().flatten() {
+        assert!(row["train_gflop"].as_f64() < speed["train_gflop"].as_f64(), "{row}");
+    }
+}
+
+#[test]
+fn programs_are_timed_with_and_without_rewriting() {
+    let programs = "--passes=tests/fixtures/programs/valid/s*.py";
+    let args = ["speed", programs, "--length=4", "--batch-size=2", "--hidden=8", "--steps=1"];
+    let output = probe(&[&args[..], &["--device=cpu", "--threads=1", "--json"]].concat());
+    // a few milliseconds say nothing: any of them may come out slower
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    let rows: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("is JSON");
+    let rows = rows.as_array().cloned().unwrap_or_default();
+    let names: Vec<&str> = rows.iter().filter_map(|row| row["program"].as_str()).collect();
+    assert_eq!(names, ["seed_pgn", "sliced_gates", "soft_reductions", "split_everything", "spread_stats"]);
+    for row in &rows {
+        let (plain, rewritten) = (row["plain_s"].as_f64(), row["rewritten_s"].as_f64());
+        let ratio = plain.zip(rewritten).map(|(plain, rewritten)| plain / rewritten);
+        assert!(ratio.is_some_and(|ratio| ratio > 0.0) && row["ratio"].as_f64() == ratio, "{row}");
     }
 }
 

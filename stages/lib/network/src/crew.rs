@@ -258,3 +258,45 @@ impl Drop for OneThread {
         tch::set_num_threads(self.before);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Hints;
+    use crate::tensor::to_f64;
+    use crate::{Dtype, data};
+
+    /// Samples of different lengths, in and out of order.
+    const PARTS: [&[usize]; 4] = [&[5, 0], &[3], &[1, 4], &[2]];
+
+    #[test]
+    fn parts_add_up_and_the_number_of_threads_does_not_matter() {
+        let device = crate::init(&crate::DeviceArg::Cpu, 1).expect("the CPU is there");
+        let source = include_str!("../../../../data/seed_pgn.py");
+        let options = program::Options { hidden: 16, ..program::Options::default() };
+        let processor = program::compile(source, &options).processor.expect("is valid");
+        let algorithm = data::find("bellman_ford").expect("exists");
+        let model = Model::new(&processor, &data::spec(algorithm), 1).expect("builds");
+        let parameters = Parameters::init(&model.graph, 1, Dtype::F64, device).expect("draws");
+        let batch = data::training(algorithm, &[7], 6, 3).expect("samples").next().expect("samples");
+        let encoded = Encoded::new(&model, &batch, Hints::All, Kind::Double, device).expect("fits");
+        let mut crew = Crew::new(&model, true, Kind::Double, device);
+        assert!(crew.cuts.is_some());
+        let forced = vec![Some(vec![true, false, true, false, false, true]); encoded.network_steps()];
+        let lesson = Lesson { repred: Repred::Soft, forced: &forced, noise: &[] };
+        let (whole, gradient) =
+            crew.gradient_of_parts(&parameters, &encoded, &lesson, &[(0..6).collect()]).expect("runs");
+        let gradient = to_f64(&gradient).expect("reads");
+        let parts = PARTS.map(<[usize]>::to_vec);
+        let mut first: Option<Vec<f64>> = None;
+        for threads in [1, 2, 3] {
+            tch::set_num_threads(threads);
+            let (loss, ours) = crew.gradient_of_parts(&parameters, &encoded, &lesson, &parts).expect("runs");
+            assert!((loss - whole).abs() < 1e-12 * whole, "{loss} and {whole}");
+            let ours = to_f64(&ours).expect("reads");
+            assert!(ours.iter().zip(&gradient).all(|(x, y)| (x - y).abs() < 1e-10 * (1.0 + y.abs())));
+            assert_eq!(&ours, first.get_or_insert_with(|| ours.clone()), "{threads} threads");
+        }
+        tch::set_num_threads(1);
+    }
+}
