@@ -1,6 +1,5 @@
 //! Operators on numbers, sequences and tensors, and truth.
 
-
 use graph::{BinaryOp, DType, Dim, NodeId, Op, UnaryOp};
 
 use super::value::{Data, Value};

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::value::{Class, NativeClass, Scope, ScopeKind, Value};
 use super::{Interp, R};
+use crate::diagnostic::Category;
 use crate::syntax::*;
 
 impl Interp {
@@ -50,6 +51,14 @@ impl Interp {
             self.span = base.at.0;
             match value {
                 Value::Class(c) => bases.push(c),
+                Value::Typing if is_called(base, "NamedTuple") || is_called(base, "TypedDict") => {
+                    let d = self.fault(
+                        Category::Unsupported,
+                        "E-UNSUPPORTED-CLASS",
+                        "deriving from NamedTuple or TypedDict is not supported",
+                    );
+                    return Err(Box::new(d.help("use dataclasses.dataclass")));
+                }
                 Value::Typing => {}
                 other => return self.type_fault(format!("a class cannot derive from {}", other.type_name())),
             }
@@ -112,6 +121,11 @@ impl Interp {
         }
         self.bind_name(&code.name, value, scope)
     }
+}
+
+/// Whether an expression is a name, or an attribute of this name.
+fn is_called(e: &Expr, wanted: &str) -> bool {
+    matches!(&e.kind, ExprKind::Name(n) | ExprKind::Attribute(_, n) if &**n == wanted)
 }
 
 /// `ClassVar[...]`, which is no field of a dataclass.

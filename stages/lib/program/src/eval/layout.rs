@@ -381,6 +381,25 @@ impl Interp {
         id
     }
 
+    /// States that this value is a copy of another: dense, its axes in the same order.
+    pub fn copied(&mut self, id: NodeId, from: NodeId) -> NodeId {
+        self.layouts.remove(&id.0);
+        if self.layouts.contains_key(&from.0) {
+            let shape = self.graph.shape(id);
+            let strides = self.strides(from).and_then(|strides| elementwise(shape, &[strides]));
+            match strides {
+                Some(strides) if is_contiguous(shape, &strides) => {}
+                Some(strides) => {
+                    self.layouts.insert(id.0, Layout::Strided(strides));
+                }
+                None => {
+                    self.layouts.insert(id.0, Layout::Unknown);
+                }
+            }
+        }
+        id
+    }
+
     /// States that nothing is known of how this value lies in memory.
     pub fn any_layout(&mut self, id: NodeId) -> NodeId {
         self.layouts.insert(id.0, Layout::Unknown);

@@ -58,7 +58,8 @@ fn kept(op: &Op, needs: &[bool]) -> (Vec<usize>, bool) {
         Op::Softmax { .. } | Op::LogSoftmax { .. } => (Vec::new(), true),
         Op::LayerNorm { .. } => (vec![0, 1], false),
         Op::CumProd { .. } => (vec![0], true),
-        Op::Gather { .. } | Op::Scatter { .. } | Op::ScatterAdd { .. } | Op::IndexSelect { .. } => (vec![1], false),
+        Op::Gather { .. } => (vec![0, 1], false),
+        Op::Scatter { .. } | Op::ScatterAdd { .. } | Op::IndexSelect { .. } => (vec![1], false),
         Op::Linear { .. } => (pick(&[(0, need(1)), (1, need(0))]), false),
         Op::Einsum(_) => {
             let others = |i: usize| (0..needs.len()).any(|j| j != i && need(j));

@@ -69,8 +69,9 @@ pub(super) fn copy(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     // a node of its own: what happens to the copy does not happen to the original
     let (shape, dtype) = (vm.graph.shape(id).clone(), vm.graph.dtype(id));
-    let out = vm.push_as(Op::Reshape, &[id], shape, dtype);
-    done(vm, out)
+    let out = vm.push_as(Op::Reshape, &[id], shape, dtype)?;
+    let out = vm.copied(out, id);
+    Ok(vm.tensor_value(out))
 }
 
 pub(super) fn detach(vm: &mut Interp, a: &Args) -> R<Value> {

@@ -65,6 +65,17 @@ pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
 
 pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
     let (start, end) = (a.float_or(vm, "start", 0.0)?, a.float_or(vm, "end", 0.0)?);
+    if let Value::Dim(d) = a.value("steps") {
+        let gaps = d.clone() - Dim::known(1);
+        if !gaps.provably_gt(&Dim::known(0)) {
+            return vm.unsupported("E-UNSUPPORTED-SIZE", format!("linspace() in {d} steps, which may be one"));
+        }
+        let places = vm.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![d], DType::Float)?;
+        let places = vm.tensor_value(places);
+        let gap = vm.binary(&Value::Float(end - start), BinOp::Div, &Value::dim(&gaps))?;
+        let scaled = vm.binary(&places, BinOp::Mul, &gap)?;
+        return vm.binary(&scaled, BinOp::Add, &Value::Float(start));
+    }
     let steps = a.size(vm, "steps")?;
     if steps > 1 << 16 {
         return Err(vm.fault(Category::Budget, "E-BUDGET-ELEMENTS", "linspace() with too many steps"));
@@ -255,6 +266,7 @@ pub static TABLE: &[Native] = &[
         let (shape, dtype) = (vm.shape_of(&t), vm.dtype_of(&t));
         fill(vm, a, shape, Some(dtype))
     }),
+    f!("Tensor.new_empty", "input *size | dtype? device?", |vm, a| new_like(vm, a, Init::Constant(0.0))),
     f!("Tensor.new_zeros", "input *size | dtype? device?", |vm, a| new_like(vm, a, Init::Constant(0.0))),
     f!("Tensor.new_ones", "input *size | dtype? device?", |vm, a| new_like(vm, a, Init::Constant(1.0))),
     f!("Tensor.new_full", "input size fill_value | dtype? device?", |vm, a| {

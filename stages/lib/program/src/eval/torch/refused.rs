@@ -58,6 +58,10 @@ const REASONS: &[(&str, &str)] = &[
          torch.linalg.qr torch.linalg.det torch.linalg.cholesky torch.matrix_exp torch.linalg.matrix_exp torch.linalg.pinv",
         "matrix decompositions are not supported; a few rounds of matmul often do",
     ),
+    ("collections.namedtuple collections.Counter collections.deque", "use a dataclass, a dict or a list"),
+    ("collections.defaultdict", "use a dict with setdefault"),
+    ("torch.take Tensor.take", "flatten and use index_select or gather"),
+    ("Tensor.stride Tensor.storage Tensor.data_ptr Tensor.element_size", "a tensor's memory is out of reach"),
     ("torch.fft", "Fourier transforms are not supported"),
     ("torch.vmap torch.func torch.autograd torch.jit", "write the computation out with tensors of one more axis"),
     (
