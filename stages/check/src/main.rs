@@ -8,6 +8,9 @@ use clap::Parser;
 use schemas::Status;
 use stage::{Row, Table, exit, pool};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     stage::main("check", || run(&args))

@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 
 use program::{Factor, Options};
 
+/// As in the `check` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ENOUGH: Duration = Duration::from_millis(1500);
 /// The width of the paper's networks.
 const HIDDEN: usize = 128;
@@ -65,15 +69,23 @@ fn check(case: &Case, options: &Options) {
     });
 }
 
-/// Seconds for all of them once: the best of several rounds, which is what the machine does when nobody else wants it.
+/// CPU time of this process, all threads together: waiting for others on the machine does not count.
+fn cpu_seconds() -> f64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the clock exists on every Unix, and `now` is a place for its answer.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut now) };
+    now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
+}
+
+/// Seconds of one core for all of them once: the best of several rounds.
 fn seconds(cases: &[&Case]) -> f64 {
     let options = Options { hidden: HIDDEN, ..Options::default() };
     let begin = Instant::now();
     let mut best = f64::INFINITY;
     while begin.elapsed() < ENOUGH || best.is_infinite() {
-        let round = Instant::now();
+        let round = cpu_seconds();
         cases.iter().for_each(|case| check(case, &options));
-        best = best.min(round.elapsed().as_secs_f64());
+        best = best.min(cpu_seconds() - round);
     }
     best
 }
@@ -109,7 +121,7 @@ fn main() -> io::Result<()> {
     let all: Vec<(&str, usize)> = chosen("valid", &valid).into_iter().chain(chosen("invalid", &invalid)).collect();
     let case = |(set, i): (&str, usize)| if set == "valid" { &valid[i] } else { &invalid[i] };
     if !json {
-        writeln!(out, "programs checked against their parents at hidden size {HIDDEN}, one thread")?;
+        writeln!(out, "programs checked against their parents at hidden size {HIDDEN}, one core")?;
         writeln!(out, "{:32} {:>12} {:>12}", "", "programs/s", "ms/program")?;
     }
     let mut line = |name: &str, cases: &[&Case]| -> io::Result<()> {
