@@ -1,6 +1,8 @@
 //! Plain labelled trees of programs: what identity, comparison and edit distance work on. Comments, spacing, quote style
 //! and docstrings leave no trace in them.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use crate::syntax::*;
 
 /// A node: what it is, its parts, and where it stands (which takes no part in comparisons).
@@ -24,22 +26,36 @@ impl PartialEq for Tree {
 impl Tree {
     pub fn new(label: impl Into<String>, children: Vec<Tree>, at: At) -> Self {
         let label = label.into();
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&(label.len() as u64).to_le_bytes());
-        hasher.update(label.as_bytes());
-        for child in &children {
-            hasher.update(&child.hash.to_le_bytes());
+        // two hashes of 64 bits: quick, and equal by chance in no search that ends
+        let (mut first, mut second) = (DefaultHasher::new(), DefaultHasher::new());
+        second.write_u8(1);
+        for hasher in [&mut first, &mut second] {
+            hasher.write(label.as_bytes());
+            hasher.write_usize(children.len());
+            for child in &children {
+                hasher.write_u128(child.hash);
+            }
         }
-        let mut hash = [0; 16];
-        hash.copy_from_slice(hasher.finalize().as_bytes().get(..16).unwrap_or(&[0; 16]));
+        let hash = u128::from(first.finish()) << 64 | u128::from(second.finish());
         let size = children.iter().fold(1_u64, |n, c| n.saturating_add(c.size));
-        let hash = u128::from_le_bytes(hash);
         Self { label, children, line: at.0.line, column: at.0.column, size, hash }
     }
 
-    /// Hexadecimal digest of the subtree.
+    /// Hexadecimal digest of the subtree, the same everywhere and for ever.
     pub fn digest(&self) -> String {
-        self.hash.to_le_bytes().iter().map(|b| format!("{b:02x}")).collect()
+        self.bytes().iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    fn bytes(&self) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(self.label.len() as u64).to_le_bytes());
+        hasher.update(self.label.as_bytes());
+        for child in &self.children {
+            hasher.update(&child.bytes());
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(hasher.finalize().as_bytes().get(..16).unwrap_or(&[0; 16]));
+        bytes
     }
 }
 
