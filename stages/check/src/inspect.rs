@@ -29,6 +29,11 @@ pub fn inspect(candidate: &Candidate, rules: &Rules) -> Inspection {
     }
 }
 
+/// Runs a thread's whole work where deep programs have room: what one row taught it then serves the next, too.
+pub fn with_room(work: &(dyn Fn() + Sync)) {
+    program::on_big_stack(work);
+}
+
 fn examine(candidate: &Candidate, rules: &Rules) -> Inspection {
     let compiled = program::compile(&candidate.source, &rules.options);
     let mut diagnostics: Vec<Diagnostic> = compiled.diagnostics.iter().map(convert).collect();

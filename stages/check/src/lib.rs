@@ -13,7 +13,7 @@ mod text;
 pub use args::{Args, Format};
 pub use duplicates::Known;
 pub use explain::explain;
-pub use inspect::{Inspection, inspect, settle};
+pub use inspect::{Inspection, inspect, settle, with_room};
 pub use reach::Parents;
 pub use rules::Rules;
 pub use text::human;

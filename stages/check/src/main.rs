@@ -26,7 +26,7 @@ fn run(args: &Args) -> Result<()> {
     let table = args.read()?;
 
     let go = AtomicBool::new(false);
-    let inspections = pool::run(&table.rows, pool::cores(), &go, |_, row: &Row| {
+    let inspections = pool::run_within(&table.rows, pool::cores(), &go, check::with_room, |_, row: &Row| {
         check::settle(&row.candidate).then(|| check::inspect(&row.candidate, &rules))
     });
     let inspections: Vec<Option<Inspection>> = inspections.into_iter().map(Option::flatten).collect();

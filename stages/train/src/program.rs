@@ -34,8 +34,9 @@ pub fn prepare(
 ) -> Vec<Option<Result<Program, Box<Candidate>>>> {
     let rules = Rules::new(config);
     let go = AtomicBool::new(false);
-    let prepared =
-        pool::run(rows, pool::cores(), &go, |_, row| due(&row.candidate).then(|| compile(&row.candidate, &rules)));
+    let prepared = pool::run_within(rows, pool::cores(), &go, check::with_room, |_, row| {
+        due(&row.candidate).then(|| compile(&row.candidate, &rules))
+    });
     prepared.into_iter().map(Option::flatten).collect()
 }
 

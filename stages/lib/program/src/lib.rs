@@ -19,6 +19,7 @@ mod language;
 mod locality;
 mod modules;
 mod parse;
+mod recent;
 pub mod regions;
 mod suggest;
 mod syntax;

@@ -11,11 +11,13 @@
 //! - `unparsable`: the child is no program
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use graph::Span;
 
 use crate::compile::on_big_stack;
 use crate::diagnostic::{Category, Diagnostic};
+use crate::recent::Recent;
 use crate::regions::{self, Factor, Regions};
 use crate::syntax::*;
 use crate::tree::{self, Tree};
@@ -117,7 +119,16 @@ impl Parts {
     }
 }
 
-fn dissect(source: &str) -> Result<Parts, (String, Vec<Diagnostic>)> {
+thread_local! {
+    /// The programs that this thread cut up last.
+    static DISSECTED: Recent<Parts> = const { Recent::new() };
+}
+
+fn dissect(source: &str) -> Result<Rc<Parts>, (String, Vec<Diagnostic>)> {
+    DISSECTED.with(|known| known.get(source, || cut(source)))
+}
+
+fn cut(source: &str) -> Result<Parts, (String, Vec<Diagnostic>)> {
     let module = parse::shared(source).map_err(|d| ("unparsable".to_string(), d))?;
     let found = regions::find(source).map_err(|d| ("region-markers".to_string(), d))?;
     let mut parts = Parts::default();

@@ -4,8 +4,6 @@ mod choice;
 mod lower;
 mod names;
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use graph::Span;
@@ -14,6 +12,7 @@ use ruff_python_parser::{ParseOptions, parse_unchecked};
 
 use self::lower::Lines;
 use crate::diagnostic::{Category, Diagnostic};
+use crate::recent::Recent;
 use crate::syntax::*;
 
 /// Longest program that is read, in bytes.
@@ -74,26 +73,14 @@ pub fn parse(source: &str) -> Result<Module, Vec<Diagnostic>> {
     if scopes.is_empty() { Ok(Module { body }) } else { Err(scopes) }
 }
 
-/// Most programs that a thread remembers.
-const REMEMBERED: usize = 4;
-
 thread_local! {
-    /// The programs that this thread parsed last, with their sources.
-    static PARSED: RefCell<VecDeque<(String, Rc<Module>)>> = const { RefCell::new(VecDeque::new()) };
+    /// The programs that this thread parsed last.
+    static PARSED: Recent<Module> = const { Recent::new() };
 }
 
 /// As [`parse`], but a program that this thread has just parsed is not parsed again.
 pub fn shared(source: &str) -> Result<Rc<Module>, Vec<Diagnostic>> {
-    let known = PARSED.with_borrow(|p| p.iter().find(|(text, _)| text == source).map(|(_, m)| m.clone()));
-    if let Some(module) = known {
-        return Ok(module);
-    }
-    let module = Rc::new(parse(source)?);
-    PARSED.with_borrow_mut(|p| {
-        p.truncate(REMEMBERED - 1);
-        p.push_front((source.to_string(), module.clone()));
-    });
-    Ok(module)
+    PARSED.with(|known| known.get(source, || parse(source)))
 }
 
 fn sentence(text: &str) -> String {
