@@ -2,9 +2,11 @@
 //!
 //! The candidates of one table race. At each rung (`train.rungs`, in steps) all that are left are trained that far and
 //! ranked by their training loss over the last steps, equals by their order in the table; the better `train.keep` of them
-//! go on. The loss says more about the end than an early validation does, which is a step of a few graphs. What comes through the last rung gets the very training that it would have had without a
-//! race: same steps, seeds and key in the cache. The others keep their row, with status `stopped`, the rung, and the
-//! figures of that rung; they have no fitness, so that a short training is never compared with a whole one.
+//! go on. The loss says more about the end than an early validation does, which is a step of a few graphs.
+//!
+//! What comes through the last rung gets the very training that it would have had without a race: same steps, seeds and key
+//! in the cache. The others keep their row, with status `stopped`, the rung, and the figures of that rung; they have no
+//! fitness, so that a short training is never compared with a whole one.
 //!
 //! A rung waits for all of its trainings, so the outcome depends neither on the number of jobs nor on who comes first, and
 //! a race that was interrupted is repeated from the cache.

@@ -54,6 +54,15 @@ impl Interp {
         }))
     }
 
+    /// Both sides of an operator between numbers or tensors.
+    pub fn operands(&mut self, a: &Value, symbol: &str, b: &Value) -> R<(NodeId, NodeId)> {
+        let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
+            let (a, b) = (a.type_name(), b.type_name());
+            return self.type_fault(format!("{symbol} is not defined for {a} and {b}"));
+        };
+        Ok((x, y))
+    }
+
     pub fn scalar(&mut self, value: f64, dtype: DType) -> R<NodeId> {
         self.push_as(Op::Scalar(value), &[], Vec::new(), dtype)
     }
@@ -420,14 +429,7 @@ impl Interp {
         if let Some(folded) = self.fold_binary(a, op, b)? {
             return Ok(folded);
         }
-        let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
-            return self.type_fault(format!(
-                "{} is not defined for {} and {}",
-                op.symbol(),
-                a.type_name(),
-                b.type_name()
-            ));
-        };
+        let (x, y) = self.operands(a, op.symbol(), b)?;
         let id = match tensor_op(op) {
             Some(op) => self.push(Op::Binary(op), &[x, y])?,
             None if op == BinOp::MatMul => self.push(Op::MatMul, &[x, y])?,

@@ -50,14 +50,7 @@ impl Interp {
             }
             _ => {
                 if matches!(a, V::Tensor(_)) || matches!(b, V::Tensor(_)) {
-                    let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
-                        return self.type_fault(format!(
-                            "{} is not defined for {} and {}",
-                            op.symbol(),
-                            a.type_name(),
-                            b.type_name()
-                        ));
-                    };
+                    let (x, y) = self.operands(a, op.symbol(), b)?;
                     let op = match op {
                         CmpOp::Lt => BinaryOp::Lt,
                         CmpOp::Le => BinaryOp::Le,
