@@ -65,10 +65,14 @@ impl Scale {
             .flat_map(|power| steps.iter().map(move |step| step * 10f64.powi(power)))
             .filter(|tick| (low..=high).contains(tick))
             .collect();
-        if ticks.len() < 2 {
+        if ticks.len() < 3 {
             // within a third of a decade a logarithmic axis is nearly linear: so are its ticks
             let step = round_step((high - low) / 4.0);
-            ticks = (0..8).map(|i| ((low / step).ceil() + f64::from(i)) * step).filter(|tick| *tick <= high).collect();
+            let even = (0..8).map(|i| ((low / step).ceil() + f64::from(i)) * step).filter(|tick| *tick <= high);
+            let even: Vec<f64> = even.collect();
+            if even.len() > ticks.len() {
+                ticks = even;
+            }
         }
         Self { low, high, log: true, ticks, format }
     }
@@ -188,6 +192,7 @@ mod tests {
     fn log_ticks_fit_their_range() {
         assert_eq!(texts(&Scale::log([1e3, 1e6], Format::Short)), ["1k", "3k", "10k", "30k", "100k", "300k", "1M"]);
         assert!(texts(&Scale::log([3.9e5, 4.1e5], Format::Short)).len() >= 2);
+        assert_eq!(texts(&Scale::log([17e3, 28e3], Format::Short)), ["20k", "25k", "30k"]);
     }
 
     #[test]

@@ -95,8 +95,12 @@ pub fn curves(run: &Run) -> Option<Figure> {
         title: "Learning curves".into(),
         description: ends.collect::<Vec<_>>().join(" "),
         caption: format!(
-            "The {BEST} best candidates and the seed program: mean over training seeds; thin lines are single seeds. \
-             Validation accuracy is that of the training lengths, not out of distribution."
+            "The {BEST} best candidates and the seed program: {}. Validation accuracy is that of the training lengths, not \
+             out of distribution.",
+            match list.iter().any(|c| c.each.len() > 1) {
+                true => "mean over training seeds; thin lines are single seeds",
+                false => "one training seed each",
+            }
         ),
         svg,
     })

@@ -97,7 +97,7 @@ fn distances(all: &[Reach]) -> Vec<Cluster> {
         name: name.into(),
         bars: all
             .iter()
-            .map(|edits| sizes(edits).map(|s| (s.mean, format!("{:.1} ({:.0})", s.mean, s.median))))
+            .map(|edits| sizes(edits).map(|s| (s.mean, format!("{:.1} ({:.1})", s.mean, s.median))))
             .collect(),
     };
     vec![

@@ -65,9 +65,14 @@ pub fn lineage(run: &Run) -> Option<Figure> {
         name: "lineage".into(),
         title: "From the seed program to the winner".into(),
         description: chain.iter().map(|step| format!("{}.", tip(run, step.row))).collect::<Vec<_>>().join(" "),
-        caption: "Each row is one edit: its factor, its label, and the accuracy of the result with the change against its parent \
-                  in percentage points. Bars show the standard deviation over training seeds."
-            .into(),
+        caption: format!(
+            "Each row is one edit: its factor, its label, and the accuracy of the result with the change against its parent in \
+             percentage points.{}",
+            match chain.iter().any(|step| step.row.ood_acc_std.is_some_and(|std| std > 0.0)) {
+                true => " Bars show the standard deviation over training seeds.",
+                false => "",
+            }
+        ),
         svg,
     })
 }

@@ -83,7 +83,7 @@ pub fn rates(groups: &[Group<'_>]) -> Option<Figure> {
         caption: format!(
             "Cumulative{}. Valid: accepted by the checks of syntax, contract, shapes and budgets, and of locality where the \
              method asks for it; as a share of the checked attempts. Entangled: the edit changed more than the factor that it \
-             was to change, as a share of the attempts where this is known.",
+             was to change (where it was free to choose: more than one), as a share of the attempts where this is known.",
             if groups.iter().any(|group| group.runs.len() > 1) {
                 "; thin lines are single runs, thick ones their means"
             } else {

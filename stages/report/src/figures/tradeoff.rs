@@ -26,7 +26,10 @@ pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
     } else {
         groups.iter().enumerate().map(|(g, group)| (series(g), shorten(&group.name, 40))).collect()
     };
-    entries.push((if single { "star s1" } else { "star s7" }.into(), "winner".into()));
+    entries.push(match single {
+        true => ("star s1".into(), "winner".into()),
+        false => ("star s7".into(), "winner of a run".into()),
+    });
     entries.push(("diamond ring s7".into(), "seed program".into()));
     entries.push(("line rule".into(), "Pareto front".into()));
     let mut svg = Svg::new(WIDTH, 0.0);
@@ -54,6 +57,7 @@ pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
         let front = front(&flat);
         let path: Vec<_> = front.iter().map(|p| panel.at(p.cost, p.accuracy)).collect();
         svg.steps(&path, "rule");
+        let mut drawn = Vec::new();
         for (g, run, list) in &all {
             let seed = run.seed_program();
             let winner = run.winner();
@@ -62,19 +66,21 @@ pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
             let best = |point: &Point<'_>| {
                 is(seed, point) || is(winner, point) || front.iter().any(|other| std::ptr::eq(other.row, point.row))
             };
-            let mut drawn = thin(list.clone(), limit, best);
-            drawn.sort_by_key(|point| (is(winner, point), is(seed, point)));
-            for point in &drawn {
-                let at = panel.at(point.cost, point.accuracy);
-                let text = format!("{} · {} {}", tip(run, point.row), whole(point.cost as i64), name);
-                let class = if single { factor_class(point) } else { series(*g) };
-                if is(winner, point) {
-                    svg.star(at, 9.0, &format!("star halo {}", if single { "s1" } else { &class }), &text);
-                } else if is(seed, point) {
-                    svg.diamond(at, 6.0, "diamond ring s7", &text);
-                } else {
-                    svg.circle(at, if flat.len() > 300 { 2.6 } else { 3.8 }, &format!("faint {class}"), &text);
-                }
+            let kept = thin(list.clone(), limit, best).into_iter();
+            drawn.extend(kept.map(|point| (is(winner, &point), is(seed, &point), *g, *run, point)));
+        }
+        // no run's dots cover another run's winner
+        drawn.sort_by_key(|(winner, seed, ..)| (*winner, *seed));
+        for (winner, seed, g, run, point) in &drawn {
+            let at = panel.at(point.cost, point.accuracy);
+            let text = format!("{} · {} {}", tip(run, point.row), whole(point.cost as i64), name);
+            let class = if single { factor_class(point) } else { series(*g) };
+            if *winner {
+                svg.star(at, 9.0, &format!("star halo {}", if single { "s1" } else { &class }), &text);
+            } else if *seed {
+                svg.diamond(at, 6.0, "diamond ring s7", &text);
+            } else {
+                svg.circle(at, if flat.len() > 300 { 2.6 } else { 3.8 }, &format!("faint {class}"), &text);
             }
         }
         let ends = front.first().zip(front.last());
@@ -96,9 +102,11 @@ pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
         name: "tradeoff".into(),
         title: "Accuracy against size and arithmetic".into(),
         description: words.join(" "),
-        caption: "Scored candidates; logarithmic cost axes. MACs are multiply-accumulates of one message-passing step for one \
-                  graph of the longest training length. No program left of and above the front exists in the archive."
-            .into(),
+        caption: format!(
+            "Scored candidates; logarithmic cost axes. MACs are multiply-accumulates of one message-passing step for one graph \
+             of the longest training length. Pareto front{}: no scored candidate lies left of and above it.",
+            if single { "" } else { ", of all runs together" }
+        ),
         svg,
     })
 }
