@@ -157,6 +157,11 @@ impl Run {
         self.ranking().first().copied()
     }
 
+    /// Whether the search chose by the test split, which then is no independent estimate.
+    pub fn chose_by_test(&self) -> bool {
+        self.setting("score.fitness") == Some("test")
+    }
+
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.settings.iter().find(|setting| setting.key == key).map(|setting| setting.value.as_str())
     }

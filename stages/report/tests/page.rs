@@ -183,6 +183,16 @@ fn several_runs_stand_side_by_side() {
     report(folder.path(), &["*/archive.parquet", "-o", "out/compare.html"]).success();
     let page = fs::read_to_string(folder.path().join("out/compare.html")).expect("the page");
     assert_eq!(page.matches("<details class=\"run\"").count(), 4);
+    let (head, _) = page.split_once("</header>").expect("a head");
+    for part in
+        ["not by a language model", "p = 0.33 at the least", "Profile of all runs: hidden size 32, 120 training steps"]
+    {
+        assert!(head.contains(part), "the head of the page lacks: {part}");
+    }
+    let drawn = fs::read_to_string(folder.path().join("out/figures/tradeoff.svg")).expect("the figure");
+    let (left, _) = drawn.split_once(">MACs per message-passing step<").expect("two panels");
+    let (dots, winners) = left.split_once("class=\"star halo").expect("winners");
+    assert!(dots.contains("class=\"faint") && !winners.contains("class=\"faint"), "winners lie on top of all dots");
     let table = fs::read_to_string(folder.path().join("out/tables/comparison.csv")).expect("the table");
     assert_eq!(
         table.lines().map(|line| line.split(',').take(2).collect::<Vec<_>>().join(",")).collect::<Vec<_>>(),

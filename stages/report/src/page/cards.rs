@@ -52,9 +52,8 @@ pub fn cards(run: &Run) -> Vec<Card> {
             let note = format!("test {}", test(seed));
             list.push(scored("Seed program, OOD (%)", seed.ood_acc, seed.ood_acc_std, &seed.ood_acc_seeds, note));
         }
-        let leaks = run.setting("score.fitness") == Some("test");
         let note = match seed.and_then(|seed| seed.test_acc).zip(winner.test_acc) {
-            _ if leaks => "the search chose by this split: not an independent estimate".into(),
+            _ if run.chose_by_test() => "the search chose by this split: not an independent estimate".into(),
             Some((seed, best)) if !is_seed => {
                 format!("{} points over the seed program; never used to choose", points(best - seed))
             }
@@ -91,6 +90,7 @@ pub fn statuses(run: &Run) -> Vec<(String, usize)> {
 /// The settings that a reader needs to make sense of the numbers, in a sentence; empty without settings.
 pub fn profile(run: &Run) -> String {
     let of = |key: &str| run.setting(key).map(String::from);
+    let graphs = |key: &str| of(key).map_or(String::new(), |n| format!(" ({n} graphs)"));
     let mut parts = Vec::new();
     if let Some(hidden) = of("network.hidden") {
         parts.push(format!("hidden size {hidden}"));
@@ -101,14 +101,13 @@ pub fn profile(run: &Run) -> String {
         parts.push(format!("{steps} training steps{seeds}"));
     }
     if let Some(lengths) = of("train.lengths") {
-        parts.push(format!("trained on N = {}", lengths.trim_matches(['[', ']'])));
+        parts.push(format!("trained on N\u{a0}=\u{a0}{}", lengths.trim_matches(['[', ']'])));
     }
     if let Some(length) = of("score.ood_length") {
-        let samples = of("score.ood_samples").map_or(String::new(), |n| format!(" ({n} graphs)"));
-        parts.push(format!("chosen at N = {length}{samples}"));
+        parts.push(format!("chosen at N\u{a0}=\u{a0}{length}{}", graphs("score.ood_samples")));
     }
     if let Some(length) = of("score.test_length") {
-        parts.push(format!("tested at N = {length}"));
+        parts.push(format!("tested at N\u{a0}=\u{a0}{length}{}", graphs("score.test_samples")));
     }
     parts.join(", ")
 }

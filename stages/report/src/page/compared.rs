@@ -31,11 +31,19 @@ pub fn comparison(groups: &[Group<'_>], levels: &[f64]) -> Table {
     columns.extend(COSTS);
     let names = level_names(levels);
     columns.extend(names.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
-    let note = "Accuracies: mean ± standard deviation, over runs, of each run's winner by OOD validation accuracy; a standard \
-                deviation needs two runs. All else: means over runs. Seed spread: mean standard deviation of a candidate's \
-                accuracy over its training seeds; a dash: one seed. Evaluated: proposals that training was spent on, whether \
-                it ended with a score or not. † DFS as published, at paper scale, on the split that the published search \
-                also chose by: not comparable with runs of smaller profiles.";
+    let honest = match groups.iter().flat_map(|group| &group.runs).any(|run| run.chose_by_test()) {
+        true => "",
+        false => {
+            "Best OOD is of the split that the searches chose by, and so tends to be too high; test was never used to choose. "
+        }
+    };
+    let note = format!(
+        "Accuracies: mean ± standard deviation, over runs, of each run's winner by out-of-distribution (OOD) validation \
+         accuracy; a standard deviation needs two runs. {honest}All else: means over runs. Seed spread: mean standard \
+         deviation of a candidate's accuracy over its training seeds; a dash: one seed. Evaluated: proposals that training \
+         was spent on, whether it ended with a score or not. † DFS as published, at paper scale, on the split that the \
+         published search also chose by: not comparable with runs of smaller profiles."
+    );
     let mut table = Table::new("comparison", "Comparison", note, &columns);
     for key in COSTS.iter().map(|column| column.1).chain(names.iter().map(|(_, key)| key.as_str())) {
         table = table.only_in_files(key);
@@ -146,7 +154,8 @@ pub fn reach_table(groups: &[Group<'_>], levels: &[f64]) -> Option<Table> {
     let mut columns = vec![("Method", "method", false), ("Runs", "runs", true)];
     columns.extend(names.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
     let note = "Number of evaluated candidates until the best OOD accuracy of a run reached the level: mean over the runs that \
-                did, and in brackets how many, where not all did. 0: the seed program reaches it.";
+                did, and in brackets how many, where not all did: so a higher level, which fewer reached, can have the \
+                smaller number. 0: the seed program reaches it.";
     let mut table = Table::new("reach", "Evaluated candidates until an accuracy is reached", note, &columns);
     for group in groups {
         let mut row = vec![Cell::text(&group.name), Cell::count(group.runs.len())];
@@ -164,13 +173,19 @@ fn name(groups: &[Group<'_>], group: &Group<'_>) -> String {
     }
 }
 
-/// The kinds of entanglement that `check` knows, as they stand in the column `entanglement`.
-const KINDS: &[&str] = &["frozen-code", "other-region", "rebinds-frozen", "region-markers", "unparsable"];
+/// The kinds of entanglement that `check` knows, as they stand in the column `entanglement`, with their meanings.
+const KINDS: &[(&str, &str)] = &[
+    ("frozen-code", "code outside of the editable regions differs"),
+    ("other-region", "another region than the one to change differs; where the method chose freely, both do"),
+    ("rebinds-frozen", "a name that frozen code relies on is bound anew"),
+    ("region-markers", "the regions cannot be found"),
+    ("unparsable", "it is no program"),
+];
 
 /// How many proposals of each method are entangled, and in which ways.
 pub fn entanglement(groups: &[Group<'_>]) -> Table {
     let all: Vec<Edits> = groups.iter().map(edits).collect();
-    let mut kinds: Vec<String> = KINDS.iter().map(|kind| (*kind).to_owned()).collect();
+    let mut kinds: Vec<String> = KINDS.iter().map(|(kind, _)| (*kind).to_owned()).collect();
     for kind in all.iter().flat_map(|edits| edits.kinds.keys()) {
         if !kinds.contains(kind) {
             kinds.push(kind.clone());
@@ -187,12 +202,17 @@ pub fn entanglement(groups: &[Group<'_>]) -> Table {
     columns.extend(names.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
     columns.push(("Changes a frozen output (%)", "frozen_output_rate", true));
     columns.push(("Frozen outputs changed", "frozen_outputs_changed", true));
-    let note = "Shares of the proposals for which it is known; every try counts, one that was sent back and the one that came \
-                of it. A proposal can be entangled in several ways. Frozen outputs: results of the processor that the \
-                parent's frozen code computes alone.";
+    let occurs = |kind: &str| all.iter().any(|edits| edits.kinds.contains_key(kind));
+    let meanings: String =
+        KINDS.iter().filter(|(kind, _)| occurs(kind)).map(|(kind, meaning)| format!("{kind}: {meaning}. ")).collect();
+    let note = format!(
+        "Shares of the proposals for which it is known; every try counts, one that was sent back and the one that came of it. \
+         A proposal can be entangled in several ways. {meanings}Frozen outputs: results of the processor that the parent's \
+         frozen code computes alone."
+    );
     let mut table = Table::new("entanglement", "Entanglement by kind", note, &columns);
     for (kind, (_, key)) in kinds.iter().zip(&names) {
-        if all.iter().all(|edits| !edits.kinds.contains_key(kind)) {
+        if !occurs(kind) {
             table = table.only_in_files(key);
         }
     }
@@ -262,7 +282,7 @@ pub fn published_table() -> Table {
         ("Size on these (thousands)", "nine_tasks_size_k", true),
         ("Evaluated candidates", "evaluated", true),
     ];
-    let note = "As published, at paper scale (hidden size 128, 10 000 training steps, test at N = 64), on the split that the \
+    let note = "As published, at paper scale (hidden size 128, 10\u{202f}000 training steps, test at N = 64), on the split that the \
                 published searches also chose by. Runs of smaller profiles are not comparable with them. Sizes are published \
                 as multiply-accumulates; the reference implementation counts parameters there. Evaluated candidates: until \
                 the best was found (SPARK), in all (EvoPrompting). The ablations are those with DeepSeek-R1.";

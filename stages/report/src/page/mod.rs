@@ -1,6 +1,7 @@
 //! The page: what it says about the runs, as data for the template, and the template itself.
 
 mod cards;
+mod caveats;
 mod compared;
 mod tables;
 mod transfer;

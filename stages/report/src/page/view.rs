@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::cards::{Card, cards, profile, statuses};
-use super::{compared, tables};
+use super::{caveats, compared, tables};
 use crate::analysis::{Group, factor_name, group_runs, levels, lineage};
 use crate::diff::{Diff, diff};
 use crate::draw::shorten;
@@ -78,7 +78,12 @@ pub struct RunView {
 pub struct View {
     pub title: String,
     pub lead: String,
+    /// Whether the built-in proposer wrote candidates, and whether it wrote all of them.
     pub builtin: bool,
+    pub only_builtin: bool,
+    /// Of all runs, and what holds for all of them; empty on the page of one run, which says it of that run.
+    pub profile: Option<String>,
+    pub remarks: Vec<String>,
     pub single: bool,
     pub shared: Vec<FigureView>,
     pub comparison: Option<Table>,
@@ -143,10 +148,15 @@ impl Report {
                 run_view(run, &name, single, options, &mut files)
             })
             .collect();
+        let proposers = || runs.iter().flat_map(|run| &run.proposers);
+        let is_builtin = |proposer: &String| proposer == "builtin";
         let view = View {
             title: options.title.clone().unwrap_or_else(|| title(runs, &groups)),
             lead: lead(runs),
-            builtin: runs.iter().any(|run| run.proposers.iter().any(|p| p == "builtin")),
+            builtin: proposers().any(is_builtin),
+            only_builtin: proposers().all(is_builtin),
+            profile: caveats::shared_profile(runs).filter(|_| !single),
+            remarks: if single { Vec::new() } else { caveats::remarks(runs, &groups) },
             single,
             shared,
             comparison,
