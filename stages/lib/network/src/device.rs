@@ -84,7 +84,7 @@ pub fn init(wanted: &DeviceArg, threads: usize) -> Result<Device> {
         DeviceArg::Auto if !gpu_in_sight() => Ok(()),
         _ => load_cuda(),
     };
-    keep_freed_memory();
+    crate::allocator::link();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if threads == 0 { cores } else { threads };
     tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
@@ -107,20 +107,6 @@ pub fn init(wanted: &DeviceArg, threads: usize) -> Result<Device> {
             }
             Ok(()) => fail(format!("there are {} GPUs", tch::Cuda::device_count())),
         },
-    }
-}
-
-/// Tells the C library's allocator to keep what is freed. Every step of a network asks for the same megabytes again;
-/// handing them back and forth between process and kernel would cost a page fault for every 4 KiB, each time.
-fn keep_freed_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: changes settings of the allocator, no memory; failures are harmless.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_MAX, 0);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
-        libc::mallopt(libc::M_TOP_PAD, 64 << 20);
-        // One heap for all threads: those that others would get are given back to the kernel as soon as they are empty.
-        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
 

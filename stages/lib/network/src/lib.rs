@@ -5,6 +5,7 @@
 //! [`evaluate`] run it over time. Call [`init`] before anything else.
 
 mod adam;
+mod allocator;
 mod batch;
 mod checkpoint;
 mod compiled;
