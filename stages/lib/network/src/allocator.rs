@@ -3,7 +3,7 @@
 //! Parts of a batch are computed side by side, and each makes and drops thousands of tensors and nodes of autograd in a
 //! step. The C library's allocator has the choice of one heap, for whose lock threads wait thousands of times a step, or of
 //! several, which hand large tensors to the kernel and back. jemalloc gives each thread memory of its own, keeps what is
-//! freed for the next step, and asks for huge pages.
+//! freed for the next step, and asks for huge pages. (mimalloc, which `check` uses, gained nothing here.)
 
 /// Makes sure that jemalloc is linked: it is found by the names of C's own functions, which nothing in Rust calls.
 pub(crate) fn link() {
@@ -39,7 +39,7 @@ mod jemalloc {
         use std::ffi::{CStr, c_char, c_void};
         use std::ptr::null_mut;
 
-        /// A number that jemalloc knows by name.
+        /// A value that jemalloc knows by name.
         fn ask<T: Copy>(name: &CStr, start: T) -> Option<T> {
             let (mut value, mut size) = (start, size_of::<T>());
             // SAFETY: the name ends with a zero; the answer has room for as many bytes as stated.

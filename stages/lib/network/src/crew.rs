@@ -192,8 +192,7 @@ impl<'m> Crew<'m> {
                 let mine = rollers.next();
                 for roller in rollers {
                     scope.spawn(|| {
-                        // MKL's setting is one of each thread: a new one would start with all cores, and round otherwise
-                        tch::set_num_threads(1);
+                        let _alone = OneThread::each();
                         run(roller);
                     });
                 }
@@ -244,7 +243,8 @@ fn nothing() -> NetworkError {
     NetworkError::Inconsistent("a part of a batch was left undone".to_owned())
 }
 
-/// While it lives, libtorch computes each operation on one thread.
+/// While it lives, libtorch computes each operation of the thread that made it on that thread. MKL's setting is one of each
+/// thread: a new one would start with all cores, and round otherwise.
 struct OneThread {
     before: i32,
 }
@@ -293,14 +293,15 @@ mod tests {
         let gradient = to_f64(&gradient).expect("reads");
         let parts = PARTS.map(<[usize]>::to_vec);
         let mut first: Option<Vec<f64>> = None;
+        // several times, for which thread takes which part is chance
         for threads in [1, 2, 3, 2, 3, 3, 3, 3] {
             tch::set_num_threads(threads);
             let (loss, ours) = crew.gradient_of_parts(&parameters, &encoded, &lesson, &parts).expect("runs");
             assert!((loss - whole).abs() < 1e-12 * whole, "{loss} and {whole}");
             let ours = to_f64(&ours).expect("reads");
             assert!(ours.iter().zip(&gradient).all(|(x, y)| (x - y).abs() < 1e-10 * (1.0 + y.abs())));
-            let differ = ours.iter().zip(first.get_or_insert_with(|| ours.clone())).filter(|(x, y)| x != y).count();
-            assert_eq!(differ, 0, "of {} numbers with {threads} threads", ours.len());
+            // ten thousand numbers: too many to print
+            assert!(ours == *first.get_or_insert_with(|| ours.clone()), "{threads} threads");
         }
         tch::set_num_threads(1);
     }
