@@ -177,7 +177,7 @@ clean-run: ## remove the folder of the run (trainings stay in the cache)
 setup: ## obtain libtorch (once), and check that cargo and a C++ compiler are there
 	@command -v cargo >/dev/null || { echo "error: cargo is needed: https://rustup.rs" >&2; exit 1; }
 	@command -v c++ >/dev/null || command -v g++ >/dev/null || { echo "error: a C++ compiler is needed (Debian: apt-get install g++)" >&2; exit 1; }
-	@sh stages/lib/network/libtorch.sh "$(CURDIR)"
+	@sh stages/lib/executor/libtorch.sh "$(CURDIR)"
 
 .PHONY: build
 build: $(if $(filter no,$(BUILD)),,setup) ## the release binaries, in target/release
@@ -190,7 +190,7 @@ doctor: setup ## what was found: tools, libtorch, CUDA, threads
 	@echo "c++:      $$( (c++ --version || g++ --version) 2>/dev/null | head -n 1)"
 	@echo "python:   $$(python3 --version 2>&1) (only to download libtorch)"
 	@echo "gpu:      $(if $(GPU),$(GPU),none)"
-	@sh stages/lib/network/libtorch.sh "$(CURDIR)" --show
+	@sh stages/lib/executor/libtorch.sh "$(CURDIR)" --show
 	@$(MAKE) build
 	@$(BIN)/probe doctor
 

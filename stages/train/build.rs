@@ -1,17 +1,17 @@
 //! Embeds the folder of libtorch, and the version of the code that results depend on.
 
-#[path = "../lib/network/build.rs"]
+#[path = "../lib/executor/build.rs"]
 mod libtorch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What decides on the numbers of a training: the data, the graph and its passes, the network.
-const CODE: &[&str] = &["../lib/clrs/src", "../lib/graph/src", "../lib/network/src"];
+const CODE: &[&str] = &["../lib/clrs/src", "../lib/graph/src", "../lib/executor/src", "../lib/network/src"];
 
 fn main() {
     println!("cargo:rustc-env=CODE_VERSION={:016x}", code_version());
-    println!("cargo:rerun-if-changed=../lib/network/build.rs");
+    println!("cargo:rerun-if-changed=../lib/executor/build.rs");
     libtorch::main();
 }
 

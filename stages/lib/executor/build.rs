@@ -1,7 +1,7 @@
 //! Embeds the folder of the real libtorch libraries, so that the binary runs without any environment variable. Every
 //! crate with such a binary names this file as its build script, or calls it from its own.
 //!
-//! The linker sees links (see `stages/lib/network/libtorch.sh`); at run time the libraries must be found where they
+//! The linker sees links (see `stages/lib/executor/libtorch.sh`); at run time the libraries must be found where they
 //! really are, for they find the CUDA libraries relative to themselves.
 
 use std::path::Path;

@@ -1,11 +1,10 @@
 //! A network's parameters while it computes, and how they start.
 
-use graph::{Graph, Init, Op};
+use graph::{Graph, Init, ParamId};
 use tch::{Kind, Tensor};
 
 use crate::Device;
-use crate::error::{NetworkError, Result};
-use crate::execute::Values;
+use crate::error::{Error, Result};
 use crate::rng::Rng;
 use crate::tensor::{Dtype, from_f64, size, sizes, to_f64};
 use crate::weights::{Array, Weights};
@@ -14,7 +13,7 @@ use crate::weights::{Array, Weights};
 ///
 /// What is trained lies in one flat tensor, and each parameter is a window into it: the optimiser then works on few
 /// large tensors instead of many small ones.
-pub(crate) struct Parameters {
+pub struct Parameters {
     pub flat: Tensor,
     /// For each of the graph's parameters.
     entries: Vec<Entry>,
@@ -25,7 +24,7 @@ struct Entry {
     name: String,
     shape: Vec<usize>,
     transient: bool,
-    /// Shares memory with `flat` where trained. A leaf of autograd.
+    /// Shares memory with `flat` where trained.
     value: Tensor,
     /// First element in `flat`, where trained.
     window: Option<i64>,
@@ -43,7 +42,7 @@ impl Parameters {
     /// Takes the values from `weights`, all of which must fit. Transient buffers, which files do not hold, start anew.
     pub fn from_weights(graph: &Graph, weights: &Weights, dtype: Dtype, device: Device) -> Result<Self> {
         let take = |param: &graph::Param| -> Result<Vec<f64>> {
-            let fail = |reason: String| NetworkError::Tensor { name: param.name.clone(), reason };
+            let fail = |reason: String| Error::Tensor { name: param.name.clone(), reason };
             match weights.arrays.get(&param.name) {
                 None if param.transient => initial(&param.init, &param.shape, &mut Rng::new(0, &param.name)),
                 None => Err(fail("is missing".to_owned())),
@@ -69,7 +68,7 @@ impl Parameters {
                 let length = size(data.len())?;
                 let window = flat.f_narrow(0, start, length)?.f_view(shape.as_slice())?.f_detach()?;
                 start += length;
-                (window.f_set_requires_grad(true)?, Some(start - length))
+                (window, Some(start - length))
             } else {
                 (from_f64(data, &shape, dtype.kind(), device)?, None)
             };
@@ -79,49 +78,33 @@ impl Parameters {
         Ok(Self { flat, entries, dtype })
     }
 
-    /// The same numbers, in the same memory, for another thread: gradients are apart, and an update of one is seen by all.
-    pub fn share(&self) -> Result<Self> {
-        let entry = |entry: &Entry| -> Result<Entry> {
-            let value = entry.value.f_detach()?.f_set_requires_grad(entry.window.is_some())?;
-            let (name, shape) = (entry.name.clone(), entry.shape.clone());
-            Ok(Entry { name, shape, transient: entry.transient, value, window: entry.window })
+    /// The same numbers, in the same memory, for another thread: an update of one is seen by all.
+    pub fn share(&self) -> Self {
+        let entry = |entry: &Entry| Entry {
+            name: entry.name.clone(),
+            shape: entry.shape.clone(),
+            transient: entry.transient,
+            value: entry.value.shallow_clone(),
+            window: entry.window,
         };
-        let entries = self.entries.iter().map(entry).collect::<Result<_>>()?;
-        Ok(Self { flat: self.flat.shallow_clone(), entries, dtype: self.dtype })
+        let entries = self.entries.iter().map(entry).collect();
+        Self { flat: self.flat.shallow_clone(), entries, dtype: self.dtype }
     }
 
-    /// Gives every parameter node of the graph its value.
-    pub fn bind(&self, graph: &Graph, values: &mut Values) {
-        for id in graph.ids() {
-            if let Op::Param(param) = graph.node(id).op
-                && let Some(entry) = self.entries.get(param.0 as usize)
-            {
-                values.set(id, entry.value.shallow_clone());
-            }
-        }
+    /// The value of a parameter of the graph.
+    pub fn value(&self, param: ParamId) -> Option<&Tensor> {
+        self.entries.get(param.0 as usize).map(|entry| &entry.value)
     }
 
-    /// The gradient of `loss` for all trained parameters, laid out as `flat`; zero where there is none.
-    pub fn gradient(&self, loss: &Tensor) -> Result<Tensor> {
-        Ok(self.gradient_with(loss, &[])?.0)
+    /// Where a parameter lies in [`Parameters::flat`], if it is trained: first element and number of elements.
+    pub fn window(&self, param: ParamId) -> Option<(usize, usize)> {
+        let entry = self.entries.get(param.0 as usize)?;
+        Some((usize::try_from(entry.window?).ok()?, entry.shape.iter().product()))
     }
 
-    /// As [`Parameters::gradient`], and the gradients for `others`, undefined where there is none.
-    pub fn gradient_with(&self, loss: &Tensor, others: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
-        let trained: Vec<&Entry> = self.entries.iter().filter(|entry| entry.window.is_some()).collect();
-        let inputs: Vec<&Tensor> = trained.iter().map(|entry| &entry.value).chain(others.iter().copied()).collect();
-        let mut found = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
-        let others = found.split_off(trained.len().min(found.len()));
-        let _guard = tch::no_grad_guard();
-        let mut parts = Vec::with_capacity(found.len());
-        for (entry, gradient) in trained.iter().zip(&found) {
-            parts.push(if gradient.defined() {
-                gradient.f_reshape([-1_i64])?
-            } else {
-                entry.value.f_detach()?.f_zeros_like()?.f_reshape([-1_i64])?
-            });
-        }
-        Ok((Tensor::f_cat(&parts, 0)?, others))
+    /// A gradient of nothing, laid out as [`Parameters::flat`].
+    pub fn zeros(&self) -> Result<Tensor> {
+        Ok(self.flat.f_zeros_like()?)
     }
 
     /// Arrays of a flat tensor such as a gradient, by parameter name.
@@ -133,7 +116,7 @@ impl Parameters {
                 let start = usize::try_from(start).unwrap_or(usize::MAX);
                 let length: usize = entry.shape.iter().product();
                 let part = start.checked_add(length).and_then(|end| data.get(start..end));
-                let part = part.ok_or_else(|| NetworkError::Inconsistent(format!("no room for {}", entry.name)))?;
+                let part = part.ok_or_else(|| Error::Inconsistent(format!("no room for {}", entry.name)))?;
                 weights.arrays.insert(entry.name.clone(), Array { shape: entry.shape.clone(), data: part.to_vec() });
             }
         }
@@ -162,7 +145,7 @@ fn initial(init: &Init, shape: &[usize], rng: &mut Rng) -> Result<Vec<f64>> {
         Init::Constant(value) => vec![*value; count],
         Init::Values(values) if values.len() == count => values.clone(),
         Init::Values(values) => {
-            return Err(NetworkError::Inconsistent(format!("{} initial values for shape {shape:?}", values.len())));
+            return Err(Error::Inconsistent(format!("{} initial values for shape {shape:?}", values.len())));
         }
         Init::Uniform { low, high } => (0..count).map(|_| low + (high - low) * rng.uniform()).collect(),
         Init::Normal { mean, std } => (0..count).map(|_| mean + std * rng.normal()).collect(),

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use crate::error::{NetworkError, Result};
+use crate::error::{Error, Result};
 
 /// What a user asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl fmt::Display for DeviceArg {
 
 /// A device that is there. Only [`init`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Device(pub(crate) tch::Device);
+pub struct Device(pub tch::Device);
 
 impl Device {
     pub fn is_cuda(self) -> bool {
@@ -92,7 +92,7 @@ pub fn init(wanted: &DeviceArg, threads: usize) -> Result<Device> {
     static INTEROP: OnceLock<()> = OnceLock::new();
     INTEROP.get_or_init(|| tch::set_num_interop_threads(1));
 
-    let fail = |reason: String| Err(NetworkError::Device { device: wanted.to_string(), reason });
+    let fail = |reason: String| Err(Error::Device { device: wanted.to_string(), reason });
     match wanted {
         DeviceArg::Cpu => Ok(Device(tch::Device::Cpu)),
         DeviceArg::Auto if loaded.is_err() || !gpu_in_sight() || !tch::Cuda::is_available() => {
@@ -215,7 +215,7 @@ mod tests {
     fn an_absent_gpu_is_an_error_and_auto_is_not() {
         let device = init(&DeviceArg::Auto, 1).expect("auto always finds a device");
         if !device.is_cuda() {
-            assert!(matches!(init(&DeviceArg::Cuda(0), 1), Err(NetworkError::Device { .. })));
+            assert!(matches!(init(&DeviceArg::Cuda(0), 1), Err(Error::Device { .. })));
         }
     }
 }

@@ -7,12 +7,11 @@ use graph::{BinaryOp, DType, Node, Op, ReduceOp, UnaryOp};
 use tch::{Kind, Tensor};
 
 use crate::Device;
-use crate::error::{NetworkError, Result};
-use crate::execute::extremes;
+use crate::error::{Error, Result};
 use crate::tensor::from_f64;
 
 /// What an operation needs to know beyond its arguments.
-pub(crate) struct Context<'a> {
+pub struct Context<'a> {
     pub float: Kind,
     pub device: Device,
     /// B and N.
@@ -32,7 +31,7 @@ impl Context<'_> {
 
     fn dim(&self, dim: &graph::Dim) -> Result<i64> {
         dim.eval(self.sizes.0, self.sizes.1)
-            .ok_or_else(|| NetworkError::Inconsistent(format!("size {dim} overflows for B, N = {:?}", self.sizes)))
+            .ok_or_else(|| Error::Inconsistent(format!("size {dim} overflows for B, N = {:?}", self.sizes)))
     }
 }
 
@@ -45,7 +44,7 @@ fn axes(dims: &[usize]) -> Vec<i64> {
 }
 
 /// The value of a node without arguments. Inputs and parameters are not made here.
-pub(crate) fn constant(node: &Node, at: &Context<'_>) -> Result<Option<Tensor>> {
+pub fn constant(node: &Node, at: &Context<'_>) -> Result<Option<Tensor>> {
     let options = (at.kind(node.dtype), at.device.0);
     let value = match &node.op {
         Op::Scalar(value) | Op::Full(value) => Tensor::f_full(at.shape, *value, options)?,
@@ -58,7 +57,7 @@ pub(crate) fn constant(node: &Node, at: &Context<'_>) -> Result<Option<Tensor>> 
         }
         Op::Eye => match at.shape {
             [rows, columns] => Tensor::f_eye_m(*rows, *columns, options)?,
-            _ => return Err(NetworkError::Inconsistent(format!("an identity of shape {:?}", at.shape))),
+            _ => return Err(Error::Inconsistent(format!("an identity of shape {:?}", at.shape))),
         },
         _ => return Ok(None),
     };
@@ -66,7 +65,7 @@ pub(crate) fn constant(node: &Node, at: &Context<'_>) -> Result<Option<Tensor>> 
 }
 
 /// The value of a node with arguments.
-pub(crate) fn apply(node: &Node, args: &[&Tensor], at: &Context<'_>) -> Result<Tensor> {
+pub fn apply(node: &Node, args: &[&Tensor], at: &Context<'_>) -> Result<Tensor> {
     let value = match (&node.op, args) {
         (Op::Unary(op), [x]) => unary(*op, x)?,
         (Op::Binary(op), [x, y]) => binary(*op, x, y, node.dtype, at)?,
@@ -128,14 +127,57 @@ pub(crate) fn apply(node: &Node, args: &[&Tensor], at: &Context<'_>) -> Result<T
         (Op::Linear { biased: true }, [x, w, b]) => x.f_linear(w, Some(*b))?,
         (Op::MatMul, [x, y]) => x.f_matmul(y)?,
         (Op::Einsum(equation), [_, ..]) => Tensor::f_einsum(equation, args, None::<i64>)?,
-        (Op::MaxPlus { minimum, first }, [a, c]) => extremes::max_plus(a, c, *minimum, *first)?,
+        (Op::MaxPlus { minimum, .. }, [a, c]) => {
+            let sums = a.f_unsqueeze(3)?.f_add(&c.f_unsqueeze(2)?)?;
+            if *minimum { sums.f_amin(1, false)? } else { sums.f_amax(1, false)? }
+        }
+        (Op::MaxPlusGrad { first, second, .. }, [a, c, y, g]) => {
+            // Over [B, I, J, K, T]: the gradient of the sums, added up over what the argument does not have.
+            let sums = a.f_unsqueeze(3)?.f_add(&c.f_unsqueeze(2)?)?;
+            let shares = share(&sums, &y.f_unsqueeze(1)?, &g.f_unsqueeze(1)?, &[1], *first)?;
+            let gone = if *second { 2_i64 } else { 3 };
+            shares.f_sum_dim_intlist([gone].as_slice(), false, None)?
+        }
+        (Op::ShareExtreme { dims, first }, [x, y, g]) => share(x, y, g, &axes(dims), *first)?,
+        (Op::CumProdGrad { dim }, [x, g]) => {
+            let product = x.f_cumprod(axis(*dim), None)?;
+            Tensor::f_cumprod_backward(g, x, axis(*dim), &product)?
+        }
         _ => return Err(misfit(node, args)),
     };
     Ok(value)
 }
 
-fn misfit(node: &Node, args: &[&Tensor]) -> NetworkError {
-    NetworkError::Inconsistent(format!("{} with {} arguments", node.op.name(), args.len()))
+/// `g` to the elements of `x` that equal `y`, in equal shares, or to the first of them along `dims`; `y` and `g` have size 1
+/// there. A group in which nothing equals `y` is NaN, as is then the extreme itself.
+fn share(x: &Tensor, y: &Tensor, g: &Tensor, dims: &[i64], first: bool) -> Result<Tensor> {
+    let kind = x.f_kind()?;
+    let hits = x.f_eq_tensor(y)?.f_to_kind(kind)?;
+    if !first {
+        let count = hits.f_sum_dim_intlist(dims, true, None)?;
+        return Ok(hits.f_mul(&g.f_div(&count)?)?);
+    }
+    // The first hit in row-major order is the one up to which there is exactly one.
+    let rank = i64::try_from(x.dim()).unwrap_or(0);
+    let kept: Vec<i64> = (0..rank).filter(|axis| !dims.contains(axis)).collect();
+    let mut last: Vec<i64> = dims.to_vec();
+    last.sort_unstable();
+    let order: Vec<i64> = kept.iter().chain(&last).copied().collect();
+    let turned = hits.f_permute(order.as_slice())?;
+    let shape = turned.size();
+    let flat = turned.f_flatten(i64::try_from(kept.len()).unwrap_or(0), -1)?;
+    let only = flat.f_mul(&flat.f_cumsum(-1, None)?.f_eq(1.0)?.f_to_kind(kind)?)?;
+    let any = only.f_sum_dim_intlist([-1_i64].as_slice(), true, None)?;
+    let only = only.f_div(&any)?.f_reshape(shape.as_slice())?;
+    let mut back = vec![0; order.len()];
+    for (place, &axis) in order.iter().enumerate() {
+        back[usize::try_from(axis).unwrap_or(0)] = i64::try_from(place).unwrap_or(0);
+    }
+    Ok(only.f_permute(back.as_slice())?.f_mul(g)?)
+}
+
+fn misfit(node: &Node, args: &[&Tensor]) -> Error {
+    Error::Inconsistent(format!("{} with {} arguments", node.op.name(), args.len()))
 }
 
 fn cast(x: &Tensor, kind: Kind) -> Result<Tensor> {
@@ -266,9 +308,6 @@ fn reduce(op: ReduceOp, x: &Tensor, dims: &[usize], keepdim: bool, at: &Context<
     Ok(match op {
         ReduceOp::Sum => x.f_sum_dim_intlist(list.as_slice(), keepdim, None)?,
         ReduceOp::Mean => x.f_mean_dim(list.as_slice(), keepdim, None)?,
-        ReduceOp::Amax | ReduceOp::Amin if let [dim] = list[..] => {
-            extremes::reduce(x, dim, keepdim, op == ReduceOp::Amin)?
-        }
         ReduceOp::Amax => x.f_amax(list.as_slice(), keepdim)?,
         ReduceOp::Amin => x.f_amin(list.as_slice(), keepdim)?,
         ReduceOp::MaxValues => in_turn(&|v, d| Ok(v.f_max_dim(d, keepdim)?.0))?,

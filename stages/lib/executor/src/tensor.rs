@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use crate::Device;
-use crate::error::{NetworkError, Result};
+use crate::error::{Error, Result};
 
 /// The number format of a whole computation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -15,7 +15,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    pub(crate) fn kind(self) -> Kind {
+    pub fn kind(self) -> Kind {
         match self {
             Self::F32 => Kind::Float,
             Self::F64 => Kind::Double,
@@ -36,25 +36,25 @@ impl std::str::FromStr for Dtype {
 }
 
 /// A size as libtorch counts.
-pub(crate) fn size(value: usize) -> Result<i64> {
-    i64::try_from(value).map_err(|_| NetworkError::Inconsistent(format!("size {value} is too large")))
+pub fn size(value: usize) -> Result<i64> {
+    i64::try_from(value).map_err(|_| Error::Inconsistent(format!("size {value} is too large")))
 }
 
-pub(crate) fn sizes(shape: &[usize]) -> Result<Vec<i64>> {
+pub fn sizes(shape: &[usize]) -> Result<Vec<i64>> {
     shape.iter().map(|&s| size(s)).collect()
 }
 
 /// Row-major numbers as a tensor.
-pub(crate) fn from_f64(data: &[f64], shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+pub fn from_f64(data: &[f64], shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
     let want: i64 = shape.iter().product();
     if i64::try_from(data.len()).ok() != Some(want) {
-        return Err(NetworkError::Inconsistent(format!("{} numbers do not fill {shape:?}", data.len())));
+        return Err(Error::Inconsistent(format!("{} numbers do not fill {shape:?}", data.len())));
     }
     Ok(Tensor::f_from_slice(data)?.f_to_kind(kind)?.f_reshape(shape)?.f_to(device.0)?)
 }
 
 /// A tensor's numbers, row-major.
-pub(crate) fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
+pub fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
     let flat = tensor.f_detach()?.f_to(tch::Device::Cpu)?.f_to_kind(Kind::Double)?.f_contiguous()?.f_view([-1_i64])?;
     let mut data = vec![0.0; flat.numel()];
     let count = data.len();
@@ -63,6 +63,6 @@ pub(crate) fn to_f64(tensor: &Tensor) -> Result<Vec<f64>> {
 }
 
 /// A tensor of one number.
-pub(crate) fn item(tensor: &Tensor) -> Result<f64> {
+pub fn item(tensor: &Tensor) -> Result<f64> {
     Ok(tensor.f_detach()?.f_double_value(&[])?)
 }

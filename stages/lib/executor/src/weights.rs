@@ -16,7 +16,7 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype as Format, TensorView};
 
-use crate::error::{NetworkError, Result};
+use crate::error::{Error, Result};
 use crate::tensor::Dtype;
 
 /// One array, row-major.
@@ -48,11 +48,11 @@ impl Weights {
 }
 
 /// What a file says about itself.
-pub(crate) type Metadata = HashMap<String, String>;
+pub type Metadata = HashMap<String, String>;
 
 /// Writes arrays, each in a format of its own, as a safetensors file, whole or not at all.
-pub(crate) fn write(path: &Path, arrays: &[(&str, Dtype, &Array)], metadata: Option<Metadata>) -> Result<()> {
-    let fail = |reason: String| NetworkError::File { path: path.to_owned(), reason };
+pub fn write(path: &Path, arrays: &[(&str, Dtype, &Array)], metadata: Option<Metadata>) -> Result<()> {
+    let fail = |reason: String| Error::File { path: path.to_owned(), reason };
     let bytes: Vec<Vec<u8>> = arrays
         .iter()
         .map(|(_, dtype, array)| match dtype {
@@ -84,8 +84,8 @@ pub(crate) fn write(path: &Path, arrays: &[(&str, Dtype, &Array)], metadata: Opt
 }
 
 /// Reads every floating-point tensor of a safetensors file, and what the file says about itself.
-pub(crate) fn read(path: &Path) -> Result<(Weights, Metadata)> {
-    let fail = |reason: String| NetworkError::File { path: path.to_owned(), reason };
+pub fn read(path: &Path) -> Result<(Weights, Metadata)> {
+    let fail = |reason: String| Error::File { path: path.to_owned(), reason };
     let content = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
     let broken = |error| fail(format!("not a safetensors file of tensors ({error:?})"));
     let file = SafeTensors::deserialize(&content).map_err(broken)?;

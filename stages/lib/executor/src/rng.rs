@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// xoshiro256++ (Blackman and Vigna, 2019, <https://prng.di.unimi.it/>), seeded through SplitMix64.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Rng {
+pub struct Rng {
     state: [u64; 4],
     /// The second number of a Box-Muller pair.
     spare: Option<f64>,

@@ -1,0 +1,255 @@
+//! Graphs operation by operation, with libtorch: on any device.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use graph::{NodeId, Op};
+use tch::{Kind, Tensor};
+
+use crate::engine::{OnStep, Sequence};
+use crate::error::{Error, Result};
+use crate::ops;
+use crate::parameters::Parameters;
+use crate::recurrence::{Part, Recurrence};
+use crate::tensor::{item, size};
+use crate::{Device, Dtype};
+
+/// See [`crate::Engine`].
+pub(crate) struct Eager {
+    recurrences: Arc<Vec<Recurrence>>,
+    bound: BTreeMap<(usize, Stage, (i64, i64)), Bound>,
+    float: Kind,
+    device: Device,
+}
+
+/// The parts of a recurrence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Fixed,
+    Step,
+    StepBack,
+    FixedBack,
+}
+
+/// What is known of a part once B and N are.
+struct Bound {
+    shapes: Vec<Vec<i64>>,
+    constants: BTreeMap<NodeId, Tensor>,
+    /// By node: the values that it is the last to read.
+    last: Vec<Vec<NodeId>>,
+}
+
+impl Eager {
+    pub fn new(recurrences: Arc<Vec<Recurrence>>, dtype: Dtype, device: Device) -> Self {
+        Self { recurrences, bound: BTreeMap::new(), float: dtype.kind(), device }
+    }
+
+    /// See [`crate::Engine::run`].
+    pub fn run(
+        &mut self,
+        parameters: &Parameters,
+        sequence: &Sequence<'_>,
+        gradient: Option<&mut Tensor>,
+        on_step: &mut OnStep<'_>,
+    ) -> Result<Vec<f64>> {
+        let recurrences = Arc::clone(&self.recurrences);
+        let sizes = sequence.sizes;
+        let mut fixed: BTreeMap<usize, Vec<Tensor>> = BTreeMap::new();
+        for &variant in sequence.variants {
+            if !fixed.contains_key(&variant) {
+                let recurrence = chosen(&recurrences, variant)?;
+                let inputs = given(recurrence, sequence)?;
+                fixed.insert(variant, self.part(variant, Stage::Fixed, &recurrence.fixed, &inputs, parameters, sizes)?);
+            }
+        }
+        let mut losses: Vec<Tensor> = Vec::new();
+        let mut states = vec![copies(&sequence.state)];
+        let mut saved: Vec<Vec<Tensor>> = Vec::new();
+        for (time, &variant) in sequence.variants.iter().enumerate() {
+            let recurrence = chosen(&recurrences, variant)?;
+            let state = states.last().ok_or_else(|| missing("the state"))?;
+            let inputs = inputs(recurrence, sequence, time, state, fixed.get(&variant))?;
+            let mut values = self.part(variant, Stage::Step, &recurrence.step, &inputs, parameters, sizes)?.into_iter();
+            let next: Vec<Tensor> = values.by_ref().take(recurrence.state.len()).collect();
+            for (at, loss) in values.by_ref().take(recurrence.losses).enumerate() {
+                match losses.get_mut(at) {
+                    Some(sum) => *sum = sum.f_add(&loss)?,
+                    None => losses.push(loss),
+                }
+            }
+            let outputs: Vec<Tensor> = values.by_ref().take(recurrence.outputs).collect();
+            on_step(time, &outputs)?;
+            if gradient.is_some() {
+                states.push(next);
+                saved.push(values.collect());
+            } else {
+                states = vec![next];
+            }
+        }
+        if let Some(gradient) = gradient {
+            self.backward(parameters, sequence, gradient, &fixed, (&states, saved))?;
+        }
+        losses.iter().map(item).collect()
+    }
+
+    fn backward(
+        &mut self,
+        parameters: &Parameters,
+        sequence: &Sequence<'_>,
+        gradient: &mut Tensor,
+        fixed: &BTreeMap<usize, Vec<Tensor>>,
+        (states, mut saved): (&[Vec<Tensor>], Vec<Vec<Tensor>>),
+    ) -> Result<()> {
+        let recurrences = Arc::clone(&self.recurrences);
+        let sizes = sequence.sizes;
+        let mut adjoint: Vec<Tensor> =
+            sequence.state.iter().map(|x| Ok(x.f_zeros_like()?)).collect::<Result<Vec<_>>>()?;
+        let mut sums: BTreeMap<usize, Vec<Tensor>> = BTreeMap::new();
+        for (time, &variant) in sequence.variants.iter().enumerate().rev() {
+            let recurrence = chosen(&recurrences, variant)?;
+            let backward = recurrence.backward.as_ref().ok_or_else(|| missing("the gradient"))?;
+            let state = states.get(time).ok_or_else(|| missing("the state"))?;
+            let mut inputs = inputs(recurrence, sequence, time, state, fixed.get(&variant))?;
+            inputs.extend(saved.pop().unwrap_or_default());
+            inputs.append(&mut adjoint);
+            let values = self.part(variant, Stage::StepBack, &backward.step, &inputs, parameters, sizes)?;
+            let mut values = values.into_iter();
+            adjoint = values.by_ref().take(recurrence.state.len()).collect();
+            match sums.get_mut(&variant) {
+                None => drop(sums.insert(variant, values.collect())),
+                Some(sums) => {
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum = sum.f_add(&value)?;
+                    }
+                }
+            }
+        }
+        for (variant, sums) in sums {
+            let recurrence = chosen(&recurrences, variant)?;
+            let backward = recurrence.backward.as_ref().ok_or_else(|| missing("the gradient"))?;
+            let mut inputs = given(recurrence, sequence)?;
+            inputs.extend(sums);
+            let values = self.part(variant, Stage::FixedBack, &backward.fixed, &inputs, parameters, sizes)?;
+            for (param, value) in backward.params.iter().zip(values) {
+                let (start, length) = parameters.window(*param).ok_or_else(|| missing("a parameter's place"))?;
+                let mut place = gradient.f_narrow(0, size(start)?, size(length)?)?;
+                let _ = place.f_add_(&value.f_reshape([-1_i64])?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn part(
+        &mut self,
+        variant: usize,
+        stage: Stage,
+        part: &Part,
+        inputs: &[Tensor],
+        parameters: &Parameters,
+        sizes: (i64, i64),
+    ) -> Result<Vec<Tensor>> {
+        let key = (variant, stage, sizes);
+        if !self.bound.contains_key(&key) {
+            let bound = Bound::new(part, sizes, self.float, self.device)?;
+            self.bound.insert(key, bound);
+        }
+        let bound = self.bound.get(&key).ok_or_else(|| missing("a bound part"))?;
+        bound.run(part, inputs, parameters, sizes, (self.float, self.device))
+    }
+}
+
+impl Bound {
+    fn new(part: &Part, sizes: (i64, i64), float: Kind, device: Device) -> Result<Self> {
+        let graph = &part.graph;
+        let shape_of = |node: &graph::Node| -> Result<Vec<i64>> {
+            let axes = node.shape.iter().map(|dim| dim.eval(sizes.0, sizes.1));
+            let overflows = || Error::Inconsistent(format!("a size of {} overflows", node.op.name()));
+            axes.collect::<Option<_>>().ok_or_else(overflows)
+        };
+        let shapes = graph.nodes.iter().map(shape_of).collect::<Result<Vec<_>>>()?;
+        let mut constants = BTreeMap::new();
+        let mut last = vec![Vec::new(); graph.nodes.len()];
+        let mut seen = vec![false; graph.nodes.len()];
+        part.outputs.iter().for_each(|id| seen[id.0 as usize] = true);
+        for id in graph.ids().rev() {
+            let node = graph.node(id);
+            let at = ops::Context { float, device, sizes, shape: &shapes[id.0 as usize] };
+            constants.extend(ops::constant(node, &at)?.map(|value| (id, value)));
+            for &arg in &node.args {
+                if !std::mem::replace(&mut seen[arg.0 as usize], true) {
+                    last[id.0 as usize].push(arg);
+                }
+            }
+        }
+        Ok(Self { shapes, constants, last })
+    }
+
+    fn run(
+        &self,
+        part: &Part,
+        inputs: &[Tensor],
+        parameters: &Parameters,
+        sizes: (i64, i64),
+        (float, device): (Kind, Device),
+    ) -> Result<Vec<Tensor>> {
+        let graph = &part.graph;
+        let mut values: Vec<Option<Tensor>> = graph.nodes.iter().map(|_| None).collect();
+        for id in graph.ids() {
+            let node = graph.node(id);
+            let value = match node.op {
+                Op::Input(at) => inputs.get(at as usize).map(Tensor::shallow_clone),
+                Op::Param(param) => parameters.value(param).map(Tensor::shallow_clone),
+                _ => match self.constants.get(&id) {
+                    Some(constant) => Some(constant.shallow_clone()),
+                    None => {
+                        let args = node.args.iter().map(|arg| values.get(arg.0 as usize).and_then(Option::as_ref));
+                        let args = args.collect::<Option<Vec<_>>>().ok_or_else(|| missing("an argument"))?;
+                        let at = ops::Context { float, device, sizes, shape: &self.shapes[id.0 as usize] };
+                        Some(ops::apply(node, &args, &at)?)
+                    }
+                },
+            };
+            values[id.0 as usize] = Some(value.ok_or_else(|| missing("an input"))?);
+            for arg in &self.last[id.0 as usize] {
+                values[arg.0 as usize] = None;
+            }
+        }
+        let output = |id: &NodeId| values.get(id.0 as usize).and_then(Option::as_ref).map(Tensor::shallow_clone);
+        part.outputs.iter().map(|id| output(id).ok_or_else(|| missing("an output"))).collect()
+    }
+}
+
+fn missing(what: &str) -> Error {
+    Error::Inconsistent(format!("{what} is missing"))
+}
+
+fn copies(tensors: &[Tensor]) -> Vec<Tensor> {
+    tensors.iter().map(Tensor::shallow_clone).collect()
+}
+
+fn chosen(recurrences: &[Recurrence], variant: usize) -> Result<&Recurrence> {
+    recurrences.get(variant).ok_or_else(|| missing("a recurrence"))
+}
+
+/// What is given once, in the recurrence's order.
+fn given(recurrence: &Recurrence, sequence: &Sequence<'_>) -> Result<Vec<Tensor>> {
+    let value = |input: &usize| sequence.given.get(input).map(Tensor::shallow_clone);
+    recurrence.given.iter().map(|input| value(input).ok_or_else(|| missing("an input"))).collect()
+}
+
+/// State, data and static values of a step.
+fn inputs(
+    recurrence: &Recurrence,
+    sequence: &Sequence<'_>,
+    time: usize,
+    state: &[Tensor],
+    fixed: Option<&Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
+    let mut inputs = copies(state);
+    for input in &recurrence.data {
+        let rows = sequence.data.get(input).ok_or_else(|| missing("data of a time step"))?;
+        inputs.push(rows.f_select(0, size(time)?)?);
+    }
+    inputs.extend(copies(fixed.map_or(&[], Vec::as_slice)));
+    Ok(inputs)
+}

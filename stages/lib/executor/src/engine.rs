@@ -1,0 +1,85 @@
+//! Runs sequences of steps, forward and, for gradients, backward.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tch::Tensor;
+
+use crate::eager::Eager;
+use crate::error::Result;
+use crate::parameters::Parameters;
+use crate::recurrence::Recurrence;
+use crate::{Device, Dtype};
+
+/// How graphs are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// The project's kernels on the CPU, libtorch elsewhere.
+    #[default]
+    Auto,
+    /// Operation by operation with libtorch: what other devices do.
+    Eager,
+}
+
+/// A batch over time.
+#[derive(Debug)]
+pub struct Sequence<'a> {
+    /// B and N
+    pub sizes: (i64, i64),
+    /// For each of T time steps, which of the engine's recurrences it runs.
+    pub variants: &'a [usize],
+    /// By number of the graph's input: what is given once.
+    pub given: BTreeMap<usize, Tensor>,
+    /// By number of the graph's input: a row for each time step, [T, ...].
+    pub data: BTreeMap<usize, Tensor>,
+    /// The state before the first step.
+    pub state: Vec<Tensor>,
+}
+
+/// Called after each step with its number and its outputs, which are valid until it returns.
+pub type OnStep<'a> = dyn FnMut(usize, &[Tensor]) -> Result<()> + 'a;
+
+/// Runs sequences on one device, one at a time, with buffers of its own: each thread has an engine.
+pub struct Engine {
+    recurrences: Arc<Vec<Recurrence>>,
+    inner: Inner,
+    backend: Backend,
+    dtype: Dtype,
+    device: Device,
+}
+
+enum Inner {
+    Eager(Box<Eager>),
+}
+
+impl Engine {
+    /// `recurrences` are alternatives for a time step: they have the same inputs and the same state.
+    pub fn new(recurrences: Arc<Vec<Recurrence>>, dtype: Dtype, device: Device, backend: Backend) -> Self {
+        let inner = Inner::Eager(Box::new(Eager::new(Arc::clone(&recurrences), dtype, device)));
+        Self { recurrences, inner, backend, dtype, device }
+    }
+
+    /// The same, for another thread.
+    pub fn fork(&self) -> Self {
+        Self::new(Arc::clone(&self.recurrences), self.dtype, self.device, self.backend)
+    }
+
+    pub fn recurrences(&self) -> &[Recurrence] {
+        &self.recurrences
+    }
+
+    /// Runs all steps, and answers each loss summed over time, by its number. Where `gradient` is given, laid out as the
+    /// parameters are, the gradient of the losses' sum is added to it.
+    pub fn run(
+        &mut self,
+        parameters: &Parameters,
+        sequence: &Sequence<'_>,
+        gradient: Option<&mut Tensor>,
+        on_step: &mut OnStep<'_>,
+    ) -> Result<Vec<f64>> {
+        let _guard = tch::no_grad_guard();
+        match &mut self.inner {
+            Inner::Eager(eager) => eager.run(parameters, sequence, gradient, on_step),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Runs typed graphs, and their gradients, over time: on the CPU by a plan of kernels on buffers that are allocated once,
+//! on other devices operation by operation with libtorch.
+//!
+//! A [`Step`] says what a network does at one time step. [`Recurrence`] compiles it, for all sizes at once: what does not
+//! vary leaves the time loop, and the gradient becomes a graph of its own. An [`Engine`] runs sequences of such steps,
+//! forward and backward. Call [`init`] before anything else: libtorch looks for its CUDA half once.
+//!
+//! All of libtorch's `unsafe` lives in this crate.
+
+mod allocator;
+mod device;
+mod eager;
+mod engine;
+mod error;
+pub mod ops;
+mod parameters;
+mod recurrence;
+mod shapes;
+pub mod rng;
+pub mod tensor;
+pub mod weights;
+
+pub use device::{Device, DeviceArg, Doctor, doctor, init};
+pub use engine::{Backend, Engine, Sequence};
+pub use error::{Error, Result};
+pub use parameters::Parameters;
+pub use recurrence::{Options, Part, Recurrence, Step};
+pub use tensor::Dtype;

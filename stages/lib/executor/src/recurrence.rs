@@ -1,0 +1,473 @@
+//! A network's step, split into what is done once for a sequence and what is done at every time step, with the gradient of
+//! both as graphs.
+//!
+//! For losses summed over T steps, state `s`, data `d` of each step and static values `c`:
+//!
+//! ```text
+//! c = fixed(parameters, inputs)            once
+//! s[t+1], loss[t] = step(s[t], d[t], c)    t = 0 .. T
+//! ds[t], dc[t] = step_back(...)            t = T-1 .. 0, dc added up over time
+//! dparameters = fixed_back(dc)             once
+//! ```
+//!
+//! A gradient of what does not vary is so added up over time first and multiplied once. What `step_back` needs of `step` is
+//! either *saved*, or, where it is a chain of element-wise operations on smaller or saved values, computed again: that takes
+//! less time than memory does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use graph::{DType, Graph, Input, NodeId, Op, ParamId, Passes, Reference, Shape, Span, numel};
+
+use crate::error::{Error, Result};
+
+/// One time step of a network, and how it is tied to the steps before and after.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Inputs that do not vary are given once for a sequence. Those that vary and are no state are *data*: each time step
+    /// has a row of its own.
+    pub graph: Graph,
+    /// What is carried over time: the number of the graph's input, and the node that the next step is given there.
+    pub state: Vec<(usize, NodeId)>,
+    /// Numbers, each summed over time; gradients are those of their sum.
+    pub losses: Vec<NodeId>,
+    /// Values that are handed out after a step. They are not differentiated.
+    pub outputs: Vec<NodeId>,
+}
+
+/// How a step is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether the graph is rewritten to cost less.
+    pub passes: bool,
+    /// Whether gradients will be asked for.
+    pub gradients: bool,
+}
+
+/// A graph and the values that are wanted of it.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub graph: Graph,
+    pub outputs: Vec<NodeId>,
+}
+
+/// A compiled step. Inputs and outputs of the parts are in the order that each field says.
+#[derive(Clone, Debug)]
+pub struct Recurrence {
+    /// Numbers of the step's inputs that are given once, and of those that are given at each step.
+    pub(crate) given: Vec<usize>,
+    pub(crate) data: Vec<usize>,
+    /// Shapes of the state.
+    pub(crate) state: Vec<Shape>,
+    /// How many losses and outputs there are.
+    pub(crate) losses: usize,
+    pub(crate) outputs: usize,
+    /// given → static values.
+    pub(crate) fixed: Part,
+    /// state, data, static values → next state, losses, outputs, saved values.
+    pub(crate) step: Part,
+    pub(crate) backward: Option<Backward>,
+    /// The whole step as it was rewritten, for costs: what varies at each step and what does not.
+    pub(crate) whole: Part,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Backward {
+    /// Shapes and types of what `step` saves.
+    pub saved: Vec<(Shape, DType)>,
+    /// state, data, static values, saved values, gradients of the next state → gradients of the state, of `wanted`.
+    pub step: Part,
+    /// Numbers of the static values that need gradients.
+    pub wanted: Vec<usize>,
+    /// given, gradients of `wanted` → gradients of `params`.
+    pub fixed: Part,
+    pub params: Vec<ParamId>,
+}
+
+fn span() -> Span {
+    Span::default()
+}
+
+/// Whether a node's value is known from its sizes alone.
+pub(crate) fn is_constant(op: &Op) -> bool {
+    matches!(op, Op::Scalar(_) | Op::Size(_) | Op::Full(_) | Op::Const(_) | Op::Arange { .. } | Op::Eye)
+}
+
+impl Recurrence {
+    /// Compiles a step, for all sizes.
+    pub fn new(step: &Step, options: Options) -> Result<Self> {
+        let Step { graph, state, losses, outputs } = step;
+        let next = state.iter().map(|(_, id)| *id);
+        let wanted: Vec<NodeId> = next.chain(losses.iter().copied()).chain(outputs.iter().copied()).collect();
+        let passes = if options.passes { Passes::all() } else { Passes::none() };
+        let (whole, wanted) = graph::optimise(graph, &wanted, &passes);
+
+        let is_state = |input: &usize| state.iter().any(|(other, _)| other == input);
+        let numbers = 0..whole.inputs.len();
+        let varies = |input: &usize| whole.inputs.get(*input).is_some_and(|input| input.varies);
+        let given: Vec<usize> = numbers.clone().filter(|input| !varies(input) && !is_state(input)).collect();
+        let data: Vec<usize> = numbers.filter(|input| varies(input) && !is_state(input)).collect();
+        let entries: Vec<usize> = state.iter().map(|(input, _)| *input).chain(data.iter().copied()).collect();
+
+        let frontier = frontier(&whole, &wanted);
+        let fixed = cut(&whole, &given.iter().map(|&input| Entry::input(&whole, input)).collect::<Vec<_>>(), &frontier)?;
+        let mut borders: Vec<Entry> = entries.iter().map(|&input| Entry::input(&whole, input)).collect();
+        borders.extend(frontier.iter().map(|&id| Entry::node(&whole, id)));
+        let forward = cut(&whole, &borders, &wanted)?;
+        let shapes = |input: &usize| whole.inputs.get(*input).map(|input| input.shape.clone()).unwrap_or_default();
+        let mut compiled = Self {
+            state: state.iter().map(|(input, _)| shapes(input)).collect(),
+            given,
+            data,
+            losses: losses.len(),
+            outputs: outputs.len(),
+            fixed,
+            step: forward,
+            backward: None,
+            whole: Part { graph: whole, outputs: wanted },
+        };
+        if options.gradients {
+            let trained = depends_on_trained(&compiled.whole.graph);
+            let wanted = (0..frontier.len())
+                .filter(|&at| frontier.get(at).and_then(|id| trained.get(id.0 as usize)).copied().unwrap_or(false));
+            let wanted: Vec<usize> = wanted.collect();
+            compiled.differentiate(wanted)?;
+        }
+        Ok(compiled)
+    }
+
+    /// Whether each sample of a batch is computed by itself.
+    pub fn is_independent(&self) -> bool {
+        let next = self.whole.outputs.iter().take(self.state.len()).chain(self.whole.outputs.iter().rev().take(self.outputs));
+        let batched: Vec<NodeId> = next.copied().collect();
+        graph::passes::independent(&self.whole.graph, &batched)
+    }
+
+    /// Bytes of the largest value of a step, in float32.
+    pub fn largest(&self) -> graph::Largest {
+        graph::costs(&self.whole.graph, &self.whole.outputs).largest_tensor
+    }
+
+    /// Multiply-accumulates for B and N: of what is done once, and of a step.
+    pub fn macs(&self, b: i64, n: i64) -> Option<(f64, f64)> {
+        let costs = graph::costs(&self.whole.graph, &self.whole.outputs);
+        let (all, step) = (costs.macs.eval(b, n)?, costs.macs_varying.eval(b, n)?);
+        Some(((all - step) as f64, step as f64))
+    }
+
+    fn differentiate(&mut self, wanted: Vec<usize>) -> Result<()> {
+        let (states, entries) = (self.state.len(), self.state.len() + self.data.len());
+        let mut joint = self.step.graph.clone();
+        let outputs = self.step.outputs.clone();
+        let first = joint.inputs.len();
+        let mut seeds = Vec::new();
+        for (at, shape) in self.state.iter().enumerate() {
+            let adjoint = joint.input(&format!("adjoint.{at}"), shape.clone(), DType::Float, true);
+            seeds.extend(outputs.get(at).map(|&value| (value, adjoint)));
+        }
+        let one = joint.push_as(Op::Scalar(1.0), &[], Vec::new(), DType::Float, span())?;
+        seeds.extend(outputs.iter().skip(states).take(self.losses).map(|&loss| (loss, one)));
+        let nodes = input_nodes(&joint);
+        let node = |input: usize| nodes.get(&input).copied().ok_or_else(|| missing("an input"));
+        let mut of = (0..states).map(node).collect::<Result<Vec<_>>>()?;
+        for &at in &wanted {
+            of.push(node(entries + at)?);
+        }
+        let found = graph::gradients(&mut joint, &seeds, &of)?;
+        let mut gradients = Vec::new();
+        let mut kept = Vec::new();
+        for (at, (gradient, &of)) in found.iter().zip(&of).enumerate() {
+            match (gradient, at.checked_sub(states)) {
+                (Some(gradient), place) => {
+                    gradients.push(*gradient);
+                    kept.extend(place.and_then(|place| wanted.get(place).copied()));
+                }
+                (None, None) => {
+                    let shape = joint.shape(of).clone();
+                    gradients.push(joint.push_as(Op::Full(0.0), &[], shape, DType::Float, span())?);
+                }
+                // A static value on which no loss depends needs no place.
+                (None, Some(_)) => {}
+            }
+        }
+        let all: Vec<NodeId> = outputs.iter().chain(&gradients).copied().collect();
+        let (joint, all) = graph::normal_form(&joint, &all);
+        let (forward, backward) = all.split_at(outputs.len().min(all.len()));
+
+        let (saved, replay) = divide(&joint, forward, backward)?;
+        let inputs = 0..joint.inputs.len();
+        let mut entries: Vec<Entry> = inputs.clone().filter(|&at| at < first).map(|at| Entry::input(&replay.graph, at)).collect();
+        entries.extend(replay.saved.iter().map(|&id| Entry::node(&replay.graph, id)));
+        entries.extend(inputs.filter(|&at| at >= first).map(|at| Entry::input(&replay.graph, at)));
+        let step = cut(&replay.graph, &entries, &replay.outputs)?;
+
+        let forward_entries: Vec<Entry> = (0..first).map(|at| Entry::input(&joint, at)).collect();
+        let forward: Vec<NodeId> = forward.iter().chain(&saved).copied().collect();
+        self.step = cut(&joint, &forward_entries, &forward)?;
+        let saved = saved.iter().map(|&id| (joint.shape(id).clone(), joint.dtype(id))).collect();
+
+        let (fixed, params) = self.differentiate_fixed(&kept)?;
+        self.backward = Some(Backward { saved, step, wanted: kept, fixed, params });
+        Ok(())
+    }
+
+    /// The gradient of the static part.
+    fn differentiate_fixed(&self, wanted: &[usize]) -> Result<(Part, Vec<ParamId>)> {
+        let mut graph = self.fixed.graph.clone();
+        let mut seeds = Vec::new();
+        for &at in wanted {
+            let value = *self.fixed.outputs.get(at).ok_or_else(|| missing("a static value"))?;
+            let shape = graph.shape(value).clone();
+            seeds.push((value, graph.input(&format!("adjoint.{at}"), shape, DType::Float, false)));
+        }
+        let params: Vec<(ParamId, NodeId)> = graph
+            .ids()
+            .filter_map(|id| match graph.node(id).op {
+                Op::Param(param) => Some((param, id)),
+                _ => None,
+            })
+            .filter(|(param, _)| graph.params.get(param.0 as usize).is_some_and(|param| param.trainable))
+            .collect();
+        let of: Vec<NodeId> = params.iter().map(|(_, id)| *id).collect();
+        let found = graph::gradients(&mut graph, &seeds, &of)?;
+        let found = params.iter().zip(found).filter_map(|((param, _), gradient)| Some((*param, gradient?)));
+        let (params, outputs): (Vec<ParamId>, Vec<NodeId>) = found.unzip();
+        let (graph, outputs) = graph::normal_form(&graph, &outputs);
+        Ok((Part { graph, outputs }, params))
+    }
+}
+
+fn missing(what: &str) -> Error {
+    Error::Inconsistent(format!("{what} is missing"))
+}
+
+/// The node of each input that has one.
+fn input_nodes(graph: &Graph) -> BTreeMap<usize, NodeId> {
+    let number = |id: NodeId| match graph.node(id).op {
+        Op::Input(at) => Some((at as usize, id)),
+        _ => None,
+    };
+    graph.ids().filter_map(number).collect()
+}
+
+/// Static values that what varies reads, or that are wanted themselves.
+fn frontier(graph: &Graph, wanted: &[NodeId]) -> Vec<NodeId> {
+    let varies = graph::passes::varying(graph);
+    let varies = |id: NodeId| varies.get(id.0 as usize).copied().unwrap_or(true);
+    let read = graph.ids().filter(|&id| varies(id)).flat_map(|id| graph.node(id).args.clone());
+    let all: BTreeSet<NodeId> = read.chain(wanted.iter().copied()).collect();
+    all.into_iter().filter(|&id| !varies(id) && !is_constant(&graph.node(id).op)).collect()
+}
+
+/// By node: whether it is a float that depends on something that is trained.
+fn depends_on_trained(graph: &Graph) -> Vec<bool> {
+    let mut found: Vec<bool> = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        let own = match node.op {
+            Op::Param(param) => graph.params.get(param.0 as usize).is_some_and(|param| param.trainable),
+            Op::Detach => false,
+            _ => node.dtype == DType::Float && node.args.iter().any(|id| found.get(id.0 as usize) == Some(&true)),
+        };
+        found.push(own);
+    }
+    found
+}
+
+/// What becomes an input of a part.
+struct Entry {
+    input: Input,
+    /// In the graph that the part is cut from; absent where nothing there reads the input.
+    node: Option<NodeId>,
+}
+
+impl Entry {
+    fn input(graph: &Graph, number: usize) -> Self {
+        let unknown = || Input { name: String::new(), shape: Vec::new(), dtype: DType::Float, varies: true };
+        let node = input_nodes(graph).get(&number).copied();
+        Self { input: graph.inputs.get(number).cloned().unwrap_or_else(unknown), node }
+    }
+
+    fn node(graph: &Graph, id: NodeId) -> Self {
+        let node = graph.node(id);
+        let name = format!("node.{}", id.0);
+        Self { input: Input { name, shape: node.shape.clone(), dtype: node.dtype, varies: false }, node: Some(id) }
+    }
+}
+
+/// The part of a graph between `entries`, which become its inputs in their order, and `wanted`.
+fn cut(graph: &Graph, entries: &[Entry], wanted: &[NodeId]) -> Result<Part> {
+    let mut part = Graph::new();
+    let mut map: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+    for Entry { input, node } in entries {
+        let id = part.input(&input.name, input.shape.clone(), input.dtype, input.varies);
+        map.extend(node.map(|node| (node, id)));
+    }
+    part.params = graph.params.clone();
+    let mut needed = vec![false; graph.nodes.len()];
+    let mut open = wanted.to_vec();
+    while let Some(id) = open.pop() {
+        if !map.contains_key(&id) && !std::mem::replace(&mut needed[id.0 as usize], true) {
+            open.extend(&graph.node(id).args);
+        }
+    }
+    for id in graph.ids().filter(|id| needed[id.0 as usize]) {
+        let node = graph.node(id);
+        let copy = match node.op {
+            Op::Param(param) => {
+                let param = graph.params.get(param.0 as usize).ok_or_else(|| missing("a parameter"))?;
+                part.param(param.clone(), node.span)
+            }
+            Op::Input(_) => return Err(missing("an input of a part")),
+            _ => {
+                let args = node.args.iter().map(|arg| map.get(arg).copied().ok_or_else(|| missing("an argument")));
+                let args = args.collect::<Result<Vec<_>>>()?;
+                part.push_as(node.op.clone(), &args, node.shape.clone(), node.dtype, node.span)?
+            }
+        };
+        map.insert(id, copy);
+    }
+    let outputs = wanted.iter().map(|id| map.get(id).copied().ok_or_else(|| missing("an output")));
+    Ok(Part { outputs: outputs.collect::<Result<_>>()?, graph: part })
+}
+
+/// The backward half, with what it computes again copied into it.
+struct Replay {
+    graph: Graph,
+    /// In this graph: what is to be given.
+    saved: Vec<NodeId>,
+    outputs: Vec<NodeId>,
+}
+
+/// Decides what of the forward half is saved for the backward half, and what is computed again there.
+fn divide(joint: &Graph, forward: &[NodeId], backward: &[NodeId]) -> Result<(Vec<NodeId>, Replay)> {
+    let in_forward = graph::passes::live(joint, forward);
+    let live = graph::passes::live(joint, backward);
+    let forward_node = |id: NodeId| in_forward[id.0 as usize];
+    let mut needed: BTreeSet<NodeId> = backward.iter().copied().filter(|&id| forward_node(id)).collect();
+    for id in joint.ids().filter(|&id| live[id.0 as usize] && !forward_node(id)) {
+        needed.extend(joint.node(id).args.iter().copied().filter(|&arg| forward_node(arg)));
+    }
+    let mut choice = Choice { joint, saved: BTreeSet::new(), again: BTreeSet::new() };
+    // What cannot be had again cheaply is saved in any case, and so free for what follows from it.
+    for cheap in [false, true] {
+        for &id in &needed {
+            choice.settle(id, cheap);
+        }
+    }
+    let Choice { saved, again, .. } = choice;
+    let saved: Vec<NodeId> = saved.into_iter().collect();
+
+    let mut graph = Graph { inputs: Vec::new(), params: joint.params.clone(), nodes: Vec::new() };
+    let mut map: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+    let nodes = input_nodes(joint);
+    for (at, input) in joint.inputs.iter().enumerate() {
+        let place = graph.input(&input.name, input.shape.clone(), input.dtype, input.varies);
+        map.extend(nodes.get(&at).map(|&node| (node, place)));
+    }
+    let mut places = Vec::new();
+    for &id in &saved {
+        let node = joint.node(id);
+        let place = graph.input(&format!("saved.{}", id.0), node.shape.clone(), node.dtype, true);
+        map.insert(id, place);
+        places.push(place);
+    }
+    for id in joint.ids().filter(|&id| again.contains(&id) || (live[id.0 as usize] && !forward_node(id))) {
+        if map.contains_key(&id) {
+            continue;
+        }
+        let node = joint.node(id);
+        let args = node.args.iter().map(|arg| map.get(arg).copied().ok_or_else(|| missing("a forward value")));
+        let args = args.collect::<Result<Vec<_>>>()?;
+        let copy = graph.push_as(node.op.clone(), &args, node.shape.clone(), node.dtype, node.span)?;
+        map.insert(id, copy);
+    }
+    let outputs = backward.iter().map(|id| map.get(id).copied().ok_or_else(|| missing("a gradient")));
+    let outputs = outputs.collect::<Result<_>>()?;
+    Ok((saved, Replay { graph, saved: places, outputs }))
+}
+
+/// A chain of more operations than this is not computed again.
+const LONGEST: usize = 40;
+/// The share of a value's size that its sources may have, to be saved in its place.
+const SMALLER: f64 = 0.5;
+
+struct Choice<'a> {
+    joint: &'a Graph,
+    saved: BTreeSet<NodeId>,
+    again: BTreeSet<NodeId>,
+}
+
+impl Choice<'_> {
+    /// Sees to it that a forward value is there in the backward half; what is not cheap is left for the first round only.
+    fn settle(&mut self, id: NodeId, cheap: bool) {
+        let node = self.joint.node(id);
+        if matches!(node.op, Op::Input(_)) || self.saved.contains(&id) || self.again.contains(&id) {
+            return;
+        }
+        if is_constant(&node.op) {
+            self.again.insert(id);
+            return;
+        }
+        // A view costs nothing: what it shows is what has to be there.
+        if crate::shapes::is_view(&node.op) {
+            if let Some(&shown) = node.args.first() {
+                self.settle(shown, cheap);
+            }
+            if cheap {
+                self.again.insert(id);
+            }
+            return;
+        }
+        let can = crate::shapes::is_cheap(self.joint, id);
+        if can != cheap {
+            if !can {
+                self.saved.insert(id);
+            }
+            return;
+        }
+        if !can {
+            self.saved.insert(id);
+            return;
+        }
+        match self.sources(id) {
+            Some((chain, sources)) if self.pays(id, &sources) => {
+                self.again.extend(chain);
+                self.saved.extend(sources);
+            }
+            _ => {
+                self.saved.insert(id);
+            }
+        }
+    }
+
+    /// What would be computed again, and what would have to be saved for that.
+    fn sources(&self, id: NodeId) -> Option<(Vec<NodeId>, Vec<NodeId>)> {
+        let (mut chain, mut sources) = (BTreeSet::new(), BTreeSet::new());
+        let mut open = vec![id];
+        while let Some(next) = open.pop() {
+            let node = self.joint.node(next);
+            if matches!(node.op, Op::Input(_)) || self.saved.contains(&next) || chain.contains(&next) {
+                continue;
+            }
+            let follows = is_constant(&node.op) || crate::shapes::is_view(&node.op);
+            if follows || self.again.contains(&next) || crate::shapes::is_cheap(self.joint, next) {
+                chain.insert(next);
+                open.extend(&node.args);
+            } else {
+                sources.insert(next);
+            }
+            if chain.len() > LONGEST {
+                return None;
+            }
+        }
+        Some((chain.into_iter().collect(), sources.into_iter().collect()))
+    }
+
+    fn pays(&self, id: NodeId, sources: &[NodeId]) -> bool {
+        let reference = Reference::default();
+        let size = |id: NodeId| {
+            let count = numel(self.joint.shape(id)).eval(reference.b, reference.n);
+            count.map_or(f64::INFINITY, |count| count as f64)
+        };
+        sources.iter().map(|&source| size(source)).sum::<f64>() <= SMALLER * size(id)
+    }
+}
