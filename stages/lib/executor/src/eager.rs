@@ -6,7 +6,7 @@ use std::sync::Arc;
 use graph::{NodeId, Op};
 use tch::{Kind, Tensor};
 
-use crate::engine::{OnStep, Sequence};
+use crate::engine::{OnStep, Outcome, Sequence};
 use crate::error::{Error, Result};
 use crate::ops;
 use crate::parameters::Parameters;
@@ -51,7 +51,7 @@ impl Eager {
         sequence: &Sequence<'_>,
         gradient: Option<&mut Tensor>,
         on_step: &mut OnStep<'_>,
-    ) -> Result<Vec<f64>> {
+    ) -> Result<Outcome> {
         let recurrences = Arc::clone(&self.recurrences);
         let sizes = sequence.sizes;
         let mut fixed: BTreeMap<usize, Vec<Tensor>> = BTreeMap::new();
@@ -86,10 +86,11 @@ impl Eager {
                 states = vec![next];
             }
         }
-        if let Some(gradient) = gradient {
-            self.backward(parameters, sequence, gradient, &fixed, (&states, saved))?;
-        }
-        losses.iter().map(item).collect()
+        let state = match gradient {
+            Some(gradient) => self.backward(parameters, sequence, gradient, &fixed, (&states, saved))?,
+            None => Vec::new(),
+        };
+        Ok(Outcome { losses: losses.iter().map(item).collect::<Result<_>>()?, state })
     }
 
     fn backward(
@@ -99,7 +100,7 @@ impl Eager {
         gradient: &mut Tensor,
         fixed: &BTreeMap<usize, Vec<Tensor>>,
         (states, mut saved): (&[Vec<Tensor>], Vec<Vec<Tensor>>),
-    ) -> Result<()> {
+    ) -> Result<Vec<Tensor>> {
         let recurrences = Arc::clone(&self.recurrences);
         let sizes = sequence.sizes;
         let mut adjoint: Vec<Tensor> =
@@ -136,7 +137,7 @@ impl Eager {
                 let _ = place.f_add_(&value.f_reshape([-1_i64])?)?;
             }
         }
-        Ok(())
+        Ok(adjoint)
     }
 
     fn part(

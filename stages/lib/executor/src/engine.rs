@@ -36,6 +36,15 @@ pub struct Sequence<'a> {
     pub state: Vec<Tensor>,
 }
 
+/// What a run leaves.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Each loss summed over time, by its number.
+    pub losses: Vec<f64>,
+    /// Gradients of the state before the first step; empty where no gradient was asked for. Valid until the next run.
+    pub state: Vec<Tensor>,
+}
+
 /// Called after each step with its number and its outputs, which are valid until it returns.
 pub type OnStep<'a> = dyn FnMut(usize, &[Tensor]) -> Result<()> + 'a;
 
@@ -68,15 +77,15 @@ impl Engine {
         &self.recurrences
     }
 
-    /// Runs all steps, and answers each loss summed over time, by its number. Where `gradient` is given, laid out as the
-    /// parameters are, the gradient of the losses' sum is added to it.
+    /// Runs all steps. Where `gradient` is given, laid out as the parameters are, the gradient of the losses' sum is added
+    /// to it.
     pub fn run(
         &mut self,
         parameters: &Parameters,
         sequence: &Sequence<'_>,
         gradient: Option<&mut Tensor>,
         on_step: &mut OnStep<'_>,
-    ) -> Result<Vec<f64>> {
+    ) -> Result<Outcome> {
         let _guard = tch::no_grad_guard();
         match &mut self.inner {
             Inner::Eager(eager) => eager.run(parameters, sequence, gradient, on_step),

@@ -21,7 +21,7 @@ pub mod tensor;
 pub mod weights;
 
 pub use device::{Device, DeviceArg, Doctor, doctor, init};
-pub use engine::{Backend, Engine, Sequence};
+pub use engine::{Backend, Engine, OnStep, Outcome, Sequence};
 pub use error::{Error, Result};
 pub use parameters::Parameters;
 pub use recurrence::{Options, Part, Recurrence, Step};
