@@ -1,0 +1,225 @@
+//! Operations in terms of simpler ones, for the CPU.
+//!
+//! A product with few columns or few terms costs more as a product than as sums over columns, which become part of the
+//! loops around them. A bias is an addition, and so part of the loop that follows the layer.
+
+use graph::{BinaryOp, DType, Dim, Graph, NodeId, Op, OpError, ReduceOp, Shape, Span};
+
+use crate::recurrence::Part;
+use crate::shapes::NARROW;
+
+/// Columns that are added up by loops over the last axis, at the most, and how long that axis may be.
+const FEW: i64 = 2;
+const LONGEST: i64 = 512;
+
+/// The part with all that in simpler terms, in normal form.
+pub(super) fn lower(part: &Part) -> Result<Part, OpError> {
+    let mut to = Graph::new();
+    let mut map: Vec<NodeId> = Vec::with_capacity(part.graph.nodes.len());
+    for input in &part.graph.inputs {
+        to.input(&input.name, input.shape.clone(), input.dtype, input.varies);
+    }
+    to.params = part.graph.params.clone();
+    let mut lowering = Lowering { from: &part.graph, to };
+    for id in part.graph.ids() {
+        let node = part.graph.node(id);
+        let args: Vec<NodeId> = node.args.iter().map(|arg| map[arg.0 as usize]).collect();
+        let new = match &node.op {
+            // Inputs are the first nodes, in their order.
+            Op::Input(at) => NodeId(*at),
+            Op::Param(param) => match part.graph.params.get(param.0 as usize) {
+                Some(known) => lowering.to.param(known.clone(), node.span),
+                None => return Err(OpError::NoSuchNode { node: param.0 }),
+            },
+            _ => lowering.node(id, &args)?,
+        };
+        map.push(new);
+    }
+    let outputs: Vec<NodeId> = part.outputs.iter().map(|id| map[id.0 as usize]).collect();
+    let (graph, outputs) = graph::normal_form(&lowering.to, &outputs);
+    Ok(Part { graph, outputs })
+}
+
+struct Lowering<'a> {
+    from: &'a Graph,
+    to: Graph,
+}
+
+type Made = Result<NodeId, OpError>;
+
+impl Lowering<'_> {
+    fn push(&mut self, op: Op, args: &[NodeId]) -> Made {
+        self.to.push(op, args, Span::default())
+    }
+
+    fn reshape(&mut self, x: NodeId, shape: Shape) -> Made {
+        let dtype = self.to.dtype(x);
+        self.to.push_as(Op::Reshape, &[x], shape, dtype, Span::default())
+    }
+
+    fn add(&mut self, x: NodeId, y: NodeId) -> Made {
+        self.push(Op::Binary(BinaryOp::Add), &[x, y])
+    }
+
+    fn mul(&mut self, x: NodeId, y: NodeId) -> Made {
+        self.push(Op::Binary(BinaryOp::Mul), &[x, y])
+    }
+
+    fn slice(&mut self, x: NodeId, dim: usize, at: i64) -> Made {
+        self.push(Op::Slice { dim, start: Dim::known(at), end: Dim::known(at + 1), step: 1 }, &[x])
+    }
+
+    /// Row or column `at` of a matrix, as a vector.
+    fn line(&mut self, matrix: NodeId, dim: usize, at: i64) -> Made {
+        let line = self.slice(matrix, dim, at)?;
+        let length = self.to.shape(matrix)[1 - dim].clone();
+        self.reshape(line, vec![length])
+    }
+
+    fn sum(&mut self, x: NodeId, dims: Vec<usize>, keepdim: bool) -> Made {
+        self.push(Op::Reduce { op: ReduceOp::Sum, dims, keepdim }, &[x])
+    }
+
+    fn node(&mut self, id: NodeId, args: &[NodeId]) -> Made {
+        let node = self.from.node(id);
+        match (&node.op, args) {
+            (Op::Linear { .. }, [x, weight, bias @ ..]) => {
+                let value = match self.layer(*x, *weight)? {
+                    Some(value) => value,
+                    None => self.push(Op::Linear { biased: false }, &[*x, *weight])?,
+                };
+                match bias.first() {
+                    Some(&bias) => self.add(value, bias),
+                    None => Ok(value),
+                }
+            }
+            (Op::MatMul, &[x, y]) => match self.product(x, y)? {
+                Some(value) => Ok(value),
+                None => self.push(Op::MatMul, &[x, y]),
+            },
+            (Op::Reduce { op: ReduceOp::Mean, dims, keepdim }, &[x]) => {
+                let shape = self.to.shape(x).clone();
+                let count = dims.iter().filter_map(|&dim| shape.get(dim)).fold(Dim::known(1), |n, dim| &n * dim);
+                let sum = self.sum(x, dims.clone(), *keepdim)?;
+                let count = self.to.push_as(Op::Size(count), &[], Vec::new(), DType::Int, Span::default())?;
+                self.push(Op::Binary(BinaryOp::Div), &[sum, count])
+            }
+            _ => self.to.push_as(node.op.clone(), args, node.shape.clone(), node.dtype, node.span),
+        }
+    }
+
+    /// `x weight'` over few features, or to few.
+    fn layer(&mut self, x: NodeId, weight: NodeId) -> Result<Option<NodeId>, OpError> {
+        let (Some(out), Some(inner)) = (self.to.shape(weight)[0].as_known(), self.to.shape(weight)[1].as_known()) else {
+            return Ok(None);
+        };
+        if (1..=NARROW).contains(&inner) && out > inner {
+            return self.columns(x, inner, |lowering, at| lowering.line(weight, 1, at)).map(Some);
+        }
+        if (1..=FEW).contains(&out) && (8..=LONGEST).contains(&inner) {
+            return self.dots(x, out, |lowering, at| lowering.line(weight, 0, at)).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// The sum of `x[.., k] row(k)`.
+    fn columns(&mut self, x: NodeId, count: i64, row: impl Fn(&mut Self, i64) -> Made) -> Made {
+        let last = self.to.shape(x).len() - 1;
+        let mut total = None;
+        for at in 0..count {
+            let column = self.slice(x, last, at)?;
+            let row = row(self, at)?;
+            let product = self.mul(column, row)?;
+            total = Some(match total {
+                Some(total) => self.add(total, product)?,
+                None => product,
+            });
+        }
+        total.ok_or(OpError::Setting { op: "matmul", reason: "no terms".to_owned() })
+    }
+
+    /// For each of `count` features, the sum over the last axis of `x row(k)`.
+    fn dots(&mut self, x: NodeId, count: i64, row: impl Fn(&mut Self, i64) -> Made) -> Made {
+        let last = self.to.shape(x).len() - 1;
+        let mut parts = Vec::new();
+        for at in 0..count {
+            let row = row(self, at)?;
+            let product = self.mul(x, row)?;
+            parts.push(self.sum(product, vec![last], true)?);
+        }
+        self.cat(&parts, last)
+    }
+
+    fn cat(&mut self, parts: &[NodeId], dim: usize) -> Made {
+        match parts {
+            [only] => Ok(*only),
+            _ => self.push(Op::Cat { dim }, parts),
+        }
+    }
+
+    /// A product of which one size is small.
+    fn product(&mut self, x: NodeId, y: NodeId) -> Result<Option<NodeId>, OpError> {
+        let (left, right) = (self.to.shape(x).clone(), self.to.shape(y).clone());
+        let [inner, out] = right.as_slice() else { return Ok(None) };
+        if left.len() < 2 || self.to.dtype(x) != DType::Float {
+            return Ok(None);
+        }
+        let (inner, out) = (inner.as_known(), out.as_known());
+        if let (Some(inner), Some(out)) = (inner, out) {
+            if (1..=NARROW).contains(&inner) && out > inner {
+                return self.columns(x, inner, |lowering, at| lowering.line(y, 0, at)).map(Some);
+            }
+            if (1..=NARROW).contains(&out) && (8..=LONGEST).contains(&inner) {
+                return self.dots(x, out, |lowering, at| lowering.line(y, 1, at)).map(Some);
+            }
+        }
+        match self.to.node(x).op.clone() {
+            Op::Permute(perm) if perm == [1, 0] && left.len() == 2 => {
+                let rows = self.to.node(x).args[0];
+                self.outer(rows, y)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// `g' x` for g `[R, out]` and x `[R, in]`, of which one has few columns: a weight's gradient.
+    fn outer(&mut self, g: NodeId, x: NodeId) -> Result<Option<NodeId>, OpError> {
+        let width = |lowering: &Self, id: NodeId| lowering.to.shape(id).last().and_then(Dim::as_known);
+        let (Some(out), Some(inner)) = (width(self, g), width(self, x)) else { return Ok(None) };
+        let few = |count: i64, of: i64| (1..=NARROW).contains(&count) && (8..=LONGEST).contains(&of);
+        if !few(inner, out) && !few(out, inner) {
+            return Ok(None);
+        }
+        let (g, x) = self.unflattened(g, x);
+        let last = self.to.shape(g).len() - 1;
+        let outer: Vec<usize> = (0..last).collect();
+        // By columns of the narrow one: each is a line of the gradient.
+        let (wide, narrow, count, dim) = if few(inner, out) { (g, x, inner, 1) } else { (x, g, out, 0) };
+        let mut parts = Vec::new();
+        for at in 0..count {
+            let column = self.slice(narrow, last, at)?;
+            let product = self.mul(wide, column)?;
+            let line = self.sum(product, outer.clone(), false)?;
+            let length = self.to.shape(line)[0].clone();
+            let shape = if dim == 1 { vec![length, Dim::known(1)] } else { vec![Dim::known(1), length] };
+            parts.push(self.reshape(line, shape)?);
+        }
+        self.cat(&parts, dim).map(Some)
+    }
+
+    /// What two matrices were before their outer axes were joined, if they had the same.
+    fn unflattened(&self, g: NodeId, x: NodeId) -> (NodeId, NodeId) {
+        let before = |id: NodeId| {
+            let node = self.to.node(id);
+            if node.op == Op::Reshape { node.args.first().copied() } else { None }
+        };
+        if let (Some(inner_g), Some(inner_x)) = (before(g), before(x)) {
+            let (one, two) = (self.to.shape(inner_g), self.to.shape(inner_x));
+            let kept = one.last() == self.to.shape(g).last() && two.last() == self.to.shape(x).last();
+            if kept && !one.is_empty() && !two.is_empty() && one[..one.len() - 1] == two[..two.len() - 1] {
+                return (inner_g, inner_x);
+            }
+        }
+        (g, x)
+    }
+}

@@ -1,0 +1,15 @@
+//! A part of a step as a list of kernel calls on the CPU.
+//!
+//! [`Plan::new`] is done once for a part and its sizes: it lowers operations to simpler ones, merges what can be computed in
+//! one pass, gives every value a place in memory (several share one, if they are not needed at the same time), and prepares
+//! the kernels. [`Plan::run`] only calls them.
+
+mod compile;
+mod layout;
+mod lower;
+mod product;
+mod step;
+mod units;
+
+pub(crate) use compile::{Mode, Plan};
+pub(crate) use product::Gemm;

@@ -1,0 +1,127 @@
+//! One kernel call of a plan.
+
+use graph::{DType, Node};
+use tch::{Kind, Tensor};
+
+use super::product::{Gemm, Product};
+use crate::Device;
+use crate::error::{Error, Result};
+use crate::kernels::{Loop, Real};
+use crate::ops;
+
+/// Where a tensor starts: a root's number and the element within it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub root: usize,
+    pub start: usize,
+}
+
+/// A root that a loop reads or writes, and how many of its elements may be touched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    pub root: usize,
+    pub length: usize,
+}
+
+/// A value as libtorch sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Operand {
+    pub place: Place,
+    pub sizes: Vec<i64>,
+    pub strides: Vec<i64>,
+    pub dtype: DType,
+}
+
+/// Roots that a loop reads or writes, at the most: more than its code may have steps.
+pub(super) const MOST: usize = 64;
+
+/// What is called.
+pub(super) enum Step<T> {
+    Loop { kernel: Loop<T>, inputs: Vec<Extent>, outputs: Vec<Extent> },
+    Product { product: Product, left: Place, right: Place, value: Place, accumulate: bool },
+    /// An operation that libtorch computes, and whose value is copied to its place.
+    Torch { node: Box<Node>, args: Vec<Operand>, value: Operand, sizes: (i64, i64) },
+}
+
+/// The first byte of every root.
+pub(super) type Bases = [*mut u8];
+
+impl<T: Real + Gemm> Step<T> {
+    /// # Safety
+    /// Every base points to memory of its root's full size, aligned for its elements, and no root's memory overlaps with
+    /// that of another that is in use at the same time.
+    pub unsafe fn run(&mut self, bases: &Bases, float: Kind) -> Result<()> {
+        match self {
+            Self::Loop { kernel, inputs, outputs } => {
+                // SAFETY: as promised; the compiler of plans sees to it that no root is both read and written by a loop, and
+                // that each is listed once among what is written.
+                unsafe {
+                    let mut reads: [&[T]; MOST] = [&[]; MOST];
+                    for (read, input) in reads.iter_mut().zip(inputs.iter()) {
+                        *read = std::slice::from_raw_parts(bases[input.root].cast::<T>(), input.length);
+                    }
+                    let mut writes: [&mut [T]; MOST] = std::array::from_fn(|_| &mut [][..]);
+                    for (write, output) in writes.iter_mut().zip(outputs.iter()) {
+                        *write = std::slice::from_raw_parts_mut(bases[output.root].cast::<T>(), output.length);
+                    }
+                    kernel.run(&reads[..inputs.len().min(MOST)], &mut writes[..outputs.len().min(MOST)]);
+                }
+                Ok(())
+            }
+            Self::Product { product, left, right, value, accumulate } => {
+                // SAFETY: as promised; strides were derived from the roots' own sizes.
+                unsafe {
+                    product.run(at::<T>(bases, *left), at::<T>(bases, *right), at::<T>(bases, *value), *accumulate);
+                }
+                Ok(())
+            }
+            Self::Torch { node, args, value, sizes } => {
+                // SAFETY: as promised; the tensors do not outlive this call.
+                let given = args.iter().map(|arg| unsafe { arg.tensor(bases, float) });
+                let given = given.collect::<Result<Vec<_>>>()?;
+                let given: Vec<&Tensor> = given.iter().collect();
+                let device = Device(tch::Device::Cpu);
+                let at = ops::Context { float, device, sizes: *sizes, shape: &value.sizes };
+                let found = ops::apply(node, &given, &at)?;
+                // SAFETY: as above.
+                let mut place = unsafe { value.memory(bases, float) }?;
+                place.f_copy_(&found)?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The root has an element there.
+pub(super) unsafe fn at<T>(bases: &Bases, place: Place) -> *mut T {
+    // SAFETY: as promised.
+    unsafe { bases[place.root].cast::<T>().add(place.start) }
+}
+
+impl Operand {
+    /// # Safety
+    /// The memory must outlive the tensor.
+    unsafe fn memory(&self, bases: &Bases, float: Kind) -> Result<Tensor> {
+        let (kind, width) = match self.dtype {
+            DType::Int => (Kind::Int64, 8),
+            _ => (float, if float == Kind::Double { 8 } else { 4 }),
+        };
+        // SAFETY: as promised.
+        let tensor = unsafe {
+            let start = bases[self.place.root].add(self.place.start * width);
+            Tensor::f_from_blob(start, &self.sizes, &self.strides, kind, tch::Device::Cpu)
+        };
+        tensor.map_err(Error::from)
+    }
+
+    /// As [`Operand::memory`], in the type that libtorch has for it.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn tensor(&self, bases: &Bases, float: Kind) -> Result<Tensor> {
+        // SAFETY: as promised.
+        let tensor = unsafe { self.memory(bases, float) }?;
+        Ok(if self.dtype == DType::Bool { tensor.f_to_kind(Kind::Bool)? } else { tensor })
+    }
+}
