@@ -1,0 +1,3 @@
+//! Runs a candidate's graph on the CPU.
+
+pub mod kernels;
