@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tch::Tensor;
 
+use crate::cpu::Cpu;
 use crate::eager::Eager;
 use crate::error::Result;
 use crate::parameters::Parameters;
@@ -59,12 +60,19 @@ pub struct Engine {
 
 enum Inner {
     Eager(Box<Eager>),
+    Single(Box<Cpu<f32>>),
+    Double(Box<Cpu<f64>>),
 }
 
 impl Engine {
     /// `recurrences` are alternatives for a time step: they have the same inputs and the same state.
     pub fn new(recurrences: Arc<Vec<Recurrence>>, dtype: Dtype, device: Device, backend: Backend) -> Self {
-        let inner = Inner::Eager(Box::new(Eager::new(Arc::clone(&recurrences), dtype, device)));
+        let shared = Arc::clone(&recurrences);
+        let inner = match (backend, device.is_cuda(), dtype) {
+            (Backend::Auto, false, Dtype::F32) => Inner::Single(Box::new(Cpu::new(shared, dtype))),
+            (Backend::Auto, false, Dtype::F64) => Inner::Double(Box::new(Cpu::new(shared, dtype))),
+            _ => Inner::Eager(Box::new(Eager::new(shared, dtype, device))),
+        };
         Self { recurrences, inner, backend, dtype, device }
     }
 
@@ -89,6 +97,8 @@ impl Engine {
         let _guard = tch::no_grad_guard();
         match &mut self.inner {
             Inner::Eager(eager) => eager.run(parameters, sequence, gradient, on_step),
+            Inner::Single(cpu) => cpu.run(parameters, sequence, gradient, on_step),
+            Inner::Double(cpu) => cpu.run(parameters, sequence, gradient, on_step),
         }
     }
 }

@@ -15,6 +15,8 @@ pub enum Error {
     Device { device: String, reason: String },
     #[error(transparent)]
     Graph(#[from] graph::OpError),
+    #[error("kernel: {0}")]
+    Kernel(#[from] crate::kernels::KernelError),
     /// A tensor that is missing, or of another shape than the graph's.
     #[error("tensor {name}: {reason}")]
     Tensor { name: String, reason: String },

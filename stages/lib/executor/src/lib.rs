@@ -8,12 +8,15 @@
 //! All of libtorch's `unsafe` lives in this crate.
 
 mod allocator;
+mod cpu;
 mod device;
 mod eager;
 mod engine;
 mod error;
+pub mod kernels;
 pub mod ops;
 mod parameters;
+mod plan;
 mod recurrence;
 mod shapes;
 pub mod rng;

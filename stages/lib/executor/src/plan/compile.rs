@@ -354,7 +354,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         if inputs.len() > MOST || outputs.len() > MOST {
             return Err(Error::Inconsistent("a loop over too many values".to_owned()));
         }
-        let kernel = Loop::new(spec).map_err(|error| Error::Inconsistent(error.to_string()))?;
+        let kernel = Loop::new(spec)?;
         let used: Vec<usize> = inputs.iter().chain(&outputs).map(|extent| extent.root).collect();
         self.push(Step::Loop { kernel, inputs, outputs }, used);
         Ok(())

@@ -11,5 +11,5 @@ mod product;
 mod step;
 mod units;
 
-pub(crate) use compile::{Mode, Plan};
+pub(crate) use compile::{Addresses, Mode, Plan};
 pub(crate) use product::Gemm;

@@ -64,7 +64,7 @@ impl<T: Real + Gemm> Step<T> {
                     for (write, output) in writes.iter_mut().zip(outputs.iter()) {
                         *write = std::slice::from_raw_parts_mut(bases[output.root].cast::<T>(), output.length);
                     }
-                    kernel.run(&reads[..inputs.len().min(MOST)], &mut writes[..outputs.len().min(MOST)]);
+                    kernel.run(&reads[..inputs.len().min(MOST)], &mut writes[..outputs.len().min(MOST)])?;
                 }
                 Ok(())
             }

@@ -1,0 +1,674 @@
+//! From instructions to steps.
+//!
+//! The loop's last axis is that of *lanes*, the one before it that of *rows*; the others are outer. A *strip* is what the
+//! machine holds at a time: [`STRIP`] vectors, which are a part of a row or some whole rows. Where rows are longer than a
+//! strip, the loop runs once over all rows for each *band* of lanes.
+//!
+//! An instruction belongs to the innermost of three levels whose places its value depends on: band, outer place, strip. So
+//! what does not change from row to row is computed once.
+
+use graph::{BinaryOp, UnaryOp};
+
+use super::{Instr, LoopSpec, Store, View};
+use crate::kernels::real::{Real, private::STRIP};
+use crate::kernels::vector::Level;
+use crate::kernels::{KernelError, count};
+
+/// Levels of code, from the outermost.
+pub(super) const BAND: usize = 0;
+pub(super) const OUTER: usize = 1;
+pub(super) const INNER: usize = 2;
+
+/// Where an operand comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The last step's value.
+    Last,
+    Register(u32),
+    Const(u32),
+    /// A tensor: a strip of it lies in one piece.
+    Piece(u32),
+    /// A tensor: each vector is somewhere.
+    Vectors(u32),
+    /// A tensor: each vector is somewhere, and may be shorter than a vector.
+    Parts(u32),
+    /// A tensor: one number for the whole strip.
+    Number(u32),
+    /// A tensor: one number for each vector.
+    Numbers(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Op {
+    /// The operand itself.
+    Take,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Maximum,
+    Minimum,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    Where,
+    Bool,
+    Neg,
+    Abs,
+    Relu,
+    Square,
+    Cube,
+    /// The other functions of one number.
+    Unary(UnaryOp),
+    /// The other functions of two numbers.
+    Binary(BinaryOp),
+    /// Collects the lanes of a load.
+    Gather(u32),
+    /// Writes or sums the operand; the step's value stays the operand.
+    Store(u32),
+}
+
+/// One step of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub op: Op,
+    pub a: Source,
+    pub b: Source,
+    pub c: Source,
+    /// The register that keeps the value, besides the accumulator.
+    pub to: Option<u32>,
+}
+
+/// Where a tensor's elements are, by axes that were merged.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    pub tensor: usize,
+    pub start: usize,
+    pub outer: Vec<usize>,
+    pub row: usize,
+    pub lane: usize,
+}
+
+/// How a strip of a value gets into memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// In one piece.
+    Piece,
+    /// Vector by vector, each of them somewhere.
+    Vectors,
+    /// As before, with vectors that are shorter.
+    Parts,
+    /// Lane by lane.
+    Scatter,
+    /// One sum for each row.
+    RowSums,
+    /// Added to a strip that is kept, and which is summed into memory from time to time.
+    Kept,
+}
+
+/// A store, prepared.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    pub access: Access,
+    /// Whether values are added to what is there.
+    pub add: bool,
+    /// Whether the elements have to be set to 0 first.
+    pub clear: bool,
+    /// The number of its kept strip.
+    pub kept: Option<usize>,
+    /// Stepping along an outer axis up to this one leads to other elements.
+    pub moves: Option<usize>,
+}
+
+/// What is special about strips of one size.
+#[derive(Clone, Debug)]
+pub(super) struct Tile {
+    pub rows: usize,
+    /// Vectors that are in use.
+    pub active: usize,
+    /// Vectors of a row.
+    pub columns: usize,
+    /// Lanes of each vector.
+    pub counts: [usize; STRIP],
+    /// Where each vector starts, from the strip's start, by load.
+    pub load_offsets: Vec<[usize; STRIP]>,
+    /// The same by store.
+    pub store_offsets: Vec<[usize; STRIP]>,
+    pub targets: Vec<Target>,
+    /// Code by level.
+    pub steps: [Vec<Step>; 3],
+}
+
+/// Lanes that are done side by side, and others like them.
+#[derive(Clone, Debug)]
+pub(super) struct Band {
+    pub first: usize,
+    pub lanes: usize,
+    pub repeat: usize,
+    pub full: Tile,
+    /// For the last rows, where they do not fill a strip.
+    pub rest: Option<Tile>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Plan<T> {
+    pub level: Level,
+    pub outer: Vec<usize>,
+    pub rows: usize,
+    pub lanes: usize,
+    pub loads: Vec<Access>,
+    pub outputs: Vec<Output>,
+    pub bands: Vec<Band>,
+    pub consts: Vec<T>,
+    pub registers: usize,
+    pub kept: usize,
+    /// Elements that are needed of each tensor; 0 where it is not used.
+    pub input_lengths: Vec<usize>,
+    pub output_lengths: Vec<usize>,
+}
+
+impl<T: Real> Plan<T> {
+    pub fn new(spec: &LoopSpec, level: Level) -> Result<Self, KernelError> {
+        check(spec)?;
+        let axes = Axes::new(spec);
+        let loads: Vec<Access> =
+            spec.loads.iter().map(|view| axes.access(view.tensor, view.start, &view.strides)).collect();
+        let mut kept = 0;
+        let outputs: Vec<Output> = spec.stores.iter().map(|store| axes.output(store, &mut kept)).collect();
+        let code = Code::new(spec, &axes, &loads, T::width(level));
+        let bands = axes.bands(T::width(level), &loads, &outputs, &code.steps);
+        // nothing is read where there are no places
+        let read = if spec.shape.contains(&0) { &[] } else { spec.loads.as_slice() };
+        let input_lengths = lengths(&spec.shape, read.iter().map(|x| (x.tensor, x.start, &x.strides)))?;
+        let output_lengths = lengths(&spec.shape, spec.stores.iter().map(|x| (x.tensor, x.start, &x.strides)))?;
+        Ok(Self {
+            level,
+            loads,
+            outputs,
+            bands,
+            consts: code.consts.iter().map(|&x| T::from_f64(x)).collect(),
+            registers: code.registers,
+            kept,
+            input_lengths,
+            output_lengths,
+            outer: axes.outer,
+            rows: axes.rows,
+            lanes: axes.lanes,
+        })
+    }
+}
+
+/// Whether all numbers in a specification refer to something.
+fn check(spec: &LoopSpec) -> Result<(), KernelError> {
+    for (at, instr) in spec.code.iter().enumerate() {
+        let before = |x: usize| if x < at { Ok(()) } else { Err(KernelError::Order { at }) };
+        match *instr {
+            Instr::Load(load) if load >= spec.loads.len() => {
+                return Err(KernelError::Missing { what: "load", number: load });
+            }
+            Instr::Load(_) | Instr::Const(_) => {}
+            Instr::Unary(_, x) | Instr::Bool(x) => before(x)?,
+            Instr::Binary(_, x, y) => before(x).and(before(y))?,
+            Instr::Where(c, x, y) => before(c).and(before(x)).and(before(y))?,
+        }
+    }
+    let wanted = spec.shape.len();
+    let rank = |what, number, strides: &[usize]| {
+        let got = strides.len();
+        if got == wanted { Ok(()) } else { Err(KernelError::Rank { what, number, got, wanted }) }
+    };
+    for (number, View { strides, .. }) in spec.loads.iter().enumerate() {
+        rank("load", number, strides)?;
+    }
+    for (number, Store { strides, value, .. }) in spec.stores.iter().enumerate() {
+        rank("store", number, strides)?;
+        if *value >= spec.code.len() {
+            return Err(KernelError::Missing { what: "instruction", number: *value });
+        }
+    }
+    // indices are kept in 32 bits; sizes have to leave room for sums of offsets
+    if spec.code.len() > usize::from(u16::MAX) || count(&spec.shape)? > isize::MAX as usize / 64 {
+        return Err(KernelError::Range);
+    }
+    Ok(())
+}
+
+/// How long each tensor has to be for all its uses.
+fn lengths<'a>(
+    shape: &[usize],
+    uses: impl Iterator<Item = (usize, usize, &'a Vec<usize>)>,
+) -> Result<Vec<usize>, KernelError> {
+    let mut lengths = Vec::new();
+    for (tensor, start, strides) in uses {
+        let mut last = start;
+        for (&size, &stride) in shape.iter().zip(strides) {
+            let along = size.saturating_sub(1).checked_mul(stride).ok_or(KernelError::Range)?;
+            last = last.checked_add(along).ok_or(KernelError::Range)?;
+        }
+        if last > isize::MAX as usize / 64 || tensor > usize::from(u16::MAX) {
+            return Err(KernelError::Range);
+        }
+        if lengths.len() <= tensor {
+            lengths.resize(tensor + 1, 0);
+        }
+        // an axis without places leads nowhere, but a sum over one is 0
+        let nowhere = shape.iter().zip(strides).any(|(&size, &stride)| size == 0 && stride != 0);
+        lengths[tensor] = lengths[tensor].max(if nowhere { 0 } else { last + 1 });
+    }
+    Ok(lengths)
+}
+
+/// The loop's axes, after axes that all tensors go through alike were merged.
+struct Axes {
+    /// For each axis that is left, the specification's axis whose strides it has.
+    parts: Vec<usize>,
+    outer: Vec<usize>,
+    rows: usize,
+    lanes: usize,
+}
+
+impl Axes {
+    fn new(spec: &LoopSpec) -> Self {
+        let all: Vec<&[usize]> =
+            spec.loads.iter().map(|x| x.strides.as_slice()).chain(spec.stores.iter().map(|x| x.strides.as_slice())).collect();
+        // sizes with the axis whose stride they go by
+        let mut merged: Vec<(usize, usize)> = Vec::new();
+        for (axis, &size) in spec.shape.iter().enumerate().filter(|(_, size)| **size != 1) {
+            match merged.last_mut() {
+                Some((before, by)) if all.iter().all(|strides| Some(strides[*by]) == strides[axis].checked_mul(size)) => {
+                    (*before, *by) = (*before * size, axis);
+                }
+                _ => merged.push((size, axis)),
+            }
+        }
+        let lanes = merged.last().map_or(1, |last| last.0);
+        let rows = merged.len().checked_sub(2).map_or(1, |at| merged[at].0);
+        let outer = merged.iter().take(merged.len().saturating_sub(2)).map(|x| x.0).collect();
+        Self { parts: merged.into_iter().map(|x| x.1).collect(), outer, rows, lanes }
+    }
+
+    fn access(&self, tensor: usize, start: usize, strides: &[usize]) -> Access {
+        let mut strides: Vec<usize> = self.parts.iter().map(|&axis| strides[axis]).collect();
+        // where there is but one lane, it may as well be an element of its own
+        let lane = strides.pop().unwrap_or(1);
+        let row = strides.pop().unwrap_or(0);
+        Access { tensor, start, outer: strides, row, lane }
+    }
+
+    fn output(&self, store: &Store, kept: &mut usize) -> Output {
+        let access = self.access(store.tensor, store.start, &store.strides);
+        let sums_lanes = access.lane == 0;
+        let sums_rows = self.rows != 1 && access.row == 0;
+        let sums_outer = access.outer.contains(&0);
+        let keeps = sums_rows || (sums_lanes && self.rows == 1);
+        let number = *kept;
+        *kept += usize::from(keeps);
+        Output {
+            add: store.accumulate || sums_outer || sums_rows || sums_lanes,
+            clear: !store.accumulate && (sums_outer || sums_rows || sums_lanes),
+            kept: keeps.then_some(number),
+            moves: access.outer.iter().rposition(|&stride| stride != 0),
+            access,
+        }
+    }
+
+    /// Rows of a strip, in a band of this many lanes.
+    fn strip_rows(&self, lanes: usize, width: usize) -> usize {
+        (STRIP / lanes.div_ceil(width).max(1)).clamp(1, self.rows.max(1))
+    }
+
+    fn bands(&self, width: usize, loads: &[Access], outputs: &[Output], steps: &[Vec<Step>; 3]) -> Vec<Band> {
+        let most = STRIP * width;
+        let (repeat, rest) = if self.lanes <= most { (0, self.lanes) } else { (self.lanes / most, self.lanes % most) };
+        let band = |first: usize, lanes: usize, repeat: usize| {
+            let rows = self.strip_rows(lanes, width);
+            let tile = |rows| Tile::new(rows, lanes, width, loads, outputs, steps);
+            let rest = self.rows % rows;
+            Band { first, lanes, repeat, full: tile(rows), rest: (rest > 0).then(|| tile(rest)) }
+        };
+        let mut bands = Vec::new();
+        if repeat > 0 {
+            bands.push(band(0, most, repeat));
+        }
+        if rest > 0 {
+            bands.push(band(repeat * most, rest, 1));
+        }
+        bands
+    }
+}
+
+impl Tile {
+    fn new(
+        rows: usize,
+        lanes: usize,
+        width: usize,
+        loads: &[Access],
+        outputs: &[Output],
+        steps: &[Vec<Step>; 3],
+    ) -> Self {
+        let columns = lanes.div_ceil(width);
+        let active = rows * columns;
+        let mut counts = [0; STRIP];
+        for (vector, count) in counts.iter_mut().enumerate().take(active) {
+            *count = width.min(lanes - vector % columns * width);
+        }
+        // vectors that are not in use read what the first one reads
+        let offsets = |access: &Access| {
+            let mut offsets = [0; STRIP];
+            for (vector, offset) in offsets.iter_mut().enumerate().take(active) {
+                *offset = vector / columns * access.row + vector % columns * width * access.lane;
+            }
+            offsets
+        };
+        let whole = lanes.is_multiple_of(width);
+        let piece = |access: &Access| {
+            let in_line = |(vector, offset): (usize, &usize)| *offset == vector * width;
+            whole && active == STRIP && access.lane == 1 && offsets(access).iter().enumerate().all(in_line)
+        };
+        let source = |load: u32| {
+            let access = &loads[load as usize];
+            match (access.lane, access.row) {
+                (0, 0) => Source::Number(load),
+                (0, _) if rows == 1 => Source::Number(load),
+                (0, _) => Source::Numbers(load),
+                _ if piece(access) => Source::Piece(load),
+                _ if whole => Source::Vectors(load),
+                _ => Source::Parts(load),
+            }
+        };
+        let target = |output: &Output| match output.access.lane {
+            _ if output.kept.is_some() => Target::Kept,
+            0 => Target::RowSums,
+            1 if piece(&output.access) => Target::Piece,
+            1 if whole && active == STRIP => Target::Vectors,
+            1 => Target::Parts,
+            _ => Target::Scatter,
+        };
+        let resolve = |from: Source| if let Source::Vectors(load) = from { source(load) } else { from };
+        let steps = steps.clone().map(|steps| {
+            let found = steps.into_iter().map(|x| Step { a: resolve(x.a), b: resolve(x.b), c: resolve(x.c), ..x });
+            found.collect()
+        });
+        Self {
+            rows,
+            active,
+            columns,
+            counts,
+            load_offsets: loads.iter().map(offsets).collect(),
+            store_offsets: outputs.iter().map(|output| offsets(&output.access)).collect(),
+            targets: outputs.iter().map(target).collect(),
+            steps,
+        }
+    }
+}
+
+/// Steps by level; operands in tensors are all [`Source::Vectors`] yet.
+struct Code {
+    steps: [Vec<Step>; 3],
+    consts: Vec<f64>,
+    registers: usize,
+}
+
+impl Code {
+    fn new(spec: &LoopSpec, axes: &Axes, loads: &[Access], width: usize) -> Self {
+        let levels = levels(spec, axes, loads, width);
+        let mut writer = Writer { spec, loads, consts: Vec::new(), steps: Vec::new(), last: None };
+        let needed = needed(spec);
+        for level in [BAND, OUTER, INNER] {
+            writer.last = None;
+            for at in (0..spec.code.len()).filter(|&at| needed[at]) {
+                if levels[at] == level {
+                    writer.compute(at, level);
+                }
+                if level == INNER {
+                    writer.store(at);
+                }
+            }
+        }
+        writer.finish(&levels)
+    }
+}
+
+/// Which instructions lead to a store.
+fn needed(spec: &LoopSpec) -> Vec<bool> {
+    let mut needed = vec![false; spec.code.len()];
+    spec.stores.iter().for_each(|store| needed[store.value] = true);
+    // operands come before their users: one pass from the end finds them all
+    for at in (0..needed.len()).rev() {
+        if needed[at] {
+            mark(spec, at, &mut needed);
+        }
+    }
+    needed
+}
+
+fn mark(spec: &LoopSpec, at: usize, needed: &mut [bool]) {
+    match spec.code[at] {
+        Instr::Load(_) | Instr::Const(_) => {}
+        Instr::Unary(_, x) | Instr::Bool(x) => needed[x] = true,
+        Instr::Binary(_, x, y) => (needed[x], needed[y]) = (true, true),
+        Instr::Where(c, x, y) => (needed[c], needed[x], needed[y]) = (true, true, true),
+    }
+}
+
+/// The level of each instruction.
+fn levels(spec: &LoopSpec, axes: &Axes, loads: &[Access], width: usize) -> Vec<usize> {
+    let one_strip = axes.rows <= axes.strip_rows(axes.lanes.min(STRIP * width), width);
+    let one_place = axes.outer.is_empty();
+    let inward = |level: usize| match level {
+        BAND if one_place && one_strip => INNER,
+        BAND if one_place => OUTER,
+        OUTER if one_strip => INNER,
+        level => level,
+    };
+    let mut levels: Vec<usize> = Vec::with_capacity(spec.code.len());
+    for instr in &spec.code {
+        let level = match *instr {
+            Instr::Load(load) if loads[load].row != 0 => INNER,
+            Instr::Load(load) if loads[load].outer.iter().any(|&stride| stride != 0) => OUTER,
+            Instr::Load(_) | Instr::Const(_) => BAND,
+            Instr::Unary(_, x) | Instr::Bool(x) => levels[x],
+            Instr::Binary(_, x, y) => levels[x].max(levels[y]),
+            Instr::Where(c, x, y) => levels[c].max(levels[x]).max(levels[y]),
+        };
+        levels.push(inward(level));
+    }
+    levels
+}
+
+/// A step whose operands and result are instructions yet.
+struct Draft {
+    level: usize,
+    op: Op,
+    operands: [Option<Operand>; 3],
+    /// The instruction whose value the step makes.
+    makes: Option<usize>,
+}
+
+#[derive(Clone, Copy)]
+enum Operand {
+    Known(Source),
+    /// Some earlier instruction's value, from a register.
+    Value(usize),
+}
+
+struct Writer<'a> {
+    spec: &'a LoopSpec,
+    loads: &'a [Access],
+    consts: Vec<f64>,
+    steps: Vec<Draft>,
+    /// The instruction whose value the accumulator holds.
+    last: Option<usize>,
+}
+
+impl Writer<'_> {
+    fn constant(&mut self, x: f64) -> Operand {
+        let found = self.consts.iter().position(|known| known.to_bits() == x.to_bits());
+        let at = found.unwrap_or_else(|| {
+            self.consts.push(x);
+            self.consts.len() - 1
+        });
+        Operand::Known(Source::Const(at as u32))
+    }
+
+    fn operand(&mut self, at: usize) -> Operand {
+        match self.spec.code[at] {
+            _ if self.last == Some(at) => Operand::Known(Source::Last),
+            Instr::Load(load) if self.loads[load].lane < 2 => Operand::Known(Source::Vectors(load as u32)),
+            Instr::Const(x) => self.constant(x),
+            _ => Operand::Value(at),
+        }
+    }
+
+    fn push(&mut self, level: usize, op: Op, operands: [Option<Operand>; 3], makes: usize) {
+        self.steps.push(Draft { level, op, operands, makes: Some(makes) });
+        self.last = Some(makes);
+    }
+
+    /// The step that computes an instruction, where there has to be one.
+    fn compute(&mut self, at: usize, level: usize) {
+        match self.spec.code[at] {
+            Instr::Load(load) if self.loads[load].lane < 2 => {}
+            Instr::Load(load) => self.push(level, Op::Gather(load as u32), [None; 3], at),
+            Instr::Const(_) => {}
+            Instr::Unary(op, x) => {
+                let x = self.operand(x);
+                self.push(level, unary(op), [Some(x), None, None], at);
+            }
+            Instr::Bool(x) => {
+                let x = self.operand(x);
+                self.push(level, Op::Bool, [Some(x), None, None], at);
+            }
+            Instr::Binary(BinaryOp::Pow, x, y)
+                if let Instr::Const(exponent) = self.spec.code[y]
+                    && let Some(op) = power(exponent) =>
+            {
+                let x = self.operand(x);
+                self.push(level, op, [Some(x), None, None], at);
+            }
+            Instr::Binary(op, x, y) => {
+                let operands = [Some(self.operand(x)), Some(self.operand(y)), None];
+                self.push(level, binary(op), operands, at);
+            }
+            Instr::Where(c, x, y) => {
+                let operands = [Some(self.operand(c)), Some(self.operand(x)), Some(self.operand(y))];
+                self.push(level, Op::Where, operands, at);
+            }
+        }
+    }
+
+    /// The steps that store an instruction's value.
+    fn store(&mut self, at: usize) {
+        for (number, _) in self.spec.stores.iter().enumerate().filter(|(_, store)| store.value == at) {
+            let value = self.operand(at);
+            let op = Op::Store(number as u32);
+            self.steps.push(Draft { level: INNER, op, operands: [Some(value), None, None], makes: None });
+            self.last = Some(at);
+        }
+    }
+
+    /// Gives registers to values that are used later than in the next step.
+    fn finish(self, levels: &[usize]) -> Code {
+        let mut last_use: Vec<Option<usize>> = vec![None; self.spec.code.len()];
+        for (place, step) in self.steps.iter().enumerate() {
+            for operand in step.operands.iter().flatten() {
+                if let Operand::Value(at) = *operand {
+                    // what outer levels leave for inner ones stays until the end
+                    let stays = levels[at] < step.level;
+                    let until = if stays { usize::MAX } else { place };
+                    last_use[at] = last_use[at].max(Some(until));
+                }
+            }
+        }
+        let mut registers = Registers::default();
+        let mut of: Vec<Option<u32>> = vec![None; self.spec.code.len()];
+        let mut steps: [Vec<Step>; 3] = Default::default();
+        for (place, step) in self.steps.iter().enumerate() {
+            let source = |operand: Option<Operand>| match operand {
+                Some(Operand::Known(source)) => source,
+                Some(Operand::Value(at)) => of[at].map_or(Source::Last, Source::Register),
+                None => Source::Last,
+            };
+            let [a, b, c] = step.operands.map(source);
+            for operand in step.operands.iter().flatten() {
+                if let Operand::Value(at) = *operand
+                    && last_use[at] == Some(place)
+                    && let Some(register) = of[at].take()
+                {
+                    registers.free.push(register);
+                }
+            }
+            // a gather needs room to collect its lanes
+            let gathers = matches!(step.op, Op::Gather(_));
+            let keeps = step.makes.filter(|&at| gathers || last_use[at].is_some());
+            let to = keeps.map(|_| registers.take());
+            if let Some(at) = keeps {
+                of[at] = to;
+                if last_use[at].is_none() {
+                    registers.free.extend(of[at].take());
+                }
+            }
+            steps[step.level].push(Step { op: step.op, a, b, c, to });
+        }
+        Code { steps, consts: self.consts, registers: registers.count as usize }
+    }
+}
+
+#[derive(Default)]
+struct Registers {
+    free: Vec<u32>,
+    count: u32,
+}
+
+impl Registers {
+    fn take(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.count += 1;
+            self.count - 1
+        })
+    }
+}
+
+fn unary(op: UnaryOp) -> Op {
+    match op {
+        UnaryOp::Neg => Op::Neg,
+        UnaryOp::Abs => Op::Abs,
+        UnaryOp::Relu => Op::Relu,
+        UnaryOp::Square => Op::Square,
+        op => Op::Unary(op),
+    }
+}
+
+/// Powers that PyTorch, too, computes without a general power.
+fn power(exponent: f64) -> Option<Op> {
+    Some(match exponent {
+        1.0 => Op::Take,
+        2.0 => Op::Square,
+        3.0 => Op::Cube,
+        0.5 => Op::Unary(UnaryOp::Sqrt),
+        -0.5 => Op::Unary(UnaryOp::Rsqrt),
+        -1.0 => Op::Unary(UnaryOp::Reciprocal),
+        _ => return None,
+    })
+}
+
+fn binary(op: BinaryOp) -> Op {
+    match op {
+        BinaryOp::Add => Op::Add,
+        BinaryOp::Sub => Op::Sub,
+        BinaryOp::Mul => Op::Mul,
+        BinaryOp::Div => Op::Div,
+        BinaryOp::Maximum => Op::Maximum,
+        BinaryOp::Minimum => Op::Minimum,
+        BinaryOp::Eq => Op::Eq,
+        BinaryOp::Ne => Op::Ne,
+        BinaryOp::Lt => Op::Lt,
+        BinaryOp::Le => Op::Le,
+        BinaryOp::Gt => Op::Gt,
+        BinaryOp::Ge => Op::Ge,
+        op => Op::Binary(op),
+    }
+}

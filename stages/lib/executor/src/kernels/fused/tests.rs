@@ -1,0 +1,219 @@
+//! Loops against plain code that computes one place at a time in float64.
+
+use super::*;
+use crate::kernels::math::reference;
+use proptest::prelude::*;
+
+/// A small generator of numbers, so that a case is one seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    fn number(&mut self) -> f64 {
+        // few digits, so that float32 holds it exactly
+        (self.below(4001) as f64 - 2000.0) / 1024.0
+    }
+}
+
+fn expected(spec: &LoopSpec, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
+    let places = |f: &mut dyn FnMut(&[usize])| {
+        let total: usize = spec.shape.iter().product();
+        for at in 0..total {
+            let mut rest = at;
+            let mut index = vec![0; spec.shape.len()];
+            for axis in (0..spec.shape.len()).rev() {
+                index[axis] = rest % spec.shape[axis];
+                rest /= spec.shape[axis];
+            }
+            f(&index);
+        }
+    };
+    let at = |start: usize, strides: &[usize], index: &[usize]| {
+        start + strides.iter().zip(index).map(|(x, y)| x * y).sum::<usize>()
+    };
+    for store in spec.stores.iter().filter(|store| !store.accumulate) {
+        // all elements that the store leads to, even where sums are empty
+        let shape: Vec<usize> =
+            spec.shape.iter().zip(&store.strides).map(|(&size, &stride)| if stride == 0 { 1 } else { size }).collect();
+        for place in 0..shape.iter().product() {
+            let mut rest = place;
+            let mut to = store.start;
+            for axis in (0..shape.len()).rev() {
+                to += rest % shape[axis] * store.strides[axis];
+                rest /= shape[axis];
+            }
+            outputs[store.tensor][to] = 0.0;
+        }
+    }
+    places(&mut |index| {
+        let mut values: Vec<f64> = Vec::new();
+        for instr in &spec.code {
+            values.push(match *instr {
+                Instr::Load(load) => {
+                    let view = &spec.loads[load];
+                    inputs[view.tensor][at(view.start, &view.strides, index)]
+                }
+                Instr::Const(x) => x,
+                Instr::Unary(op, x) => reference::unary(op, values[x]),
+                Instr::Binary(op, x, y) => reference::binary(op, values[x], values[y]),
+                Instr::Where(c, x, y) => if values[c] != 0.0 { values[x] } else { values[y] },
+                Instr::Bool(x) => f64::from(u8::from(values[x] != 0.0)),
+            });
+        }
+        for store in &spec.stores {
+            outputs[store.tensor][at(store.start, &store.strides, index)] += values[store.value];
+        }
+    });
+}
+
+fn check<T: Real>(spec: &LoopSpec, inputs: &[Vec<f64>], outputs: &[Vec<f64>], tolerance: f64) {
+    let cast = |x: &Vec<f64>| x.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
+    let narrow: Vec<Vec<T>> = inputs.iter().map(cast).collect();
+    let mut wanted = outputs.to_vec();
+    expected(spec, inputs, &mut wanted);
+    // twice each, because state must not leak from one run to the next
+    for level in Level::all().into_iter().flat_map(|level| [level, level]) {
+        let mut run = Loop::<T>::at_level(spec, level).unwrap();
+        let mut found: Vec<Vec<T>> = outputs.iter().map(cast).collect();
+        let reads: Vec<&[T]> = narrow.iter().map(Vec::as_slice).collect();
+        let mut writes: Vec<&mut [T]> = found.iter_mut().map(Vec::as_mut_slice).collect();
+        run.run(&reads, &mut writes).unwrap();
+        for (tensor, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+            for (at, (x, y)) in found.iter().zip(wanted).enumerate() {
+                let x = x.to_f64();
+                let close = (x - y).abs() <= tolerance * (1.0 + y.abs()) || (x.is_nan() && y.is_nan()) || x == *y;
+                assert!(close, "output {tensor} at {at}: {x}, not {y}, of {spec:?}");
+            }
+        }
+    }
+}
+
+fn check_both(spec: &LoopSpec, inputs: &[Vec<f64>], outputs: &[Vec<f64>]) {
+    check::<f64>(spec, inputs, outputs, 1e-12);
+    check::<f32>(spec, inputs, outputs, 2e-4);
+}
+
+/// Row-major strides of the axes that are kept, 0 for the others.
+fn packed(shape: &[usize], kept: &[bool], scale: usize) -> (Vec<usize>, usize) {
+    let mut strides = vec![0; shape.len()];
+    let mut size = scale;
+    for axis in (0..shape.len()).rev().filter(|&axis| kept[axis]) {
+        strides[axis] = size;
+        size *= shape[axis].max(1);
+    }
+    (strides, size)
+}
+
+/// A random loop with what it reads and what was there before.
+fn random_case(seed: u64, empty: bool) -> (LoopSpec, Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    let mut random = Random(seed);
+    let rank = random.below(5);
+    let sizes: &[usize] = &[1, 1, 2, 3, 4, 5, 8, 16];
+    let lasts: &[usize] = &[1, 2, 3, 4, 7, 8, 15, 16, 20, 32, 33, 64, 70, 100, 128, 129, 150, 256, 300];
+    let mut shape: Vec<usize> = (0..rank).map(|_| sizes[random.below(sizes.len())]).collect();
+    if let Some(last) = shape.last_mut() {
+        *last = lasts[random.below(lasts.len())];
+    }
+    while shape.iter().product::<usize>() > 20_000 {
+        let most = shape.iter().copied().max().unwrap_or(1);
+        shape.iter_mut().filter(|size| **size == most).for_each(|size| *size = 2);
+    }
+    if empty && rank > 0 {
+        let axis = random.below(rank);
+        shape[axis] = 0;
+    }
+    let kept = |random: &mut Random| match random.below(3) {
+        0 => vec![true; rank],
+        _ => (0..rank).map(|_| random.below(3) > 0).collect(),
+    };
+    let (mut inputs, mut loads) = (Vec::new(), Vec::new());
+    for tensor in 0..1 + random.below(5) {
+        let scale = [1, 1, 1, 4][random.below(4)];
+        let start = random.below(scale);
+        let mut of = kept(&mut random);
+        let (mut strides, size) = packed(&shape, &of, scale);
+        if rank > 1 && random.below(6) == 0 {
+            // the last two axes the other way round
+            of = vec![true; rank];
+            let mut turned = shape.clone();
+            turned.swap(rank - 1, rank - 2);
+            (strides, _) = packed(&turned, &of, scale);
+            strides.swap(rank - 1, rank - 2);
+        }
+        let size = size.max(shape.iter().map(|x| (*x).max(1)).product::<usize>() * scale);
+        inputs.push((0..size).map(|_| random.number()).collect());
+        loads.push(View { tensor, start, strides });
+    }
+    let mut code: Vec<Instr> = (0..loads.len()).map(Instr::Load).collect();
+    code.push(Instr::Const(random.number()));
+    for _ in 0..random.below(24) {
+        let (x, y, z) = (random.below(code.len()), random.below(code.len()), random.below(code.len()));
+        code.push(match random.below(14) {
+            0 => Instr::Const(random.number()),
+            1 => Instr::Unary(UnaryOp::Relu, x),
+            2 => Instr::Unary(UnaryOp::Tanh, x),
+            3 => Instr::Unary(UnaryOp::Sigmoid, x),
+            4 => Instr::Unary(UnaryOp::Abs, x),
+            5 => Instr::Unary(UnaryOp::Neg, x),
+            6 => Instr::Binary(BinaryOp::Maximum, x, y),
+            7 => Instr::Binary(BinaryOp::Minimum, x, y),
+            8 => Instr::Unary(UnaryOp::Clamp { min: -1.0, max: 1.0 }, x),
+            9 => Instr::Binary(BinaryOp::Sub, x, y),
+            10 => Instr::Load(random.below(loads.len())),
+            _ => Instr::Binary(BinaryOp::Add, x, y),
+        });
+        // the condition is one of exact numbers, so that rounding cannot turn it
+        if random.below(6) == 0 {
+            let condition = random.below(loads.len());
+            code.push(Instr::Bool(condition));
+            code.push(Instr::Where(code.len() - 1, y, z));
+        }
+        if random.below(8) == 0 {
+            code.push(Instr::Binary(BinaryOp::Mul, x, random.below(loads.len())));
+        }
+        // keeps numbers small
+        if random.below(4) == 0 {
+            code.push(Instr::Unary(UnaryOp::Tanh, code.len() - 1));
+        }
+    }
+    let (mut outputs, mut stores) = (Vec::new(), Vec::new());
+    for tensor in 0..1 + random.below(5) {
+        let scale = [1, 1, 1, 4][random.below(4)];
+        let (strides, size) = packed(&shape, &kept(&mut random), scale);
+        outputs.push((0..size + 3).map(|_| random.number()).collect());
+        let bounded = Instr::Unary(UnaryOp::Tanh, random.below(code.len()));
+        code.push(bounded);
+        let value = code.len() - 1 - random.below(2).min(usize::from(random.below(3) == 0));
+        stores.push(Store { value, tensor, start: random.below(scale), strides, accumulate: random.below(2) == 0 });
+    }
+    (LoopSpec { shape, code, loads, stores }, inputs, outputs)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn random_loops_compute_what_they_say(seed in any::<u64>()) {
+        let (spec, inputs, outputs) = random_case(seed, false);
+        let largest = inputs.iter().flatten().fold(0.0, |most: f64, x| most.max(x.abs()));
+        prop_assume!(largest < 1e3);
+        check_both(&spec, &inputs, &outputs);
+    }
+
+    #[test]
+    fn sums_over_nothing_are_zero(seed in any::<u64>()) {
+        let (spec, inputs, outputs) = random_case(seed, true);
+        check_both(&spec, &inputs, &outputs);
+    }
+}

@@ -1,0 +1,512 @@
+//! Functions of one and of two numbers, with PyTorch's meaning.
+//!
+//! Those of float32 are polynomials without branches, good to one or two units in the last place, where training spends
+//! time on them. Everything else asks the standard library lane by lane.
+
+use graph::{BinaryOp, UnaryOp};
+
+use super::real::{Real, private::STRIP};
+use super::vector::{Vector, map, map2};
+
+/// Applies an expression to all vectors of a strip.
+macro_rules! all {
+    ($strip:ident, $x:ident => $value:expr) => {{
+        for place in 0..STRIP {
+            let $x = $strip[place];
+            $strip[place] = $value;
+        }
+    }};
+}
+
+/// 1 where the mask holds, else 0.
+#[inline(always)]
+pub(super) fn truth<T: Real, V: Vector<T>>(mask: V::Mask) -> V {
+    V::select(mask, V::splat(T::ONE), V::splat(T::ZERO))
+}
+
+/// 0 where the mask holds, else 1.
+#[inline(always)]
+pub(super) fn untruth<T: Real, V: Vector<T>>(mask: V::Mask) -> V {
+    V::select(mask, V::splat(T::ZERO), V::splat(T::ONE))
+}
+
+/// The larger; NaN where either is.
+#[inline(always)]
+pub(super) fn maximum<T: Real, V: Vector<T>>(x: V, y: V) -> V {
+    // `over` answers its second argument unless the first is larger, hence y where one of them is NaN
+    V::select(x.eq(x), x.over(y), x)
+}
+
+/// The smaller; NaN where either is.
+#[inline(always)]
+pub(super) fn minimum<T: Real, V: Vector<T>>(x: V, y: V) -> V {
+    V::select(x.eq(x), x.under(y), x)
+}
+
+/// Between two bounds that are numbers; NaN stays.
+#[inline(always)]
+fn clamp<T: Real, V: Vector<T>>(x: V, low: f64, high: f64) -> V {
+    V::splat(T::from_f64(high)).under(V::splat(T::from_f64(low)).over(x))
+}
+
+/// What needs no more than arithmetic, for both types. False where this is not so.
+#[inline(always)]
+fn arithmetic<T: Real, V: Vector<T>>(op: UnaryOp, x: &mut [V; STRIP]) -> bool {
+    let (zero, one) = (V::splat(T::ZERO), V::splat(T::ONE));
+    let number = |x: f64| V::splat(T::from_f64(x));
+    match op {
+        UnaryOp::Neg => all!(x, v => v.neg()),
+        UnaryOp::Abs => all!(x, v => v.abs()),
+        // PyTorch's sign of NaN is 0
+        UnaryOp::Sign => all!(x, v => truth::<T, V>(zero.lt(v)).sub(truth(v.lt(zero)))),
+        UnaryOp::Relu => all!(x, v => zero.over(v)),
+        UnaryOp::Sqrt => all!(x, v => v.sqrt()),
+        UnaryOp::Rsqrt => all!(x, v => one.div(v.sqrt())),
+        UnaryOp::Square => all!(x, v => v.mul(v)),
+        UnaryOp::Reciprocal => all!(x, v => one.div(v)),
+        UnaryOp::Floor => all!(x, v => v.floor()),
+        UnaryOp::Ceil => all!(x, v => v.ceil()),
+        UnaryOp::Round => all!(x, v => v.round()),
+        UnaryOp::Trunc => all!(x, v => v.trunc()),
+        UnaryOp::LeakyRelu { slope } => {
+            let slope = number(slope);
+            all!(x, v => V::select(zero.lt(v), v, v.mul(slope)));
+        }
+        UnaryOp::Softsign => all!(x, v => v.div(one.add(v.abs()))),
+        UnaryOp::Hardsigmoid => {
+            let (three, six) = (number(3.0), number(6.0));
+            all!(x, v => clamp(v.add(three), 0.0, 6.0).div(six));
+        }
+        UnaryOp::Hardswish => {
+            let (three, six) = (number(3.0), number(6.0));
+            all!(x, v => v.mul(clamp(v.add(three), 0.0, 6.0)).div(six));
+        }
+        UnaryOp::Hardtanh { min, max } | UnaryOp::Clamp { min, max } => all!(x, v => clamp(v, min, max)),
+        UnaryOp::LogicalNot => all!(x, v => truth(v.eq(zero))),
+        UnaryOp::IsNan => all!(x, v => untruth(v.eq(v))),
+        UnaryOp::IsInf => all!(x, v => truth(v.abs().eq(V::splat(T::INFINITY)))),
+        UnaryOp::IsFinite => all!(x, v => truth(v.abs().lt(V::splat(T::INFINITY)))),
+        _ => return false,
+    }
+    true
+}
+
+/// All functions of two numbers, for both types.
+#[inline(always)]
+pub(super) fn binary<T: Real, V: Vector<T>>(op: BinaryOp, xs: &mut [V; STRIP], ys: &[V; STRIP]) {
+    macro_rules! both {
+        ($x:ident, $y:ident => $value:expr) => {
+            for place in 0..STRIP {
+                let ($x, $y) = (xs[place], ys[place]);
+                xs[place] = $value;
+            }
+        };
+    }
+    match op {
+        BinaryOp::Add => both!(x, y => x.add(y)),
+        BinaryOp::Sub => both!(x, y => x.sub(y)),
+        BinaryOp::Mul => both!(x, y => x.mul(y)),
+        BinaryOp::Div => both!(x, y => x.div(y)),
+        BinaryOp::Maximum => both!(x, y => maximum(x, y)),
+        BinaryOp::Minimum => both!(x, y => minimum(x, y)),
+        BinaryOp::Eq => both!(x, y => truth(x.eq(y))),
+        BinaryOp::Ne => both!(x, y => untruth(x.eq(y))),
+        BinaryOp::Lt => both!(x, y => truth(x.lt(y))),
+        BinaryOp::Le => both!(x, y => truth(x.le(y))),
+        BinaryOp::Gt => both!(x, y => truth(y.lt(x))),
+        BinaryOp::Ge => both!(x, y => truth(y.le(x))),
+        BinaryOp::FloorDiv => both!(x, y => map2(x, y, |x, y| T::from_f64(floor_div(x.to_f64(), y.to_f64())))),
+        BinaryOp::Remainder => both!(x, y => map2(x, y, |x, y| T::from_f64(remainder(x.to_f64(), y.to_f64())))),
+        BinaryOp::Pow => both!(x, y => map2(x, y, |x, y| T::from_f64(x.to_f64().powf(y.to_f64())))),
+        BinaryOp::Atan2 => both!(x, y => map2(x, y, |x, y| T::from_f64(x.to_f64().atan2(y.to_f64())))),
+        BinaryOp::And => both!(x, y => map2(x, y, |x, y| bits(x, y, |x, y| x & y))),
+        BinaryOp::Or => both!(x, y => map2(x, y, |x, y| bits(x, y, |x, y| x | y))),
+        BinaryOp::Xor => both!(x, y => map2(x, y, |x, y| bits(x, y, |x, y| x ^ y))),
+    }
+}
+
+#[inline(always)]
+fn bits<T: Real>(x: T, y: T, f: impl Fn(i64, i64) -> i64) -> T {
+    T::from_f64(f(x.to_f64() as i64, y.to_f64() as i64) as f64)
+}
+
+/// `torch.floor_divide`: from the exact remainder, so that rounding cannot lift a quotient to the next whole number.
+fn floor_div(x: f64, y: f64) -> f64 {
+    if y == 0.0 {
+        return x / y;
+    }
+    let rest = x % y;
+    let quotient = (x - rest) / y - if rest != 0.0 && (y < 0.0) != (rest < 0.0) { 1.0 } else { 0.0 };
+    if quotient == 0.0 {
+        return 0.0_f64.copysign(x / y);
+    }
+    let floor = quotient.floor();
+    if quotient - floor > 0.5 { floor + 1.0 } else { floor }
+}
+
+/// `torch.remainder`: with the divisor's sign.
+fn remainder(x: f64, y: f64) -> f64 {
+    let rest = x % y;
+    if rest != 0.0 && (y < 0.0) != (rest < 0.0) { rest + y } else { rest }
+}
+
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+
+/// The square root of 2 / pi.
+const GELU_SCALE: f64 = 0.797_884_560_802_865_4;
+const GELU_CUBE: f64 = 0.044_715;
+
+/// float32.
+pub(super) mod single {
+    use super::*;
+
+    /// ln 2 in two parts: multiples of the first are exact.
+    const LN_2_HIGH: f32 = 0.693_359_375;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+
+    /// `x = n ln 2 + r`: (n, r), with r between about -0.35 and 0.35.
+    #[inline(always)]
+    fn reduce<V: Vector<f32>>(x: V) -> (V, V) {
+        let n = x.mul(V::splat(std::f32::consts::LOG2_E)).round();
+        let rest = n.mul_add(V::splat(-LN_2_HIGH), x);
+        (n, n.mul_add(V::splat(-LN_2_LOW), rest))
+    }
+
+    /// e^r - 1 for an r that [`reduce`] leaves.
+    #[inline(always)]
+    fn small<V: Vector<f32>>(r: V) -> V {
+        let mut sum = V::splat(1.987_569_1e-4);
+        for factor in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.0e-1_f32] {
+            sum = sum.mul_add(r, V::splat(factor));
+        }
+        sum.mul_add(r.mul(r), r)
+    }
+
+    #[inline(always)]
+    pub fn exp<V: Vector<f32>>(x: V) -> V {
+        // beyond these bounds the result is 0 or infinite; NaN stays
+        let x = V::splat(89.0).under(V::splat(-104.0).over(x));
+        let (n, r) = reduce(x);
+        V::splat(1.0).add(small(r)).scale(n)
+    }
+
+    #[inline(always)]
+    pub fn expm1<V: Vector<f32>>(x: V) -> V {
+        let bounded = V::splat(89.0).under(V::splat(-20.0).over(x));
+        let (n, r) = reduce(bounded);
+        // half of everything, because 2^n may be too large where e^x is not
+        let power = V::splat(0.5).scale(n);
+        let half = power.mul_add(small(r), power.sub(V::splat(0.5)));
+        let value = half.add(half);
+        // tiny numbers are their own value, with their sign
+        V::select(x.abs().lt(V::splat(1e-8)), x, value)
+    }
+
+    #[inline(always)]
+    pub fn log<V: Vector<f32>>(x: V) -> V {
+        let (zero, one) = (V::splat(0.0), V::splat(1.0));
+        let tiny = x.lt(V::splat(f32::MIN_POSITIVE));
+        let (e, m) = V::select(tiny, x.mul(V::splat(8_388_608.0)), x).split();
+        let e = e.sub(V::select(tiny, V::splat(23.0), zero));
+        // m between sqrt(1/2) and sqrt(2), then less 1
+        let large = V::splat(std::f32::consts::SQRT_2).lt(m);
+        let f = V::select(large, m.mul(V::splat(0.5)), m).sub(one);
+        let e = V::select(large, e.add(one), e);
+        let mut sum = V::splat(7.037_683_6e-2);
+        for factor in [
+            -1.151_461e-1,
+            1.167_699_9e-1,
+            -1.242_014_1e-1,
+            1.424_932_3e-1,
+            -1.666_805_8e-1,
+            2.000_071_5e-1,
+            -2.499_999_4e-1,
+            3.333_333_1e-1_f32,
+        ] {
+            sum = sum.mul_add(f, V::splat(factor));
+        }
+        let square = f.mul(f);
+        let tail = sum.mul(f).mul(square);
+        let tail = e.mul_add(V::splat(LN_2_LOW), tail);
+        let tail = square.mul_add(V::splat(-0.5), tail);
+        let value = e.mul_add(V::splat(LN_2_HIGH), f.add(tail));
+        let value = V::select(x.eq(V::splat(f32::INFINITY)), x, value);
+        let value = V::select(x.eq(zero), V::splat(f32::NEG_INFINITY), value);
+        // negative numbers and NaN have none
+        V::select(zero.le(x), value, V::splat(f32::NAN))
+    }
+
+    #[inline(always)]
+    pub fn log1p<V: Vector<f32>>(x: V) -> V {
+        let one = V::splat(1.0);
+        let u = one.add(x);
+        // what rounding took from u, at the slope there
+        let lost = x.sub(u.sub(one)).div(u);
+        let value = log(u);
+        V::select(lost.abs().lt(one), value.add(lost), value)
+    }
+
+    #[inline(always)]
+    pub fn tanh<V: Vector<f32>>(x: V) -> V {
+        let t = expm1(x.abs().mul(V::splat(-2.0)));
+        t.neg().div(t.add(V::splat(2.0))).signed(x)
+    }
+
+    #[inline(always)]
+    pub fn sigmoid<V: Vector<f32>>(x: V) -> V {
+        let one = V::splat(1.0);
+        one.div(one.add(exp(x.neg())))
+    }
+
+    #[inline(always)]
+    fn elu<V: Vector<f32>>(x: V, alpha: f64, width: f64, scale: f64) -> V {
+        let low = if width == 1.0 { x } else { x.div(V::splat(width as f32)) };
+        let low = expm1(low).mul(V::splat((alpha * scale) as f32));
+        let high = if scale == 1.0 { x } else { x.mul(V::splat(scale as f32)) };
+        V::select(V::splat(0.0).lt(x), high, low)
+    }
+
+    #[inline(always)]
+    fn softplus<V: Vector<f32>>(x: V, beta: f64, threshold: f64) -> V {
+        let beta = V::splat(beta as f32);
+        let scaled = x.mul(beta);
+        V::select(V::splat(threshold as f32).lt(scaled), x, log1p(exp(scaled)).div(beta))
+    }
+
+    #[inline(always)]
+    fn gelu<V: Vector<f32>>(x: V) -> V {
+        let cube = x.mul(x).mul(x);
+        let inner = V::splat(GELU_SCALE as f32).mul(cube.mul_add(V::splat(GELU_CUBE as f32), x));
+        x.mul(V::splat(0.5)).mul(V::splat(1.0).add(tanh(inner)))
+    }
+
+    /// Lane by lane in float64, which leaves nothing to be rounded but the result.
+    #[inline(always)]
+    fn wide<V: Vector<f32>>(x: &mut [V; STRIP], f: fn(f64) -> f64) {
+        all!(x, v => map(v, |x| f(f64::from(x)) as f32));
+    }
+
+    #[inline(always)]
+    pub fn unary<V: Vector<f32>>(op: UnaryOp, x: &mut [V; STRIP]) {
+        if arithmetic(op, x) {
+            return;
+        }
+        match op {
+            UnaryOp::Exp => all!(x, v => exp(v)),
+            UnaryOp::Expm1 => all!(x, v => expm1(v)),
+            UnaryOp::Log => all!(x, v => log(v)),
+            UnaryOp::Log1p => all!(x, v => log1p(v)),
+            UnaryOp::Tanh => all!(x, v => tanh(v)),
+            UnaryOp::Sigmoid => all!(x, v => sigmoid(v)),
+            UnaryOp::LogSigmoid => {
+                let zero = V::splat(0.0);
+                all!(x, v => minimum(v, zero).sub(log1p(exp(v.abs().neg()))));
+            }
+            UnaryOp::Silu => all!(x, v => v.div(V::splat(1.0).add(exp(v.neg())))),
+            UnaryOp::Mish => all!(x, v => v.mul(tanh(log1p(exp(v))))),
+            UnaryOp::Gelu { tanh: true } => all!(x, v => gelu(v)),
+            UnaryOp::Selu => all!(x, v => elu(v, SELU_ALPHA, 1.0, SELU_SCALE)),
+            UnaryOp::Elu { alpha } => all!(x, v => elu(v, alpha, 1.0, 1.0)),
+            UnaryOp::Celu { alpha } => all!(x, v => elu(v, alpha, alpha, 1.0)),
+            UnaryOp::Softplus { beta, threshold } => all!(x, v => softplus(v, beta, threshold)),
+            UnaryOp::Log2 => wide(x, f64::log2),
+            UnaryOp::Log10 => wide(x, f64::log10),
+            UnaryOp::Sin => wide(x, f64::sin),
+            UnaryOp::Cos => wide(x, f64::cos),
+            UnaryOp::Tan => wide(x, f64::tan),
+            UnaryOp::Atan => wide(x, f64::atan),
+            UnaryOp::Sinh => wide(x, f64::sinh),
+            UnaryOp::Cosh => wide(x, f64::cosh),
+            UnaryOp::Erf => wide(x, libm::erf),
+            UnaryOp::Gelu { tanh: false } => wide(x, double::gelu_erf),
+            _ => {}
+        }
+    }
+}
+
+/// float64.
+pub(super) mod double {
+    use super::*;
+    use std::f64::consts::FRAC_1_SQRT_2;
+
+    #[inline(always)]
+    pub fn exp<V: Vector<f64>>(x: V) -> V {
+        map(x, f64::exp)
+    }
+
+    fn sigmoid(x: f64) -> f64 {
+        1.0 / (1.0 + (-x).exp())
+    }
+
+    pub fn gelu_erf(x: f64) -> f64 {
+        0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2))
+    }
+
+    fn gelu_tanh(x: f64) -> f64 {
+        0.5 * x * (1.0 + (GELU_SCALE * (x + GELU_CUBE * x * x * x)).tanh())
+    }
+
+    fn log_sigmoid(x: f64) -> f64 {
+        (if x > 0.0 { 0.0 } else { x }) - (-x.abs()).exp().ln_1p()
+    }
+
+    fn elu(x: f64, alpha: f64, width: f64) -> f64 {
+        if x > 0.0 { x } else { alpha * (x / width).exp_m1() }
+    }
+
+    fn selu(x: f64) -> f64 {
+        SELU_SCALE * elu(x, SELU_ALPHA, 1.0)
+    }
+
+    fn softplus(x: f64, beta: f64, threshold: f64) -> f64 {
+        if x * beta > threshold { x } else { (x * beta).exp().ln_1p() / beta }
+    }
+
+    #[inline(always)]
+    fn each<V: Vector<f64>>(x: &mut [V; STRIP], f: impl Fn(f64) -> f64) {
+        all!(x, v => map(v, &f));
+    }
+
+    /// The function of the standard library, or made from it, for what is more than arithmetic.
+    fn function(op: UnaryOp) -> fn(f64) -> f64 {
+        match op {
+            UnaryOp::Exp => f64::exp,
+            UnaryOp::Expm1 => f64::exp_m1,
+            UnaryOp::Log => f64::ln,
+            UnaryOp::Log1p => f64::ln_1p,
+            UnaryOp::Tanh => f64::tanh,
+            UnaryOp::Sigmoid => sigmoid,
+            UnaryOp::LogSigmoid => log_sigmoid,
+            UnaryOp::Silu => |x| x / (1.0 + (-x).exp()),
+            UnaryOp::Mish => |x| x * x.exp().ln_1p().tanh(),
+            UnaryOp::Gelu { tanh: true } => gelu_tanh,
+            UnaryOp::Gelu { tanh: false } => gelu_erf,
+            UnaryOp::Selu => selu,
+            UnaryOp::Log2 => f64::log2,
+            UnaryOp::Log10 => f64::log10,
+            UnaryOp::Sin => f64::sin,
+            UnaryOp::Cos => f64::cos,
+            UnaryOp::Tan => f64::tan,
+            UnaryOp::Atan => f64::atan,
+            UnaryOp::Sinh => f64::sinh,
+            UnaryOp::Cosh => f64::cosh,
+            UnaryOp::Erf => libm::erf,
+            _ => |x| x,
+        }
+    }
+
+    #[inline(always)]
+    pub fn unary<V: Vector<f64>>(op: UnaryOp, x: &mut [V; STRIP]) {
+        if arithmetic(op, x) {
+            return;
+        }
+        match op {
+            UnaryOp::Elu { alpha } => each(x, |v| elu(v, alpha, 1.0)),
+            UnaryOp::Celu { alpha } => each(x, |v| elu(v, alpha, alpha)),
+            UnaryOp::Softplus { beta, threshold } => each(x, |v| softplus(v, beta, threshold)),
+            _ => each(x, function(op)),
+        }
+    }
+}
+
+/// The same functions, one number at a time in float64.
+#[cfg(test)]
+pub(super) mod reference {
+    use super::*;
+    use std::f64::consts::FRAC_1_SQRT_2;
+
+    fn step(condition: bool) -> f64 {
+        f64::from(u8::from(condition))
+    }
+
+    fn larger(x: f64, y: f64) -> f64 {
+        if x.is_nan() || x > y { x } else { y }
+    }
+
+    fn smaller(x: f64, y: f64) -> f64 {
+        if x.is_nan() || x < y { x } else { y }
+    }
+
+    fn softplus(x: f64) -> f64 {
+        larger(x, 0.0) + (-x.abs()).exp().ln_1p()
+    }
+
+    fn elu(x: f64, alpha: f64, width: f64) -> f64 {
+        if x > 0.0 { x } else { alpha * (x / width).exp_m1() }
+    }
+
+    pub fn unary(op: UnaryOp, x: f64) -> f64 {
+        match op {
+            UnaryOp::Neg => -x,
+            UnaryOp::Abs => x.abs(),
+            UnaryOp::Sign => step(x > 0.0) - step(x < 0.0),
+            UnaryOp::Relu => larger(x, 0.0),
+            UnaryOp::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            UnaryOp::LogSigmoid => -softplus(-x),
+            UnaryOp::Tanh => x.tanh(),
+            UnaryOp::Exp => x.exp(),
+            UnaryOp::Expm1 => x.exp_m1(),
+            UnaryOp::Log => x.ln(),
+            UnaryOp::Log2 => x.log2(),
+            UnaryOp::Log10 => x.log10(),
+            UnaryOp::Log1p => x.ln_1p(),
+            UnaryOp::Sqrt => x.sqrt(),
+            UnaryOp::Rsqrt => 1.0 / x.sqrt(),
+            UnaryOp::Square => x * x,
+            UnaryOp::Reciprocal => 1.0 / x,
+            UnaryOp::Sin => x.sin(),
+            UnaryOp::Cos => x.cos(),
+            UnaryOp::Tan => x.tan(),
+            UnaryOp::Atan => x.atan(),
+            UnaryOp::Sinh => x.sinh(),
+            UnaryOp::Cosh => x.cosh(),
+            UnaryOp::Erf => libm::erf(x),
+            UnaryOp::Floor => x.floor(),
+            UnaryOp::Ceil => x.ceil(),
+            UnaryOp::Round => x.round_ties_even(),
+            UnaryOp::Trunc => x.trunc(),
+            UnaryOp::Gelu { tanh: false } => 0.5 * x * libm::erfc(-x * FRAC_1_SQRT_2),
+            UnaryOp::Gelu { tanh: true } => 0.5 * x * (1.0 + (GELU_SCALE * (x + GELU_CUBE * x.powi(3))).tanh()),
+            UnaryOp::Silu => x / (1.0 + (-x).exp()),
+            UnaryOp::Mish => x * softplus(x).tanh(),
+            UnaryOp::Selu => SELU_SCALE * elu(x, SELU_ALPHA, 1.0),
+            UnaryOp::Elu { alpha } => elu(x, alpha, 1.0),
+            UnaryOp::Celu { alpha } => elu(x, alpha, alpha),
+            UnaryOp::LeakyRelu { slope } => if x > 0.0 { x } else { slope * x },
+            UnaryOp::Softplus { beta, threshold } => if beta * x > threshold { x } else { softplus(beta * x) / beta },
+            UnaryOp::Softsign => x / (1.0 + x.abs()),
+            UnaryOp::Hardsigmoid => smaller(larger(x + 3.0, 0.0), 6.0) / 6.0,
+            UnaryOp::Hardswish => x * smaller(larger(x + 3.0, 0.0), 6.0) / 6.0,
+            UnaryOp::Hardtanh { min, max } | UnaryOp::Clamp { min, max } => smaller(larger(x, min), max),
+            UnaryOp::LogicalNot => step(x == 0.0),
+            UnaryOp::IsNan => step(x.is_nan()),
+            UnaryOp::IsInf => step(x.is_infinite()),
+            UnaryOp::IsFinite => step(x.is_finite()),
+        }
+    }
+
+    pub fn binary(op: BinaryOp, x: f64, y: f64) -> f64 {
+        match op {
+            BinaryOp::Add => x + y,
+            BinaryOp::Sub => x - y,
+            BinaryOp::Mul => x * y,
+            BinaryOp::Div => x / y,
+            BinaryOp::FloorDiv => floor_div(x, y),
+            BinaryOp::Remainder => remainder(x, y),
+            BinaryOp::Pow => x.powf(y),
+            BinaryOp::Maximum => larger(x, y),
+            BinaryOp::Minimum => smaller(x, y),
+            BinaryOp::Atan2 => x.atan2(y),
+            BinaryOp::Eq => step(x == y),
+            BinaryOp::Ne => step(x != y),
+            BinaryOp::Lt => step(x < y),
+            BinaryOp::Le => step(x <= y),
+            BinaryOp::Gt => step(x > y),
+            BinaryOp::Ge => step(x >= y),
+            BinaryOp::And => ((x as i64) & (y as i64)) as f64,
+            BinaryOp::Or => ((x as i64) | (y as i64)) as f64,
+            BinaryOp::Xor => ((x as i64) ^ (y as i64)) as f64,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Plans against the same steps done operation by operation by libtorch: losses, outputs, gradients.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use executor::rng::Rng;
+use executor::tensor::{from_f64, to_f64};
+use executor::{Backend, Device, DeviceArg, Dtype, Engine, Options, Parameters, Recurrence, Sequence, Step};
+use graph::{BinaryOp, DType, Graph, NodeId, Op, Processor, ReduceOp, Span};
+use tch::Tensor;
+
+fn device() -> Device {
+    executor::init(&DeviceArg::Cpu, 1).expect("the CPU is there")
+}
+
+fn push(graph: &mut Graph, op: Op, args: &[NodeId]) -> NodeId {
+    graph.push(op, args, Span::default()).expect("types")
+}
+
+/// A processor over time: its hidden state is carried, edges and adjacency stay, node and graph features vary, and every
+/// step has a loss, the sum of its values with given weights.
+fn step(processor: &Processor) -> Step {
+    let mut graph = processor.graph.clone();
+    for input in &mut graph.inputs {
+        input.varies = ["node_fts", "graph_fts", "hidden"].contains(&input.name.as_str());
+    }
+    let hidden = graph.inputs.iter().position(|input| input.name == "hidden").expect("is there");
+    let mut losses = Vec::new();
+    for value in processor.outputs() {
+        let shape = graph.shape(value).clone();
+        let rank = shape.len();
+        let weights = graph.input(&format!("w{}", value.0), shape, DType::Float, false);
+        let product = push(&mut graph, Op::Binary(BinaryOp::Mul), &[value, weights]);
+        let dims = (0..rank).collect();
+        losses.push(push(&mut graph, Op::Reduce { op: ReduceOp::Sum, dims, keepdim: false }, &[product]));
+    }
+    Step { graph, state: vec![(hidden, processor.ret)], losses, outputs: processor.outputs() }
+}
+
+struct Found {
+    losses: Vec<f64>,
+    outputs: Vec<Vec<f64>>,
+    gradient: Vec<f64>,
+    state: Vec<Vec<f64>>,
+}
+
+const STEPS: usize = 3;
+
+fn run(step: &Step, passes: bool, backend: Backend, dtype: Dtype, sizes: (i64, i64)) -> Found {
+    let device = device();
+    let recurrence = Recurrence::new(step, Options { passes, gradients: true }).expect("compiles");
+    let parameters = Parameters::init(&step.graph, 3, dtype, device).expect("draws");
+    let mut rng = Rng::new(1, "plans");
+    let mut draw = |shape: &[i64], scale: f64| -> Tensor {
+        let data: Vec<f64> = (0..shape.iter().product::<i64>()).map(|_| scale * rng.normal()).collect();
+        from_f64(&data, shape, dtype.kind(), device).expect("fits")
+    };
+    let (mut given, mut data, mut state) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    for (at, input) in step.graph.inputs.iter().enumerate() {
+        let mut shape: Vec<i64> = input.shape.iter().map(|dim| dim.eval(sizes.0, sizes.1).expect("fits")).collect();
+        let mask = input.name == "adj_mat";
+        let full = |x: Tensor| if mask { x.gt(0.0).to_kind(dtype.kind()) } else { x };
+        if step.state.iter().any(|(input, _)| *input == at) {
+            state.push(draw(&shape, 0.5));
+        } else if input.varies {
+            shape.insert(0, STEPS as i64);
+            data.insert(at, full(draw(&shape, 0.5)));
+        } else {
+            given.insert(at, full(draw(&shape, 0.5)));
+        }
+    }
+    let variants = [0; STEPS];
+    let sequence = Sequence { sizes, variants: &variants, given, data, state };
+    let mut engine = Engine::new(Arc::new(vec![recurrence]), dtype, device, backend);
+    let mut first: Option<Found> = None;
+    // Twice, so that what is left in buffers is noticed.
+    for _ in 0..2 {
+        let mut gradient = parameters.zeros().expect("is made");
+        let mut outputs = Vec::new();
+        let outcome = engine.run(&parameters, &sequence, Some(&mut gradient), &mut |_, values| {
+            outputs.extend(values.iter().map(|value| to_f64(value).expect("reads")));
+            Ok(())
+        });
+        let outcome = outcome.expect("runs");
+        let state = outcome.state.iter().map(|x| to_f64(x).expect("reads")).collect();
+        let found = Found { losses: outcome.losses, outputs, gradient: to_f64(&gradient).expect("reads"), state };
+        if let Some(first) = &first {
+            assert!(first.gradient == found.gradient && first.losses == found.losses, "a second run differs");
+        }
+        first = Some(found);
+    }
+    first.expect("ran")
+}
+
+fn close(name: &str, what: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
+    assert_eq!(ours.len(), theirs.len(), "{name}: {what}");
+    let scale = theirs.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
+    for (at, (x, y)) in ours.iter().zip(theirs).enumerate() {
+        let same = (x - y).abs() <= tolerance * scale || (x.is_nan() && y.is_nan());
+        assert!(same, "{name}: {what}, element {at}: {x} and {y}");
+    }
+}
+
+fn compare(name: &str, step: &Step, sizes: (i64, i64)) {
+    let theirs = run(step, false, Backend::Eager, Dtype::F64, sizes);
+    for (passes, backend, dtype, tolerance) in [
+        (true, Backend::Eager, Dtype::F64, 1e-9),
+        (false, Backend::Auto, Dtype::F64, 1e-9),
+        (true, Backend::Auto, Dtype::F64, 1e-9),
+    ] {
+        let ours = run(step, passes, backend, dtype, sizes);
+        let name = format!("{name}, passes {passes}, {backend:?}, {dtype:?}");
+        close(&name, "losses", &ours.losses, &theirs.losses, tolerance);
+        for (ours, theirs) in ours.outputs.iter().zip(&theirs.outputs) {
+            close(&name, "outputs", ours, theirs, tolerance);
+        }
+        for (ours, theirs) in ours.state.iter().zip(&theirs.state) {
+            close(&name, "gradient of the state", ours, theirs, tolerance);
+        }
+        close(&name, "gradient", &ours.gradient, &theirs.gradient, tolerance);
+    }
+}
+
+fn compile(path: &Path) -> Processor {
+    let source = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let options = program::Options { hidden: 16, ..program::Options::default() };
+    program::compile(&source, &options).processor.unwrap_or_else(|| panic!("{} is not valid", path.display()))
+}
+
+fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
+}
+
+#[test]
+fn the_seed_program_runs_alike() {
+    let processor = compile(&root().join("data/seed_pgn.py"));
+    for sizes in [(2, 4), (1, 2), (3, 7)] {
+        compare("seed", &step(&processor), sizes);
+    }
+}
+
+#[test]
+fn programs_run_alike() {
+    let folder = root().join("tests/fixtures/programs/valid");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).expect("reads").map(|entry| entry.expect("reads").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "py"));
+    paths.sort();
+    assert!(paths.len() > 10);
+    for path in paths {
+        let processor = compile(&path);
+        compare(&path.file_stem().unwrap_or_default().to_string_lossy(), &step(&processor), (2, 5));
+    }
+}
