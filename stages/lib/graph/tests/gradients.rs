@@ -5,8 +5,8 @@ mod support;
 
 use graph::interpret::{Tensor, evaluate, sizes};
 use graph::{
-    BinaryOp, DType, Dim, Graph, NodeId, Op, Passes, ReduceOp, Shape, Span, UnaryOp, explain, gradients, normal_form,
-    optimise,
+    BinaryOp, DType, Dim, Graph, NodeId, Op, Passes, ReduceOp, Shape, Span, UnaryOp, costs, explain, gradients,
+    normal_form, optimise, passes,
 };
 use proptest::prelude::*;
 use support::{Numbers, Random, agree, steps};
@@ -796,4 +796,87 @@ fn what_cannot_be_differentiated_is_said() {
     let running = push(&mut g, Op::CumProd { dim: 0 }, &[x[0]]);
     let first = gradients(&mut g, &[(running, x[2])], &[x[0]]).unwrap()[0].unwrap();
     assert!(gradients(&mut g, &[(first, x[2])], &[x[0]]).is_err());
+}
+
+#[test]
+fn one_adjoint_is_summed_from_what_is_summed_already() {
+    // x[B,1,N,4] + y[B,N,1,4] + linear(z[B,N,N,3]): the bias gets a sum of a sum.
+    let (mut g, x) = with_inputs(&["B,1,N,4", "B,N,1,4", "B,N,N,3", "4,3", "4"]);
+    let layer = push(&mut g, Op::Linear { biased: true }, &x[2..]);
+    let sum = push(&mut g, Op::Binary(BinaryOp::Add), &[layer, x[0]]);
+    let sum = push(&mut g, Op::Binary(BinaryOp::Add), &[sum, x[1]]);
+    let made = Differentiated::new(&g, &[sum]);
+    let adjoint = made.adjoints[0];
+    let sums = made.graph.nodes.iter().filter(|node| matches!(node.op, Op::Reduce { op: ReduceOp::Sum, .. }));
+    let whole = sums.clone().filter(|node| node.args == [adjoint]).count();
+    assert_eq!((sums.count(), whole), (3, 2));
+    transposed(&made, 5, |x| x).unwrap();
+}
+
+#[test]
+fn a_gradient_keeps_the_samples_apart() {
+    let step = support::pgn::step(6, 3);
+    let mut g = step.graph.clone();
+    let outputs = [step.ret, step.tri_msgs];
+    let adjoint = |g: &mut Graph, id: NodeId| {
+        let shape = g.shape(id).clone();
+        g.input("adjoint", shape, DType::Float, true)
+    };
+    let seeds = outputs.map(|id| (id, adjoint(&mut g, id)));
+    let (input, weight): (Vec<NodeId>, Vec<NodeId>) =
+        g.ids().filter(|&id| g.dtype(id) == DType::Float).partition(|&id| matches!(g.node(id).op, Op::Input(_)));
+    let weight: Vec<NodeId> = weight.into_iter().filter(|&id| matches!(g.node(id).op, Op::Param(_))).collect();
+    let features: Vec<NodeId> = gradients(&mut g, &seeds, &input).unwrap().into_iter().flatten().collect();
+    assert!(features.len() > 5);
+    assert!(passes::independent(&g, &features));
+    // A weight's gradient is a sum over samples.
+    let weights: Vec<NodeId> = gradients(&mut g, &seeds, &weight).unwrap().into_iter().flatten().collect();
+    assert!(!passes::independent(&g, &weights[..1]));
+
+    let (mut g, x) = with_inputs(&["B,3", "B,3", "B,1"]);
+    let share = |g: &mut Graph, dims: Vec<usize>| push(g, Op::ShareExtreme { dims, first: true }, &[x[0], x[2], x[2]]);
+    let own = share(&mut g, vec![1]);
+    let product = push(&mut g, Op::CumProdGrad { dim: 1 }, &x[..2]);
+    assert!(passes::independent(&g, &[own, product]));
+    let mixed = push(&mut g, Op::CumProdGrad { dim: 0 }, &x[..2]);
+    assert!(!passes::independent(&g, &[mixed]));
+}
+
+#[test]
+fn operations_of_gradients_alone_check_their_arguments() {
+    let (mut g, x) = with_inputs(&["B,N,3", "B,1,3", "B,N,3", "B,N,N,2"]);
+    let mut fits = |op: Op, args: &[NodeId]| g.push(op, args, Span::default()).is_ok();
+    let share = |dims: &[usize]| Op::ShareExtreme { dims: dims.to_vec(), first: false };
+    assert!(fits(share(&[1]), &[x[0], x[1], x[1]]));
+    assert!(!fits(share(&[2]), &[x[0], x[1], x[1]]));
+    assert!(!fits(share(&[1, 1]), &[x[0], x[1], x[1]]));
+    assert!(!fits(share(&[1]), &[x[0], x[1], x[0]]));
+    assert!(!fits(share(&[3]), &[x[0], x[0], x[0]]));
+    assert!(fits(Op::CumProdGrad { dim: 2 }, &[x[0], x[2]]));
+    assert!(!fits(Op::CumProdGrad { dim: 3 }, &[x[0], x[2]]));
+    assert!(!fits(Op::CumProdGrad { dim: 1 }, &[x[0], x[1]]));
+    let of = |second| Op::MaxPlusGrad { minimum: false, first: false, second };
+    assert!(fits(of(false), &[x[3]; 4]) && fits(of(true), &[x[3]; 4]));
+    assert!(!fits(of(false), &[x[3], x[3], x[3], x[0]]));
+    assert!(!fits(of(false), &[x[3]; 3]));
+    let made = g.nodes.len();
+    let text = explain(&g, &g.ids().collect::<Vec<_>>());
+    assert!(
+        text.contains("share_extreme(%0, %1, %1, dim=[1])")
+            && text.contains("max_plus_grad(%3, %3, %3, %3, of=second)")
+    );
+    assert_eq!(made, 8);
+    assert_eq!(costs(&g, &[NodeId(4)]).element_ops, Dim::b() * Dim::n() * 6);
+}
+
+#[test]
+fn a_group_without_its_extreme_is_no_number() {
+    let (mut g, x) = with_inputs(&["2,2", "2,1", "2,1"]);
+    let y = push(&mut g, Op::ShareExtreme { dims: vec![1], first: false }, &x);
+    let inputs =
+        [(vec![2, 2], vec![1.0, 1.0, 2.0, f64::NAN]), (vec![2, 1], vec![1.0, f64::NAN]), (vec![2, 1], vec![3.0, 4.0])];
+    let inputs = inputs.map(|(shape, data)| Tensor::new(shape, data));
+    let value = &evaluate(&g, &inputs, &[], 1, 2).unwrap()[y.0 as usize].data;
+    assert_eq!(value[..2], [1.5, 1.5]);
+    assert!(value[2].is_nan() && value[3].is_nan());
 }
