@@ -5,14 +5,14 @@ mod support;
 
 use graph::interpret::{Tensor, evaluate, sizes};
 use graph::{
-    BinaryOp, DType, Dim, Graph, NodeId, Op, Passes, ReduceOp, Shape, Span, UnaryOp, explain, gradients, normal_form,
-    optimise,
+    BinaryOp, DType, Dim, Graph, NodeId, Op, Passes, ReduceOp, Shape, Span, UnaryOp, costs, explain, gradients,
+    normal_form, optimise, passes,
 };
 use proptest::prelude::*;
 use support::{Numbers, Random, agree, steps};
 
-const B: i64 = 2;
-const N: i64 = 3;
+/// B and N.
+const SIZES: [(i64, i64); 2] = [(2, 3), (1, 2)];
 
 /// A shape from text: `B,N,4`.
 fn shape(text: &str) -> Shape {
@@ -90,13 +90,13 @@ impl Differentiated {
 
     /// Values of all nodes at a point; adjoints do not move.
     fn values(&self, point: &Point) -> Vec<Tensor> {
-        let mut inputs = point.inputs.clone();
+        let (mut inputs, (b, n)) = (point.inputs.clone(), point.at);
         let mut numbers = Numbers(point.seed);
         for id in &self.adjoints {
-            let tensor = numbers.tensor(sizes(self.graph.shape(*id), B, N).unwrap());
+            let tensor = numbers.tensor(sizes(self.graph.shape(*id), b, n).unwrap());
             inputs.push(Tensor::new(tensor.shape, tensor.data));
         }
-        evaluate(&self.graph, &inputs, &point.params, B, N).unwrap()
+        evaluate(&self.graph, &inputs, &point.params, b, n).unwrap()
     }
 
     /// `<adjoint, tangent>` of the outputs, `<gradient, tangent>` of what is wanted, and the size of the terms.
@@ -125,19 +125,20 @@ struct Point {
     inputs: Vec<Tensor>,
     params: Vec<Tensor>,
     seed: u64,
+    at: (i64, i64),
 }
 
 impl Point {
-    fn new(graph: &Graph, seed: u64, value: impl Fn(f64) -> f64) -> Self {
+    fn new(graph: &Graph, seed: u64, (b, n): (i64, i64), value: impl Fn(f64) -> f64) -> Self {
         let mut numbers = Numbers(seed);
         let mut tensor = |shape: Vec<usize>| {
             let mut tensor = numbers.tensor(shape);
             tensor.data.iter_mut().for_each(|x| *x = value(*x));
             tensor
         };
-        let inputs = graph.inputs.iter().map(|input| tensor(sizes(&input.shape, B, N).unwrap())).collect();
+        let inputs = graph.inputs.iter().map(|input| tensor(sizes(&input.shape, b, n).unwrap())).collect();
         let params = graph.params.iter().map(|p| tensor(p.shape.clone())).collect();
-        Self { inputs, params, seed: seed.wrapping_mul(31) }
+        Self { inputs, params, seed: seed.wrapping_mul(31), at: (b, n) }
     }
 
     /// So far along the directions.
@@ -147,7 +148,7 @@ impl Point {
             Tensor { data, ..x.clone() }
         };
         let (inputs, params) = (self.inputs.iter().map(moved).collect(), self.params.iter().map(moved).collect());
-        Self { inputs, params, seed: self.seed }
+        Self { inputs, params, ..*self }
     }
 }
 
@@ -321,7 +322,7 @@ fn reductions(cases: &mut Cases) {
                 cases.op(Op::Reduce { op, dims: vec![dim], keepdim }, &["B,N,4"]);
             }
             if !one {
-                for dims in [vec![0, 2], vec![2, 1], vec![0, 1, 2]] {
+                for dims in [vec![0, 2], vec![2, 1], vec![0, 1], vec![0, 1, 2]] {
                     cases.op(Op::Reduce { op, dims, keepdim }, &["B,N,2"]);
                 }
             }
@@ -571,8 +572,9 @@ fn every_operation_transposes_its_tangent() {
         ];
         let mut compared = 0;
         for seed in 0..12 {
+            let at = SIZES[usize::from(seed > 8)];
             for (kind, value) in kinds {
-                let point = Point::new(&case.graph, seed, value);
+                let point = Point::new(&case.graph, seed, at, value);
                 for (form, made) in [("direct", &direct), ("normal", &normal)] {
                     let (forward, reverse, scale) = made.both(&made.values(&point));
                     if !forward.is_finite() {
@@ -599,7 +601,7 @@ fn gradients_are_slopes() {
     for case in cases() {
         let made = Differentiated::new(&case.graph, &[case.output]);
         for (seed, kind) in [(1, 0), (2, 0), (1, 1), (2, 1)] {
-            let point = Point::new(&case.graph, seed, |x| if kind == 0 { x + 1.3 } else { 2.0 * x });
+            let point = Point::new(&case.graph, seed, SIZES[0], |x| if kind == 0 { x + 1.3 } else { 2.0 * x });
             let at = |step: f64| {
                 let values = made.values(&point.moved(step));
                 let inner = |(y, g): (&NodeId, &NodeId)| -> f64 {
@@ -618,8 +620,17 @@ fn gradients_are_slopes() {
     assert!(wrong.is_empty(), "{} faults\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn transposed(made: &Differentiated, seed: u64, value: impl Fn(f64) -> f64) -> Result<(), TestCaseError> {
-    let point = Point::new(&Graph { inputs: original(made), ..made.graph.clone() }, seed, value);
+fn transposed(made: &Differentiated, seed: u64, value: impl Fn(f64) -> f64 + Copy) -> Result<(), TestCaseError> {
+    SIZES.iter().try_for_each(|&at| transposed_at(made, seed, at, value))
+}
+
+fn transposed_at(
+    made: &Differentiated,
+    seed: u64,
+    at: (i64, i64),
+    value: impl Fn(f64) -> f64,
+) -> Result<(), TestCaseError> {
+    let point = Point::new(&Graph { inputs: original(made), ..made.graph.clone() }, seed, at, value);
     let values = made.values(&point);
     let (forward, reverse, scale) = made.both(&values);
     let finite = values.iter().take(made.adjoints[0].0 as usize).all(|x| x.data.iter().all(|x| x.is_finite()));
@@ -645,7 +656,7 @@ fn random_graph(steps: &[support::Step], seed: u64, coarsely: bool) -> Result<()
     for (graph, outputs) in [(&graph, &outputs), (&fast, &rewritten)] {
         let made = Differentiated::new(graph, outputs);
         transposed(&made, seed, value)?;
-        let point = Point::new(&Graph { inputs: original(&made), ..made.graph.clone() }, seed, value);
+        let point = Point::new(&Graph { inputs: original(&made), ..made.graph.clone() }, seed, SIZES[0], value);
         for made in [made.normal(), made] {
             let values = made.values(&point);
             let of = |(x, g): (&NodeId, &Option<NodeId>)| {
@@ -796,4 +807,117 @@ fn what_cannot_be_differentiated_is_said() {
     let running = push(&mut g, Op::CumProd { dim: 0 }, &[x[0]]);
     let first = gradients(&mut g, &[(running, x[2])], &[x[0]]).unwrap()[0].unwrap();
     assert!(gradients(&mut g, &[(first, x[2])], &[x[0]]).is_err());
+}
+
+#[test]
+fn one_adjoint_is_summed_from_what_is_summed_already() {
+    // x[B,1,N,4] + y[B,N,1,4] + linear(z[B,N,N,3]): the bias gets a sum of a sum.
+    let (mut g, x) = with_inputs(&["B,1,N,4", "B,N,1,4", "B,N,N,3", "4,3", "4"]);
+    let layer = push(&mut g, Op::Linear { biased: true }, &x[2..]);
+    let sum = push(&mut g, Op::Binary(BinaryOp::Add), &[layer, x[0]]);
+    let sum = push(&mut g, Op::Binary(BinaryOp::Add), &[sum, x[1]]);
+    let made = Differentiated::new(&g, &[sum]);
+    let adjoint = made.adjoints[0];
+    let sums = made.graph.nodes.iter().filter(|node| matches!(node.op, Op::Reduce { op: ReduceOp::Sum, .. }));
+    let whole = sums.clone().filter(|node| node.args == [adjoint]).count();
+    assert_eq!((sums.count(), whole), (3, 2));
+    transposed(&made, 5, |x| x).unwrap();
+}
+
+#[test]
+fn a_gradient_keeps_the_samples_apart() {
+    let step = support::pgn::step(6, 3);
+    let mut g = step.graph.clone();
+    let outputs = [step.ret, step.tri_msgs];
+    let adjoint = |g: &mut Graph, id: NodeId| {
+        let shape = g.shape(id).clone();
+        g.input("adjoint", shape, DType::Float, true)
+    };
+    let seeds = outputs.map(|id| (id, adjoint(&mut g, id)));
+    let (input, weight): (Vec<NodeId>, Vec<NodeId>) =
+        g.ids().filter(|&id| g.dtype(id) == DType::Float).partition(|&id| matches!(g.node(id).op, Op::Input(_)));
+    let weight: Vec<NodeId> = weight.into_iter().filter(|&id| matches!(g.node(id).op, Op::Param(_))).collect();
+    let features: Vec<NodeId> = gradients(&mut g, &seeds, &input).unwrap().into_iter().flatten().collect();
+    assert!(features.len() > 5);
+    assert!(passes::independent(&g, &features));
+    // A weight's gradient is a sum over samples.
+    let weights: Vec<NodeId> = gradients(&mut g, &seeds, &weight).unwrap().into_iter().flatten().collect();
+    assert!(!passes::independent(&g, &weights[..1]));
+
+    let (mut g, x) = with_inputs(&["B,3", "B,3", "B,1"]);
+    let share = |g: &mut Graph, dims: Vec<usize>| push(g, Op::ShareExtreme { dims, first: true }, &[x[0], x[2], x[2]]);
+    let own = share(&mut g, vec![1]);
+    let product = push(&mut g, Op::CumProdGrad { dim: 1 }, &x[..2]);
+    assert!(passes::independent(&g, &[own, product]));
+    let mixed = push(&mut g, Op::CumProdGrad { dim: 0 }, &x[..2]);
+    assert!(!passes::independent(&g, &[mixed]));
+}
+
+#[test]
+fn operations_of_gradients_alone_check_their_arguments() {
+    let (mut g, x) = with_inputs(&["B,N,3", "B,1,3", "B,N,3", "B,N,N,2"]);
+    let mut fits = |op: Op, args: &[NodeId]| g.push(op, args, Span::default()).is_ok();
+    let share = |dims: &[usize]| Op::ShareExtreme { dims: dims.to_vec(), first: false };
+    assert!(fits(share(&[1]), &[x[0], x[1], x[1]]));
+    assert!(!fits(share(&[2]), &[x[0], x[1], x[1]]));
+    assert!(!fits(share(&[1, 1]), &[x[0], x[1], x[1]]));
+    assert!(!fits(share(&[1]), &[x[0], x[1], x[0]]));
+    assert!(!fits(share(&[3]), &[x[0], x[0], x[0]]));
+    assert!(fits(Op::CumProdGrad { dim: 2 }, &[x[0], x[2]]));
+    assert!(!fits(Op::CumProdGrad { dim: 3 }, &[x[0], x[2]]));
+    assert!(!fits(Op::CumProdGrad { dim: 1 }, &[x[0], x[1]]));
+    let of = |second| Op::MaxPlusGrad { minimum: false, first: false, second };
+    assert!(fits(of(false), &[x[3]; 4]) && fits(of(true), &[x[3]; 4]));
+    assert!(!fits(of(false), &[x[3], x[3], x[3], x[0]]));
+    assert!(!fits(of(false), &[x[3]; 3]));
+    let made = g.nodes.len();
+    let text = explain(&g, &g.ids().collect::<Vec<_>>());
+    assert!(
+        text.contains("share_extreme(%0, %1, %1, dim=[1])")
+            && text.contains("max_plus_grad(%3, %3, %3, %3, of=second)")
+    );
+    assert_eq!(made, 8);
+    assert_eq!(costs(&g, &[NodeId(4)]).element_ops, Dim::b() * Dim::n() * 6);
+}
+
+#[test]
+fn a_group_without_its_extreme_is_no_number() {
+    let (mut g, x) = with_inputs(&["2,2", "2,1", "2,1"]);
+    let y = push(&mut g, Op::ShareExtreme { dims: vec![1], first: false }, &x);
+    let inputs =
+        [(vec![2, 2], vec![1.0, 1.0, 2.0, f64::NAN]), (vec![2, 1], vec![1.0, f64::NAN]), (vec![2, 1], vec![3.0, 4.0])];
+    let inputs = inputs.map(|(shape, data)| Tensor::new(shape, data));
+    let value = &evaluate(&g, &inputs, &[], 1, 2).unwrap()[y.0 as usize].data;
+    assert_eq!(value[..2], [1.5, 1.5]);
+    assert!(value[2].is_nan() && value[3].is_nan());
+}
+
+#[test]
+fn gradients_have_gradients() {
+    let (mut g, x) = with_inputs(&["B,N,4", "3,4", "3", "3", "3"]);
+    let y = push(&mut g, Op::Linear { biased: true }, &x[..3]);
+    let y = push(&mut g, Op::LayerNorm { axes: 1, eps: 0.1, weighted: true, biased: true }, &[y, x[3], x[4]]);
+    let y = push(&mut g, Op::Unary(UnaryOp::Silu), &[y]);
+    let y = push(&mut g, Op::Softmax { dim: 1 }, &[y]);
+    let y = push(&mut g, Op::Reduce { op: ReduceOp::LogSumExp, dims: vec![1, 2], keepdim: false }, &[y]);
+    let once = Differentiated::new(&g, &[y]);
+    let found: Vec<NodeId> = once.found.iter().copied().flatten().collect();
+    assert_eq!(found.len(), 5);
+    let twice = Differentiated::new(&once.graph, &found);
+    transposed(&twice, 3, |x| x).unwrap();
+    transposed(&twice.normal(), 3, |x| x).unwrap();
+}
+
+#[test]
+fn an_infinite_maximum_has_no_gradient() {
+    let (mut g, x) = with_inputs(&["4,2", "4"]);
+    let y = push(&mut g, Op::Reduce { op: ReduceOp::LogSumExp, dims: vec![1], keepdim: false }, &x[..1]);
+    let found = gradients(&mut g, &[(y, x[1])], &x[..1]).unwrap()[0].unwrap();
+    let inf = f64::INFINITY;
+    let inputs = [
+        Tensor::new(vec![4, 2], vec![-inf, -inf, inf, 0.0, -inf, inf, -inf, 0.0]),
+        Tensor::new(vec![4], vec![1.0, 2.0, 3.0, 4.0]),
+    ];
+    let value = &evaluate(&g, &inputs, &[], 1, 2).unwrap()[found.0 as usize].data;
+    assert_eq!(value, &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0]);
 }

@@ -28,7 +28,8 @@ use crate::op::{BinaryOp, DType, NodeId, Op, ReduceOp, UnaryOp};
 use tape::{Site, Tape};
 
 /// Adds to `graph` the nodes that compute, for each of `wanted`, the gradient of the sum over `seeds` of
-/// `<value, adjoint>`. A seed is a value and its adjoint, two Float nodes of one shape; a value may have several.
+/// `<value, adjoint>`. A seed is a value and its adjoint, two Float nodes of one shape; a value may have several. Adjoints
+/// count as constants, whatever they are made of.
 ///
 /// Answers the gradients in the order of `wanted`, each of the shape of the node it is for, or `None` where no seed
 /// depends on that node differentiably: the gradient is 0 then. A wanted node does not stop the differentiation, so that

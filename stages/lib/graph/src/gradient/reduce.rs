@@ -1,7 +1,7 @@
 //! Rules of reductions.
 
 use super::formula::Formula;
-use super::tape::{Made, Site, Tape};
+use super::tape::{Made, Site, Tape, ones_at};
 use crate::dim::{Dim, Shape, numel};
 use crate::error::OpError;
 use crate::op::{BinaryOp, NodeId, Op, ReduceOp, UnaryOp};
@@ -18,10 +18,7 @@ struct Kept<'a> {
 pub(super) fn gradient(t: &mut Tape<'_>, op: &ReduceOp, dims: &[usize], at: &Site) -> Result<(), OpError> {
     let x = at.args[0];
     let shape = t.shape(x);
-    let mut small = shape.clone();
-    for &dim in dims {
-        small[dim] = Dim::known(1);
-    }
+    let small = ones_at(&shape, dims, true);
     let (y, g) = (t.reshape(at.y, small.clone())?, t.reshape(at.g, small)?);
     let kept = Kept { x, shape, y, g, dims };
     let gradient = of_argument(t, op, &kept)?;
@@ -53,6 +50,7 @@ fn of_argument(t: &mut Tape<'_>, op: &ReduceOp, kept: &Kept<'_>) -> Made {
             y.of(UnaryOp::IsInf).then(0.0, &g * share)
         }
         ReduceOp::Norm { p } => return norm(t, p, kept),
+        // They carry no adjoint, so that their rule does not run.
         ReduceOp::ArgMax | ReduceOp::ArgMin | ReduceOp::Any | ReduceOp::All => &g * 0.0,
     };
     t.make(&formula)

@@ -5,6 +5,7 @@ use crate::dim::{Dim, Shape};
 use crate::error::OpError;
 use crate::graph::Graph;
 use crate::op::{BinaryOp, DType, NodeId, Op, ReduceOp, Span, UnaryOp};
+use std::collections::BTreeMap;
 
 /// A node that has been made.
 pub(super) type Made = Result<NodeId, OpError>;
@@ -25,12 +26,14 @@ pub(super) struct Tape<'a> {
     needs: Vec<bool>,
     /// By index of the nodes that were there before: what their users have given them so far.
     pending: Vec<Vec<Part>>,
+    /// The sums that have been made of each node, and the axes that they are over.
+    sums: BTreeMap<NodeId, Vec<(Vec<usize>, NodeId)>>,
 }
 
 impl<'a> Tape<'a> {
     pub fn new(graph: &'a mut Graph, needs: Vec<bool>) -> Self {
         let pending = std::iter::repeat_with(Vec::new).take(needs.len()).collect();
-        Self { graph, span: Span::default(), needs, pending }
+        Self { graph, span: Span::default(), needs, pending, sums: BTreeMap::new() }
     }
 
     /// Whether a node's adjoint is of use.
@@ -141,8 +144,26 @@ impl<'a> Tape<'a> {
         self.push(Op::Reduce { op, dims, keepdim }, &[x])
     }
 
+    /// A sum over some of the axes that was made before is summed further: it is smaller than `x`. Broadcast terms ask
+    /// for sums of one adjoint over different axes.
     pub fn sum(&mut self, x: NodeId, dims: Vec<usize>, keepdim: bool) -> Made {
-        if dims.is_empty() { Ok(x) } else { self.reduce(ReduceOp::Sum, x, dims, keepdim) }
+        if dims.is_empty() {
+            return Ok(x);
+        }
+        let within = |known: &&(Vec<usize>, NodeId)| known.0.iter().all(|dim| dims.contains(dim));
+        let known = self.sums.get(&x).and_then(|sums| sums.iter().filter(within).max_by_key(|known| known.0.len()));
+        let sum = match known.cloned() {
+            None => self.reduce(ReduceOp::Sum, x, dims.clone(), keepdim)?,
+            Some((done, partial)) => {
+                let shape = self.shape(x);
+                let partial = self.reshape(partial, ones_at(&shape, &done, true))?;
+                let left: Vec<usize> = dims.iter().copied().filter(|dim| !done.contains(dim)).collect();
+                let sum = if left.is_empty() { partial } else { self.reduce(ReduceOp::Sum, partial, left, true)? };
+                self.reshape(sum, ones_at(&shape, &dims, keepdim))?
+            }
+        };
+        self.sums.entry(x).or_default().push((dims, sum));
+        Ok(sum)
     }
 
     /// The sum over what broadcasting from `shape` repeated.
@@ -162,4 +183,14 @@ impl<'a> Tape<'a> {
             _ => self.push(Op::Cat { dim }, parts),
         }
     }
+}
+
+/// A shape with the axes `dims` of size 1, or without them.
+pub(super) fn ones_at(shape: &Shape, dims: &[usize], keepdim: bool) -> Shape {
+    let size = |(axis, size): (usize, &Dim)| match (dims.contains(&axis), keepdim) {
+        (false, _) => Some(size.clone()),
+        (true, true) => Some(Dim::known(1)),
+        (true, false) => None,
+    };
+    shape.iter().enumerate().filter_map(size).collect()
 }
