@@ -122,6 +122,33 @@ impl<T: Real + Gemm> Cpu<T> {
         Ok(Outcome { losses, state: self.state_gradients(sequence)? })
     }
 
+    /// Starts measuring in all plans that are there.
+    pub fn measure(&mut self) {
+        for plans in self.plans.values_mut() {
+            plans.fixed.measure();
+            plans.step.measure();
+            if let Some((step, fixed)) = &mut plans.backward {
+                step.measure();
+                fixed.measure();
+            }
+        }
+    }
+
+    /// See [`crate::Engine::measured`].
+    pub fn measured(&self) -> Vec<(String, u64, u64)> {
+        let mut found = Vec::new();
+        for ((variant, (b, n)), plans) in &self.plans {
+            let back = plans.backward.as_ref();
+            let parts = [("once", Some(&plans.fixed)), ("step", Some(&plans.step))];
+            let parts = parts.into_iter().chain([("back", back.map(|back| &back.0)), ("once, back", back.map(|back| &back.1))]);
+            for (name, plan) in parts {
+                let rows = plan.map(Plan::measured).unwrap_or_default().into_iter();
+                found.extend(rows.map(|(label, time, calls)| (format!("{variant} B{b} N{n} {name}: {label}"), time, calls)));
+            }
+        }
+        found
+    }
+
     /// Makes the plans of a recurrence, if they are not there yet.
     fn prepare(&mut self, variant: usize, recurrences: &[Recurrence], sizes: (i64, i64)) -> Result<()> {
         if !self.plans.contains_key(&(variant, sizes)) {

@@ -85,6 +85,24 @@ impl Engine {
         &self.recurrences
     }
 
+    /// From now on measures the steps of the plans that have been made so far.
+    pub fn measure(&mut self) {
+        match &mut self.inner {
+            Inner::Eager(_) => {}
+            Inner::Single(cpu) => cpu.measure(),
+            Inner::Double(cpu) => cpu.measure(),
+        }
+    }
+
+    /// What each step of each plan does, with its nanoseconds and calls since [`Engine::measure`].
+    pub fn measured(&self) -> Vec<(String, u64, u64)> {
+        match &self.inner {
+            Inner::Eager(_) => Vec::new(),
+            Inner::Single(cpu) => cpu.measured(),
+            Inner::Double(cpu) => cpu.measured(),
+        }
+    }
+
     /// Runs all steps. Where `gradient` is given, laid out as the parameters are, the gradient of the losses' sum is added
     /// to it.
     pub fn run(

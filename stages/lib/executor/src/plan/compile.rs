@@ -1,6 +1,7 @@
 //! From a part to a plan: where values lie, and which kernels make them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use graph::{BinaryOp, DType, Node, NodeId, Op, UnaryOp};
 use tch::{Kind, Tensor};
@@ -52,13 +53,15 @@ const LINE: usize = 64;
 pub(crate) struct Plan<T> {
     steps: Vec<Step<T>>,
     roots: Vec<Root>,
-    constants: Vec<Tensor>,
+    /// Keeps the memory of the constants.
+    _constants: Vec<Tensor>,
     bases: Vec<Base>,
     arena: usize,
     float: Kind,
-    /// Bytes of each input and of each output.
-    pub inputs: Vec<usize>,
+    /// Bytes of each output.
     pub outputs: Vec<usize>,
+    /// By step: nanoseconds and calls so far, where they are measured.
+    times: Option<Vec<(u64, u64)>>,
 }
 
 /// An address in memory that the plan's user vouches for.
@@ -111,12 +114,29 @@ impl<T: Real + Gemm> Plan<T> {
         }
         // SAFETY: `Base` is a transparent wrapper around an address.
         let bases: &Bases = unsafe { std::slice::from_raw_parts(self.bases.as_ptr().cast::<*mut u8>(), self.bases.len()) };
-        for step in &mut self.steps {
+        for (number, step) in self.steps.iter_mut().enumerate() {
+            let start = self.times.is_some().then(Instant::now);
             // SAFETY: the addresses are as the caller promises, and places in the arena that overlap are never in use at
             // the same time.
             unsafe { step.run(bases, self.float) }?;
+            if let (Some(start), Some(time)) = (start, self.times.as_mut().and_then(|times| times.get_mut(number))) {
+                time.0 += u64::try_from(start.elapsed().as_nanos()).unwrap_or(0);
+                time.1 += 1;
+            }
         }
         Ok(())
+    }
+
+    /// From now on measures how long each step takes.
+    pub fn measure(&mut self) {
+        self.times = Some(vec![(0, 0); self.steps.len()]);
+    }
+
+    /// What each step does, in order, with its nanoseconds and calls since [`Plan::measure`].
+    pub fn measured(&self) -> Vec<(String, u64, u64)> {
+        let times = self.times.as_deref().unwrap_or(&[]);
+        let time = |at: usize| times.get(at).copied().unwrap_or((0, 0));
+        self.steps.iter().enumerate().map(|(at, step)| (step.label(), time(at).0, time(at).1)).collect()
     }
 }
 
@@ -169,21 +189,14 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         }
         self.copy_outputs()?;
         let arena = self.place_in_arena();
-        let bytes = |at: usize| self.bytes(at);
-        let mut inputs = vec![0; self.nodes.graph.inputs.len()];
-        for (at, role) in self.nodes.roles.iter().enumerate() {
-            if let Role::Input(number) = role {
-                inputs[*number] = bytes(at);
-            }
-        }
-        let outputs = self.outputs.iter().map(|id| bytes(id.0 as usize)).collect();
+        let outputs = self.outputs.iter().map(|id| self.bytes(id.0 as usize)).collect();
         let base = |root: &Root| match root.memory {
             Memory::Constant(at) => Base(self.constants[at].data_ptr().cast()),
             _ => Base(std::ptr::null_mut()),
         };
         let bases = self.roots.iter().map(base).collect();
         let Self { steps, roots, constants, float, .. } = self;
-        Ok(Plan { steps, roots, constants, bases, arena, float, inputs, outputs })
+        Ok(Plan { steps, roots, _constants: constants, bases, arena, float, outputs, times: None })
     }
 
     fn width(&self, dtype: DType) -> usize {
@@ -356,7 +369,8 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         }
         let kernel = Loop::new(spec)?;
         let used: Vec<usize> = inputs.iter().chain(&outputs).map(|extent| extent.root).collect();
-        self.push(Step::Loop { kernel, inputs, outputs }, used);
+        let label = label(spec);
+        self.push(Step::Loop { kernel, inputs, outputs, label }, used);
         Ok(())
     }
 
@@ -566,6 +580,11 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         }
         total
     }
+}
+
+fn label(spec: &LoopSpec) -> String {
+    let (loads, stores) = (spec.loads.len(), spec.stores.len());
+    format!("loop {:?}: {} steps, {loads} loads, {stores} stores", spec.shape, spec.code.len())
 }
 
 fn lost(what: &str) -> Error {

@@ -61,6 +61,12 @@ impl Product {
         Self { rows, columns, inner, loops: joined }
     }
 
+    /// Its sizes, for people.
+    pub fn label(&self) -> String {
+        let times: usize = self.loops.iter().map(|axis| axis.size).product();
+        format!("product {} x {} x {}, {times} times", self.rows.size, self.inner.size, self.columns.size)
+    }
+
     /// Computes the value, or with `accumulate` adds to it.
     ///
     /// # Safety

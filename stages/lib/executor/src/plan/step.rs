@@ -37,7 +37,7 @@ pub(super) const MOST: usize = 64;
 
 /// What is called.
 pub(super) enum Step<T> {
-    Loop { kernel: Loop<T>, inputs: Vec<Extent>, outputs: Vec<Extent> },
+    Loop { kernel: Loop<T>, inputs: Vec<Extent>, outputs: Vec<Extent>, label: String },
     Product { product: Product, left: Place, right: Place, value: Place, accumulate: bool },
     /// An operation that libtorch computes, and whose value is copied to its place.
     Torch { node: Box<Node>, args: Vec<Operand>, value: Operand, sizes: (i64, i64) },
@@ -47,12 +47,21 @@ pub(super) enum Step<T> {
 pub(super) type Bases = [*mut u8];
 
 impl<T: Real + Gemm> Step<T> {
+    /// What the step does, for people.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Loop { label, .. } => label.clone(),
+            Self::Product { product, .. } => product.label(),
+            Self::Torch { node, value, .. } => format!("{} {:?}, by libtorch", node.op.name(), value.sizes),
+        }
+    }
+
     /// # Safety
     /// Every base points to memory of its root's full size, aligned for its elements, and no root's memory overlaps with
     /// that of another that is in use at the same time.
     pub unsafe fn run(&mut self, bases: &Bases, float: Kind) -> Result<()> {
         match self {
-            Self::Loop { kernel, inputs, outputs } => {
+            Self::Loop { kernel, inputs, outputs, .. } => {
                 // SAFETY: as promised; the compiler of plans sees to it that no root is both read and written by a loop, and
                 // that each is listed once among what is written.
                 unsafe {
