@@ -5,6 +5,7 @@
 //! for every k, and is kept repeated for as long as a vector may reach.
 
 use super::extremes::{Ties, better, part, put_part};
+use super::normal::cut;
 use super::real::{Real, private::STRIP};
 use super::vector::{MOST_LANES, Vector, Work, widest};
 use super::{KernelError, check_length, count};
@@ -308,17 +309,6 @@ impl<T: Real> Columns<'_, '_, T> {
             // SAFETY: the slice is as long as a vector.
             unsafe { V::load(to.as_ptr()).add(x).store(to.as_mut_ptr()) };
         }
-    }
-}
-
-/// The first `count` lanes, and 0 in the others.
-#[inline(always)]
-fn cut<T: Real, V: Vector<T>>(x: V, count: usize) -> V {
-    let mut lanes = [T::ZERO; MOST_LANES];
-    // SAFETY: no vector has more lanes than the array.
-    unsafe {
-        x.store(lanes.as_mut_ptr());
-        V::load_part(lanes.as_ptr(), count)
     }
 }
 
