@@ -162,8 +162,7 @@ mod tests {
                 check::<f64>(size, clip, &mut random);
             }
         }
-        let how =
-            Step { learning_rate: 1.0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, number: 1, clip: None };
+        let how = Step { learning_rate: 1.0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, number: 1, clip: None };
         assert!(step(&how, &[1.0_f32], &mut [0.0; 2], &mut [0.0; 2], &mut [0.0; 2]).is_err());
     }
 

@@ -10,6 +10,9 @@
 //! * [`copy`]: strided copies, transposes, concatenation;
 //! * [`adam`]: the optimiser's step.
 
+// Loops by index unroll to vector registers; iterators' closures would not be compiled for the processor's vectors.
+#![allow(clippy::needless_range_loop)]
+
 pub mod adam;
 pub mod copy;
 pub mod extremes;

@@ -46,7 +46,13 @@ fn expected(spec: &LoopSpec, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
                 Instr::Const(x) => x,
                 Instr::Unary(op, x) => reference::unary(op, values[x]),
                 Instr::Binary(op, x, y) => reference::binary(op, values[x], values[y]),
-                Instr::Where(c, x, y) => if values[c] != 0.0 { values[x] } else { values[y] },
+                Instr::Where(c, x, y) => {
+                    if values[c] != 0.0 {
+                        values[x]
+                    } else {
+                        values[y]
+                    }
+                }
                 Instr::Bool(x) => f64::from(u8::from(values[x] != 0.0)),
             });
         }
