@@ -161,8 +161,8 @@ const GELU_CUBE: f64 = 0.044_715;
 pub(super) mod single {
     use super::*;
 
-    /// ln 2 in two parts: multiples of the first are exact.
-    const LN_2_HIGH: f32 = 0.693_359_375;
+    /// ln 2 in two parts, of which the first is 355/512: its multiples are exact.
+    const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
 
     /// `x = n ln 2 + r`: (n, r), with r between about -0.35 and 0.35.
@@ -222,7 +222,7 @@ pub(super) mod single {
             -1.666_805_8e-1,
             2.000_071_5e-1,
             -2.499_999_4e-1,
-            3.333_333_1e-1_f32,
+            3.333_333e-1_f32,
         ] {
             sum = sum.mul_add(f, V::splat(factor));
         }
@@ -255,8 +255,10 @@ pub(super) mod single {
 
     #[inline(always)]
     pub fn sigmoid<V: Vector<f32>>(x: V) -> V {
+        // the power of a negative number, which cannot overflow
         let one = V::splat(1.0);
-        one.div(one.add(exp(x.neg())))
+        let power = exp(x.abs().neg());
+        V::select(x.lt(V::splat(0.0)), power, one).div(one.add(power))
     }
 
     #[inline(always)]
@@ -277,8 +279,8 @@ pub(super) mod single {
     #[inline(always)]
     fn gelu<V: Vector<f32>>(x: V) -> V {
         let cube = x.mul(x).mul(x);
-        let inner = V::splat(GELU_SCALE as f32).mul(cube.mul_add(V::splat(GELU_CUBE as f32), x));
-        x.mul(V::splat(0.5)).mul(V::splat(1.0).add(tanh(inner)))
+        // (1 + tanh u) / 2 is the sigmoid of 2 u, which keeps its digits where it is small
+        x.mul(sigmoid(V::splat(2.0 * GELU_SCALE as f32).mul(cube.mul_add(V::splat(GELU_CUBE as f32), x))))
     }
 
     /// Lane by lane in float64, which leaves nothing to be rounded but the result.
@@ -303,7 +305,7 @@ pub(super) mod single {
                 let zero = V::splat(0.0);
                 all!(x, v => minimum(v, zero).sub(log1p(exp(v.abs().neg()))));
             }
-            UnaryOp::Silu => all!(x, v => v.div(V::splat(1.0).add(exp(v.neg())))),
+            UnaryOp::Silu => all!(x, v => v.mul(sigmoid(v))),
             UnaryOp::Mish => all!(x, v => v.mul(tanh(log1p(exp(v))))),
             UnaryOp::Gelu { tanh: true } => all!(x, v => gelu(v)),
             UnaryOp::Selu => all!(x, v => elu(v, SELU_ALPHA, 1.0, SELU_SCALE)),
@@ -340,11 +342,12 @@ pub(super) mod double {
     }
 
     pub fn gelu_erf(x: f64) -> f64 {
-        0.5 * x * (1.0 + libm::erf(x * FRAC_1_SQRT_2))
+        // with the complement, which keeps its digits where it is small
+        0.5 * x * libm::erfc(-x * FRAC_1_SQRT_2)
     }
 
     fn gelu_tanh(x: f64) -> f64 {
-        0.5 * x * (1.0 + (GELU_SCALE * (x + GELU_CUBE * x * x * x)).tanh())
+        x * sigmoid(2.0 * GELU_SCALE * (x + GELU_CUBE * x * x * x))
     }
 
     fn log_sigmoid(x: f64) -> f64 {
@@ -467,14 +470,26 @@ pub(super) mod reference {
             UnaryOp::Round => x.round_ties_even(),
             UnaryOp::Trunc => x.trunc(),
             UnaryOp::Gelu { tanh: false } => 0.5 * x * libm::erfc(-x * FRAC_1_SQRT_2),
-            UnaryOp::Gelu { tanh: true } => 0.5 * x * (1.0 + (GELU_SCALE * (x + GELU_CUBE * x.powi(3))).tanh()),
+            UnaryOp::Gelu { tanh: true } => x / (1.0 + (-2.0 * GELU_SCALE * (x + GELU_CUBE * x.powi(3))).exp()),
             UnaryOp::Silu => x / (1.0 + (-x).exp()),
             UnaryOp::Mish => x * softplus(x).tanh(),
             UnaryOp::Selu => SELU_SCALE * elu(x, SELU_ALPHA, 1.0),
             UnaryOp::Elu { alpha } => elu(x, alpha, 1.0),
             UnaryOp::Celu { alpha } => elu(x, alpha, alpha),
-            UnaryOp::LeakyRelu { slope } => if x > 0.0 { x } else { slope * x },
-            UnaryOp::Softplus { beta, threshold } => if beta * x > threshold { x } else { softplus(beta * x) / beta },
+            UnaryOp::LeakyRelu { slope } => {
+                if x > 0.0 {
+                    x
+                } else {
+                    slope * x
+                }
+            }
+            UnaryOp::Softplus { beta, threshold } => {
+                if beta * x > threshold {
+                    x
+                } else {
+                    softplus(beta * x) / beta
+                }
+            }
             UnaryOp::Softsign => x / (1.0 + x.abs()),
             UnaryOp::Hardsigmoid => smaller(larger(x + 3.0, 0.0), 6.0) / 6.0,
             UnaryOp::Hardswish => x * smaller(larger(x + 3.0, 0.0), 6.0) / 6.0,
@@ -508,5 +523,276 @@ pub(super) mod reference {
             BinaryOp::Or => ((x as i64) | (y as i64)) as f64,
             BinaryOp::Xor => ((x as i64) ^ (y as i64)) as f64,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::vector::{Level, Work};
+
+    /// Applies a function to as many numbers as a strip has, vector by vector.
+    struct Apply<'a, T> {
+        op: UnaryOp,
+        x: &'a mut [T],
+    }
+
+    impl<T: Real> Work<T> for Apply<'_, T> {
+        type Out = ();
+        #[inline(always)]
+        fn run<V: Vector<T>>(self) {
+            for chunk in self.x.chunks_exact_mut(STRIP * V::WIDTH) {
+                let mut strip = [V::splat(T::ZERO); STRIP];
+                for (place, vector) in strip.iter_mut().enumerate() {
+                    // SAFETY: the chunk has as many elements as a strip.
+                    *vector = unsafe { V::load(chunk.as_ptr().add(place * V::WIDTH)) };
+                }
+                T::unary(self.op, &mut strip);
+                for (place, vector) in strip.into_iter().enumerate() {
+                    // SAFETY: as above.
+                    unsafe { vector.store(chunk.as_mut_ptr().add(place * V::WIDTH)) };
+                }
+            }
+        }
+    }
+
+    struct Apply2<'a, T> {
+        op: BinaryOp,
+        x: &'a mut [T],
+        y: &'a [T],
+    }
+
+    impl<T: Real> Work<T> for Apply2<'_, T> {
+        type Out = ();
+        #[inline(always)]
+        fn run<V: Vector<T>>(self) {
+            let size = STRIP * V::WIDTH;
+            for (x, y) in self.x.chunks_exact_mut(size).zip(self.y.chunks_exact(size)) {
+                let (mut strip, mut other) = ([V::splat(T::ZERO); STRIP], [V::splat(T::ZERO); STRIP]);
+                for place in 0..STRIP {
+                    // SAFETY: the chunks have as many elements as a strip.
+                    unsafe {
+                        strip[place] = V::load(x.as_ptr().add(place * V::WIDTH));
+                        other[place] = V::load(y.as_ptr().add(place * V::WIDTH));
+                    }
+                }
+                T::binary(self.op, &mut strip, &other);
+                for (place, vector) in strip.into_iter().enumerate() {
+                    // SAFETY: as above.
+                    unsafe { vector.store(x.as_mut_ptr().add(place * V::WIDTH)) };
+                }
+            }
+        }
+    }
+
+    /// Numbers of all sizes, and those that are special; a multiple of a strip's.
+    fn grid<T: Real>() -> Vec<T> {
+        let special = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, -3.0, 88.7, 88.8, 89.0, -87.3, -87.4, -103.9, -104.1];
+        let mut all: Vec<T> = special.into_iter().map(T::from_f64).collect();
+        all.extend([T::INFINITY, -T::INFINITY, T::NAN]);
+        for step in 0..4000 {
+            // from 1e-12 to 1e12, of both signs
+            let x = 10.0_f64.powf(f64::from(step) / 4000.0 * 24.0 - 12.0);
+            all.extend([T::from_f64(x), T::from_f64(-x)]);
+        }
+        all.extend((-40_000..40_000).map(|x| T::from_f64(f64::from(x) / 387.3)));
+        all.resize(all.len().next_multiple_of(STRIP * 16), T::ONE);
+        all
+    }
+
+    const ALL: [UnaryOp; 49] = [
+        UnaryOp::Neg,
+        UnaryOp::Abs,
+        UnaryOp::Sign,
+        UnaryOp::Relu,
+        UnaryOp::Sigmoid,
+        UnaryOp::LogSigmoid,
+        UnaryOp::Tanh,
+        UnaryOp::Exp,
+        UnaryOp::Expm1,
+        UnaryOp::Log,
+        UnaryOp::Log2,
+        UnaryOp::Log10,
+        UnaryOp::Log1p,
+        UnaryOp::Sqrt,
+        UnaryOp::Rsqrt,
+        UnaryOp::Square,
+        UnaryOp::Reciprocal,
+        UnaryOp::Sin,
+        UnaryOp::Cos,
+        UnaryOp::Tan,
+        UnaryOp::Atan,
+        UnaryOp::Sinh,
+        UnaryOp::Cosh,
+        UnaryOp::Erf,
+        UnaryOp::Floor,
+        UnaryOp::Ceil,
+        UnaryOp::Round,
+        UnaryOp::Trunc,
+        UnaryOp::Gelu { tanh: true },
+        UnaryOp::Gelu { tanh: false },
+        UnaryOp::Silu,
+        UnaryOp::Mish,
+        UnaryOp::Selu,
+        UnaryOp::Elu { alpha: 0.7 },
+        UnaryOp::Celu { alpha: 0.7 },
+        UnaryOp::LeakyRelu { slope: 0.1 },
+        UnaryOp::Softplus { beta: 1.0, threshold: 20.0 },
+        UnaryOp::Softplus { beta: 2.0, threshold: 15.0 },
+        UnaryOp::Softsign,
+        UnaryOp::Hardsigmoid,
+        UnaryOp::Hardswish,
+        UnaryOp::Hardtanh { min: -0.5, max: 1.0 },
+        UnaryOp::Clamp { min: -0.5, max: 1.0 },
+        UnaryOp::Clamp { min: f64::NEG_INFINITY, max: 1.0 },
+        UnaryOp::Clamp { min: 2.0, max: f64::INFINITY },
+        UnaryOp::LogicalNot,
+        UnaryOp::IsNan,
+        UnaryOp::IsInf,
+        UnaryOp::IsFinite,
+    ];
+
+    /// The largest relative error, where the function is not so close to 0 that its conditioning, or what is left of a
+    /// number in float32, decides.
+    fn worst<T: Real>(op: UnaryOp, level: Level, smallest: f64, largest: f64) -> (f64, f64) {
+        let x = grid::<T>();
+        let mut y = x.clone();
+        T::dispatch(level, Apply { op, x: &mut y });
+        let mut worst = (0.0, 0.0);
+        for (x, y) in x.iter().zip(&y).map(|(x, y)| (x.to_f64(), y.to_f64())) {
+            let wanted = reference::unary(op, x);
+            if wanted.is_nan() || x.is_infinite() || wanted.is_infinite() || wanted.abs() > largest {
+                let same =
+                    y == wanted || (y.is_nan() && wanted.is_nan()) || (wanted.abs() > largest && y.is_infinite());
+                // torch, too, has NaN here: (-inf) / inf, and -inf * 0
+                let known = x == f64::NEG_INFINITY
+                    && matches!(op, UnaryOp::Silu | UnaryOp::Mish | UnaryOp::Gelu { .. } | UnaryOp::Hardswish);
+                assert!(
+                    same || known || wanted.abs() <= largest * 1.0001 && wanted.is_finite(),
+                    "{op:?} of {x}: {y}, not {wanted}"
+                );
+                continue;
+            }
+            let error = (y - wanted).abs() / wanted.abs().max(smallest);
+            if error > worst.0 {
+                worst = (error, x);
+            }
+        }
+        worst
+    }
+
+    #[test]
+    fn functions_of_float32_are_close_to_those_of_float64() {
+        for level in Level::all() {
+            for op in ALL {
+                let units = match op {
+                    // the error of a power's exponent grows with the exponent
+                    UnaryOp::Gelu { tanh: true } => 150.0,
+                    UnaryOp::Mish | UnaryOp::Silu | UnaryOp::Softplus { .. } | UnaryOp::LogSigmoid => 8.0,
+                    UnaryOp::Sigmoid | UnaryOp::Tanh | UnaryOp::Selu | UnaryOp::Celu { .. } => 6.0,
+                    UnaryOp::Expm1 | UnaryOp::Log1p | UnaryOp::Elu { .. } => 4.0,
+                    _ => 2.0,
+                };
+                let (error, x) = worst::<f32>(op, level, 1e-35, f64::from(f32::MAX));
+                println!("{op:?} {level:?}: {:.2} ulp at {x}", error / f64::from(f32::EPSILON));
+                assert!(error <= units * f64::from(f32::EPSILON), "{op:?} at {x}: {error} at {level:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn functions_of_float64_are_those_of_the_library() {
+        for level in Level::all() {
+            for op in ALL {
+                let tolerance = if op == (UnaryOp::Gelu { tanh: true }) { 1e-12 } else { 1e-13 };
+                let (error, x) = worst::<f64>(op, level, f64::MIN_POSITIVE, f64::MAX);
+                assert!(error <= tolerance, "{op:?} at {x}: {error} at {level:?}");
+            }
+        }
+    }
+
+    fn check_binary<T: Real>(op: BinaryOp, level: Level, tolerance: f64) {
+        let whole = matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
+        let numbers = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.5,
+            -0.5,
+            2.0,
+            3.0,
+            -3.0,
+            7.0,
+            -7.5,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+            0.1,
+            1e9,
+        ];
+        let (mut x, mut y): (Vec<T>, Vec<T>) = numbers
+            .iter()
+            .flat_map(|&x| numbers.iter().map(move |&y| (T::from_f64(x), T::from_f64(y))))
+            .filter(|(x, y)| !whole || x.to_f64().fract() == 0.0 && y.to_f64().fract() == 0.0)
+            .unzip();
+        let size = x.len().next_multiple_of(STRIP * 16);
+        x.resize(size, T::ONE);
+        y.resize(size, T::ONE);
+        let mut found = x.clone();
+        T::dispatch(level, Apply2 { op, x: &mut found, y: &y });
+        for ((x, y), found) in x.iter().zip(&y).zip(&found) {
+            let wanted = reference::binary(op, x.to_f64(), y.to_f64());
+            let found = found.to_f64();
+            let close = (found - wanted).abs() <= tolerance * wanted.abs();
+            let overflows = wanted.abs() > 1e38 && found.is_infinite() || wanted.abs() < 1e-38 && found.abs() < 1e-38;
+            assert!(
+                close || found == wanted || overflows || (found.is_nan() && wanted.is_nan()),
+                "{op:?} of {x:?} and {y:?}: {found}, not {wanted}"
+            );
+        }
+    }
+
+    #[test]
+    fn functions_of_two_numbers() {
+        let all = [
+            BinaryOp::Add,
+            BinaryOp::Sub,
+            BinaryOp::Mul,
+            BinaryOp::Div,
+            BinaryOp::FloorDiv,
+            BinaryOp::Remainder,
+            BinaryOp::Pow,
+            BinaryOp::Maximum,
+            BinaryOp::Minimum,
+            BinaryOp::Atan2,
+            BinaryOp::Eq,
+            BinaryOp::Ne,
+            BinaryOp::Lt,
+            BinaryOp::Le,
+            BinaryOp::Gt,
+            BinaryOp::Ge,
+            BinaryOp::And,
+            BinaryOp::Or,
+            BinaryOp::Xor,
+        ];
+        for level in Level::all() {
+            for op in all {
+                check_binary::<f32>(op, level, 2e-7);
+                check_binary::<f64>(op, level, 1e-15);
+            }
+        }
+    }
+
+    #[test]
+    fn division_with_whole_results() {
+        assert_eq!(floor_div(7.0, 2.0), 3.0);
+        assert_eq!(floor_div(-7.0, 2.0), -4.0);
+        assert_eq!(floor_div(7.0, -2.0), -4.0);
+        assert_eq!(floor_div(1.0, 0.1), 9.0); // 0.1 is a little more than a tenth
+        assert_eq!(remainder(-7.0, 3.0), 2.0);
+        assert_eq!(remainder(7.0, -3.0), -2.0);
+        assert_eq!(remainder(-0.5, 1.0), 0.5);
+        assert!(floor_div(1.0, 0.0).is_infinite() && remainder(1.0, 0.0).is_nan());
     }
 }

@@ -10,6 +10,9 @@
 //! * [`copy`]: strided copies, transposes, concatenation;
 //! * [`adam`]: the optimiser's step.
 
+// Loops by index unroll to vector registers; iterators' closures would not be compiled for the processor's vectors.
+#![allow(clippy::needless_range_loop)]
+
 pub mod adam;
 pub mod copy;
 pub mod extremes;
@@ -46,4 +49,30 @@ fn check_length(what: &'static str, number: usize, got: usize, wanted: usize) ->
 /// The number of elements of a shape, if it is in range.
 fn count(sizes: &[usize]) -> Result<usize, KernelError> {
     sizes.iter().try_fold(1_usize, |count, &size| count.checked_mul(size)).ok_or(KernelError::Range)
+}
+
+/// What tests of several kernels use.
+#[cfg(test)]
+mod testing {
+    /// A small generator of numbers, so that a case is one seed.
+    pub struct Random(pub u64);
+
+    impl Random {
+        pub fn next(&mut self) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut x = self.0;
+            x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            x ^ (x >> 31)
+        }
+
+        pub fn below(&mut self, bound: usize) -> usize {
+            (self.next() % bound as u64) as usize
+        }
+
+        /// Between -2 and 2, with few digits, so that float32 holds it exactly.
+        pub fn number(&mut self) -> f64 {
+            (self.below(4001) as f64 - 2000.0) / 1024.0
+        }
+    }
 }

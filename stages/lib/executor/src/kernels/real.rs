@@ -6,9 +6,9 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 use graph::{BinaryOp, UnaryOp};
 
 use super::math;
+use super::vector::{Level, Pack, Vector, Work, with_plain};
 #[cfg(target_arch = "x86_64")]
 use super::vector::{with_avx2, with_avx512};
-use super::vector::{Level, Pack, Vector, Work, with_plain};
 
 /// float32 or float64. No other type can be one.
 pub trait Real:

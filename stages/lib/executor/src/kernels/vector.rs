@@ -457,9 +457,27 @@ macro_rules! avx512 {
 }
 
 #[cfg(target_arch = "x86_64")]
-avx512!(__m512, f32, __mmask16, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_maskz_loadu_ps,
-    _mm512_mask_storeu_ps, _mm512_cmp_ps_mask, _mm512_mask_blend_ps, _mm512_reduce_add_ps, _mm512_getexp_ps,
-    _mm512_getmant_ps, _mm512_roundscale_ps, _mm512_and_ps, _mm512_andnot_ps, _mm512_or_ps, _mm512_xor_ps, {
+avx512!(
+    __m512,
+    f32,
+    __mmask16,
+    16,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_maskz_loadu_ps,
+    _mm512_mask_storeu_ps,
+    _mm512_cmp_ps_mask,
+    _mm512_mask_blend_ps,
+    _mm512_reduce_add_ps,
+    _mm512_getexp_ps,
+    _mm512_getmant_ps,
+    _mm512_roundscale_ps,
+    _mm512_and_ps,
+    _mm512_andnot_ps,
+    _mm512_or_ps,
+    _mm512_xor_ps,
+    {
         add(y) = _mm512_add_ps;
         sub(y) = _mm512_sub_ps;
         mul(y) = _mm512_mul_ps;
@@ -470,12 +488,31 @@ avx512!(__m512, f32, __mmask16, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_stor
         sqrt() = _mm512_sqrt_ps;
         abs() = _mm512_abs_ps;
         scale(n) = _mm512_scalef_ps;
-    });
+    }
+);
 
 #[cfg(target_arch = "x86_64")]
-avx512!(__m512d, f64, __mmask8, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_maskz_loadu_pd,
-    _mm512_mask_storeu_pd, _mm512_cmp_pd_mask, _mm512_mask_blend_pd, _mm512_reduce_add_pd, _mm512_getexp_pd,
-    _mm512_getmant_pd, _mm512_roundscale_pd, _mm512_and_pd, _mm512_andnot_pd, _mm512_or_pd, _mm512_xor_pd, {
+avx512!(
+    __m512d,
+    f64,
+    __mmask8,
+    8,
+    _mm512_set1_pd,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    _mm512_maskz_loadu_pd,
+    _mm512_mask_storeu_pd,
+    _mm512_cmp_pd_mask,
+    _mm512_mask_blend_pd,
+    _mm512_reduce_add_pd,
+    _mm512_getexp_pd,
+    _mm512_getmant_pd,
+    _mm512_roundscale_pd,
+    _mm512_and_pd,
+    _mm512_andnot_pd,
+    _mm512_or_pd,
+    _mm512_xor_pd,
+    {
         add(y) = _mm512_add_pd;
         sub(y) = _mm512_sub_pd;
         mul(y) = _mm512_mul_pd;
@@ -486,7 +523,8 @@ avx512!(__m512d, f64, __mmask8, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_store
         sqrt() = _mm512_sqrt_pd;
         abs() = _mm512_abs_pd;
         scale(n) = _mm512_scalef_pd;
-    });
+    }
+);
 
 /// Masks of AVX2's partial loads: `count` lanes are on from 8 - count (or 4 - count) on.
 #[cfg(target_arch = "x86_64")]
@@ -603,9 +641,24 @@ macro_rules! avx2 {
 }
 
 #[cfg(target_arch = "x86_64")]
-avx2!(__m256, f32, 8, PARTS_32, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_maskload_ps,
-    _mm256_maskstore_ps, _mm256_cmp_ps, _mm256_blendv_ps,
-    _mm256_round_ps, _mm256_and_ps, _mm256_andnot_ps, _mm256_or_ps, _mm256_xor_ps, {
+avx2!(
+    __m256,
+    f32,
+    8,
+    PARTS_32,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_maskload_ps,
+    _mm256_maskstore_ps,
+    _mm256_cmp_ps,
+    _mm256_blendv_ps,
+    _mm256_round_ps,
+    _mm256_and_ps,
+    _mm256_andnot_ps,
+    _mm256_or_ps,
+    _mm256_xor_ps,
+    {
         add(y) = _mm256_add_ps;
         sub(y) = _mm256_sub_ps;
         mul(y) = _mm256_mul_ps;
@@ -614,7 +667,8 @@ avx2!(__m256, f32, 8, PARTS_32, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_p
         over(y) = _mm256_max_ps;
         under(y) = _mm256_min_ps;
         sqrt() = _mm256_sqrt_ps;
-    }, {
+    },
+    {
         #[inline(always)]
         fn scale(self, n: Self) -> Self {
             // SAFETY: made only where the processor has the instructions.
@@ -638,12 +692,28 @@ avx2!(__m256, f32, 8, PARTS_32, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_p
                 (_mm256_cvtepi32_ps(exponent), _mm256_castsi256_ps(mantissa))
             }
         }
-    });
+    }
+);
 
 #[cfg(target_arch = "x86_64")]
-avx2!(__m256d, f64, 4, PARTS_64, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_maskload_pd,
-    _mm256_maskstore_pd, _mm256_cmp_pd, _mm256_blendv_pd,
-    _mm256_round_pd, _mm256_and_pd, _mm256_andnot_pd, _mm256_or_pd, _mm256_xor_pd, {
+avx2!(
+    __m256d,
+    f64,
+    4,
+    PARTS_64,
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    _mm256_maskload_pd,
+    _mm256_maskstore_pd,
+    _mm256_cmp_pd,
+    _mm256_blendv_pd,
+    _mm256_round_pd,
+    _mm256_and_pd,
+    _mm256_andnot_pd,
+    _mm256_or_pd,
+    _mm256_xor_pd,
+    {
         add(y) = _mm256_add_pd;
         sub(y) = _mm256_sub_pd;
         mul(y) = _mm256_mul_pd;
@@ -652,7 +722,8 @@ avx2!(__m256d, f64, 4, PARTS_64, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_
         over(y) = _mm256_max_pd;
         under(y) = _mm256_min_pd;
         sqrt() = _mm256_sqrt_pd;
-    }, {
+    },
+    {
         #[inline(always)]
         fn scale(self, n: Self) -> Self {
             map2(self, n, <f64 as Real>::scale)
@@ -661,4 +732,5 @@ avx2!(__m256d, f64, 4, PARTS_64, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_
         fn split(self) -> (Self, Self) {
             (map(self, |x| <f64 as Real>::split(x).0), map(self, |x| <f64 as Real>::split(x).1))
         }
-    });
+    }
+);

@@ -272,13 +272,19 @@ struct Axes {
 
 impl Axes {
     fn new(spec: &LoopSpec) -> Self {
-        let all: Vec<&[usize]> =
-            spec.loads.iter().map(|x| x.strides.as_slice()).chain(spec.stores.iter().map(|x| x.strides.as_slice())).collect();
+        let all: Vec<&[usize]> = spec
+            .loads
+            .iter()
+            .map(|x| x.strides.as_slice())
+            .chain(spec.stores.iter().map(|x| x.strides.as_slice()))
+            .collect();
         // sizes with the axis whose stride they go by
         let mut merged: Vec<(usize, usize)> = Vec::new();
         for (axis, &size) in spec.shape.iter().enumerate().filter(|(_, size)| **size != 1) {
             match merged.last_mut() {
-                Some((before, by)) if all.iter().all(|strides| Some(strides[*by]) == strides[axis].checked_mul(size)) => {
+                Some((before, by))
+                    if all.iter().all(|strides| Some(strides[*by]) == strides[axis].checked_mul(size)) =>
+                {
                     (*before, *by) = (*before * size, axis);
                 }
                 _ => merged.push((size, axis)),
