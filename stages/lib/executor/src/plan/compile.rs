@@ -140,8 +140,8 @@ impl<T: Real + Gemm> Plan<T> {
     }
 }
 
-struct Compiler<'a, T> {
-    nodes: &'a Nodes<'a>,
+pub(super) struct Compiler<'a, T> {
+    pub nodes: &'a Nodes<'a>,
     units: &'a Units,
     outputs: &'a [NodeId],
     modes: &'a [Mode],
@@ -154,6 +154,8 @@ struct Compiler<'a, T> {
     roots: Vec<Root>,
     constants: Vec<Tensor>,
     steps: Vec<Step<T>>,
+    /// By node: whether a kernel that computes several has computed it already.
+    pub done: Vec<bool>,
 }
 
 impl<'a, T: Real + Gemm> Compiler<'a, T> {
@@ -177,6 +179,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
             roots: Vec::new(),
             constants: Vec::new(),
             steps: Vec::new(),
+            done: vec![false; count],
         }
     }
 
@@ -311,7 +314,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         Ok(value.f_to_kind(kind)?.f_contiguous()?)
     }
 
-    fn layout(&self, at: usize) -> Result<&Layout> {
+    pub fn layout(&self, at: usize) -> Result<&Layout> {
         self.layouts[at].as_ref().ok_or_else(|| lost("a value's place"))
     }
 
@@ -320,7 +323,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
     }
 
     /// Adds a step; `used` are the roots that it reads and writes.
-    fn push(&mut self, step: Step<T>, used: impl IntoIterator<Item = usize>) {
+    pub fn push(&mut self, step: Step<T>, used: impl IntoIterator<Item = usize>) {
         let now = self.steps.len();
         for root in used {
             let life = &mut self.roots[root].life;
@@ -344,12 +347,25 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         self.copy(&source, &target, dtype, false)
     }
 
-    fn copy(&mut self, from: &Layout, to: &Layout, dtype: DType, add: bool) -> Result<()> {
+    /// Memory for so many floats.
+    pub fn scratch(&mut self, count: usize) -> usize {
+        self.root(Memory::Arena(0), count * size_of::<T>())
+    }
+
+    pub fn copy(&mut self, from: &Layout, to: &Layout, dtype: DType, add: bool) -> Result<()> {
+        let sizes = from.sizes.clone();
         if dtype == DType::Int {
             let node = Node { op: Op::Detach, args: Vec::new(), shape: Vec::new(), dtype, span: graph::Span::default() };
             let (args, value) = (vec![operand(from, dtype)?], operand(to, dtype)?);
             let step = Step::Torch { node: Box::new(node), args, value, sizes: self.nodes.sizes };
             self.push(step, [from.root, to.root]);
+            return Ok(());
+        }
+        if !add {
+            let strides = (from.strides.clone(), to.strides.clone());
+            let (from, to) = (Extent::start(from), Extent::start(to));
+            let used = [from.0.root, to.0.root];
+            self.push(Step::Copy { shape: sizes, from, to, strides }, used);
             return Ok(());
         }
         let spec = LoopSpec {
@@ -400,6 +416,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
             Op::Linear { biased: false } => self.layer(at),
             Op::MatMul if node.dtype == DType::Float => self.matrices(at),
             Op::Cat { dim } if node.dtype != DType::Int => self.cat(at, *dim),
+            _ if self.special(at)? => Ok(()),
             _ => self.torch(at),
         }
     }
@@ -463,39 +480,29 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         let [x, y] = args[..] else { return Err(lost("a product's argument")) };
         let (left, right, value) = (self.layout(x)?, self.layout(y)?, self.layout(at)?);
         let (row, column) = (left.sizes.len() == 1, right.sizes.len() == 1);
-        let mut value_axes = value.sizes.len();
-        let mut matrix = Vec::new();
-        let inner_right = if column { 0 } else { right.sizes.len() - 2 };
-        if !column {
-            value_axes -= 1;
-            let (own, of) = (right.sizes.len() - 1, value_axes);
-            matrix.push(Axis {
-                size: right.sizes[own],
-                left: 0,
-                right: right.strides[own],
-                value: value.strides[of],
-                kind: product::Kind::Columns,
-            });
-        }
-        if !row {
-            value_axes -= 1;
-            let (own, of) = (left.sizes.len() - 2, value_axes);
-            matrix.push(Axis {
-                size: left.sizes[own],
-                left: left.strides[own],
-                right: 0,
-                value: value.strides[of],
-                kind: product::Kind::Rows,
-            });
-        }
         let inner_left = left.sizes.len() - 1;
-        matrix.push(Axis {
+        let inner_right = if column { 0 } else { right.sizes.len() - 2 };
+        let mut value_axes = value.sizes.len();
+        // Rows of the matrices come right behind the batch, whose rows they continue.
+        let mut matrix = vec![Axis {
             size: left.sizes[inner_left],
             left: left.strides[inner_left],
             right: right.strides[inner_right],
             value: 0,
             kind: product::Kind::Inner,
-        });
+        }];
+        if !column {
+            value_axes -= 1;
+            let own = right.sizes.len() - 1;
+            let axis = Axis { size: right.sizes[own], left: 0, right: right.strides[own], ..matrix[0] };
+            matrix.insert(0, Axis { value: value.strides[value_axes], kind: product::Kind::Columns, ..axis });
+        }
+        if !row {
+            value_axes -= 1;
+            let own = left.sizes.len() - 2;
+            let axis = Axis { size: left.sizes[own], left: left.strides[own], right: 0, ..matrix[0] };
+            matrix.insert(0, Axis { value: value.strides[value_axes], kind: product::Kind::Rows, ..axis });
+        }
         let outer = |layout: &Layout, vector: bool| -> Option<Vec<usize>> {
             let kept = layout.sizes.len() - if vector { 1 } else { 2 };
             let outer = Layout {
@@ -519,8 +526,6 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
             let (size, value) = (value.sizes[axis], value.strides[axis]);
             axes.push(Axis { size, left: of_left[axis], right: of_right[axis], value, kind });
         }
-        // Rows of the matrices continue the rows of the batch.
-        matrix.reverse();
         axes.extend(matrix);
         self.push_product(at, x, y, &axes)
     }
@@ -584,7 +589,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
 
 fn label(spec: &LoopSpec) -> String {
     let (loads, stores) = (spec.loads.len(), spec.stores.len());
-    format!("loop {:?}: {} steps, {loads} loads, {stores} stores", spec.shape, spec.code.len())
+    format!("loop {:?}: {} steps, {loads} loads, {stores} stores {spec:?}", spec.shape, spec.code.len())
 }
 
 fn lost(what: &str) -> Error {
@@ -650,7 +655,13 @@ impl<T> Windows<'_, '_, T> {
         let node = nodes.node(part);
         let kernel = nodes.roles[part].is_loop()
             || matches!(node.op, Op::Linear { .. } | Op::MatMul | Op::Cat { .. }) && nodes.roles[part] == Role::Other;
-        let once = nodes.args(whole).filter(|&arg| arg == part).count() == 1;
+        // A copy within one memory would read what it writes.
+        let (mut next, mut once) = (Some(whole), true);
+        while let Some(at) = next {
+            let readers = nodes.args(at).filter(|&arg| nodes.root(arg) == part).count();
+            once &= readers == usize::from(at == whole);
+            next = self.found.get(&at).map(|&(outer, ..)| outer);
+        }
         if !kernel
             || !once
             || node.dtype != nodes.node(whole).dtype

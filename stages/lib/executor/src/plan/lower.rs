@@ -80,6 +80,14 @@ impl Lowering<'_> {
         self.push(Op::Reduce { op: ReduceOp::Sum, dims, keepdim }, &[x])
     }
 
+    fn mean(&mut self, x: NodeId, dims: &[usize], keepdim: bool) -> Made {
+        let shape = self.to.shape(x).clone();
+        let count = dims.iter().filter_map(|&dim| shape.get(dim)).fold(Dim::known(1), |n, dim| &n * dim);
+        let sum = self.sum(x, dims.to_vec(), keepdim)?;
+        let count = self.to.push_as(Op::Size(count), &[], Vec::new(), DType::Int, Span::default())?;
+        self.push(Op::Binary(BinaryOp::Div), &[sum, count])
+    }
+
     fn node(&mut self, id: NodeId, args: &[NodeId]) -> Made {
         let node = self.from.node(id);
         match (&node.op, args) {
@@ -97,12 +105,12 @@ impl Lowering<'_> {
                 Some(value) => Ok(value),
                 None => self.push(Op::MatMul, &[x, y]),
             },
-            (Op::Reduce { op: ReduceOp::Mean, dims, keepdim }, &[x]) => {
-                let shape = self.to.shape(x).clone();
-                let count = dims.iter().filter_map(|&dim| shape.get(dim)).fold(Dim::known(1), |n, dim| &n * dim);
-                let sum = self.sum(x, dims.clone(), *keepdim)?;
-                let count = self.to.push_as(Op::Size(count), &[], Vec::new(), DType::Int, Span::default())?;
-                self.push(Op::Binary(BinaryOp::Div), &[sum, count])
+            (Op::Reduce { op: ReduceOp::Mean, dims, keepdim }, &[x]) => self.mean(x, dims, *keepdim),
+            (Op::Reduce { op: ReduceOp::Var { correction }, dims, keepdim }, &[x]) if *correction == 0.0 => {
+                let mean = self.mean(x, dims, true)?;
+                let off = self.push(Op::Binary(BinaryOp::Sub), &[x, mean])?;
+                let square = self.mul(off, off)?;
+                self.mean(square, dims, *keepdim)
             }
             _ => self.to.push_as(node.op.clone(), args, node.shape.clone(), node.dtype, node.span),
         }

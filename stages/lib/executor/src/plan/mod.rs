@@ -8,6 +8,7 @@ mod compile;
 mod layout;
 mod lower;
 mod product;
+mod special;
 mod step;
 mod units;
 

@@ -3,9 +3,12 @@
 use graph::{DType, Node};
 use tch::{Kind, Tensor};
 
+use super::layout::Layout;
 use super::product::{Gemm, Product};
+use super::special::{Special, Whole};
 use crate::Device;
 use crate::error::{Error, Result};
+use crate::kernels::copy::{Places, copy};
 use crate::kernels::{Loop, Real};
 use crate::ops;
 
@@ -23,6 +26,27 @@ pub(super) struct Extent {
     pub length: usize,
 }
 
+impl Extent {
+    /// All of a layout's root up to its last element, and where it starts.
+    pub fn start(layout: &Layout) -> (Self, usize) {
+        (Self { root: layout.root, length: layout.reach() }, layout.start)
+    }
+
+    /// # Safety
+    /// As [`Step::run`]; nobody writes to the root while the slice is in use.
+    unsafe fn slice<'b, T>(self, bases: &Bases) -> &'b [T] {
+        // SAFETY: as promised.
+        unsafe { std::slice::from_raw_parts(bases[self.root].cast::<T>(), self.length) }
+    }
+
+    /// # Safety
+    /// As [`Step::run`]; nobody else uses the root while the slice is in use.
+    unsafe fn slice_mut<'b, T>(self, bases: &Bases) -> &'b mut [T] {
+        // SAFETY: as promised.
+        unsafe { std::slice::from_raw_parts_mut(bases[self.root].cast::<T>(), self.length) }
+    }
+}
+
 /// A value as libtorch sees it.
 #[derive(Clone, Debug)]
 pub(super) struct Operand {
@@ -34,11 +58,17 @@ pub(super) struct Operand {
 
 /// Roots that a loop reads or writes, at the most: more than its code may have steps.
 pub(super) const MOST: usize = 64;
+/// Values that other kernels read or write, at the most.
+const FEW: usize = 4;
 
 /// What is called.
 pub(super) enum Step<T> {
     Loop { kernel: Loop<T>, inputs: Vec<Extent>, outputs: Vec<Extent>, label: String },
     Product { product: Product, left: Place, right: Place, value: Place, accumulate: bool },
+    /// Elements of one place to another of the same sizes.
+    Copy { shape: Vec<usize>, from: (Extent, usize), to: (Extent, usize), strides: (Vec<usize>, Vec<usize>) },
+    /// An operation with a kernel of its own.
+    Special { kernel: Special<T>, inputs: Vec<Whole>, outputs: Vec<Whole>, label: String },
     /// An operation that libtorch computes, and whose value is copied to its place.
     Torch { node: Box<Node>, args: Vec<Operand>, value: Operand, sizes: (i64, i64) },
 }
@@ -52,6 +82,8 @@ impl<T: Real + Gemm> Step<T> {
         match self {
             Self::Loop { label, .. } => label.clone(),
             Self::Product { product, .. } => product.label(),
+            Self::Copy { shape, .. } => format!("copy {shape:?}"),
+            Self::Special { label, .. } => label.clone(),
             Self::Torch { node, value, .. } => format!("{} {:?}, by libtorch", node.op.name(), value.sizes),
         }
     }
@@ -67,11 +99,11 @@ impl<T: Real + Gemm> Step<T> {
                 unsafe {
                     let mut reads: [&[T]; MOST] = [&[]; MOST];
                     for (read, input) in reads.iter_mut().zip(inputs.iter()) {
-                        *read = std::slice::from_raw_parts(bases[input.root].cast::<T>(), input.length);
+                        *read = input.slice(bases);
                     }
                     let mut writes: [&mut [T]; MOST] = std::array::from_fn(|_| &mut [][..]);
                     for (write, output) in writes.iter_mut().zip(outputs.iter()) {
-                        *write = std::slice::from_raw_parts_mut(bases[output.root].cast::<T>(), output.length);
+                        *write = output.slice_mut(bases);
                     }
                     kernel.run(&reads[..inputs.len().min(MOST)], &mut writes[..outputs.len().min(MOST)])?;
                 }
@@ -83,6 +115,29 @@ impl<T: Real + Gemm> Step<T> {
                     product.run(at::<T>(bases, *left), at::<T>(bases, *right), at::<T>(bases, *value), *accumulate);
                 }
                 Ok(())
+            }
+            Self::Copy { shape, from, to, strides } => {
+                // SAFETY: as promised; a copy is never made within one root.
+                let (x, y) = unsafe { (from.0.slice::<T>(bases), to.0.slice_mut::<T>(bases)) };
+                let (from, to) = (
+                    Places { start: from.1, strides: &strides.0 },
+                    Places { start: to.1, strides: &strides.1 },
+                );
+                Ok(copy(shape, x, from, y, to)?)
+            }
+            Self::Special { kernel, inputs, outputs, .. } => {
+                // SAFETY: as for loops.
+                unsafe {
+                    let mut reads: [&[T]; FEW] = [&[]; FEW];
+                    for (read, input) in reads.iter_mut().zip(inputs.iter()) {
+                        *read = &input.extent().slice(bases)[input.place.start..];
+                    }
+                    let mut writes: [&mut [T]; FEW] = std::array::from_fn(|_| &mut [][..]);
+                    for (write, output) in writes.iter_mut().zip(outputs.iter()) {
+                        *write = &mut output.extent().slice_mut(bases)[output.place.start..];
+                    }
+                    kernel.run(&reads[..inputs.len().min(FEW)], &mut writes[..outputs.len().min(FEW)])
+                }
             }
             Self::Torch { node, args, value, sizes } => {
                 // SAFETY: as promised; the tensors do not outlive this call.
