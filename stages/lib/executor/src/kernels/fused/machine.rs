@@ -136,15 +136,12 @@ impl<T: Real> Run<'_, '_, T> {
         }
         self.state.place.fill(0);
         self.point();
-        self.steps::<V>(&band.full, BAND);
+        self.strips::<V>(&band.full, BAND, 1);
         loop {
-            self.steps::<V>(&band.full, OUTER);
-            for _ in 0..plan.rows / band.full.rows {
-                self.steps::<V>(&band.full, INNER);
-                self.advance(band.full.rows);
-            }
+            self.strips::<V>(&band.full, OUTER, 1);
+            self.strips::<V>(&band.full, INNER, plan.rows / band.full.rows);
             if let Some(rest) = &band.rest {
-                self.steps::<V>(rest, INNER);
+                self.strips::<V>(rest, INNER, 1);
             }
             let stepped = self.step_axis();
             self.flush::<V>(&band.full, stepped);
@@ -166,16 +163,6 @@ impl<T: Real> Run<'_, '_, T> {
         for ((writer, output), &to) in state.writers.iter_mut().zip(&self.plan.outputs).zip(&state.write_to) {
             let start = self.outputs.get_mut(output.access.tensor).map_or(std::ptr::null_mut(), |x| x.as_mut_ptr());
             *writer = start.wrapping_add(to);
-        }
-    }
-
-    #[inline(always)]
-    fn advance(&mut self, rows: usize) {
-        for (reader, load) in self.state.readers.iter_mut().zip(&self.plan.loads) {
-            *reader = reader.wrapping_add(rows * load.row);
-        }
-        for (writer, output) in self.state.writers.iter_mut().zip(&self.plan.outputs) {
-            *writer = writer.wrapping_add(rows * output.access.row);
         }
     }
 
@@ -206,22 +193,25 @@ impl<T: Real> Run<'_, '_, T> {
         state.place[axis + 1..].fill(0);
     }
 
+    /// Runs the code of a level for this many strips; only that of the innermost moves on by rows.
     #[inline(always)]
-    fn steps<V: Vector<T>>(&mut self, tile: &Tile, level: usize) {
+    fn strips<V: Vector<T>>(&mut self, tile: &Tile, level: usize, strips: usize) {
         let steps = tile.steps[level].as_slice();
         if steps.is_empty() {
             return;
         }
         V::apart(Steps {
             steps,
+            strips,
+            moves: level == INNER,
             tile,
             consts: &self.plan.consts,
             loads: &self.plan.loads,
             outputs: &self.plan.outputs,
             registers: self.state.registers.pointer(),
             kept: self.state.kept.pointer(),
-            readers: &self.state.readers,
-            writers: &self.state.writers,
+            readers: &mut self.state.readers,
+            writers: &mut self.state.writers,
         });
     }
 
@@ -303,23 +293,48 @@ unsafe fn scatter<T: Real, V: Vector<T>>(x: V, to: *mut T, count: usize, stride:
     }
 }
 
-/// The steps of one level for one strip.
+/// The steps of one level, for some strips one after the other.
 struct Steps<'r, T> {
     steps: &'r [Step],
+    strips: usize,
+    /// Whether to go to the next rows after each strip.
+    moves: bool,
     tile: &'r Tile,
     consts: &'r [T],
     loads: &'r [Access],
     outputs: &'r [Output],
     registers: *mut T,
     kept: *mut T,
-    readers: &'r [*const T],
-    writers: &'r [*mut T],
+    readers: &'r mut [*const T],
+    writers: &'r mut [*mut T],
 }
 
 impl<T: Real> Work<T> for Steps<'_, T> {
     type Out = ();
     #[inline(always)]
-    fn run<V: Vector<T>>(self) {
+    fn run<V: Vector<T>>(mut self) {
+        for _ in 0..self.strips {
+            self.strip::<V>();
+            if self.moves {
+                self.advance();
+            }
+        }
+    }
+}
+
+impl<T: Real> Steps<'_, T> {
+    #[inline(always)]
+    fn advance(&mut self) {
+        for (reader, &step) in self.readers.iter_mut().zip(&self.tile.load_steps) {
+            *reader = reader.wrapping_add(step);
+        }
+        for (writer, &step) in self.writers.iter_mut().zip(&self.tile.store_steps) {
+            *writer = writer.wrapping_add(step);
+        }
+    }
+
+    #[inline(always)]
+    fn strip<V: Vector<T>>(&self) {
         let (zero, one) = (V::splat(T::ZERO), V::splat(T::ONE));
         let mut last = [zero; STRIP];
         for step in self.steps {
@@ -395,7 +410,7 @@ impl<T: Real> Work<T> for Steps<'_, T> {
                 Op::Gather(load) => {
                     if let Some(to) = step.to {
                         let to = self.register::<V>(to);
-                        V::apart(Gather { of: &self, load: load as usize, to });
+                        V::apart(Gather { of: self, load: load as usize, to });
                         self.vectors(to, &mut last);
                     }
                 }

@@ -150,6 +150,9 @@ pub(super) struct Tile {
     /// The same by store.
     pub store_offsets: Vec<[usize; STRIP]>,
     pub targets: Vec<Target>,
+    /// How far the next strip is, by load and by store.
+    pub load_steps: Vec<usize>,
+    pub store_steps: Vec<usize>,
     /// Code by level.
     pub steps: [Vec<Step>; 3],
 }
@@ -418,6 +421,8 @@ impl Tile {
             load_offsets: loads.iter().map(offsets).collect(),
             store_offsets: outputs.iter().map(|output| offsets(&output.access)).collect(),
             targets: outputs.iter().map(target).collect(),
+            load_steps: loads.iter().map(|load| rows * load.row).collect(),
+            store_steps: outputs.iter().map(|output| rows * output.access.row).collect(),
             steps,
         }
     }
