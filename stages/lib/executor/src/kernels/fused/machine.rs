@@ -136,15 +136,12 @@ impl<T: Real> Run<'_, '_, T> {
         }
         self.state.place.fill(0);
         self.point();
-        self.steps::<V>(&band.full, BAND);
+        self.strips::<V>(&band.full, BAND, 1);
         loop {
-            self.steps::<V>(&band.full, OUTER);
-            for _ in 0..plan.rows / band.full.rows {
-                self.steps::<V>(&band.full, INNER);
-                self.advance(band.full.rows);
-            }
+            self.strips::<V>(&band.full, OUTER, 1);
+            self.strips::<V>(&band.full, INNER, plan.rows / band.full.rows);
             if let Some(rest) = &band.rest {
-                self.steps::<V>(rest, INNER);
+                self.strips::<V>(rest, INNER, 1);
             }
             let stepped = self.step_axis();
             self.flush::<V>(&band.full, stepped);
@@ -166,16 +163,6 @@ impl<T: Real> Run<'_, '_, T> {
         for ((writer, output), &to) in state.writers.iter_mut().zip(&self.plan.outputs).zip(&state.write_to) {
             let start = self.outputs.get_mut(output.access.tensor).map_or(std::ptr::null_mut(), |x| x.as_mut_ptr());
             *writer = start.wrapping_add(to);
-        }
-    }
-
-    #[inline(always)]
-    fn advance(&mut self, rows: usize) {
-        for (reader, load) in self.state.readers.iter_mut().zip(&self.plan.loads) {
-            *reader = reader.wrapping_add(rows * load.row);
-        }
-        for (writer, output) in self.state.writers.iter_mut().zip(&self.plan.outputs) {
-            *writer = writer.wrapping_add(rows * output.access.row);
         }
     }
 
@@ -206,22 +193,25 @@ impl<T: Real> Run<'_, '_, T> {
         state.place[axis + 1..].fill(0);
     }
 
+    /// Runs the code of a level for this many strips; only that of the innermost moves on by rows.
     #[inline(always)]
-    fn steps<V: Vector<T>>(&mut self, tile: &Tile, level: usize) {
+    fn strips<V: Vector<T>>(&mut self, tile: &Tile, level: usize, strips: usize) {
         let steps = tile.steps[level].as_slice();
         if steps.is_empty() {
             return;
         }
         V::apart(Steps {
             steps,
+            strips,
+            moves: level == INNER,
             tile,
             consts: &self.plan.consts,
             loads: &self.plan.loads,
             outputs: &self.plan.outputs,
             registers: self.state.registers.pointer(),
             kept: self.state.kept.pointer(),
-            readers: &self.state.readers,
-            writers: &self.state.writers,
+            readers: &mut self.state.readers,
+            writers: &mut self.state.writers,
         });
     }
 
@@ -303,48 +293,90 @@ unsafe fn scatter<T: Real, V: Vector<T>>(x: V, to: *mut T, count: usize, stride:
     }
 }
 
-/// The steps of one level for one strip.
+/// The steps of one level, for some strips one after the other.
 struct Steps<'r, T> {
     steps: &'r [Step],
+    strips: usize,
+    /// Whether to go to the next rows after each strip.
+    moves: bool,
     tile: &'r Tile,
     consts: &'r [T],
     loads: &'r [Access],
     outputs: &'r [Output],
     registers: *mut T,
     kept: *mut T,
-    readers: &'r [*const T],
-    writers: &'r [*mut T],
+    readers: &'r mut [*const T],
+    writers: &'r mut [*mut T],
 }
 
 impl<T: Real> Work<T> for Steps<'_, T> {
     type Out = ();
     #[inline(always)]
-    fn run<V: Vector<T>>(self) {
+    fn run<V: Vector<T>>(mut self) {
+        for _ in 0..self.strips {
+            self.strip::<V>();
+            if self.moves {
+                self.advance();
+            }
+        }
+    }
+}
+
+impl<T: Real> Steps<'_, T> {
+    #[inline(always)]
+    fn advance(&mut self) {
+        for (reader, &step) in self.readers.iter_mut().zip(&self.tile.load_steps) {
+            *reader = reader.wrapping_add(step);
+        }
+        for (writer, &step) in self.writers.iter_mut().zip(&self.tile.store_steps) {
+            *writer = writer.wrapping_add(step);
+        }
+    }
+
+    #[inline(always)]
+    fn strip<V: Vector<T>>(&self) {
         let (zero, one) = (V::splat(T::ZERO), V::splat(T::ONE));
         let mut last = [zero; STRIP];
         for step in self.steps {
-            let x = self.fetch(step.a, &last);
-            let y = self.fetch(step.b, &last);
+            self.fetch(step.a, &mut last);
+            let mut y = last;
+            self.fetch(step.b, &mut y);
             macro_rules! each {
                 ($x:ident => $value:expr) => {
                     for place in 0..STRIP {
-                        let $x = x[place];
+                        let $x = last[place];
                         last[place] = $value;
                     }
                 };
                 ($x:ident, $y:ident => $value:expr) => {
                     for place in 0..STRIP {
-                        let ($x, $y) = (x[place], y[place]);
+                        let ($x, $y) = (last[place], y[place]);
+                        last[place] = $value;
+                    }
+                };
+                ($x:ident, $y:ident, $z:ident => $value:expr) => {
+                    let mut z = last;
+                    self.fetch(step.c, &mut z);
+                    for place in 0..STRIP {
+                        let ($x, $y, $z) = (last[place], y[place], z[place]);
                         last[place] = $value;
                     }
                 };
             }
             match step.op {
-                Op::Take => last = x,
+                Op::Take => {}
                 Op::Add => each!(x, y => x.add(y)),
                 Op::Sub => each!(x, y => x.sub(y)),
+                Op::SubFrom => each!(x, y => y.sub(x)),
                 Op::Mul => each!(x, y => x.mul(y)),
                 Op::Div => each!(x, y => x.div(y)),
+                Op::DivInto => each!(x, y => y.div(x)),
+                Op::AddProduct => {
+                    each!(x, y, z => x.add(y.mul(z)));
+                }
+                Op::SubProduct => {
+                    each!(x, y, z => x.sub(y.mul(z)));
+                }
                 Op::Maximum => each!(x, y => maximum(x, y)),
                 Op::Minimum => each!(x, y => minimum(x, y)),
                 Op::Eq => each!(x, y => truth(x.eq(y))),
@@ -354,10 +386,10 @@ impl<T: Real> Work<T> for Steps<'_, T> {
                 Op::Gt => each!(x, y => truth(y.lt(x))),
                 Op::Ge => each!(x, y => truth(y.le(x))),
                 Op::Where => {
-                    let z = self.fetch(step.c, &last);
-                    for place in 0..STRIP {
-                        last[place] = V::select(x[place].eq(zero), z[place], y[place]);
-                    }
+                    each!(x, y, z => V::select(x.eq(zero), z, y));
+                }
+                Op::WherePositive => {
+                    each!(x, y, z => V::select(zero.lt(x), y, z));
                 }
                 Op::Bool => each!(x => V::select(x.eq(zero), zero, one)),
                 Op::Neg => each!(x => x.neg()),
@@ -366,26 +398,23 @@ impl<T: Real> Work<T> for Steps<'_, T> {
                 Op::Square => each!(x => x.mul(x)),
                 Op::Cube => each!(x => x.mul(x).mul(x)),
                 Op::Unary(op) => {
-                    let mut strip = x;
+                    let mut strip = last;
                     V::apart(Unary { op, strip: (&raw mut strip).cast::<T>() });
                     last = strip;
                 }
                 Op::Binary(op) => {
-                    let (mut strip, other) = (x, y);
+                    let (mut strip, other) = (last, y);
                     V::apart(Binary { op, strip: (&raw mut strip).cast::<T>(), other: (&raw const other).cast::<T>() });
                     last = strip;
                 }
                 Op::Gather(load) => {
                     if let Some(to) = step.to {
                         let to = self.register::<V>(to);
-                        V::apart(Gather { of: &self, load: load as usize, to });
-                        last = self.vectors(to);
+                        V::apart(Gather { of: self, load: load as usize, to });
+                        self.vectors(to, &mut last);
                     }
                 }
-                Op::Store(number) => {
-                    last = x;
-                    self.store(number as usize, &x);
-                }
+                Op::Store(number) => self.store(number as usize, &last),
             }
             if let Some(to) = step.to {
                 let to = self.register::<V>(to);
@@ -404,25 +433,23 @@ impl<T: Real> Steps<'_, T> {
         self.registers.wrapping_add(number as usize * STRIP * V::WIDTH)
     }
 
-    /// A strip that lies in one piece.
+    /// Loads a strip that lies in one piece.
     #[inline(always)]
-    fn vectors<V: Vector<T>>(&self, from: *const T) -> [V; STRIP] {
-        let mut strip = [V::splat(T::ZERO); STRIP];
+    fn vectors<V: Vector<T>>(&self, from: *const T, strip: &mut [V; STRIP]) {
         for place in 0..STRIP {
             // SAFETY: callers pass registers, or tensors of which the plan says that a strip lies in one piece.
             strip[place] = unsafe { V::load(from.add(place * V::WIDTH)) };
         }
-        strip
     }
 
+    /// Brings an operand; `strip` is the accumulator, or a copy of it.
     #[inline(always)]
-    fn fetch<V: Vector<T>>(&self, source: Source, last: &[V; STRIP]) -> [V; STRIP] {
-        let mut strip = [V::splat(T::ZERO); STRIP];
+    fn fetch<V: Vector<T>>(&self, source: Source, strip: &mut [V; STRIP]) {
         match source {
-            Source::Last => return *last,
-            Source::Register(number) => return self.vectors(self.register::<V>(number)),
-            Source::Const(number) => return [V::splat(self.consts[number as usize]); STRIP],
-            Source::Piece(load) => return self.vectors(self.readers[load as usize]),
+            Source::Last => {}
+            Source::Register(number) => self.vectors(self.register::<V>(number), strip),
+            Source::Const(number) => *strip = [V::splat(self.consts[number as usize]); STRIP],
+            Source::Piece(load) => self.vectors(self.readers[load as usize], strip),
             Source::Vectors(load) => {
                 let (from, offsets) = (self.readers[load as usize], &self.tile.load_offsets[load as usize]);
                 for place in 0..STRIP {
@@ -439,7 +466,7 @@ impl<T: Real> Steps<'_, T> {
             }
             Source::Number(load) => {
                 // SAFETY: as above.
-                return [V::splat(unsafe { *self.readers[load as usize] }); STRIP];
+                *strip = [V::splat(unsafe { *self.readers[load as usize] }); STRIP];
             }
             Source::Numbers(load) => {
                 let (from, offsets) = (self.readers[load as usize], &self.tile.load_offsets[load as usize]);
@@ -449,7 +476,6 @@ impl<T: Real> Steps<'_, T> {
                 }
             }
         }
-        strip
     }
 
     #[inline(always)]

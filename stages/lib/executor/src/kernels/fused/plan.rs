@@ -44,8 +44,16 @@ pub(super) enum Op {
     Take,
     Add,
     Sub,
+    /// `b - a`
+    SubFrom,
     Mul,
     Div,
+    /// `b / a`
+    DivInto,
+    /// `a + b * c`, rounded twice.
+    AddProduct,
+    /// `a - b * c`, rounded twice.
+    SubProduct,
     Maximum,
     Minimum,
     Eq,
@@ -54,7 +62,10 @@ pub(super) enum Op {
     Le,
     Gt,
     Ge,
+    /// b where a is not 0, else c.
     Where,
+    /// b where a is more than 0, else c.
+    WherePositive,
     Bool,
     Neg,
     Abs,
@@ -71,7 +82,8 @@ pub(super) enum Op {
     Store(u32),
 }
 
-/// One step of the machine.
+/// One step of the machine. Its first operand is brought to the accumulator, where it is replaced by the value; so only the
+/// first can be [`Source::Last`] without a copy.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub op: Op,
@@ -138,6 +150,9 @@ pub(super) struct Tile {
     /// The same by store.
     pub store_offsets: Vec<[usize; STRIP]>,
     pub targets: Vec<Target>,
+    /// How far the next strip is, by load and by store.
+    pub load_steps: Vec<usize>,
+    pub store_steps: Vec<usize>,
     /// Code by level.
     pub steps: [Vec<Step>; 3],
 }
@@ -406,6 +421,8 @@ impl Tile {
             load_offsets: loads.iter().map(offsets).collect(),
             store_offsets: outputs.iter().map(|output| offsets(&output.access)).collect(),
             targets: outputs.iter().map(target).collect(),
+            load_steps: loads.iter().map(|load| rows * load.row).collect(),
+            store_steps: outputs.iter().map(|output| rows * output.access.row).collect(),
             steps,
         }
     }
@@ -421,12 +438,14 @@ struct Code {
 impl Code {
     fn new(spec: &LoopSpec, axes: &Axes, loads: &[Access], width: usize) -> Self {
         let levels = levels(spec, axes, loads, width);
-        let mut writer = Writer { spec, loads, consts: Vec::new(), steps: Vec::new(), last: None };
-        let needed = needed(spec);
+        let order = order(spec);
+        let folded = folded(spec, &levels, &order);
+        let mut writer =
+            Writer { spec, loads, levels: &levels, folded, consts: Vec::new(), steps: Vec::new(), last: None };
         for level in [BAND, OUTER, INNER] {
             writer.last = None;
-            for at in (0..spec.code.len()).filter(|&at| needed[at]) {
-                if levels[at] == level {
+            for &at in &order {
+                if levels[at] == level && !writer.folded[at] {
                     writer.compute(at, level);
                 }
                 if level == INNER {
@@ -434,29 +453,71 @@ impl Code {
                 }
             }
         }
-        writer.finish(&levels)
+        writer.finish()
     }
 }
 
-/// Which instructions lead to a store.
-fn needed(spec: &LoopSpec) -> Vec<bool> {
-    let mut needed = vec![false; spec.code.len()];
-    spec.stores.iter().for_each(|store| needed[store.value] = true);
-    // operands come before their users: one pass from the end finds them all
-    for at in (0..needed.len()).rev() {
-        if needed[at] {
-            mark(spec, at, &mut needed);
+/// The instructions that lead to stores, each after its operands. Going down from each store in turn, most values are
+/// computed just before they are used.
+fn order(spec: &LoopSpec) -> Vec<usize> {
+    let mut order = Vec::with_capacity(spec.code.len());
+    let mut seen = vec![false; spec.code.len()];
+    // with each instruction, whether its operands were put before it
+    let mut stack: Vec<(usize, bool)> = Vec::new();
+    for store in &spec.stores {
+        stack.push((store.value, false));
+        while let Some((at, ready)) = stack.pop() {
+            if ready {
+                order.push(at);
+            } else if !std::mem::replace(&mut seen[at], true) {
+                stack.push((at, true));
+                // the first operand is computed last, and so stays in the accumulator
+                stack.extend(operands(spec.code[at]).into_iter().flatten().map(|x| (x, false)));
+            }
         }
     }
-    needed
+    order
 }
 
-fn mark(spec: &LoopSpec, at: usize, needed: &mut [bool]) {
+fn operands(instr: Instr) -> [Option<usize>; 3] {
+    match instr {
+        Instr::Load(_) | Instr::Const(_) => [None; 3],
+        Instr::Unary(_, x) | Instr::Bool(x) => [Some(x), None, None],
+        Instr::Binary(_, x, y) => [Some(x), Some(y), None],
+        Instr::Where(c, x, y) => [Some(c), Some(x), Some(y)],
+    }
+}
+
+/// Which instructions are computed by the step of the only one that uses them: products that are added, and comparisons
+/// with 0 that choose.
+fn folded(spec: &LoopSpec, levels: &[usize], order: &[usize]) -> Vec<bool> {
+    let mut uses = vec![0; spec.code.len()];
+    order.iter().flat_map(|&at| operands(spec.code[at])).flatten().for_each(|x| uses[x] += 1);
+    spec.stores.iter().for_each(|store| uses[store.value] += 2);
+    let alone = |x: usize, user: usize| uses[x] == 1 && levels[x] == levels[user];
+    let product = |x: usize, user: usize| alone(x, user) && matches!(spec.code[x], Instr::Binary(BinaryOp::Mul, ..));
+    let mut folded = vec![false; spec.code.len()];
+    for &at in order {
+        let found = match spec.code[at] {
+            Instr::Binary(BinaryOp::Add, x, y) if x != y => [y, x].into_iter().find(|&x| product(x, at)),
+            Instr::Binary(BinaryOp::Sub, x, y) if x != y && product(y, at) => Some(y),
+            Instr::Where(c, ..) if alone(c, at) && positive(spec, c).is_some() => Some(c),
+            _ => None,
+        };
+        if let Some(x) = found {
+            folded[x] = true;
+        }
+    }
+    folded
+}
+
+/// x, where the instruction is `x > 0`.
+fn positive(spec: &LoopSpec, at: usize) -> Option<usize> {
+    let zero = |x: usize| matches!(spec.code[x], Instr::Const(0.0));
     match spec.code[at] {
-        Instr::Load(_) | Instr::Const(_) => {}
-        Instr::Unary(_, x) | Instr::Bool(x) => needed[x] = true,
-        Instr::Binary(_, x, y) => (needed[x], needed[y]) = (true, true),
-        Instr::Where(c, x, y) => (needed[c], needed[x], needed[y]) = (true, true, true),
+        Instr::Binary(BinaryOp::Gt, x, y) if zero(y) => Some(x),
+        Instr::Binary(BinaryOp::Lt, x, y) if zero(x) => Some(y),
+        _ => None,
     }
 }
 
@@ -504,6 +565,8 @@ enum Operand {
 struct Writer<'a> {
     spec: &'a LoopSpec,
     loads: &'a [Access],
+    levels: &'a [usize],
+    folded: Vec<bool>,
     consts: Vec<f64>,
     steps: Vec<Draft>,
     /// The instruction whose value the accumulator holds.
@@ -520,9 +583,14 @@ impl Writer<'_> {
         Operand::Known(Source::Const(at as u32))
     }
 
+    /// A first operand, which may be in the accumulator.
+    fn first(&mut self, at: usize) -> Operand {
+        if self.last == Some(at) { Operand::Known(Source::Last) } else { self.operand(at) }
+    }
+
+    /// An operand that has to be somewhere else.
     fn operand(&mut self, at: usize) -> Operand {
         match self.spec.code[at] {
-            _ if self.last == Some(at) => Operand::Known(Source::Last),
             Instr::Load(load) if self.loads[load].lane < 2 => Operand::Known(Source::Vectors(load as u32)),
             Instr::Const(x) => self.constant(x),
             _ => Operand::Value(at),
@@ -540,36 +608,54 @@ impl Writer<'_> {
             Instr::Load(load) if self.loads[load].lane < 2 => {}
             Instr::Load(load) => self.push(level, Op::Gather(load as u32), [None; 3], at),
             Instr::Const(_) => {}
-            Instr::Unary(op, x) => {
-                let x = self.operand(x);
-                self.push(level, unary(op), [Some(x), None, None], at);
-            }
-            Instr::Bool(x) => {
-                let x = self.operand(x);
-                self.push(level, Op::Bool, [Some(x), None, None], at);
-            }
+            Instr::Unary(op, x) => self.push_one(level, unary(op), x, at),
+            Instr::Bool(x) => self.push_one(level, Op::Bool, x, at),
             Instr::Binary(BinaryOp::Pow, x, y)
                 if let Instr::Const(exponent) = self.spec.code[y]
                     && let Some(op) = power(exponent) =>
             {
-                let x = self.operand(x);
-                self.push(level, op, [Some(x), None, None], at);
+                self.push_one(level, op, x, at);
             }
+            Instr::Binary(BinaryOp::Add, x, y) if self.folded[y] => self.push_product(level, Op::AddProduct, x, y, at),
+            Instr::Binary(BinaryOp::Add, x, y) if self.folded[x] => self.push_product(level, Op::AddProduct, y, x, at),
+            Instr::Binary(BinaryOp::Sub, x, y) if self.folded[y] => self.push_product(level, Op::SubProduct, x, y, at),
             Instr::Binary(op, x, y) => {
-                let operands = [Some(self.operand(x)), Some(self.operand(y)), None];
-                self.push(level, binary(op), operands, at);
+                let op = binary(op);
+                let (op, x, y) = match swapped(op) {
+                    Some(other) if self.last == Some(y) && x != y => (other, y, x),
+                    _ => (op, x, y),
+                };
+                let operands = [Some(self.first(x)), Some(self.operand(y)), None];
+                self.push(level, op, operands, at);
             }
             Instr::Where(c, x, y) => {
-                let operands = [Some(self.operand(c)), Some(self.operand(x)), Some(self.operand(y))];
-                self.push(level, Op::Where, operands, at);
+                let (op, c) = match positive(self.spec, c) {
+                    Some(of) if self.folded[c] => (Op::WherePositive, of),
+                    _ => (Op::Where, c),
+                };
+                let operands = [Some(self.first(c)), Some(self.operand(x)), Some(self.operand(y))];
+                self.push(level, op, operands, at);
             }
         }
+    }
+
+    fn push_one(&mut self, level: usize, op: Op, x: usize, makes: usize) {
+        let x = self.first(x);
+        self.push(level, op, [Some(x), None, None], makes);
+    }
+
+    /// A sum or difference of x and a product that has no step of its own.
+    fn push_product(&mut self, level: usize, op: Op, x: usize, product: usize, makes: usize) {
+        let [u, v, _] = operands(self.spec.code[product]);
+        let x = self.first(x);
+        let factors = [u, v].map(|factor| factor.map(|factor| self.operand(factor)));
+        self.push(level, op, [Some(x), factors[0], factors[1]], makes);
     }
 
     /// The steps that store an instruction's value.
     fn store(&mut self, at: usize) {
         for (number, _) in self.spec.stores.iter().enumerate().filter(|(_, store)| store.value == at) {
-            let value = self.operand(at);
+            let value = self.first(at);
             let op = Op::Store(number as u32);
             self.steps.push(Draft { level: INNER, op, operands: [Some(value), None, None], makes: None });
             self.last = Some(at);
@@ -577,13 +663,13 @@ impl Writer<'_> {
     }
 
     /// Gives registers to values that are used later than in the next step.
-    fn finish(self, levels: &[usize]) -> Code {
+    fn finish(self) -> Code {
         let mut last_use: Vec<Option<usize>> = vec![None; self.spec.code.len()];
         for (place, step) in self.steps.iter().enumerate() {
             for operand in step.operands.iter().flatten() {
                 if let Operand::Value(at) = *operand {
                     // what outer levels leave for inner ones stays until the end
-                    let stays = levels[at] < step.level;
+                    let stays = self.levels[at] < step.level;
                     let until = if stays { usize::MAX } else { place };
                     last_use[at] = last_use[at].max(Some(until));
                 }
@@ -657,6 +743,20 @@ fn power(exponent: f64) -> Option<Op> {
         0.5 => Op::Unary(UnaryOp::Sqrt),
         -0.5 => Op::Unary(UnaryOp::Rsqrt),
         -1.0 => Op::Unary(UnaryOp::Reciprocal),
+        _ => return None,
+    })
+}
+
+/// The operation that does the same with its operands exchanged.
+fn swapped(op: Op) -> Option<Op> {
+    Some(match op {
+        Op::Sub => Op::SubFrom,
+        Op::Div => Op::DivInto,
+        Op::Lt => Op::Gt,
+        Op::Gt => Op::Lt,
+        Op::Le => Op::Ge,
+        Op::Ge => Op::Le,
+        Op::Add | Op::Mul | Op::Maximum | Op::Minimum | Op::Eq | Op::Ne => op,
         _ => return None,
     })
 }
