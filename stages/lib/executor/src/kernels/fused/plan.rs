@@ -277,9 +277,13 @@ fn lengths<'a>(
 }
 
 /// The loop's axes, after axes that all tensors go through alike were merged.
+/// Lengths of the rows that a single long axis is cut into.
+const SHORT_ROW: usize = 16;
+const LONG_ROW: usize = 64;
+
 struct Axes {
-    /// For each axis that is left, the specification's axis whose strides it has.
-    parts: Vec<usize>,
+    /// For each axis that is left, the specification's axis whose strides it has, and how many times.
+    parts: Vec<(usize, usize)>,
     outer: Vec<usize>,
     rows: usize,
     lanes: usize,
@@ -305,14 +309,24 @@ impl Axes {
                 _ => merged.push((size, axis)),
             }
         }
-        let lanes = merged.last().map_or(1, |last| last.0);
-        let rows = merged.len().checked_sub(2).map_or(1, |at| merged[at].0);
-        let outer = merged.iter().take(merged.len().saturating_sub(2)).map(|x| x.0).collect();
-        Self { parts: merged.into_iter().map(|x| x.1).collect(), outer, rows, lanes }
+        let mut parts: Vec<(usize, usize)> = merged.iter().map(|&(_, axis)| (axis, 1)).collect();
+        let mut sizes: Vec<usize> = merged.iter().map(|x| x.0).collect();
+        // A band costs something by itself: a single long axis is walked through by rows, which are of one band.
+        if let &[length] = sizes.as_slice()
+            && let Some(row) = (SHORT_ROW..=LONG_ROW).rev().find(|row| length % row == 0 && length > *row)
+        {
+            sizes = vec![length / row, row];
+            let axis = parts[0].0;
+            parts = vec![(axis, row), (axis, 1)];
+        }
+        let lanes = sizes.last().copied().unwrap_or(1);
+        let rows = sizes.len().checked_sub(2).map_or(1, |at| sizes[at]);
+        let outer = sizes.iter().take(sizes.len().saturating_sub(2)).copied().collect();
+        Self { parts, outer, rows, lanes }
     }
 
     fn access(&self, tensor: usize, start: usize, strides: &[usize]) -> Access {
-        let mut strides: Vec<usize> = self.parts.iter().map(|&axis| strides[axis]).collect();
+        let mut strides: Vec<usize> = self.parts.iter().map(|&(axis, times)| strides[axis] * times).collect();
         // where there is but one lane, it may as well be an element of its own
         let lane = strides.pop().unwrap_or(1);
         let row = strides.pop().unwrap_or(0);
