@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use graph::{BinaryOp, DType, Node, NodeId, Op, UnaryOp};
+use graph::{BinaryOp, DType, Equation, Node, NodeId, Op, UnaryOp};
 use tch::{Kind, Tensor};
 
 use super::layout::Layout;
@@ -415,6 +415,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         match &node.op {
             Op::Linear { biased: false } => self.layer(at),
             Op::MatMul if node.dtype == DType::Float => self.matrices(at),
+            Op::Einsum(equation) if node.dtype == DType::Float && self.einsum(at, equation)? => Ok(()),
             Op::Cat { dim } if node.dtype != DType::Int => self.cat(at, *dim),
             _ if self.special(at)? => Ok(()),
             _ => self.torch(at),
@@ -530,6 +531,57 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         self.push_product(at, x, y, &axes)
     }
 
+    /// A sum of products of two tensors; false where it is none that the kernel can do.
+    fn einsum(&mut self, at: usize, equation: &str) -> Result<bool> {
+        let args: Vec<usize> = self.nodes.args(at).collect();
+        let (&[x, y], Ok(parsed)) = (args.as_slice(), Equation::parse(equation)) else { return Ok(false) };
+        let Some(axes) = self.einsum_axes(&parsed, [x, y, at]) else { return Ok(false) };
+        self.push_product(at, x, y, &axes)?;
+        Ok(true)
+    }
+
+    /// The axes of `left, right -> value`: those of all three first, then rows, columns, and what is summed over.
+    fn einsum_axes(&self, equation: &Equation, [x, y, at]: [usize; 3]) -> Option<Vec<Axis>> {
+        let [left, right] = equation.operands.as_slice() else { return None };
+        let distinct = |letters: &[char]| (0..letters.len()).all(|at| !letters[..at].contains(&letters[at]));
+        if ![left, right, &equation.value].into_iter().all(|letters| distinct(letters)) {
+            return None;
+        }
+        let (of_left, of_right, of_value) = (self.layout(x).ok()?, self.layout(y).ok()?, self.layout(at).ok()?);
+        let find = |letters: &[char], layout: &Layout, letter: char| -> Option<(usize, usize)> {
+            let axis = letters.iter().position(|&known| known == letter)?;
+            Some((layout.sizes[axis], layout.strides[axis]))
+        };
+        let mut letters: Vec<char> = equation.value.clone();
+        letters.extend(left.iter().chain(right).filter(|letter| !equation.value.contains(letter)));
+        let mut axes = Vec::new();
+        for (place, &letter) in letters.iter().enumerate().filter(|(at, letter)| !letters[..*at].contains(letter)) {
+            let (l, r) = (find(left, of_left, letter), find(right, of_right, letter));
+            let value = find(&equation.value, of_value, letter);
+            let size = [l, r, value].into_iter().flatten().map(|(size, _)| size).max()?;
+            // An axis of size 1 is broadcast, as if it were not there.
+            let full = |found: Option<(usize, usize)>| found.filter(|(own, _)| *own == size).map(|(_, stride)| stride);
+            let (l, r) = (full(l), full(r));
+            let kind = match (l, r, value) {
+                (Some(_), Some(_), Some(_)) => product::Kind::Batch,
+                (Some(_), None, Some(_)) => product::Kind::Rows,
+                (None, Some(_), Some(_)) => product::Kind::Columns,
+                (Some(_), Some(_), None) => product::Kind::Inner,
+                _ => return None,
+            };
+            let value = value.map_or(0, |(_, stride)| stride);
+            axes.push((kind, place, Axis { size, left: l.unwrap_or(0), right: r.unwrap_or(0), value, kind }));
+        }
+        let rank = |kind: product::Kind| match kind {
+            product::Kind::Batch => 0,
+            product::Kind::Rows => 1,
+            product::Kind::Columns => 2,
+            product::Kind::Inner => 3,
+        };
+        axes.sort_by_key(|(kind, place, _)| (rank(*kind), *place));
+        Some(axes.into_iter().map(|(_, _, axis)| axis).collect())
+    }
+
     fn push_product(&mut self, at: usize, x: usize, y: usize, axes: &[Axis]) -> Result<()> {
         let (left, right, value) = (self.layout(x)?, self.layout(y)?, self.layout(at)?);
         let used = [left.root, right.root, value.root];
@@ -589,7 +641,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
 
 fn label(spec: &LoopSpec) -> String {
     let (loads, stores) = (spec.loads.len(), spec.stores.len());
-    format!("loop {:?}: {} steps, {loads} loads, {stores} stores {spec:?}", spec.shape, spec.code.len())
+    format!("loop {:?}: {} steps, {loads} loads, {stores} stores", spec.shape, spec.code.len())
 }
 
 fn lost(what: &str) -> Error {
