@@ -50,6 +50,10 @@ pub(super) enum Op {
     Div,
     /// `b / a`
     DivInto,
+    /// `(a + b) + c`
+    AddTwo,
+    /// `relu(a + b)`
+    AddRelu,
     /// `a + b * c`, rounded twice.
     AddProduct,
     /// `a - b * c`, rounded twice.
@@ -80,6 +84,8 @@ pub(super) enum Op {
     Gather(u32),
     /// Writes or sums the operand; the step's value stays the operand.
     Store(u32),
+    /// The same with the product of two operands; the step's value stays the first.
+    StoreProduct(u32),
 }
 
 /// One step of the machine. Its first operand is brought to the accumulator, where it is replaced by the value; so only the
@@ -488,24 +494,35 @@ fn operands(instr: Instr) -> [Option<usize>; 3] {
     }
 }
 
-/// Which instructions are computed by the step of the only one that uses them: products that are added, and comparisons
-/// with 0 that choose.
+/// Which instructions are computed by the step of the only one that uses them: products that are added, sums that are added
+/// or rectified, comparisons with 0 that choose, and products that go to a single store.
 fn folded(spec: &LoopSpec, levels: &[usize], order: &[usize]) -> Vec<bool> {
-    let mut uses = vec![0; spec.code.len()];
+    let (mut uses, mut stores) = (vec![0; spec.code.len()], vec![0; spec.code.len()]);
     order.iter().flat_map(|&at| operands(spec.code[at])).flatten().for_each(|x| uses[x] += 1);
-    spec.stores.iter().for_each(|store| uses[store.value] += 2);
-    let alone = |x: usize, user: usize| uses[x] == 1 && levels[x] == levels[user];
-    let product = |x: usize, user: usize| alone(x, user) && matches!(spec.code[x], Instr::Binary(BinaryOp::Mul, ..));
+    spec.stores.iter().for_each(|store| stores[store.value] += 1);
     let mut folded = vec![false; spec.code.len()];
+    // whether an instruction has taken another into its step, and so has no room in one itself
+    let mut full = folded.clone();
     for &at in order {
+        let alone = |x: usize| uses[x] == 1 && stores[x] == 0 && levels[x] == levels[at] && !full[x];
+        let is = |x: usize, op: BinaryOp| matches!(spec.code[x], Instr::Binary(found, ..) if found == op);
+        let product = |x: &usize| alone(*x) && is(*x, BinaryOp::Mul);
+        let sum = |x: &usize| alone(*x) && is(*x, BinaryOp::Add);
         let found = match spec.code[at] {
-            Instr::Binary(BinaryOp::Add, x, y) if x != y => [y, x].into_iter().find(|&x| product(x, at)),
-            Instr::Binary(BinaryOp::Sub, x, y) if x != y && product(y, at) => Some(y),
-            Instr::Where(c, ..) if alone(c, at) && positive(spec, c).is_some() => Some(c),
+            Instr::Binary(BinaryOp::Mul, ..) if uses[at] == 0 && stores[at] == 1 && levels[at] == INNER => {
+                folded[at] = true;
+                None
+            }
+            Instr::Binary(BinaryOp::Add, x, y) if x != y => {
+                [y, x].into_iter().find(product).or([x, y].into_iter().find(sum))
+            }
+            Instr::Binary(BinaryOp::Sub, x, y) if x != y => Some(y).filter(product),
+            Instr::Unary(UnaryOp::Relu, x) => Some(x).filter(sum),
+            Instr::Where(c, ..) => Some(c).filter(|&c| alone(c) && positive(spec, c).is_some()),
             _ => None,
         };
         if let Some(x) = found {
-            folded[x] = true;
+            (folded[x], full[at]) = (true, true);
         }
     }
     folded
@@ -608,6 +625,12 @@ impl Writer<'_> {
             Instr::Load(load) if self.loads[load].lane < 2 => {}
             Instr::Load(load) => self.push(level, Op::Gather(load as u32), [None; 3], at),
             Instr::Const(_) => {}
+            Instr::Unary(UnaryOp::Relu, sum) if self.folded[sum] => {
+                let [u, v, _] = operands(self.spec.code[sum]);
+                if let (Some(u), Some(v)) = (u, v) {
+                    self.push_two(level, Op::AddRelu, u, v, at);
+                }
+            }
             Instr::Unary(op, x) => self.push_one(level, unary(op), x, at),
             Instr::Bool(x) => self.push_one(level, Op::Bool, x, at),
             Instr::Binary(BinaryOp::Pow, x, y)
@@ -616,18 +639,10 @@ impl Writer<'_> {
             {
                 self.push_one(level, op, x, at);
             }
-            Instr::Binary(BinaryOp::Add, x, y) if self.folded[y] => self.push_product(level, Op::AddProduct, x, y, at),
-            Instr::Binary(BinaryOp::Add, x, y) if self.folded[x] => self.push_product(level, Op::AddProduct, y, x, at),
+            Instr::Binary(BinaryOp::Add, x, y) if self.folded[y] => self.push_sum(level, x, y, at),
+            Instr::Binary(BinaryOp::Add, x, y) if self.folded[x] => self.push_sum(level, y, x, at),
             Instr::Binary(BinaryOp::Sub, x, y) if self.folded[y] => self.push_product(level, Op::SubProduct, x, y, at),
-            Instr::Binary(op, x, y) => {
-                let op = binary(op);
-                let (op, x, y) = match swapped(op) {
-                    Some(other) if self.last == Some(y) && x != y => (other, y, x),
-                    _ => (op, x, y),
-                };
-                let operands = [Some(self.first(x)), Some(self.operand(y)), None];
-                self.push(level, op, operands, at);
-            }
+            Instr::Binary(op, x, y) => self.push_two(level, binary(op), x, y, at),
             Instr::Where(c, x, y) => {
                 let (op, c) = match positive(self.spec, c) {
                     Some(of) if self.folded[c] => (Op::WherePositive, of),
@@ -644,6 +659,27 @@ impl Writer<'_> {
         self.push(level, op, [Some(x), None, None], makes);
     }
 
+    fn push_two(&mut self, level: usize, op: Op, x: usize, y: usize, makes: usize) {
+        let (op, x, y) = match swapped(op) {
+            Some(other) if self.last == Some(y) && x != y => (other, y, x),
+            _ => (op, x, y),
+        };
+        let operands = [Some(self.first(x)), Some(self.operand(y)), None];
+        self.push(level, op, operands, makes);
+    }
+
+    /// The sum of x and an instruction that has no step of its own.
+    fn push_sum(&mut self, level: usize, x: usize, other: usize, makes: usize) {
+        match self.spec.code[other] {
+            Instr::Binary(BinaryOp::Add, u, v) => {
+                let (u, v) = if self.last == Some(v) { (v, u) } else { (u, v) };
+                let operands = [Some(self.first(u)), Some(self.operand(v)), Some(self.operand(x))];
+                self.push(level, Op::AddTwo, operands, makes);
+            }
+            _ => self.push_product(level, Op::AddProduct, x, other, makes),
+        }
+    }
+
     /// A sum or difference of x and a product that has no step of its own.
     fn push_product(&mut self, level: usize, op: Op, x: usize, product: usize, makes: usize) {
         let [u, v, _] = operands(self.spec.code[product]);
@@ -655,10 +691,15 @@ impl Writer<'_> {
     /// The steps that store an instruction's value.
     fn store(&mut self, at: usize) {
         for (number, _) in self.spec.stores.iter().enumerate().filter(|(_, store)| store.value == at) {
-            let value = self.first(at);
-            let op = Op::Store(number as u32);
-            self.steps.push(Draft { level: INNER, op, operands: [Some(value), None, None], makes: None });
-            self.last = Some(at);
+            let (op, operands, last) = match self.spec.code[at] {
+                Instr::Binary(_, x, y) if self.folded[at] => {
+                    let (x, y) = if self.last == Some(y) { (y, x) } else { (x, y) };
+                    (Op::StoreProduct(number as u32), [Some(self.first(x)), Some(self.operand(y)), None], x)
+                }
+                _ => (Op::Store(number as u32), [Some(self.first(at)), None, None], at),
+            };
+            self.steps.push(Draft { level: INNER, op, operands, makes: None });
+            self.last = Some(last);
         }
     }
 
@@ -756,7 +797,7 @@ fn swapped(op: Op) -> Option<Op> {
         Op::Gt => Op::Lt,
         Op::Le => Op::Ge,
         Op::Ge => Op::Le,
-        Op::Add | Op::Mul | Op::Maximum | Op::Minimum | Op::Eq | Op::Ne => op,
+        Op::Add | Op::AddRelu | Op::Mul | Op::Maximum | Op::Minimum | Op::Eq | Op::Ne => op,
         _ => return None,
     })
 }
