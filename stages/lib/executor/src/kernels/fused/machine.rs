@@ -142,7 +142,7 @@ impl<T: Real> Run<'_, '_, T> {
         self.strips::<V>(&band.full, BAND, 1);
         loop {
             self.strips::<V>(&band.full, OUTER, 1);
-            self.strips::<V>(&band.full, INNER, plan.rows / band.full.rows);
+            self.strips::<V>(&band.full, INNER, band.rows / band.full.rows);
             if let Some(rest) = &band.rest {
                 self.strips::<V>(rest, INNER, 1);
             }

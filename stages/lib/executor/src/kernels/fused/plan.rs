@@ -169,6 +169,7 @@ pub(super) struct Band {
     pub first: usize,
     pub lanes: usize,
     pub repeat: usize,
+    pub rows: usize,
     pub full: Tile,
     /// For the last rows, where they do not fill a strip.
     pub rest: Option<Tile>,
@@ -178,6 +179,7 @@ pub(super) struct Band {
 pub(super) struct Plan<T> {
     pub level: Level,
     pub outer: Vec<usize>,
+    /// Sizes of the last two axes.
     pub rows: usize,
     pub lanes: usize,
     pub loads: Vec<Access>,
@@ -194,7 +196,7 @@ pub(super) struct Plan<T> {
 impl<T: Real> Plan<T> {
     pub fn new(spec: &LoopSpec, level: Level) -> Result<Self, KernelError> {
         check(spec)?;
-        let axes = Axes::new(spec);
+        let axes = Axes::new(spec, T::width(level));
         let loads: Vec<Access> =
             spec.loads.iter().map(|view| axes.access(view.tensor, view.start, &view.strides)).collect();
         let mut kept = 0;
@@ -216,8 +218,8 @@ impl<T: Real> Plan<T> {
             input_lengths,
             output_lengths,
             outer: axes.outer,
-            rows: axes.rows,
-            lanes: axes.lanes,
+            rows: if axes.cut.is_some() { 1 } else { axes.rows },
+            lanes: axes.cut.unwrap_or(axes.lanes),
         })
     }
 }
@@ -289,10 +291,12 @@ struct Axes {
     outer: Vec<usize>,
     rows: usize,
     lanes: usize,
+    /// A single axis of this size is cut into rows of a strip each, and a rest.
+    cut: Option<usize>,
 }
 
 impl Axes {
-    fn new(spec: &LoopSpec) -> Self {
+    fn new(spec: &LoopSpec, width: usize) -> Self {
         let all: Vec<&[usize]> = spec
             .loads
             .iter()
@@ -314,14 +318,19 @@ impl Axes {
         let lanes = merged.last().map_or(1, |last| last.0);
         let rows = merged.len().checked_sub(2).map_or(1, |at| merged[at].0);
         let outer = merged.iter().take(merged.len().saturating_sub(2)).map(|x| x.0).collect();
-        Self { parts: merged.into_iter().map(|x| x.1).collect(), outer, rows, lanes }
+        let parts: Vec<usize> = merged.into_iter().map(|x| x.1).collect();
+        let strip = STRIP * width;
+        if parts.len() == 1 && lanes > strip {
+            return Self { parts, outer, rows: lanes / strip, lanes: strip, cut: Some(lanes) };
+        }
+        Self { parts, outer, rows, lanes, cut: None }
     }
 
     fn access(&self, tensor: usize, start: usize, strides: &[usize]) -> Access {
         let mut strides: Vec<usize> = self.parts.iter().map(|&axis| strides[axis]).collect();
         // where there is but one lane, it may as well be an element of its own
         let lane = strides.pop().unwrap_or(1);
-        let row = strides.pop().unwrap_or(0);
+        let row = strides.pop().unwrap_or(if self.cut.is_some() { lane * self.lanes } else { 0 });
         Access { tensor, start, outer: strides, row, lane }
     }
 
@@ -349,19 +358,24 @@ impl Axes {
 
     fn bands(&self, width: usize, loads: &[Access], outputs: &[Output], steps: &[Vec<Step>; 3]) -> Vec<Band> {
         let most = STRIP * width;
-        let (repeat, rest) = if self.lanes <= most { (0, self.lanes) } else { (self.lanes / most, self.lanes % most) };
-        let band = |first: usize, lanes: usize, repeat: usize| {
-            let rows = self.strip_rows(lanes, width);
+        let band = |first: usize, lanes: usize, repeat: usize, rows: usize| {
+            let strip = self.strip_rows(lanes, width).min(rows.max(1));
             let tile = |rows| Tile::new(rows, lanes, width, loads, outputs, steps);
-            let rest = self.rows % rows;
-            Band { first, lanes, repeat, full: tile(rows), rest: (rest > 0).then(|| tile(rest)) }
+            let rest = rows % strip;
+            Band { first, lanes, repeat, rows, full: tile(strip), rest: (rest > 0).then(|| tile(rest)) }
+        };
+        // whole strips, then what is left of the axis
+        let (repeat, whole, rest, rest_rows) = match self.cut {
+            Some(lanes) => (1, lanes / most * most, lanes % most, 1),
+            None if self.lanes <= most => (0, 0, self.lanes, self.rows),
+            None => (self.lanes / most, self.lanes / most * most, self.lanes % most, self.rows),
         };
         let mut bands = Vec::new();
         if repeat > 0 {
-            bands.push(band(0, most, repeat));
+            bands.push(band(0, most, repeat, self.rows));
         }
         if rest > 0 {
-            bands.push(band(repeat * most, rest, 1));
+            bands.push(band(whole, rest, 1, rest_rows));
         }
         bands
     }
