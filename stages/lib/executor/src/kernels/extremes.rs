@@ -4,7 +4,7 @@
 
 use super::math::{maximum, minimum};
 use super::real::{Real, private::STRIP};
-use super::vector::{MOST_LANES, Vector, Work, widest};
+use super::vector::{Vector, Work, widest};
 use super::{KernelError, check_length, count};
 
 /// The larger or the smaller of two; NaN where either is.
@@ -54,41 +54,32 @@ impl<T: Real> Work<T> for Rows<'_, T> {
 /// The extreme of a row that is not empty.
 #[inline(always)]
 pub(super) fn row_extreme<T: Real, V: Vector<T>>(least: bool, row: &[T]) -> T {
-    let worst = if least { T::INFINITY } else { -T::INFINITY };
-    let mut lanes = [worst; MOST_LANES];
-    let mut rest = row;
-    if row.len() >= V::WIDTH {
-        // several at a time, because each comparison waits for the one before
-        let mut best = [V::splat(worst); 4];
-        let mut chunks = row.chunks_exact(4 * V::WIDTH);
-        for chunk in &mut chunks {
-            for place in 0..4 {
-                // SAFETY: the chunk has four vectors.
-                let x = unsafe { V::load(chunk.as_ptr().add(place * V::WIDTH)) };
-                best[place] = better(least, best[place], x);
-            }
+    let worst = V::splat(if least { T::INFINITY } else { -T::INFINITY });
+    // several at a time, because each comparison waits for the one before
+    let mut best = [worst; 4];
+    let mut chunks = row.chunks_exact(4 * V::WIDTH);
+    for chunk in &mut chunks {
+        for place in 0..4 {
+            // SAFETY: the chunk has four vectors.
+            let x = unsafe { V::load(chunk.as_ptr().add(place * V::WIDTH)) };
+            best[place] = better(least, best[place], x);
         }
-        let mut chunks = chunks.remainder().chunks_exact(V::WIDTH);
-        for chunk in &mut chunks {
-            // SAFETY: the chunk has a vector's elements.
-            best[0] = better(least, best[0], unsafe { V::load(chunk.as_ptr()) });
-        }
-        rest = chunks.remainder();
-        let best = better(least, better(least, best[0], best[1]), better(least, best[2], best[3]));
-        // SAFETY: no vector has more lanes than the array.
-        unsafe { best.store(lanes.as_mut_ptr()) };
     }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = choose(least, *lane, x);
+    let mut chunks = chunks.remainder().chunks_exact(V::WIDTH);
+    for chunk in &mut chunks {
+        // SAFETY: the chunk has a vector's elements.
+        best[0] = better(least, best[0], unsafe { V::load(chunk.as_ptr()) });
     }
-    let mut half = MOST_LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] = choose(least, lanes[lane], lanes[lane + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
+    let rest = chunks.remainder();
+    let best = better(least, better(least, best[0], best[1]), better(least, best[2], best[3]));
+    let best = if best.has_nan() {
+        T::NAN
+    } else if least {
+        -best.neg().most()
+    } else {
+        best.most()
+    };
+    rest.iter().fold(best, |best, &x| choose(least, best, x))
 }
 
 #[inline(always)]

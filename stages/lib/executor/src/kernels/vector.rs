@@ -109,6 +109,10 @@ pub(crate) trait Vector<T>: Copy {
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
     /// The sum of all lanes.
     fn total(self) -> T;
+    /// The largest of all lanes, where all are numbers.
+    fn most(self) -> T;
+    /// Whether a lane is no number.
+    fn has_nan(self) -> bool;
     /// `self * 2^n`, n being whole and of at most twice the range of exponents.
     fn scale(self, n: Self) -> Self;
     /// (e, m) with `self = m * 2^e` and m in [1, 2), where `self` is a normal positive number.
@@ -305,6 +309,27 @@ impl<T: Real, const N: usize> Vector<T> for Pack<T, N> {
         sums[0]
     }
     #[inline(always)]
+    fn most(self) -> T {
+        let mut most = self.0;
+        let mut half = N / 2;
+        while half > 0 {
+            for lane in 0..half {
+                most[lane] = if most[lane + half] > most[lane] { most[lane + half] } else { most[lane] };
+            }
+            half /= 2;
+        }
+        most[0]
+    }
+    #[inline(always)]
+    #[allow(clippy::eq_op)] // NaN is the number that does not equal itself
+    fn has_nan(self) -> bool {
+        let mut found = false;
+        for lane in 0..N {
+            found |= self.0[lane] != self.0[lane];
+        }
+        found
+    }
+    #[inline(always)]
     fn scale(self, n: Self) -> Self {
         lanes!(self, n, T::scale)
     }
@@ -355,7 +380,7 @@ macro_rules! instructions {
 #[cfg(target_arch = "x86_64")]
 macro_rules! avx512 {
     ($vector:ident, $real:ident, $mask:ident, $width:literal, $set:ident, $load:ident, $store:ident, $load_part:ident,
-     $store_part:ident, $compare:ident, $blend:ident, $total:ident, $exponent:ident, $mantissa:ident,
+     $store_part:ident, $compare:ident, $blend:ident, $total:ident, $most:ident, $exponent:ident, $mantissa:ident,
      $round:ident, $and:ident, $andnot:ident, $or:ident, $xor:ident, { $($simple:tt)* }) => {
         impl Vector<$real> for $vector {
             type Mask = $mask;
@@ -443,6 +468,16 @@ macro_rules! avx512 {
                 unsafe { $total(self) }
             }
             #[inline(always)]
+            fn most(self) -> $real {
+                // SAFETY: as above.
+                unsafe { $most(self) }
+            }
+            #[inline(always)]
+            fn has_nan(self) -> bool {
+                // SAFETY: as above.
+                unsafe { $compare::<_CMP_UNORD_Q>(self, self) != 0 }
+            }
+            #[inline(always)]
             fn split(self) -> (Self, Self) {
                 // SAFETY: as above.
                 unsafe { ($exponent(self), $mantissa::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_SRC>(self)) }
@@ -470,6 +505,7 @@ avx512!(
     _mm512_cmp_ps_mask,
     _mm512_mask_blend_ps,
     _mm512_reduce_add_ps,
+    _mm512_reduce_max_ps,
     _mm512_getexp_ps,
     _mm512_getmant_ps,
     _mm512_roundscale_ps,
@@ -505,6 +541,7 @@ avx512!(
     _mm512_cmp_pd_mask,
     _mm512_mask_blend_pd,
     _mm512_reduce_add_pd,
+    _mm512_reduce_max_pd,
     _mm512_getexp_pd,
     _mm512_getmant_pd,
     _mm512_roundscale_pd,
@@ -535,7 +572,7 @@ static PARTS_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
 #[cfg(target_arch = "x86_64")]
 macro_rules! avx2 {
     ($vector:ident, $real:ident, $width:literal, $parts:ident, $set:ident, $load:ident, $store:ident, $load_part:ident,
-     $store_part:ident, $compare:ident, $blend:ident,
+     $store_part:ident, $compare:ident, $blend:ident, $signs:ident,
      $round:ident, $and:ident, $andnot:ident, $or:ident, $xor:ident, { $($simple:tt)* }, { $($own:item)* }) => {
         impl Vector<$real> for $vector {
             type Mask = $vector;
@@ -631,6 +668,18 @@ macro_rules! avx2 {
                 Pack(lanes).total()
             }
             #[inline(always)]
+            fn most(self) -> $real {
+                let mut lanes = [0.0; $width];
+                // SAFETY: the array has as many lanes.
+                unsafe { self.store(lanes.as_mut_ptr()) };
+                Pack(lanes).most()
+            }
+            #[inline(always)]
+            fn has_nan(self) -> bool {
+                // SAFETY: made only where the processor has the instructions.
+                unsafe { $signs($compare::<_CMP_UNORD_Q>(self, self)) != 0 }
+            }
+            #[inline(always)]
             fn apart<W: Work<$real>>(work: W) -> W::Out {
                 // SAFETY: made only where the processor has the instructions.
                 unsafe { with_avx2::<$real, Self, W>(work) }
@@ -653,6 +702,7 @@ avx2!(
     _mm256_maskstore_ps,
     _mm256_cmp_ps,
     _mm256_blendv_ps,
+    _mm256_movemask_ps,
     _mm256_round_ps,
     _mm256_and_ps,
     _mm256_andnot_ps,
@@ -708,6 +758,7 @@ avx2!(
     _mm256_maskstore_pd,
     _mm256_cmp_pd,
     _mm256_blendv_pd,
+    _mm256_movemask_pd,
     _mm256_round_pd,
     _mm256_and_pd,
     _mm256_andnot_pd,

@@ -96,6 +96,9 @@ fn clear_from<T: Real>(axes: &mut (impl Iterator<Item = (usize, usize)> + Clone)
                 to.fill(T::ZERO);
             }
         }
+        Some((size, stride)) if rest.clone().all(|(_, stride)| stride == 0) => {
+            to.iter_mut().skip(start).step_by(stride).take(size).for_each(|to| *to = T::ZERO);
+        }
         Some((size, stride)) => {
             for place in 0..size {
                 clear_from(&mut rest.clone(), start + place * stride, to);
@@ -139,7 +142,7 @@ impl<T: Real> Run<'_, '_, T> {
         self.strips::<V>(&band.full, BAND, 1);
         loop {
             self.strips::<V>(&band.full, OUTER, 1);
-            self.strips::<V>(&band.full, INNER, plan.rows / band.full.rows);
+            self.strips::<V>(&band.full, INNER, band.rows / band.full.rows);
             if let Some(rest) = &band.rest {
                 self.strips::<V>(rest, INNER, 1);
             }
@@ -371,6 +374,10 @@ impl<T: Real> Steps<'_, T> {
                 Op::Mul => each!(x, y => x.mul(y)),
                 Op::Div => each!(x, y => x.div(y)),
                 Op::DivInto => each!(x, y => y.div(x)),
+                Op::AddTwo => {
+                    each!(x, y, z => x.add(y).add(z));
+                }
+                Op::AddRelu => each!(x, y => zero.over(x.add(y))),
                 Op::AddProduct => {
                     each!(x, y, z => x.add(y.mul(z)));
                 }
@@ -415,6 +422,12 @@ impl<T: Real> Steps<'_, T> {
                     }
                 }
                 Op::Store(number) => self.store(number as usize, &last),
+                Op::StoreProduct(number) => {
+                    for place in 0..STRIP {
+                        y[place] = last[place].mul(y[place]);
+                    }
+                    self.store(number as usize, &y);
+                }
             }
             if let Some(to) = step.to {
                 let to = self.register::<V>(to);
@@ -481,28 +494,37 @@ impl<T: Real> Steps<'_, T> {
     #[inline(always)]
     fn store<V: Vector<T>>(&self, number: usize, x: &[V; STRIP]) {
         let (to, output) = (self.writers[number], &self.outputs[number]);
-        let offsets = &self.tile.store_offsets[number];
+        // copies, because for all that the compiler knows writing to tensors might change the originals
+        let (add, offsets) = (output.add, self.tile.store_offsets[number]);
         // SAFETY of this function's blocks: the plan has checked that the output has all elements that the strip goes to.
         match self.tile.targets[number] {
             Target::Piece => {
-                for place in 0..STRIP {
-                    // SAFETY: see above.
-                    unsafe { put(x[place], to.add(place * V::WIDTH), output.add) };
+                if add {
+                    for place in 0..STRIP {
+                        // SAFETY: see above.
+                        unsafe { put(x[place], to.add(place * V::WIDTH), true) };
+                    }
+                } else {
+                    for place in 0..STRIP {
+                        // SAFETY: see above.
+                        unsafe { put(x[place], to.add(place * V::WIDTH), false) };
+                    }
                 }
             }
             Target::Vectors => {
                 for place in 0..STRIP {
                     // SAFETY: see above.
-                    unsafe { put(x[place], to.add(offsets[place]), output.add) };
+                    unsafe { put(x[place], to.add(offsets[place]), add) };
                 }
             }
             Target::Parts => {
+                let counts = self.tile.counts;
                 for place in 0..STRIP {
-                    let count = self.tile.counts[place];
+                    let count = counts[place];
                     // SAFETY: see above; vectors that are not in use have no lanes.
                     unsafe {
                         let to = to.add(offsets[place]);
-                        let x = if output.add { V::load_part(to, count).add(x[place]) } else { x[place] };
+                        let x = if add { V::load_part(to, count).add(x[place]) } else { x[place] };
                         x.store_part(to, count);
                     }
                 }
@@ -510,8 +532,9 @@ impl<T: Real> Steps<'_, T> {
             Target::Kept => {
                 let number = output.kept.unwrap_or(0);
                 let kept = self.kept.wrapping_add(number * STRIP * V::WIDTH);
+                let active = self.tile.active;
                 for place in 0..STRIP {
-                    if place < self.tile.active {
+                    if place < active {
                         // SAFETY: a kept strip has STRIP vectors.
                         unsafe { put(x[place], kept.add(place * V::WIDTH), true) };
                     }
@@ -523,7 +546,7 @@ impl<T: Real> Steps<'_, T> {
             }
             Target::Scatter => {
                 let strip = *x;
-                V::apart(Scatter { tile: self.tile, strip: (&raw const strip).cast(), to, offsets, output });
+                V::apart(Scatter { tile: self.tile, strip: (&raw const strip).cast(), to, offsets: &offsets, output });
             }
         }
     }
@@ -598,11 +621,21 @@ impl<T: Real> Work<T> for Gather<'_, '_, T> {
     fn run<V: Vector<T>>(self) {
         let (tile, from) = (self.of.tile, self.of.readers[self.load]);
         let stride = self.of.loads[self.load].lane;
+        let offsets = tile.load_offsets[self.load];
+        let counts = tile.counts;
         for place in 0..tile.active {
-            for lane in 0..tile.counts[place] {
-                let offset = tile.load_offsets[self.load][place] + lane * stride;
-                // SAFETY: the plan has checked that the tensor has these elements; the register has STRIP vectors.
-                unsafe { *self.to.add(place * V::WIDTH + lane) = *from.add(offset) };
+            // SAFETY: the plan has checked that the tensor has these elements; the register has STRIP vectors.
+            unsafe {
+                let (from, to) = (from.add(offsets[place]), self.to.add(place * V::WIDTH));
+                if counts[place] == V::WIDTH {
+                    for lane in 0..V::WIDTH {
+                        *to.add(lane) = *from.add(lane * stride);
+                    }
+                } else {
+                    for lane in 0..counts[place] {
+                        *to.add(lane) = *from.add(lane * stride);
+                    }
+                }
             }
         }
     }

@@ -50,6 +50,10 @@ pub(super) enum Op {
     Div,
     /// `b / a`
     DivInto,
+    /// `(a + b) + c`
+    AddTwo,
+    /// `relu(a + b)`
+    AddRelu,
     /// `a + b * c`, rounded twice.
     AddProduct,
     /// `a - b * c`, rounded twice.
@@ -80,6 +84,8 @@ pub(super) enum Op {
     Gather(u32),
     /// Writes or sums the operand; the step's value stays the operand.
     Store(u32),
+    /// The same with the product of two operands; the step's value stays the first.
+    StoreProduct(u32),
 }
 
 /// One step of the machine. Its first operand is brought to the accumulator, where it is replaced by the value; so only the
@@ -163,6 +169,7 @@ pub(super) struct Band {
     pub first: usize,
     pub lanes: usize,
     pub repeat: usize,
+    pub rows: usize,
     pub full: Tile,
     /// For the last rows, where they do not fill a strip.
     pub rest: Option<Tile>,
@@ -172,6 +179,7 @@ pub(super) struct Band {
 pub(super) struct Plan<T> {
     pub level: Level,
     pub outer: Vec<usize>,
+    /// Sizes of the last two axes.
     pub rows: usize,
     pub lanes: usize,
     pub loads: Vec<Access>,
@@ -188,7 +196,7 @@ pub(super) struct Plan<T> {
 impl<T: Real> Plan<T> {
     pub fn new(spec: &LoopSpec, level: Level) -> Result<Self, KernelError> {
         check(spec)?;
-        let axes = Axes::new(spec);
+        let axes = Axes::new(spec, T::width(level));
         let loads: Vec<Access> =
             spec.loads.iter().map(|view| axes.access(view.tensor, view.start, &view.strides)).collect();
         let mut kept = 0;
@@ -210,8 +218,8 @@ impl<T: Real> Plan<T> {
             input_lengths,
             output_lengths,
             outer: axes.outer,
-            rows: axes.rows,
-            lanes: axes.lanes,
+            rows: if axes.cut.is_some() { 1 } else { axes.rows },
+            lanes: axes.cut.unwrap_or(axes.lanes),
         })
     }
 }
@@ -277,20 +285,18 @@ fn lengths<'a>(
 }
 
 /// The loop's axes, after axes that all tensors go through alike were merged.
-/// Lengths of the rows that a single long axis is cut into.
-const SHORT_ROW: usize = 16;
-const LONG_ROW: usize = 64;
-
 struct Axes {
-    /// For each axis that is left, the specification's axis whose strides it has, and how many times.
-    parts: Vec<(usize, usize)>,
+    /// For each axis that is left, the specification's axis whose strides it has.
+    parts: Vec<usize>,
     outer: Vec<usize>,
     rows: usize,
     lanes: usize,
+    /// A single axis of this size is cut into rows of a strip each, and a rest.
+    cut: Option<usize>,
 }
 
 impl Axes {
-    fn new(spec: &LoopSpec) -> Self {
+    fn new(spec: &LoopSpec, width: usize) -> Self {
         let all: Vec<&[usize]> = spec
             .loads
             .iter()
@@ -309,27 +315,22 @@ impl Axes {
                 _ => merged.push((size, axis)),
             }
         }
-        let mut parts: Vec<(usize, usize)> = merged.iter().map(|&(_, axis)| (axis, 1)).collect();
-        let mut sizes: Vec<usize> = merged.iter().map(|x| x.0).collect();
-        // A band costs something by itself: a single long axis is walked through by rows, which are of one band.
-        if let &[length] = sizes.as_slice()
-            && let Some(row) = (SHORT_ROW..=LONG_ROW).rev().find(|row| length % row == 0 && length > *row)
-        {
-            sizes = vec![length / row, row];
-            let axis = parts[0].0;
-            parts = vec![(axis, row), (axis, 1)];
+        let lanes = merged.last().map_or(1, |last| last.0);
+        let rows = merged.len().checked_sub(2).map_or(1, |at| merged[at].0);
+        let outer = merged.iter().take(merged.len().saturating_sub(2)).map(|x| x.0).collect();
+        let parts: Vec<usize> = merged.into_iter().map(|x| x.1).collect();
+        let strip = STRIP * width;
+        if parts.len() == 1 && lanes > strip {
+            return Self { parts, outer, rows: lanes / strip, lanes: strip, cut: Some(lanes) };
         }
-        let lanes = sizes.last().copied().unwrap_or(1);
-        let rows = sizes.len().checked_sub(2).map_or(1, |at| sizes[at]);
-        let outer = sizes.iter().take(sizes.len().saturating_sub(2)).copied().collect();
-        Self { parts, outer, rows, lanes }
+        Self { parts, outer, rows, lanes, cut: None }
     }
 
     fn access(&self, tensor: usize, start: usize, strides: &[usize]) -> Access {
-        let mut strides: Vec<usize> = self.parts.iter().map(|&(axis, times)| strides[axis] * times).collect();
+        let mut strides: Vec<usize> = self.parts.iter().map(|&axis| strides[axis]).collect();
         // where there is but one lane, it may as well be an element of its own
         let lane = strides.pop().unwrap_or(1);
-        let row = strides.pop().unwrap_or(0);
+        let row = strides.pop().unwrap_or(if self.cut.is_some() { lane * self.lanes } else { 0 });
         Access { tensor, start, outer: strides, row, lane }
     }
 
@@ -357,19 +358,24 @@ impl Axes {
 
     fn bands(&self, width: usize, loads: &[Access], outputs: &[Output], steps: &[Vec<Step>; 3]) -> Vec<Band> {
         let most = STRIP * width;
-        let (repeat, rest) = if self.lanes <= most { (0, self.lanes) } else { (self.lanes / most, self.lanes % most) };
-        let band = |first: usize, lanes: usize, repeat: usize| {
-            let rows = self.strip_rows(lanes, width);
+        let band = |first: usize, lanes: usize, repeat: usize, rows: usize| {
+            let strip = self.strip_rows(lanes, width).min(rows.max(1));
             let tile = |rows| Tile::new(rows, lanes, width, loads, outputs, steps);
-            let rest = self.rows % rows;
-            Band { first, lanes, repeat, full: tile(rows), rest: (rest > 0).then(|| tile(rest)) }
+            let rest = rows % strip;
+            Band { first, lanes, repeat, rows, full: tile(strip), rest: (rest > 0).then(|| tile(rest)) }
+        };
+        // whole strips, then what is left of the axis
+        let (repeat, whole, rest, rest_rows) = match self.cut {
+            Some(lanes) => (1, lanes / most * most, lanes % most, 1),
+            None if self.lanes <= most => (0, 0, self.lanes, self.rows),
+            None => (self.lanes / most, self.lanes / most * most, self.lanes % most, self.rows),
         };
         let mut bands = Vec::new();
         if repeat > 0 {
-            bands.push(band(0, most, repeat));
+            bands.push(band(0, most, repeat, self.rows));
         }
         if rest > 0 {
-            bands.push(band(repeat * most, rest, 1));
+            bands.push(band(whole, rest, 1, rest_rows));
         }
         bands
     }
@@ -502,24 +508,35 @@ fn operands(instr: Instr) -> [Option<usize>; 3] {
     }
 }
 
-/// Which instructions are computed by the step of the only one that uses them: products that are added, and comparisons
-/// with 0 that choose.
+/// Which instructions are computed by the step of the only one that uses them: products that are added, sums that are added
+/// or rectified, comparisons with 0 that choose, and products that go to a single store.
 fn folded(spec: &LoopSpec, levels: &[usize], order: &[usize]) -> Vec<bool> {
-    let mut uses = vec![0; spec.code.len()];
+    let (mut uses, mut stores) = (vec![0; spec.code.len()], vec![0; spec.code.len()]);
     order.iter().flat_map(|&at| operands(spec.code[at])).flatten().for_each(|x| uses[x] += 1);
-    spec.stores.iter().for_each(|store| uses[store.value] += 2);
-    let alone = |x: usize, user: usize| uses[x] == 1 && levels[x] == levels[user];
-    let product = |x: usize, user: usize| alone(x, user) && matches!(spec.code[x], Instr::Binary(BinaryOp::Mul, ..));
+    spec.stores.iter().for_each(|store| stores[store.value] += 1);
     let mut folded = vec![false; spec.code.len()];
+    // whether an instruction has taken another into its step, and so has no room in one itself
+    let mut full = folded.clone();
     for &at in order {
+        let alone = |x: usize| uses[x] == 1 && stores[x] == 0 && levels[x] == levels[at] && !full[x];
+        let is = |x: usize, op: BinaryOp| matches!(spec.code[x], Instr::Binary(found, ..) if found == op);
+        let product = |x: &usize| alone(*x) && is(*x, BinaryOp::Mul);
+        let sum = |x: &usize| alone(*x) && is(*x, BinaryOp::Add);
         let found = match spec.code[at] {
-            Instr::Binary(BinaryOp::Add, x, y) if x != y => [y, x].into_iter().find(|&x| product(x, at)),
-            Instr::Binary(BinaryOp::Sub, x, y) if x != y && product(y, at) => Some(y),
-            Instr::Where(c, ..) if alone(c, at) && positive(spec, c).is_some() => Some(c),
+            Instr::Binary(BinaryOp::Mul, ..) if uses[at] == 0 && stores[at] == 1 && levels[at] == INNER => {
+                folded[at] = true;
+                None
+            }
+            Instr::Binary(BinaryOp::Add, x, y) if x != y => {
+                [y, x].into_iter().find(product).or([x, y].into_iter().find(sum))
+            }
+            Instr::Binary(BinaryOp::Sub, x, y) if x != y => Some(y).filter(product),
+            Instr::Unary(UnaryOp::Relu, x) => Some(x).filter(sum),
+            Instr::Where(c, ..) => Some(c).filter(|&c| alone(c) && positive(spec, c).is_some()),
             _ => None,
         };
         if let Some(x) = found {
-            folded[x] = true;
+            (folded[x], full[at]) = (true, true);
         }
     }
     folded
@@ -622,6 +639,12 @@ impl Writer<'_> {
             Instr::Load(load) if self.loads[load].lane < 2 => {}
             Instr::Load(load) => self.push(level, Op::Gather(load as u32), [None; 3], at),
             Instr::Const(_) => {}
+            Instr::Unary(UnaryOp::Relu, sum) if self.folded[sum] => {
+                let [u, v, _] = operands(self.spec.code[sum]);
+                if let (Some(u), Some(v)) = (u, v) {
+                    self.push_two(level, Op::AddRelu, u, v, at);
+                }
+            }
             Instr::Unary(op, x) => self.push_one(level, unary(op), x, at),
             Instr::Bool(x) => self.push_one(level, Op::Bool, x, at),
             Instr::Binary(BinaryOp::Pow, x, y)
@@ -630,18 +653,10 @@ impl Writer<'_> {
             {
                 self.push_one(level, op, x, at);
             }
-            Instr::Binary(BinaryOp::Add, x, y) if self.folded[y] => self.push_product(level, Op::AddProduct, x, y, at),
-            Instr::Binary(BinaryOp::Add, x, y) if self.folded[x] => self.push_product(level, Op::AddProduct, y, x, at),
+            Instr::Binary(BinaryOp::Add, x, y) if self.folded[y] => self.push_sum(level, x, y, at),
+            Instr::Binary(BinaryOp::Add, x, y) if self.folded[x] => self.push_sum(level, y, x, at),
             Instr::Binary(BinaryOp::Sub, x, y) if self.folded[y] => self.push_product(level, Op::SubProduct, x, y, at),
-            Instr::Binary(op, x, y) => {
-                let op = binary(op);
-                let (op, x, y) = match swapped(op) {
-                    Some(other) if self.last == Some(y) && x != y => (other, y, x),
-                    _ => (op, x, y),
-                };
-                let operands = [Some(self.first(x)), Some(self.operand(y)), None];
-                self.push(level, op, operands, at);
-            }
+            Instr::Binary(op, x, y) => self.push_two(level, binary(op), x, y, at),
             Instr::Where(c, x, y) => {
                 let (op, c) = match positive(self.spec, c) {
                     Some(of) if self.folded[c] => (Op::WherePositive, of),
@@ -658,6 +673,27 @@ impl Writer<'_> {
         self.push(level, op, [Some(x), None, None], makes);
     }
 
+    fn push_two(&mut self, level: usize, op: Op, x: usize, y: usize, makes: usize) {
+        let (op, x, y) = match swapped(op) {
+            Some(other) if self.last == Some(y) && x != y => (other, y, x),
+            _ => (op, x, y),
+        };
+        let operands = [Some(self.first(x)), Some(self.operand(y)), None];
+        self.push(level, op, operands, makes);
+    }
+
+    /// The sum of x and an instruction that has no step of its own.
+    fn push_sum(&mut self, level: usize, x: usize, other: usize, makes: usize) {
+        match self.spec.code[other] {
+            Instr::Binary(BinaryOp::Add, u, v) => {
+                let (u, v) = if self.last == Some(v) { (v, u) } else { (u, v) };
+                let operands = [Some(self.first(u)), Some(self.operand(v)), Some(self.operand(x))];
+                self.push(level, Op::AddTwo, operands, makes);
+            }
+            _ => self.push_product(level, Op::AddProduct, x, other, makes),
+        }
+    }
+
     /// A sum or difference of x and a product that has no step of its own.
     fn push_product(&mut self, level: usize, op: Op, x: usize, product: usize, makes: usize) {
         let [u, v, _] = operands(self.spec.code[product]);
@@ -669,10 +705,15 @@ impl Writer<'_> {
     /// The steps that store an instruction's value.
     fn store(&mut self, at: usize) {
         for (number, _) in self.spec.stores.iter().enumerate().filter(|(_, store)| store.value == at) {
-            let value = self.first(at);
-            let op = Op::Store(number as u32);
-            self.steps.push(Draft { level: INNER, op, operands: [Some(value), None, None], makes: None });
-            self.last = Some(at);
+            let (op, operands, last) = match self.spec.code[at] {
+                Instr::Binary(_, x, y) if self.folded[at] => {
+                    let (x, y) = if self.last == Some(y) { (y, x) } else { (x, y) };
+                    (Op::StoreProduct(number as u32), [Some(self.first(x)), Some(self.operand(y)), None], x)
+                }
+                _ => (Op::Store(number as u32), [Some(self.first(at)), None, None], at),
+            };
+            self.steps.push(Draft { level: INNER, op, operands, makes: None });
+            self.last = Some(last);
         }
     }
 
@@ -770,7 +811,7 @@ fn swapped(op: Op) -> Option<Op> {
         Op::Gt => Op::Lt,
         Op::Le => Op::Ge,
         Op::Ge => Op::Le,
-        Op::Add | Op::Mul | Op::Maximum | Op::Minimum | Op::Eq | Op::Ne => op,
+        Op::Add | Op::AddRelu | Op::Mul | Op::Maximum | Op::Minimum | Op::Eq | Op::Ne => op,
         _ => return None,
     })
 }
