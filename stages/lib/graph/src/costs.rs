@@ -5,7 +5,8 @@
 //!   to right, with letters that only one operand has summed away first.
 //! * **Element operations** are everything else that computes: one per element of an element-wise value, one per element
 //!   that a reduction reads, five per normalised element (softmax, layer norm), one per element that a sort reads, two
-//!   (add, compare) per inner term of max-plus.
+//!   (add, compare) per inner term of max-plus and of its gradient, two (compare, share) per element that an extreme's
+//!   gradient goes to, four (two products, a sum, a product) per element of a running product's gradient.
 //! * **Bytes** are those of newly made values, 4 per Float, 8 per Int, 1 per Bool. Views cost nothing: PyTorch's
 //!   `view`, `permute`, `expand`, slicing, selecting. A view that needs another order of elements is a copy.
 //! * **Peak for inference**: the largest sum of values alive at once when nodes run in order and each value is freed after
@@ -257,6 +258,12 @@ fn element_ops(graph: &Graph, node: &Node) -> Dim {
             let inner = node.args.first().and_then(|&a| graph.shape(a).get(1)).cloned().unwrap_or_default();
             own() * inner * 2
         }
+        Op::MaxPlusGrad { .. } => {
+            let inner = node.args.first().and_then(|&a| graph.shape(a).get(1)).cloned().unwrap_or_default();
+            read(2) * inner * 2
+        }
+        Op::ShareExtreme { .. } => own() * 2,
+        Op::CumProdGrad { .. } => own() * 4,
         _ => Dim::known(0),
     }
 }

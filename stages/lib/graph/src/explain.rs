@@ -68,6 +68,7 @@ fn call(graph: &Graph, node: &Node) -> String {
         | Op::LogSoftmax { dim }
         | Op::CumSum { dim }
         | Op::CumProd { dim }
+        | Op::CumProdGrad { dim }
         | Op::Cat { dim }
         | Op::Gather { dim }
         | Op::Scatter { dim }
@@ -88,6 +89,10 @@ fn call(graph: &Graph, node: &Node) -> String {
         Op::Tril { diagonal } | Op::Triu { diagonal } => parts.push(format!("diagonal={diagonal}")),
         Op::Diagonal { offset, dim1, dim2 } => parts.push(format!("offset={offset}, dim={dim1} and {dim2}")),
         Op::Einsum(equation) => parts.insert(0, equation.clone()),
+        Op::ShareExtreme { dims, first } => {
+            parts.push(format!("dim={dims:?}{}", if *first { ", first" } else { "" }));
+        }
+        Op::MaxPlusGrad { second, .. } => parts.push(format!("of={}", if *second { "second" } else { "first" })),
         Op::LayerNorm { axes, eps, .. } => parts.push(format!("axes={axes}, eps={eps}")),
         _ => {}
     }

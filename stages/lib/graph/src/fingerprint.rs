@@ -10,7 +10,6 @@
 //! settle all but contrived symmetric graphs, whose parameters could be exchanged anyway.
 
 use crate::dim::display;
-use crate::error::OpError;
 use crate::graph::Graph;
 use crate::op::{NodeId, Op};
 use crate::passes::{commutes, live, normal_form};
@@ -47,9 +46,7 @@ pub struct Form {
 
 impl Form {
     pub fn new(graph: &Graph, outputs: &[NodeId]) -> Self {
-        // The identities are proven by tests; should one not type, the graph as it is serves as its own normal form.
-        let (graph, outputs) =
-            normal_form(graph, outputs).unwrap_or_else(|_: OpError| (graph.clone(), outputs.to_vec()));
+        let (graph, outputs) = normal_form(graph, outputs);
         let own = graph.ids().map(|id| label(&graph, id)).collect();
         Self { graph, outputs, own }
     }

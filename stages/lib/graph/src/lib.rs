@@ -6,7 +6,8 @@
 //! This crate knows no tensors: no libtorch.
 //!
 //! Besides: what a graph costs ([`costs`](mod@costs)), whether two graphs are the same ([`fingerprint`]), what a graph
-//! computes ([`interpret`], in plain f64, with derivatives), and equal graphs that cost less ([`passes`]).
+//! computes ([`interpret`], in plain f64, with derivatives), equal graphs that cost less ([`passes`]), and the graph of
+//! a graph's gradients ([`gradients`]).
 
 mod compare;
 pub mod costs;
@@ -14,6 +15,7 @@ mod dim;
 mod error;
 mod explain;
 mod fingerprint;
+mod gradient;
 mod graph;
 mod infer;
 pub mod interpret;
@@ -28,9 +30,10 @@ pub use dim::{Dim, MIN_B, MIN_N, Shape, display, numel};
 pub use error::OpError;
 pub use explain::explain;
 pub use fingerprint::{Fingerprint, Form, fingerprint};
+pub use gradient::gradients;
 pub use graph::{Graph, Processor};
 pub use infer::Equation;
 pub use infer::shapes::{broadcast, infer_minus_one};
 pub use op::{BinaryOp, DType, Init, Input, Node, NodeId, Op, Param, ParamId, ReduceOp, Span, UnaryOp};
-pub use passes::{Passes, Reference, optimise};
+pub use passes::{Passes, Reference, normal_form, optimise};
 pub use range::{Range, ranges, unproven_indices};

@@ -161,6 +161,10 @@ impl Op {
             Op::Einsum(_) => "einsum",
             Op::MaxPlus { minimum: false, .. } => "max_plus",
             Op::MaxPlus { minimum: true, .. } => "min_plus",
+            Op::ShareExtreme { .. } => "share_extreme",
+            Op::MaxPlusGrad { minimum: false, .. } => "max_plus_grad",
+            Op::MaxPlusGrad { minimum: true, .. } => "min_plus_grad",
+            Op::CumProdGrad { .. } => "cumprod_grad",
         }
     }
 }

@@ -317,4 +317,18 @@ pub enum Op {
     /// [`ReduceOp::Amax`], or with `first` it goes to the first i that attains the value, as in [`ReduceOp::MaxValues`].
     /// Programs have no such call: [`crate::passes`] make it.
     MaxPlus { minimum: bool, first: bool },
+
+    /// (x, y, g): `y` and `g` have x's shape with the axes `dims` of size 1; `y` is an extreme or another order statistic
+    /// of `x` over them. Each g goes to the elements of its group of x that are equal to y, in equal shares, or with
+    /// `first` to the first of them in row-major order; the other elements get 0. Where no element is equal to y, as
+    /// where y is NaN, the whole group is NaN. The value has x's shape. Made by [`crate::gradients`] alone, like the
+    /// two below.
+    ShareExtreme { dims: Vec<usize>, first: bool },
+    /// (a, c, y, g): the gradient of [`Op::MaxPlus`] with the same settings, whose value is `y` and whose adjoint is `g`,
+    /// for `a`, or for `c` with `second`. Ties are settled as that operation says; where no sum is equal to y, all of
+    /// its i get NaN. The value has the shape of `a`, or of `c`.
+    MaxPlusGrad { minimum: bool, first: bool, second: bool },
+    /// (x, g): the gradient of [`Op::CumProd`] for its argument `x`, whose adjoint is `g`; exact with zeros, too:
+    /// `prod over i < k of x_i`, times `S_k = g_k + x_(k+1) S_(k+1)`.
+    CumProdGrad { dim: usize },
 }

@@ -51,7 +51,7 @@ fn states_type(op: &Op) -> bool {
 
 /// Exactly `N` arguments.
 fn take<'a, const N: usize>(op: &'static str, args: &[Arg<'a>]) -> Result<[Arg<'a>; N], OpError> {
-    let wanted = ["0", "1", "2", "3"].get(N).copied().unwrap_or("more");
+    let wanted = ["0", "1", "2", "3", "4"].get(N).copied().unwrap_or("more");
     args.try_into().map_err(|_| OpError::Arity { op, wanted, got: args.len() })
 }
 
@@ -276,18 +276,52 @@ fn derive(op: &Op, args: &[Arg<'_>]) -> Result<(Shape, DType), OpError> {
             Ok((parsed.shape(equation, args.iter().map(|a| a.0))?, first.1))
         }
         Op::MaxPlus { .. } => {
-            let [(a, ta), (c, tc)] = take(name, args)?;
-            types::exactly(name, ta, DType::Float)?;
-            types::exactly(name, tc, DType::Float)?;
-            let ([b, i, j, t], [b2, i2, k, t2]) = (four(name, a)?, four(name, c)?);
-            at_least_one(name, 1, a)?;
-            if (b, i, t) != (b2, i2, t2) {
-                let wanted = vec![b.clone(), i.clone(), k.clone(), t.clone()];
-                return Err(OpError::Operand { op: name, what: "second operand", got: c.clone(), wanted });
-            }
-            Ok((vec![b.clone(), j.clone(), k.clone(), t.clone()], DType::Float))
+            let [a, c] = take(name, args)?;
+            all_float(name, args)?;
+            Ok((max_plus(name, a.0, c.0)?, DType::Float))
+        }
+        Op::MaxPlusGrad { second, .. } => {
+            let [a, c, y, g] = take(name, args)?;
+            all_float(name, args)?;
+            let value = max_plus(name, a.0, c.0)?;
+            operand(name, "value", y.0, &value)?;
+            operand(name, "gradient", g.0, &value)?;
+            Ok((if *second { c.0.clone() } else { a.0.clone() }, DType::Float))
+        }
+        Op::ShareExtreme { dims, .. } => {
+            let [x, y, g] = take(name, args)?;
+            all_float(name, args)?;
+            let kept = reduced(&ReduceOp::Sum, x.0, dims, true)?;
+            operand(name, "value", y.0, &kept)?;
+            operand(name, "gradient", g.0, &kept)?;
+            Ok((x.0.clone(), DType::Float))
+        }
+        Op::CumProdGrad { dim } => {
+            let [x, g] = take(name, args)?;
+            all_float(name, args)?;
+            axis_in(name, *dim, x.0)?;
+            operand(name, "gradient", g.0, x.0)?;
+            Ok((x.0.clone(), DType::Float))
         }
     }
+}
+
+fn all_float(op: &'static str, args: &[Arg<'_>]) -> Result<(), OpError> {
+    args.iter().try_for_each(|arg| types::exactly(op, arg.1, DType::Float))
+}
+
+fn operand(op: &'static str, what: &'static str, got: &Shape, wanted: &Shape) -> Result<(), OpError> {
+    if got == wanted {
+        return Ok(());
+    }
+    Err(OpError::Operand { op, what, got: got.clone(), wanted: wanted.clone() })
+}
+
+fn max_plus(op: &'static str, a: &Shape, c: &Shape) -> Result<Shape, OpError> {
+    let ([b, i, j, t], [_, _, k, _]) = (four(op, a)?, four(op, c)?);
+    at_least_one(op, 1, a)?;
+    operand(op, "second operand", c, &vec![b.clone(), i.clone(), k.clone(), t.clone()])?;
+    Ok(vec![b.clone(), j.clone(), k.clone(), t.clone()])
 }
 
 fn four<'a>(op: &'static str, shape: &'a Shape) -> Result<&'a [Dim; 4], OpError> {

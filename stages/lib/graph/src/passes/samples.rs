@@ -137,7 +137,15 @@ fn moved(graph: &Graph, node: &Node, args: &[Along]) -> Option<Along> {
         Op::Linear { .. } => own(0).filter(|axis| axis + 1 < rank && rest_shared(1))?,
         Op::MatMul => product(graph, node, args)?,
         Op::Einsum(equation) => contracted(equation, args)?,
-        Op::MaxPlus { .. } => args.iter().all(|arg| *arg == Along::Axis(0)).then_some(0)?,
+        Op::ShareExtreme { dims, .. } => {
+            let axis = own(0).filter(|axis| !dims.contains(axis))?;
+            args.iter().all(|arg| *arg == Along::Axis(axis)).then_some(axis)?
+        }
+        Op::CumProdGrad { dim } => {
+            let axis = own(0).filter(|axis| axis != dim)?;
+            args.iter().all(|arg| *arg == Along::Axis(axis)).then_some(axis)?
+        }
+        Op::MaxPlus { .. } | Op::MaxPlusGrad { .. } => args.iter().all(|arg| *arg == Along::Axis(0)).then_some(0)?,
         Op::Input(_)
         | Op::Param(_)
         | Op::Scalar(_)

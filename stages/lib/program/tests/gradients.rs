@@ -1,0 +1,143 @@
+//! The gradients of whole programs are the transposes of the interpreter's tangents.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use graph::interpret::{Tensor, evaluate, sizes};
+use graph::{DType, Graph, Init, NodeId, Op, Passes, Processor, gradients, normal_form, optimise};
+use program::{Budgets, Options, compile};
+
+const B: i64 = 2;
+const N: i64 = 3;
+
+/// Repeatable numbers in -1..1 (splitmix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+    }
+
+    fn tensor(&mut self, shape: Vec<usize>, moves: bool) -> Tensor {
+        let count = shape.iter().product();
+        let data = (0..count).map(|_| self.next()).collect();
+        let tangent = (0..count).map(|_| if moves { self.next() } else { 0.0 }).collect();
+        Tensor { shape, data, tangent }
+    }
+}
+
+/// Inputs as a step of a network sees them: features, and an adjacency matrix of 0 and 1 with loops.
+fn inputs(graph: &Graph, numbers: &mut Numbers) -> Vec<Tensor> {
+    let of = |input: &graph::Input| {
+        let shape = sizes(&input.shape, B, N).unwrap();
+        let mut tensor = numbers.tensor(shape, input.name != "adj_mat");
+        if input.name == "adj_mat" {
+            let n = N as usize;
+            for (at, x) in tensor.data.iter_mut().enumerate() {
+                let (row, column) = (at / n % n, at % n);
+                *x = f64::from(u8::from(row == column || *x > 0.0));
+            }
+        }
+        tensor
+    };
+    graph.inputs.iter().map(of).collect()
+}
+
+/// Parameters near where they start; buffers are exactly that.
+fn params(graph: &Graph, numbers: &mut Numbers) -> Vec<Tensor> {
+    let of = |param: &graph::Param| {
+        let mut tensor = numbers.tensor(param.shape.clone(), param.trainable);
+        for (at, x) in tensor.data.iter_mut().enumerate() {
+            let noise = if param.trainable { 0.1 * *x } else { 0.0 };
+            *x = match &param.init {
+                Init::Constant(value) => value + noise,
+                Init::Values(values) => values[at] + noise,
+                _ => 0.5 * *x,
+            };
+        }
+        tensor
+    };
+    graph.params.iter().map(of).collect()
+}
+
+fn inner(x: &[f64], y: &[f64]) -> (f64, f64) {
+    x.iter().zip(y).fold((0.0, 0.0), |(sum, scale), (x, y)| (sum + x * y, scale + (x * y).abs()))
+}
+
+/// What is wrong with the gradients of `outputs`, where something is.
+fn fault(graph: &Graph, outputs: &[NodeId]) -> Option<String> {
+    let mut graph = graph.clone();
+    let mut numbers = Numbers(7);
+    let (mut inputs, params) = (inputs(&graph, &mut numbers), params(&graph, &mut numbers));
+    let wanted: Vec<NodeId> =
+        graph.ids().filter(|&id| matches!(graph.node(id).op, Op::Input(_) | Op::Param(_))).collect();
+    let mut seeds = Vec::new();
+    for &output in outputs {
+        let shape = graph.shape(output).clone();
+        inputs.push(numbers.tensor(sizes(&shape, B, N).unwrap(), false));
+        seeds.push((output, graph.input("adjoint", shape, DType::Float, true)));
+    }
+    let found = match gradients(&mut graph, &seeds, &wanted) {
+        Ok(found) => found,
+        Err(error) => return Some(error.to_string()),
+    };
+    if let Err(error) = graph.validate() {
+        return Some(error.to_string());
+    }
+    let pairs: Vec<(NodeId, NodeId)> = wanted.into_iter().zip(found).filter_map(|(x, g)| Some((x, g?))).collect();
+    let kept: Vec<NodeId> = seeds.iter().chain(&pairs).flat_map(|&(x, y)| [x, y]).collect();
+    let (graph, at) = normal_form(&graph, &kept);
+    let values = evaluate(&graph, &inputs, &params, B, N).unwrap();
+    let (mut forward, mut reverse, mut scale) = (0.0, 0.0, 0.0);
+    for (place, pair) in at.chunks(2).enumerate() {
+        let [x, g] = [&values[pair[0].0 as usize], &values[pair[1].0 as usize]];
+        let (sum, size) = inner(&x.tangent, &g.data);
+        *(if place < seeds.len() { &mut forward } else { &mut reverse }) += sum;
+        scale += size;
+    }
+    let agree = (forward - reverse).abs() <= 1e-9 * scale;
+    (!agree).then(|| format!("{forward} and {reverse} of terms of {scale}"))
+}
+
+fn programs(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs").join(folder);
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "py")).collect();
+    paths.sort();
+    paths
+}
+
+fn compiled(path: &Path) -> Processor {
+    let source = fs::read_to_string(path).unwrap();
+    let options = |hidden| Options { hidden, budgets: Budgets::default(), ..Options::default() };
+    // Some programs split the features into more heads than 4.
+    [4, 8, 16].into_iter().find_map(|hidden| compile(&source, &options(hidden)).processor).unwrap()
+}
+
+fn all_train(folder: &str) {
+    let mut wrong = Vec::new();
+    for path in programs(folder) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let processor = compiled(&path);
+        let outputs = processor.outputs();
+        let (fast, rewritten) = optimise(&processor.graph, &outputs, &Passes::all());
+        for (form, graph, outputs) in [("as written", &processor.graph, &outputs), ("optimised", &fast, &rewritten)] {
+            wrong.extend(fault(graph, outputs).map(|fault| format!("{name} {form}: {fault}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{} faults\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn valid_programs_have_the_gradients_of_their_tangents() {
+    all_train("valid");
+}
+
+#[test]
+fn what_language_models_write_has_the_gradients_of_its_tangents() {
+    all_train("further");
+}
