@@ -316,18 +316,14 @@ mod tests {
     /// Samples of different lengths, in and out of order.
     const PARTS: [&[usize]; 4] = [&[5, 0], &[3], &[1, 4], &[2]];
 
-    /// A program that lets samples see each other: features less their mean over the batch.
-    const MIXING: &str = r"
-class MixingProcessor(Processor):
-    def __init__(self, hidden_dim, **kwargs):
-        super().__init__()
-        self.mix = nn.Linear(3 * hidden_dim, hidden_dim)
+    const SEED: &str = include_str!("../../../../data/seed_pgn.py");
 
-    def forward(self, node_fts, edge_fts, graph_fts, adj_mat, hidden):
-        edges = torch.einsum('bij,bijh->bjh', adj_mat, edge_fts)
-        z = self.mix(torch.cat([node_fts, edges, hidden], dim=-1))
-        return torch.relu(z - z.mean(dim=0, keepdim=True)), None
-";
+    /// The seed program, changed so that samples see each other: triplets less their mean over the batch.
+    fn mixing() -> String {
+        let line = "        triplets = nodes + edges + graph\n";
+        assert!(SEED.contains(line));
+        SEED.replace(line, &format!("{line}        triplets = triplets - triplets.mean(dim=0, keepdim=True)\n"))
+    }
 
     fn processor(source: &str) -> graph::Processor {
         let options = program::Options { hidden: 16, ..program::Options::default() };
@@ -343,7 +339,7 @@ class MixingProcessor(Processor):
     #[test]
     fn parts_add_up_and_the_number_of_threads_does_not_matter() {
         let device = crate::init(&crate::DeviceArg::Cpu, 1).expect("the CPU is there");
-        let processor = processor(include_str!("../../../../data/seed_pgn.py"));
+        let processor = processor(SEED);
         let algorithm = data::find("bellman_ford").expect("exists");
         let model = Model::new(&processor, &data::spec(algorithm), 1).expect("builds");
         let parameters = Parameters::init(&model.graph, 1, Dtype::F64, device).expect("draws");
@@ -374,8 +370,8 @@ class MixingProcessor(Processor):
     #[test]
     fn gradients_are_equal_to_the_bit_with_any_number_of_threads() {
         let device = crate::init(&crate::DeviceArg::Cpu, 1).expect("the CPU is there");
-        for (source, apart) in [(include_str!("../../../../data/seed_pgn.py"), true), (MIXING, false)] {
-            let processor = processor(source);
+        for (source, apart) in [(SEED.to_owned(), true), (mixing(), false)] {
+            let processor = processor(&source);
             let algorithm = data::find("dfs").expect("exists");
             let model = Model::new(&processor, &data::spec(algorithm), 1).expect("builds");
             let parameters = Parameters::init(&model.graph, 1, Dtype::F32, device).expect("draws");
