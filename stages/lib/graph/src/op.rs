@@ -216,6 +216,7 @@ pub enum ReduceOp {
     },
     Any,
     All,
+    /// One axis; the lower of two middle elements. The gradient goes to the first element that is equal to it.
     Median,
 }
 

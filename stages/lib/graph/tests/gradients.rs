@@ -322,7 +322,7 @@ fn reductions(cases: &mut Cases) {
                 cases.op(Op::Reduce { op, dims: vec![dim], keepdim }, &["B,N,4"]);
             }
             if !one {
-                for dims in [vec![0, 2], vec![2, 1], vec![0, 1, 2]] {
+                for dims in [vec![0, 2], vec![2, 1], vec![0, 1], vec![0, 1, 2]] {
                     cases.op(Op::Reduce { op, dims, keepdim }, &["B,N,2"]);
                 }
             }
@@ -906,4 +906,18 @@ fn gradients_have_gradients() {
     let twice = Differentiated::new(&once.graph, &found);
     transposed(&twice, 3, |x| x).unwrap();
     transposed(&twice.normal(), 3, |x| x).unwrap();
+}
+
+#[test]
+fn an_infinite_maximum_has_no_gradient() {
+    let (mut g, x) = with_inputs(&["4,2", "4"]);
+    let y = push(&mut g, Op::Reduce { op: ReduceOp::LogSumExp, dims: vec![1], keepdim: false }, &x[..1]);
+    let found = gradients(&mut g, &[(y, x[1])], &x[..1]).unwrap()[0].unwrap();
+    let inf = f64::INFINITY;
+    let inputs = [
+        Tensor::new(vec![4, 2], vec![-inf, -inf, inf, 0.0, -inf, inf, -inf, 0.0]),
+        Tensor::new(vec![4], vec![1.0, 2.0, 3.0, 4.0]),
+    ];
+    let value = &evaluate(&g, &inputs, &[], 1, 2).unwrap()[found.0 as usize].data;
+    assert_eq!(value, &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0]);
 }

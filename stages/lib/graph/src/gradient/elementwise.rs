@@ -91,6 +91,7 @@ fn slope(op: &UnaryOp, x: &Formula, y: &Formula, g: &Formula) -> Formula {
                 _ => above.and(below).then(g, 0.0),
             }
         }
+        // They carry no adjoint, so that their rule does not run.
         UnaryOp::Sign
         | UnaryOp::Floor
         | UnaryOp::Ceil

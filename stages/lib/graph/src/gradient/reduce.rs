@@ -50,6 +50,7 @@ fn of_argument(t: &mut Tape<'_>, op: &ReduceOp, kept: &Kept<'_>) -> Made {
             y.of(UnaryOp::IsInf).then(0.0, &g * share)
         }
         ReduceOp::Norm { p } => return norm(t, p, kept),
+        // They carry no adjoint, so that their rule does not run.
         ReduceOp::ArgMax | ReduceOp::ArgMin | ReduceOp::Any | ReduceOp::All => &g * 0.0,
     };
     t.make(&formula)

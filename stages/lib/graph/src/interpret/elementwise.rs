@@ -166,7 +166,7 @@ fn function_of_two(op: BinaryOp, (x, dx): (f64, f64), (y, dy): (f64, f64)) -> (f
         BinaryOp::FloorDiv => ((x / y).floor(), 0.0),
         BinaryOp::Remainder => (x - y * (x / y).floor(), dx - dy * (x / y).floor()),
         BinaryOp::Pow => {
-            let base = if dx == 0.0 { 0.0 } else { dx * y * x.powf(y - 1.0) };
+            let base = if dx == 0.0 || y == 0.0 { 0.0 } else { dx * y * x.powf(y - 1.0) };
             let exponent = if dy == 0.0 || x == 0.0 { 0.0 } else { dy * x.powf(y) * x.ln() };
             (x.powf(y), base + exponent)
         }
