@@ -7,7 +7,7 @@ use std::sync::Arc;
 use executor::tensor::{from_f64, sizes, to_f64};
 use executor::weights::Weights;
 use executor::{Engine, Parameters, Recurrence, Sequence, Step};
-use graph::{BinaryOp, Graph, NodeId, Op, OpError, Processor, ReduceOp, Span};
+use graph::{BinaryOp, Graph, Input, Node, NodeId, Op, OpError, Processor, ReduceOp, Span};
 use tch::Tensor;
 
 use super::{Options, Report, arrays};
@@ -66,17 +66,8 @@ impl Alone {
     fn new(processor: &Processor) -> Result<Self> {
         let mut graph = processor.graph.clone();
         let mut state = Vec::new();
-        for id in graph.ids() {
-            if let Op::Input(number) = graph.node(id).op {
-                state.push((number as usize, id));
-            }
-        }
-        // An input that the program does not read still has its place.
         for number in 0..graph.inputs.len() {
-            if !state.iter().any(|(known, _)| *known == number) {
-                let reason = format!("input {number} of the processor has no node");
-                return Err(NetworkError::Inconsistent(reason));
-            }
+            state.push((number, input_node(&mut graph, number)?));
         }
         let names = [("out/ret", "in/w_ret"), ("out/tri_msgs", "in/w_tri")];
         let pairs = processor.outputs().into_iter().zip(names);
@@ -153,6 +144,20 @@ impl Alone {
         }
         Ok(())
     }
+}
+
+/// The node of an input; one is made where the program reads none.
+fn input_node(graph: &mut Graph, number: usize) -> Result<NodeId> {
+    let missing = || NetworkError::Inconsistent(format!("the processor has no input {number}"));
+    let number = u32::try_from(number).map_err(|_| missing())?;
+    let known = graph.ids().find(|&id| graph.node(id).op == Op::Input(number));
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let Input { shape, dtype, .. } = graph.inputs.get(number as usize).cloned().ok_or_else(missing)?;
+    let id = NodeId(u32::try_from(graph.nodes.len()).map_err(|_| missing())?);
+    graph.nodes.push(Node { op: Op::Input(number), args: Vec::new(), shape, dtype, span: Span::default() });
+    Ok(id)
 }
 
 /// The sum of a value's elements, each times one of a new input that is given once.
