@@ -34,7 +34,7 @@ fn compile(path: &Path, options: &program::Options) -> Processor {
 fn ways() -> impl Iterator<Item = Options> {
     let ways = [(Dtype::F64, false), (Dtype::F64, true), (Dtype::F32, true)];
     let backends = [Backend::Auto, Backend::Eager];
-    let way = |backend| ways.map(|(dtype, passes)| Options { dtype, tolerance: None, passes, backend });
+    let way = move |backend| ways.map(|(dtype, passes)| Options { dtype, tolerance: None, passes, backend });
     backends.into_iter().flat_map(way)
 }
 
