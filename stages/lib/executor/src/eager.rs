@@ -210,7 +210,8 @@ impl Bound {
                     }
                 },
             };
-            values[id.0 as usize] = Some(value.ok_or_else(|| missing("an input"))?);
+            let absent = || missing(&format!("input or parameter {:?} of {} inputs", node.op, inputs.len()));
+            values[id.0 as usize] = Some(value.ok_or_else(absent)?);
             for arg in &self.last[id.0 as usize] {
                 values[arg.0 as usize] = None;
             }

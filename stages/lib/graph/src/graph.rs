@@ -73,15 +73,15 @@ impl Graph {
     /// The node of a parameter, a Float tensor. A parameter that is there already (same name, shape and initialisation) is
     /// shared, node included.
     pub fn param(&mut self, p: Param, span: Span) -> NodeId {
-        if let Some(at) = self.params.iter().position(|known| same_param(known, &p)) {
-            let op = Op::Param(ParamId(index(at)));
-            if let Some(node) = self.nodes.iter().position(|node| node.op == op) {
-                return NodeId(index(node));
-            }
+        let at = self.params.iter().position(|known| same_param(known, &p));
+        let op = Op::Param(ParamId(index(at.unwrap_or(self.params.len()))));
+        if let Some(node) = self.nodes.iter().position(|node| node.op == op) {
+            return NodeId(index(node));
         }
         let shape = p.shape.iter().map(|&size| Dim::known(i64::try_from(size).unwrap_or(i64::MAX))).collect();
-        let op = Op::Param(ParamId(index(self.params.len())));
-        self.params.push(p);
+        if at.is_none() {
+            self.params.push(p);
+        }
         self.add(Node { op, args: Vec::new(), shape, dtype: DType::Float, span })
     }
 
