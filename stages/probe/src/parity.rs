@@ -16,7 +16,8 @@ use crate::programs;
 /// A processor alone.
 pub fn program(args: &ProgramArgs) -> Result<()> {
     let device = network::init(&args.machine.device, args.machine.threads)?;
-    let options = parity::Options { dtype: args.machine.dtype, tolerance: args.tolerance, passes: true, backend: Backend::Auto };
+    let options =
+        parity::Options { dtype: args.machine.dtype, tolerance: args.tolerance, passes: true, backend: Backend::Auto };
     let mut reports = Vec::new();
     for path in expand(&args.cases)? {
         let hidden = parity::program_hidden(&path)?;

@@ -95,12 +95,7 @@ impl<'m> Workers<'m> {
     }
 
     /// The losses of a batch, and their gradient.
-    pub fn gradient(
-        &mut self,
-        parameters: &Parameters,
-        batch: &Encoded,
-        supervision: &Supervision,
-    ) -> Result<Learned> {
+    pub fn gradient(&mut self, parameters: &Parameters, batch: &Encoded, supervision: &Supervision) -> Result<Learned> {
         let parts = self.cut(batch);
         self.gradient_of_parts(parameters, batch, supervision, &parts)
     }
@@ -121,15 +116,8 @@ impl<'m> Workers<'m> {
             let _alone = OneThread::new();
             let engine = engines.first_mut().ok_or_else(nothing)?;
             let mut gradient = parameters.zeros()?;
-            let losses = unroll::learn(
-                engine,
-                (model, steps),
-                parameters,
-                batch,
-                supervision,
-                &divisors,
-                &mut gradient,
-            )?;
+            let losses =
+                unroll::learn(engine, (model, steps), parameters, batch, supervision, &divisors, &mut gradient)?;
             return Ok(Learned { losses, gradient });
         }
         let mut jobs = Vec::new();
@@ -143,15 +131,8 @@ impl<'m> Workers<'m> {
             let mut gradient = parameters.zeros()?;
             let mut losses = Vec::new();
             for Part { batch, supervision } in parts {
-                let more = unroll::learn(
-                    engine,
-                    (model, steps),
-                    &parameters,
-                    &batch,
-                    &supervision,
-                    &divisors,
-                    &mut gradient,
-                )?;
+                let more =
+                    unroll::learn(engine, (model, steps), &parameters, &batch, &supervision, &divisors, &mut gradient)?;
                 add(&mut losses, &more);
             }
             Ok(Learned { losses, gradient })
@@ -186,9 +167,8 @@ impl<'m> Workers<'m> {
         }
         let jobs = parts.iter().map(|samples| Ok((batch.part(samples)?, parameters.share())));
         let jobs = jobs.collect::<Result<Vec<_>>>()?;
-        let found = each(engines, jobs, |engine, (batch, parameters)| {
-            unroll::predict(engine, model, &parameters, &batch)
-        })?;
+        let found =
+            each(engines, jobs, |engine, (batch, parameters)| unroll::predict(engine, model, &parameters, &batch))?;
         // back to the order of the batch
         let order: Vec<usize> = parts.iter().flatten().copied().collect();
         let mut place = vec![0; order.len()];
@@ -349,8 +329,7 @@ mod tests {
         assert!(workers.cuts.is_some());
         let forced = vec![Some(vec![true, false, true, false, false, true]); encoded.network_steps()];
         let supervision = Supervision { forced, noise: Vec::new() };
-        let whole =
-            workers.gradient_of_parts(&parameters, &encoded, &supervision, &[(0..6).collect()]).expect("runs");
+        let whole = workers.gradient_of_parts(&parameters, &encoded, &supervision, &[(0..6).collect()]).expect("runs");
         let gradient = to_f64(&whole.gradient).expect("reads");
         let parts = PARTS.map(<[usize]>::to_vec);
         let mut first: Option<Vec<f64>> = None;
@@ -372,11 +351,11 @@ mod tests {
         let device = crate::init(&crate::DeviceArg::Cpu, 1).expect("the CPU is there");
         for (source, apart) in [(SEED.to_owned(), true), (mixing(), false)] {
             let processor = processor(&source);
-            let algorithm = data::find("dfs").expect("exists");
+            let algorithm = data::find("bellman_ford").expect("exists");
             let model = Model::new(&processor, &data::spec(algorithm), 1).expect("builds");
             let parameters = Parameters::init(&model.graph, 1, Dtype::F32, device).expect("draws");
             // large enough to be cut
-            let batch = data::training(algorithm, &[24], 64, 3).expect("samples").next().expect("samples");
+            let batch = data::training(algorithm, &[24], 192, 3).expect("samples").next().expect("samples");
             let encoded = Encoded::new(&model, &batch, Hints::All, Dtype::F32.kind(), device).expect("fits");
             let mut workers = Workers::new(&model, settings(device, Dtype::F32)).expect("compiles");
             assert_eq!(workers.cut(&encoded).len() > 1, apart);

@@ -141,7 +141,8 @@ fn logits(ports: &[Port]) -> Result<Vec<NodeId>> {
 fn state(model: &Model, next_hints: &[NodeId]) -> Result<Vec<(usize, NodeId)>> {
     let mut state = vec![(model.hidden, model.next_hidden)];
     for (port, &next) in model.hints.iter().zip(next_hints) {
-        let input = port.input.ok_or_else(|| NetworkError::Inconsistent(format!("{} has no input", port.entry.name)))?;
+        let input =
+            port.input.ok_or_else(|| NetworkError::Inconsistent(format!("{} has no input", port.entry.name)))?;
         state.push((input, next));
     }
     Ok(state)

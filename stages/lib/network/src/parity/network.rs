@@ -331,13 +331,7 @@ impl Run<'_> {
         self.tolerance(if self.options.dtype == Dtype::F64 { 1e-6 } else { 5e-4 })
     }
 
-    fn compare_losses(
-        &self,
-        model: &Model,
-        learned: &Learned,
-        divisors: &Divisors,
-        report: &mut Report,
-    ) -> Result<()> {
+    fn compare_losses(&self, model: &Model, learned: &Learned, divisors: &Divisors, report: &mut Report) -> Result<()> {
         let (theirs, tolerance) = self.loss();
         report.add("loss", (learned.loss() - theirs).abs() / theirs.abs(), tolerance);
         // a single hint is predicted by no step
