@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use network::Backend;
 use network::parity::{self, NetworkCase, Report};
 use program::Options;
 use stage::Usage;
@@ -15,7 +16,8 @@ use crate::programs;
 /// A processor alone.
 pub fn program(args: &ProgramArgs) -> Result<()> {
     let device = network::init(&args.machine.device, args.machine.threads)?;
-    let options = parity::Options { dtype: args.machine.dtype, tolerance: args.tolerance, passes: true };
+    let options =
+        parity::Options { dtype: args.machine.dtype, tolerance: args.tolerance, passes: true, backend: Backend::Auto };
     let mut reports = Vec::new();
     for path in expand(&args.cases)? {
         let hidden = parity::program_hidden(&path)?;
@@ -28,7 +30,12 @@ pub fn program(args: &ProgramArgs) -> Result<()> {
 /// A whole network.
 pub fn network(args: &NetworkArgs) -> Result<()> {
     let device = network::init(&args.machine.device, args.machine.threads)?;
-    let options = parity::Options { dtype: args.machine.dtype, tolerance: args.tolerance, passes: !args.no_passes };
+    let options = parity::Options {
+        dtype: args.machine.dtype,
+        tolerance: args.tolerance,
+        passes: !args.no_passes,
+        backend: Backend::Auto,
+    };
     let mut reports = Vec::new();
     for path in expand(&args.cases)? {
         let compare = || -> Result<Report> {

@@ -89,8 +89,8 @@ pub fn child() -> ExitCode {
 
 fn evaluate(job: Job, _: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Scored, Failure> {
     let wanted: DeviceArg = job.device.parse().map_err(Failure::of_machine)?;
-    let device = network::init(&wanted, job.threads).map_err(|error| train::failure(&error))?;
-    let weights = Weights::load(&job.weights).map_err(|error| train::failure(&error))?;
+    let device = network::init(&wanted, job.threads).map_err(|error| train::failure(&error.into()))?;
+    let weights = Weights::load(&job.weights).map_err(|error| train::failure(&error.into()))?;
     let mut scores = Vec::with_capacity(job.evaluations.len());
     for config in &job.evaluations {
         tell(&json!({ "length": config.length }));

@@ -24,7 +24,7 @@ fn train(job: Job, place: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Measur
     let started = Instant::now();
     let seconds = || place.spent + started.elapsed().as_secs_f64();
     let wanted: DeviceArg = job.device.parse().map_err(Failure::of_machine)?;
-    let device = network::init(&wanted, job.threads).map_err(|error| failure(&error))?;
+    let device = network::init(&wanted, job.threads).map_err(|error| failure(&error.into()))?;
     let processor = processor(&job.source, job.config.hidden)?;
     let checkpoints = checkpoints(&job, place)?;
     let written = || checkpoints.as_ref().and_then(|to| to.path.metadata().ok()?.modified().ok());
@@ -52,7 +52,7 @@ fn train(job: Job, place: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Measur
         return Err(Failure::of_job(Status::Diverged, "the accuracy or the last loss is not finite"));
     }
     let folder = &place.folder;
-    trained.weights.save(folder.join(WEIGHTS)).map_err(|error| failure(&error))?;
+    trained.weights.save(folder.join(WEIGHTS)).map_err(|error| failure(&error.into()))?;
     let machine = |error: anyhow::Error| Failure::of_machine(format!("{error:#}"));
     atomic::write(&folder.join(CURVE), |out| {
         for point in &trained.curve {

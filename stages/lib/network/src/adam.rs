@@ -2,9 +2,11 @@
 
 use tch::Tensor;
 
+use executor::tensor::{from_f64, item, to_f64};
+
 use crate::Device;
 use crate::error::Result;
-use crate::tensor::{from_f64, item, to_f64};
+use crate::threads::OneThread;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -29,13 +31,14 @@ pub(crate) struct Moments {
 
 impl Adam {
     pub fn new(flat: &Tensor, learning_rate: f64, clip: f64) -> Result<Self> {
-        let zeros = || -> Result<Tensor> { Ok(flat.f_detach()?.f_zeros_like()?) };
+        let zeros = || -> Result<Tensor> { Ok(flat.f_zeros_like()?) };
         Ok(Self { learning_rate, clip, mean: zeros()?, square: zeros()?, steps: 0 })
     }
 
     /// Updates `flat` in place and returns the gradient's norm before clipping. A norm that is not finite changes nothing.
     pub fn step(&mut self, flat: &mut Tensor, gradient: &Tensor) -> Result<f64> {
-        let _guard = tch::no_grad_guard();
+        // The norm is a long sum, which several threads would share out.
+        let _alone = OneThread::new();
         let norm = item(&gradient.f_norm()?)?;
         if !norm.is_finite() {
             return Ok(norm);

@@ -1,12 +1,12 @@
 //! Batches of the benchmark as tensors, in the form that the network's graph takes.
 
 use clrs::{Batch, DataPoint, Type};
+use executor::tensor::{from_f64, size, sizes};
 use tch::{Kind, Tensor};
 
 use crate::Device;
 use crate::error::{NetworkError, Result};
 use crate::model::Model;
-use crate::tensor::{from_f64, size, sizes};
 
 /// One batch on a device. Pointers are one-hot, everything is in the computation's float type.
 pub(crate) struct Encoded {
@@ -54,7 +54,7 @@ impl Encoded {
                     let index = from_f64(data, &shape, Kind::Int64, device)?;
                     return Ok(index.f_one_hot(n)?.f_to_kind(kind)?);
                 }
-                from_f64(data, &shape, kind, device)
+                Ok(from_f64(data, &shape, kind, device)?)
             };
             ports.iter().map(one).collect()
         };
@@ -72,7 +72,7 @@ impl Encoded {
     pub fn part(&self, samples: &[usize]) -> Result<Self> {
         let lengths: Vec<usize> = samples.iter().filter_map(|&at| self.lengths.get(at).copied()).collect();
         let steps = lengths.iter().copied().max().unwrap_or(1);
-        let index: Vec<i64> = samples.iter().map(|&at| size(at)).collect::<Result<_>>()?;
+        let index: Vec<i64> = samples.iter().map(|&at| size(at)).collect::<executor::Result<_>>()?;
         let device = self.inputs.first().or(self.hints.first()).or(self.outputs.first()).map(Tensor::device);
         let index = Tensor::f_from_slice(&index)?.f_to(device.unwrap_or(tch::Device::Cpu))?;
         let rows = |x: &Tensor| Ok(x.f_index_select(0, &index)?);

@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use executor::Dtype;
+use executor::rng::Rng;
+use executor::weights::{self, Array, Metadata, Weights};
 use graph::Processor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{NetworkError, Result};
-use crate::rng::Rng;
-use crate::tensor::Dtype;
 use crate::train::{CurvePoint, Progress, State, TrainConfig, Trainer};
-use crate::weights::{self, Array, Metadata, Weights};
 
 /// Key of the metadata.
 const ABOUT: &str = "emberline.checkpoint";
@@ -47,14 +47,14 @@ struct About {
 }
 
 /// Writes a training's checkpoints, and reads them back.
-pub(crate) struct Keeper {
+pub(crate) struct CheckpointWriter {
     to: Checkpoints,
     training: Value,
     dtype: Dtype,
     written: Instant,
 }
 
-impl Keeper {
+impl CheckpointWriter {
     pub fn new(to: &Checkpoints, processor: &Processor, cfg: &TrainConfig) -> Self {
         let params: Vec<_> = processor.graph.params.iter().map(|param| (&param.name, &param.shape)).collect();
         let program = graph::fingerprint(&processor.graph, &processor.outputs()).to_string();
@@ -139,7 +139,7 @@ impl Keeper {
         }
         let arrays: Vec<_> = arrays.iter().map(|(name, (dtype, array))| (name.as_str(), *dtype, array)).collect();
         let about = serde_json::to_string(&about).map_err(|error| self.fail(&error.to_string()))?;
-        weights::write(&self.to.path, &arrays, Some(Metadata::from([(ABOUT.to_owned(), about)])))
+        Ok(weights::write(&self.to.path, &arrays, Some(Metadata::from([(ABOUT.to_owned(), about)])))?)
     }
 
     fn fail(&self, reason: &str) -> NetworkError {

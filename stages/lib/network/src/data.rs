@@ -4,8 +4,9 @@ use clrs::{
     Algorithm, Batch, Loader, Pipeline, PipelineConfig, SamplerArgs, SamplerConfig, SpecEntry, pipeline::Transforms,
 };
 
+use executor::rng::Rng;
+
 use crate::error::{NetworkError, Result};
-use crate::rng::Rng;
 
 pub(crate) fn find(name: &str) -> Result<&'static Algorithm> {
     clrs::algorithm(name).ok_or_else(|| NetworkError::Algorithm(name.to_owned()))

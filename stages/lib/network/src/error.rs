@@ -41,13 +41,25 @@ impl NetworkError {
     }
 }
 
+impl From<executor::Error> for NetworkError {
+    /// The cause stays what it was: rows of tables are judged by it.
+    fn from(error: executor::Error) -> Self {
+        match error {
+            executor::Error::OutOfMemory(text) => Self::OutOfMemory(text),
+            executor::Error::Torch(text) => Self::Torch(text),
+            executor::Error::Device { device, reason } => Self::Device { device, reason },
+            executor::Error::Graph(error) => Self::Graph(error),
+            executor::Error::Tensor { name, reason } => Self::Tensor { name, reason },
+            executor::Error::File { path, reason } => Self::File { path, reason },
+            executor::Error::Inconsistent(text) => Self::Inconsistent(text),
+            other => Self::Inconsistent(other.to_string()),
+        }
+    }
+}
+
 impl From<tch::TchError> for NetworkError {
     fn from(error: tch::TchError) -> Self {
-        // What follows the first line is a C++ backtrace with addresses: noise in tables, and different in every run.
-        let text = error.to_string();
-        let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("unknown error").to_owned();
-        let memory = ["out of memory", "can't allocate memory", "not enough memory", "bad_alloc"];
-        if memory.iter().any(|sign| text.contains(sign)) { Self::OutOfMemory(line) } else { Self::Torch(line) }
+        executor::Error::from(error).into()
     }
 }
 

@@ -3,19 +3,19 @@
 use std::borrow::Borrow;
 
 use clrs::{Batch, DataPoint, SamplerArgs, Split};
+use executor::Parameters;
+use executor::weights::Weights;
 use graph::Processor;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Encoded, Hints};
-use crate::crew::Crew;
 use crate::data::{self, Dataset};
 use crate::error::{NetworkError, Result};
 use crate::feedback::{Repred, read_off};
 use crate::model::Model;
-use crate::parameters::Parameters;
 use crate::score::{Scorer, Scores};
-use crate::weights::Weights;
-use crate::{Device, Dtype};
+use crate::workers::{Settings, Workers};
+use crate::{Backend, Device, Dtype};
 
 /// Which samples to evaluate on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,22 +88,23 @@ pub fn evaluate(processor: &Processor, weights: &Weights, config: &EvalConfig, d
         EvalData::Test => (SamplerArgs::default(), (Split::Test.seed(), Split::Test.seed())),
     };
     let mut dataset = Dataset::new(algorithm, config.length, config.samples, args, seeds)?;
-    let mut crew = Crew::new(&model, true, config.dtype.kind(), device);
-    score(&mut crew, &parameters, dataset.parts(config.batch_size)?, config.hint_repred_mode, device)
+    let (repred, dtype) = (config.hint_repred_mode, config.dtype);
+    let settings = Settings { repred, forcing: false, passes: true, dtype, device, backend: Backend::Auto };
+    let mut workers = Workers::new(&model, settings)?;
+    score(&mut workers, &parameters, dataset.parts(config.batch_size)?, device)
 }
 
 /// Scores all samples of some batches together.
 pub(crate) fn score<B: Borrow<Batch>>(
-    crew: &mut Crew<'_>,
+    workers: &mut Workers<'_>,
     parameters: &Parameters,
     batches: impl IntoIterator<Item = Result<B>>,
-    repred: Repred,
     device: Device,
 ) -> Result<Scores> {
     let mut scorer = Scorer::default();
     for batch in batches {
         let batch = batch?;
-        let predictions = predict(crew, parameters, batch.borrow(), repred, device)?;
+        let predictions = predict(workers, parameters, batch.borrow(), device)?;
         scorer.add(batch.borrow(), &predictions)?;
     }
     Ok(scorer.scores())
@@ -111,14 +112,12 @@ pub(crate) fn score<B: Borrow<Batch>>(
 
 /// Predicts the outputs of a batch, in the benchmark's layout.
 pub(crate) fn predict(
-    crew: &mut Crew<'_>,
+    workers: &mut Workers<'_>,
     parameters: &Parameters,
     batch: &Batch,
-    repred: Repred,
     device: Device,
 ) -> Result<Vec<DataPoint>> {
-    let _guard = tch::no_grad_guard();
-    let encoded = Encoded::new(crew.model, batch, Hints::First, parameters.kind(), device)?;
-    let outputs = crew.predict(parameters, &encoded, repred)?;
-    crew.model.outputs.iter().zip(&outputs).map(|(port, raw)| read_off(&port.entry, raw)).collect()
+    let encoded = Encoded::new(workers.model, batch, Hints::First, parameters.kind(), device)?;
+    let outputs = workers.predict(parameters, &encoded)?;
+    workers.model.outputs.iter().zip(&outputs).map(|(port, raw)| read_off(&port.entry, raw)).collect()
 }

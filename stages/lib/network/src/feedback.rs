@@ -1,11 +1,11 @@
-//! From raw predictions back to data: hints for the next step, and outputs for the user (dm-clrs `decoders.postprocess`).
+//! From raw predictions back to data (dm-clrs `decoders.postprocess`): how hints are fed back, and outputs for the user.
 
 use clrs::{DataPoint, SpecEntry, Type};
+use executor::tensor::to_f64;
 use tch::{Kind, Tensor};
 
 use crate::error::Result;
 use crate::model::SINKHORN_TEMPERATURE;
-use crate::tensor::to_f64;
 
 /// Steps of the Sinkhorn iteration on an output that is read off at the end.
 const SINKHORN_STEPS: usize = 50;
@@ -46,23 +46,10 @@ impl std::str::FromStr for Repred {
     }
 }
 
-/// A predicted hint in the form in which hints enter the network.
-pub(crate) fn feed_back(ty: Type, logits: &Tensor, hard: bool) -> Result<Tensor> {
-    let kind = logits.f_kind()?;
-    Ok(match (ty, hard) {
-        (Type::Scalar, false) => logits.shallow_clone(),
-        (Type::Scalar, true) => logits.f_detach()?,
-        (Type::Mask, false) => logits.f_sigmoid()?,
-        (Type::Mask, true) => logits.f_detach()?.f_gt(0.0)?.f_to_kind(kind)?,
-        (_, false) => logits.f_softmax(-1, None)?,
-        (_, true) => best(logits)?.f_to_kind(kind)?,
-    })
-}
-
 /// One-hot of the first of the largest along the last axis.
 fn best(logits: &Tensor) -> Result<Tensor> {
     let classes = logits.size().last().copied().unwrap_or(1);
-    Ok(logits.f_detach()?.f_argmax(-1, false)?.f_one_hot(classes)?)
+    Ok(logits.f_argmax(-1, false)?.f_one_hot(classes)?)
 }
 
 /// The final prediction of an output in the benchmark's layout: pointers as indices, masks as 0 and 1, the rest one-hot.

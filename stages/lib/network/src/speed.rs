@@ -98,8 +98,8 @@ pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Re
         let args = data::arguments(algorithm, length);
         let batch = Dataset::new(algorithm, length, settings.batch_size, args, (1, 2))?.whole()?;
         let start = Instant::now();
-        let (crew, parameters) = (&mut trainer.crew, &trainer.parameters);
-        score(crew, parameters, [Ok(&batch)], Repred::Soft, device)?;
+        let (workers, parameters) = (&mut trainer.workers, &trainer.parameters);
+        score(workers, parameters, [Ok(&batch)], device)?;
         device.synchronize();
         speed.eval_s = Some(start.elapsed().as_secs_f64());
         speed.eval_gflop = Some(gflop(&trainer, &batch));
@@ -131,7 +131,6 @@ pub fn compare_passes(processor: &Processor, settings: &Settings, device: Device
 pub fn peak(dtype: Dtype, device: Device) -> Result<f64> {
     const SIZE: i64 = 1536;
     const TRIES: usize = 8;
-    let _guard = tch::no_grad_guard();
     let matrix = || -> Result<Tensor> {
         let numbers = Tensor::f_arange(SIZE * SIZE, (Kind::Double, device.0))?.f_sin()?;
         Ok(numbers.f_to_kind(dtype.kind())?.f_reshape([SIZE, SIZE])?)
@@ -157,7 +156,7 @@ fn timed(trainer: &mut Trainer<'_>, batch: &Batch, device: Device) -> Result<f64
 
 /// Of predicting a batch.
 fn gflop(trainer: &Trainer<'_>, batch: &Batch) -> f64 {
-    let (once, each) = trainer.crew.macs(batch.nodes());
+    let (once, each) = trainer.workers.macs(batch.nodes());
     let steps = |length: usize| length.saturating_sub(1).max(1) as f64;
     let macs: f64 = batch.lengths.iter().map(|&length| once + each * steps(length)).sum();
     2.0 * macs / 1e9

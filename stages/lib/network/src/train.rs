@@ -1,5 +1,9 @@
 //! Training as the benchmark's example trainer does it: lengths in turn, validation now and then, the best weights kept.
 
+use executor::Parameters;
+use executor::rng::Rng;
+use executor::tensor::{from_f64, size, to_f64};
+use executor::weights::Weights;
 use graph::Processor;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -8,18 +12,15 @@ use clrs::Batch;
 
 use crate::adam::Adam;
 use crate::batch::{Encoded, Hints};
-use crate::checkpoint::{Checkpoints, Keeper};
-use crate::crew::{Crew, Lesson};
+use crate::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::data::{self, Dataset};
 use crate::error::{NetworkError, Result};
 use crate::evaluate::score;
 use crate::feedback::Repred;
 use crate::model::Model;
-use crate::parameters::Parameters;
-use crate::rng::Rng;
-use crate::tensor::{from_f64, size, to_f64};
-use crate::weights::Weights;
-use crate::{Device, Dtype};
+use crate::supervision::Supervision;
+use crate::workers::{Settings, Workers};
+use crate::{Backend, Device, Dtype};
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,9 +101,9 @@ pub fn train(
     let mut trainer = Trainer::new(&model, cfg, true, device)?;
 
     let mut state = Progress::default();
-    let mut keeper = checkpoints.map(|to| Keeper::new(to, processor, cfg));
-    if let Some(keeper) = &keeper
-        && let Some(found) = keeper.load(&mut trainer)?
+    let mut writer = checkpoints.map(|to| CheckpointWriter::new(to, processor, cfg));
+    if let Some(writer) = &writer
+        && let Some(found) = writer.load(&mut trainer)?
     {
         state = found;
         // Samplers have no state to store: what they have given is drawn again, at a small part of the time.
@@ -125,11 +126,11 @@ pub fn train(
         }
         state.curve.push(point);
         on_point(&point);
-        astray(&state.curve)?;
-        if let Some(keeper) = &mut keeper
+        check_divergence(&state.curve)?;
+        if let Some(writer) = &mut writer
             && step < cfg.steps
         {
-            keeper.save_if_due(&trainer, &state)?;
+            writer.save_if_due(&trainer, &state)?;
         }
     }
     let Progress { curve, best } = state;
@@ -150,7 +151,7 @@ pub(crate) struct Progress {
 }
 
 /// Notices a training whose numbers are finite, and hopeless.
-fn astray(curve: &[CurvePoint]) -> Result<()> {
+fn check_divergence(curve: &[CurvePoint]) -> Result<()> {
     let (Some(first), Some(last)) = (curve.first(), curve.len().checked_sub(PATIENCE).and_then(|at| curve.get(at..)))
     else {
         return Ok(());
@@ -199,10 +200,9 @@ pub(crate) struct State {
 /// A network in training.
 pub(crate) struct Trainer<'m> {
     pub parameters: Parameters,
-    pub crew: Crew<'m>,
+    pub workers: Workers<'m>,
     adam: Adam,
     forcing: f64,
-    repred: Repred,
     rng: Rng,
     device: Device,
     steps: usize,
@@ -212,12 +212,19 @@ impl<'m> Trainer<'m> {
     /// `passes`: whether to rewrite the graph first.
     pub fn new(model: &'m Model, cfg: &TrainConfig, passes: bool, device: Device) -> Result<Self> {
         let parameters = Parameters::init(&model.graph, cfg.seed, cfg.dtype, device)?;
+        let settings = Settings {
+            repred: cfg.hint_repred_mode,
+            forcing: cfg.hint_teacher_forcing > 0.0,
+            passes,
+            dtype: cfg.dtype,
+            device,
+            backend: Backend::Auto,
+        };
         Ok(Self {
             adam: Adam::new(&parameters.flat, cfg.learning_rate, cfg.grad_clip)?,
             parameters,
-            crew: Crew::new(model, passes, cfg.dtype.kind(), device),
+            workers: Workers::new(model, settings)?,
             forcing: cfg.hint_teacher_forcing,
-            repred: cfg.hint_repred_mode,
             rng: Rng::new(cfg.seed, "training"),
             device,
             steps: 0,
@@ -227,15 +234,15 @@ impl<'m> Trainer<'m> {
     /// One update; returns the loss before it.
     pub fn step(&mut self, batch: &Batch) -> Result<f64> {
         self.steps += 1;
-        let encoded = Encoded::new(self.crew.model, batch, Hints::All, self.parameters.kind(), self.device)?;
+        let encoded = Encoded::new(self.workers.model, batch, Hints::All, self.parameters.kind(), self.device)?;
         let noise = self.noise(&encoded)?;
-        let forced = self.forced(&encoded);
-        let lesson = Lesson { repred: self.repred, forced: &forced, noise: &noise };
-        let (loss, gradient) = self.crew.gradient(&self.parameters, &encoded, &lesson)?;
+        let supervision = Supervision { forced: self.forced(&encoded), noise };
+        let learned = self.workers.gradient(&self.parameters, &encoded, &supervision)?;
+        let loss = learned.loss();
         if !loss.is_finite() {
             return Err(NetworkError::diverged(self.steps, "the loss", loss));
         }
-        let norm = self.adam.step(&mut self.parameters.flat, &gradient)?;
+        let norm = self.adam.step(&mut self.parameters.flat, &learned.gradient)?;
         if !norm.is_finite() {
             return Err(NetworkError::diverged(self.steps, "the gradient's norm", norm));
         }
@@ -243,7 +250,7 @@ impl<'m> Trainer<'m> {
     }
 
     pub fn validate(&mut self, batches: &[Batch]) -> Result<f64> {
-        Ok(score(&mut self.crew, &self.parameters, batches.iter().map(Ok), self.repred, self.device)?.score)
+        Ok(score(&mut self.workers, &self.parameters, batches.iter().map(Ok), self.device)?.score)
     }
 
     /// Everything that changes from step to step.
@@ -254,7 +261,6 @@ impl<'m> Trainer<'m> {
     }
 
     pub fn restore(&mut self, state: &State) -> Result<()> {
-        let _guard = tch::no_grad_guard();
         let shape = self.parameters.flat.size();
         let values = from_f64(&state.parameters, &shape, self.parameters.kind(), self.device)?;
         self.parameters.flat.f_copy_(&values)?;
@@ -276,7 +282,7 @@ impl<'m> Trainer<'m> {
             let data: Vec<f64> = (0..count).map(|_| self.rng.gumbel()).collect();
             Ok(Some(from_f64(&data, &shape, self.parameters.kind(), self.device)?))
         };
-        self.crew.model.outputs.iter().map(&mut draw).collect()
+        self.workers.model.outputs.iter().map(&mut draw).collect()
     }
 
     /// For each step, which samples are given the true hint; `None` where nobody is.
@@ -302,12 +308,12 @@ mod tests {
         };
         let mut losses = vec![2.0];
         losses.extend([1e6; PATIENCE]);
-        let error = astray(&curve(&losses)).expect_err("it is hopeless");
+        let error = check_divergence(&curve(&losses)).expect_err("it is hopeless");
         assert!(error.to_string().contains("step 11") && error.to_string().contains("2.000e3"), "{error}");
         // a spike comes back, and a bad start is none
         losses[5] = 3.0;
-        assert!(astray(&curve(&losses)).is_ok());
-        assert!(astray(&curve(&[1e6; 20])).is_ok());
-        assert!(astray(&curve(&[])).is_ok());
+        assert!(check_divergence(&curve(&losses)).is_ok());
+        assert!(check_divergence(&curve(&[1e6; 20])).is_ok());
+        assert!(check_divergence(&curve(&[])).is_ok());
     }
 }

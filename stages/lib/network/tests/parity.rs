@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use graph::Processor;
 use network::parity::{self, NetworkCase, Options, Report};
-use network::{Device, DeviceArg, Dtype};
+use network::{Backend, Device, DeviceArg, Dtype};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
@@ -30,10 +30,12 @@ fn compile(path: &Path, options: &program::Options) -> Processor {
     })
 }
 
-/// Every format, and the graph as it is built and as it is rewritten.
-fn ways() -> [Options; 3] {
-    let way = |dtype, passes| Options { dtype, tolerance: None, passes };
-    [way(Dtype::F64, false), way(Dtype::F64, true), way(Dtype::F32, true)]
+/// Every format, the graph as it is built and as it is rewritten, and every way to compute.
+fn ways() -> impl Iterator<Item = Options> {
+    let ways = [(Dtype::F64, false), (Dtype::F64, true), (Dtype::F32, true)];
+    let backends = [Backend::Auto, Backend::Eager];
+    let way = move |backend| ways.map(|(dtype, passes)| Options { dtype, tolerance: None, passes, backend });
+    backends.into_iter().flat_map(way)
 }
 
 fn faults(report: &Report, options: Options) -> Vec<String> {

@@ -63,6 +63,36 @@ fn training_learns_and_repeats_itself() {
     assert_ne!(one.curve, other.curve);
 }
 
+/// The seed program, changed so that samples see each other: triplets less their mean over the batch.
+fn mixing_program() -> Processor {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../data/seed_pgn.py");
+    let source = std::fs::read_to_string(path).expect("the seed program is there");
+    let line = "        triplets = nodes + edges + graph\n";
+    assert!(source.contains(line));
+    let mixed = format!("{line}        triplets = triplets - triplets.mean(dim=0, keepdim=True)\n");
+    let options = program::Options { hidden: HIDDEN, ..program::Options::default() };
+    program::compile(&source.replace(line, &mixed), &options).processor.expect("the program is valid")
+}
+
+#[test]
+fn trainings_are_equal_to_the_bit_with_any_number_of_threads() {
+    // large enough to be cut into parts, where samples do not see each other
+    let config = TrainConfig { steps: 3, lengths: vec![24], batch_size: 192, val_length: 8, ..config("bellman_ford") };
+    for processor in [seed_program(), mixing_program()] {
+        let train = |threads| {
+            let device = network::init(&DeviceArg::Cpu, threads).expect("the CPU is there");
+            network::train(&processor, &config, device, None, &mut |_| ()).expect("trains")
+        };
+        let one = train(1);
+        for threads in [2, 3] {
+            let other = train(threads);
+            assert_eq!(other.curve, one.curve);
+            // thousands of numbers: too many to print
+            assert!(other.weights == one.weights, "{threads} threads");
+        }
+    }
+}
+
 /// Trains until `stop` steps are done, as a killed process does, and leaves its checkpoint in `path`.
 fn train_half(config: &TrainConfig, path: &Path, stop: usize) {
     let checkpoints = every_step(path);

@@ -58,6 +58,10 @@ impl Builder {
         self.push(Op::Linear { biased: true }, &[x, layer.weight, layer.bias])
     }
 
+    pub fn unary(&mut self, op: UnaryOp, x: NodeId) -> Built {
+        self.push(Op::Unary(op), &[x])
+    }
+
     pub fn binary(&mut self, op: BinaryOp, x: NodeId, y: NodeId) -> Built {
         self.push(Op::Binary(op), &[x, y])
     }
@@ -99,11 +103,11 @@ impl Builder {
         self.push_as(Op::Reshape, &[x], shape, DType::Float)
     }
 
-    /// The larger of x and y, as `y + relu(x - y)`: libtorch's own `maximum` is slow to differentiate. Only for numbers
-    /// of ordinary size: beside 1e6 the difference would lose what it should keep.
+    /// The larger of x and y, as `y + relu(x - y)`, whose gradient needs no share for ties. Only for numbers of ordinary
+    /// size: beside 1e6 the difference would lose what it should keep.
     pub fn larger(&mut self, x: NodeId, y: NodeId) -> Built {
         let difference = self.binary(BinaryOp::Sub, x, y)?;
-        let excess = self.push(Op::Unary(UnaryOp::Relu), &[difference])?;
+        let excess = self.unary(UnaryOp::Relu, difference)?;
         self.add(y, excess)
     }
 }

@@ -7,12 +7,16 @@
 mod builder;
 mod decode;
 mod encode;
+mod losses;
+mod steps;
 
 use clrs::{Location, SpecEntry, Stage, Type};
 use graph::{Dim, Graph, NodeId, Processor, Shape};
 
 pub(crate) use decode::SINKHORN_TEMPERATURE;
 use encode::Features;
+pub(crate) use losses::{counts_differ, is_distribution};
+pub(crate) use steps::{Steps, Targets};
 
 use crate::error::{NetworkError, Result};
 use builder::{Builder, known};

@@ -1,7 +1,8 @@
 //! Named arrays of reference files, and distances between arrays.
 
+use executor::weights::{Array, Weights};
+
 use crate::error::{NetworkError, Result};
-use crate::weights::{Array, Weights};
 
 /// An array of a file by name.
 pub(super) fn get<'a>(file: &'a Weights, name: &str) -> Result<&'a Array> {

@@ -4,6 +4,7 @@ mod arrays;
 mod network;
 mod optimiser;
 mod program;
+mod trace;
 
 pub use network::NetworkCase;
 pub use optimiser::optimiser_case;
@@ -11,7 +12,7 @@ pub use program::{program_case, program_hidden};
 
 use serde::Serialize;
 
-use crate::Dtype;
+use crate::{Backend, Dtype};
 
 /// How to compare.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,8 @@ pub struct Options {
     pub tolerance: Option<f64>,
     /// Whether to rewrite graphs first, as training does.
     pub passes: bool,
+    /// How to compute.
+    pub backend: Backend,
 }
 
 /// One quantity's comparison.

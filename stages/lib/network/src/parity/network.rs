@@ -3,26 +3,26 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clrs::{Batch, DataPoint, Stage};
+use clrs::{Batch, DataPoint, SpecEntry, Stage};
+use executor::Parameters;
+use executor::tensor::{from_f64, sizes, to_f64};
+use executor::weights::{Array, Weights};
 use graph::Processor;
 use serde::Deserialize;
 use tch::Tensor;
 
+use super::trace::{Trace, Tracer};
 use super::{Options, Report, arrays};
 use crate::adam::Adam;
 use crate::batch::{Encoded, Hints};
-use crate::crew::{Crew, Lesson};
 use crate::data;
 use crate::error::{NetworkError, Result};
 use crate::evaluate::predict;
 use crate::feedback::Repred;
-use crate::loss::{Losses, losses};
 use crate::model::Model;
-use crate::parameters::Parameters;
-use crate::rollout::{Mode, Rolled, Roller};
 use crate::score::Scorer;
-use crate::tensor::{from_f64, item, sizes, to_f64};
-use crate::weights::{Array, Weights};
+use crate::supervision::{Divisors, Supervision};
+use crate::workers::{Learned, Settings, Workers};
 use crate::{Device, Dtype};
 
 #[derive(Deserialize)]
@@ -122,29 +122,38 @@ impl NetworkCase {
         let mut report = Report::new(&case.case);
         report.add("param_count", (count as f64 - stored as f64).abs(), 0.0);
 
-        let mut roller = Roller::new(&model, options.passes, options.dtype.kind(), device);
+        let settings = Settings {
+            repred: hyper.hint_repred_mode,
+            forcing: hyper.hint_teacher_forcing >= 1.0,
+            passes: options.passes,
+            dtype: options.dtype,
+            device,
+            backend: options.backend,
+        };
+        let mut workers = Workers::new(&model, settings)?;
         let encoded = Encoded::new(&model, &batch, Hints::All, options.dtype.kind(), device)?;
-        let noise = self.noise(&model, options.dtype, device)?;
-        let run = Run { case, arrays: &self.arrays, noise: &noise, encoded: &encoded, options };
+        let forced = settings.forcing.then(|| vec![true; encoded.lengths.len()]);
+        let forced = vec![forced; encoded.network_steps()];
+        let supervision = Supervision { forced, noise: self.noise(&model, options.dtype, device)? };
+        let divisors = Divisors::new(&model, &encoded)?;
+        let run = Run { case, arrays: &self.arrays, encoded: &encoded, supervision: &supervision, options };
 
-        let (rolled, losses) = run.forward(&mut roller, &parameters)?;
-        run.compare_losses(&losses, &mut report)?;
-        run.compare_raw(&model, &rolled, &mut report)?;
-        let gradient = parameters.gradient(&losses.total)?;
-        drop((rolled, losses));
+        let learned = run.learn(&mut workers, &parameters)?;
+        run.compare_losses(&model, &learned, &divisors, &mut report)?;
+        let trace = Tracer::new(&model, settings)?.run(&parameters, &encoded, &supervision, &divisors)?;
+        run.compare_raw(&model, &trace, &mut report);
         let stored_gradient = self.weights("grad/", options.dtype)?;
-        let ours = parameters.split(&gradient)?;
+        let ours = parameters.split(&learned.gradient)?;
         run.compare_gradients(&ours, &stored_gradient, &mut report)?;
-        let mut crew = Crew::new(&model, options.passes, options.dtype.kind(), device);
-        run.compare_parts(&mut crew, &parameters, &stored_gradient, &mut report)?;
-        self.compare_predictions(&mut crew, &parameters, &batch, device, options, &mut report)?;
+        run.compare_parts(&mut workers, &parameters, &stored_gradient, &mut report)?;
+        self.compare_predictions(&mut workers, &parameters, &batch, device, options, &mut report)?;
 
         let after = self.weights("param_after/", options.dtype)?;
         run.step_from_stored(&model, &weights, &stored_gradient, &after, device, &mut report)?;
         let mut adam = Adam::new(&parameters.flat, hyper.learning_rate, hyper.grad_clip_max_norm)?;
-        adam.step(&mut parameters.flat, &gradient)?;
+        adam.step(&mut parameters.flat, &learned.gradient)?;
         run.compare_step(&parameters.weights()?, &after, &stored_gradient, &mut report);
-        run.compare_course(&mut roller, &mut parameters, &mut adam, &mut report)?;
+        run.compare_course(&mut workers, &mut parameters, &mut adam, &mut report)?;
         Ok(report)
     }
 
@@ -220,26 +229,25 @@ impl NetworkCase {
 
     fn compare_predictions(
         &self,
-        crew: &mut Crew<'_>,
+        workers: &mut Workers<'_>,
         parameters: &Parameters,
         batch: &Batch,
         device: Device,
         options: Options,
         report: &mut Report,
     ) -> Result<()> {
-        let repred = self.description.hyper_parameters.hint_repred_mode;
         let tolerance = |documented: f64| options.tolerance.unwrap_or(documented);
-        let encoded = Encoded::new(crew.model, batch, Hints::First, options.dtype.kind(), device)?;
+        let encoded = Encoded::new(workers.model, batch, Hints::First, options.dtype.kind(), device)?;
         let samples = encoded.lengths.len();
         for (way, parts) in [("", vec![(0..samples).collect()]), (" in parts", odd_and_even(samples))] {
-            let raw = crew.predict_parts(parameters, &encoded, repred, &parts)?;
-            for (port, raw) in crew.model.outputs.iter().zip(&raw) {
+            let raw = workers.predict_parts(parameters, &encoded, &parts)?;
+            for (port, raw) in workers.model.outputs.iter().zip(&raw) {
                 let name = format!("raw_predict/{}", port.entry.name);
                 let theirs = arrays::get(&self.arrays, &name)?;
                 report.add_tensor(name + way, &to_f64(raw)?, &theirs.data, 0.01, tolerance(2e-5));
             }
         }
-        let predictions = predict(crew, parameters, batch, repred, device)?;
+        let predictions = predict(workers, parameters, batch, device)?;
         for prediction in &predictions {
             let name = format!("pred/{}", prediction.name);
             report.add_tensor(&name, &prediction.data, &arrays::get(&self.arrays, &name)?.data, 1.0, 0.0);
@@ -273,8 +281,8 @@ fn odd_and_even(samples: usize) -> Vec<Vec<usize>> {
 struct Run<'a> {
     case: &'a Description,
     arrays: &'a Weights,
-    noise: &'a [Option<Tensor>],
     encoded: &'a Encoded,
+    supervision: &'a Supervision,
     options: Options,
 }
 
@@ -283,41 +291,25 @@ impl Run<'_> {
         self.options.tolerance.unwrap_or(documented)
     }
 
-    fn forward(&self, roller: &mut Roller<'_>, parameters: &Parameters) -> Result<(Rolled, Losses)> {
-        let hyper = &self.case.hyper_parameters;
-        let samples = self.encoded.lengths.len();
-        let forced = |_: usize| (hyper.hint_teacher_forcing >= 1.0).then(|| vec![true; samples]);
-        let mode = Mode {
-            training: true,
-            repred: hyper.hint_repred_mode,
-            forced: Some(&forced),
-            noise: Some(self.noise),
-            keep_hints: true,
-            debug_steps: 2,
-        };
-        let rolled = roller.run(parameters, self.encoded, &mode)?;
-        let losses = losses(roller.model, self.encoded, &rolled.outputs, &rolled.hints, None)?;
-        Ok((rolled, losses))
+    /// Losses and gradient of the whole batch at once.
+    fn learn(&self, workers: &mut Workers<'_>, parameters: &Parameters) -> Result<Learned> {
+        let whole = (0..self.encoded.lengths.len()).collect();
+        workers.gradient_of_parts(parameters, self.encoded, self.supervision, &[whole])
     }
 
     /// The same loss and gradient, from parts of the batch.
     fn compare_parts(
         &self,
-        crew: &mut Crew<'_>,
+        workers: &mut Workers<'_>,
         parameters: &Parameters,
         theirs: &Weights,
         report: &mut Report,
     ) -> Result<()> {
-        let hyper = &self.case.hyper_parameters;
-        let samples = self.encoded.lengths.len();
-        let forced = (hyper.hint_teacher_forcing >= 1.0).then(|| vec![true; samples]);
-        let forced = vec![forced; self.encoded.network_steps()];
-        let lesson = Lesson { repred: hyper.hint_repred_mode, forced: &forced, noise: self.noise };
-        let parts = odd_and_even(samples);
-        let (loss, gradient) = crew.gradient_of_parts(parameters, self.encoded, &lesson, &parts)?;
+        let parts = odd_and_even(self.encoded.lengths.len());
+        let learned = workers.gradient_of_parts(parameters, self.encoded, self.supervision, &parts)?;
         let (stored, tolerance) = self.loss();
-        report.add("loss in parts", (loss - stored).abs() / stored.abs(), tolerance);
-        let ours = parameters.split(&gradient)?;
+        report.add("loss in parts", (learned.loss() - stored).abs() / stored.abs(), tolerance);
+        let ours = parameters.split(&learned.gradient)?;
         let (mut square, mut whole) = (0.0, 0.0);
         for (name, theirs) in &theirs.arrays {
             square += arrays::distance(&arrays::get(&ours, name)?.data, &theirs.data).powi(2);
@@ -339,44 +331,47 @@ impl Run<'_> {
         self.tolerance(if self.options.dtype == Dtype::F64 { 1e-6 } else { 5e-4 })
     }
 
-    fn compare_losses(&self, losses: &Losses, report: &mut Report) -> Result<()> {
+    fn compare_losses(&self, model: &Model, learned: &Learned, divisors: &Divisors, report: &mut Report) -> Result<()> {
         let (theirs, tolerance) = self.loss();
-        report.add("loss", (item(&losses.total)? - theirs).abs() / theirs.abs(), tolerance);
-        for term in &losses.terms {
-            let table = if term.entry.stage == Stage::Hint { &self.case.hint_losses } else { &self.case.output_losses };
-            let name = format!("{}_loss/{}", term.entry.stage, term.entry.name);
-            let Some(theirs) = table.get(term.entry.name) else {
+        report.add("loss", (learned.loss() - theirs).abs() / theirs.abs(), tolerance);
+        // a single hint is predicted by no step
+        let hints = if self.encoded.steps > 1 { model.hints.len() } else { 0 };
+        let entries: Vec<SpecEntry> = model.hints.iter().chain(&model.outputs).map(|port| port.entry).collect();
+        let divisors = divisors.hints.iter().chain(&divisors.outputs);
+        let terms = entries.iter().zip(learned.losses.iter().zip(divisors)).enumerate();
+        for (_, (entry, (loss, divisor))) in terms.filter(|(at, _)| *at < hints || *at >= model.hints.len()) {
+            let table = if entry.stage == Stage::Hint { &self.case.hint_losses } else { &self.case.output_losses };
+            let name = format!("{}_loss/{}", entry.stage, entry.name);
+            let Some(theirs) = table.get(entry.name) else {
                 report.add(name, f64::NAN, 0.0);
                 continue;
             };
             // tolerated: 1e-5 of the value, and 1e-6
             let allowed = self.tolerance(1e-5) * theirs.loss.abs() + 1e-6;
-            report.add(name, (item(&term.value)? - theirs.loss).abs(), allowed);
-            let name = format!("{}_divisor/{}", term.entry.stage, term.entry.name);
-            report.add(name, (item(&term.divisor)? - theirs.divisor).abs(), 1e-6 * theirs.divisor);
+            report.add(name, (loss - theirs.loss).abs(), allowed);
+            let name = format!("{}_divisor/{}", entry.stage, entry.name);
+            report.add(name, (divisor - theirs.divisor).abs(), 1e-6 * theirs.divisor);
         }
         Ok(())
     }
 
-    fn compare_raw(&self, model: &Model, rolled: &Rolled, report: &mut Report) -> Result<()> {
-        let mut compare = |name: String, value: &Tensor| -> Result<()> {
+    fn compare_raw(&self, model: &Model, trace: &Trace, report: &mut Report) {
+        let mut compare = |name: String, values: &[f64]| {
             if let Some(theirs) = self.arrays.arrays.get(&name) {
-                report.add_tensor(name, &to_f64(value)?, &theirs.data, 0.01, self.tolerance(2e-5));
+                report.add_tensor(name, values, &theirs.data, 0.01, self.tolerance(2e-5));
             }
-            Ok(())
         };
-        for (port, value) in model.outputs.iter().zip(&rolled.outputs) {
-            compare(format!("raw_output/{}", port.entry.name), value)?;
+        for (port, values) in model.outputs.iter().zip(&trace.outputs) {
+            compare(format!("raw_output/{}", port.entry.name), values);
         }
-        for (port, value) in model.hints.iter().zip(&rolled.hints) {
-            compare(format!("raw_hint/{}", port.entry.name), value)?;
+        for (port, values) in model.hints.iter().zip(&trace.hints) {
+            compare(format!("raw_hint/{}", port.entry.name), values);
         }
-        for (step, values) in rolled.debug.iter().enumerate() {
-            for (name, value) in values {
-                compare(format!("debug/step{step}/{name}"), value)?;
+        for (step, values) in trace.inner.iter().enumerate() {
+            for (name, values) in values {
+                compare(format!("debug/step{step}/{name}"), values);
             }
         }
-        Ok(())
     }
 
     fn compare_gradients(&self, ours: &Weights, theirs: &Weights, report: &mut Report) -> Result<()> {
@@ -455,7 +450,7 @@ impl Run<'_> {
     /// Losses of consecutive steps on the same batch; the first two are known by now.
     fn compare_course(
         &self,
-        roller: &mut Roller<'_>,
+        workers: &mut Workers<'_>,
         parameters: &mut Parameters,
         adam: &mut Adam,
         report: &mut Report,
@@ -464,11 +459,10 @@ impl Run<'_> {
         let loose = if sorting.contains(&self.case.algorithm.as_str()) { 5e-3 } else { 1e-4 };
         let mut worst = 0.0_f64;
         for &theirs in self.case.loss_per_feedback_step.iter().skip(1) {
-            let (_, losses) = self.forward(roller, parameters)?;
-            let error = (item(&losses.total)? - theirs).abs() / theirs.abs();
+            let learned = self.learn(workers, parameters)?;
+            let error = (learned.loss() - theirs).abs() / theirs.abs();
             worst = if error.is_nan() { f64::NAN } else { worst.max(error) };
-            let gradient = parameters.gradient(&losses.total)?;
-            adam.step(&mut parameters.flat, &gradient)?;
+            adam.step(&mut parameters.flat, &learned.gradient)?;
         }
         report.add("loss_per_feedback_step", worst, self.tolerance(loose).max(loose));
         Ok(())

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use executor::tensor::{from_f64, sizes, to_f64};
+use executor::weights::{Array, Weights};
 use serde::Deserialize;
 
 use super::{Options, Report, arrays};
 use crate::Device;
 use crate::adam::Adam;
 use crate::error::{NetworkError, Result};
-use crate::tensor::{from_f64, sizes, to_f64};
-use crate::weights::{Array, Weights};
 
 /// Steps of clipping and Adam on given gradients.
 pub fn optimiser_case(path: &Path, device: Device, options: Options) -> Result<Report> {

@@ -1,17 +1,19 @@
 //! A processor alone against PyTorch's results for the same program, parameters and inputs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use graph::Processor;
+use executor::tensor::{from_f64, sizes, to_f64};
+use executor::weights::Weights;
+use executor::{Engine, Parameters, Recurrence, Sequence, Step};
+use graph::{BinaryOp, Graph, Input, Node, NodeId, Op, OpError, Processor, ReduceOp, Span};
 use tch::Tensor;
 
 use super::{Options, Report, arrays};
 use crate::Device;
-use crate::compiled::Compiled;
 use crate::error::{NetworkError, Result};
-use crate::parameters::Parameters;
-use crate::tensor::{from_f64, item, sizes, to_f64};
-use crate::weights::Weights;
+use crate::threads::OneThread;
 
 const OUTPUT_TOLERANCE: f64 = 2e-5;
 const GRADIENT_TOLERANCE: f64 = 2e-4;
@@ -33,7 +35,8 @@ pub fn program_case(processor: &Processor, file: &Path, device: Device, options:
     let name = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let mut report = Report::new(&name);
     let stored = arrays::under(&golden, "param/");
-    let parameters = Parameters::from_weights(&processor.graph, &stored, options.dtype, device)?;
+    let alone = Alone::new(processor)?;
+    let parameters = Parameters::from_weights(&alone.step.graph, &stored, options.dtype, device)?;
     let known = |name: &str| processor.graph.params.iter().any(|param| param.name == name);
     if let Some(extra) = stored.arrays.keys().find(|name| !known(name)) {
         let reason = "the file has it, the program does not".to_owned();
@@ -42,7 +45,7 @@ pub fn program_case(processor: &Processor, file: &Path, device: Device, options:
     for prefix in ["", "case2/"] {
         let case = arrays::under(&golden, prefix);
         if case.arrays.contains_key("in/node_fts") {
-            compare(processor, &parameters, &case, prefix, device, options, &mut report)?;
+            alone.compare(&parameters, &case, prefix, device, options, &mut report)?;
         }
     }
     if report.checks.is_empty() {
@@ -51,66 +54,117 @@ pub fn program_case(processor: &Processor, file: &Path, device: Device, options:
     Ok(report)
 }
 
-fn compare(
-    processor: &Processor,
-    parameters: &Parameters,
-    case: &Weights,
-    prefix: &str,
-    device: Device,
-    options: Options,
-    report: &mut Report,
-) -> Result<()> {
-    let kind = options.dtype.kind();
-    let load = |name: &str| -> Result<Tensor> {
-        let array = arrays::get(case, name)?;
-        from_f64(&array.data, &sizes(&array.shape)?, kind, device)
-    };
-    let mut leaves = Vec::new();
-    for name in INPUTS {
-        let value = load(&format!("in/{name}"))?;
-        let value = if name == "adj_mat" { value } else { value.f_set_requires_grad(true)? };
-        leaves.push((name, value));
-    }
-    let [b, n, ..] = leaves.first().map(|(_, value)| value.size()).unwrap_or_default()[..] else {
-        return Err(NetworkError::Tensor { name: "in/node_fts".to_owned(), reason: "has no batch".to_owned() });
-    };
+/// A processor as a single time step. Its inputs are the state, so that they get gradients; the loss is the sum of the
+/// outputs, each element times a given weight.
+struct Alone {
+    step: Step,
+    /// Names in reference files of the outputs, and of their weights, whose inputs follow those of the processor.
+    outputs: Vec<(&'static str, &'static str)>,
+}
 
-    let mut compiled = Compiled::new(&processor.graph, &processor.outputs(), options.passes, kind, device);
-    let inputs: Vec<(usize, Tensor)> =
-        leaves.iter().enumerate().map(|(at, (_, leaf))| (at, leaf.shallow_clone())).collect();
-    let base = compiled.prepare((b, n), parameters, &inputs)?;
-    let values = compiled.run((b, n), &base, &inputs)?;
+impl Alone {
+    fn new(processor: &Processor) -> Result<Self> {
+        let mut graph = processor.graph.clone();
+        let mut state = Vec::new();
+        for number in 0..graph.inputs.len() {
+            state.push((number, input_node(&mut graph, number)?));
+        }
+        let names = [("out/ret", "in/w_ret"), ("out/tri_msgs", "in/w_tri")];
+        let pairs = processor.outputs().into_iter().zip(names);
+        let mut losses = Vec::new();
+        for (output, (_, weight)) in pairs.clone() {
+            losses.push(weighted_sum(&mut graph, output, weight)?);
+        }
+        let outputs = pairs.map(|(_, names)| names).collect();
+        Ok(Self { step: Step { graph, state, losses, outputs: processor.outputs() }, outputs })
+    }
 
-    let tolerance = |documented: f64| options.tolerance.unwrap_or(documented);
-    let expects_triplets = case.arrays.contains_key("out/tri_msgs");
-    if expects_triplets != processor.tri_msgs.is_some() {
-        report.add(format!("{prefix}out/tri_msgs is there"), 1.0, 0.0);
-        return Ok(());
-    }
-    let mut loss = Tensor::f_zeros([0_i64; 0], (kind, device.0))?;
-    for (value, (output, weight)) in values.iter().zip([("out/ret", "in/w_ret"), ("out/tri_msgs", "in/w_tri")]) {
-        let theirs = arrays::get(case, output)?;
-        report.add_tensor(format!("{prefix}{output}"), &to_f64(value)?, &theirs.data, 1.0, tolerance(OUTPUT_TOLERANCE));
-        loss = loss.f_add(&value.f_mul(&load(weight)?)?.f_sum(None)?)?;
-    }
-    let theirs = arrays::get(case, "out/loss")?;
-    report.add_tensor(format!("{prefix}out/loss"), &[item(&loss)?], &theirs.data, 1.0, tolerance(OUTPUT_TOLERANCE));
+    fn compare(
+        &self,
+        parameters: &Parameters,
+        case: &Weights,
+        prefix: &str,
+        device: Device,
+        options: Options,
+        report: &mut Report,
+    ) -> Result<()> {
+        let load = |name: &str| -> Result<Tensor> {
+            let array = arrays::get(case, name)?;
+            Ok(from_f64(&array.data, &sizes(&array.shape)?, options.dtype.kind(), device)?)
+        };
+        if case.arrays.contains_key("out/tri_msgs") != (self.outputs.len() > 1) {
+            report.add(format!("{prefix}out/tri_msgs is there"), 1.0, 0.0);
+            return Ok(());
+        }
+        let inputs = INPUTS.iter().map(|name| load(&format!("in/{name}"))).collect::<Result<Vec<_>>>()?;
+        let [b, n, ..] = inputs.first().map(Tensor::size).unwrap_or_default()[..] else {
+            return Err(NetworkError::Tensor { name: "in/node_fts".to_owned(), reason: "has no batch".to_owned() });
+        };
+        let input = |number: usize| inputs.get(number).map(Tensor::shallow_clone);
+        let state = self.step.state.iter().filter_map(|(number, _)| input(*number)).collect();
+        let weights = self.outputs.iter().enumerate();
+        let given = weights.map(|(at, (_, weight))| Ok((INPUTS.len() + at, load(weight)?)));
+        let given = given.collect::<Result<BTreeMap<usize, Tensor>>>()?;
+        let sequence = Sequence { sizes: (b, n), variants: &[0], given, data: BTreeMap::new(), state };
 
-    // Both kinds of gradient from one backward pass: parameters first, then inputs.
-    let wanted: Vec<&Tensor> = leaves.iter().filter(|(name, _)| *name != "adj_mat").map(|(_, leaf)| leaf).collect();
-    let (flat, inputs) = parameters.gradient_with(&loss, &wanted)?;
-    let ours = parameters.split(&flat)?;
-    for (name, theirs) in &arrays::under(case, "grad/").arrays {
-        let ours = arrays::get(&ours, name)?;
-        let name = format!("{prefix}grad/{name}");
-        report.add_tensor(name, &ours.data, &theirs.data, 1.0, tolerance(GRADIENT_TOLERANCE));
+        let _alone = OneThread::new();
+        let compiled = executor::Options { passes: options.passes, gradients: true };
+        let recurrences = Arc::new(vec![Recurrence::new(&self.step, compiled)?]);
+        let mut engine = Engine::new(recurrences, options.dtype, device, options.backend);
+        let mut gradient = parameters.zeros()?;
+        let mut values = Vec::new();
+        let outcome = engine.run(parameters, &sequence, Some(&mut gradient), &mut |_, outputs| {
+            values = outputs.iter().map(to_f64).collect::<executor::Result<_>>()?;
+            Ok(())
+        })?;
+
+        let tolerance = |documented: f64| options.tolerance.unwrap_or(documented);
+        for (value, (output, _)) in values.iter().zip(&self.outputs) {
+            let theirs = arrays::get(case, output)?;
+            report.add_tensor(format!("{prefix}{output}"), value, &theirs.data, 1.0, tolerance(OUTPUT_TOLERANCE));
+        }
+        let theirs = arrays::get(case, "out/loss")?;
+        let loss: f64 = outcome.losses.iter().sum();
+        report.add_tensor(format!("{prefix}out/loss"), &[loss], &theirs.data, 1.0, tolerance(OUTPUT_TOLERANCE));
+
+        let ours = parameters.split(&gradient)?;
+        for (name, theirs) in &arrays::under(case, "grad/").arrays {
+            let ours = arrays::get(&ours, name)?;
+            let name = format!("{prefix}grad/{name}");
+            report.add_tensor(name, &ours.data, &theirs.data, 1.0, tolerance(GRADIENT_TOLERANCE));
+        }
+        for ((number, _), ours) in self.step.state.iter().zip(&outcome.state) {
+            let name = INPUTS.get(*number).filter(|name| **name != "adj_mat");
+            let Some((name, theirs)) = name.and_then(|name| Some((name, case.arrays.get(&format!("grad_in/{name}"))?)))
+            else {
+                continue;
+            };
+            let name = format!("{prefix}grad_in/{name}");
+            report.add_tensor(name, &to_f64(ours)?, &theirs.data, 1.0, tolerance(GRADIENT_TOLERANCE));
+        }
+        Ok(())
     }
-    let names = INPUTS.iter().filter(|name| **name != "adj_mat");
-    for (name, ours) in names.zip(&inputs) {
-        let Some(theirs) = case.arrays.get(&format!("grad_in/{name}")) else { continue };
-        let ours = if ours.defined() { to_f64(ours)? } else { vec![0.0; theirs.data.len()] };
-        let name = format!("{prefix}grad_in/{name}");
-        report.add_tensor(name, &ours, &theirs.data, 1.0, tolerance(GRADIENT_TOLERANCE));
+}
+
+/// The node of an input; one is made where the program reads none.
+fn input_node(graph: &mut Graph, number: usize) -> Result<NodeId> {
+    let missing = || NetworkError::Inconsistent(format!("the processor has no input {number}"));
+    let number = u32::try_from(number).map_err(|_| missing())?;
+    let known = graph.ids().find(|&id| graph.node(id).op == Op::Input(number));
+    if let Some(known) = known {
+        return Ok(known);
     }
-    Ok(())
+    let Input { shape, dtype, .. } = graph.inputs.get(number as usize).cloned().ok_or_else(missing)?;
+    let id = NodeId(u32::try_from(graph.nodes.len()).map_err(|_| missing())?);
+    graph.nodes.push(Node { op: Op::Input(number), args: Vec::new(), shape, dtype, span: Span::default() });
+    Ok(id)
+}
+
+/// The sum of a value's elements, each times one of a new input that is given once.
+fn weighted_sum(graph: &mut Graph, value: NodeId, name: &str) -> std::result::Result<NodeId, OpError> {
+    let shape = graph.shape(value).clone();
+    let dims = (0..shape.len()).collect();
+    let weight = graph.input(name, shape, graph.dtype(value), false);
+    let products = graph.push(Op::Binary(BinaryOp::Mul), &[value, weight], Span::default())?;
+    graph.push(Op::Reduce { op: ReduceOp::Sum, dims, keepdim: false }, &[products], Span::default())
 }

@@ -1,0 +1,146 @@
+//! A network over time: batches as sequences of the executor, and outputs taken at each sample's own last step.
+
+use std::collections::BTreeMap;
+
+use executor::tensor::{from_f64, size};
+use executor::{Engine, Parameters, Sequence};
+use tch::{Kind, Tensor};
+
+use crate::Device;
+use crate::batch::Encoded;
+use crate::error::{NetworkError, Result};
+use crate::model::{Model, Steps, Targets};
+use crate::supervision::{self, Divisors, Supervision};
+
+/// The losses of a batch, or of a part where the whole's divisors are given: those of hints, then those of outputs. Adds the
+/// gradient of their sum to `gradient`.
+pub(crate) fn learn(
+    engine: &mut Engine,
+    (model, steps): (&Model, &Steps),
+    parameters: &Parameters,
+    batch: &Encoded,
+    supervision: &Supervision,
+    divisors: &Divisors,
+    gradient: &mut Tensor,
+) -> Result<Vec<f64>> {
+    let variants = variants(batch);
+    let sequence = training(model, steps, batch, supervision, divisors, &variants)?;
+    let mut losses = engine.run(parameters, &sequence, Some(gradient), &mut |_, _| Ok(()))?.losses;
+    losses.resize(model.hints.len() + model.outputs.len(), 0.0);
+    Ok(losses)
+}
+
+/// Raw outputs of a batch, predicted.
+pub(crate) fn predict(
+    engine: &mut Engine,
+    model: &Model,
+    parameters: &Parameters,
+    batch: &Encoded,
+) -> Result<Vec<Tensor>> {
+    let variants = variants(batch);
+    let sequence = evaluation(model, batch, &variants)?;
+    let mut held = HeldOutputs::new(batch)?;
+    engine.run(parameters, &sequence, None, &mut |step, outputs| held.take(step, outputs))?;
+    held.finish(model)
+}
+
+/// For each step, which of [`Steps::variants`] it runs: outputs are only decoded where some sample keeps them.
+fn variants(batch: &Encoded) -> Vec<usize> {
+    let held = batch.held_steps();
+    (0..batch.network_steps()).map(|step| usize::from(held.contains(&step))).collect()
+}
+
+/// A batch as [`Steps::training`] takes it.
+pub(crate) fn training<'a>(
+    model: &Model,
+    steps: &Steps,
+    batch: &Encoded,
+    supervision: &Supervision,
+    divisors: &Divisors,
+    variants: &'a [usize],
+) -> Result<Sequence<'a>> {
+    let Some(Targets { hints, outputs, held, forced, noise }) = &steps.targets else {
+        return Err(NetworkError::Inconsistent("a step that predicts does not learn".to_owned()));
+    };
+    let mut sequence = evaluation(model, batch, variants)?;
+    let Sequence { given, data, .. } = &mut sequence;
+    let alive = supervision::alive(batch)?;
+    let terms = hints.iter().zip(&model.hints).zip(&batch.hints).zip(&divisors.hints);
+    for (((target, port), truth), &divisor) in terms {
+        data.insert(target.truth, supervision::predicted(truth)?);
+        data.insert(target.weight, supervision::hint_weights(&port.entry, truth, &alive, divisor)?);
+    }
+    let terms = outputs.iter().zip(&model.outputs).zip(&batch.outputs).zip(&divisors.outputs);
+    for (((target, port), truth), &divisor) in terms {
+        given.insert(target.truth, truth.shallow_clone());
+        given.insert(target.weight, supervision::output_weights(&port.entry, truth, divisor)?);
+    }
+    data.insert(*held, supervision::held(batch)?);
+    if let Some(forced) = forced {
+        data.insert(*forced, supervision::forced(batch, supervision)?);
+    }
+    for (at, input) in noise.iter().enumerate() {
+        let Some(input) = input else { continue };
+        let rows = match supervision.noise.get(at).and_then(Option::as_ref) {
+            Some(noise) => noise.f_narrow(0, 0, size(variants.len())?)?,
+            None => {
+                let ((b, n), (kind, device)) = (batch.sizes, batch.options()?);
+                Tensor::f_zeros([size(variants.len())?, b, n, n], (kind, device.0))?
+            }
+        };
+        data.insert(*input, rows);
+    }
+    Ok(sequence)
+}
+
+/// A batch as [`Steps::evaluation`] takes it: true hints at the first step only.
+fn evaluation<'a>(model: &Model, batch: &Encoded, variants: &'a [usize]) -> Result<Sequence<'a>> {
+    let (kind, device) = batch.options()?;
+    let (b, n) = batch.sizes;
+    let given = model.inputs.iter().zip(&batch.inputs);
+    let given = given.filter_map(|(port, x)| Some((port.input?, x.shallow_clone()))).collect();
+    let mut state = vec![Tensor::f_zeros([b, n, size(model.width)?], (kind, device.0))?];
+    for truth in &batch.hints {
+        state.push(truth.f_select(0, 0)?);
+    }
+    Ok(Sequence { sizes: batch.sizes, variants, given, data: BTreeMap::new(), state })
+}
+
+/// Collects raw outputs, of each sample those of its own last step.
+pub(crate) struct HeldOutputs {
+    held: Vec<usize>,
+    outputs: Vec<Tensor>,
+    device: Device,
+}
+
+impl HeldOutputs {
+    pub fn new(batch: &Encoded) -> Result<Self> {
+        Ok(Self { held: batch.held_steps(), outputs: Vec::new(), device: batch.options()?.1 })
+    }
+
+    /// Copies what samples keep of a step's outputs, which the engine will overwrite.
+    pub fn take(&mut self, step: usize, values: &[Tensor]) -> executor::Result<()> {
+        if !self.held.contains(&step) {
+            return Ok(());
+        }
+        let flags: Vec<f64> = self.held.iter().map(|&held| f64::from(u8::from(held == step))).collect();
+        let mut outputs = Vec::with_capacity(values.len());
+        for (at, value) in values.iter().enumerate() {
+            let mut shape = vec![1; value.dim()];
+            if let Some(first) = shape.first_mut() {
+                *first = size(flags.len())?;
+            }
+            let mine = from_f64(&flags, &shape, Kind::Bool, self.device)?;
+            outputs.push(value.f_where_self(&mine, self.outputs.get(at).unwrap_or(value))?);
+        }
+        self.outputs = outputs;
+        Ok(())
+    }
+
+    pub fn finish(self, model: &Model) -> Result<Vec<Tensor>> {
+        if self.outputs.len() != model.outputs.len() {
+            return Err(NetworkError::Inconsistent("no step decoded the outputs".to_owned()));
+        }
+        Ok(self.outputs)
+    }
+}
