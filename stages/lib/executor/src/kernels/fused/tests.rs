@@ -35,6 +35,8 @@ fn expected(spec: &LoopSpec, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
             outputs[store.tensor][to] = 0.0;
         }
     }
+    // what additions lose is kept, so that long sums are exact
+    let mut lost: Vec<Vec<f64>> = outputs.iter().map(|output| vec![0.0; output.len()]).collect();
     places(&mut |index| {
         let mut values: Vec<f64> = Vec::new();
         for instr in &spec.code {
@@ -57,9 +59,16 @@ fn expected(spec: &LoopSpec, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
             });
         }
         for store in &spec.stores {
-            outputs[store.tensor][at(store.start, &store.strides, index)] += values[store.value];
+            let (at, value) = (at(store.start, &store.strides, index), values[store.value]);
+            let (sum, lost) = (&mut outputs[store.tensor][at], &mut lost[store.tensor][at]);
+            let new = *sum + value;
+            *lost += if sum.abs() > value.abs() { *sum - new + value } else { value - new + *sum };
+            *sum = new;
         }
     });
+    for (output, lost) in outputs.iter_mut().flatten().zip(lost.iter().flatten()).filter(|(_, lost)| !lost.is_nan()) {
+        *output += lost;
+    }
 }
 
 fn check<T: Real>(spec: &LoopSpec, inputs: &[Vec<f64>], outputs: &[Vec<f64>], tolerance: f64) {
