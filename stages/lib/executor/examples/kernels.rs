@@ -96,6 +96,7 @@ fn main() {
         UnaryOp::Mish,
         UnaryOp::Gelu { tanh: true },
         UnaryOp::Gelu { tanh: false },
+        UnaryOp::Erf,
         UnaryOp::Elu { alpha: 1.0 },
         UnaryOp::Sin,
     ] {

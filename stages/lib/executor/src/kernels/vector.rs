@@ -10,6 +10,7 @@ use std::arch::x86_64::*;
 use super::Real;
 
 /// The instruction sets that kernels are compiled for.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
     /// What every processor of the architecture has.

@@ -32,7 +32,7 @@ impl Strips {
 }
 
 /// What a loop needs while it runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct State<T> {
     registers: Strips,
     kept: Strips,

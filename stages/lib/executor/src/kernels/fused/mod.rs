@@ -71,7 +71,7 @@ pub struct LoopSpec {
 }
 
 /// A loop that is ready to run, any number of times.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Loop<T> {
     plan: Plan<T>,
     state: State<T>,

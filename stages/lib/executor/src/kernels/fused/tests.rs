@@ -35,6 +35,8 @@ fn expected(spec: &LoopSpec, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
             outputs[store.tensor][to] = 0.0;
         }
     }
+    // what additions lose is kept, so that long sums are exact
+    let mut lost: Vec<Vec<f64>> = outputs.iter().map(|output| vec![0.0; output.len()]).collect();
     places(&mut |index| {
         let mut values: Vec<f64> = Vec::new();
         for instr in &spec.code {
@@ -57,9 +59,16 @@ fn expected(spec: &LoopSpec, inputs: &[Vec<f64>], outputs: &mut [Vec<f64>]) {
             });
         }
         for store in &spec.stores {
-            outputs[store.tensor][at(store.start, &store.strides, index)] += values[store.value];
+            let (at, value) = (at(store.start, &store.strides, index), values[store.value]);
+            let (sum, lost) = (&mut outputs[store.tensor][at], &mut lost[store.tensor][at]);
+            let new = *sum + value;
+            *lost += if sum.abs() > value.abs() { *sum - new + value } else { value - new + *sum };
+            *sum = new;
         }
     });
+    for (output, lost) in outputs.iter_mut().flatten().zip(lost.iter().flatten()).filter(|(_, lost)| !lost.is_nan()) {
+        *output += lost;
+    }
 }
 
 fn check<T: Real>(spec: &LoopSpec, inputs: &[Vec<f64>], outputs: &[Vec<f64>], tolerance: f64) {
@@ -215,4 +224,86 @@ proptest! {
         let (spec, inputs, outputs) = random_case(seed, true);
         check_both(&spec, &inputs, &outputs);
     }
+}
+
+/// One value of a loop over `[n]`, stored as it is.
+fn simple(code: Vec<Instr>, inputs: usize, n: usize) -> LoopSpec {
+    let loads = (0..inputs).map(|tensor| View { tensor, start: 0, strides: vec![1] }).collect();
+    let store = Store { value: code.len() - 1, tensor: 0, start: 0, strides: vec![1], accumulate: false };
+    LoopSpec { shape: vec![n], code, loads, stores: vec![store] }
+}
+
+#[test]
+fn what_is_no_number_goes_through() {
+    let nan = f64::NAN;
+    let inputs = [vec![nan, 1.0, -1.0, nan, 2.0, f64::INFINITY], vec![1.0, nan, 1.0, nan, -3.0, f64::NEG_INFINITY]];
+    let (load, binary, unary) = (Instr::Load, Instr::Binary, Instr::Unary);
+    for code in [
+        vec![load(0), load(1), binary(BinaryOp::Maximum, 0, 1)],
+        vec![load(0), load(1), binary(BinaryOp::Minimum, 0, 1)],
+        vec![load(0), load(1), binary(BinaryOp::Add, 0, 1), unary(UnaryOp::Relu, 2)],
+        vec![load(0), load(1), unary(UnaryOp::Relu, 0), binary(BinaryOp::Mul, 2, 1)],
+        vec![load(0), load(1), Instr::Const(0.0), binary(BinaryOp::Gt, 0, 2), Instr::Where(3, 1, 2)],
+        vec![load(0), load(1), Instr::Const(0.0), binary(BinaryOp::Lt, 2, 0), Instr::Where(3, 2, 1)],
+        vec![load(0), load(1), Instr::Where(0, 1, 0)],
+        vec![load(0), load(1), Instr::Bool(0), binary(BinaryOp::Ne, 2, 1)],
+        vec![load(0), load(1), binary(BinaryOp::Mul, 0, 1), binary(BinaryOp::Sub, 0, 2)],
+        vec![load(0), load(1), binary(BinaryOp::Add, 0, 1), binary(BinaryOp::Add, 1, 2)],
+    ] {
+        check_both(&simple(code, 2, 6), &inputs, &[vec![0.0; 6]]);
+    }
+}
+
+#[test]
+fn every_function_in_a_loop() {
+    let inputs = [(0..37).map(|x| f64::from(x) / 8.0 + 0.125).collect::<Vec<f64>>(), vec![1.5; 37]];
+    for op in [UnaryOp::Exp, UnaryOp::Log, UnaryOp::Erf, UnaryOp::Sin, UnaryOp::Gelu { tanh: false }, UnaryOp::Sqrt] {
+        check_both(&simple(vec![Instr::Load(0), Instr::Unary(op, 0)], 2, 37), &inputs, &[vec![0.0; 37]]);
+    }
+    for op in [BinaryOp::Pow, BinaryOp::FloorDiv, BinaryOp::Remainder, BinaryOp::Atan2, BinaryOp::Div] {
+        let code = vec![Instr::Load(0), Instr::Load(1), Instr::Binary(op, 0, 1)];
+        check_both(&simple(code, 2, 37), &inputs, &[vec![0.0; 37]]);
+    }
+    for exponent in [1.0, 2.0, 3.0, 0.5, -0.5, -1.0, 1.7] {
+        let code = vec![Instr::Load(0), Instr::Const(exponent), Instr::Binary(BinaryOp::Pow, 0, 1)];
+        check_both(&simple(code, 2, 37), &inputs, &[vec![0.0; 37]]);
+    }
+}
+
+#[test]
+fn a_number_without_axes() {
+    let spec = LoopSpec {
+        shape: vec![],
+        code: vec![Instr::Load(0), Instr::Const(2.0), Instr::Binary(BinaryOp::Mul, 0, 1)],
+        loads: vec![View { tensor: 0, start: 1, strides: vec![] }],
+        stores: vec![Store { value: 2, tensor: 0, start: 0, strides: vec![], accumulate: true }],
+    };
+    check_both(&spec, &[vec![1.0, 3.0]], &[vec![0.5]]);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let good = simple(vec![Instr::Load(0), Instr::Unary(UnaryOp::Neg, 0)], 1, 8);
+    let mut run = Loop::<f32>::new(&good).unwrap();
+    let (x, mut y) = ([1.0_f32; 8], [0.0_f32; 8]);
+    assert!(run.run(&[&x[..7]], &mut [&mut y]).is_err());
+    assert!(run.run(&[&x], &mut [&mut y[..7]]).is_err());
+    assert!(run.run(&[], &mut [&mut y]).is_err());
+    assert!(run.run(&[&x], &mut []).is_err());
+    assert_eq!(y, [0.0; 8]);
+    assert!(run.run(&[&x], &mut [&mut y]).is_ok());
+    assert_eq!(y, [-1.0; 8]);
+    let refused = |change: &dyn Fn(&mut LoopSpec)| {
+        let mut spec = good.clone();
+        change(&mut spec);
+        assert!(Loop::<f32>::new(&spec).is_err(), "{spec:?}");
+    };
+    refused(&|spec| spec.code[1] = Instr::Unary(UnaryOp::Neg, 1));
+    refused(&|spec| spec.code[0] = Instr::Load(1));
+    refused(&|spec| spec.stores[0].value = 2);
+    refused(&|spec| spec.loads[0].strides = vec![]);
+    refused(&|spec| spec.stores[0].strides = vec![1, 1]);
+    refused(&|spec| spec.loads[0].strides = vec![usize::MAX]);
+    refused(&|spec| spec.stores[0].start = usize::MAX);
+    refused(&|spec| spec.shape = vec![usize::MAX]);
 }
