@@ -141,7 +141,7 @@ pub fn apply(node: &Node, args: &[&Tensor], at: &Context<'_>) -> Result<Tensor> 
         (Op::ShareExtreme { dims, first }, [x, y, g]) => share(x, y, g, &axes(dims), *first)?,
         (Op::CumProdGrad { dim }, [x, g]) => {
             let product = x.f_cumprod(axis(*dim), None)?;
-            Tensor::f_cumprod_backward(g, x, axis(*dim), &product)?
+            x.f_cumprod_backward(g, axis(*dim), &product)?
         }
         _ => return Err(misfit(node, args)),
     };

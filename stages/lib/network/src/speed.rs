@@ -93,6 +93,20 @@ pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Re
             work.push(3.0 * gflop(&trainer, &batch));
         }
     }
+    if std::env::var_os("EMBER_PROFILE").is_some() {
+        trainer.workers.measure();
+        let n = 10;
+        let start = Instant::now();
+        for _ in 0..n { timed(&mut trainer, &loader.next()?, device)?; }
+        let wall = start.elapsed().as_secs_f64() / n as f64;
+        let mut rows = trainer.workers.measured();
+        let total: u64 = rows.iter().map(|r| r.1).sum();
+        eprintln!("wall {:.3} ms, steps {:.3} ms", wall * 1e3, total as f64 / 1e6 / n as f64);
+        rows.sort_by_key(|r| std::cmp::Reverse(r.1));
+        for (label, time, calls) in rows.iter().take(9999) {
+            eprintln!("{:5.2} % {:9.2} us x {:5} {label}", 100.0 * *time as f64 / total as f64, *time as f64 / 1e3 / (*calls).max(1) as f64, calls / n);
+        }
+    }
     let mut speed = Speed { train_step_s: median(seconds), train_gflop: median(work), eval_s: None, eval_gflop: None };
     if let Some(length) = settings.eval_length {
         let args = data::arguments(algorithm, length);

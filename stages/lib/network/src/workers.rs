@@ -30,7 +30,7 @@ use crate::{Device, Dtype};
 /// Bytes that the largest tensor of a part should come to, at the most. Smaller parts would fit the caches of cores better,
 /// but what every operation costs by itself, whatever its size, is paid once for each part: half as large, and twice as
 /// many, they take longer.
-const PART: i64 = 4 << 20;
+static PART: std::sync::LazyLock<i64> = std::sync::LazyLock::new(|| std::env::var("PARTKB").ok().and_then(|x| x.parse::<i64>().ok()).map_or(4 << 20, |x| x << 10));
 /// Groups of parts, at the most. Each has a gradient of its own, and no more threads than groups can work.
 const GROUPS: usize = 8;
 
@@ -191,6 +191,18 @@ impl<'m> Workers<'m> {
         macs.unwrap_or((f64::NAN, f64::NAN))
     }
 
+    /// Starts measuring what the first thread's training plans do.
+    pub fn measure(&mut self) {
+        if let Some(engine) = self.training.as_mut().and_then(|compiled| compiled.engines.first_mut()) {
+            engine.measure();
+        }
+    }
+
+    /// See [`Engine::measured`].
+    pub fn measured(&self) -> Vec<(String, u64, u64)> {
+        self.training.as_ref().and_then(|compiled| compiled.engines.first()).map_or_else(Vec::new, Engine::measured)
+    }
+
     fn training(&mut self) -> Result<&mut Compiled> {
         let compiled = match self.training.take() {
             Some(compiled) => compiled,
@@ -207,7 +219,7 @@ impl<'m> Workers<'m> {
         let (samples, n) = (batch.lengths.len(), batch.sizes.1);
         let whole = || vec![(0..samples).collect()];
         let Some(bytes) = self.cuts.as_ref().and_then(|largest| largest.eval(1, n)) else { return whole() };
-        let fitting = usize::try_from(PART / bytes.max(1)).unwrap_or(1).max(1);
+        let fitting = usize::try_from(*PART / bytes.max(1)).unwrap_or(1).max(1);
         // an even number of parts keeps an even number of threads busy to the end
         let count = samples.div_ceil(fitting).next_power_of_two().min(samples);
         if count <= 1 {
