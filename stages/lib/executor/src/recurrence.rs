@@ -348,10 +348,12 @@ fn divide(joint: &Graph, forward: &[NodeId], backward: &[NodeId]) -> Result<(Vec
     }
     let mut choice = Choice { joint, saved: BTreeSet::new(), again: BTreeSet::new() };
     // What cannot be had again cheaply is saved in any case, and so free for what follows from it.
-    for cheap in [false, true] {
-        for &id in &needed {
-            choice.settle(id, cheap);
-        }
+    for &id in &needed {
+        choice.settle(id, false);
+    }
+    choice.save_shared(&needed);
+    for &id in &needed {
+        choice.settle(id, true);
     }
     let Choice { saved, again, .. } = choice;
     let saved: Vec<NodeId> = saved.into_iter().collect();
@@ -439,6 +441,30 @@ impl Choice<'_> {
         }
     }
 
+    /// Saves what several needed values follow from, where these are larger together.
+    fn save_shared(&mut self, needed: &BTreeSet<NodeId>) {
+        let mut gain: BTreeMap<NodeId, f64> = BTreeMap::new();
+        for &id in needed {
+            let plain = crate::shapes::is_cheap(self.joint, id) && !self.saved.contains(&id);
+            let Some((_, sources)) = self.sources(id).filter(|_| plain) else { continue };
+            let large: Vec<NodeId> =
+                sources.into_iter().filter(|&source| self.size(source) > SMALLER * self.size(id)).collect();
+            if let [only] = large[..] {
+                *gain.entry(only).or_default() += self.size(id);
+            }
+        }
+        let shared = gain.into_iter().filter(|&(source, gain)| gain > self.size(source) / SMALLER * 0.75);
+        let shared: Vec<NodeId> = shared.map(|(source, _)| source).collect();
+        self.saved.extend(shared);
+    }
+
+    /// Elements, at typical sizes.
+    fn size(&self, id: NodeId) -> f64 {
+        let reference = Reference::default();
+        let count = numel(self.joint.shape(id)).eval(reference.b, reference.n);
+        count.map_or(f64::INFINITY, |count| count as f64)
+    }
+
     /// What would be computed again, and what would have to be saved for that.
     fn sources(&self, id: NodeId) -> Option<(Vec<NodeId>, Vec<NodeId>)> {
         let (mut chain, mut sources) = (BTreeSet::new(), BTreeSet::new());
@@ -463,11 +489,6 @@ impl Choice<'_> {
     }
 
     fn pays(&self, id: NodeId, sources: &[NodeId]) -> bool {
-        let reference = Reference::default();
-        let size = |id: NodeId| {
-            let count = numel(self.joint.shape(id)).eval(reference.b, reference.n);
-            count.map_or(f64::INFINITY, |count| count as f64)
-        };
-        sources.iter().map(|&source| size(source)).sum::<f64>() <= SMALLER * size(id)
+        sources.iter().map(|&source| self.size(source)).sum::<f64>() <= SMALLER * self.size(id)
     }
 }

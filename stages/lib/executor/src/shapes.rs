@@ -4,6 +4,8 @@ use graph::{BinaryOp, DType, Dim, Graph, NodeId, Op};
 
 /// Features of a layer that is done as a sum of products, at the most.
 pub(crate) const NARROW: i64 = 4;
+/// Features that such a layer writes, at the least: those that fill a vector of the processor.
+pub(crate) const WIDE: i64 = 16;
 
 /// Whether the value is its argument, seen otherwise: no element is computed or moved.
 pub(crate) fn is_view(op: &Op) -> bool {
@@ -39,7 +41,7 @@ pub(crate) fn narrow(graph: &Graph, id: NodeId) -> Option<i64> {
     let known = |id: NodeId| graph.shape(id).last().and_then(Dim::as_known);
     let width = node.args.first().and_then(|&x| known(x))?;
     let out = node.shape.last().and_then(Dim::as_known)?;
-    (matches!(node.op, Op::Linear { .. }) && (1..=NARROW).contains(&width) && out > width).then_some(width)
+    (matches!(node.op, Op::Linear { .. }) && (1..=NARROW).contains(&width) && out >= WIDE).then_some(width)
 }
 
 /// Whether computing a value again costs little beside reading it from memory.

@@ -6,7 +6,7 @@
 use graph::{BinaryOp, DType, Dim, Graph, NodeId, Op, OpError, ReduceOp, Shape, Span};
 
 use crate::recurrence::Part;
-use crate::shapes::NARROW;
+use crate::shapes::{NARROW, WIDE};
 
 /// Columns that are added up by loops over the last axis, at the most, and how long that axis may be.
 const FEW: i64 = 2;
@@ -80,6 +80,35 @@ impl Lowering<'_> {
         self.push(Op::Reduce { op: ReduceOp::Sum, dims, keepdim }, &[x])
     }
 
+    /// A sum of what lies side by side is the sums side by side: each is added up where its part is made.
+    fn sum_of(&mut self, x: NodeId, dims: &[usize], keepdim: bool) -> Made {
+        let node = self.to.node(x).clone();
+        match node.op {
+            Op::Cat { dim } if !dims.contains(&dim) => {
+                let parts = node.args.iter().map(|&part| self.sum(part, dims.to_vec(), keepdim));
+                let parts = parts.collect::<Result<Vec<_>, _>>()?;
+                let before = if keepdim { 0 } else { dims.iter().filter(|&&other| other < dim).count() };
+                self.cat(&parts, dim - before)
+            }
+            _ => self.sum(x, dims.to_vec(), keepdim),
+        }
+    }
+
+    /// A piece of a layer's value: the bias is added to the piece, and so in the loop that reads it.
+    fn slice_of(&mut self, x: NodeId, dim: usize, (start, end): (&Dim, &Dim)) -> Made {
+        let op = |dim: usize| Op::Slice { dim, start: start.clone(), end: end.clone(), step: 1 };
+        let node = self.to.node(x).clone();
+        if let (Op::Binary(BinaryOp::Add), &[layer, bias]) = (&node.op, node.args.as_slice())
+            && matches!(self.to.node(layer).op, Op::Linear { .. })
+            && self.to.shape(bias).len() == 1
+            && dim + 1 == node.shape.len()
+        {
+            let (piece, bias) = (self.push(op(dim), &[layer])?, self.push(op(0), &[bias])?);
+            return self.add(piece, bias);
+        }
+        self.push(op(dim), &[x])
+    }
+
     fn mean(&mut self, x: NodeId, dims: &[usize], keepdim: bool) -> Made {
         let shape = self.to.shape(x).clone();
         let count = dims.iter().filter_map(|&dim| shape.get(dim)).fold(Dim::known(1), |n, dim| &n * dim);
@@ -105,6 +134,10 @@ impl Lowering<'_> {
                 Some(value) => Ok(value),
                 None => self.push(Op::MatMul, &[x, y]),
             },
+            (Op::Reduce { op: ReduceOp::Sum, dims, keepdim }, &[x]) if node.dtype == DType::Float => {
+                self.sum_of(x, dims, *keepdim)
+            }
+            (Op::Slice { dim, start, end, step: 1 }, &[x]) => self.slice_of(x, *dim, (start, end)),
             (Op::Reduce { op: ReduceOp::Mean, dims, keepdim }, &[x]) => self.mean(x, dims, *keepdim),
             (Op::Reduce { op: ReduceOp::Var { correction }, dims, keepdim }, &[x]) if *correction == 0.0 => {
                 let mean = self.mean(x, dims, true)?;
@@ -121,10 +154,10 @@ impl Lowering<'_> {
         let (Some(out), Some(inner)) = (self.to.shape(weight)[0].as_known(), self.to.shape(weight)[1].as_known()) else {
             return Ok(None);
         };
-        if (1..=NARROW).contains(&inner) && out > inner {
+        if (1..=NARROW).contains(&inner) && out >= WIDE {
             return self.columns(x, inner, |lowering, at| lowering.line(weight, 1, at)).map(Some);
         }
-        if (1..=FEW).contains(&out) && (8..=LONGEST).contains(&inner) {
+        if (1..=FEW).contains(&out) && (WIDE..=LONGEST).contains(&inner) {
             return self.dots(x, out, |lowering, at| lowering.line(weight, 0, at)).map(Some);
         }
         Ok(None)
@@ -174,10 +207,10 @@ impl Lowering<'_> {
         }
         let (inner, out) = (inner.as_known(), out.as_known());
         if let (Some(inner), Some(out)) = (inner, out) {
-            if (1..=NARROW).contains(&inner) && out > inner {
+            if (1..=NARROW).contains(&inner) && out >= WIDE {
                 return self.columns(x, inner, |lowering, at| lowering.line(y, 0, at)).map(Some);
             }
-            if (1..=NARROW).contains(&out) && (8..=LONGEST).contains(&inner) {
+            if (1..=NARROW).contains(&out) && (WIDE..=LONGEST).contains(&inner) {
                 return self.dots(x, out, |lowering, at| lowering.line(y, 1, at)).map(Some);
             }
         }
@@ -194,11 +227,11 @@ impl Lowering<'_> {
     fn outer(&mut self, g: NodeId, x: NodeId) -> Result<Option<NodeId>, OpError> {
         let width = |lowering: &Self, id: NodeId| lowering.to.shape(id).last().and_then(Dim::as_known);
         let (Some(out), Some(inner)) = (width(self, g), width(self, x)) else { return Ok(None) };
-        let few = |count: i64, of: i64| (1..=NARROW).contains(&count) && (8..=LONGEST).contains(&of);
+        let few = |count: i64, of: i64| (1..=NARROW).contains(&count) && (WIDE..=LONGEST).contains(&of);
         if !few(inner, out) && !few(out, inner) {
             return Ok(None);
         }
-        let (g, x) = self.unflattened(g, x);
+        let (g, x) = self.unflattened(g, x)?;
         let last = self.to.shape(g).len() - 1;
         let outer: Vec<usize> = (0..last).collect();
         // By columns of the narrow one: each is a line of the gradient.
@@ -215,19 +248,19 @@ impl Lowering<'_> {
         self.cat(&parts, dim).map(Some)
     }
 
-    /// What two matrices were before their outer axes were joined, if they had the same.
-    fn unflattened(&self, g: NodeId, x: NodeId) -> (NodeId, NodeId) {
-        let before = |id: NodeId| {
-            let node = self.to.node(id);
-            if node.op == Op::Reshape { node.args.first().copied() } else { None }
+    /// Two matrices with the outer axes that one of them had before these were joined.
+    fn unflattened(&mut self, g: NodeId, x: NodeId) -> Result<(NodeId, NodeId), OpError> {
+        let before = |lowering: &Self, id: NodeId| -> Option<Shape> {
+            let node = lowering.to.node(id);
+            let inner = lowering.to.shape(*node.args.first().filter(|_| node.op == Op::Reshape)?);
+            let kept = inner.last() == lowering.to.shape(id).last() && inner.len() > 2;
+            kept.then(|| inner[..inner.len() - 1].to_vec())
         };
-        if let (Some(inner_g), Some(inner_x)) = (before(g), before(x)) {
-            let (one, two) = (self.to.shape(inner_g), self.to.shape(inner_x));
-            let kept = one.last() == self.to.shape(g).last() && two.last() == self.to.shape(x).last();
-            if kept && !one.is_empty() && !two.is_empty() && one[..one.len() - 1] == two[..two.len() - 1] {
-                return (inner_g, inner_x);
-            }
-        }
-        (g, x)
+        let Some(outer) = before(self, x).or_else(|| before(self, g)) else { return Ok((g, x)) };
+        let mut wide = |id: NodeId| {
+            let last = self.to.shape(id).last().cloned().unwrap_or_default();
+            self.reshape(id, outer.iter().cloned().chain([last]).collect())
+        };
+        Ok((wide(g)?, wide(x)?))
     }
 }

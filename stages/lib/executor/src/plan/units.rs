@@ -285,9 +285,12 @@ impl Merger<'_, '_> {
         for unit in 0..self.units.members.len() {
             if self.waits(unit, into) || self.waits(unit, from) {
                 include(&mut self.ancestors[unit], &above, into);
+                self.ancestors[unit][from / 64] &= !(1 << (from % 64));
             }
         }
         self.ancestors[into] = above;
+        // Nobody waits for what is no more, and it waits for nobody.
+        self.ancestors[from].fill(0);
     }
 
     fn may_merge(&self, one: usize, two: usize) -> bool {
