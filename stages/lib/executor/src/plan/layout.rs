@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(reshaped(&[2, 3], &[1, 2], &[2, 1, 3, 1]), Some(vec![1, 0, 2, 0]));
         assert_eq!(reshaped(&[5, 4], &[8, 1], &[5, 2, 2]), Some(vec![8, 2, 1]));
         assert_eq!(reshaped(&[5, 4], &[0, 1], &[20]), None);
-        assert_eq!(reshaped(&[5, 4], &[0, 0], &[20]), None);
+        assert_eq!(reshaped(&[5, 4], &[0, 0], &[20]), Some(vec![0]));
         assert_eq!(reshaped(&[1], &[0], &[]), Some(vec![]));
     }
 
