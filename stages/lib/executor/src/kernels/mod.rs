@@ -7,6 +7,7 @@
 //! * [`Loop`]: chains of element-wise operations with several results, some of them summed over axes;
 //! * [`extremes`], [`max_plus`]: maxima and minima over an axis, and their gradients;
 //! * [`normal`]: softmax and layer norm;
+//! * [`matrix`]: products of small and tall matrices;
 //! * [`copy`]: strided copies, transposes, concatenation;
 //! * [`adam`]: the optimiser's step.
 
@@ -18,6 +19,7 @@ pub mod copy;
 pub mod extremes;
 pub mod fused;
 mod math;
+pub mod matrix;
 pub mod max_plus;
 pub mod normal;
 mod real;

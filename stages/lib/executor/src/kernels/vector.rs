@@ -84,6 +84,18 @@ pub(crate) trait Vector<T>: Copy {
     /// # Safety
     /// `count` elements from `to` on have to be writable; `count` is at most `WIDTH`.
     unsafe fn store_part(self, to: *mut T, count: usize);
+    /// Two elements again and again.
+    ///
+    /// # Safety
+    /// Two elements from `from` on have to be readable.
+    unsafe fn pair(from: *const T) -> Self;
+    /// Four elements again and again. Not for vectors of two lanes.
+    ///
+    /// # Safety
+    /// Four elements from `from` on have to be readable.
+    unsafe fn quad(from: *const T) -> Self;
+    /// The sums of each two neighbours in the first half of the lanes; the others are unspecified.
+    fn pair_sums(self) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
@@ -216,6 +228,32 @@ impl<T: Real, const N: usize> Vector<T> for Pack<T, N> {
     unsafe fn store_part(self, to: *mut T, count: usize) {
         // SAFETY: the caller's promise.
         unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr(), to, count) };
+    }
+    #[inline(always)]
+    unsafe fn pair(from: *const T) -> Self {
+        let mut out = [T::ZERO; N];
+        for lane in 0..N {
+            // SAFETY: the caller's promise.
+            out[lane] = unsafe { *from.add(lane % 2) };
+        }
+        Self(out)
+    }
+    #[inline(always)]
+    unsafe fn quad(from: *const T) -> Self {
+        let mut out = [T::ZERO; N];
+        for lane in 0..N {
+            // SAFETY: the caller's promise.
+            out[lane] = unsafe { *from.add(lane % 4) };
+        }
+        Self(out)
+    }
+    #[inline(always)]
+    fn pair_sums(self) -> Self {
+        let mut out = self;
+        for lane in 0..N / 2 {
+            out.0[lane] = self.0[2 * lane] + self.0[2 * lane + 1];
+        }
+        out
     }
     #[inline(always)]
     fn add(self, other: Self) -> Self {
@@ -382,7 +420,7 @@ macro_rules! instructions {
 macro_rules! avx512 {
     ($vector:ident, $real:ident, $mask:ident, $width:literal, $set:ident, $load:ident, $store:ident, $load_part:ident,
      $store_part:ident, $compare:ident, $blend:ident, $total:ident, $most:ident, $exponent:ident, $mantissa:ident,
-     $round:ident, $and:ident, $andnot:ident, $or:ident, $xor:ident, { $($simple:tt)* }) => {
+     $round:ident, $and:ident, $andnot:ident, $or:ident, $xor:ident, { $($simple:tt)* }, { $($own:item)* }) => {
         impl Vector<$real> for $vector {
             type Mask = $mask;
             const WIDTH: usize = $width;
@@ -488,6 +526,7 @@ macro_rules! avx512 {
                 // SAFETY: as above.
                 unsafe { with_avx512::<$real, Self, W>(work) }
             }
+            $($own)*
         }
     };
 }
@@ -525,6 +564,27 @@ avx512!(
         sqrt() = _mm512_sqrt_ps;
         abs() = _mm512_abs_ps;
         scale(n) = _mm512_scalef_ps;
+    },
+    {
+        #[inline(always)]
+        unsafe fn pair(from: *const f32) -> Self {
+            // SAFETY: the caller's promise; made only where the processor has the instructions.
+            unsafe { _mm512_castsi512_ps(_mm512_set1_epi64(from.cast::<i64>().read_unaligned())) }
+        }
+        #[inline(always)]
+        unsafe fn quad(from: *const f32) -> Self {
+            // SAFETY: as above.
+            unsafe { _mm512_broadcast_f32x4(_mm_loadu_ps(from)) }
+        }
+        #[inline(always)]
+        fn pair_sums(self) -> Self {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe {
+                let firsts = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 0, 2, 4, 6, 8, 10, 12, 14);
+                let seconds = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 1, 3, 5, 7, 9, 11, 13, 15);
+                _mm512_add_ps(_mm512_permutexvar_ps(firsts, self), _mm512_permutexvar_ps(seconds, self))
+            }
+        }
     }
 );
 
@@ -561,6 +621,27 @@ avx512!(
         sqrt() = _mm512_sqrt_pd;
         abs() = _mm512_abs_pd;
         scale(n) = _mm512_scalef_pd;
+    },
+    {
+        #[inline(always)]
+        unsafe fn pair(from: *const f64) -> Self {
+            // SAFETY: the caller's promise; made only where the processor has the instructions.
+            unsafe { _mm512_broadcast_f64x2(_mm_loadu_pd(from)) }
+        }
+        #[inline(always)]
+        unsafe fn quad(from: *const f64) -> Self {
+            // SAFETY: as above.
+            unsafe { _mm512_broadcast_f64x4(_mm256_loadu_pd(from)) }
+        }
+        #[inline(always)]
+        fn pair_sums(self) -> Self {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe {
+                let firsts = _mm512_setr_epi64(0, 2, 4, 6, 0, 2, 4, 6);
+                let seconds = _mm512_setr_epi64(1, 3, 5, 7, 1, 3, 5, 7);
+                _mm512_add_pd(_mm512_permutexvar_pd(firsts, self), _mm512_permutexvar_pd(seconds, self))
+            }
+        }
     }
 );
 
@@ -721,6 +802,24 @@ avx2!(
     },
     {
         #[inline(always)]
+        unsafe fn pair(from: *const f32) -> Self {
+            // SAFETY: the caller's promise; made only where the processor has the instructions.
+            unsafe { _mm256_castsi256_ps(_mm256_set1_epi64x(from.cast::<i64>().read_unaligned())) }
+        }
+        #[inline(always)]
+        unsafe fn quad(from: *const f32) -> Self {
+            // SAFETY: as above.
+            unsafe { _mm256_broadcast_ps(&from.cast::<__m128>().read_unaligned()) }
+        }
+        #[inline(always)]
+        fn pair_sums(self) -> Self {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe {
+                let sums = _mm256_castps_pd(_mm256_hadd_ps(self, self));
+                _mm256_castpd_ps(_mm256_permute4x64_pd::<0x88>(sums))
+            }
+        }
+        #[inline(always)]
         fn scale(self, n: Self) -> Self {
             // SAFETY: made only where the processor has the instructions.
             unsafe {
@@ -776,6 +875,21 @@ avx2!(
         sqrt() = _mm256_sqrt_pd;
     },
     {
+        #[inline(always)]
+        unsafe fn pair(from: *const f64) -> Self {
+            // SAFETY: the caller's promise; made only where the processor has the instructions.
+            unsafe { _mm256_broadcast_pd(&from.cast::<__m128d>().read_unaligned()) }
+        }
+        #[inline(always)]
+        unsafe fn quad(from: *const f64) -> Self {
+            // SAFETY: as above.
+            unsafe { _mm256_loadu_pd(from) }
+        }
+        #[inline(always)]
+        fn pair_sums(self) -> Self {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe { _mm256_permute4x64_pd::<0x88>(_mm256_hadd_pd(self, self)) }
+        }
         #[inline(always)]
         fn scale(self, n: Self) -> Self {
             map2(self, n, <f64 as Real>::scale)
