@@ -583,17 +583,19 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
     }
 
     fn push_product(&mut self, at: usize, x: usize, y: usize, axes: &[Axis]) -> Result<()> {
-        let (left, right, value) = (self.layout(x)?, self.layout(y)?, self.layout(at)?);
-        let used = [left.root, right.root, value.root];
+        let (left, right, value) = (self.layout(x)?.clone(), self.layout(y)?.clone(), self.layout(at)?.clone());
         let accumulate = self.claims[at].is_some_and(|output| self.modes[output] == Mode::Add);
-        let step = Step::Product {
-            product: Product::new(axes),
-            left: Self::place(left),
-            right: Self::place(right),
-            value: Self::place(value),
-            accumulate,
-        };
-        self.push(step, used);
+        let (mut product, mut place) = (Product::new(axes), Self::place(&right));
+        if let Some(sizes) = product.wants_transposed() {
+            let root = self.scratch(sizes.iter().product());
+            let strides = product.right_strides().to_vec();
+            let from = Layout { root: right.root, start: right.start, sizes: sizes.to_vec(), strides };
+            self.copy(&from, &Layout::packed(root, &sizes), DType::Float, false)?;
+            (product, place) = (product.with_packed_right(), Place { root, start: 0 });
+        }
+        let used = [left.root, place.root, value.root];
+        let (left, value) = (Self::place(&left), Self::place(&value));
+        self.push(Step::Product { product, left, right: place, value, accumulate }, used);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! Axes that lie behind each other are joined; then the longest of each kind make one matrix product, and the others are
 //! loops around it. Nothing is copied or transposed first: the kernel reads any strides.
 
-use crate::kernels::Real;
+use crate::kernels::{Real, matrix};
 
 /// An axis of the loop nest; strides are in elements, 0 where a tensor does not have the axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub(super) enum Kind {
     Batch,
 }
 
+/// Rows of a product, at the least, for which its right operand is transposed first.
+const OFTEN: usize = 128;
+
 /// A loop nest as matrix products.
 #[derive(Clone, Debug)]
 pub(super) struct Product {
@@ -39,6 +42,26 @@ pub(super) struct Product {
 }
 
 impl Product {
+    /// Whether the right operand's columns lie apart and its rows do not, so that a transposed copy of it is worth its time:
+    /// where each of its elements is used often enough.
+    pub fn wants_transposed(&self) -> Option<[usize; 2]> {
+        let apart = self.columns.right != 1 && self.inner.right == 1 && self.columns.size > 1 && self.inner.size > 1;
+        let plain = self.loops.is_empty() && self.columns.value == 1;
+        (apart && plain && self.rows.size >= OFTEN).then_some([self.inner.size, self.columns.size])
+    }
+
+    /// The strides of inner and columns in the right operand.
+    pub fn right_strides(&self) -> [usize; 2] {
+        [self.inner.right, self.columns.right]
+    }
+
+    /// The same product with a right operand without gaps, rows being inner.
+    pub fn with_packed_right(mut self) -> Self {
+        self.inner.right = self.columns.size;
+        self.columns.right = 1;
+        self
+    }
+
     /// The product over these axes, outermost first.
     pub fn new(axes: &[Axis]) -> Self {
         let mut joined: Vec<Axis> = Vec::new();
@@ -129,6 +152,12 @@ pub(crate) trait Gemm: Sized {
     );
 }
 
+/// Whether our own kernel, which packs nothing, is at least as fast as one that packs.
+fn direct([m, k, n]: [usize; 3]) -> bool {
+    let _ = (m, k, n);
+    true
+}
+
 macro_rules! gemm {
     ($type:ty, $function:path) => {
         impl Gemm for $type {
@@ -139,6 +168,11 @@ macro_rules! gemm {
                 (c, rsc, csc): (*mut Self, usize, usize),
                 accumulate: bool,
             ) {
+                if (csb == 1 || n == 1) && (csc == 1 || n == 1) && direct([m, k, n]) {
+                    // SAFETY: as the caller promises.
+                    unsafe { matrix::product([m, k, n], (a, rsa, csa), (b, rsb), (c, rsc), accumulate) };
+                    return;
+                }
                 let beta = if accumulate { 1.0 } else { 0.0 };
                 let stride = |stride: usize| isize::try_from(stride).unwrap_or(isize::MAX);
                 // SAFETY: as the caller promises.
