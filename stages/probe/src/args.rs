@@ -123,9 +123,12 @@ pub struct SpeedArgs {
     /// Also with a half and a quarter of each size
     #[arg(long)]
     pub growth: bool,
+    /// Also the time of each kernel of a training step, on the first thread
+    #[arg(long)]
+    pub profile: bool,
     /// Instead: a training step of each of these programs (a file or glob pattern, repeatable) with and without rewriting
     /// its graph. Exit code 1 where rewriting makes one slower
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["program", "no_passes", "growth", "eval_length"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["program", "no_passes", "growth", "profile", "eval_length"])]
     pub passes: Vec<String>,
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use network::Device;
-use network::speed::{PassesSpeed, Settings, Speed, compare_passes, measure, peak};
+use network::speed::{KernelTime, PassesSpeed, Settings, Speed, compare_passes, measure, peak};
 use program::Options;
 use serde::Serialize;
 use stage::exit::Negative;
@@ -68,6 +68,7 @@ fn settings(args: &SpeedArgs) -> Settings {
         eval_length: (args.eval_length > 0).then_some(args.eval_length),
         dtype: args.machine.dtype,
         passes: !args.no_passes,
+        profile: args.profile,
     }
 }
 
@@ -84,6 +85,7 @@ fn one(args: &SpeedArgs, program: &Path, device: Device) -> Result<()> {
     for part in [2, 4].into_iter().filter(|_| args.growth) {
         let all = settings(args);
         let eval_length = all.eval_length.map(|length| (length / part).max(4));
+        let all = Settings { profile: false, ..all };
         let shorter = Settings { length: (all.length / part).max(4), eval_length, ..all.clone() };
         growth.push(row(shorter, args.hidden)?);
         growth.push(row(all.clone(), (args.hidden / part).max(1))?);
@@ -110,7 +112,7 @@ fn text(answer: &Answer, args: &SpeedArgs, device: Device) -> Result<String> {
     let reached = |gflop: f64, seconds: f64, share: f64| {
         format!("{:.0} GFLOP/s, {:.0} % of {peak_gflops:.0}", gflop / seconds, 100.0 * share)
     };
-    let Speed { train_step_s, train_gflop, eval_s, eval_gflop } = row.speed;
+    let Speed { train_step_s, train_gflop, eval_s, eval_gflop, .. } = row.speed;
     let what = format!("median of {}, {device}", args.steps.max(1));
     let reach = reached(train_gflop, train_step_s, *train_share);
     writeln!(text, "training step   {train_step_s:.3} s ({what}; {reach})")?;
@@ -125,6 +127,12 @@ fn text(answer: &Answer, args: &SpeedArgs, device: Device) -> Result<String> {
     if is_reference(args) {
         for (name, step, evaluation) in REFERENCES {
             writeln!(text, "{name:15} {step} a training step, evaluation {evaluation}")?;
+        }
+    }
+    if !row.speed.kernels.is_empty() {
+        writeln!(text, "\n share        each  calls  kernel (variant, sizes, part of the step: what)")?;
+        for KernelTime { what, share, microseconds, calls } in &row.speed.kernels {
+            writeln!(text, "{:5.1} %  {microseconds:7.2} us  {calls:5}  {what}", 100.0 * share)?;
         }
     }
     if !growth.is_empty() {

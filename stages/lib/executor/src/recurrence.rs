@@ -72,13 +72,10 @@ pub struct Recurrence {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Backward {
-    /// Shapes and types of what `step` saves.
-    pub saved: Vec<(Shape, DType)>,
-    /// state, data, static values, saved values, gradients of the next state → gradients of the state, of `wanted`.
+    /// state, data, static values, saved values, gradients of the next state → gradients of the state, and of those static
+    /// values that depend on parameters.
     pub step: Part,
-    /// Numbers of the static values that need gradients.
-    pub wanted: Vec<usize>,
-    /// given, gradients of `wanted` → gradients of `params`.
+    /// given, gradients of static values → gradients of `params`.
     pub fixed: Part,
     pub params: Vec<ParamId>,
 }
@@ -203,10 +200,9 @@ impl Recurrence {
         let forward_entries: Vec<Entry> = (0..first).map(|at| Entry::input(&joint, at)).collect();
         let forward: Vec<NodeId> = forward.iter().chain(&saved).copied().collect();
         self.step = cut(&joint, &forward_entries, &forward)?;
-        let saved = saved.iter().map(|&id| (joint.shape(id).clone(), joint.dtype(id))).collect();
 
         let (fixed, params) = self.differentiate_fixed(&kept)?;
-        self.backward = Some(Backward { saved, step, wanted: kept, fixed, params });
+        self.backward = Some(Backward { step, fixed, params });
         Ok(())
     }
 

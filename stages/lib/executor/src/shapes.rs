@@ -3,7 +3,7 @@
 use graph::{BinaryOp, DType, Dim, Graph, NodeId, Op};
 
 /// Features of a layer that is done as a sum of products, at the most.
-pub(crate) const NARROW: i64 = 4;
+pub(crate) const NARROW: i64 = 1;
 /// Features that such a layer writes, at the least: those that fill a vector of the processor.
 pub(crate) const WIDE: i64 = 16;
 

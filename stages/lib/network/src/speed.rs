@@ -29,6 +29,8 @@ pub struct Settings {
     pub dtype: Dtype,
     /// Whether to rewrite the graph first.
     pub passes: bool,
+    /// Whether to take the time of every kernel, in further training steps.
+    pub profile: bool,
 }
 
 /// Medians, in seconds, and 10^9 floating-point operations of the matrix products that cannot be avoided: those of the
@@ -41,6 +43,21 @@ pub struct Speed {
     /// One batch, all of it: prediction and score.
     pub eval_s: Option<f64>,
     pub eval_gflop: Option<f64>,
+    /// What the first thread did in a training step, the longest first, if it was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kernels: Vec<KernelTime>,
+}
+
+/// The time of one of a training step's kernels.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KernelTime {
+    /// Its part of the step and its sizes.
+    pub what: String,
+    /// Of all kernels' time.
+    pub share: f64,
+    pub microseconds: f64,
+    /// In a training step.
+    pub calls: u64,
 }
 
 /// Seconds of a training step with the graph as it is built, and as it is rewritten.
@@ -93,21 +110,8 @@ pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Re
             work.push(3.0 * gflop(&trainer, &batch));
         }
     }
-    if std::env::var_os("EMBER_PROFILE").is_some() {
-        trainer.workers.measure();
-        let n = 10;
-        let start = Instant::now();
-        for _ in 0..n { timed(&mut trainer, &loader.next()?, device)?; }
-        let wall = start.elapsed().as_secs_f64() / n as f64;
-        let mut rows = trainer.workers.measured();
-        let total: u64 = rows.iter().map(|r| r.1).sum();
-        eprintln!("wall {:.3} ms, steps {:.3} ms", wall * 1e3, total as f64 / 1e6 / n as f64);
-        rows.sort_by_key(|r| std::cmp::Reverse(r.1));
-        for (label, time, calls) in rows.iter().take(9999) {
-            eprintln!("{:5.2} % {:9.2} us x {:5} {label}", 100.0 * *time as f64 / total as f64, *time as f64 / 1e3 / (*calls).max(1) as f64, calls / n);
-        }
-    }
-    let mut speed = Speed { train_step_s: median(seconds), train_gflop: median(work), eval_s: None, eval_gflop: None };
+    let kernels = if settings.profile { profile(&mut trainer, &mut loader, settings.steps.max(1))? } else { Vec::new() };
+    let mut speed = Speed { train_step_s: median(seconds), train_gflop: median(work), eval_s: None, eval_gflop: None, kernels };
     if let Some(length) = settings.eval_length {
         let args = data::arguments(algorithm, length);
         let batch = Dataset::new(algorithm, length, settings.batch_size, args, (1, 2))?.whole()?;
@@ -119,6 +123,25 @@ pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Re
         speed.eval_gflop = Some(gflop(&trainer, &batch));
     }
     Ok(speed)
+}
+
+/// The kernels of so many further training steps.
+fn profile(trainer: &mut Trainer<'_>, loader: &mut clrs::Loader, steps: usize) -> Result<Vec<KernelTime>> {
+    trainer.workers.measure();
+    for _ in 0..steps {
+        trainer.step(&loader.next()?)?;
+    }
+    let mut rows = trainer.workers.measured();
+    rows.retain(|row| row.2 > 0);
+    rows.sort_by_key(|row| std::cmp::Reverse(row.1));
+    let total: u64 = rows.iter().map(|row| row.1).sum();
+    let time = |(what, time, calls): (String, u64, u64)| KernelTime {
+        what,
+        share: time as f64 / total.max(1) as f64,
+        microseconds: time as f64 / calls as f64 / 1e3,
+        calls: calls / u64::try_from(steps).unwrap_or(1).max(1),
+    };
+    Ok(rows.into_iter().map(time).collect())
 }
 
 /// Steps of both kinds in turn, on the same batches, so that what else the machine does burdens both.

@@ -643,7 +643,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
 
 fn label(spec: &LoopSpec) -> String {
     let (loads, stores) = (spec.loads.len(), spec.stores.len());
-    format!("loop {:?}: {} steps, {loads} loads, {stores} stores {}", spec.shape, spec.code.len(), if std::env::var_os("SPEC").is_some() {format!("{:?} LOADS {:?} STORES {:?}", spec.code, spec.loads.iter().map(|v| &v.strides).collect::<Vec<_>>(), spec.stores.iter().map(|v| (v.value, &v.strides)).collect::<Vec<_>>())} else {String::new()})
+    format!("loop {:?}: {} steps, {loads} loads, {stores} stores", spec.shape, spec.code.len())
 }
 
 fn lost(what: &str) -> Error {
