@@ -35,17 +35,65 @@ const CASES: &[([usize; 3], bool)] = &[
     ([256, 512, 128], true),
     ([536, 32, 256], true),
     ([600, 64, 384], true),
+    ([2048, 137, 256], false),
+    ([2048, 256, 256], false),
+    ([2048, 512, 512], false),
+    ([8192, 256, 64], false),
+    ([1000, 1000, 1000], false),
+    ([1024, 1024, 1024], false),
+    ([2048, 2048, 2048], false),
+    ([512, 2048, 512], true),
+    ([256, 2048, 256], true),
+    ([1000, 1000, 1000], true),
+    ([1024, 1024, 1024], true),
+    ([2048, 2048, 2048], true),
+    ([128, 8192, 128], true),
+    ([64, 16384, 64], true),
+    ([1024, 128, 1024], true),
+    ([1024, 256, 1024], true),
+    ([2048, 64, 2048], true),
+    ([512, 512, 512], true),
+    ([1024, 512, 512], true),
+    ([512, 512, 1024], true),
+    ([512, 1024, 512], true),
+    ([500, 1000, 500], true),
+    ([500, 2000, 500], true),
+    ([1500, 500, 1500], true),
+    ([1500, 1500, 1500], true),
+    ([3000, 100, 3000], false),
+    ([8192, 512, 512], false),
+    ([4096, 1024, 1024], false),
+    ([512, 4096, 512], false),
+    ([1500, 1500, 1500], false),
+    ([128, 8192, 128], false),
+    ([16, 1024, 4096], false),
+    ([4096, 16, 16], false),
+    ([4096, 1024, 16], false),
+    ([16, 4096, 16], true),
+    ([1, 64, 64], false),
+    ([1, 512, 512], false),
+    ([4, 64, 64], false),
+    ([2048, 32, 1], false),
+    ([32, 2048, 1], true),
+    ([2048, 1, 32], false),
+    ([17, 17, 17], false),
+    ([3, 5, 7], false),
 ];
 
-/// The least of several rounds' nanoseconds of a call.
-fn time(calls: usize, mut f: impl FnMut()) -> f64 {
-    let mut best = f64::INFINITY;
-    for _ in 0..40 {
+/// The least of several rounds' nanoseconds of a call, for two functions by turns.
+fn time(calls: usize, mut one: impl FnMut(), mut other: impl FnMut()) -> [f64; 2] {
+    let mut best = [f64::INFINITY; 2];
+    for round in 0..80 {
         let start = Instant::now();
         for _ in 0..calls {
-            f();
+            if round % 2 == 0 {
+                one();
+            } else {
+                other();
+            }
         }
-        best = best.min(start.elapsed().as_nanos() as f64 / calls as f64);
+        let best = &mut best[round % 2];
+        *best = best.min(start.elapsed().as_nanos() as f64 / calls as f64);
     }
     best
 }
@@ -63,36 +111,23 @@ macro_rules! compare {
             let numbers = |count| numbers(count).into_iter().map(|x| x as $real).collect::<Vec<$real>>();
             let (a, b, mut c) = (numbers(m * k), numbers(k * n), numbers(m * n));
             let (row, column) = if transposed { (1, m) } else { (k, 1) };
+            let to = c.as_mut_ptr();
             let flops = 2.0 * (m * k * n) as f64;
             let calls = (1e6 / (flops / 100.0)) as usize + 1;
-            let ours = time(calls, || {
-                let left = (black_box(a.as_ptr()), row, column);
+            let here = || {
+                let (left, right) = ((black_box(a.as_ptr()), row, column), (b.as_ptr(), n));
                 // SAFETY: the matrices have these sizes.
-                unsafe { product(sizes, left, (b.as_ptr(), n), (black_box(c.as_mut_ptr()), n), false) };
-            });
-            let theirs = time(calls, || {
-                let (row, column) = (row as isize, column as isize);
-                let (b, c) = ((b.as_ptr(), n as isize, 1), (black_box(c.as_mut_ptr()), n as isize, 1));
+                unsafe { product(sizes, left, right, (black_box(to), n), false) };
+            };
+            let there = || {
+                let [row, column, width] = [row, column, n].map(|x| x as isize);
+                let (a, b) = (black_box(a.as_ptr()), b.as_ptr());
                 // SAFETY: as above.
                 unsafe {
-                    matrixmultiply::$theirs(
-                        m,
-                        k,
-                        n,
-                        1.0,
-                        black_box(a.as_ptr()),
-                        row,
-                        column,
-                        b.0,
-                        b.1,
-                        b.2,
-                        0.0,
-                        c.0,
-                        c.1,
-                        c.2,
-                    );
-                }
-            });
+                    matrixmultiply::$theirs(m, k, n, 1.0, a, row, column, b, width, 1, 0.0, black_box(to), width, 1)
+                };
+            };
+            let [ours, theirs] = time(calls, here, there);
             let name = format!("{sizes:?}{}", if transposed { " transposed" } else { "" });
             println!("{name:>28} {:10.0} {:14.0} {:6.2}", flops / ours, flops / theirs, theirs / ours);
         }

@@ -44,8 +44,6 @@ const NEAR: usize = 24 << 10;
 const ROWS: usize = 48;
 /// Columns of value that are turned at a time.
 const TURNED: usize = 96;
-/// The least rows (and, where turned, terms) for which it pays to treat narrow matrices in a way of their own.
-const ENOUGH: usize = 16;
 
 /// A part of a product that is a product itself: what [`product`] is given, with its promises.
 #[derive(Clone, Copy)]
@@ -82,12 +80,15 @@ impl<T: Real> Work<T> for Product<T> {
     fn run<V: Vector<T>>(self) {
         let Self(all) = self;
         let [m, k, n] = all.sizes;
+        // The last columns, if they would use at most half of their vectors, and whether there is so much to do for them that
+        // something better pays.
         let rest = n % V::WIDTH;
-        let turn = all.left.1 == 1 && k >= ENOUGH;
-        if rest == 0 || rest > V::WIDTH / 2 || m < ENOUGH || !(turn || all.left.2 == 1) {
+        let narrow = rest > 0 && rest <= V::WIDTH / 2;
+        let turn = narrow && all.left.1 == 1 && m >= 16 && k >= 16.max(8 * rest);
+        let pack = narrow && all.left.2 == 1 && m >= 16 * rest;
+        if !turn && !pack {
             return V::apart(Panels(all));
         }
-        // The last columns would use less than half of the vectors.
         if n > rest {
             V::apart(Panels(all.part((0, m), (0, k), (0, n - rest))));
         }
@@ -310,17 +311,17 @@ impl<T: Real, const S: usize> Work<T> for Narrow<T, S> {
         loop {
             let terms = TERMS.min(k - l);
             let block = all.part((0, m), (l, terms), (0, n));
-            for group in 0..terms.div_ceil(S) {
-                for lane in 0..V::WIDTH {
-                    let (column, term) = (lane / S, group * S + lane % S);
-                    // SAFETY: places of right, and of the buffer, which has half a vector for each term.
-                    unsafe {
-                        *buffer.add(group * V::WIDTH + lane) = if column < n && term < terms {
-                            *block.right.0.wrapping_add(term * block.right.1 + column)
-                        } else {
-                            T::ZERO
-                        };
-                    }
+            let groups = terms / S;
+            for group in 0..groups {
+                // SAFETY: a group of the buffer, which has half a vector for each term.
+                unsafe { V::splat(T::ZERO).store(buffer.add(group * V::WIDTH)) };
+            }
+            for term in 0..groups * S {
+                let from = block.right.0.wrapping_add(term * block.right.1);
+                let to = buffer.wrapping_add(term / S * V::WIDTH + term % S);
+                for column in 0..n {
+                    // SAFETY: places of right and of the buffer.
+                    unsafe { *to.wrapping_add(column * S) = *from.wrapping_add(column) };
                 }
             }
             let mut i = 0;
@@ -355,10 +356,10 @@ impl<T: Real, const S: usize> Work<T> for Narrow<T, S> {
 #[inline(always)]
 unsafe fn narrow_tile<T: Real, V: Vector<T>, const R: usize, const S: usize>(
     block: &Block<T>,
-    right: *const T,
+    packed: *const T,
     i: usize,
 ) {
-    let Block { sizes: [_, terms, columns], left, value, accumulate, .. } = *block;
+    let Block { sizes: [_, terms, columns], left, right, value, accumulate } = *block;
     let mut sums = [V::splat(T::ZERO); R];
     let mut rows = [left.0; R];
     for r in 0..R {
@@ -366,31 +367,24 @@ unsafe fn narrow_tile<T: Real, V: Vector<T>, const R: usize, const S: usize>(
     }
     for group in 0..terms / S {
         // SAFETY: a group of the buffer.
-        let factor = unsafe { V::load(right.add(group * V::WIDTH)) };
+        let factor = unsafe { V::load(packed.add(group * V::WIDTH)) };
         for r in 0..R {
             let from = rows[r].wrapping_add(group * S);
             // SAFETY: S neighbouring places of left.
             sums[r] = unsafe { if S == 2 { V::pair(from) } else { V::quad(from) } }.mul_add(factor, sums[r]);
         }
     }
-    if terms % S > 0 {
-        // SAFETY: the buffer's last group.
-        let factor = unsafe { V::load(right.add(terms / S * V::WIDTH)) };
-        for r in 0..R {
-            let mut some = [T::ZERO; 4];
-            for term in 0..terms % S {
-                // SAFETY: a place of left.
-                some[term] = unsafe { *rows[r].wrapping_add(terms / S * S + term) };
-            }
-            // SAFETY: the array has as many elements.
-            sums[r] = unsafe { if S == 2 { V::pair(some.as_ptr()) } else { V::quad(some.as_ptr()) } }
-                .mul_add(factor, sums[r]);
-        }
-    }
     for r in 0..R {
         let mut sum = sums[r].pair_sums();
         if S == 4 {
             sum = sum.pair_sums();
+        }
+        for term in terms / S * S..terms {
+            // SAFETY: places of left and of a row of right.
+            unsafe {
+                let factor = V::splat(*rows[r].wrapping_add(term));
+                sum = factor.mul_add(V::load_part(right.0.wrapping_add(term * right.1), columns), sum);
+            }
         }
         let to = value.0.wrapping_add((i + r) * value.1);
         // SAFETY: a row of value, which is initialised where it is read.
