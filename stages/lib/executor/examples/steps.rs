@@ -55,7 +55,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             given.insert(at, tensor);
         }
     }
-    let sequence = Sequence { sizes: (i64::try_from(b)?, i64::try_from(n)?), variants: &[0; STEPS], given, data, state };
+    let sequence =
+        Sequence { sizes: (i64::try_from(b)?, i64::try_from(n)?), variants: &[0; STEPS], given, data, state };
     let mut engine = Engine::new(Arc::new(vec![recurrence]), Dtype::F32, device, Backend::Auto);
     let mut gradient = parameters.zeros()?;
     let start = Instant::now();

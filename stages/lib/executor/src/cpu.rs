@@ -140,10 +140,13 @@ impl<T: Real + Gemm> Cpu<T> {
         for ((variant, (b, n)), plans) in &self.plans {
             let back = plans.backward.as_ref();
             let parts = [("once", Some(&plans.fixed)), ("step", Some(&plans.step))];
-            let parts = parts.into_iter().chain([("back", back.map(|back| &back.0)), ("once, back", back.map(|back| &back.1))]);
+            let parts =
+                parts.into_iter().chain([("back", back.map(|back| &back.0)), ("once, back", back.map(|back| &back.1))]);
             for (name, plan) in parts {
                 let rows = plan.map(Plan::measured).unwrap_or_default().into_iter();
-                found.extend(rows.map(|(label, time, calls)| (format!("{variant} B{b} N{n} {name}: {label}"), time, calls)));
+                found.extend(
+                    rows.map(|(label, time, calls)| (format!("{variant} B{b} N{n} {name}: {label}"), time, calls)),
+                );
             }
         }
         found
@@ -471,7 +474,10 @@ fn addresses_of(parameters: &Parameters, recurrences: &[Recurrence], kind: Kind)
         let id = graph::ParamId(u32::try_from(at).unwrap_or(u32::MAX));
         let value = parameters.value(id).ok_or_else(|| missing("a parameter"))?;
         if value.size() != as_sizes(&param.shape)? {
-            return Err(Error::Tensor { name: param.name.clone(), reason: "has another shape than the graph's".into() });
+            return Err(Error::Tensor {
+                name: param.name.clone(),
+                reason: "has another shape than the graph's".into(),
+            });
         }
         address(value, kind)
     };

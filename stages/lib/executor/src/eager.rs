@@ -1,6 +1,7 @@
 //! Graphs operation by operation, with libtorch: on any device.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use graph::{NodeId, Op};
@@ -56,10 +57,10 @@ impl Eager {
         let sizes = sequence.sizes;
         let mut fixed: BTreeMap<usize, Vec<Tensor>> = BTreeMap::new();
         for &variant in sequence.variants {
-            if !fixed.contains_key(&variant) {
+            if let Entry::Vacant(place) = fixed.entry(variant) {
                 let recurrence = chosen(&recurrences, variant)?;
                 let inputs = given(recurrence, sequence)?;
-                fixed.insert(variant, self.part(variant, Stage::Fixed, &recurrence.fixed, &inputs, parameters, sizes)?);
+                place.insert(self.part(variant, Stage::Fixed, &recurrence.fixed, &inputs, parameters, sizes)?);
             }
         }
         let mut losses: Vec<Tensor> = Vec::new();

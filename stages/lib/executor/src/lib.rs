@@ -18,8 +18,8 @@ pub mod ops;
 mod parameters;
 mod plan;
 mod recurrence;
-mod shapes;
 pub mod rng;
+mod shapes;
 pub mod tensor;
 pub mod weights;
 

@@ -106,7 +106,8 @@ impl Recurrence {
         let entries: Vec<usize> = state.iter().map(|(input, _)| *input).chain(data.iter().copied()).collect();
 
         let frontier = frontier(&whole, &wanted);
-        let fixed = cut(&whole, &given.iter().map(|&input| Entry::input(&whole, input)).collect::<Vec<_>>(), &frontier)?;
+        let fixed =
+            cut(&whole, &given.iter().map(|&input| Entry::input(&whole, input)).collect::<Vec<_>>(), &frontier)?;
         let mut borders: Vec<Entry> = entries.iter().map(|&input| Entry::input(&whole, input)).collect();
         borders.extend(frontier.iter().map(|&id| Entry::node(&whole, id)));
         let forward = cut(&whole, &borders, &wanted)?;
@@ -134,7 +135,8 @@ impl Recurrence {
 
     /// Whether each sample of a batch is computed by itself.
     pub fn is_independent(&self) -> bool {
-        let next = self.whole.outputs.iter().take(self.state.len()).chain(self.whole.outputs.iter().rev().take(self.outputs));
+        let next =
+            self.whole.outputs.iter().take(self.state.len()).chain(self.whole.outputs.iter().rev().take(self.outputs));
         let batched: Vec<NodeId> = next.copied().collect();
         graph::passes::independent(&self.whole.graph, &batched)
     }
@@ -192,7 +194,8 @@ impl Recurrence {
 
         let (saved, replay) = divide(&joint, forward, backward)?;
         let inputs = 0..joint.inputs.len();
-        let mut entries: Vec<Entry> = inputs.clone().filter(|&at| at < first).map(|at| Entry::input(&replay.graph, at)).collect();
+        let mut entries: Vec<Entry> =
+            inputs.clone().filter(|&at| at < first).map(|at| Entry::input(&replay.graph, at)).collect();
         entries.extend(replay.saved.iter().map(|&id| Entry::node(&replay.graph, id)));
         entries.extend(inputs.filter(|&at| at >= first).map(|at| Entry::input(&replay.graph, at)));
         let step = cut(&replay.graph, &entries, &replay.outputs)?;

@@ -153,7 +153,8 @@ fn the_seed_program_runs_alike() {
 #[test]
 fn programs_run_alike() {
     let folder = root().join("tests/fixtures/programs/valid");
-    let mut paths: Vec<_> = std::fs::read_dir(folder).expect("reads").map(|entry| entry.expect("reads").path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).expect("reads").map(|entry| entry.expect("reads").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "py"));
     paths.sort();
     assert!(paths.len() > 10);

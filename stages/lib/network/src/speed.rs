@@ -110,8 +110,10 @@ pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Re
             work.push(3.0 * gflop(&trainer, &batch));
         }
     }
-    let kernels = if settings.profile { profile(&mut trainer, &mut loader, settings.steps.max(1))? } else { Vec::new() };
-    let mut speed = Speed { train_step_s: median(seconds), train_gflop: median(work), eval_s: None, eval_gflop: None, kernels };
+    let kernels =
+        if settings.profile { profile(&mut trainer, &mut loader, settings.steps.max(1))? } else { Vec::new() };
+    let mut speed =
+        Speed { train_step_s: median(seconds), train_gflop: median(work), eval_s: None, eval_gflop: None, kernels };
     if let Some(length) = settings.eval_length {
         let args = data::arguments(algorithm, length);
         let batch = Dataset::new(algorithm, length, settings.batch_size, args, (1, 2))?.whole()?;

@@ -30,7 +30,9 @@ use crate::{Device, Dtype};
 /// Bytes that the largest tensor of a part should come to, at the most. Smaller parts would fit the caches of cores better,
 /// but what every operation costs by itself, whatever its size, is paid once for each part: half as large, and twice as
 /// many, they take longer.
-static PART: std::sync::LazyLock<i64> = std::sync::LazyLock::new(|| std::env::var("PARTKB").ok().and_then(|x| x.parse::<i64>().ok()).map_or(4 << 20, |x| x << 10));
+static PART: std::sync::LazyLock<i64> = std::sync::LazyLock::new(|| {
+    std::env::var("PARTKB").ok().and_then(|x| x.parse::<i64>().ok()).map_or(4 << 20, |x| x << 10)
+});
 /// Groups of parts, at the most. Each has a gradient of its own, and no more threads than groups can work.
 const GROUPS: usize = 8;
 

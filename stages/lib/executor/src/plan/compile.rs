@@ -113,7 +113,8 @@ impl<T: Real + Gemm> Plan<T> {
             base.0 = address.ok_or_else(|| Error::Inconsistent("an address is missing".to_owned()))?;
         }
         // SAFETY: `Base` is a transparent wrapper around an address.
-        let bases: &Bases = unsafe { std::slice::from_raw_parts(self.bases.as_ptr().cast::<*mut u8>(), self.bases.len()) };
+        let bases: &Bases =
+            unsafe { std::slice::from_raw_parts(self.bases.as_ptr().cast::<*mut u8>(), self.bases.len()) };
         for (number, step) in self.steps.iter_mut().enumerate() {
             let start = self.times.is_some().then(Instant::now);
             // SAFETY: the addresses are as the caller promises, and places in the arena that overlap are never in use at
@@ -159,13 +160,7 @@ pub(super) struct Compiler<'a, T> {
 }
 
 impl<'a, T: Real + Gemm> Compiler<'a, T> {
-    fn new(
-        nodes: &'a Nodes<'a>,
-        units: &'a Units,
-        outputs: &'a [NodeId],
-        modes: &'a [Mode],
-        float: Kind,
-    ) -> Self {
+    fn new(nodes: &'a Nodes<'a>, units: &'a Units, outputs: &'a [NodeId], modes: &'a [Mode], float: Kind) -> Self {
         let count = nodes.roles.len();
         Self {
             nodes,
@@ -355,7 +350,8 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
     pub fn copy(&mut self, from: &Layout, to: &Layout, dtype: DType, add: bool) -> Result<()> {
         let sizes = from.sizes.clone();
         if dtype == DType::Int {
-            let node = Node { op: Op::Detach, args: Vec::new(), shape: Vec::new(), dtype, span: graph::Span::default() };
+            let node =
+                Node { op: Op::Detach, args: Vec::new(), shape: Vec::new(), dtype, span: graph::Span::default() };
             let (args, value) = (vec![operand(from, dtype)?], operand(to, dtype)?);
             let step = Step::Torch { node: Box::new(node), args, value, sizes: self.nodes.sizes };
             self.push(step, [from.root, to.root]);
@@ -383,7 +379,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         if inputs.len() > MOST || outputs.len() > MOST {
             return Err(Error::Inconsistent("a loop over too many values".to_owned()));
         }
-        let kernel = Loop::new(spec)?;
+        let kernel = Box::new(Loop::new(spec)?);
         let used: Vec<usize> = inputs.iter().chain(&outputs).map(|extent| extent.root).collect();
         let label = label(spec);
         self.push(Step::Loop { kernel, inputs, outputs, label }, used);
@@ -585,7 +581,9 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
     fn push_product(&mut self, at: usize, x: usize, y: usize, axes: &[Axis]) -> Result<()> {
         let (left, right, value) = (self.layout(x)?.clone(), self.layout(y)?.clone(), self.layout(at)?.clone());
         let accumulate = self.claims[at].is_some_and(|output| self.modes[output] == Mode::Add);
-        let (mut product, mut place) = (Product::new(axes), Self::place(&right));
+        let mut product =
+            Product::new(axes).ok_or_else(|| Error::Inconsistent("a product over too many axes".to_owned()))?;
+        let mut place = Self::place(&right);
         if let Some(sizes) = product.wants_transposed() {
             let root = self.scratch(sizes.iter().product());
             let strides = product.right_strides().to_vec();
@@ -625,14 +623,17 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         let mut placed: Vec<(usize, usize, (usize, usize))> = Vec::new();
         let mut total = 0;
         for at in order {
-            let (bytes, Some(life)) = (self.roots[at].bytes.next_multiple_of(LINE), self.roots[at].life) else { continue };
+            let (bytes, Some(life)) = (self.roots[at].bytes.next_multiple_of(LINE), self.roots[at].life) else {
+                continue;
+            };
             let mut taken: Vec<(usize, usize)> = placed
                 .iter()
                 .filter(|(_, _, other)| other.0 <= life.1 && life.0 <= other.1)
                 .map(|&(start, end, _)| (start, end))
                 .collect();
             taken.sort_unstable();
-            let start = taken.iter().fold(0, |start, &(from, to)| if from >= start + bytes { start } else { start.max(to) });
+            let start =
+                taken.iter().fold(0, |start, &(from, to)| if from >= start + bytes { start } else { start.max(to) });
             self.roots[at].memory = Memory::Arena(start);
             placed.push((start, start + bytes, life));
             total = total.max(start + bytes);

@@ -151,7 +151,8 @@ impl Lowering<'_> {
 
     /// `x weight'` over few features, or to few.
     fn layer(&mut self, x: NodeId, weight: NodeId) -> Result<Option<NodeId>, OpError> {
-        let (Some(out), Some(inner)) = (self.to.shape(weight)[0].as_known(), self.to.shape(weight)[1].as_known()) else {
+        let (Some(out), Some(inner)) = (self.to.shape(weight)[0].as_known(), self.to.shape(weight)[1].as_known())
+        else {
             return Ok(None);
         };
         if (1..=NARROW).contains(&inner) && out >= WIDE {

@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Batch,
 }
 
+/// Axes around a matrix product, at the most.
+const MOST_LOOPS: usize = 16;
 /// Rows of a product, at the least, for which its right operand is transposed first.
 const OFTEN: usize = 128;
 
@@ -62,8 +64,8 @@ impl Product {
         self
     }
 
-    /// The product over these axes, outermost first.
-    pub fn new(axes: &[Axis]) -> Self {
+    /// The product over these axes, outermost first; `None` where there are too many.
+    pub fn new(axes: &[Axis]) -> Option<Self> {
         let mut joined: Vec<Axis> = Vec::new();
         for &axis in axes.iter().filter(|axis| axis.size != 1) {
             match joined.last_mut().filter(|outer| continues(outer, &axis)) {
@@ -81,7 +83,7 @@ impl Product {
         let (rows, columns, inner) = (take(Kind::Rows), take(Kind::Columns), take(Kind::Inner));
         // Sums come last, so that each matrix product is finished before the next.
         joined.sort_by_key(|axis| axis.kind == Kind::Inner);
-        Self { rows, columns, inner, loops: joined }
+        (joined.len() <= MOST_LOOPS).then_some(Self { rows, columns, inner, loops: joined })
     }
 
     /// Its sizes, for people.
@@ -95,15 +97,17 @@ impl Product {
     /// # Safety
     /// The pointers are valid for all elements that the axes reach, and the value's memory overlaps with no operand's.
     pub unsafe fn run<T: Real + Gemm>(&self, left: *const T, right: *const T, value: *mut T, accumulate: bool) {
-        let mut place = vec![0_usize; self.loops.len()];
+        // Most products are one.
+        let mut room = [0_usize; MOST_LOOPS];
+        let Some(place) = room.get_mut(..self.loops.len()) else { return };
         if self.loops.iter().any(|axis| axis.size == 0) {
             return;
         }
         loop {
             let offset = |stride: fn(&Axis) -> usize| -> usize {
-                self.loops.iter().zip(&place).map(|(axis, at)| stride(axis) * at).sum()
+                self.loops.iter().zip(place.iter()).map(|(axis, at)| stride(axis) * at).sum()
             };
-            let first = self.loops.iter().zip(&place).all(|(axis, &at)| axis.kind != Kind::Inner || at == 0);
+            let first = self.loops.iter().zip(place.iter()).all(|(axis, &at)| axis.kind != Kind::Inner || at == 0);
             // SAFETY: the offsets lie within what the axes reach.
             unsafe {
                 T::gemm(

@@ -63,14 +63,40 @@ const FEW: usize = 4;
 
 /// What is called.
 pub(super) enum Step<T> {
-    Loop { kernel: Loop<T>, inputs: Vec<Extent>, outputs: Vec<Extent>, label: String },
-    Product { product: Product, left: Place, right: Place, value: Place, accumulate: bool },
+    Loop {
+        kernel: Box<Loop<T>>,
+        inputs: Vec<Extent>,
+        outputs: Vec<Extent>,
+        label: String,
+    },
+    Product {
+        product: Product,
+        left: Place,
+        right: Place,
+        value: Place,
+        accumulate: bool,
+    },
     /// Elements of one place to another of the same sizes.
-    Copy { shape: Vec<usize>, from: (Extent, usize), to: (Extent, usize), strides: (Vec<usize>, Vec<usize>) },
+    Copy {
+        shape: Vec<usize>,
+        from: (Extent, usize),
+        to: (Extent, usize),
+        strides: (Vec<usize>, Vec<usize>),
+    },
     /// An operation with a kernel of its own.
-    Special { kernel: Special<T>, inputs: Vec<Whole>, outputs: Vec<Whole>, label: String },
+    Special {
+        kernel: Special<T>,
+        inputs: Vec<Whole>,
+        outputs: Vec<Whole>,
+        label: String,
+    },
     /// An operation that libtorch computes, and whose value is copied to its place.
-    Torch { node: Box<Node>, args: Vec<Operand>, value: Operand, sizes: (i64, i64) },
+    Torch {
+        node: Box<Node>,
+        args: Vec<Operand>,
+        value: Operand,
+        sizes: (i64, i64),
+    },
 }
 
 /// The first byte of every root.
@@ -119,10 +145,8 @@ impl<T: Real + Gemm> Step<T> {
             Self::Copy { shape, from, to, strides } => {
                 // SAFETY: as promised; a copy is never made within one root.
                 let (x, y) = unsafe { (from.0.slice::<T>(bases), to.0.slice_mut::<T>(bases)) };
-                let (from, to) = (
-                    Places { start: from.1, strides: &strides.0 },
-                    Places { start: to.1, strides: &strides.1 },
-                );
+                let (from, to) =
+                    (Places { start: from.1, strides: &strides.0 }, Places { start: to.1, strides: &strides.1 });
                 Ok(copy(shape, x, from, y, to)?)
             }
             Self::Special { kernel, inputs, outputs, .. } => {

@@ -318,7 +318,8 @@ impl Merger<'_, '_> {
         }
         // Nobody may wait for one of them and be waited for by the other.
         (0..self.units.members.len()).filter(|&unit| unit != one && unit != two).all(|unit| {
-            !(self.waits(unit, one) && self.waits(two, unit)) && !(self.waits(unit, two) && self.waits(one, unit))
+            let between = |first: usize, last: usize| self.waits(unit, first) && self.waits(last, unit);
+            !between(one, two) && !between(two, one)
         })
     }
 }
