@@ -84,7 +84,7 @@ fn a_dry_run_goes_all_the_way() {
 #[test]
 fn a_device_that_is_not_there_is_recorded() {
     let (_folder, out) = scratch();
-    let output = gpu_check(&out, &["--device=cuda:99", "--minutes=0.05"]);
+    let output = gpu_check(&out, &["--device=cuda:99", "--minutes=0.5"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let found = document(&out);
     assert_eq!((&found["ok"], &found["dry"]), (&false.into(), &false.into()));
@@ -97,6 +97,47 @@ fn a_device_that_is_not_there_is_recorded() {
     assert!(page.contains("NOT everything went well") && page.contains("| machine | FAILED |"), "{page}");
     assert!(!page.contains("dry run"), "{page}");
     assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{output:?}");
+}
+
+/// A driver of two GPUs, of which libtorch here knows nothing.
+const DRIVER: &str = r#"#!/bin/sh
+case "$*" in
+    -L) echo "GPU 0: NVIDIA L4 (UUID: GPU-aaaa-1)"; echo "GPU 1: NVIDIA H100 (UUID: GPU-bbbb-2)";;
+    *uuid*) echo "0, GPU-aaaa-1, NVIDIA L4, 580.1"; echo "1, GPU-bbbb-2, NVIDIA H100, 580.1";;
+    *memory*GPU-bbbb-2) echo "5, 81559";;
+    *) exit 6;;
+esac
+"#;
+
+#[test]
+fn gpus_are_found_by_their_driver_and_by_the_variable() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (folder, out) = scratch();
+    let driver = folder.path().join("nvidia-smi");
+    std::fs::write(&driver, DRIVER).expect("written");
+    std::fs::set_permissions(&driver, PermissionsExt::from_mode(0o755)).expect("made executable");
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default());
+    for (variable, device, expected) in [
+        (None, "cuda", &["GPU-aaaa-1", "GPU-bbbb-2"][..]),
+        (None, "cuda:1", &["GPU-bbbb-2"]),
+        (Some("GPU-bbbb-2"), "auto", &["GPU-bbbb-2"]),
+        (Some(""), "cuda", &[]),
+    ] {
+        let mut command = command(&out, &["--minutes=0.03"]);
+        command.args(["--device", device]).env("PATH", &path).env_remove("CUDA_VISIBLE_DEVICES");
+        command.envs(variable.map(|value| ("CUDA_VISIBLE_DEVICES", value)));
+        let output = command.output().expect("it starts");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let found = document(&out);
+        let gpus = rows(&found, "machine", "gpu");
+        assert_eq!(gpus.iter().map(|gpu| gpu["entry"].as_str().unwrap_or("")).collect::<Vec<_>>(), expected);
+        if let Some(last) = gpus.last() {
+            let facts = (&last["model"], &last["driver"], &last["memory_mib"]);
+            assert_eq!(facts, (&"NVIDIA H100".into(), &"580.1".into(), &81559.into()));
+            assert!(page(&out).contains("- GPU `GPU-bbbb-2`: NVIDIA H100, driver 580.1, 81559 MiB"));
+        }
+    }
 }
 
 #[test]

@@ -134,8 +134,8 @@ mod tests {
         assert_eq!(round(400), Some(Round { seeds: 4, steps: 1000 }));
         assert_eq!(round(200), Some(Round { seeds: 2, steps: 1000 }));
         assert_eq!(round(130), Some(Round { seeds: 1, steps: 1000 }));
-        assert_eq!(round(100), Some(Round { seeds: 1, steps: 800 }));
-        assert_eq!(round(14), Some(Round { seeds: 1, steps: 26 }));
+        assert_eq!(round(101), Some(Round { seeds: 1, steps: 800 }));
+        assert_eq!(round(15), Some(Round { seeds: 1, steps: 35 }));
         assert_eq!(round(10), None);
         let nothing = Measured::default();
         assert_eq!(nothing.round(Duration::from_secs(1), 1000, 50), Some(Round { seeds: 1, steps: 1000 }));
