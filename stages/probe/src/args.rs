@@ -5,6 +5,16 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand};
 use network::{DeviceArg, Dtype};
 
+const GPU_CHECK_EXAMPLES: &str = "\
+Examples:
+  probe gpu-check
+  probe gpu-check --device cuda:1 --minutes 30 --out runs/gpu-check
+  probe gpu-check --dry          everything with tiny sizes on the CPU, in seconds
+  LD_LIBRARY_PATH=/path/to/torch/lib probe gpu-check --fixtures tests/fixtures
+
+Exit codes: 0 all went well, or ran out of time after parity held; 1 something
+failed, is beyond its tolerance or was interrupted; 2 wrong usage.";
+
 /// Compare processors and networks with reference numbers, and measure speed.
 ///
 /// Exit codes: 0 all within tolerance, 1 something beyond it or failed, 2 wrong usage.
@@ -147,17 +157,8 @@ pub struct DoctorArgs {
 /// or out of time.
 ///
 /// It needs this program, the fixtures, and the libraries of PyTorch 2.11.0 (cu130): neither Rust nor a network.
-///
-/// Examples:
-///   probe gpu-check
-///   probe gpu-check --device cuda:1 --minutes 30 --out runs/gpu-check
-///   probe gpu-check --dry                      everything with tiny sizes on the CPU, in seconds
-///   LD_LIBRARY_PATH=/path/to/torch/lib probe gpu-check --fixtures tests/fixtures --out gpu-check --minutes 8
-///
-/// Exit codes: 0 all steps went well or ran out of time, parity held; 1 something failed, is beyond its tolerance or was
-/// interrupted; 2 wrong usage.
 #[derive(Debug, Group)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = GPU_CHECK_EXAMPLES)]
 pub struct GpuCheckArgs {
     /// cuda (all visible GPUs; only the training uses more than the first), cuda:K, auto or cpu
     #[arg(long, default_value = "cuda", value_parser = device)]
