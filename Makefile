@@ -14,8 +14,8 @@ METHOD     ?= spark#        search method or variant (propose --help lists them)
 TASK       ?= dfs#          CLRS algorithm that candidates are trained on (sample --list)
 PROFILE    ?= $(if $(GPU),paper,quick)#  settings: a name in data/profiles, or a path to a .toml file
 ITERATIONS ?=#              proposals in total, over all generations [from the profile]
-JOBS       ?= 0#            candidates trained side by side; 0: as many as there are cores for, at most 4 on a GPU
-DEVICE     ?=#              auto, cpu or cuda[:k] [from the profile: auto]
+JOBS       ?= 0#            candidates trained side by side, on each GPU; 0: as many as there are cores for, at most 4 on a GPU
+DEVICE     ?=#              auto, cpu, cuda (all visible GPUs) or cuda:K [from the profile: auto; gpu-check: cuda]
 PROPOSER   ?=#              who writes the candidates: builtin, openai, replay [from the profile: builtin]
 API_BASE   ?=#              server of the language models, e.g. http://localhost:11434/v1 (PROPOSER=openai)
 MODEL      ?=#              its model, or several as "NAME=WEIGHT ..." (PROPOSER=openai, replay)
@@ -30,6 +30,9 @@ CACHE      ?= cache#        results of trainings, shared by all runs
 TASKS      ?=#              tasks of make transfer: names, or a file of data/tasks [from the profile]
 LIBTORCH   ?=#              your own libtorch 2.11.0; empty: it is downloaded into .libtorch
 CUDA       ?= auto#         download the CUDA libraries too: auto (when there is a GPU), yes, no
+MINUTES    ?= 8#            time for make gpu-check
+OUT        ?= gpu-check#    folder of its results
+DRY        ?=#              yes: make gpu-check tries itself out on the CPU, in seconds
 
 BIN        ?= target/release#  the binaries to run; target/debug for those of plain cargo build
 
@@ -221,6 +224,11 @@ bench: build ## timings: sampling, checking, training steps, evaluation
 parity: build ## the network and program goldens on DEVICE
 	$(BIN)/probe network 'tests/fixtures/model/*.json' $(if $(strip $(DEVICE)),--device $(strip $(DEVICE)))
 
+.PHONY: gpu-check
+gpu-check: build ## check and measure everything on DEVICE within MINUTES, into OUT: a page to read and to send (DRY=yes: a trial)
+	$(BIN)/probe gpu-check --device $(or $(strip $(DEVICE)),cuda) --minutes $(strip $(MINUTES)) --out $(strip $(OUT)) \
+		$(if $(filter-out no,$(strip $(DRY))),--dry)
+
 # cargo-fuzz wants a nightly compiler. Where there is none, the stable one is told to take its flags.
 FUZZ = stages/lib/program/fuzz
 FUZZ_NIGHTLY = $(shell cargo +nightly --version >/dev/null 2>&1 && echo +nightly)
@@ -258,5 +266,6 @@ help: ## this list
 	@echo "  make search SEED=0"
 	@echo "  make search SEED=1 ITERATIONS=64 JOBS=2"
 	@echo "  make search SEED=0 PROFILE=paper DEVICE=cuda RUN=runs/paper-seed0"
+	@echo "  make gpu-check DRY=yes; make gpu-check MINUTES=30 DEVICE=cuda:1"
 	@echo "  make search SEED=0 PROPOSER=openai API_BASE=http://localhost:11434/v1 MODEL=qwen3:32b RUN=runs/qwen-seed0"
 	@echo "  make search SEED=0 PROPOSER=replay MODEL=qwen3:32b TRANSCRIPTS=runs/qwen-seed0/transcripts.jsonl RUN=runs/again"

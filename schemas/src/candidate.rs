@@ -96,12 +96,19 @@ table! {
         Train: val_acc: Option<Vec<f64>>,
         /// Files of the best weights (safetensors), per seed, relative to the cache folder.
         Train: weights: Option<Vec<String>>,
-        /// Device that it was trained on: `cpu`, `cuda:0`.
+        /// Kind of device that it was trained on: `cpu` or `cuda`. Which of several GPUs it was does not matter.
         Train: device: Option<String>,
         /// Seconds of training, summed over seeds. Results from the cache keep the seconds of the run that made them.
         Train volatile: train_seconds: Option<f64>,
         /// Largest resident memory of a training process, in MiB.
         Train volatile: peak_rss_mb: Option<f64>,
+        /// Host that it was trained on; several, where seeds come from several, each once. As all that says where a result
+        /// was made it belongs to the training that made it, also where that came from the cache.
+        Train volatile: train_host: Option<String>,
+        /// Model of the GPU that it was trained on; null without one, and where it cannot be told.
+        Train volatile: train_gpu: Option<String>,
+        /// Version of that GPU's driver.
+        Train volatile: train_driver: Option<String>,
 
         /// Mean accuracy on the out-of-distribution validation split, over training seeds, in [0, 1].
         Score: ood_acc: Option<f64>,

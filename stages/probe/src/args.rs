@@ -5,6 +5,16 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand};
 use network::{DeviceArg, Dtype};
 
+const GPU_CHECK_EXAMPLES: &str = "\
+Examples:
+  probe gpu-check
+  probe gpu-check --device cuda:1 --minutes 30 --out runs/gpu-check
+  probe gpu-check --dry          everything with tiny sizes on the CPU, in seconds
+  LD_LIBRARY_PATH=/path/to/torch/lib probe gpu-check --fixtures tests/fixtures
+
+Exit codes: 0 all went well, or ran out of time after parity held; 1 something
+failed, is beyond its tolerance or was interrupted; 2 wrong usage.";
+
 /// Compare processors and networks with reference numbers, and measure speed.
 ///
 /// Exit codes: 0 all within tolerance, 1 something beyond it or failed, 2 wrong usage.
@@ -21,6 +31,7 @@ pub enum Command {
     Network(NetworkArgs),
     Speed(SpeedArgs),
     Doctor(DoctorArgs),
+    GpuCheck(GpuCheckArgs),
 }
 
 /// Where and how to compute.
@@ -138,4 +149,47 @@ pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Check and measure everything on a GPU, within so many minutes, and write a page about it
+///
+/// Steps: the machine; all reference cases in f32; seconds of a training step at the sizes of the paper's profile, on the
+/// device and on the CPU, for one seed and for several side by side; the GPU's memory; and with the time that is left the
+/// reference architecture, trained and tested. Each step is tried in a process of its own: what fails is recorded, and the
+/// next one goes on. DIR/gpu-check.json is rewritten along the way, DIR/gpu-check.md at the end, also when it is interrupted
+/// or out of time.
+///
+/// It needs this program, the fixtures, and the libraries of PyTorch 2.11.0 (cu130): neither Rust nor a network.
+#[derive(Debug, Group)]
+#[command(after_help = GPU_CHECK_EXAMPLES)]
+pub struct GpuCheckArgs {
+    /// cuda (all visible GPUs; only the training uses more than the first), cuda:K, auto or cpu
+    #[arg(long, default_value = "cuda", value_parser = device)]
+    pub device: String,
+    /// Folder of the reference cases
+    #[arg(long, value_name = "DIR", default_value = "tests/fixtures")]
+    pub fixtures: PathBuf,
+    /// Folder of gpu-check.json and gpu-check.md; it is made
+    #[arg(long, value_name = "DIR", default_value = "gpu-check")]
+    pub out: PathBuf,
+    /// Time for everything
+    #[arg(long, default_value_t = 8.0, value_parser = minutes)]
+    pub minutes: f64,
+    /// Try it out: the CPU in place of the device, a few cases, tiny sizes
+    #[arg(long)]
+    pub dry: bool,
+    /// Print the JSON, in place of the page
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A device as it was typed: `cuda` is all of them, `cuda:0` the first.
+fn device(text: &str) -> Result<String, String> {
+    text.parse::<DeviceArg>().map(|_| text.to_owned())
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    // A day: beyond that it is a typing error.
+    if minutes > 0.0 && minutes <= 1440.0 { Ok(minutes) } else { Err("it must be above 0 and at most 1440".to_owned()) }
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod doctor;
+mod gpu_check;
 mod parity;
 mod programs;
 mod speed;
@@ -11,11 +12,16 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    // The measuring side of gpu-check: not for people, so not in the help.
+    if std::env::args().nth(1).as_deref() == Some(gpu_check::CHILD) {
+        return gpu_check::child();
+    }
     let args = args::Args::parse();
     stage::main("probe", || match args.command {
         args::Command::Program(args) => parity::program(&args),
         args::Command::Network(args) => parity::network(&args),
         args::Command::Speed(args) => speed::run(&args),
         args::Command::Doctor(args) => doctor::run(&args),
+        args::Command::GpuCheck(args) => gpu_check::run(&args),
     })
 }

@@ -1,11 +1,11 @@
 //! Comparison with reference numbers.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use network::Backend;
 use network::parity::{self, NetworkCase, Report};
+use network::{Backend, Device};
 use program::Options;
 use stage::Usage;
 use stage::exit::Negative;
@@ -20,9 +20,7 @@ pub fn program(args: &ProgramArgs) -> Result<()> {
         parity::Options { dtype: args.machine.dtype, tolerance: args.tolerance, passes: true, backend: Backend::Auto };
     let mut reports = Vec::new();
     for path in expand(&args.cases)? {
-        let hidden = parity::program_hidden(&path)?;
-        let processor = programs::from_file(&args.program, &Options { hidden, ..Options::default() })?;
-        reports.push(parity::program_case(&processor, &path, device, options)?);
+        reports.push(program_case(&args.program, &path, device, options)?);
     }
     print(&reports, args.machine)
 }
@@ -38,26 +36,36 @@ pub fn network(args: &NetworkArgs) -> Result<()> {
     };
     let mut reports = Vec::new();
     for path in expand(&args.cases)? {
-        let compare = || -> Result<Report> {
-            if path.file_stem().is_some_and(|stem| stem == "optimiser") {
-                return Ok(parity::optimiser_case(&path, device, options)?);
-            }
-            let case = NetworkCase::load(&path)?;
-            let compiled = Options {
-                hidden: case.hidden(),
-                nb_triplet_fts: case.nb_triplet_fts(),
-                use_ln: case.use_ln(),
-                ..Options::default()
-            };
-            let processor = match &args.program {
-                Some(file) => programs::from_file(file, &compiled)?,
-                None => programs::of_benchmark(case.processor(), &compiled)?,
-            };
-            Ok(case.compare(&processor, device, options)?)
-        };
-        reports.push(compare().with_context(|| path.display().to_string())?);
+        let report = network_case(args.program.as_deref(), &path, device, options);
+        reports.push(report.with_context(|| path.display().to_string())?);
     }
     print(&reports, args.machine)
+}
+
+/// Compares a program with a case of its own.
+pub fn program_case(program: &Path, case: &Path, device: Device, options: parity::Options) -> Result<Report> {
+    let hidden = parity::program_hidden(case)?;
+    let processor = programs::from_file(program, &Options { hidden, ..Options::default() })?;
+    Ok(parity::program_case(&processor, case, device, options)?)
+}
+
+/// Compares a network around `program`, or around what the project has for the case's processor.
+pub fn network_case(program: Option<&Path>, path: &Path, device: Device, options: parity::Options) -> Result<Report> {
+    if path.file_stem().is_some_and(|stem| stem == "optimiser") {
+        return Ok(parity::optimiser_case(path, device, options)?);
+    }
+    let case = NetworkCase::load(path)?;
+    let compiled = Options {
+        hidden: case.hidden(),
+        nb_triplet_fts: case.nb_triplet_fts(),
+        use_ln: case.use_ln(),
+        ..Options::default()
+    };
+    let processor = match program {
+        Some(file) => programs::from_file(file, &compiled)?,
+        None => programs::of_benchmark(case.processor(), &compiled)?,
+    };
+    Ok(case.compare(&processor, device, options)?)
 }
 
 /// Files that paths and patterns name, in order.
@@ -65,7 +73,7 @@ pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for pattern in patterns {
         let before = paths.len();
-        if std::path::Path::new(pattern).exists() {
+        if Path::new(pattern).exists() {
             paths.push(pattern.into());
             continue;
         }

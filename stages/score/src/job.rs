@@ -74,10 +74,9 @@ pub fn work(
     let content = std::fs::read(weights).with_context(absent)?;
     let weights = std::fs::canonicalize(weights).with_context(absent)?;
     let threads = config.train.threads;
-    let kind = device.split(':').next().unwrap_or(device);
+    let kind = train::kind(device);
     let hash = blake3::hash(&content).to_hex();
-    let key =
-        train::hash(&(CODE_VERSION, &program.graph_hash, &program.params, hash.as_str(), &evaluations, threads, kind));
+    let key = train::hash(&(CODE_VERSION, &program.graph_hash, &program.params, hash.as_str(), &evaluations, kind));
     let job = Job { source: program.source.clone(), weights, evaluations, threads, device: device.to_owned() };
     Ok(Work { key, label, weight: 1.0, job })
 }

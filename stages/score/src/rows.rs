@@ -85,7 +85,7 @@ fn run(works: &[Work<Job>], lab: &Lab<'_>, common: &Common) -> Result<Vec<Outcom
     let tell = |note: &Value| Some(format!("length {}", note.get("length")?));
     let outcomes = lab.runner("score-child", "score", &[]).run_all(works, lab.jobs, &progress, tell, sum_up)?;
     let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
-    progress.finish(&format!("{done} of {} evaluations done on {}", works.len(), lab.device));
+    progress.finish(&format!("{done} of {} evaluations done on {}", works.len(), lab.place()));
     Ok(outcomes)
 }
 

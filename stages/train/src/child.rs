@@ -10,7 +10,7 @@ use stage::atomic;
 use stage::job::{Failure, Place, serve};
 
 use crate::curves::CURVE;
-use crate::{CODE_VERSION, Job, Measured, WEIGHTS};
+use crate::{CODE_VERSION, Job, Measured, WEIGHTS, kind};
 
 /// The checkpoint's file in a training's lasting folder.
 const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -71,6 +71,7 @@ fn train(job: Job, place: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Measur
         device: device.to_string(),
         seconds: seconds(),
         peak_rss_mb: peak_rss_mb(),
+        machine: place.machine.clone(),
     })
 }
 
@@ -82,7 +83,7 @@ fn checkpoints(job: &Job, place: &Place) -> Result<Option<Checkpoints>, Failure>
     atomic::make_folder(&place.lasting).map_err(|error| Failure::of_machine(format!("{error:#}")))?;
     let every = Duration::try_from_secs_f64(job.checkpoint_s).unwrap_or(Duration::MAX);
     // Beyond the settings: what the job's key depends on.
-    let code = format!("{CODE_VERSION} {} {}", job.threads, job.device.split(':').next().unwrap_or_default());
+    let code = format!("{CODE_VERSION} {}", kind(&job.device));
     Ok(Some(Checkpoints { path: place.lasting.join(CHECKPOINT), every, code }))
 }
 

@@ -2,6 +2,7 @@
 
 use network::{Dtype, Repred, TrainConfig};
 use serde::{Deserialize, Serialize};
+use stage::Machine;
 use stage::config::{self, Config};
 use stage::job::Work;
 
@@ -20,6 +21,7 @@ pub const FILES: &[&str] = &[WEIGHTS, crate::curves::CURVE];
 pub struct Job {
     pub source: String,
     pub config: TrainConfig,
+    /// Results do not depend on it.
     pub threads: usize,
     /// `cpu`, `cuda:0`, ...
     pub device: String,
@@ -38,6 +40,14 @@ pub struct Measured {
     pub device: String,
     pub seconds: f64,
     pub peak_rss_mb: f64,
+    /// Where it was made.
+    #[serde(default)]
+    pub machine: Machine,
+}
+
+/// The kind of a device, `cpu` or `cuda`: which of several equal ones it was does not matter.
+pub fn kind(device: &str) -> &str {
+    device.split(':').next().unwrap_or(device)
 }
 
 /// The network's settings for a training of this algorithm with this seed.
@@ -87,14 +97,12 @@ pub fn as_the_benchmark(mut settings: TrainConfig) -> TrainConfig {
 
 /// The training of a program, with its key. `train` says how it runs.
 pub fn work(program: &Program, config: TrainConfig, train: &config::Train, device: &str) -> Work<Job> {
-    let threads = train.threads;
-    // Which of several equal devices it was does not matter.
-    let kind = device.split(':').next().unwrap_or(device);
     // Names of parameters key their random streams, and the weights' file is read back by name.
-    let depends = (CODE_VERSION, &program.graph_hash, &program.params, &config, threads, kind);
+    let depends = (CODE_VERSION, &program.graph_hash, &program.params, &config, kind(device));
     let key = hash(&depends);
     let label = format!("{} {} seed {}", program.label, config.algorithm, config.seed);
-    let (source, device, checkpoint_s) = (program.source.clone(), device.to_owned(), train.checkpoint_s);
+    let (source, device) = (program.source.clone(), device.to_owned());
+    let (threads, checkpoint_s) = (train.threads, train.checkpoint_s);
     Work { key, label, weight: 1.0, job: Job { source, config, threads, device, checkpoint_s } }
 }
 
@@ -141,6 +149,7 @@ mod tests {
         assert_eq!(key(|p, _, _, _| p.source = "# a comment\ns".into()), same);
         assert_eq!(key(|p, _, _, _| p.label = "q".into()), same);
         assert_eq!(key(|_, _, t, _| t.checkpoint_s = 1.0), same);
+        assert_eq!(key(|_, _, t, _| t.threads = 2), same);
         let mut others = vec![
             same,
             key(|p, _, _, _| p.graph_hash = "h".into()),
@@ -150,10 +159,9 @@ mod tests {
             key(|_, c, _, _| c.algorithm = "bfs".into()),
             key(|_, c, _, _| c.lengths.push(9)),
             key(|_, c, _, _| c.dtype = Dtype::F64),
-            key(|_, _, t, _| t.threads = 2),
             key(|_, _, _, d| *d = "cuda:0"),
         ];
-        assert_eq!(key(|_, _, _, d| *d = "cuda:1"), others[9]);
+        assert_eq!(key(|_, _, _, d| *d = "cuda:1"), others[8]);
         let all = others.len();
         others.sort();
         others.dedup();

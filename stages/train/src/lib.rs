@@ -14,6 +14,6 @@ mod rows;
 pub use args::{Args, known_task};
 pub use child::{child, failure, peak_rss_mb, processor};
 pub use curves::{Trained, curves};
-pub use job::{CODE_VERSION, FILES, Job, Measured, WEIGHTS, as_the_benchmark, hash, settings, work};
+pub use job::{CODE_VERSION, FILES, Job, Measured, WEIGHTS, as_the_benchmark, hash, kind, settings, work};
 pub use program::{Program, by_hand, explain, prepare};
 pub use rows::{Lab, train};

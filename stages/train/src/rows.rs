@@ -1,6 +1,7 @@
 //! The rows of a table, trained.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
@@ -9,27 +10,45 @@ use schemas::{Candidate, Status};
 use serde_json::Value;
 use stage::config::Config;
 use stage::job::{Outcome, Runner, Work};
-use stage::{Common, Progress, Table, Usage, WorkArgs};
+use stage::{Common, Gpus, Machine, Progress, Table, Usage, WorkArgs};
 
 use crate::halving::{self, Raced};
-use crate::{FILES, Job, Measured, Program, Trained, WEIGHTS, by_hand, hash, prepare, settings, work};
+use crate::{FILES, Job, Measured, Program, Trained, WEIGHTS, by_hand, hash, kind, prepare, settings, work};
 
 /// Where children work: device, cache, limits.
 pub struct Lab<'a> {
     pub config: &'a Config,
+    /// The device as a child calls it: `cpu`, `cuda:0`.
     pub device: String,
+    /// What children are placed on.
+    pub gpus: Arc<Gpus>,
     pub jobs: usize,
     pub args: &'a WorkArgs,
     pub stop: &'a AtomicBool,
 }
 
 impl<'a> Lab<'a> {
-    /// Finds the device, before any child looks for it.
+    /// Finds the device and the GPUs, before any child looks for them.
     pub fn new(config: &'a Config, args: &'a WorkArgs, stop: &'a AtomicBool) -> Result<Self> {
         let wanted: DeviceArg = config.train.device.parse().map_err(Usage)?;
-        let device = network::init(&wanted, config.train.threads)?;
-        let jobs = WorkArgs::jobs(config, device.is_cuda());
-        Ok(Self { config, device: device.to_string(), jobs, args, stop })
+        // Whichever GPU it is to be: whether there is any, and libtorch can use it.
+        let any = if matches!(wanted, DeviceArg::Cuda(_)) { DeviceArg::Cuda(0) } else { wanted };
+        let mut device = network::init(&any, config.train.threads)?;
+        let gpus = if device.is_cuda() { Gpus::find(&config.train.device)? } else { Gpus::none() };
+        if device.is_cuda() && gpus.all().is_empty() {
+            // Nobody can name them: the child takes the one that libtorch numbers so.
+            device = network::init(&wanted, config.train.threads)?;
+        }
+        let jobs = WorkArgs::jobs(config, if device.is_cuda() { gpus.all().len().max(1) } else { 0 });
+        Ok(Self { config, device: device.to_string(), gpus: Arc::new(gpus), jobs, args, stop })
+    }
+
+    /// Where it is computed, in words.
+    pub fn place(&self) -> String {
+        match self.gpus.all().len() {
+            0 | 1 => kind(&self.device).to_owned(),
+            several => format!("{several} GPUs"),
+        }
     }
 
     /// A runner of jobs of one kind; `subcommand` is the child's side in this program, `kind` its folder in the cache.
@@ -40,6 +59,7 @@ impl<'a> Lab<'a> {
             reuse: !self.args.no_cache,
             files,
             limits: WorkArgs::limits(self.config),
+            gpus: Arc::clone(&self.gpus),
             stop: self.stop,
         }
     }
@@ -49,7 +69,7 @@ impl<'a> Lab<'a> {
         let progress = common.progress(label, works.len());
         let outcomes = self.trainings_on(works, &progress)?;
         let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
-        progress.finish(&format!("{done} of {} trainings done on {}", works.len(), self.device));
+        progress.finish(&format!("{done} of {} trainings done on {}", works.len(), self.place()));
         Ok(outcomes)
     }
 
@@ -136,7 +156,7 @@ pub(crate) fn fill(
         several => hash(&several),
     });
     candidate.train_seeds = Some(works.iter().filter_map(|work| i64::try_from(work.job.config.seed).ok()).collect());
-    candidate.device = Some(device.to_owned());
+    candidate.device = Some(kind(device).to_owned());
     candidate.reason = None;
     candidate.rung = None;
     let mut measured = Vec::new();
@@ -161,4 +181,8 @@ pub(crate) fn fill(
         Some(keys.iter().map(|key| Path::new("train").join(key).join(WEIGHTS).display().to_string()).collect());
     candidate.train_seconds = Some(measured.iter().map(|m| m.seconds).sum());
     candidate.peak_rss_mb = measured.iter().map(|m| m.peak_rss_mb).reduce(f64::max);
+    let made_on = |of: fn(&Machine) -> Option<&String>| Machine::words(measured.iter().map(|m| &m.machine), of);
+    candidate.train_host = made_on(|machine| machine.host.as_ref());
+    candidate.train_gpu = made_on(|machine| machine.gpu.as_ref());
+    candidate.train_driver = made_on(|machine| machine.driver.as_ref());
 }

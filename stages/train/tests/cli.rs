@@ -62,6 +62,8 @@ fn a_program_is_trained_once_and_then_known() {
     let row = &rows(&first)[0];
     assert_eq!((&row["status"], &row["task"], &row["device"]), (&"trained".into(), &"dfs".into(), &"cpu".into()));
     assert_eq!((&row["train_seeds"], &row["train_steps"]), (&serde_json::json!([3, 4]), &4.into()));
+    assert!(row["train_host"].as_str().is_some_and(|host| !host.is_empty()), "{row}");
+    assert!(row.get("train_gpu").is_none() && row.get("train_driver").is_none(), "there is none on the CPU: {row}");
     for column in ["train_loss", "val_acc"] {
         assert!(row[column].as_array().is_some_and(|list| list.len() == 2 && list.iter().all(Value::is_f64)), "{row}");
     }
@@ -79,6 +81,8 @@ fn a_program_is_trained_once_and_then_known() {
     assert!(text(&again.stderr).contains("(from the cache)"), "{}", text(&again.stderr));
     let side_by_side = train(&folder.path().join("other"), &[&two_seeds[..], &["--jobs", "2"]].concat());
     assert_eq!(steady(rows(&side_by_side)[0].clone()), steady(row.clone()));
+    let threads = train(&cache, &[&two_seeds[..], &["--set", "train.threads=2"]].concat());
+    assert_eq!(rows(&threads), rows(&first), "results do not depend on the number of threads");
     let one_seed = train(&cache, &["--set", "train.seeds=[4]", PROGRAM]);
     assert!(text(&one_seed.stderr).contains("(from the cache)"));
     assert_eq!(entries(&cache.join("train")).len(), 2, "nothing half done is left");

@@ -57,7 +57,7 @@ pub fn matrix(programs: &[Program], tasks: &[String], lab: &Lab<'_>, common: &Co
             fill_tested(row, outcome);
         }
     }
-    progress.finish(&format!("{done} of {} trainings done and tested on {}", rows.len(), lab.device));
+    progress.finish(&format!("{done} of {} trainings done and tested on {}", rows.len(), lab.place()));
     Ok(rows)
 }
 

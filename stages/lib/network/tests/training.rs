@@ -84,11 +84,18 @@ fn trainings_are_equal_to_the_bit_with_any_number_of_threads() {
             network::train(&processor, &config, device, None, &mut |_| ()).expect("trains")
         };
         let one = train(1);
+        let evaluate = |threads| {
+            let device = network::init(&DeviceArg::Cpu, threads).expect("the CPU is there");
+            let config = EvalConfig::validation("bellman_ford", HIDDEN, 12, 96, 5);
+            network::evaluate(&processor, &one.weights, &config, device).expect("evaluates")
+        };
+        let scores = evaluate(1);
         for threads in [2, 3] {
             let other = train(threads);
             assert_eq!(other.curve, one.curve);
             // thousands of numbers: too many to print
             assert!(other.weights == one.weights, "{threads} threads");
+            assert_eq!(evaluate(threads), scores);
         }
     }
 }

@@ -93,11 +93,12 @@ pub struct WorkArgs {
     #[arg(long)]
     pub no_cache: bool,
 
-    /// Processes side by side; 0: as many as there are cores for [default: train.jobs]
+    /// Processes side by side, on each GPU where there are any; 0: as many as there are cores for, at most 4 on a GPU
+    /// [default: train.jobs]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,
 
-    /// auto, cpu, cuda or cuda:K [default: train.device]
+    /// auto, cpu, cuda (all visible GPUs) or cuda:K (one of them) [default: train.device]
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
 }
@@ -111,15 +112,9 @@ impl WorkArgs {
         jobs.into_iter().chain(device).collect()
     }
 
-    /// Processes side by side, in numbers.
-    pub fn jobs(config: &Config, gpu: bool) -> usize {
-        let fitting = (pool::cores() / config.train.threads).max(1);
-        match config.train.jobs {
-            // Small networks leave a GPU idle half of the time, but its memory is shared.
-            0 if gpu => fitting.min(4),
-            0 => fitting,
-            jobs => jobs,
-        }
+    /// Processes side by side in all, in numbers, on so many GPUs; none: on the CPU.
+    pub fn jobs(config: &Config, gpus: usize) -> usize {
+        side_by_side(config.train.jobs, pool::cores() / config.train.threads, gpus)
     }
 
     /// What one process may use.
@@ -130,5 +125,28 @@ impl WorkArgs {
             memory: (train.memory_limit_mb > 0).then(|| train.memory_limit_mb.saturating_mul(1 << 20)),
             ..Limits::default()
         }
+    }
+}
+
+/// `jobs` as it is set, for each GPU; `fitting`: how many there are cores for.
+fn side_by_side(jobs: usize, fitting: usize, gpus: usize) -> usize {
+    match (jobs, gpus) {
+        (0, 0) => fitting.max(1),
+        // Small networks leave a GPU idle half of the time, but its memory is shared.
+        (0, gpus) => (fitting / gpus).clamp(1, 4) * gpus,
+        (jobs, gpus) => jobs * gpus.max(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_count_for_each_gpu() {
+        let of = side_by_side;
+        assert_eq!([of(0, 6, 0), of(0, 0, 0), of(3, 6, 0)], [6, 1, 3]);
+        assert_eq!([of(0, 2, 1), of(0, 16, 1), of(3, 16, 1)], [2, 4, 3]);
+        assert_eq!([of(0, 16, 8), of(0, 4, 8), of(0, 64, 8), of(3, 1, 8)], [16, 8, 32, 24]);
     }
 }

@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use serde_json::Value;
 
 use crate::signal::Interrupted;
 use crate::supervise::{self, End, Limits, Report};
-use crate::{Progress, atomic, pool};
+use crate::{Gpus, Machine, Progress, atomic, pool};
 
 const RESULT: &str = "result.json";
 /// End of the names of lasting folders.
@@ -40,6 +41,8 @@ pub struct Runner<'a> {
     /// Files that a result must have beside `result.json` to be taken from the cache.
     pub files: &'static [&'static str],
     pub limits: Limits,
+    /// What children are placed on.
+    pub gpus: Arc<Gpus>,
     /// Asks to stop; see [`crate::signal`].
     pub stop: &'a AtomicBool,
 }
@@ -65,6 +68,9 @@ pub struct Place {
     pub lasting: PathBuf,
     /// Seconds that earlier children have put into what the lasting folder holds.
     pub spent: f64,
+    /// What the child runs on, for its result to tell. It is known to the parent alone.
+    #[serde(default)]
+    pub machine: Machine,
 }
 
 impl Place {
@@ -247,11 +253,18 @@ impl Runner<'_> {
         }
         let spent = spent(&lasting);
         let limits = Limits { wall: self.limits.wall.map(|wall| wall.saturating_sub(spent)), ..self.limits };
-        let place = Place { folder: scratch.0.clone(), lasting: lasting.clone(), spent: spent.as_secs_f64() };
+        let seat = self.gpus.take();
+        let place = Place {
+            folder: scratch.0.clone(),
+            lasting: lasting.clone(),
+            spent: spent.as_secs_f64(),
+            machine: seat.machine(),
+        };
         let input = serde_json::to_vec(&Request { place, job })?;
         let Some((program, arguments)) = self.command.split_first() else { bail!("no child to run") };
         let mut command = Command::new(program);
         command.args(arguments).env("RUST_BACKTRACE", "0");
+        seat.give(&mut command);
         let mut failure = None;
         let report =
             supervise::run(command, input, limits, stopped, |line| match serde_json::from_str::<Value>(line) {
@@ -262,6 +275,7 @@ impl Runner<'_> {
                 Err(_) => on_note(Value::String(line.to_owned())),
             })
             .with_context(|| format!("cannot run {}", Path::new(program).display()))?;
+        drop(seat);
         // What it was killed by may be raised, and then it goes on.
         if let Some(outcome) = unfinished(&report, &self.limits, spent) {
             return Ok(outcome);
@@ -415,6 +429,7 @@ fn tell(note: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpus::Gpu;
 
     static GO: AtomicBool = AtomicBool::new(false);
 
@@ -427,6 +442,7 @@ mod tests {
             reuse: true,
             files: &["weights"],
             limits: Limits { wall: Some(Duration::from_secs(20)), grace: Duration::from_millis(200), memory: None },
+            gpus: Arc::new(Gpus::none()),
             stop: &GO,
         }
     }
@@ -507,6 +523,32 @@ mod tests {
         fs::remove_file(good.cache.join("k/weights")).expect("it was there");
         assert_eq!(left(&good), ["k"]);
         assert!(matches!(run(&bad, "k"), Outcome::Failed { .. }), "a result without its files is none");
+    }
+
+    #[test]
+    fn jobs_are_spread_over_the_gpus_and_told_what_they_run_on() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = folder.path().join("log");
+        // each waits for the other, so that both have a place at once
+        let script = format!(
+            r#"case $request in *'"gpu":"model '$CUDA_VISIBLE_DEVICES'"'*) echo $CUDA_VISIBLE_DEVICES >> {0};; esac
+            while test $(wc -l < {0}) -lt 2; do sleep 0.02; done; {GOOD}"#,
+            log.display()
+        );
+        let gpu = |entry: &str| Gpu { entry: entry.into(), model: Some(format!("model {entry}")), driver: None };
+        let gpus = Arc::new(Gpus::new(vec![gpu("MIG-a"), gpu("7")]));
+        let runner = Runner { gpus, ..runner(folder.path(), &script) };
+        let works: Vec<_> = ["a", "b"]
+            .map(|key| Work { key: key.to_owned(), label: key.to_owned(), weight: 1.0, job: key })
+            .into_iter()
+            .collect();
+        let progress = Progress::new("test", 2, true);
+        let outcomes = runner.run_all::<_, u32>(&works, 2, &progress, |_| None, u32::to_string).expect("fine");
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. })), "{outcomes:?}");
+        let log = fs::read_to_string(log).expect("the log");
+        let mut seen: Vec<&str> = log.lines().collect();
+        seen.sort_unstable();
+        assert_eq!(seen, ["7", "MIG-a"]);
     }
 
     #[test]

@@ -5,7 +5,9 @@ pub mod args;
 pub mod atomic;
 pub mod config;
 pub mod exit;
+pub mod gpus;
 pub mod job;
+pub mod machine;
 pub mod pool;
 pub mod progress;
 pub mod signal;
@@ -15,6 +17,8 @@ pub mod table;
 pub use args::{Common, TableArgs, WorkArgs};
 pub use config::{Config, ConfigError};
 pub use exit::{Usage, main};
+pub use gpus::Gpus;
+pub use machine::Machine;
 pub use progress::Progress;
 pub use table::{Row, Table, TableError};
 

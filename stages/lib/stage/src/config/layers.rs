@@ -19,14 +19,19 @@ impl Layers {
     pub(super) fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        self.text(path, &text)
+    }
+
+    /// Adds the text of a TOML file.
+    pub(super) fn text(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
         let line_of = |offset: usize| text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1;
         let syntax = |error: &toml::de::Error| ConfigError::Syntax {
             path: path.to_owned(),
             line: error.span().map_or(1, |span| line_of(span.start)),
             message: error.message().to_owned(),
         };
-        let spans = DeTable::parse(&text).map_err(|error| syntax(&error))?;
-        let mut values: toml::Table = toml::from_str(&text).map_err(|error| syntax(&error))?;
+        let spans = DeTable::parse(text).map_err(|error| syntax(&error))?;
+        let mut values: toml::Table = toml::from_str(text).map_err(|error| syntax(&error))?;
         let origin = |offset: usize| Origin::File { path: path.display().to_string(), line: line_of(offset) };
         for (section, keys) in spans.get_ref() {
             let name = section.get_ref().as_ref();

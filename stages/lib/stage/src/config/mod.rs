@@ -59,6 +59,22 @@ impl Config {
         if let Some(path) = file {
             layers.file(path)?;
         }
+        Self::finish(layers, sets, flags)
+    }
+
+    /// As [`Config::load`], from the text of a file, for programs that bring a profile along. `name`: what the file is called
+    /// in messages.
+    pub fn from_text(name: &str, text: &str, sets: &[String]) -> Result<Self, ConfigError> {
+        let mut layers = layers::Layers::default();
+        layers.text(Path::new(name), text)?;
+        Self::finish(layers, sets, &[])
+    }
+
+    fn finish(
+        mut layers: layers::Layers,
+        sets: &[String],
+        flags: &[(&str, &str, String)],
+    ) -> Result<Self, ConfigError> {
         for set in sets {
             layers.set(set, Origin::Set)?;
         }

@@ -182,11 +182,11 @@ sections! {
         checkpoint_s: f64 = 30.0,
         /// Limit of resident memory of one training, in MiB; 0 for none.
         memory_limit_mb: u64 = 8192,
-        /// Threads of one training. The number is part of the result: sums depend on it.
+        /// Threads of one training. The result does not depend on it: the same weights to the bit with any number.
         threads: usize = 1,
-        /// Trainings side by side; 0 for as many as there are cores for.
+        /// Trainings side by side, on each GPU where there are any; 0 for as many as there are cores for, at most 4 on a GPU.
         jobs: usize = 0,
-        /// auto (a GPU where there is one), cpu, cuda or cuda:K.
+        /// auto (all GPUs where there are any, else the CPU), cpu, cuda (all visible GPUs) or cuda:K (one of them, from 0).
         device: String = "auto".into(),
     }
 

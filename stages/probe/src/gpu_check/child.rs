@@ -1,0 +1,289 @@
+//! The measuring side: a process for each task, so that a fault or a hang is that task's own.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use network::parity::{Options as Comparison, Report};
+use network::speed::{Settings, measure};
+use network::{Backend, CurvePoint, Device, DeviceArg, Dtype, EvalConfig, TrainConfig};
+use program::Options;
+use serde::{Deserialize, Serialize};
+use stage::gpus;
+
+use super::record::{Case, Library, Memory, Row, Speed};
+use crate::{parity, programs};
+
+/// The mode of the row of an evaluation, among those of training steps.
+pub const EVALUATION: &str = "evaluation";
+
+/// What a child is to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Request {
+    pub device: String,
+    /// Threads of libtorch; 0: one for each core.
+    pub threads: usize,
+    pub task: Task,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// What there is, and whether the device can be used.
+    Library,
+    /// All reference cases.
+    Parity { fixtures: PathBuf, most: usize },
+    /// Training steps of each length of a training.
+    Speed {
+        training: TrainConfig,
+        repeats: usize,
+        /// Also evaluate at this many nodes.
+        test_length: Option<usize>,
+        /// Whose memory to look at.
+        gpu: Option<String>,
+    },
+    /// Training steps at the longest length while others do the same. All begin when so many have made their first step.
+    Beside { training: TrainConfig, repeats: usize, meeting: PathBuf, of: usize },
+    /// A training and a test.
+    Training { training: TrainConfig, test: EvalConfig },
+}
+
+/// What a child says, one JSON object a line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Say {
+    Row(Row),
+    /// Seconds of a training step.
+    StepTime(f64),
+    Point(CurvePoint),
+    Trained {
+        val_acc: f64,
+    },
+    Tested {
+        test_acc: f64,
+    },
+    Failed(String),
+}
+
+/// Does what its parent asks for on stdin.
+pub fn child() -> ExitCode {
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A parent that does not listen any more needs no answer.
+            let _ = say(&Say::Failed(format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work() -> Result<()> {
+    let mut input = String::new();
+    std::io::stdin().read_to_string(&mut input)?;
+    let Request { device, threads, task } = serde_json::from_str(&input)?;
+    let wanted: DeviceArg = device.parse().map_err(anyhow::Error::msg)?;
+    if let Task::Library = task {
+        return library(&wanted);
+    }
+    let device = network::init(&wanted, threads)?;
+    match task {
+        Task::Library => Ok(()),
+        Task::Parity { fixtures, most } => cases(&fixtures, most, device),
+        Task::Speed { training, repeats, test_length, gpu } => {
+            speed(&training, repeats, test_length, gpu.as_deref(), device)
+        }
+        Task::Beside { training, repeats, meeting, of } => beside(&training, repeats, &meeting, of, device),
+        Task::Training { training, test } => train(&training, &test, device),
+    }
+}
+
+fn say(what: &Say) -> Result<()> {
+    stage::exit::print(&format!("{}\n", serde_json::to_string(what)?))
+}
+
+fn library(wanted: &DeviceArg) -> Result<()> {
+    let found = network::doctor()?;
+    let version = found.found_version;
+    let library = Library { path: found.libtorch, version, cuda: found.cuda_available, cuda_reason: found.cuda_reason };
+    say(&Say::Row(Row::Library(library)))?;
+    network::init(wanted, 0)?;
+    Ok(())
+}
+
+fn cases(fixtures: &Path, most: usize, device: Device) -> Result<()> {
+    let options = Comparison { dtype: Dtype::F32, tolerance: None, passes: true, backend: Backend::Auto };
+    let networks = files(&fixtures.join("model"), "json")?;
+    let mut of_programs = Vec::new();
+    for folder in ["valid", "further", "published"] {
+        of_programs.extend(files(&fixtures.join("programs").join(folder), "safetensors")?);
+    }
+    if networks.is_empty() || of_programs.is_empty() {
+        bail!("{}: no reference cases in model/ and programs/", fixtures.display());
+    }
+    for path in networks.iter().take(most) {
+        case("network", path, || parity::network_case(None, path, device, options))?;
+    }
+    for path in of_programs.iter().take(most) {
+        case("program", path, || parity::program_case(&path.with_extension("py"), path, device, options))?;
+    }
+    Ok(())
+}
+
+/// The files of a folder, in order.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for path in glob::glob(&folder.join(format!("*.{extension}")).to_string_lossy())? {
+        paths.push(path?);
+    }
+    Ok(paths)
+}
+
+fn case(kind: &str, path: &Path, compare: impl FnOnce() -> Result<Report>) -> Result<()> {
+    let started = Instant::now();
+    let compared = compare();
+    let seconds = started.elapsed().as_secs_f64();
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let empty = Case {
+        kind: kind.to_owned(),
+        case: name,
+        ok: false,
+        quantities: 0,
+        closest: None,
+        error: None,
+        tolerance: None,
+        failure: None,
+        seconds,
+    };
+    let case = match compared {
+        Ok(report) => {
+            let closest = report.worst();
+            Case {
+                ok: report.ok,
+                quantities: report.checks.len(),
+                closest: closest.map(|check| check.name.clone()),
+                // JSON has no numbers that are none.
+                error: closest.map(|check| check.error).filter(|error| error.is_finite()),
+                tolerance: closest.map(|check| check.tolerance),
+                ..empty
+            }
+        }
+        Err(error) => Case { failure: Some(format!("{error:#}")), ..empty },
+    };
+    say(&Say::Row(Row::Case(case)))
+}
+
+/// The reference architecture.
+fn reference(hidden: usize) -> Result<graph::Processor> {
+    programs::of_benchmark("triplet_gmpnn", &Options { hidden, ..Options::default() })
+}
+
+fn speed(
+    training: &TrainConfig,
+    repeats: usize,
+    test_length: Option<usize>,
+    gpu: Option<&str>,
+    device: Device,
+) -> Result<()> {
+    let processor = reference(training.hidden)?;
+    let settings = |length: usize, steps: usize, eval_length: Option<usize>| Settings {
+        algorithm: training.algorithm.clone(),
+        length,
+        batch_size: training.batch_size,
+        steps,
+        eval_length,
+        dtype: training.dtype,
+        passes: true,
+    };
+    let row = |length: usize, seconds: f64, gflop: f64| Speed {
+        mode: if device.is_cuda() { "eager" } else { "plans" }.to_owned(),
+        device: device.to_string(),
+        built: true,
+        seeds: 1,
+        length: Some(length),
+        batch_size: training.batch_size,
+        hidden: training.hidden,
+        step_s: Some(seconds),
+        steps_per_s: Some(1.0 / seconds),
+        gflops: Some(gflop / seconds),
+        note: None,
+    };
+    for &length in &training.lengths {
+        let found = measure(&processor, &settings(length, repeats, None), device)?;
+        say(&Say::Row(Row::Speed(row(length, found.train_step_s, found.train_gflop))))?;
+    }
+    // What the steps have used is still held: libtorch keeps it for the next ones.
+    memory(gpu, "training steps")?;
+    if let Some(length) = test_length {
+        let shortest = training.lengths.iter().min().copied().unwrap_or(4);
+        let found = measure(&processor, &settings(shortest, 1, Some(length)), device)?;
+        if let (Some(seconds), Some(gflop)) = (found.eval_s, found.eval_gflop) {
+            let note = Some("prediction and score of one batch, the first at this length".to_owned());
+            say(&Say::Row(Row::Speed(Speed { mode: EVALUATION.into(), note, ..row(length, seconds, gflop) })))?;
+        }
+        memory(gpu, "evaluation")?;
+    }
+    Ok(())
+}
+
+fn memory(gpu: Option<&str>, after: &str) -> Result<()> {
+    match gpu.and_then(|entry| in_use(entry, after)) {
+        Some(memory) => say(&Say::Row(Row::Memory(memory))),
+        None => Ok(()),
+    }
+}
+
+/// The memory of a GPU in use now; `None` where the driver does not tell.
+pub fn in_use(gpu: &str, after: &str) -> Option<Memory> {
+    let query = ["--query-gpu=memory.used,memory.total", "--format=csv,noheader,nounits", "-i", gpu];
+    let answer = gpus::ask(&query)?;
+    let (used, total) = answer.lines().next()?.split_once(',')?;
+    Some(Memory { after: after.to_owned(), used_mib: used.trim().parse().ok()?, total_mib: total.trim().parse().ok()? })
+}
+
+fn beside(training: &TrainConfig, repeats: usize, meeting: &Path, of: usize, device: Device) -> Result<()> {
+    let length = training.lengths.iter().max().copied().unwrap_or(4);
+    // One step to warm up, and one behind those that are measured: the last one is followed by a validation.
+    let steps = repeats + 2;
+    let training = TrainConfig { lengths: vec![length], steps, val_every: 0, ..training.clone() };
+    let processor = reference(training.hidden)?;
+    let mut met = Ok(());
+    let mut started = Instant::now();
+    let mut seconds = f64::NAN;
+    let mut on_point = |point: &CurvePoint| {
+        if point.step == 1 {
+            met = meet(meeting, of);
+            started = Instant::now();
+        } else if point.step == repeats + 1 {
+            seconds = started.elapsed().as_secs_f64() / repeats as f64;
+        }
+    };
+    network::train(&processor, &training, device, None, &mut on_point)?;
+    met?;
+    say(&Say::StepTime(seconds))
+}
+
+/// Waits until so many processes are here. If one of them fails, the parent ends the others.
+fn meet(folder: &Path, of: usize) -> std::io::Result<()> {
+    std::fs::write(folder.join(std::process::id().to_string()), "")?;
+    while std::fs::read_dir(folder)?.count() < of {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+fn train(training: &TrainConfig, test: &EvalConfig, device: Device) -> Result<()> {
+    let processor = reference(training.hidden)?;
+    let mut told = Ok(());
+    let mut on_point = |point: &CurvePoint| {
+        if told.is_ok() {
+            told = say(&Say::Point(*point));
+        }
+    };
+    let trained = network::train(&processor, training, device, None, &mut on_point)?;
+    told?;
+    say(&Say::Trained { val_acc: trained.best_val_acc })?;
+    let scores = network::evaluate(&processor, &trained.weights, test, device)?;
+    say(&Say::Tested { test_acc: scores.score })
+}

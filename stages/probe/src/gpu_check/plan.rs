@@ -1,0 +1,143 @@
+//! What is measured, at which sizes, and how the time is shared out.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use network::{EvalConfig, TrainConfig};
+use stage::config::Config;
+
+/// The paper's sizes: this program is to run without the repository.
+const PROFILE: (&str, &str) = ("data/profiles/paper.toml", include_str!("../../../../data/profiles/paper.toml"));
+/// Sizes that take no time, for trying it out.
+const TINY: [&str; 8] = [
+    "network.hidden=16",
+    "train.lengths=[4, 5]",
+    "train.batch_size=4",
+    "train.steps=2",
+    "train.val_length=4",
+    "train.val_samples=4",
+    "score.test_length=8",
+    "score.test_samples=4",
+];
+
+/// The task.
+pub const TASK: &str = "dfs";
+/// Accuracy of the reference architecture in the literature, on the test split of 64 nodes, in percent, over seeds.
+pub const PUBLISHED: (f64, f64) = (46.78, 3.85);
+
+/// Sizes.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    config: Config,
+    /// Reference cases of each kind.
+    pub cases: usize,
+    /// Training steps to take the median of.
+    pub repeats: usize,
+    pub repeats_on_cpu: usize,
+    /// Numbers of trainings side by side.
+    pub beside: &'static [usize],
+    /// At the most, one after the other: a dry run has no need to fill the time.
+    pub rounds: usize,
+}
+
+impl Plan {
+    pub fn new(dry: bool) -> Result<Self> {
+        let sets: Vec<String> = TINY.iter().filter(|_| dry).map(|set| (*set).to_owned()).collect();
+        let config = Config::from_text(PROFILE.0, PROFILE.1, &sets)?;
+        Ok(if dry {
+            Self { config, cases: 2, repeats: 2, repeats_on_cpu: 1, beside: &[1, 2], rounds: 1 }
+        } else {
+            let (cases, rounds) = (usize::MAX, usize::MAX);
+            Self { config, cases, repeats: 7, repeats_on_cpu: 3, beside: &[1, 2, 4, 8], rounds }
+        })
+    }
+
+    /// The profile's training.
+    pub fn training(&self, seed: u64) -> TrainConfig {
+        train::settings(&self.config, TASK, seed)
+    }
+
+    /// The profile's test, which is the benchmark's.
+    pub fn test(&self) -> Result<EvalConfig> {
+        let score = &self.config.score;
+        let test = EvalConfig::test(TASK, self.config.network.hidden)?;
+        Ok(EvalConfig { length: score.test_length, samples: score.test_samples, batch_size: score.batch_size, ..test })
+    }
+}
+
+/// Seconds that were measured before the training.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measured {
+    /// Until a child is ready.
+    pub start: f64,
+    /// Of a training step, the mean over all lengths.
+    pub step: Option<f64>,
+    /// Of the test.
+    pub test: Option<f64>,
+    /// Of a step at the longest length with so many trainings side by side.
+    pub beside: Vec<(usize, f64)>,
+}
+
+/// How many trainings side by side on each GPU, and how many steps each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round {
+    pub seeds: usize,
+    pub steps: usize,
+}
+
+impl Measured {
+    /// The most seeds that can be trained whole in this time; where not even one can, one with as many steps as fit. `None`
+    /// where there is no time for a step.
+    pub fn round(&self, left: Duration, steps: usize, every: usize) -> Option<Round> {
+        // Without a measured step there is nothing to reckon with: it is tried, and ends with the time.
+        let Some(step) = self.step else { return Some(Round { seeds: 1, steps }) };
+        let alone = self.beside.iter().find(|(seeds, _)| *seeds == 1).map(|(_, seconds)| *seconds);
+        let fitting = |seeds: usize, slower: f64| {
+            // Data, validations and what else the machine does: a tenth is not to be relied on.
+            let time = 0.9 * left.as_secs_f64() - self.start - seeds as f64 * self.test.unwrap_or(0.0);
+            ((time / (step * slower)).max(0.0) as usize).min(steps)
+        };
+        let whole = self.beside.iter().filter_map(|&(seeds, seconds)| Some((seeds, (seconds / alone?).max(1.0))));
+        let whole = whole.filter(|&(seeds, slower)| fitting(seeds, slower) >= steps).map(|(seeds, _)| seeds).max();
+        if let Some(seeds) = whole {
+            return Some(Round { seeds, steps });
+        }
+        let fits = fitting(1, 1.0);
+        // Whole intervals between validations, where there are any.
+        let rounded = if fits < steps && fits > every { fits - fits % every.max(1) } else { fits };
+        (rounded > 0).then_some(Round { seeds: 1, steps: rounded })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sizes_are_those_of_the_paper() {
+        let plan = Plan::new(false).expect("the profile is valid");
+        let training = plan.training(3);
+        assert_eq!((training.hidden, training.batch_size, training.steps, training.seed), (128, 32, 10_000, 3));
+        assert_eq!(training.lengths, [4, 7, 11, 13, 16]);
+        let test = plan.test().expect("the task exists");
+        assert_eq!(test, EvalConfig::test(TASK, 128).expect("the task exists"), "the benchmark's own");
+        let tiny = Plan::new(true).expect("the settings are valid").training(0);
+        assert_eq!((tiny.hidden, tiny.steps, tiny.lengths), (16, 2, vec![4, 5]));
+    }
+
+    #[test]
+    fn as_many_whole_trainings_as_fit_else_a_part_of_one() {
+        let measured =
+            Measured { start: 5.0, step: Some(0.1), test: Some(5.0), beside: vec![(1, 0.2), (2, 0.3), (4, 0.6)] };
+        let round = |seconds: u64| measured.round(Duration::from_secs(seconds), 1000, 50);
+        // one: 100 + 10 s, two: 150 + 15 s, four: 300 + 25 s, of nine tenths of the time
+        assert_eq!(round(400), Some(Round { seeds: 4, steps: 1000 }));
+        assert_eq!(round(200), Some(Round { seeds: 2, steps: 1000 }));
+        assert_eq!(round(130), Some(Round { seeds: 1, steps: 1000 }));
+        assert_eq!(round(101), Some(Round { seeds: 1, steps: 800 }));
+        assert_eq!(round(15), Some(Round { seeds: 1, steps: 35 }));
+        assert_eq!(round(10), None);
+        let nothing = Measured::default();
+        assert_eq!(nothing.round(Duration::from_secs(1), 1000, 50), Some(Round { seeds: 1, steps: 1000 }));
+    }
+}
