@@ -27,12 +27,9 @@ use crate::threads::OneThread;
 use crate::unroll;
 use crate::{Device, Dtype};
 
-/// Bytes that the largest tensor of a part should come to, at the most. Smaller parts would fit the caches of cores better,
-/// but what every operation costs by itself, whatever its size, is paid once for each part: half as large, and twice as
-/// many, they take longer.
-static PART: std::sync::LazyLock<i64> = std::sync::LazyLock::new(|| {
-    std::env::var("PARTKB").ok().and_then(|x| x.parse::<i64>().ok()).map_or(4 << 20, |x| x << 10)
-});
+/// Bytes that the largest tensor of a part should come to, at the most: a few such tensors fit the second-level cache. What
+/// every kernel costs by itself, whatever its size, is paid once for each part, so that still smaller parts take longer.
+const PART: i64 = 2 << 20;
 /// Groups of parts, at the most. Each has a gradient of its own, and no more threads than groups can work.
 const GROUPS: usize = 8;
 
@@ -221,7 +218,7 @@ impl<'m> Workers<'m> {
         let (samples, n) = (batch.lengths.len(), batch.sizes.1);
         let whole = || vec![(0..samples).collect()];
         let Some(bytes) = self.cuts.as_ref().and_then(|largest| largest.eval(1, n)) else { return whole() };
-        let fitting = usize::try_from(*PART / bytes.max(1)).unwrap_or(1).max(1);
+        let fitting = usize::try_from(PART / bytes.max(1)).unwrap_or(1).max(1);
         // an even number of parts keeps an even number of threads busy to the end
         let count = samples.div_ceil(fitting).next_power_of_two().min(samples);
         if count <= 1 {
@@ -369,7 +366,7 @@ mod tests {
             let model = Model::new(&processor, &data::spec(algorithm), 1).expect("builds");
             let parameters = Parameters::init(&model.graph, 1, Dtype::F32, device).expect("draws");
             // large enough to be cut
-            let batch = data::training(algorithm, &[24], 192, 3).expect("samples").next().expect("samples");
+            let batch = data::training(algorithm, &[24], 96, 3).expect("samples").next().expect("samples");
             let encoded = Encoded::new(&model, &batch, Hints::All, Dtype::F32.kind(), device).expect("fits");
             let mut workers = Workers::new(&model, settings(device, Dtype::F32)).expect("compiles");
             assert_eq!(workers.cut(&encoded).len() > 1, apart);

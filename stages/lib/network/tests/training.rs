@@ -77,7 +77,7 @@ fn mixing_program() -> Processor {
 #[test]
 fn trainings_are_equal_to_the_bit_with_any_number_of_threads() {
     // large enough to be cut into parts, where samples do not see each other
-    let config = TrainConfig { steps: 3, lengths: vec![24], batch_size: 192, val_length: 8, ..config("bellman_ford") };
+    let config = TrainConfig { steps: 3, lengths: vec![24], batch_size: 96, val_length: 8, ..config("bellman_ford") };
     for processor in [seed_program(), mixing_program()] {
         let train = |threads| {
             let device = network::init(&DeviceArg::Cpu, threads).expect("the CPU is there");

@@ -195,6 +195,7 @@ fn speed(
         eval_length,
         dtype: training.dtype,
         passes: true,
+        profile: false,
     };
     let row = |length: usize, seconds: f64, gflop: f64| Speed {
         mode: if device.is_cuda() { "eager" } else { "plans" }.to_owned(),

@@ -32,7 +32,7 @@ pub(super) enum Kind {
 /// Axes around a matrix product, at the most.
 const MOST_LOOPS: usize = 16;
 /// Rows of a product, at the least, for which its right operand is transposed first.
-const OFTEN: usize = 128;
+const OFTEN: usize = 32;
 
 /// A loop nest as matrix products.
 #[derive(Clone, Debug)]
@@ -156,12 +156,6 @@ pub(crate) trait Gemm: Sized {
     );
 }
 
-/// Whether our own kernel, which packs nothing, is at least as fast as one that packs.
-fn direct([m, k, n]: [usize; 3]) -> bool {
-    let _ = (m, k, n);
-    true
-}
-
 macro_rules! gemm {
     ($type:ty, $function:path) => {
         impl Gemm for $type {
@@ -172,7 +166,8 @@ macro_rules! gemm {
                 (c, rsc, csc): (*mut Self, usize, usize),
                 accumulate: bool,
             ) {
-                if (csb == 1 || n == 1) && (csc == 1 || n == 1) && direct([m, k, n]) {
+                let neighbours = (csb == 1 || n == 1) && (csc == 1 || n == 1);
+                if neighbours && matrix::is_better([m, k, n], rsa == 1 && csa != 1) {
                     // SAFETY: as the caller promises.
                     unsafe { matrix::product([m, k, n], (a, rsa, csa), (b, rsb), (c, rsc), accumulate) };
                     return;
