@@ -213,11 +213,34 @@ lint: setup ## formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# With BASE=COMMIT, the programs of that commit are built, too, and both take their turns; with PEER=, any other program.
+BASE ?=#              make bench: a commit whose programs are timed in turn with ours, e.g. BASE=d83224b
+PEER ?=#              make bench: a command to time in turn with ours (probe speed --help says how), e.g. the PyTorch port
+ROUNDS ?= 3#          make bench: how many turns
+BASE_TREE = target/base/$(strip $(BASE))
+BASE_BIN = $(BASE_TREE)/target/release
+SPEED = $(BIN)/probe speed --program $(PROGRAM) --algorithm dfs
+BASE_SPEED = $(BASE_BIN)/probe speed --program $(PROGRAM) --algorithm dfs --length {length} --batch-size {batch} --hidden {hidden} --steps {steps} --json
+BESIDE = $(if $(strip $(BASE)),--beside '$(strip $(BASE))=$(BASE_SPEED) --threads {threads}') \
+	$(if $(strip $(PEER)),--beside 'peer=$(strip $(PEER))') $(if $(strip $(BASE)$(PEER)),--rounds $(ROUNDS))
+
+$(BASE_BIN)/probe:
+	@mkdir -p $(dir $(BASE_TREE))
+	@[ -d $(BASE_TREE) ] || git worktree add --detach $(BASE_TREE) $(BASE)
+	@[ -e $(BASE_TREE)/.libtorch ] || ln -s "$(CURDIR)/.libtorch" $(BASE_TREE)/.libtorch
+	cd $(BASE_TREE) && cargo build --release --bins --locked --quiet
+
 .PHONY: bench
-bench: build ## timings: sampling, checking, training steps, evaluation
+bench: build $(if $(strip $(BASE)),$(BASE_BIN)/probe) ## timings: sampling, checking, training steps, evaluation; BASE=COMMIT compares
 	cargo bench -p clrs --locked
 	cargo bench -p program --locked
-	$(BIN)/probe speed --program $(PROGRAM) --algorithm dfs --length 16 --batch-size 32 --hidden 128 --steps 5 --eval-length 64 --growth
+	$(SPEED) --length 16 --batch-size 32 --hidden 128 --steps 5 --eval-length 64 --growth $(BESIDE)
+	$(SPEED) --length 8 --batch-size 32 --hidden 32 --steps 20 --threads 1 $(BESIDE)
+	$(SPEED) --length 4 --batch-size 32 --hidden 32 --steps 20 --threads 1 $(BESIDE)
+	@for round in $$(seq $(ROUNDS)); do for bin in $(BIN) $(if $(strip $(BASE)),$(BASE_BIN)); do \
+		rm -rf target/bench-cache; start=$$(date +%s.%N); \
+		$$bin/train $(PROGRAM) --config data/profiles/quick.toml --cache target/bench-cache -o target/bench.jsonl --quiet; \
+		echo "a quick candidate's training, $$bin: $$(echo "$$(date +%s.%N) $$start" | awk '{ printf "%.2f s", $$1 - $$2 }')"; done; done
 	-$(BIN)/probe speed --passes 'tests/fixtures/programs/valid/*.py' --length 8 --batch-size 16 --hidden 64 --steps 9
 
 .PHONY: parity

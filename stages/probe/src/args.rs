@@ -102,6 +102,8 @@ pub struct NetworkArgs {
 ///
 /// Examples:
 ///   probe speed --program data/seed_pgn.py --length 16 --batch-size 32 --hidden 128 --eval-length 64 --growth
+///   probe speed --program data/seed_pgn.py --length 8 --hidden 32 --beside 'before=OLD/probe speed --program
+///     data/seed_pgn.py --length {length} --hidden {hidden} --steps {steps} --json'
 ///   probe speed --passes 'tests/fixtures/programs/valid/*.py' --length 8 --batch-size 16 --hidden 64
 #[derive(Debug, Group)]
 #[command(verbatim_doc_comment)]
@@ -137,9 +139,16 @@ pub struct SpeedArgs {
     /// Also the time of each kernel of a training step, on the first thread
     #[arg(long)]
     pub profile: bool,
+    /// Also the training step of another program, in turn with ours (repeatable): a shell command whose last line is JSON with
+    /// train_step_s. {length}, {batch}, {hidden}, {steps} and {threads} in it are filled in
+    #[arg(long, value_name = "NAME=COMMAND")]
+    pub beside: Vec<crate::beside::Peer>,
+    /// How many times all of them take their turn
+    #[arg(long, default_value_t = 3, requires = "beside")]
+    pub rounds: usize,
     /// Instead: a training step of each of these programs (a file or glob pattern, repeatable) with and without rewriting
     /// its graph. Exit code 1 where rewriting makes one slower
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["program", "no_passes", "growth", "profile", "eval_length"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["program", "no_passes", "growth", "profile", "beside", "eval_length"])]
     pub passes: Vec<String>,
 }
 

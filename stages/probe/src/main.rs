@@ -1,6 +1,7 @@
 //! `probe`: does the network compute what it should, how fast, and on what.
 
 mod args;
+mod beside;
 mod doctor;
 mod gpu_check;
 mod parity;

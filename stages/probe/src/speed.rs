@@ -11,12 +11,8 @@ use serde::Serialize;
 use stage::exit::Negative;
 
 use crate::args::SpeedArgs;
+use crate::beside::{self, Timed};
 use crate::{parity, programs};
-
-/// Others' figures, for the sizes that [`is_reference`] names, on 2 cores without a GPU: the reference implementation's
-/// port to PyTorch, and dm-clrs 2.0.3 under JAX, which compiles for 40 s before.
-const REFERENCES: [(&str, &str, &str); 2] =
-    [("PyTorch port", "7.5 to 8.5 s", "not measured"), ("dm-clrs (JAX)", "9.9 s", "about 400 s")];
 
 /// One line of the answer.
 #[derive(Serialize)]
@@ -41,6 +37,9 @@ struct Answer {
     eval_share: Option<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     growth: Vec<Row>,
+    /// Ours and others', in turn.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    beside: Vec<Timed>,
 }
 
 #[derive(Serialize)]
@@ -91,6 +90,8 @@ fn one(args: &SpeedArgs, program: &Path, device: Device) -> Result<()> {
         growth.push(row(all.clone(), (args.hidden / part).max(1))?);
         growth.push(row(Settings { batch_size: (all.batch_size / part).max(1), ..all }, args.hidden)?);
     }
+    let plain = Settings { profile: false, eval_length: None, ..settings(args) };
+    let beside = in_turn(args, || Ok(row(plain.clone(), args.hidden)?.speed.train_step_s))?;
     let speed = &main.speed;
     let share = |gflop: f64, seconds: f64| gflop / seconds / peak_gflops;
     let answer = Answer {
@@ -99,6 +100,7 @@ fn one(args: &SpeedArgs, program: &Path, device: Device) -> Result<()> {
         eval_share: speed.eval_s.zip(speed.eval_gflop).map(|(seconds, gflop)| share(gflop, seconds)),
         row: main,
         growth,
+        beside,
     };
     if args.machine.json {
         return stage::exit::print(&format!("{}\n", serde_json::to_string(&answer)?));
@@ -106,8 +108,34 @@ fn one(args: &SpeedArgs, program: &Path, device: Device) -> Result<()> {
     stage::exit::print(&text(&answer, args, device)?)
 }
 
+/// Our training step and that of the others, in turn.
+fn in_turn(args: &SpeedArgs, ours: impl Fn() -> Result<f64>) -> Result<Vec<Timed>> {
+    if args.beside.is_empty() {
+        return Ok(Vec::new());
+    }
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if args.machine.threads == 0 { cores() } else { args.machine.threads };
+    let values = [
+        ("length", args.length),
+        ("batch", args.batch_size),
+        ("hidden", args.hidden),
+        ("steps", args.steps),
+        ("threads", threads),
+    ];
+    let mut all = vec![Timed::new("this program")];
+    all.extend(args.beside.iter().map(|peer| Timed::new(&peer.name)));
+    for _ in 0..args.rounds.max(1) {
+        let mut times = vec![ours()?];
+        for peer in &args.beside {
+            times.push(peer.run(&values)?);
+        }
+        all.iter_mut().zip(times).for_each(|(timed, time)| timed.train_step_s.push(time));
+    }
+    Ok(all)
+}
+
 fn text(answer: &Answer, args: &SpeedArgs, device: Device) -> Result<String> {
-    let Answer { row, peak_gflops, train_share, eval_share, growth } = answer;
+    let Answer { row, peak_gflops, train_share, eval_share, growth, beside } = answer;
     let mut text = String::new();
     let reached = |gflop: f64, seconds: f64, share: f64| {
         format!("{:.0} GFLOP/s, {:.0} % of {peak_gflops:.0}", gflop / seconds, 100.0 * share)
@@ -124,10 +152,8 @@ fn text(answer: &Answer, args: &SpeedArgs, device: Device) -> Result<String> {
             args.batch_size, args.eval_length
         )?;
     }
-    if is_reference(args) {
-        for (name, step, evaluation) in REFERENCES {
-            writeln!(text, "{name:15} {step} a training step, evaluation {evaluation}")?;
-        }
+    if !beside.is_empty() {
+        text.push_str(&beside::table(beside)?);
     }
     if !row.speed.kernels.is_empty() {
         writeln!(text, "\n share        each  calls  kernel (variant, sizes, part of the step: what)")?;
@@ -147,12 +173,6 @@ fn text(answer: &Answer, args: &SpeedArgs, device: Device) -> Result<String> {
         }
     }
     Ok(text)
-}
-
-/// Whether these are the sizes that others were measured at.
-fn is_reference(args: &SpeedArgs) -> bool {
-    let sizes = (args.length, args.batch_size, args.hidden, args.eval_length);
-    args.algorithm == "dfs" && sizes == (16, 32, 128, 64)
 }
 
 /// What rewriting does for each of several programs.
