@@ -8,6 +8,7 @@
 //! All of libtorch's `unsafe` lives in this crate.
 
 mod allocator;
+mod biases;
 mod cpu;
 mod device;
 mod eager;

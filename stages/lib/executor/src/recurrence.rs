@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use graph::{DType, Graph, Input, NodeId, Op, ParamId, Passes, Reference, Shape, Span, numel};
 
+use crate::biases;
 use crate::error::{Error, Result};
 
 /// One time step of a network, and how it is tied to the steps before and after.
@@ -97,6 +98,7 @@ impl Recurrence {
         let wanted: Vec<NodeId> = next.chain(losses.iter().copied()).chain(outputs.iter().copied()).collect();
         let passes = if options.passes { Passes::all() } else { Passes::none() };
         let (whole, wanted) = graph::optimise(graph, &wanted, &passes);
+        let (whole, wanted) = if options.passes { biases::apart(&whole, &wanted)? } else { (whole, wanted) };
 
         let is_state = |input: &usize| state.iter().any(|(other, _)| other == input);
         let numbers = 0..whole.inputs.len();

@@ -323,3 +323,50 @@ impl Merger<'_, '_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graph::{BinaryOp, Dim, Span, UnaryOp};
+
+    fn push(graph: &mut Graph, op: Op, args: &[NodeId]) -> NodeId {
+        graph.push(op, args, Span::default()).expect("types")
+    }
+
+    /// Members of each unit, for B = 2 and N = 3.
+    fn units(graph: &Graph, outputs: &[NodeId]) -> Vec<Vec<usize>> {
+        let nodes = Nodes::new(graph, outputs, (2, 3)).expect("fits");
+        let units = Units::new(&nodes);
+        let order = units.order(&nodes);
+        order.into_iter().map(|unit| units.members[unit].clone()).collect()
+    }
+
+    #[test]
+    fn chains_and_all_their_sums_are_one_loop() {
+        let mut graph = Graph::new();
+        let shape = vec![Dim::b(), Dim::n(), Dim::n(), Dim::known(4)];
+        let x = graph.input("x", shape.clone(), DType::Float, true);
+        let g = graph.input("g", shape, DType::Float, true);
+        let y = push(&mut graph, Op::Unary(UnaryOp::Relu), &[x]);
+        let first = push(&mut graph, Op::Binary(BinaryOp::Mul), &[y, g]);
+        let second = push(&mut graph, Op::Binary(BinaryOp::Sub), &[y, g]);
+        let sum = |dims: &[usize]| Op::Reduce { op: ReduceOp::Sum, dims: dims.to_vec(), keepdim: false };
+        let sums = [sum(&[0, 1, 2]), sum(&[1]), sum(&[3])].map(|op| push(&mut graph, op, &[first]));
+        let more = push(&mut graph, sum(&[2]), &[second]);
+        let outputs: Vec<NodeId> = sums.into_iter().chain([more, y]).collect();
+        assert_eq!(units(&graph, &outputs), [vec![2, 3, 4, 5, 6, 7, 8]]);
+    }
+
+    #[test]
+    fn what_waits_for_something_else_is_a_loop_of_its_own() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", vec![Dim::b(), Dim::known(4)], DType::Float, true);
+        let y = push(&mut graph, Op::Unary(UnaryOp::Relu), &[x]);
+        let shares = push(&mut graph, Op::Softmax { dim: 1 }, &[y]);
+        let sum = push(&mut graph, Op::Reduce { op: ReduceOp::Sum, dims: vec![1], keepdim: true }, &[y]);
+        let centred = push(&mut graph, Op::Binary(BinaryOp::Sub), &[y, sum]);
+        let product = push(&mut graph, Op::Binary(BinaryOp::Mul), &[centred, shares]);
+        // The sum is added up in the first pass, and read in a second one, which softmax comes before.
+        assert_eq!(units(&graph, &[product]), [vec![1, 3], vec![2], vec![4, 5]]);
+    }
+}

@@ -6,7 +6,7 @@
 //!   disappear where their reader broadcasts anyway. `full(shape, c)` is `expand(c)`.
 //! * A linear layer reads the last axis only: `linear(view of outer axes(x)) = view(linear(x))`.
 //! * `where(true, x, y) = x`, with comparisons and casts of numbers carried out, so that masks of all ones go.
-//! * `x + 0`, `x - 0`, `x * 1`, `x / 1`, `--x`, `relu(relu(x))`, casts to the own type.
+//! * `x + 0`, `x - 0`, `x * 1`, `x / 1`, `x + -y`, `--x`, `relu(relu(x))`, casts to the own type.
 
 use super::build::Builder;
 use crate::dim::{Dim, Shape};
@@ -42,6 +42,9 @@ pub(super) fn simplified(
         Op::Binary(binary) => {
             if let Some(id) = neutral(b, *binary, args, shape, dtype) {
                 return Ok(Some(id));
+            }
+            if let Some(difference) = difference(b, *binary, args, span)? {
+                return Ok(Some(difference));
             }
             if let Some(value) = of_numbers(b, *binary, args) {
                 let value = b.emit_as(Op::Scalar(value), &[], Vec::new(), dtype, span)?;
@@ -289,6 +292,20 @@ fn neutral(b: &Builder, op: BinaryOp, args: &[NodeId], shape: &Shape, dtype: DTy
         BinaryOp::Div if is(y, 1.0) && same(x) => Some(x),
         _ => None,
     }
+}
+
+/// `x + -y` and `-y + x` as `x - y`.
+fn difference(b: &mut Builder, op: BinaryOp, args: &[NodeId], span: Span) -> Result<Option<NodeId>, OpError> {
+    let negated = |id: NodeId| {
+        let node = b.graph.node(id);
+        if node.op == Op::Unary(UnaryOp::Neg) { node.args.first().copied() } else { None }
+    };
+    let (x, y) = match (op, negated(args[0]), negated(args[1])) {
+        (BinaryOp::Add, _, Some(y)) => (args[0], y),
+        (BinaryOp::Add, Some(y), None) => (args[1], y),
+        _ => return Ok(None),
+    };
+    b.emit(Op::Binary(BinaryOp::Sub), &[x, y], span).map(Some)
 }
 
 /// The value that all elements are known to have.
