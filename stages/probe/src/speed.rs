@@ -138,7 +138,11 @@ fn text(answer: &Answer, args: &SpeedArgs, device: Device) -> Result<String> {
     let Answer { row, peak_gflops, train_share, eval_share, growth, beside } = answer;
     let mut text = String::new();
     let reached = |gflop: f64, seconds: f64, share: f64| {
-        format!("{:.0} GFLOP/s, {:.0} % of {peak_gflops:.0}", gflop / seconds, 100.0 * share)
+        format!(
+            "{:.0} GFLOP/s, {:.0} % of libtorch's {peak_gflops:.0} in a large product",
+            gflop / seconds,
+            100.0 * share
+        )
     };
     let Speed { train_step_s, train_gflop, eval_s, eval_gflop, .. } = row.speed;
     let what = format!("median of {}, {device}", args.steps.max(1));

@@ -51,6 +51,9 @@ fn train(job: Job, place: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Measur
     if !(trained.best_val_acc.is_finite() && trained.final_loss.is_finite()) {
         return Err(Failure::of_job(Status::Diverged, "the accuracy or the last loss is not finite"));
     }
+    for warning in &trained.warnings {
+        eprintln!("warning: {warning}");
+    }
     let folder = &place.folder;
     trained.weights.save(folder.join(WEIGHTS)).map_err(|error| failure(&error.into()))?;
     let machine = |error: anyhow::Error| Failure::of_machine(format!("{error:#}"));

@@ -103,6 +103,7 @@ impl<T: Real + Gemm> Cpu<T> {
         let recurrences = Arc::clone(&self.recurrences);
         let used: Vec<usize> = (0..recurrences.len()).filter(|at| sequence.variants.contains(at)).collect();
         for &variant in &used {
+            check(recurrences.get(variant).ok_or_else(|| missing("a recurrence"))?, sequence)?;
             self.prepare(variant, &recurrences, sequence.sizes)?;
         }
         let params = addresses_of(parameters, &recurrences, self.kind)?;
@@ -115,6 +116,9 @@ impl<T: Real + Gemm> Cpu<T> {
         let losses = self.forward(&recurrences, sequence, &mut rows, &params, on_step)?;
         let Some(gradient) = gradient else { return Ok(Outcome { losses, state: Vec::new() }) };
         self.backward(&recurrences, sequence, &rows, &params)?;
+        if gradient.numel() != parameters.flat.numel() {
+            return Err(Error::Inconsistent("the gradient is not laid out as the parameters are".to_owned()));
+        }
         let into = address(gradient, self.kind)?;
         for &variant in &used {
             self.fixed_back(variant, &recurrences, sequence, (&given, &params), (parameters, into))?;
@@ -457,6 +461,35 @@ fn packed(shape: &[i64]) -> Vec<i64> {
         strides[axis - 1] = strides[axis] * shape[axis].max(1);
     }
     strides
+}
+
+/// Whether everything that a sequence gives is as large as the recurrence's graph says: plans read it without looking.
+fn check(recurrence: &Recurrence, sequence: &Sequence<'_>) -> Result<()> {
+    let (b, n) = sequence.sizes;
+    let elements = |shape: &graph::Shape| graph::numel(shape).eval(b, n).and_then(|count| usize::try_from(count).ok());
+    let fits = |name: &str, wanted: Option<usize>, tensor: Option<&Tensor>, rows: usize| -> Result<()> {
+        let Some(tensor) = tensor else { return Err(missing(name)) };
+        let first =
+            if rows == 0 { 1 } else { usize::try_from(tensor.size().first().copied().unwrap_or(0)).unwrap_or(0) };
+        if wanted.is_some_and(|wanted| first >= rows && tensor.numel() == wanted * first) {
+            return Ok(());
+        }
+        let reason = format!("shape {:?} does not fit B = {b}, N = {n} and {rows} time steps", tensor.size());
+        Err(Error::Tensor { name: name.to_owned(), reason })
+    };
+    let input = |at: &usize| recurrence.whole.graph.inputs.get(*at).ok_or_else(|| missing("an input"));
+    for at in &recurrence.given {
+        let input = input(at)?;
+        fits(&input.name, elements(&input.shape), sequence.given.get(at), 0)?;
+    }
+    for at in &recurrence.data {
+        let input = input(at)?;
+        fits(&input.name, elements(&input.shape), sequence.data.get(at), sequence.variants.len())?;
+    }
+    for (at, shape) in recurrence.state.iter().enumerate() {
+        fits("state", elements(shape), sequence.state.get(at), 0)?;
+    }
+    Ok(())
 }
 
 /// Where a contiguous tensor of the right kind on the CPU starts.

@@ -16,7 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::{DType, Graph, Input, NodeId, Op, ParamId, Passes, Reference, Shape, Span, numel};
+use graph::{DType, Graph, Input, NodeId, Op, ParamId, PassFault, Passes, Reference, Shape, Span, numel};
 
 use crate::biases;
 use crate::error::{Error, Result};
@@ -69,6 +69,8 @@ pub struct Recurrence {
     pub(crate) backward: Option<Backward>,
     /// The whole step as it was rewritten, for costs: what varies at each step and what does not.
     pub(crate) whole: Part,
+    /// Passes that had to be left out.
+    pub faults: Vec<PassFault>,
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +99,7 @@ impl Recurrence {
         let next = state.iter().map(|(_, id)| *id);
         let wanted: Vec<NodeId> = next.chain(losses.iter().copied()).chain(outputs.iter().copied()).collect();
         let passes = if options.passes { Passes::all() } else { Passes::none() };
-        let (whole, wanted) = graph::optimise(graph, &wanted, &passes);
+        let (whole, wanted, faults) = graph::optimise_reporting(graph, &wanted, &passes);
         let (whole, wanted) = if options.passes { biases::apart(&whole, &wanted)? } else { (whole, wanted) };
 
         let is_state = |input: &usize| state.iter().any(|(other, _)| other == input);
@@ -124,6 +126,7 @@ impl Recurrence {
             step: forward,
             backward: None,
             whole: Part { graph: whole, outputs: wanted },
+            faults,
         };
         if options.gradients {
             let trained = depends_on_trained(&compiled.whole.graph);

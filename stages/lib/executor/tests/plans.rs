@@ -142,6 +142,43 @@ fn root() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
+/// A plan reads memory without looking: what does not fit has to be noticed before.
+#[test]
+fn what_does_not_fit_is_refused() {
+    let processor = compile(&root().join("data/seed_pgn.py"));
+    let step = step(&processor);
+    let device = device();
+    let recurrence = Recurrence::new(&step, Options { passes: true, gradients: true }).expect("compiles");
+    let parameters = Parameters::init(&step.graph, 3, Dtype::F64, device).expect("draws");
+    let mut engine = Engine::new(Arc::new(vec![recurrence]), Dtype::F64, device, Backend::Auto);
+    let (sizes, variants) = ((2, 3), [0; STEPS]);
+    // By input: how many rows are missing in front, and whether the last axis is one too short.
+    let mut run = |rows: usize, short: Option<&str>| {
+        let (mut given, mut data, mut state) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        for (at, input) in step.graph.inputs.iter().enumerate() {
+            let mut shape: Vec<i64> = input.shape.iter().map(|dim| dim.eval(sizes.0, sizes.1).expect("fits")).collect();
+            if short == Some(input.name.as_str()) {
+                *shape.last_mut().expect("has axes") -= 1;
+            }
+            if step.state.iter().any(|(input, _)| *input == at) {
+                state.push(Tensor::zeros(&shape, (Dtype::F64.kind(), tch::Device::Cpu)));
+            } else if input.varies {
+                shape.insert(0, (STEPS - rows) as i64);
+                data.insert(at, Tensor::zeros(&shape, (Dtype::F64.kind(), tch::Device::Cpu)));
+            } else {
+                given.insert(at, Tensor::zeros(&shape, (Dtype::F64.kind(), tch::Device::Cpu)));
+            }
+        }
+        let sequence = Sequence { sizes, variants: &variants, given, data, state };
+        let mut gradient = parameters.zeros().expect("is made");
+        engine.run(&parameters, &sequence, Some(&mut gradient), &mut |_, _| Ok(())).map(|_| ())
+    };
+    run(0, None).expect("fits");
+    for (rows, short) in [(1, None), (0, Some("edge_fts")), (0, Some("node_fts")), (0, Some("hidden"))] {
+        assert!(run(rows, short).is_err(), "{rows} rows missing, {short:?} short");
+    }
+}
+
 #[test]
 fn the_seed_program_runs_alike() {
     let processor = compile(&root().join("data/seed_pgn.py"));

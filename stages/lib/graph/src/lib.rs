@@ -35,5 +35,5 @@ pub use graph::{Graph, Processor};
 pub use infer::Equation;
 pub use infer::shapes::{broadcast, infer_minus_one};
 pub use op::{BinaryOp, DType, Init, Input, Node, NodeId, Op, Param, ParamId, ReduceOp, Span, UnaryOp};
-pub use passes::{Passes, Reference, normal_form, optimise};
+pub use passes::{PassFault, Passes, Reference, normal_form, optimise, optimise_reporting};
 pub use range::{Range, ranges, unproven_indices};

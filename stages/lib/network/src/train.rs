@@ -69,6 +69,8 @@ pub struct Trained {
     pub curve: Vec<CurvePoint>,
     /// Those of the best validation, the earliest of equals.
     pub weights: Weights,
+    /// What went wrong without harm, in sentences for people.
+    pub warnings: Vec<String>,
 }
 
 /// A loss this many times that of the first step ...
@@ -139,7 +141,7 @@ pub fn train(
         None => (trainer.validate(&validation)?, trainer.parameters.weights()?),
     };
     let final_loss = curve.last().map_or(f64::NAN, |point| point.loss);
-    Ok(Trained { best_val_acc, final_loss, steps: cfg.steps, curve, weights })
+    Ok(Trained { best_val_acc, final_loss, steps: cfg.steps, curve, weights, warnings: trainer.workers.warnings() })
 }
 
 /// What a training has come to so far, beside the state of network and optimiser.

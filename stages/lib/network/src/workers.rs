@@ -190,6 +190,17 @@ impl<'m> Workers<'m> {
         macs.unwrap_or((f64::NAN, f64::NAN))
     }
 
+    /// What went wrong without harm while the network was compiled: a pass that was left out costs time only.
+    pub fn warnings(&self) -> Vec<String> {
+        let compiled = [Some(&self.evaluation), self.training.as_ref()].into_iter().flatten();
+        let engines = compiled.filter_map(|compiled| compiled.engines.first());
+        let faults = engines.flat_map(|engine| engine.recurrences().iter().flat_map(|recurrence| &recurrence.faults));
+        let mut all: Vec<String> = faults.map(ToString::to_string).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
     /// Starts measuring what the first thread's training plans do.
     pub fn measure(&mut self) {
         if let Some(engine) = self.training.as_mut().and_then(|compiled| compiled.engines.first_mut()) {
