@@ -350,7 +350,8 @@ fn divide(joint: &Graph, forward: &[NodeId], backward: &[NodeId]) -> Result<(Vec
     for id in joint.ids().filter(|&id| live[id.0 as usize] && !forward_node(id)) {
         needed.extend(joint.node(id).args.iter().copied().filter(|&arg| forward_node(arg)));
     }
-    let mut choice = Choice { joint, saved: BTreeSet::new(), again: BTreeSet::new() };
+    let exact = exact(joint);
+    let mut choice = Choice { joint, exact, saved: BTreeSet::new(), again: BTreeSet::new() };
     // What cannot be had again cheaply is saved in any case, and so free for what follows from it.
     for &id in &needed {
         choice.settle(id, false);
@@ -396,8 +397,36 @@ const LONGEST: usize = 40;
 /// The share of a value's size that its sources may have, to be saved in its place.
 const SMALLER: f64 = 0.5;
 
+/// Terms of a product that is computed again rather than saved, at the most: so many multiplications take less time than
+/// writing an element to memory and reading it back.
+const SHORT: i64 = 64;
+/// Elements, at typical sizes, of a value that is worth it.
+const LARGE: f64 = 1e5;
+
+/// Whether a node is a product of few terms.
+fn is_short_product(graph: &Graph, id: NodeId) -> bool {
+    let node = graph.node(id);
+    let terms = node.args.first().and_then(|&x| graph.shape(x).last()).and_then(graph::Dim::as_known);
+    matches!(node.op, Op::Linear { biased: false }) && terms.is_some_and(|terms| terms <= SHORT)
+}
+
+/// Values that are compared with others that were computed from them. They have to be the same to the last bit, which a
+/// product that is computed in another place need not be.
+fn exact(graph: &Graph) -> BTreeSet<NodeId> {
+    let compares = |id: &NodeId| matches!(graph.node(*id).op, Op::ShareExtreme { .. } | Op::MaxPlusGrad { .. });
+    let args = graph.ids().filter(compares).flat_map(|id| graph.node(id).args.clone());
+    let shown = args.map(|mut id| {
+        while let (true, Some(&arg)) = (crate::shapes::is_view(&graph.node(id).op), graph.node(id).args.first()) {
+            id = arg;
+        }
+        id
+    });
+    shown.collect()
+}
+
 struct Choice<'a> {
     joint: &'a Graph,
+    exact: BTreeSet<NodeId>,
     saved: BTreeSet<NodeId>,
     again: BTreeSet<NodeId>,
 }
@@ -423,7 +452,7 @@ impl Choice<'_> {
             }
             return;
         }
-        let can = crate::shapes::is_cheap(self.joint, id);
+        let can = self.is_cheap(id, !self.exact.contains(&id));
         if can != cheap {
             if !can {
                 self.saved.insert(id);
@@ -449,7 +478,7 @@ impl Choice<'_> {
     fn save_shared(&mut self, needed: &BTreeSet<NodeId>) {
         let mut gain: BTreeMap<NodeId, f64> = BTreeMap::new();
         for &id in needed {
-            let plain = crate::shapes::is_cheap(self.joint, id) && !self.saved.contains(&id);
+            let plain = self.is_cheap(id, !self.exact.contains(&id)) && !self.saved.contains(&id);
             let Some((_, sources)) = self.sources(id).filter(|_| plain) else { continue };
             let large: Vec<NodeId> =
                 sources.into_iter().filter(|&source| self.size(source) > SMALLER * self.size(id)).collect();
@@ -469,8 +498,16 @@ impl Choice<'_> {
         count.map_or(f64::INFINITY, |count| count as f64)
     }
 
+    /// Whether computing a value again costs little, with or without products.
+    fn is_cheap(&self, id: NodeId, products: bool) -> bool {
+        let large = self.size(id) >= LARGE;
+        let product = products && large && !self.exact.contains(&id) && is_short_product(self.joint, id);
+        crate::shapes::is_cheap(self.joint, id) || product
+    }
+
     /// What would be computed again, and what would have to be saved for that.
     fn sources(&self, id: NodeId) -> Option<(Vec<NodeId>, Vec<NodeId>)> {
+        let products = !self.exact.contains(&id);
         let (mut chain, mut sources) = (BTreeSet::new(), BTreeSet::new());
         let mut open = vec![id];
         while let Some(next) = open.pop() {
@@ -479,7 +516,7 @@ impl Choice<'_> {
                 continue;
             }
             let follows = is_constant(&node.op) || crate::shapes::is_view(&node.op);
-            if follows || self.again.contains(&next) || crate::shapes::is_cheap(self.joint, next) {
+            if follows || (products && self.again.contains(&next)) || self.is_cheap(next, products) {
                 chain.insert(next);
                 open.extend(&node.args);
             } else {
