@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use executor::kernels::adam::{self, Step};
 use executor::kernels::copy::{self, Places, packed};
 use executor::kernels::extremes::{self, Ties};
 use executor::kernels::max_plus::{MaxPlus, Sizes};
@@ -77,14 +76,6 @@ fn main() {
             let _ = copy::copy(&shape, black_box(&x), from, black_box(&mut y), to);
         });
     }
-    let (mut p, mut m, mut s, g) = (numbers(200_000), numbers(200_000), vec![1.0; 200_000], numbers(200_000));
-    let how = Step { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, number: 10, clip: None };
-    time("adam [200000]", p.len(), || {
-        let _ = adam::step(&how, black_box(&g), &mut p, &mut m, black_box(&mut s));
-    });
-    time("norm [200000]", g.len(), || {
-        black_box(adam::norm(black_box(&g)));
-    });
     let x = numbers(65_536);
     let mut y = x.clone();
     for op in [

@@ -8,13 +8,11 @@
 //! * [`extremes`], [`max_plus`]: maxima and minima over an axis, and their gradients;
 //! * [`normal`]: softmax and layer norm;
 //! * [`matrix`]: products of small and tall matrices;
-//! * [`copy`]: strided copies, transposes, concatenation;
-//! * [`adam`]: the optimiser's step.
+//! * [`copy`]: strided copies, transposes, concatenation.
 
 // Loops by index unroll to vector registers; iterators' closures would not be compiled for the processor's vectors.
 #![allow(clippy::needless_range_loop)]
 
-pub mod adam;
 pub mod copy;
 pub mod extremes;
 pub mod fused;
