@@ -5,36 +5,24 @@
 
 use graph::{BinaryOp, Graph, NodeId, Op, OpError, ReduceOp, Span};
 
+use crate::rewrite::rewritten;
+
 /// The same values with all biases apart.
 pub(crate) fn apart(graph: &Graph, outputs: &[NodeId]) -> Result<(Graph, Vec<NodeId>), OpError> {
-    let mut to = Graph { inputs: Vec::new(), params: graph.params.clone(), nodes: Vec::new() };
-    for input in &graph.inputs {
-        to.input(&input.name, input.shape.clone(), input.dtype, input.varies);
-    }
-    let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        let args: Vec<NodeId> = node.args.iter().map(|arg| map[arg.0 as usize]).collect();
-        let new = match (&node.op, args.as_slice()) {
-            // Inputs are the first nodes, in their order.
-            (Op::Input(at), _) => NodeId(*at),
-            (Op::Param(param), _) => match graph.params.get(param.0 as usize) {
-                Some(known) => to.param(known.clone(), node.span),
-                None => return Err(OpError::NoSuchNode { node: param.0 }),
-            },
+    rewritten(graph, outputs, |to, id, args| {
+        let node = graph.node(id);
+        match (&node.op, args) {
             (Op::Linear { biased: true }, &[x, weight, bias]) => {
                 let value = to.push(Op::Linear { biased: false }, &[x, weight], node.span)?;
-                to.push(Op::Binary(BinaryOp::Add), &[value, bias], node.span)?
+                to.push(Op::Binary(BinaryOp::Add), &[value, bias], node.span)
             }
-            (op, &[x]) => match later(&mut to, op, x, node.span)? {
-                Some(value) => value,
-                None => to.push_as(op.clone(), &args, node.shape.clone(), node.dtype, node.span)?,
+            (op, &[x]) => match later(to, op, x, node.span)? {
+                Some(value) => Ok(value),
+                None => to.push_as(op.clone(), args, node.shape.clone(), node.dtype, node.span),
             },
-            (op, args) => to.push_as(op.clone(), args, node.shape.clone(), node.dtype, node.span)?,
-        };
-        map.push(new);
-    }
-    let outputs: Vec<NodeId> = outputs.iter().map(|id| map[id.0 as usize]).collect();
-    Ok(graph::normal_form(&to, &outputs))
+            (op, args) => to.push_as(op.clone(), args, node.shape.clone(), node.dtype, node.span),
+        }
+    })
 }
 
 /// An operation on a biased value, done before the bias is added.

@@ -19,6 +19,7 @@ pub mod ops;
 mod parameters;
 mod plan;
 mod recurrence;
+mod rewrite;
 pub mod rng;
 mod shapes;
 pub mod tensor;

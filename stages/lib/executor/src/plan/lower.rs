@@ -6,6 +6,7 @@
 use graph::{BinaryOp, DType, Dim, Graph, NodeId, Op, OpError, ReduceOp, Shape, Span};
 
 use crate::recurrence::Part;
+use crate::rewrite::rewritten;
 use crate::shapes::{NARROW, WIDE};
 
 /// Columns that are added up by loops over the last axis, at the most, and how long that axis may be.
@@ -14,35 +15,14 @@ const LONGEST: i64 = 512;
 
 /// The part with all that in simpler terms, in normal form.
 pub(super) fn lower(part: &Part) -> Result<Part, OpError> {
-    let mut to = Graph::new();
-    let mut map: Vec<NodeId> = Vec::with_capacity(part.graph.nodes.len());
-    for input in &part.graph.inputs {
-        to.input(&input.name, input.shape.clone(), input.dtype, input.varies);
-    }
-    to.params = part.graph.params.clone();
-    let mut lowering = Lowering { from: &part.graph, to };
-    for id in part.graph.ids() {
-        let node = part.graph.node(id);
-        let args: Vec<NodeId> = node.args.iter().map(|arg| map[arg.0 as usize]).collect();
-        let new = match &node.op {
-            // Inputs are the first nodes, in their order.
-            Op::Input(at) => NodeId(*at),
-            Op::Param(param) => match part.graph.params.get(param.0 as usize) {
-                Some(known) => lowering.to.param(known.clone(), node.span),
-                None => return Err(OpError::NoSuchNode { node: param.0 }),
-            },
-            _ => lowering.node(id, &args)?,
-        };
-        map.push(new);
-    }
-    let outputs: Vec<NodeId> = part.outputs.iter().map(|id| map[id.0 as usize]).collect();
-    let (graph, outputs) = graph::normal_form(&lowering.to, &outputs);
+    let (graph, outputs) =
+        rewritten(&part.graph, &part.outputs, |to, id, args| Lowering { from: &part.graph, to }.node(id, args))?;
     Ok(Part { graph, outputs })
 }
 
 struct Lowering<'a> {
     from: &'a Graph,
-    to: Graph,
+    to: &'a mut Graph,
 }
 
 type Made = Result<NodeId, OpError>;
