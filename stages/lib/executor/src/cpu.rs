@@ -103,7 +103,7 @@ impl<T: Real + Gemm> Cpu<T> {
         let recurrences = Arc::clone(&self.recurrences);
         let used: Vec<usize> = (0..recurrences.len()).filter(|at| sequence.variants.contains(at)).collect();
         for &variant in &used {
-            check(recurrences.get(variant).ok_or_else(|| missing("a recurrence"))?, sequence)?;
+            check(recurrences.get(variant).ok_or_else(|| Error::missing("a recurrence"))?, sequence)?;
             self.prepare(variant, &recurrences, sequence.sizes)?;
         }
         let params = addresses_of(parameters, &recurrences, self.kind)?;
@@ -159,7 +159,7 @@ impl<T: Real + Gemm> Cpu<T> {
     /// Makes the plans of a recurrence, if they are not there yet.
     fn prepare(&mut self, variant: usize, recurrences: &[Recurrence], sizes: (i64, i64)) -> Result<()> {
         if !self.plans.contains_key(&(variant, sizes)) {
-            let recurrence = recurrences.get(variant).ok_or_else(|| missing("a recurrence"))?;
+            let recurrence = recurrences.get(variant).ok_or_else(|| Error::missing("a recurrence"))?;
             let plans = Plans::new(recurrence, sizes, self.kind)?;
             self.plans.insert((variant, sizes), plans);
         }
@@ -173,7 +173,7 @@ impl<T: Real + Gemm> Cpu<T> {
 
     fn plans(&mut self, variant: usize, sizes: (i64, i64)) -> Result<(&mut Plans<T>, *mut u8)> {
         let arena = self.arena.start();
-        let plans = self.plans.get_mut(&(variant, sizes)).ok_or_else(|| missing("a plan"))?;
+        let plans = self.plans.get_mut(&(variant, sizes)).ok_or_else(|| Error::missing("a plan"))?;
         Ok((plans, arena))
     }
 
@@ -186,7 +186,7 @@ impl<T: Real + Gemm> Cpu<T> {
     ) -> Result<()> {
         let (plans, arena) = self.plans(variant, sequence.sizes)?;
         let outputs: Vec<*mut u8> = plans.statics.iter_mut().map(Memory::start).collect();
-        let inputs = given.get(&variant).ok_or_else(|| missing("an input"))?;
+        let inputs = given.get(&variant).ok_or_else(|| Error::missing("an input"))?;
         // SAFETY: inputs and parameters were checked to be as large as the graph says, the others are ours and made to fit.
         unsafe { plans.fixed.run(&Addresses { inputs, outputs: &outputs, params, arena }) }
     }
@@ -229,7 +229,7 @@ impl<T: Real + Gemm> Cpu<T> {
         let mut totals = vec![0.0; most];
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         for (time, &variant) in sequence.variants.iter().enumerate() {
-            let recurrence = recurrences.get(variant).ok_or_else(|| missing("a recurrence"))?;
+            let recurrence = recurrences.get(variant).ok_or_else(|| Error::missing("a recurrence"))?;
             let (losses, saved) = (self.losses.start(), rows.saved_at(time, self.saved.start()));
             let states: Vec<*mut u8> = self.states.iter_mut().map(Memory::start).collect();
             let kind = self.kind;
@@ -283,7 +283,7 @@ impl<T: Real + Gemm> Cpu<T> {
         }
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         for (time, &variant) in sequence.variants.iter().enumerate().rev() {
-            let recurrence = recurrences.get(variant).ok_or_else(|| missing("a recurrence"))?;
+            let recurrence = recurrences.get(variant).ok_or_else(|| Error::missing("a recurrence"))?;
             let saved = rows.saved_at(time, self.saved.start());
             let states: Vec<*mut u8> = self.states.iter_mut().map(Memory::start).collect();
             let [after, before] = &mut self.adjoints;
@@ -299,7 +299,7 @@ impl<T: Real + Gemm> Cpu<T> {
             outputs.clear();
             outputs.extend(before);
             outputs.extend(plans.sums.iter_mut().map(Memory::start));
-            let (step, _) = plans.backward.as_mut().ok_or_else(|| missing("the gradient"))?;
+            let (step, _) = plans.backward.as_mut().ok_or_else(|| Error::missing("the gradient"))?;
             // SAFETY: as in the forward pass.
             unsafe { step.run(&Addresses { inputs: &inputs, outputs: &outputs, params, arena }) }?;
             self.adjoints.swap(0, 1);
@@ -316,17 +316,17 @@ impl<T: Real + Gemm> Cpu<T> {
         (parameters, into): (&Parameters, *mut u8),
     ) -> Result<()> {
         let backward = recurrences.get(variant).and_then(|recurrence| recurrence.backward.as_ref());
-        let backward = backward.ok_or_else(|| missing("the gradient"))?;
+        let backward = backward.ok_or_else(|| Error::missing("the gradient"))?;
         let (plans, arena) = self.plans(variant, sequence.sizes)?;
-        let mut inputs = given.get(&variant).ok_or_else(|| missing("an input"))?.clone();
+        let mut inputs = given.get(&variant).ok_or_else(|| Error::missing("an input"))?.clone();
         inputs.extend(plans.sums.iter_mut().map(Memory::start));
         let place = |param: &graph::ParamId| -> Result<*mut u8> {
-            let (start, _) = parameters.window(*param).ok_or_else(|| missing("a parameter's place"))?;
+            let (start, _) = parameters.window(*param).ok_or_else(|| Error::missing("a parameter's place"))?;
             // SAFETY: the gradient is laid out as the parameters are.
             Ok(unsafe { into.add(start * size_of::<T>()) })
         };
         let outputs = backward.params.iter().map(place).collect::<Result<Vec<_>>>()?;
-        let (_, fixed) = plans.backward.as_mut().ok_or_else(|| missing("the gradient"))?;
+        let (_, fixed) = plans.backward.as_mut().ok_or_else(|| Error::missing("the gradient"))?;
         // SAFETY: as in the forward pass.
         unsafe { fixed.run(&Addresses { inputs: &inputs, outputs: &outputs, params, arena }) }
     }
@@ -366,7 +366,7 @@ impl<T: Real + Gemm> Plans<T> {
         let first = recurrence.state.len() + recurrence.losses;
         let shape = |id: &graph::NodeId| -> Result<Vec<i64>> {
             let shape = recurrence.step.graph.shape(*id).iter().map(|dim| dim.eval(sizes.0, sizes.1));
-            shape.collect::<Option<_>>().ok_or_else(|| missing("a size"))
+            shape.collect::<Option<_>>().ok_or_else(|| Error::missing("a size"))
         };
         let handed = recurrence.step.outputs.iter().skip(first).take(recurrence.outputs);
         let shapes = handed.map(shape).collect::<Result<Vec<_>>>()?;
@@ -440,19 +440,15 @@ impl Rows {
 
     fn data_at(&self, time: usize, recurrence: &Recurrence) -> Result<Vec<*mut u8>> {
         let row = |input: &usize| -> Result<*mut u8> {
-            let (start, bytes, rows) = self.data.get(input).ok_or_else(|| missing("data of a time step"))?;
+            let (start, bytes, rows) = self.data.get(input).ok_or_else(|| Error::missing("data of a time step"))?;
             if time >= *rows {
-                return Err(missing("a row of data"));
+                return Err(Error::missing("a row of data"));
             }
             // SAFETY: there are that many rows.
             Ok(unsafe { start.add(time * bytes) })
         };
         recurrence.data.iter().map(row).collect()
     }
-}
-
-fn missing(what: &str) -> Error {
-    Error::Inconsistent(format!("{what} is missing"))
 }
 
 fn packed(shape: &[i64]) -> Vec<i64> {
@@ -468,7 +464,7 @@ fn check(recurrence: &Recurrence, sequence: &Sequence<'_>) -> Result<()> {
     let (b, n) = sequence.sizes;
     let elements = |shape: &graph::Shape| graph::numel(shape).eval(b, n).and_then(|count| usize::try_from(count).ok());
     let fits = |name: &str, wanted: Option<usize>, tensor: Option<&Tensor>, rows: usize| -> Result<()> {
-        let Some(tensor) = tensor else { return Err(missing(name)) };
+        let Some(tensor) = tensor else { return Err(Error::missing(name)) };
         let first =
             if rows == 0 { 1 } else { usize::try_from(tensor.size().first().copied().unwrap_or(0)).unwrap_or(0) };
         if wanted.is_some_and(|wanted| first >= rows && tensor.numel() == wanted * first) {
@@ -477,7 +473,7 @@ fn check(recurrence: &Recurrence, sequence: &Sequence<'_>) -> Result<()> {
         let reason = format!("shape {:?} does not fit B = {b}, N = {n} and {rows} time steps", tensor.size());
         Err(Error::Tensor { name: name.to_owned(), reason })
     };
-    let input = |at: &usize| recurrence.whole.graph.inputs.get(*at).ok_or_else(|| missing("an input"));
+    let input = |at: &usize| recurrence.whole.graph.inputs.get(*at).ok_or_else(|| Error::missing("an input"));
     for at in &recurrence.given {
         let input = input(at)?;
         fits(&input.name, elements(&input.shape), sequence.given.get(at), 0)?;
@@ -505,7 +501,7 @@ fn addresses_of(parameters: &Parameters, recurrences: &[Recurrence], kind: Kind)
     let known = recurrences.first().map_or(&[][..], |recurrence| recurrence.whole.graph.params.as_slice());
     let one = |(at, param): (usize, &graph::Param)| -> Result<*mut u8> {
         let id = graph::ParamId(u32::try_from(at).unwrap_or(u32::MAX));
-        let value = parameters.value(id).ok_or_else(|| missing("a parameter"))?;
+        let value = parameters.value(id).ok_or_else(|| Error::missing("a parameter"))?;
         if value.size() != as_sizes(&param.shape)? {
             return Err(Error::Tensor {
                 name: param.name.clone(),
@@ -526,8 +522,8 @@ fn given(
 ) -> Result<BTreeMap<usize, Vec<*mut u8>>> {
     let mut found = BTreeMap::new();
     for &variant in used {
-        let recurrence = recurrences.get(variant).ok_or_else(|| missing("a recurrence"))?;
-        let one = |input: &usize| address(sequence.given.get(input).ok_or_else(|| missing("an input"))?, kind);
+        let recurrence = recurrences.get(variant).ok_or_else(|| Error::missing("a recurrence"))?;
+        let one = |input: &usize| address(sequence.given.get(input).ok_or_else(|| Error::missing("an input"))?, kind);
         found.insert(variant, recurrence.given.iter().map(one).collect::<Result<Vec<_>>>()?);
     }
     Ok(found)

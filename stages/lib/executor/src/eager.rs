@@ -68,7 +68,7 @@ impl Eager {
         let mut saved: Vec<Vec<Tensor>> = Vec::new();
         for (time, &variant) in sequence.variants.iter().enumerate() {
             let recurrence = chosen(&recurrences, variant)?;
-            let state = states.last().ok_or_else(|| missing("the state"))?;
+            let state = states.last().ok_or_else(|| Error::missing("the state"))?;
             let inputs = inputs(recurrence, sequence, time, state, fixed.get(&variant))?;
             let mut values = self.part(variant, Stage::Step, &recurrence.step, &inputs, parameters, sizes)?.into_iter();
             let next: Vec<Tensor> = values.by_ref().take(recurrence.state.len()).collect();
@@ -109,8 +109,8 @@ impl Eager {
         let mut sums: BTreeMap<usize, Vec<Tensor>> = BTreeMap::new();
         for (time, &variant) in sequence.variants.iter().enumerate().rev() {
             let recurrence = chosen(&recurrences, variant)?;
-            let backward = recurrence.backward.as_ref().ok_or_else(|| missing("the gradient"))?;
-            let state = states.get(time).ok_or_else(|| missing("the state"))?;
+            let backward = recurrence.backward.as_ref().ok_or_else(|| Error::missing("the gradient"))?;
+            let state = states.get(time).ok_or_else(|| Error::missing("the state"))?;
             let mut inputs = inputs(recurrence, sequence, time, state, fixed.get(&variant))?;
             inputs.extend(saved.pop().unwrap_or_default());
             inputs.append(&mut adjoint);
@@ -128,12 +128,12 @@ impl Eager {
         }
         for (variant, sums) in sums {
             let recurrence = chosen(&recurrences, variant)?;
-            let backward = recurrence.backward.as_ref().ok_or_else(|| missing("the gradient"))?;
+            let backward = recurrence.backward.as_ref().ok_or_else(|| Error::missing("the gradient"))?;
             let mut inputs = given(recurrence, sequence)?;
             inputs.extend(sums);
             let values = self.part(variant, Stage::FixedBack, &backward.fixed, &inputs, parameters, sizes)?;
             for (param, value) in backward.params.iter().zip(values) {
-                let (start, length) = parameters.window(*param).ok_or_else(|| missing("a parameter's place"))?;
+                let (start, length) = parameters.window(*param).ok_or_else(|| Error::missing("a parameter's place"))?;
                 let mut place = gradient.f_narrow(0, size(start)?, size(length)?)?;
                 let _ = place.f_add_(&value.f_reshape([-1_i64])?)?;
             }
@@ -155,7 +155,7 @@ impl Eager {
             let bound = Bound::new(part, sizes, self.float, self.device)?;
             self.bound.insert(key, bound);
         }
-        let bound = self.bound.get(&key).ok_or_else(|| missing("a bound part"))?;
+        let bound = self.bound.get(&key).ok_or_else(|| Error::missing("a bound part"))?;
         bound.run(part, inputs, parameters, sizes, (self.float, self.device))
     }
 }
@@ -205,25 +205,21 @@ impl Bound {
                     Some(constant) => Some(constant.shallow_clone()),
                     None => {
                         let args = node.args.iter().map(|arg| values.get(arg.0 as usize).and_then(Option::as_ref));
-                        let args = args.collect::<Option<Vec<_>>>().ok_or_else(|| missing("an argument"))?;
+                        let args = args.collect::<Option<Vec<_>>>().ok_or_else(|| Error::missing("an argument"))?;
                         let at = ops::Context { float, device, sizes, shape: &self.shapes[id.0 as usize] };
                         Some(ops::apply(node, &args, &at)?)
                     }
                 },
             };
-            let absent = || missing(&format!("input or parameter {:?} of {} inputs", node.op, inputs.len()));
+            let absent = || Error::missing(&format!("input or parameter {:?} of {} inputs", node.op, inputs.len()));
             values[id.0 as usize] = Some(value.ok_or_else(absent)?);
             for arg in &self.last[id.0 as usize] {
                 values[arg.0 as usize] = None;
             }
         }
         let output = |id: &NodeId| values.get(id.0 as usize).and_then(Option::as_ref).map(Tensor::shallow_clone);
-        part.outputs.iter().map(|id| output(id).ok_or_else(|| missing("an output"))).collect()
+        part.outputs.iter().map(|id| output(id).ok_or_else(|| Error::missing("an output"))).collect()
     }
-}
-
-fn missing(what: &str) -> Error {
-    Error::Inconsistent(format!("{what} is missing"))
 }
 
 fn copies(tensors: &[Tensor]) -> Vec<Tensor> {
@@ -231,13 +227,13 @@ fn copies(tensors: &[Tensor]) -> Vec<Tensor> {
 }
 
 fn chosen(recurrences: &[Recurrence], variant: usize) -> Result<&Recurrence> {
-    recurrences.get(variant).ok_or_else(|| missing("a recurrence"))
+    recurrences.get(variant).ok_or_else(|| Error::missing("a recurrence"))
 }
 
 /// What is given once, in the recurrence's order.
 fn given(recurrence: &Recurrence, sequence: &Sequence<'_>) -> Result<Vec<Tensor>> {
     let value = |input: &usize| sequence.given.get(input).map(Tensor::shallow_clone);
-    recurrence.given.iter().map(|input| value(input).ok_or_else(|| missing("an input"))).collect()
+    recurrence.given.iter().map(|input| value(input).ok_or_else(|| Error::missing("an input"))).collect()
 }
 
 /// State, data and static values of a step.
@@ -250,7 +246,7 @@ fn inputs(
 ) -> Result<Vec<Tensor>> {
     let mut inputs = copies(state);
     for input in &recurrence.data {
-        let rows = sequence.data.get(input).ok_or_else(|| missing("data of a time step"))?;
+        let rows = sequence.data.get(input).ok_or_else(|| Error::missing("data of a time step"))?;
         inputs.push(rows.f_select(0, size(time)?)?);
     }
     inputs.extend(copies(fixed.map_or(&[], Vec::as_slice)));

@@ -27,6 +27,13 @@ pub enum Error {
     Inconsistent(String),
 }
 
+impl Error {
+    /// Something that a graph, its plans or its values should have and do not.
+    pub(crate) fn missing(what: &str) -> Self {
+        Self::Inconsistent(format!("{what} is missing"))
+    }
+}
+
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
         // What follows the first line is a C++ backtrace with addresses: noise in tables, and different in every run.

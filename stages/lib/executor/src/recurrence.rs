@@ -110,9 +110,8 @@ impl Recurrence {
         let entries: Vec<usize> = state.iter().map(|(input, _)| *input).chain(data.iter().copied()).collect();
 
         let frontier = frontier(&whole, &wanted);
-        let fixed =
-            cut(&whole, &given.iter().map(|&input| Entry::input(&whole, input)).collect::<Vec<_>>(), &frontier)?;
-        let mut borders: Vec<Entry> = entries.iter().map(|&input| Entry::input(&whole, input)).collect();
+        let fixed = cut(&whole, &Entry::inputs(&whole, given.iter().copied()), &frontier)?;
+        let mut borders = Entry::inputs(&whole, entries);
         borders.extend(frontier.iter().map(|&id| Entry::node(&whole, id)));
         let forward = cut(&whole, &borders, &wanted)?;
         let shapes = |input: &usize| whole.inputs.get(*input).map(|input| input.shape.clone()).unwrap_or_default();
@@ -171,7 +170,7 @@ impl Recurrence {
         let one = joint.push_as(Op::Scalar(1.0), &[], Vec::new(), DType::Float, span())?;
         seeds.extend(outputs.iter().skip(states).take(self.losses).map(|&loss| (loss, one)));
         let nodes = input_nodes(&joint);
-        let node = |input: usize| nodes.get(&input).copied().ok_or_else(|| missing("an input"));
+        let node = |input: usize| nodes.get(&input).copied().ok_or_else(|| Error::missing("an input"));
         let mut of = (0..states).map(node).collect::<Result<Vec<_>>>()?;
         for &at in &wanted {
             of.push(node(entries + at)?);
@@ -198,14 +197,13 @@ impl Recurrence {
         let (forward, backward) = all.split_at(outputs.len().min(all.len()));
 
         let (saved, replay) = divide(&joint, forward, backward)?;
-        let inputs = 0..joint.inputs.len();
-        let mut entries: Vec<Entry> =
-            inputs.clone().filter(|&at| at < first).map(|at| Entry::input(&replay.graph, at)).collect();
+        let mut entries = Entry::inputs(&replay.graph, 0..joint.inputs.len());
+        let adjoints = entries.split_off(first.min(entries.len()));
         entries.extend(replay.saved.iter().map(|&id| Entry::node(&replay.graph, id)));
-        entries.extend(inputs.filter(|&at| at >= first).map(|at| Entry::input(&replay.graph, at)));
+        entries.extend(adjoints);
         let step = cut(&replay.graph, &entries, &replay.outputs)?;
 
-        let forward_entries: Vec<Entry> = (0..first).map(|at| Entry::input(&joint, at)).collect();
+        let forward_entries = Entry::inputs(&joint, 0..first);
         let forward: Vec<NodeId> = forward.iter().chain(&saved).copied().collect();
         self.step = cut(&joint, &forward_entries, &forward)?;
 
@@ -219,7 +217,7 @@ impl Recurrence {
         let mut graph = self.fixed.graph.clone();
         let mut seeds = Vec::new();
         for &at in wanted {
-            let value = *self.fixed.outputs.get(at).ok_or_else(|| missing("a static value"))?;
+            let value = *self.fixed.outputs.get(at).ok_or_else(|| Error::missing("a static value"))?;
             let shape = graph.shape(value).clone();
             seeds.push((value, graph.input(&format!("adjoint.{at}"), shape, DType::Float, false)));
         }
@@ -238,10 +236,6 @@ impl Recurrence {
         let (graph, outputs) = graph::normal_form(&graph, &outputs);
         Ok((Part { graph, outputs }, params))
     }
-}
-
-fn missing(what: &str) -> Error {
-    Error::Inconsistent(format!("{what} is missing"))
 }
 
 /// The node of each input that has one.
@@ -284,10 +278,15 @@ struct Entry {
 }
 
 impl Entry {
-    fn input(graph: &Graph, number: usize) -> Self {
+    /// Inputs of a graph, by their numbers.
+    fn inputs(graph: &Graph, numbers: impl IntoIterator<Item = usize>) -> Vec<Self> {
         let unknown = || Input { name: String::new(), shape: Vec::new(), dtype: DType::Float, varies: true };
-        let node = input_nodes(graph).get(&number).copied();
-        Self { input: graph.inputs.get(number).cloned().unwrap_or_else(unknown), node }
+        let nodes = input_nodes(graph);
+        let one = |number: usize| Self {
+            input: graph.inputs.get(number).cloned().unwrap_or_else(unknown),
+            node: nodes.get(&number).copied(),
+        };
+        numbers.into_iter().map(one).collect()
     }
 
     fn node(graph: &Graph, id: NodeId) -> Self {
@@ -317,19 +316,20 @@ fn cut(graph: &Graph, entries: &[Entry], wanted: &[NodeId]) -> Result<Part> {
         let node = graph.node(id);
         let copy = match node.op {
             Op::Param(param) => {
-                let param = graph.params.get(param.0 as usize).ok_or_else(|| missing("a parameter"))?;
+                let param = graph.params.get(param.0 as usize).ok_or_else(|| Error::missing("a parameter"))?;
                 part.param(param.clone(), node.span)
             }
-            Op::Input(_) => return Err(missing("an input of a part")),
+            Op::Input(_) => return Err(Error::missing("an input of a part")),
             _ => {
-                let args = node.args.iter().map(|arg| map.get(arg).copied().ok_or_else(|| missing("an argument")));
+                let args =
+                    node.args.iter().map(|arg| map.get(arg).copied().ok_or_else(|| Error::missing("an argument")));
                 let args = args.collect::<Result<Vec<_>>>()?;
                 part.push_as(node.op.clone(), &args, node.shape.clone(), node.dtype, node.span)?
             }
         };
         map.insert(id, copy);
     }
-    let outputs = wanted.iter().map(|id| map.get(id).copied().ok_or_else(|| missing("an output")));
+    let outputs = wanted.iter().map(|id| map.get(id).copied().ok_or_else(|| Error::missing("an output")));
     Ok(Part { outputs: outputs.collect::<Result<_>>()?, graph: part })
 }
 
@@ -382,12 +382,12 @@ fn divide(joint: &Graph, forward: &[NodeId], backward: &[NodeId]) -> Result<(Vec
             continue;
         }
         let node = joint.node(id);
-        let args = node.args.iter().map(|arg| map.get(arg).copied().ok_or_else(|| missing("a forward value")));
+        let args = node.args.iter().map(|arg| map.get(arg).copied().ok_or_else(|| Error::missing("a forward value")));
         let args = args.collect::<Result<Vec<_>>>()?;
         let copy = graph.push_as(node.op.clone(), &args, node.shape.clone(), node.dtype, node.span)?;
         map.insert(id, copy);
     }
-    let outputs = backward.iter().map(|id| map.get(id).copied().ok_or_else(|| missing("a gradient")));
+    let outputs = backward.iter().map(|id| map.get(id).copied().ok_or_else(|| Error::missing("a gradient")));
     let outputs = outputs.collect::<Result<_>>()?;
     Ok((saved, Replay { graph, saved: places, outputs }))
 }

@@ -262,7 +262,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
                 }
                 Role::Element | Role::Sum | Role::Other => match (windows.get(&at), self.claims[at]) {
                     (Some(&(whole, dim, offset)), _) => {
-                        let whole = self.layouts[whole].as_ref().ok_or_else(|| lost("a window"))?;
+                        let whole = self.layouts[whole].as_ref().ok_or_else(|| Error::missing("a window"))?;
                         let start = whole.start + offset * whole.strides[dim];
                         Layout { start, sizes: shape.clone(), ..whole.clone() }
                     }
@@ -304,13 +304,13 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         let shape = as_sizes(&self.nodes.shapes[at])?;
         let device = Device(tch::Device::Cpu);
         let context = ops::Context { float: self.float, device, sizes: self.nodes.sizes, shape: &shape };
-        let value = ops::constant(node, &context)?.ok_or_else(|| lost("a constant"))?;
+        let value = ops::constant(node, &context)?.ok_or_else(|| Error::missing("a constant"))?;
         let kind = if node.dtype == DType::Int { Kind::Int64 } else { self.float };
         Ok(value.f_to_kind(kind)?.f_contiguous()?)
     }
 
     pub fn layout(&self, at: usize) -> Result<&Layout> {
-        self.layouts[at].as_ref().ok_or_else(|| lost("a value's place"))
+        self.layouts[at].as_ref().ok_or_else(|| Error::missing("a value's place"))
     }
 
     fn place(layout: &Layout) -> Place {
@@ -452,7 +452,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
     /// `x weight'`
     fn layer(&mut self, at: usize) -> Result<()> {
         let args: Vec<usize> = self.nodes.args(at).collect();
-        let [x, weight] = args[..] else { return Err(lost("a layer's argument")) };
+        let [x, weight] = args[..] else { return Err(Error::missing("a layer's argument")) };
         let (left, right, value) = (self.layout(x)?, self.layout(weight)?, self.layout(at)?);
         let last = left.sizes.len() - 1;
         let mut axes: Vec<Axis> = (0..last)
@@ -474,7 +474,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
     /// `torch.matmul`
     fn matrices(&mut self, at: usize) -> Result<()> {
         let args: Vec<usize> = self.nodes.args(at).collect();
-        let [x, y] = args[..] else { return Err(lost("a product's argument")) };
+        let [x, y] = args[..] else { return Err(Error::missing("a product's argument")) };
         let (left, right, value) = (self.layout(x)?, self.layout(y)?, self.layout(at)?);
         let (row, column) = (left.sizes.len() == 1, right.sizes.len() == 1);
         let inner_left = left.sizes.len() - 1;
@@ -511,7 +511,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
             outer.broadcast(&value.sizes[..value_axes])
         };
         let (Some(of_left), Some(of_right)) = (outer(left, row), outer(right, column)) else {
-            return Err(lost("a product's batch"));
+            return Err(Error::missing("a product's batch"));
         };
         let mut axes: Vec<Axis> = Vec::new();
         for axis in 0..value_axes {
@@ -645,10 +645,6 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
 fn label(spec: &LoopSpec) -> String {
     let (loads, stores) = (spec.loads.len(), spec.stores.len());
     format!("loop {:?}: {} steps, {loads} loads, {stores} stores", spec.shape, spec.code.len())
-}
-
-fn lost(what: &str) -> Error {
-    Error::Inconsistent(format!("{what} is missing"))
 }
 
 fn operand(layout: &Layout, dtype: DType) -> Result<Operand> {
@@ -804,10 +800,10 @@ impl<'c, 'a, T: Real + Gemm> Writer<'c, 'a, T> {
         }
         let root = nodes.root(arg);
         if self.of.units.of[root] == self.unit && self.unit.is_some() {
-            return self.values.get(&root).copied().ok_or_else(|| lost("a loop's value"));
+            return self.values.get(&root).copied().ok_or_else(|| Error::missing("a loop's value"));
         }
         let layout = self.of.layout(arg)?;
-        let strides = layout.broadcast(shape).ok_or_else(|| lost("a loop's argument"))?;
+        let strides = layout.broadcast(shape).ok_or_else(|| Error::missing("a loop's argument"))?;
         let strides = squeeze(shape, &strides);
         let tensor = extent(&mut self.reads, layout);
         let view = View { tensor, start: layout.start, strides };
@@ -840,12 +836,9 @@ impl<'c, 'a, T: Real + Gemm> Writer<'c, 'a, T> {
             (Op::Binary(BinaryOp::Xor), &[x, y]) => self.push(Instr::Binary(BinaryOp::Ne, x, y)),
             (Op::Binary(op), &[x, y]) => self.push(Instr::Binary(*op, x, y)),
             (Op::Where, &[c, x, y]) => self.push(Instr::Where(c, x, y)),
-            (Op::Cast, &[x]) if truth => {
-                let zero = self.push(Instr::Const(0.0));
-                self.push(Instr::Binary(BinaryOp::Ne, x, zero))
-            }
+            (Op::Cast, &[x]) if truth => self.push(Instr::Bool(x)),
             (Op::Cast, &[x]) => x,
-            _ => return Err(lost("a loop's operation")),
+            _ => return Err(Error::missing("a loop's operation")),
         };
         self.values.insert(at, value);
         if self.of.read_outside[at] || self.of.claims[at].is_some() || self.is_output(at) {
@@ -861,8 +854,8 @@ impl<'c, 'a, T: Real + Gemm> Writer<'c, 'a, T> {
 
     fn sum(&mut self, at: usize) -> Result<()> {
         let nodes = self.of.nodes;
-        let Op::Reduce { dims, keepdim, .. } = &nodes.node(at).op else { return Err(lost("a sum")) };
-        let Some(arg) = nodes.args(at).next() else { return Err(lost("a sum's argument")) };
+        let Op::Reduce { dims, keepdim, .. } = &nodes.node(at).op else { return Err(Error::missing("a sum")) };
+        let Some(arg) = nodes.args(at).next() else { return Err(Error::missing("a sum's argument")) };
         let shape = &nodes.shapes[arg];
         let value = self.read(arg, shape)?;
         let layout = self.of.layout(at)?;
