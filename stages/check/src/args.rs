@@ -4,11 +4,11 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use schemas::Factor;
+use schemas::{Candidate, Factor};
 use stage::config::Config;
 use stage::{Common, Table, TableArgs, Usage, table};
 
-use crate::Known;
+use crate::{Known, Show};
 
 const EXAMPLES: &str = "\
 Cost: milliseconds a program; memory for the whole table. Nothing is trained, and no Python is run.
@@ -94,6 +94,13 @@ impl Args {
             Some(format) => format == Format::Text,
             None => self.explain || (!self.json && self.programs() && terminal),
         }
+    }
+
+    /// What people are to be shown of a candidate.
+    pub fn show(&self, candidate: &Candidate) -> Option<Show> {
+        let name = candidate.edit.as_deref().filter(|_| self.programs()).unwrap_or(&candidate.candidate_id);
+        let color = std::io::stdout().is_terminal();
+        self.text().then(|| Show { name: name.to_owned(), color, costs: self.explain })
     }
 
     /// The rows to check; with `--parent`, each with its parent.

@@ -2,23 +2,19 @@
 
 use std::fmt::Write as _;
 
-use crate::{Inspection, Rules};
+use graph::Processor;
 
-/// The program's source, each line with what it costs at B = 1 and the longest training length; empty where the program
-/// was rejected.
-pub fn explain(inspection: &Inspection, rules: &Rules) -> String {
-    let Some(processor) = inspection.compiled.as_ref().and_then(|compiled| compiled.processor.as_ref()) else {
-        return String::new();
-    };
+/// The program's source, each line with what it costs at B = 1 and `nodes` nodes.
+pub fn explain(source: &str, processor: &Processor, nodes: i64) -> String {
     let costs = graph::costs(&processor.graph, &processor.outputs());
     let by_line = program::line_costs(processor);
-    let at = |dim: &graph::Dim| dim.eval(1, rules.train_length).unwrap_or(i64::MAX);
+    let at = |dim: &graph::Dim| dim.eval(1, nodes).unwrap_or(i64::MAX);
     let total = at(&costs.macs).max(1);
     let mut text = format!(
         "Costs of one step at B = 1, N = {}: parameters, multiply-accumulates (share), element operations, bytes made.\n\n",
-        rules.train_length
+        nodes
     );
-    for (number, line) in (1_u32..).zip(inspection.candidate.source.lines()) {
+    for (number, line) in (1_u32..).zip(source.lines()) {
         let figures = by_line.get(&number).map_or_else(String::new, |cost| {
             let macs = at(&cost.macs);
             let share = macs as f64 / total as f64 * 100.0;

@@ -7,34 +7,44 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use graph::{Fingerprint, Form, Processor};
 use program::Compiled;
 use schemas::{Candidate, Diagnostic, Factor, Locality, Severity, Status, Verdict};
+use serde::{Deserialize, Serialize};
 
-use crate::Rules;
+use crate::{Rules, Show};
 
-/// What a program turned out to be.
+/// What a candidate turned out to be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inspection {
-    /// What `program` has to say; `None` when it panicked.
-    pub compiled: Option<Compiled>,
-    /// The findings in the form of the table, those about the edit among them.
-    pub diagnostics: Vec<Diagnostic>,
     /// The candidate, with all columns of this stage filled in but `duplicate_of`.
     pub candidate: Candidate,
+    /// Names and shapes of its parameters, in order; none where it was rejected.
+    pub params: Vec<(String, Vec<usize>)>,
+    /// The findings for people; empty where nobody asked.
+    pub text: String,
 }
 
-/// Checks one candidate. A panic within is a fault of ours, and this candidate's alone: it is rejected with code
-/// `E-INTERNAL`.
-pub fn inspect(candidate: &Candidate, rules: &Rules) -> Inspection {
-    match quietly(|| program::on_big_stack(|| examine(candidate, rules))) {
+/// A candidate after its examination.
+struct Examined {
+    compiled: Compiled,
+    candidate: Candidate,
+}
+
+/// Inspects one candidate, in this process. A panic within is a fault of ours, and this candidate's alone: it is rejected with
+/// code `E-INTERNAL`.
+pub fn inspect(candidate: &Candidate, rules: &Rules, show: Option<&Show>) -> Inspection {
+    let whole = || {
+        let Examined { compiled, candidate } = examine(candidate, rules);
+        let text = show.map_or_else(String::new, |show| show.text(&candidate, Some(&compiled), rules.train_length));
+        let params = compiled.processor.iter().flat_map(|processor| &processor.graph.params);
+        let params = params.map(|param| (param.name.clone(), param.shape.clone())).collect();
+        Inspection { candidate, params, text }
+    };
+    match quietly(|| program::on_big_stack(whole)) {
         Ok(inspection) => inspection,
-        Err(message) => internal(candidate, message),
+        Err(message) => dead(candidate, "E-INTERNAL", &format!("the checker gave up: {message}"), show),
     }
 }
 
-/// Runs a thread's whole work where deep programs have room: what one row taught it then serves the next, too.
-pub fn with_room(work: &(dyn Fn() + Sync)) {
-    program::on_big_stack(work);
-}
-
-fn examine(candidate: &Candidate, rules: &Rules) -> Inspection {
+fn examine(candidate: &Candidate, rules: &Rules) -> Examined {
     let compiled = program::compile(&candidate.source, &rules.options);
     let mut diagnostics: Vec<Diagnostic> = compiled.diagnostics.iter().map(convert).collect();
     let mut checked = Candidate { reason: None, duplicate_of: None, ..candidate.clone() };
@@ -64,8 +74,8 @@ fn examine(candidate: &Candidate, rules: &Rules) -> Inspection {
     let first = diagnostics.iter().find(|d| d.severity == Severity::Error);
     checked.reason = first.map(|d| format!("{}: line {}: {}", d.code, d.line, d.message));
     checked.status = if checked.verdict == Some(Verdict::Reject) { Status::Rejected } else { Status::Accepted };
-    checked.diagnostics = Some(diagnostics.clone());
-    Inspection { compiled: Some(compiled), diagnostics, candidate: checked }
+    checked.diagnostics = Some(diagnostics);
+    Examined { compiled, candidate: checked }
 }
 
 /// Parameters, arithmetic, memory, and the graph's hash. Returns the graph's normal form, and its fingerprint.
@@ -146,20 +156,23 @@ fn fault(category: &str, code: &str, message: String) -> Diagnostic {
     Diagnostic { severity: Severity::Error, category, code, line: 0, column: 0, message, help: None }
 }
 
-fn internal(candidate: &Candidate, panic: String) -> Inspection {
-    let help = "this is a fault of the checker, not of the program: please report it with the program".to_owned();
-    let diagnostics = vec![Diagnostic {
-        help: Some(help),
-        ..fault("unsupported", "E-INTERNAL", format!("the checker gave up: {panic}"))
-    }];
+/// A candidate that the checker did not survive, or would not have.
+pub fn dead(candidate: &Candidate, code: &str, message: &str, show: Option<&Show>) -> Inspection {
+    let (category, help) = if code == "E-INTERNAL" {
+        ("unsupported", "this is a fault of the checker, not of the program: please report it with the program")
+    } else {
+        ("budget", "write the program in a simpler way")
+    };
+    let diagnostic = Diagnostic { help: Some(help.to_owned()), ..fault(category, code, message.to_owned()) };
     let candidate = Candidate {
         status: Status::Rejected,
         verdict: Some(Verdict::Reject),
-        reason: Some(format!("E-INTERNAL: the checker gave up: {panic}")),
-        diagnostics: Some(diagnostics.clone()),
+        reason: Some(format!("{code}: {message}")),
+        diagnostics: Some(vec![diagnostic]),
         ..candidate.clone()
     };
-    Inspection { compiled: None, diagnostics, candidate }
+    let text = show.map_or_else(String::new, |show| show.text(&candidate, None, 0));
+    Inspection { candidate, params: Vec::new(), text }
 }
 
 /// How many candidates are being examined, on whatever thread: their panics are findings, not messages.
@@ -199,7 +212,7 @@ mod tests {
     fn a_panic_is_one_rows_rejection() {
         let message = quietly(|| -> u8 { panic!("index {} is out of bounds", 7) }).expect_err("it panics");
         assert_eq!(message, "index 7 is out of bounds");
-        let row = internal(&Candidate::default(), message).candidate;
+        let row = dead(&Candidate::default(), "E-INTERNAL", &message, None).candidate;
         assert_eq!((row.status, row.verdict), (Status::Rejected, Some(Verdict::Reject)));
         let found = &row.diagnostics.expect("a diagnostic")[0];
         assert_eq!((found.category.as_str(), found.code.as_str()), ("unsupported", "E-INTERNAL"));

@@ -6,14 +6,15 @@ mod args;
 mod duplicates;
 mod explain;
 mod inspect;
+mod isolation;
 mod reach;
 mod rules;
 mod text;
 
 pub use args::{Args, Format};
 pub use duplicates::Known;
-pub use explain::explain;
-pub use inspect::{Inspection, inspect, settle, with_room};
+pub use inspect::{Inspection, settle};
+pub use isolation::{CHILD, Inspectors, serve};
 pub use reach::Parents;
 pub use rules::Rules;
-pub use text::human;
+pub use text::Show;

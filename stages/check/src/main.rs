@@ -1,9 +1,8 @@
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
-use check::{Args, Inspection, Rules};
+use check::{Args, Inspectors, Rules};
 use clap::Parser;
 use schemas::Status;
 use stage::{Row, Table, exit, pool};
@@ -12,6 +11,10 @@ use stage::{Row, Table, exit, pool};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The child's side: not for people, so not in the help.
+    if std::env::args_os().nth(1).is_some_and(|first| first == check::CHILD) {
+        return check::serve();
+    }
     let args = Args::parse();
     stage::main("check", || run(&args))
 }
@@ -25,17 +28,19 @@ fn run(args: &Args) -> Result<()> {
     let mut known = args.known()?;
     let table = args.read()?;
 
+    let inspectors = Inspectors::new(&rules)?;
     let go = AtomicBool::new(false);
-    let inspections = pool::run_within(&table.rows, pool::cores(), &go, check::with_room, |_, row: &Row| {
-        check::settle(&row.candidate).then(|| check::inspect(&row.candidate, &rules))
+    let inspected = pool::run(&table.rows, pool::cores(), &go, |_, row: &Row| {
+        let show = args.show(&row.candidate);
+        check::settle(&row.candidate).then(|| inspectors.inspect(&row.candidate, show.as_ref()))
     });
-    let inspections: Vec<Option<Inspection>> = inspections.into_iter().map(Option::flatten).collect();
+    let inspected = inspected.into_iter().map(|one| one.flatten().transpose()).collect::<Result<Vec<_>>>()?;
 
     if args.text() {
-        exit::print(&text(args, &table, &inspections, &rules))?;
+        exit::print(&inspected.iter().flatten().map(|inspection| inspection.text.as_str()).collect::<String>())?;
     }
     let mut checked = Table::default();
-    for (row, inspection) in table.rows.into_iter().zip(inspections) {
+    for (row, inspection) in table.rows.into_iter().zip(inspected) {
         let mut candidate = inspection.map_or(row.candidate, |inspection| inspection.candidate);
         known.judge(&mut candidate);
         checked.rows.push(Row { candidate, extra: row.extra });
@@ -47,18 +52,4 @@ fn run(args: &Args) -> Result<()> {
         return Err(exit::Negative.into());
     }
     Ok(())
-}
-
-fn text(args: &Args, table: &Table, inspections: &[Option<Inspection>], rules: &Rules) -> String {
-    let mut text = String::new();
-    for (row, inspection) in table.rows.iter().zip(inspections) {
-        let name = row.candidate.edit.as_deref().filter(|_| args.programs()).unwrap_or(&row.candidate.candidate_id);
-        if let Some(inspection) = inspection {
-            text += &check::human(inspection, name, std::io::stdout().is_terminal());
-            if args.explain {
-                text += &check::explain(inspection, rules);
-            }
-        }
-    }
-    text
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use schemas::Candidate;
+use serde::{Deserialize, Serialize};
 use stage::config::{Config, Entangled};
 
 use crate::reach::Parents;
@@ -11,7 +12,7 @@ use crate::reach::Parents;
 const SCOPED: &[&str] = &["spark", "asr-only", "rc-sar-only"];
 
 /// How to check.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rules {
     pub options: program::Options,
     /// Nodes that `macs` is given for.
@@ -23,6 +24,8 @@ pub struct Rules {
     pub method: String,
     /// Whether candidates are compared with their parents.
     pub compare: bool,
+    /// What has been compiled of parents: each process has its own.
+    #[serde(skip)]
     pub parents: Arc<Parents>,
 }
 

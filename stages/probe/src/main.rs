@@ -13,9 +13,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    // The measuring side of gpu-check: not for people, so not in the help.
-    if std::env::args().nth(1).as_deref() == Some(gpu_check::CHILD) {
-        return gpu_check::child();
+    // The measuring side of gpu-check, and the child that looks at programs: not for people, so not in the help.
+    match std::env::args().nth(1).as_deref() {
+        Some(gpu_check::CHILD) => return gpu_check::child(),
+        Some(check::CHILD) => return check::serve(),
+        _ => {}
     }
     let args = args::Args::parse();
     stage::main("probe", || match args.command {

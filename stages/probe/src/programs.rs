@@ -3,14 +3,23 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use check::{Inspectors, Rules, Show};
 use graph::Processor;
 use program::Options;
-use stage::Usage;
+use schemas::{Candidate, Status};
+use stage::{Config, Usage};
 
-/// Compiles a file for `hidden` features; its diagnostics are the error.
+/// Compiles a file for `hidden` features; its diagnostics are the error. A process of its own looks at it first.
 pub fn from_file(path: &Path, options: &Options) -> Result<Processor> {
     let source = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    compile(&source, &path.display().to_string(), options)
+    let name = path.display().to_string();
+    let rules = Rules { options: options.clone(), compare: false, ..Rules::new(&Config::default()) };
+    let candidate = Candidate { source: source.clone(), ..Candidate::default() };
+    let inspection = Inspectors::new(&rules)?.inspect(&candidate, Some(&Show::plain(&name)))?;
+    if inspection.candidate.status == Status::Rejected {
+        bail!("{name} is not valid\n{}", inspection.text.trim_end());
+    }
+    compile(&source, &name, options)
 }
 
 /// The program of one of the benchmark's processors.

@@ -1,8 +1,9 @@
 //! The candidate language for language models: what `check` knows of it, and exactly its verdicts.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
-use check::Rules;
+use check::{Inspectors, Rules, Show};
 use llm::{Checker, Judgement};
 use schemas::{Candidate, Factor, Status};
 use search::region::Region;
@@ -11,12 +12,20 @@ use stage::Config;
 /// The language page, and `check`.
 pub struct Language {
     page: String,
-    rules: Rules,
+    method: String,
+    inspectors: Inspectors,
+    /// Why the machine could not check a program.
+    fault: Mutex<Option<String>>,
 }
 
 impl Language {
-    pub fn new(config: &Config) -> Self {
-        Self { page: program::language_page(), rules: Rules::new(config) }
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        Self::with(Inspectors::new(&Rules::new(config))?, config)
+    }
+
+    fn with(inspectors: Inspectors, config: &Config) -> anyhow::Result<Self> {
+        let (page, method) = (program::language_page(), config.search.method.clone());
+        Ok(Self { page, method, inspectors, fault: Mutex::default() })
     }
 }
 
@@ -27,17 +36,27 @@ impl Checker for Language {
 
     fn judge(&self, source: &str, scope: Option<(&str, Factor)>) -> Judgement {
         let candidate = Candidate {
-            method: self.rules.method.clone(),
+            method: self.method.clone(),
             source: source.to_owned(),
             parent_source: scope.map(|(parent, _)| parent.to_owned()),
             factor: scope.map(|(_, factor)| factor),
             status: Status::Proposed,
             ..Candidate::default()
         };
-        let inspection = check::inspect(&candidate, &self.rules);
-        let accepted = inspection.candidate.status == Status::Accepted;
-        let report = if accepted { String::new() } else { check::human(&inspection, "program.py", false) };
-        Judgement { accepted, report }
+        match self.inspectors.inspect(&candidate, Some(&Show::plain("program.py"))) {
+            Ok(inspection) if inspection.candidate.status == Status::Accepted => {
+                Judgement { accepted: true, report: String::new() }
+            }
+            Ok(inspection) => Judgement { accepted: false, report: inspection.text },
+            Err(error) => {
+                *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
+                Judgement { accepted: false, report: "the program could not be checked".to_owned() }
+            }
+        }
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn region(&self, source: &str, factor: Factor) -> Option<Range<usize>> {
@@ -60,7 +79,8 @@ mod tests {
     use super::*;
 
     fn language() -> Language {
-        Language::new(&Config::default())
+        let config = Config::default();
+        Inspectors::here(&Rules::new(&config)).and_then(|here| Language::with(here, &config)).expect("plain rules")
     }
 
     #[test]

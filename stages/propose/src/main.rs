@@ -17,6 +17,10 @@ use args::Args;
 use plan::Plan;
 
 fn main() -> ExitCode {
+    // The child's side of checking a program: not for people, so not in the help.
+    if std::env::args_os().nth(1).is_some_and(|first| first == check::CHILD) {
+        return check::serve();
+    }
     let args = Args::parse();
     stage::main("propose", || run(&args))
 }

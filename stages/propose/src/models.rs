@@ -119,7 +119,13 @@ pub fn ping(config: &Config) -> anyhow::Result<String> {
 }
 
 /// The rows as a table, with the columns of the models.
+///
+/// # Errors
+/// Where the machine could not check a program: the exchanges are recorded, and the same command goes on from them.
 pub fn made(team: &Team, rows: Vec<ProposedRow>) -> anyhow::Result<Made> {
+    if let Some(fault) = team.checker.fault() {
+        bail!("a program could not be checked: {fault}");
+    }
     let budget = |row: &&ProposedRow| row.candidate.reason.as_deref().is_some_and(|r| r.starts_with("budget:"));
     let ended = rows.iter().find(budget).and_then(|row| row.candidate.reason.clone());
     let mut table = Vec::with_capacity(rows.len());
@@ -151,7 +157,7 @@ fn team(args: &Args, config: &Config, settings: Settings, chat: Box<dyn Chat>) -
         }),
     };
     let curves = curves(args)?;
-    Ok(Arc::new(Team { settings, prompts, chat, checker: Box::new(Language::new(config)), task, curves }))
+    Ok(Arc::new(Team { settings, prompts, chat, checker: Box::new(Language::new(config)?), task, curves }))
 }
 
 /// Where exchanges are recorded: as told, else beside the output. Rows that go to a pipe have no place beside them.

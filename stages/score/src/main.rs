@@ -7,9 +7,11 @@ use stage::signal;
 use train::Lab;
 
 fn main() -> ExitCode {
-    // The child's side: not for people, so not in the help.
-    if std::env::args().nth(1).as_deref() == Some("score-child") {
-        return score::child();
+    // The children's side: not for people, so not in the help.
+    match std::env::args().nth(1).as_deref() {
+        Some("score-child") => return score::child(),
+        Some(check::CHILD) => return check::serve(),
+        _ => {}
     }
     let args = Args::parse();
     stage::main("score", || run(&args))

@@ -18,7 +18,7 @@ pub fn score(mut table: Table, weights: &[PathBuf], lab: &Lab<'_>, common: &Comm
     let config = lab.config;
     let due_for_scoring = |candidate: &Candidate| candidate.status == Status::Trained || by_hand(candidate);
     let mut due: Vec<(usize, Program, Vec<Work<Job>>)> = Vec::new();
-    for (index, prepared) in prepare(&table.rows, config, due_for_scoring).into_iter().enumerate() {
+    for (index, prepared) in prepare(&table.rows, config, due_for_scoring)?.into_iter().enumerate() {
         let Some(row) = table.rows.get_mut(index) else { continue };
         match prepared {
             None => {}

@@ -59,7 +59,7 @@ impl Args {
     /// Prints the graphs of the input's programs.
     pub fn explain(&self, config: &Config) -> Result<()> {
         for row in self.table.read_with_programs()?.rows {
-            match crate::explain(&row.candidate.source, config) {
+            match crate::explain(&row.candidate.source, config)? {
                 Ok(text) => stage::exit::print(&format!("{text}\n"))?,
                 Err(reason) => bail!("{}: there is no network around it\n{reason}", name(&row.candidate)),
             }

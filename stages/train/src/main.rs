@@ -6,9 +6,11 @@ use stage::signal;
 use train::{Args, Lab};
 
 fn main() -> ExitCode {
-    // The child's side: not for people, so not in the help.
-    if std::env::args().nth(1).as_deref() == Some("train-child") {
-        return train::child();
+    // The children's side: not for people, so not in the help.
+    match std::env::args().nth(1).as_deref() {
+        Some("train-child") => return train::child(),
+        Some(check::CHILD) => return check::serve(),
+        _ => {}
     }
     let args = Args::parse();
     stage::main("train", || run(&args))

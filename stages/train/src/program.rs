@@ -2,8 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use check::Rules;
-use schemas::{Candidate, Status};
+use check::{Inspection, Inspectors, Rules, Show};
+use schemas::{Candidate, Status, Verdict};
 use stage::config::Config;
 use stage::{Row, pool};
 
@@ -31,30 +31,35 @@ pub fn prepare(
     rows: &[Row],
     config: &Config,
     due: impl Fn(&Candidate) -> bool + Sync,
-) -> Vec<Option<Result<Program, Box<Candidate>>>> {
-    let rules = Rules::new(config);
+) -> anyhow::Result<Vec<Option<Result<Program, Box<Candidate>>>>> {
+    let rules = rules(config);
+    let inspectors = Inspectors::new(&rules)?;
+    // What is known of the edit of the others is known since they were checked.
+    let checked_before = Inspectors::new(&Rules { compare: false, ..rules })?;
     let go = AtomicBool::new(false);
-    let prepared = pool::run_within(rows, pool::cores(), &go, check::with_room, |_, row| {
-        due(&row.candidate).then(|| compile(&row.candidate, &rules))
+    let prepared = pool::run(rows, pool::cores(), &go, |_, row| {
+        let inspectors = if by_hand(&row.candidate) { &inspectors } else { &checked_before };
+        due(&row.candidate).then(|| compile(&row.candidate, inspectors))
     });
-    prepared.into_iter().map(Option::flatten).collect()
+    prepared.into_iter().map(|one| one.flatten().transpose()).collect()
 }
 
-fn compile(candidate: &Candidate, rules: &Rules) -> Result<Program, Box<Candidate>> {
-    let by_hand = by_hand(candidate);
-    let mut rules = rules.clone();
-    // Nobody is going to edit it here: it may do without the markers of its editable regions.
+/// Nobody is going to edit the programs here: they may do without the markers of their editable regions.
+fn rules(config: &Config) -> Rules {
+    let mut rules = Rules::new(config);
     rules.options.need_regions = false;
-    // What is known of the edit is known since it was checked.
-    rules.compare = by_hand;
-    let inspection = check::inspect(candidate, &rules);
-    let checked = inspection.candidate;
-    let Some(processor) = inspection.compiled.and_then(|compiled| compiled.processor) else {
+    rules
+}
+
+fn compile(candidate: &Candidate, inspectors: &Inspectors) -> anyhow::Result<Result<Program, Box<Candidate>>> {
+    let by_hand = by_hand(candidate);
+    let Inspection { candidate: checked, params, .. } = inspectors.inspect(candidate, None)?;
+    // A program without regions is a warning at the most here, an edit that reaches too far is not.
+    if checked.verdict == Some(Verdict::Reject) {
         // A row that `check` has accepted and that is none was tampered with, or checked with other settings.
         let status = if by_hand { Status::Rejected } else { Status::Failed };
-        return Err(Box::new(Candidate { status, fitness: None, ..checked }));
-    };
-    let params = processor.graph.params.iter().map(|param| (param.name.clone(), param.shape.clone())).collect();
+        return Ok(Err(Box::new(Candidate { status, fitness: None, ..checked })));
+    }
     let graph_hash = checked.graph_hash.clone().unwrap_or_default();
     // Columns of a row that has been checked are what that check found, perhaps by other settings of cost.
     let row = if by_hand { checked } else { candidate.clone() };
@@ -62,16 +67,19 @@ fn compile(candidate: &Candidate, rules: &Rules) -> Result<Program, Box<Candidat
         Some(name) if by_hand => name.clone(),
         _ => row.candidate_id.chars().take(12).collect(),
     };
-    Ok(Program { label, source: candidate.source.clone(), graph_hash, params, candidate: row })
+    Ok(Ok(Program { label, source: candidate.source.clone(), graph_hash, params, candidate: row }))
 }
 
 /// The network around a program, as it is built and as it is run, with what each costs; the reason where there is none.
-pub fn explain(source: &str, config: &Config) -> Result<String, String> {
-    let options = program::Options { need_regions: false, ..Rules::new(config).options };
-    let compiled = program::compile(source, &options);
-    let Some(processor) = &compiled.processor else {
-        return Err(program::render(source, "program", &compiled.diagnostics, false));
-    };
-    network::explain(processor, &config.task.algorithm, config.network.nb_msg_passing_steps)
-        .map_err(|error| error.to_string())
+pub fn explain(source: &str, config: &Config) -> anyhow::Result<Result<String, String>> {
+    let rules = rules(config);
+    let candidate = Candidate { source: source.to_owned(), ..Candidate::default() };
+    let inspection = Inspectors::new(&rules)?.inspect(&candidate, Some(&Show::plain("program")))?;
+    if inspection.candidate.status == Status::Rejected {
+        return Ok(Err(inspection.text));
+    }
+    let compiled = program::compile(source, &rules.options);
+    let Some(processor) = &compiled.processor else { return Ok(Err(inspection.text)) };
+    let network = network::explain(processor, &config.task.algorithm, config.network.nb_msg_passing_steps);
+    Ok(network.map_err(|error| error.to_string()))
 }

@@ -98,7 +98,7 @@ pub fn train(mut table: Table, lab: &Lab<'_>, common: &Common) -> Result<(Table,
     let config = lab.config;
     let task = config.task.algorithm.as_str();
     let mut due: Vec<(usize, Program)> = Vec::new();
-    for (index, prepared) in prepare(&table.rows, config, due_for_training).into_iter().enumerate() {
+    for (index, prepared) in prepare(&table.rows, config, due_for_training)?.into_iter().enumerate() {
         match (prepared, table.rows.get_mut(index)) {
             (Some(Ok(program)), _) => due.push((index, program)),
             (Some(Err(row)), Some(slot)) => slot.candidate = *row,

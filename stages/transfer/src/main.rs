@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("train-child") => return train::child(),
         Some("score-child") => return score::child(),
+        Some(check::CHILD) => return check::serve(),
         _ => {}
     }
     let args = Args::parse();

@@ -30,7 +30,7 @@ pub fn programs(inputs: &[String], files: &[PathBuf], config: &Config) -> Result
     }
     let (names, rows): (Vec<String>, Vec<Row>) = rows.into_iter().unzip();
     let mut programs: Vec<Program> = Vec::new();
-    for (name, prepared) in names.into_iter().zip(prepare(&rows, config, |_| true)) {
+    for (name, prepared) in names.into_iter().zip(prepare(&rows, config, |_| true)?) {
         let program = match prepared {
             Some(Ok(program)) => program,
             Some(Err(row)) => bail!("{name}: {}", row.reason.as_deref().unwrap_or("the program does not compile")),

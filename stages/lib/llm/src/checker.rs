@@ -20,6 +20,11 @@ pub trait Checker: Send + Sync {
     /// Checks a program; against its parent too where the edit has to stay within a factor.
     fn judge(&self, source: &str, scope: Option<(&str, Factor)>) -> Judgement;
 
+    /// Why the machine could not check some program: its judgements are then worth nothing.
+    fn fault(&self) -> Option<String> {
+        None
+    }
+
     /// The bytes between the markers of a factor: whole lines.
     fn region(&self, source: &str, factor: Factor) -> Option<Range<usize>>;
 }

@@ -1,7 +1,9 @@
 //! What a program may cost to understand and to run.
 
+use serde::{Deserialize, Serialize};
+
 /// Limits; beyond one of them a program is rejected with category `budget`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budgets {
     /// Statements and expressions that evaluation runs through.
     pub steps: u64,

@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 use graph::{DType, Dim, NodeId, Op, ParamId, Processor, Span};
 
+use serde::{Deserialize, Serialize};
+
 use crate::budget::Budgets;
 use crate::diagnostic::{Category, Diagnostic, Severity};
 use crate::eval::{Data, Interp, Object, Phase, R, Tensor, Value, lost_value};
@@ -14,7 +16,7 @@ use crate::syntax::Name;
 use crate::{forbidden, parse, warn};
 
 /// How a program is called and what it may cost.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// H, which is also `out_size`.
     pub hidden: usize,

@@ -47,7 +47,9 @@ fn blocks(page: &str) -> Vec<(String, String)> {
 #[test]
 fn every_code_has_a_page_and_every_page_a_code() {
     let mut codes = BTreeSet::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // What ends a check from outside is found by the stage, and has its page here.
+    let mut folders = vec![here.join("src"), here.join("../../check/src/isolation")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -82,7 +84,10 @@ fn pages_have_their_headings_and_their_examples_say_what_they_claim() {
         }
         let examples = blocks(page);
         if examples.is_empty() {
-            assert!(matches!(code, "E-INTERNAL" | "E-BUDGET-SOURCE"), "{code} has no example");
+            assert!(
+                matches!(code, "E-INTERNAL" | "E-BUDGET-MEMORY" | "E-BUDGET-SOURCE" | "E-BUDGET-TIME"),
+                "{code} has no example"
+            );
             continue;
         }
         let parent = seed();
