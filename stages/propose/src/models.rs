@@ -27,7 +27,10 @@ pub fn live(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
     let settings = valid(config)?;
     let client = Client::new(&settings, Secret::from_env(&settings.key_env))?;
     let transcript = match transcripts(args) {
-        Some(path) => Some(Recorder::open(&path)?),
+        Some(path) => Some(Recorder::open(&path, || {
+            let what = format!("{}: another process is recording there; waiting for its end", path.display());
+            args.common.progress("propose", 0).say(&what);
+        })?),
         None => None,
     };
     let chat = Live::new(client, &settings, transcript);
