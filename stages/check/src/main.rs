@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 use check::{Args, Inspection, Rules};
 use clap::Parser;
-use schemas::Status;
+use schemas::{Stage, Status};
 use stage::{Row, Table, exit, pool};
 
 #[global_allocator]
@@ -24,6 +24,7 @@ fn run(args: &Args) -> Result<()> {
     let rules = Rules::new(&config);
     let mut known = args.known()?;
     let table = args.read()?;
+    let provenance = args.table.provenance(Stage::Check, &config, &args.known)?;
 
     let go = AtomicBool::new(false);
     let inspections = pool::run_within(&table.rows, pool::cores(), &go, check::with_room, |_, row: &Row| {
@@ -41,7 +42,7 @@ fn run(args: &Args) -> Result<()> {
         checked.rows.push(Row { candidate, extra: row.extra });
     }
     if !args.text() {
-        args.table.write(&checked)?;
+        args.table.write(&checked, &provenance)?;
     }
     if args.programs() && checked.candidates().any(|candidate| candidate.status == Status::Rejected) {
         return Err(exit::Negative.into());

@@ -167,7 +167,7 @@ fn transcripts(args: &Args) -> Option<PathBuf> {
 fn curves(args: &Args) -> anyhow::Result<Curves> {
     let mut curves = Curves::new();
     let mut seeds: BTreeMap<String, i64> = BTreeMap::new();
-    for path in stage::table::expand(&args.curves)? {
+    for path in args.curve_tables()? {
         for (point, _) in stage::table::read_records::<schemas::CurvePoint>(&path)?.rows {
             let seed = *seeds.entry(point.candidate_id.clone()).or_insert(point.train_seed);
             if point.train_seed == seed {
