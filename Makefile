@@ -1,6 +1,7 @@
 # Emberline: the pipeline and every developer command. `make help` lists targets and variables.
 #
-# A run is a folder of tables, one per stage and generation; Make decides from their times what to rerun.
+# A run is a folder of tables, one per stage and generation. What is to be made in it is told by the digests in the
+# tables (`run plan`), not by file times: so the targets of the chain are names, and paths may hold any character.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -38,6 +39,16 @@ BIN        ?= target/release#  the binaries to run; target/debug for those of pl
 
 GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -m1 '^GPU')
 
+# Whatever was given is text, in Make and in the shell alike: nothing in it is ever expanded or run. Recipes take it from
+# the environment, where each variable stands with an underscore before its name.
+TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE PROPOSER API_BASE MODEL TRANSCRIPTS PROGRAM SET RUNS RUN METHODS \
+	SEEDS CACHE TASKS LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS STALE
+given = $(filter command environment,$(firstword $(origin $(1))))
+$(foreach name,$(TEXTS),$(if $(call given,$(name)),$(eval override $(name) := $$(value $(name)))))
+$(foreach name,$(filter-out RUN,$(TEXTS)),$(eval export _$(name) = $$($(name))))
+# A path that starts with a dash is not an option.
+export _RUN = $(if $(filter -%,$(firstword $(RUN))),./)$(RUN)
+
 # An empty LIBTORCH must not hide the link that .cargo/config.toml points to.
 ifeq ($(strip $(LIBTORCH)),)
 unexport LIBTORCH
@@ -48,132 +59,121 @@ export CUDA
 # Idle OpenMP threads sleep: spinning ones starve the trainings beside them.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-PROFILE_FILE = $(if $(filter %.toml,$(PROFILE)),$(PROFILE),data/profiles/$(strip $(PROFILE)).toml)
-SETTINGS = --config $(PROFILE_FILE) \
-	--set search.seed=$(strip $(SEED)) --set search.method=$(strip $(METHOD)) --set task.algorithm=$(strip $(TASK)) \
-	--set propose.program=$(strip $(PROGRAM)) \
-	$(if $(strip $(ITERATIONS)),--set search.attempts=$(strip $(ITERATIONS))) \
-	$(if $(strip $(DEVICE)),--set train.device=$(strip $(DEVICE))) \
-	$(if $(strip $(PROPOSER)),--set propose.proposer=$(strip $(PROPOSER))) \
-	$(if $(strip $(API_BASE)),--set llm.base_url=$(strip $(API_BASE))) \
-	$(if $(strip $(MODEL)),--set 'llm.models=[$(foreach m,$(MODEL),"$(m)",)]') \
-	$(foreach s,$(SET),--set $(s))
+# Folders as recipes write them.
+STAGES = "$$_BIN"
+HERE = "$$_RUN"
 
 # ---- the search --------------------------------------------------------------------------------------------------
+DRY_RUN = $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+PLAN = $(STAGES)/run plan --profile="$$_PROFILE" --program="$$_PROGRAM" --iterations="$$_ITERATIONS" --seed="$$_SEED" \
+	--method="$$_METHOD" --task="$$_TASK" --device="$$_DEVICE" --proposer="$$_PROPOSER" --api-base="$$_API_BASE" \
+	--model="$$_MODEL" --set="$$_SET" $(if $(DRY_RUN),--dry-run) -- $(HERE)
+
 .PHONY: search
 search: build ## a whole search: propose, check, train, score, select by generations; then the report
-	@$(MAKE) $(RUN)/config.toml
-	@attempts=$$(sed -n 's/^attempts *= *\([0-9]*\).*/\1/p' $(RUN)/config.toml); \
-	size=$$(sed -n 's/^generation_size *= *\([0-9]*\).*/\1/p' $(RUN)/config.toml); \
-	last=$$(( (attempts + size - 1) / size )); \
-	if $(MAKE) -q finished LAST=$$last 2>/dev/null; then \
-		echo "search: nothing to do: $(RUN) is complete ($$attempts proposals)"; \
-	else $(MAKE) finished LAST=$$last; fi
-	@$(BIN)/select --summary $(RUN)/archive.parquet
-	@echo "report:  $(RUN)/report.html"
-	@echo "winner:  $(RUN)/results/best.py, its weights (best.safetensors) and a page about both (best.md) beside it"
+	@stale=$$($(PLAN)); \
+	if [ -z "$$stale" ]; then echo "search: nothing to do: $$_RUN is complete"; \
+	else $(MAKE) chain STALE="$$(echo $$stale)"; fi
+	@$(STAGES)/select --summary $(HERE)/archive.parquet
+	@echo "report:  $$_RUN/report.html"
+	@echo "winner:  $$_RUN/results/best.py, its weights (best.safetensors) and a page about both (best.md) beside it"
 
-# Settings in force, written first. A run keeps its settings: only the number of proposals may grow.
-.PHONY: FORCE
-$(RUN)/config.toml: FORCE
-	@mkdir -p $(RUN)
-	@$(BIN)/propose $(SETTINGS) --print-config > $(RUN)/.config.new || { rm -f $(RUN)/.config.new; exit 1; }
-	@if [ ! -e $@ ]; then mv $(RUN)/.config.new $@; \
-	elif cmp -s $@ $(RUN)/.config.new; then rm $(RUN)/.config.new; \
-	elif diff <(sed 's/ *#.*//; /^attempts *=/d' $@) <(sed 's/ *#.*//; /^attempts *=/d' $(RUN)/.config.new) > $(RUN)/.config.diff; then \
-		rm -f $(RUN)/.config.diff; touch -r $@ $(RUN)/.config.new; mv $(RUN)/.config.new $@; \
-	else \
-		echo "error: $(RUN) was made with other settings (< then, > now):" >&2; cat $(RUN)/.config.diff >&2; \
-		echo "give this run a folder of its own (RUN=runs/NAME), or remove the old one (make clean-run)" >&2; \
-		rm -f $(RUN)/.config.new $(RUN)/.config.diff; exit 1; \
-	fi
+# The stages that are to be run: STALE names their outputs. Each waits for those of its inputs that are made, too.
+.PHONY: chain $(STALE)
+chain: $(STALE)
 
-# One generation: its number, the one before ('' for the first). Binaries are order-only: a rebuild reruns nothing.
+# One generation: its number, the one before ('' for the first).
 define generation
-$(RUN)/gen$(1)/proposed.parquet: $(if $(2),$(RUN)/gen$(2)/archive.parquet,$(PROGRAM)) | $(RUN)/gen$(1)
-	$(BIN)/propose --config $(RUN)/config.toml --generation $(1) $(if $(2),--parents $$<) --transcripts $(TRANSCRIPTS) \
-		$(if $(2),--curves '$(RUN)/gen*/curves.parquet') -o $$@
-$(RUN)/gen$(1)/checked.parquet: $(RUN)/gen$(1)/proposed.parquet
-	$(BIN)/check --config $(RUN)/config.toml $(if $(2),--known $(RUN)/gen$(2)/archive.parquet) $$< -o $$@
-$(RUN)/gen$(1)/trained.parquet: $(RUN)/gen$(1)/checked.parquet
-	$(BIN)/train --config $(RUN)/config.toml --cache $(CACHE) --jobs $(JOBS) --curves $(RUN)/gen$(1)/curves.parquet $$< -o $$@
-$(RUN)/gen$(1)/scored.parquet: $(RUN)/gen$(1)/trained.parquet
-	$(BIN)/score --config $(RUN)/config.toml --cache $(CACHE) --jobs $(JOBS) $$< -o $$@
-$(RUN)/gen$(1)/archive.parquet: $(RUN)/gen$(1)/scored.parquet
-	$(BIN)/select --config $(RUN)/config.toml $(if $(2),--archive $(RUN)/gen$(2)/archive.parquet) $$< -o $$@
-$(RUN)/gen$(1):
-	@mkdir -p $$@
+gen$(1)/proposed: $(filter gen$(2)/archive,$(STALE))
+	@mkdir -p $$(HERE)/gen$(1)
+	$$(STAGES)/propose --config $$(HERE)/config.toml --program $$(HERE)/seed_program.py --generation $(1) \
+		$(if $(2),--parents $$(HERE)/gen$(2)/archive.parquet --curves $$(HERE)) --transcripts="$$$$_TRANSCRIPTS" \
+		-o $$(HERE)/$$@.parquet
+gen$(1)/checked: $(filter gen$(1)/proposed gen$(2)/archive,$(STALE))
+	$$(STAGES)/check --config $$(HERE)/config.toml $(if $(2),--known $$(HERE)/gen$(2)/archive.parquet) \
+		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/proposed.parquet
+gen$(1)/trained: $(filter gen$(1)/checked,$(STALE))
+	$$(STAGES)/train --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
+		--curves $$(HERE)/gen$(1)/curves.parquet -o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/checked.parquet
+gen$(1)/scored: $(filter gen$(1)/trained,$(STALE))
+	$$(STAGES)/score --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
+		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/trained.parquet
+gen$(1)/archive: $(filter gen$(1)/scored gen$(2)/archive,$(STALE))
+	$$(STAGES)/select --config $$(HERE)/config.toml $(if $(2),--archive $$(HERE)/gen$(2)/archive.parquet) \
+		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/scored.parquet
 endef
 
-LAST ?= 0
-GENERATIONS := $(shell seq -f %03.0f 0 $(LAST))
-previous = $(shell printf '%03d' $$(expr $(1) - 1))
-$(foreach g,$(GENERATIONS),$(eval $(call generation,$(g),$(if $(filter-out 000,$(g)),$(call previous,$(g))))))
+generation_of = $(patsubst gen%/,%,$(dir $(1)))
+GENERATIONS := $(sort $(call generation_of,$(filter gen%,$(STALE))))
+previous = $(if $(filter-out 000,$(1)),$(shell printf '%03d' $$(expr $(1) - 1)))
+$(foreach g,$(GENERATIONS),$(eval $(call generation,$(g),$(call previous,$(g)))))
 
-.PHONY: finished
-finished: $(RUN)/archive.parquet $(RUN)/report.html $(RUN)/results/best.py
+archive: $(filter gen%/archive,$(STALE))
+	@for table in $(HERE)/gen???/archive.parquet $(HERE)/gen????*/archive.parquet; do [ ! -e "$$table" ] || last=$$table; done; \
+		cp "$$last" $(HERE)/archive.parquet.tmp && mv $(HERE)/archive.parquet.tmp $(HERE)/archive.parquet
+results: $(filter archive,$(STALE))
+	$(STAGES)/select --config $(HERE)/config.toml --export $(HERE)/results --cache="$$_CACHE" $(HERE)/archive.parquet
+	@$(STAGES)/run made $(HERE) results
+report: $(filter archive,$(STALE))
+	$(STAGES)/report $(HERE)/archive.parquet -o $(HERE)/report.html
+	@$(STAGES)/run made $(HERE) report
 
-$(RUN)/archive.parquet: $(RUN)/gen$(lastword $(GENERATIONS))/archive.parquet
-	@cp $< $@.tmp && mv $@.tmp $@
-
-$(RUN)/results/best.py: $(RUN)/archive.parquet
-	$(BIN)/select --config $(RUN)/config.toml --export $(@D) --cache $(CACHE) $<
-
-$(RUN)/report.html: $(RUN)/archive.parquet
-	$(BIN)/report $< -o $@
-
-# A run's settings hold; what is asked for now comes on top of them.
-TRANSFER_SETTINGS = $(if $(wildcard $(RUN)/config.toml),$(foreach s,$(SET),--set $(s))) \
-	$(if $(strip $(DEVICE)),--device $(strip $(DEVICE)))
-
-# What is transferred: the program given with PROGRAM=, else the winner of the run.
-SUBJECT = $(if $(filter file,$(origin PROGRAM)),$(RUN)/results/best.py,$(PROGRAM))
+# What is transferred: the program given with PROGRAM=, else the winner of the run. A run's settings hold; what is asked
+# for now comes on top of them.
+export _SUBJECT = $(if $(filter file,$(origin PROGRAM)),$(_RUN)/results/best.py,$(PROGRAM))
+export _PROFILE_FILE = $(if $(filter %.toml,$(lastword $(PROFILE))),$(PROFILE),data/profiles/$(strip $(PROFILE)).toml)
 
 .PHONY: transfer
 transfer: build ## the winner of a search (or PROGRAM=my.py), trained from scratch on further tasks, beside the reference
-	@[ -e $(SUBJECT) ] || { echo "error: $(SUBJECT) does not exist; run first: make search SEED=$(SEED)" >&2; exit 1; }
-	@mkdir -p $(RUN)
-	$(BIN)/transfer $(if $(wildcard $(RUN)/config.toml),--config $(RUN)/config.toml,$(SETTINGS)) $(TRANSFER_SETTINGS) --cache $(CACHE) --jobs $(JOBS) \
-		$(addprefix --tasks ,$(TASKS)) --program $(SUBJECT) -o $(RUN)/transfer.parquet
-	@[ ! -e $(RUN)/archive.parquet ] || $(BIN)/report $(RUN)/archive.parquet -o $(RUN)/report.html
-	@echo "rows:    $(RUN)/transfer.parquet"
-	@echo "summary: $(RUN)/transfer_summary.parquet"
+	@[ -e "$$_SUBJECT" ] || { echo "error: $$_SUBJECT does not exist; run first: make search SEED=$$_SEED" >&2; exit 1; }
+	@mkdir -p $(HERE)
+	@config=$(HERE)/config.toml; [ -e "$$config" ] || config=$$_PROFILE_FILE; \
+	$(STAGES)/transfer --config="$$config" --set="$$_SET" $${_DEVICE:+"--device=$$_DEVICE"} --cache="$$_CACHE" \
+		--jobs="$$_JOBS" $${_TASKS:+"--tasks=$$_TASKS"} --program="$$_SUBJECT" -o $(HERE)/transfer.parquet
+	@[ ! -e $(HERE)/archive.parquet ] || $(STAGES)/report $(HERE)/archive.parquet -o $(HERE)/report.html
+	@echo "rows:    $$_RUN/transfer.parquet"
+	@echo "summary: $$_RUN/transfer_summary.parquet"
 
 .PHONY: reference
 reference: ## the reference architecture alone, trained from scratch on the transfer tasks
-	@$(MAKE) transfer PROGRAM=data/seed_pgn.py RUN=$(RUNS)/reference
+	@$(MAKE) transfer PROGRAM=data/seed_pgn.py RUN="$$_RUNS/reference"
 
 # ---- several searches --------------------------------------------------------------------------------------------
-# A search of each method with each seed, and one page over all of them. With -j, several at a time.
+# A search of each method with each seed, and one page over all of them. With -j, several at a time. The targets are
+# numbers: member/2.3 is the second method with the third seed.
 VARIANTS := spark asr-only rc-sar-only free-form
-MEMBERS = $(foreach m,$(METHODS),$(foreach s,$(SEEDS),$(m)/$(s)))
-archive_of = $(RUNS)/$(subst /,-$(strip $(TASK))-seed,$(1))/archive.parquet
+MEMBERS := $(foreach m,$(shell seq $(words $(METHODS))),$(foreach s,$(shell seq $(words $(SEEDS))),member/$(m).$(s)))
+MEMBER_NUMBERS = $(subst ., ,$*)
+MEMBER_ARCHIVES = set -f; archives=(); for method in $$_METHODS; do for seed in $$_SEEDS; do \
+	archives+=("$$_RUNS/$$method-$$_TASK-seed$$seed/archive.parquet"); done; done
 
-.PHONY: $(foreach m,$(MEMBERS),member/$(m))
-$(foreach m,$(MEMBERS),member/$(m)): member/%: build
-	@$(MAKE) search BUILD=no METHOD=$(patsubst %/,%,$(dir $*)) SEED=$(notdir $*) RUN=$(patsubst %/archive.parquet,%,$(call archive_of,$*))
+.PHONY: $(MEMBERS)
+$(MEMBERS): member/%: build
+	@set -f; methods=($$_METHODS); seeds=($$_SEEDS); \
+	method=$${methods[$(word 1,$(MEMBER_NUMBERS)) - 1]}; seed=$${seeds[$(word 2,$(MEMBER_NUMBERS)) - 1]}; \
+	$(MAKE) search BUILD=no METHOD="$$method" SEED="$$seed" RUN="$$_RUNS/$$method-$$_TASK-seed$$seed"
 
 .PHONY: compare
-compare: $(foreach m,$(MEMBERS),member/$(m)) ## SPARK against the rival METHODS over SEEDS, same budget: one table and page
-	@mkdir -p $(RUNS)/compare
-	$(BIN)/report $(foreach m,$(MEMBERS),$(call archive_of,$(m))) -o $(RUNS)/compare/report.html
-	@cat $(RUNS)/compare/tables/comparison.md
-	@echo "page:    $(RUNS)/compare/report.html"
+compare: $(MEMBERS) ## SPARK against the rival METHODS over SEEDS, same budget: one table and page
+	@mkdir -p -- "$$_RUNS"/compare
+	@$(MEMBER_ARCHIVES); $(STAGES)/report -o "$$_RUNS"/compare/report.html -- "$${archives[@]}"
+	@cat -- "$$_RUNS"/compare/tables/comparison.md
+	@echo "page:    $$_RUNS/compare/report.html"
 
 .PHONY: ablation
 ablation: ## SPARK and its three ablations over SEEDS: one table and page
 	@$(MAKE) ablate METHODS="$(VARIANTS)"
 
 .PHONY: ablate
-ablate: $(foreach m,$(MEMBERS),member/$(m))
-	@mkdir -p $(RUNS)/ablation
-	$(BIN)/report $(foreach m,$(MEMBERS),$(call archive_of,$(m))) -o $(RUNS)/ablation/report.html
-	@cat $(RUNS)/ablation/tables/comparison.md
-	@echo "page:    $(RUNS)/ablation/report.html"
+ablate: $(MEMBERS)
+	@mkdir -p -- "$$_RUNS"/ablation
+	@$(MEMBER_ARCHIVES); $(STAGES)/report -o "$$_RUNS"/ablation/report.html -- "$${archives[@]}"
+	@cat -- "$$_RUNS"/ablation/tables/comparison.md
+	@echo "page:    $$_RUNS/ablation/report.html"
 
 .PHONY: clean-run
-clean-run: ## remove the folder of the run (trainings stay in the cache)
-	rm -rf $(RUN)
+clean-run: build ## remove the folder of the run (trainings stay in the cache)
+	@$(STAGES)/run remove -- $(HERE)
 
 # ---- set-up and building -----------------------------------------------------------------------------------------
 .PHONY: setup
@@ -184,7 +184,8 @@ setup: ## obtain libtorch (once), and check that cargo and a C++ compiler are th
 
 .PHONY: build
 build: $(if $(filter no,$(BUILD)),,setup) ## the release binaries, in target/release
-	@$(if $(filter no,$(BUILD)),:,) cargo build $(if $(filter %release,$(BIN)),--release) --bins --locked $(if $(wildcard $(BIN)/report),--quiet)
+	@[ "$$_BUILD" = no ] || cargo build $(if $(filter %release,$(lastword $(BIN))),--release) --bins --locked \
+		$$([ ! -e $(STAGES)/report ] || echo --quiet)
 
 .PHONY: doctor
 doctor: setup ## what was found: tools, libtorch, CUDA, threads
@@ -195,7 +196,7 @@ doctor: setup ## what was found: tools, libtorch, CUDA, threads
 	@echo "gpu:      $(if $(GPU),$(GPU),none)"
 	@sh stages/lib/executor/libtorch.sh "$(CURDIR)" --show
 	@$(MAKE) build
-	@$(BIN)/probe doctor
+	@$(STAGES)/probe doctor
 
 # ---- tests -------------------------------------------------------------------------------------------------------
 .PHONY: test
@@ -217,39 +218,43 @@ lint: setup ## formatting and clippy, warnings are errors
 BASE ?=#              make bench: a commit whose programs are timed in turn with ours, e.g. BASE=d83224b
 PEER ?=#              make bench: a command to time in turn with ours (probe speed --help says how), e.g. the PyTorch port
 ROUNDS ?= 3#          make bench: how many turns
-BASE_TREE = target/base/$(strip $(BASE))
+BASE_TREE = "target/base/$$_BASE"
 BASE_BIN = $(BASE_TREE)/target/release
-SPEED = $(BIN)/probe speed --program $(PROGRAM) --algorithm dfs
-BASE_SPEED = $(BASE_BIN)/probe speed --program $(PROGRAM) --algorithm dfs --length {length} --batch-size {batch} --hidden {hidden} --steps {steps} --json
-BESIDE = $(if $(strip $(BASE)),--beside '$(strip $(BASE))=$(BASE_SPEED) --threads {threads}') \
-	$(if $(strip $(PEER)),--beside 'peer=$(strip $(PEER))') $(if $(strip $(BASE)$(PEER)),--rounds $(ROUNDS))
+SPEED = $(STAGES)/probe speed --program="$$_PROGRAM" --algorithm dfs
+# Sets the shell's array `beside`. What probe is given there is run by a shell, which finds the variables as we do.
+BESIDE = beside=(); base_speed='"target/base/$$_BASE/target/release/probe" speed --program="$$_PROGRAM" --algorithm dfs'; \
+	base_speed+=" --length {length} --batch-size {batch} --hidden {hidden} --steps {steps} --json --threads {threads}"; \
+	[ -z "$$_BASE" ] || beside+=(--beside "$$_BASE=$$base_speed"); \
+	[ -z "$$_PEER" ] || beside+=(--beside "peer=$$_PEER"); \
+	[ -z "$$_BASE$$_PEER" ] || beside+=(--rounds "$$_ROUNDS")
 
-$(BASE_BIN)/probe:
-	@mkdir -p $(dir $(BASE_TREE))
-	@[ -d $(BASE_TREE) ] || git worktree add --detach $(BASE_TREE) $(BASE)
+.PHONY: bench-base
+bench-base:
+	@mkdir -p -- $(dir $(BASE_TREE))
+	@[ -d $(BASE_TREE) ] || git worktree add --detach $(BASE_TREE) "$$_BASE"
 	@[ -e $(BASE_TREE)/.libtorch ] || ln -s "$(CURDIR)/.libtorch" $(BASE_TREE)/.libtorch
-	cd $(BASE_TREE) && cargo build --release --bins --locked --quiet
+	cd -- $(BASE_TREE) && cargo build --release --bins --locked --quiet
 
 .PHONY: bench
-bench: build $(if $(strip $(BASE)),$(BASE_BIN)/probe) ## timings: sampling, checking, training steps, evaluation; BASE=COMMIT compares
+bench: build $(if $(strip $(BASE)),bench-base) ## timings: sampling, checking, training steps, evaluation; BASE=COMMIT compares
 	cargo bench -p clrs --locked
 	cargo bench -p program --locked
-	$(SPEED) --length 16 --batch-size 32 --hidden 128 --steps 5 --eval-length 64 --growth $(BESIDE)
-	$(SPEED) --length 8 --batch-size 32 --hidden 32 --steps 20 --threads 1 $(BESIDE)
-	$(SPEED) --length 4 --batch-size 32 --hidden 32 --steps 20 --threads 1 $(BESIDE)
-	@for round in $$(seq $(ROUNDS)); do for bin in $(BIN) $(if $(strip $(BASE)),$(BASE_BIN)); do \
+	@$(BESIDE); $(SPEED) --length 16 --batch-size 32 --hidden 128 --steps 5 --eval-length 64 --growth "$${beside[@]}"
+	@$(BESIDE); $(SPEED) --length 8 --batch-size 32 --hidden 32 --steps 20 --threads 1 "$${beside[@]}"
+	@$(BESIDE); $(SPEED) --length 4 --batch-size 32 --hidden 32 --steps 20 --threads 1 "$${beside[@]}"
+	@for round in $$(seq "$$_ROUNDS"); do for bin in $(STAGES) $${_BASE:+"target/base/$$_BASE/target/release"}; do \
 		rm -rf target/bench-cache; start=$$(date +%s.%N); \
-		$$bin/train $(PROGRAM) --config data/profiles/quick.toml --cache target/bench-cache -o target/bench.jsonl --quiet; \
+		"$$bin"/train --config data/profiles/quick.toml --cache target/bench-cache -o target/bench.jsonl --quiet -- "$$_PROGRAM"; \
 		echo "a quick candidate's training, $$bin: $$(echo "$$(date +%s.%N) $$start" | awk '{ printf "%.2f s", $$1 - $$2 }')"; done; done
-	-$(BIN)/probe speed --passes 'tests/fixtures/programs/valid/*.py' --length 8 --batch-size 16 --hidden 64 --steps 9
+	-$(STAGES)/probe speed --passes 'tests/fixtures/programs/valid/*.py' --length 8 --batch-size 16 --hidden 64 --steps 9
 
 .PHONY: parity
 parity: build ## the network and program goldens on DEVICE
-	$(BIN)/probe network 'tests/fixtures/model/*.json' $(if $(strip $(DEVICE)),--device $(strip $(DEVICE)))
+	$(STAGES)/probe network 'tests/fixtures/model/*.json' $${_DEVICE:+"--device=$$_DEVICE"}
 
 .PHONY: gpu-check
 gpu-check: build ## check and measure everything on DEVICE within MINUTES, into OUT: a page to read and to send (DRY=yes: a trial)
-	$(BIN)/probe gpu-check --device $(or $(strip $(DEVICE)),cuda) --minutes $(strip $(MINUTES)) --out $(strip $(OUT)) \
+	$(STAGES)/probe gpu-check --device="$${_DEVICE:-cuda}" --minutes="$$_MINUTES" --out="$$_OUT" \
 		$(if $(filter-out no,$(strip $(DRY))),--dry)
 
 # cargo-fuzz wants a nightly compiler. Where there is none, the stable one is told to take its flags.
@@ -264,10 +269,10 @@ fuzz: ## look for programs that the front end panics on, or spends too much on: 
 	@echo "fuzz: with the $(if $(FUZZ_NIGHTLY),nightly,stable) toolchain"
 	@mkdir -p $(FUZZ)/corpus/edits $(FUZZ)/corpus/text $(FUZZ)/corpus/seeds
 	@cp tests/fixtures/programs/*/*.py $(FUZZ)/corpus/seeds
-	@cd stages/lib/program && for target in $(FUZZ_TARGETS); do \
-		echo "fuzz: $$target, $$(( $(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)) )) seconds"; \
-		$(if $(FUZZ_NIGHTLY),,RUSTC_BOOTSTRAP=1) cargo $(FUZZ_NIGHTLY) fuzz run --sanitizer none $$target fuzz/corpus/$$target \
-			$$( [ $$target = edits ] || echo fuzz/corpus/seeds ) -- -max_total_time=$$(( $(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)) )) \
+	@cd stages/lib/program && seconds=$$(printf '%d' "$$_FUZZ_SECONDS"); for target in $$_FUZZ_TARGETS; do \
+		echo "fuzz: $$target, $$(( seconds / $(words $(FUZZ_TARGETS)) )) seconds"; \
+		$(if $(FUZZ_NIGHTLY),,RUSTC_BOOTSTRAP=1) cargo $(FUZZ_NIGHTLY) fuzz run --sanitizer none "$$target" "fuzz/corpus/$$target" \
+			$$( [ $$target = edits ] || echo fuzz/corpus/seeds ) -- -max_total_time=$$(( seconds / $(words $(FUZZ_TARGETS)) )) \
 			-dict=fuzz/python.dict $$( [ $$target = edits ] && echo -max_len=512 -len_control=0 || echo -max_len=32768 ) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1; \
 	done
 

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 use check::{Args, Inspectors, Rules};
 use clap::Parser;
-use schemas::Status;
+use schemas::{Stage, Status};
 use stage::{Row, Table, exit, pool};
 
 #[global_allocator]
@@ -27,6 +27,7 @@ fn run(args: &Args) -> Result<()> {
     let rules = Rules::new(&config);
     let mut known = args.known()?;
     let table = args.read()?;
+    let provenance = args.table.provenance(Stage::Check, &config, &args.known)?;
 
     let inspectors = Inspectors::new(&rules)?;
     let go = AtomicBool::new(false);
@@ -46,7 +47,7 @@ fn run(args: &Args) -> Result<()> {
         checked.rows.push(Row { candidate, extra: row.extra });
     }
     if !args.text() {
-        args.table.write(&checked)?;
+        args.table.write(&checked, &provenance)?;
     }
     if args.programs() && checked.candidates().any(|candidate| candidate.status == Status::Rejected) {
         return Err(exit::Negative.into());

@@ -1,9 +1,9 @@
 //! The command line, as typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use stage::{Common, Config};
+use stage::{Common, Config, table};
 
 const AFTER: &str = "\
 Generation 0 begins with the seed program itself, so that its score stands in the archive for comparison; \
@@ -83,8 +83,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Language models")]
     pub transcripts: Option<PathBuf>,
 
-    /// Learning curves that `train` wrote, for the prompts; may be repeated, and patterns
-    #[arg(long, value_name = "TABLE", help_heading = "Language models")]
+    /// Learning curves that `train` wrote, for the prompts: tables, patterns, or the folder of a run; may be repeated
+    #[arg(long, value_name = "TABLE|FOLDER", help_heading = "Language models")]
     pub curves: Vec<String>,
 
     /// Money that the whole run may spend, in the currency of llm.prices [llm.max_cost]
@@ -120,6 +120,22 @@ pub struct Args {
 }
 
 impl Args {
+    /// The tables of learning curves. Of a run's folder they are its generations', whatever characters its path has.
+    pub fn curve_tables(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut tables = Vec::new();
+        for given in &self.curves {
+            if Path::new(given).is_dir() {
+                let pattern = Path::new(&glob::Pattern::escape(given)).join("gen*/curves.parquet");
+                for table in glob::glob(&pattern.to_string_lossy())? {
+                    tables.push(table?);
+                }
+            } else {
+                tables.extend(table::expand(std::slice::from_ref(given))?);
+            }
+        }
+        Ok(tables)
+    }
+
     /// The settings in force; `None` after they have been printed.
     pub fn config(&self) -> anyhow::Result<Option<Config>> {
         let mut flags = Vec::new();

@@ -36,14 +36,15 @@ fn run(args: &Args) -> anyhow::Result<()> {
     if args.dry_run {
         return exit::print(&models::dry_run(args, &config, &population, &plan)?);
     }
+    let provenance = plan.provenance(args, &config)?;
     let proposer = proposers::open(args, &config)?;
 
     if let Some(reason) = plan.stop {
         args.common.progress("propose", 0).finish(&format!("nothing to propose: {reason}"));
-        return table::write(&Table::default(), &args.output);
+        return table::write_from(&Table::default(), &args.output, &provenance);
     }
     let progress = args.common.progress("propose", plan.count);
     let made = proposer.propose(&population, &plan, &|row| progress.item(&plan::summary(row)))?;
     progress.finish(&plan.outcome(&made));
-    table::write(&made.rows, &args.output)
+    table::write_from(&made.rows, &args.output, &provenance)
 }

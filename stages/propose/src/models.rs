@@ -27,7 +27,10 @@ pub fn live(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
     let settings = valid(config)?;
     let client = Client::new(&settings, Secret::from_env(&settings.key_env))?;
     let transcript = match transcripts(args) {
-        Some(path) => Some(Recorder::open(&path)?),
+        Some(path) => Some(Recorder::open(&path, || {
+            let what = format!("{}: another process is recording there; waiting for its end", path.display());
+            args.common.progress("propose", 0).say(&what);
+        })?),
         None => None,
     };
     let chat = Live::new(client, &settings, transcript);
@@ -170,7 +173,7 @@ fn transcripts(args: &Args) -> Option<PathBuf> {
 fn curves(args: &Args) -> anyhow::Result<Curves> {
     let mut curves = Curves::new();
     let mut seeds: BTreeMap<String, i64> = BTreeMap::new();
-    for path in stage::table::expand(&args.curves)? {
+    for path in args.curve_tables()? {
         for (point, _) in stage::table::read_records::<schemas::CurvePoint>(&path)?.rows {
             let seed = *seeds.entry(point.candidate_id.clone()).or_insert(point.train_seed);
             if point.train_seed == seed {

@@ -10,6 +10,7 @@ use search::population::Population;
 use search::sampling::SamplingSettings;
 use search::stop::{self, StopReason, StopSettings};
 use stage::config::Origin;
+use stage::table::{self, Provenance};
 use stage::{Config, Usage};
 
 use crate::args::Args;
@@ -56,6 +57,18 @@ impl Plan {
             sampling: SamplingSettings { exploration: search.exploration, exploitation: search.exploitation },
             count,
             stop: if args.n.is_some() { None } else { stop::stop(population, &settings) },
+        })
+    }
+
+    /// What the rows are made from.
+    pub fn provenance(&self, args: &Args, config: &Config) -> anyhow::Result<Provenance> {
+        let parents: Vec<String> = args.parents.iter().filter(|input| *input != "-").cloned().collect();
+        // A number that was given by hand is not a share of the run's proposals.
+        let generation = u32::try_from(self.generation).ok().filter(|_| args.n.is_none());
+        Ok(Provenance {
+            proposals: generation.map(|generation| config.search.share(generation)),
+            seed_program: Some(table::digest_of_text(self.seed_program.as_bytes())),
+            ..Provenance::new(schemas::Stage::Propose, config, &parents)?
         })
     }
 

@@ -111,6 +111,21 @@ fn what_was_answered_is_not_asked_again() {
 }
 
 #[test]
+fn two_at_once_lose_no_exchange_that_was_paid() {
+    let (folder, server) = (Folder::new(), server());
+    let propose = |output: &str| {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("propose"));
+        command.current_dir(folder.0.path()).env("OPENAI_API_KEY", KEY).env_remove("http_proxy");
+        command.args(["--model", "player", "--proposer", "openai", "--api-base", &server.url()]);
+        command.args(["--n", "5", "--transcripts", "transcripts.jsonl", "-o", output]).spawn().unwrap()
+    };
+    let mut both = [propose("a.jsonl"), propose("b.jsonl")];
+    both.iter_mut().for_each(|child| assert!(child.wait().unwrap().success()));
+    assert_eq!(folder.rows("transcripts.jsonl").len(), server.requests().len(), "paid and recorded");
+    assert_eq!(folder.text("a.jsonl"), folder.text("b.jsonl"), "the second one has the replies of the first one");
+}
+
+#[test]
 fn every_fault_of_a_server_is_a_row() {
     let faults: Vec<Vec<Step>> = vec![
         respond_json(500, &Value::Null),

@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use schemas::Stage;
 use score::Args;
 use stage::signal;
 use train::Lab;
@@ -25,8 +26,9 @@ fn run(args: &Args) -> Result<()> {
     }
     let Some(config) = args.config()? else { return Ok(()) };
     let table = args.read()?;
+    let provenance = args.table.provenance(Stage::Score, &config, &[])?;
     let stop = signal::install()?;
     let lab = Lab::new(&config, &args.work, stop)?;
     let table = score::score(table, &args.weights, &lab, &args.common)?;
-    args.table.write(&table)
+    args.table.write(&table, &provenance)
 }

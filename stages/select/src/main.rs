@@ -10,6 +10,7 @@ mod winner;
 use std::process::ExitCode;
 
 use clap::Parser;
+use schemas::Stage;
 use search::population::Population;
 use stage::table::{self, Table};
 
@@ -34,9 +35,10 @@ fn run(args: &Args) -> anyhow::Result<()> {
         return stage::exit::print(&if args.json { summary.json()? } else { summary.text() });
     }
     let earlier = if args.archive.is_empty() { Table::default() } else { table::read(&args.archive)? };
+    let provenance = args.table.provenance(Stage::Select, &config, &args.archive)?;
     let mut all = merge::merge(earlier, scored)?;
     merge::judge(&mut all, &config);
-    table::write_reproducible(&all, &args.table.output)?;
+    table::write_reproducible(&all, &args.table.output, &provenance)?;
     let summary = summary::Summary::of(&Population::new(all.candidates()), &config);
     args.common.progress("select", 0).finish(&summary.line());
     Ok(())

@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use schemas::Stage;
 use stage::signal;
 use train::{Args, Lab};
 
@@ -22,6 +23,7 @@ fn run(args: &Args) -> Result<()> {
         return args.explain(&config);
     }
     let table = args.table.read_with_programs()?;
+    let provenance = args.table.provenance(Stage::Train, &config, &[])?;
     let stop = signal::install()?;
     let lab = Lab::new(&config, &args.work, stop)?;
     let (table, trainings) = train::train(table, &lab, &args.common)?;
@@ -29,5 +31,5 @@ fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.curves {
         train::curves(&trainings, path)?;
     }
-    args.table.write(&table)
+    args.table.write(&table, &provenance)
 }

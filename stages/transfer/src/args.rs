@@ -35,7 +35,9 @@ pub struct Args {
     pub programs: Vec<PathBuf>,
 
     /// CLRS algorithms, `all`, or lists such as data/tasks/transfer9.toml [default: transfer.tasks]
-    #[arg(long, value_name = "TASK", value_delimiter = ',')]
+    ///
+    /// Several in one text are separated by spaces or commas; a text that is the name of a file is that file.
+    #[arg(long, value_name = "TASK")]
     pub tasks: Vec<String>,
 
     /// Where the rows go: .parquet or .jsonl, or - for JSONL on stdout
@@ -63,7 +65,8 @@ impl Args {
         }
         let mut flags = self.work.flags();
         if !self.tasks.is_empty() {
-            flags.push(("--tasks", "transfer.tasks", format!("{:?}", self.tasks)));
+            let names = self.tasks.iter().flat_map(|text| names(text)).collect::<Vec<_>>();
+            flags.push(("--tasks", "transfer.tasks", toml::Value::from(names).to_string()));
         }
         self.common.config(&flags)
     }
@@ -90,4 +93,12 @@ impl Args {
     pub fn talks(&self) -> bool {
         self.output != Path::new("-")
     }
+}
+
+/// The names in a text.
+fn names(text: &str) -> Vec<String> {
+    if Path::new(text).is_file() {
+        return vec![text.to_owned()];
+    }
+    text.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }

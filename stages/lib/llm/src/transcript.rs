@@ -3,10 +3,14 @@
 //! The file is appended to after each exchange and synced, so that an interrupt costs at most the calls under way: when
 //! the search goes on, a call that has its reply in the file is not made again. The same file, given to a replay,
 //! takes the place of the models. The API key never gets here: replies and errors are scrubbed before.
+//!
+//! One process records at a time: a second one waits for its turn and then finds the replies that the first one has
+//! paid for. Lines are only ever appended, so that even where locks do not work (some network file systems) no process
+//! writes over what another one has recorded.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -63,7 +67,7 @@ pub struct Exchange {
 #[derive(Debug, thiserror::Error)]
 pub enum TranscriptError {
     #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    Io { path: PathBuf, source: io::Error },
     #[error("{}: line {line}: not an exchange: {source}", path.display())]
     Line { path: PathBuf, line: usize, source: serde_json::Error },
 }
@@ -193,10 +197,13 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Opens or creates the file, removes what an interrupt has left of a last line, and reads the rest.
-    pub fn open(path: &Path) -> Result<(Self, Recorded), TranscriptError> {
+    /// Opens or creates the file, removes what an interrupt has left of a last line, and reads the rest. The file is this
+    /// recorder's until it is dropped, or the process ends in whatever way: another one waits for that, after `on_wait`
+    /// has been told.
+    pub fn open(path: &Path, on_wait: impl FnOnce()) -> Result<(Self, Recorded), TranscriptError> {
         let io = |source| TranscriptError::Io { path: path.to_owned(), source };
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(io)?;
+        lock(&file, on_wait).map_err(io)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(io)?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -204,7 +211,6 @@ impl Recorder {
         if whole < text.len() {
             file.set_len(whole as u64).map_err(io)?;
         }
-        file.seek(SeekFrom::End(0)).map_err(io)?;
         Ok((Self { path: path.to_owned(), file: Mutex::new(file) }, recorded))
     }
 
@@ -214,12 +220,26 @@ impl Recorder {
         let mut line = serde_json::to_vec(exchange).map_err(|error| io(error.into()))?;
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = file.stream_position().map_err(io)?;
+        let start = file.metadata().map_err(io)?.len();
         file.write_all(&line).and_then(|()| file.sync_data()).map_err(|error| {
-            // half a line in the middle of the file would make all of it unreadable
-            let _ = file.set_len(start).and_then(|()| file.seek(SeekFrom::Start(start)));
+            // Half a line in the middle of the file would make all of it unreadable.
+            let _ = file.set_len(start);
             io(error)
         })
+    }
+}
+
+/// Makes an open file this process's own. The system gives it up when the process ends, even if it is killed.
+fn lock(file: &File, on_wait: impl FnOnce()) -> io::Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            on_wait();
+            file.lock()
+        }
+        // Some file systems have no locks; appending is safe without one as far as it can be.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -278,7 +298,7 @@ mod tests {
     fn written_and_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("transcripts.jsonl");
-        let (recorder, recorded) = Recorder::open(&path).unwrap();
+        let (recorder, recorded) = Recorder::open(&path, || ()).unwrap();
         assert!(recorded.is_empty());
         for e in
             [exchange("same", 4, "b"), exchange("same", 1, "a"), exchange("same", 4, "c"), exchange("other", 2, "d")]
@@ -301,13 +321,45 @@ mod tests {
         let path = folder.path().join("transcripts.jsonl");
         let line = serde_json::to_string(&exchange("p", 0, "größe")).unwrap();
         std::fs::write(&path, format!("{line}\n{}", &line[..40])).unwrap();
-        let (recorder, recorded) = Recorder::open(&path).unwrap();
+        let (recorder, recorded) = Recorder::open(&path, || ()).unwrap();
         assert_eq!(recorded.len(), 1);
         recorder.append(&exchange("q", 1, "y")).unwrap();
         assert_eq!(Recorded::read(&path).unwrap().len(), 2);
         std::fs::write(&path, format!("{line}\n{}\n{line}\n", &line[..40])).unwrap();
         let error = Recorded::read(&path).unwrap_err().to_string();
         assert!(error.contains("transcripts.jsonl: line 2: not an exchange"), "{error}");
+    }
+
+    #[test]
+    fn a_second_recorder_waits_and_finds_what_the_first_one_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("transcripts.jsonl");
+        let (first, _) = Recorder::open(&path, || ()).unwrap();
+        let (waiting, waits) = std::sync::mpsc::channel();
+        let second = {
+            let path = path.clone();
+            std::thread::spawn(move || Recorder::open(&path, || waiting.send(()).unwrap()).unwrap())
+        };
+        waits.recv().unwrap();
+        first.append(&exchange("p", 0, "a")).unwrap();
+        drop(first);
+        let (second, recorded) = second.join().unwrap();
+        assert_eq!(recorded.len(), 1);
+        second.append(&exchange("p", 1, "b")).unwrap();
+        assert_eq!(Recorded::read(&path).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn writers_without_a_lock_do_not_write_over_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("transcripts.jsonl");
+        let (ours, _) = Recorder::open(&path, || ()).unwrap();
+        let line = serde_json::to_string(&exchange("theirs", 1, "b")).unwrap() + "\n";
+        for attempt in 0..8 {
+            ours.append(&exchange("ours", attempt, "a")).unwrap();
+            OpenOptions::new().append(true).open(&path).unwrap().write_all(line.as_bytes()).unwrap();
+        }
+        assert_eq!(Recorded::read(&path).unwrap().len(), 16);
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn team_with(settings: Settings, chat: Box<dyn Chat>) -> Arc<Team> {
 
 fn live(settings: &Settings, transcript: Option<&Path>) -> Arc<Team> {
     let client = Client::new(settings, Secret::new(KEY)).unwrap();
-    let transcript = transcript.map(|path| Recorder::open(path).unwrap());
+    let transcript = transcript.map(|path| Recorder::open(path, || ()).unwrap());
     team_with(settings.clone(), Box::new(Live::new(client, settings, transcript)))
 }
 

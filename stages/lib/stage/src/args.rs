@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use schemas::Stage;
 
 use crate::supervise::Limits;
+use crate::table::Provenance;
 use crate::{Config, Progress, Table, exit, pool, table};
 
 /// Configuration and verbosity.
@@ -16,7 +18,7 @@ pub struct Common {
     #[arg(long, value_name = "FILE", help_heading = "Common options")]
     pub config: Option<PathBuf>,
 
-    /// Change one setting, e.g. --set train.steps=50; may be repeated, and wins over the file
+    /// Change a setting, or several: --set 'train.steps=50 train.seeds=[0, 1]'; may be repeated, and wins over the file
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE", help_heading = "Common options")]
     pub sets: Vec<String>,
 
@@ -77,8 +79,16 @@ impl TableArgs {
         Ok(table::read_with_programs(&self.inputs)?)
     }
 
-    pub fn write(&self, table: &Table) -> Result<()> {
-        table::write(table, &self.output)
+    /// Writes what was made of the inputs.
+    pub fn write(&self, table: &Table, provenance: &Provenance) -> Result<()> {
+        table::write_from(table, &self.output, provenance)
+    }
+
+    /// What the output is made from: the inputs, then `others`. To be called before the work, while they are what was read.
+    pub fn provenance(&self, stage: Stage, config: &Config, others: &[String]) -> Result<Provenance> {
+        // Stdin cannot be read twice, and leaves nothing to compare with.
+        let inputs: Vec<String> = self.inputs.iter().chain(others).filter(|input| *input != "-").cloned().collect();
+        Ok(Provenance::new(stage, config, &inputs)?)
     }
 }
 

@@ -12,7 +12,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use schemas::{Candidate, Diagnostic, Factor, Severity, Status, Verdict};
-use stage::table::{self, Row, Table};
+use stage::table::{self, Provenance, Row, Table};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -125,13 +125,48 @@ fn writing_twice_gives_the_same_bytes() {
 fn volatile_columns_can_be_left_out() {
     let folder = folder();
     let path = folder.path().join("t.jsonl");
-    table::write_reproducible(&table(), &path).expect("written");
+    table::write_reproducible(&table(), &path, &Provenance::default()).expect("written");
     assert!(!fs::read_to_string(&path).expect("read").contains("train_seconds"));
     let path = folder.path().join("t.parquet");
-    table::write_reproducible(&table(), &path).expect("written");
+    table::write_reproducible(&table(), &path, &Provenance::default()).expect("written");
     let read = table::read(&[name(&path)]).expect("read");
     assert_eq!(read.rows[0].candidate.train_seconds, None);
     assert_eq!(read.rows[0].candidate.fitness, Some(1.0));
+}
+
+#[test]
+fn a_digest_is_of_the_content_alone() {
+    let folder = folder();
+    let [parquet, jsonl, again, other] =
+        ["t.parquet", "t.jsonl", "again.parquet", "other.parquet"].map(|file| folder.path().join(file));
+    let provenance = Provenance { settings: "s".into(), ..Provenance::default() };
+    table::write(&table(), &parquet).expect("written");
+    table::write(&table(), &jsonl).expect("written");
+    table::write_reproducible(&table(), &again, &provenance).expect("written");
+    let mut edited = table();
+    edited.rows[0].candidate.fitness = Some(0.5);
+    table::write(&edited, &other).expect("written");
+    let of = |path: &Path| table::digest(path).expect("a table");
+    assert_eq!((of(&parquet), of(&parquet)), (of(&jsonl), of(&again)));
+    assert_ne!(of(&parquet), of(&other));
+}
+
+#[test]
+fn what_a_table_was_made_from_is_read_back() {
+    let folder = folder();
+    let [input, program, output] = ["in.jsonl", "p.py", "out.parquet"].map(|file| folder.path().join(file));
+    table::write(&table(), &input).expect("written");
+    fs::write(&program, "x = 1").expect("written");
+    let inputs = [name(&input), name(&program)];
+    let provenance =
+        Provenance::new(schemas::Stage::Check, &stage::Config::default(), &inputs).expect("they are there");
+    let provenance = Provenance { proposals: Some(3), seed_program: Some("d".into()), ..provenance };
+    assert_eq!(provenance.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["in.jsonl", "p.py"]);
+    table::write_from(&table(), &output, &provenance).expect("written");
+    assert_eq!(Provenance::read(&output).expect("readable"), Some(provenance));
+    table::write(&table(), &output).expect("written");
+    assert_eq!(Provenance::read(&output).expect("readable"), None);
+    assert_eq!(Provenance::read(&input).expect("readable"), None);
 }
 
 #[test]

@@ -49,6 +49,11 @@ impl Layers {
         Ok(())
     }
 
+    /// Adds a text of any number of settings; see [`sets::split`].
+    pub(super) fn sets(&mut self, text: &str) -> Result<(), ConfigError> {
+        super::sets::split(text).into_iter().try_for_each(|set| self.set(set, Origin::Set))
+    }
+
     /// Adds one `section.key=value`. The value is TOML; what is not, is taken for a string.
     pub(super) fn set(&mut self, text: &str, origin: Origin) -> Result<(), ConfigError> {
         let Some((key, value)) = text.split_once('=') else {

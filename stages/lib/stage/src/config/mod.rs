@@ -3,8 +3,10 @@
 //! There are no keys that do nothing: unknown ones are errors, and [`Config::to_toml`] prints every value in force.
 
 mod error;
+mod identity;
 mod layers;
 mod sections;
+mod sets;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -13,9 +15,10 @@ use std::ops::Deref;
 use std::path::Path;
 
 pub use error::ConfigError;
+pub use identity::{Difference, bears_on};
 pub use sections::{
-    Dtype, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Repred, Score, Search, Settings, Task,
-    TaskSettings, Train, Transfer,
+    Class, Dtype, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Repred, Score, Search, Settings,
+    Task, TaskSettings, Train, Transfer,
 };
 
 /// The settings in force. Dereferences to [`Settings`]: `config.train.steps`.
@@ -76,7 +79,7 @@ impl Config {
         flags: &[(&str, &str, String)],
     ) -> Result<Self, ConfigError> {
         for set in sets {
-            layers.set(set, Origin::Set)?;
+            layers.sets(set)?;
         }
         for (flag, key, value) in flags {
             layers.set(&format!("{key}={value}"), Origin::Flag((*flag).to_owned()))?;

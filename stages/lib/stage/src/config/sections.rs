@@ -82,12 +82,29 @@ pub struct TaskSettings {
     pub learning_rate: Option<f64>,
 }
 
+/// Whether a setting belongs to what is found out, or only to how the work gets done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Decides results: fixed for a run.
+    Experiment,
+    /// Where, how patiently and with which means: may change while a run goes on.
+    Operational,
+}
+
+impl Class {
+    /// `marks` are the words before a key in the list of settings; there is one such word.
+    const fn of(marks: &[&str]) -> Self {
+        if marks.is_empty() { Self::Experiment } else { Self::Operational }
+    }
+}
+
 /// A key of the settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     pub section: &'static str,
     pub name: &'static str,
     pub doc: &'static str,
+    pub class: Class,
     /// Checks that a value has the key's type.
     pub(super) check: fn(toml::Value) -> Result<(), toml::de::Error>,
 }
@@ -101,7 +118,7 @@ impl Key {
 
 macro_rules! sections {
     ($( $(#[doc = $section_doc:literal])+ pub struct $struct:ident [$section:ident] {
-        $( $(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:expr, )*
+        $( $(#[doc = $doc:literal])+ $(@$mark:ident)? $key:ident: $type:ty = $default:expr, )*
     } )*) => {
         $(
             $(#[doc = $section_doc])+
@@ -126,11 +143,13 @@ macro_rules! sections {
             section: stringify!($section),
             name: stringify!($key),
             doc: concat!($($doc),+).trim_ascii(),
+            class: Class::of(&[$(stringify!($mark))?]),
             check: |value| value.try_into::<$type>().map(|_| ()),
         }, )* )* ];
     };
 }
 
+// `@operational` before a key: a run may go on with another value of it (see [`Class`]).
 sections! {
     /// What is learned.
     pub struct Task [task] {
@@ -179,15 +198,15 @@ sections! {
         /// Wall-clock limit of one training, in seconds; 0 for none.
         time_limit_s: u64 = 600,
         /// Seconds between two checkpoints of a training, from which it goes on when it was killed; 0 for none.
-        checkpoint_s: f64 = 30.0,
+        @operational checkpoint_s: f64 = 30.0,
         /// Limit of resident memory of one training, in MiB; 0 for none.
         memory_limit_mb: u64 = 8192,
         /// Threads of one training. The result does not depend on it: the same weights to the bit with any number.
-        threads: usize = 1,
+        @operational threads: usize = 1,
         /// Trainings side by side, on each GPU where there are any; 0 for as many as there are cores for, at most 4 on a GPU.
-        jobs: usize = 0,
+        @operational jobs: usize = 0,
         /// auto (all GPUs where there are any, else the CPU), cpu, cuda (all visible GPUs) or cuda:K (one of them, from 0).
-        device: String = "auto".into(),
+        @operational device: String = "auto".into(),
     }
 
     /// Evaluation.
@@ -254,9 +273,9 @@ sections! {
     /// Language models as proposers, for `propose.proposer` openai or replay. Their key comes from the environment only.
     pub struct Llm [llm] {
         /// Where the protocol starts, such as https://api.openai.com/v1 or http://localhost:11434/v1.
-        base_url: String = String::new(),
+        @operational base_url: String = String::new(),
         /// Environment variable with the API key; servers that ask for none need none.
-        key_env: String = "OPENAI_API_KEY".into(),
+        @operational key_env: String = "OPENAI_API_KEY".into(),
         /// Models, each as name or name=weight; one is drawn for each attempt.
         models: Vec<String> = Vec::new(),
         /// Model that chooses the factor (ASR); empty for that of the attempt.
@@ -278,35 +297,35 @@ sections! {
         /// Further parameters, sent as they are, such as { reasoning_effort = "low" }.
         extra: toml::Table = toml::Table::new(),
         /// Ask for replies as streams, so that slow models are not taken for dead ones.
-        stream: bool = true,
+        @operational stream: bool = true,
         /// Ask for the count of tokens at the end of a stream; a few servers refuse that.
-        stream_usage: bool = true,
+        @operational stream_usage: bool = true,
         /// Longest time until a connection stands, in seconds.
-        connect_timeout_s: f64 = 10.0,
+        @operational connect_timeout_s: f64 = 10.0,
         /// Longest silence until a reply begins, in seconds.
-        first_byte_timeout_s: f64 = 300.0,
+        @operational first_byte_timeout_s: f64 = 300.0,
         /// Longest silence within a reply, in seconds.
-        idle_timeout_s: f64 = 120.0,
+        @operational idle_timeout_s: f64 = 120.0,
         /// Longest time for one attempt at a call, in seconds.
-        attempt_timeout_s: f64 = 900.0,
+        @operational attempt_timeout_s: f64 = 900.0,
         /// Longest time for a whole proposal, with all its calls, repeated attempts and waits, in seconds.
-        deadline_s: f64 = 1800.0,
+        @operational deadline_s: f64 = 1800.0,
         /// Further attempts at a call that failed and may heal.
-        retries: u32 = 4,
+        @operational retries: u32 = 4,
         /// First wait before a further attempt, in seconds; it doubles each time.
-        backoff_s: f64 = 1.0,
+        @operational backoff_s: f64 = 1.0,
         /// Longest such wait, in seconds; what the server asks for counts more.
-        backoff_max_s: f64 = 60.0,
+        @operational backoff_max_s: f64 = 60.0,
         /// Longest reply that is read, in bytes.
-        max_reply_bytes: usize = 4 << 20,
+        @operational max_reply_bytes: usize = 4 << 20,
         /// Proposals that are worked on side by side.
-        jobs: usize = 4,
+        @operational jobs: usize = 4,
         /// Money that a run may spend, in the currency of llm.prices. Not set: no limit.
-        max_cost: Option<f64> = None,
+        @operational max_cost: Option<f64> = None,
         /// Tokens that a run may take. Not set: no limit.
-        max_tokens_total: Option<u64> = None,
+        @operational max_tokens_total: Option<u64> = None,
         /// Prices per million tokens by model, such as { "m" = { input = 1.0, output = 4.0, cached_input = 0.25 } }.
-        prices: BTreeMap<String, ModelPrice> = BTreeMap::new(),
+        @operational prices: BTreeMap<String, ModelPrice> = BTreeMap::new(),
         /// How often a refused proposal goes back with its diagnostics; each try is a row.
         repair_rounds: u32 = 2,
         /// How often a choice of factor that is not the JSON asked for goes back.

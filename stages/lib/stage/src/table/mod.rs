@@ -8,6 +8,7 @@ mod extra;
 mod inputs;
 mod jsonl;
 mod parquet;
+mod provenance;
 mod records;
 
 use std::path::Path;
@@ -18,7 +19,8 @@ use schemas::Candidate;
 pub use error::TableError;
 pub use extra::Extra;
 pub use inputs::{Format, expand};
-pub use records::{Records, read_records, write_records};
+pub use provenance::{Input, Provenance, digest, digest_of_text};
+pub use records::{Records, read_records, write_records, write_records_from};
 
 /// One candidate, and the columns of its row that are not ours.
 #[derive(Clone, Debug, Default)]
@@ -79,15 +81,21 @@ fn read_all(inputs: &[String], programs: bool) -> Result<Table, TableError> {
 
 /// Writes a table, its format given by the extension, `-` being JSONL on stdout.
 pub fn write(table: &Table, path: &Path) -> Result<()> {
-    write_with(table, path, true)
+    write_with(table, path, true, None)
 }
 
-/// As [`write()`], without the columns whose values differ from run to run: for tables that must be equal byte for byte.
-pub fn write_reproducible(table: &Table, path: &Path) -> Result<()> {
-    write_with(table, path, false)
+/// As [`write()`], with what the table was made from in its metadata.
+pub fn write_from(table: &Table, path: &Path, provenance: &Provenance) -> Result<()> {
+    write_with(table, path, true, Some(provenance))
 }
 
-fn write_with(table: &Table, path: &Path, volatile: bool) -> Result<()> {
+/// As [`write_from`], without the columns whose values differ from run to run: for tables that must be equal byte for
+/// byte.
+pub fn write_reproducible(table: &Table, path: &Path, provenance: &Provenance) -> Result<()> {
+    write_with(table, path, false, Some(provenance))
+}
+
+fn write_with(table: &Table, path: &Path, volatile: bool, provenance: Option<&Provenance>) -> Result<()> {
     let rows = table.rows.iter().map(|row| (&row.candidate, &row.extra));
-    write_records(rows, path, volatile)
+    write_records_from(rows, path, volatile, provenance)
 }

@@ -17,7 +17,7 @@ use parquet::file::properties::WriterProperties;
 use schemas::{Column, Kind, Table};
 
 use super::records::{Records, metadata};
-use super::{Extra, TableError};
+use super::{Extra, Provenance, TableError};
 
 pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
     let broken =
@@ -148,8 +148,16 @@ fn missing(array: &ArrayRef, wanted: &DataType, required: bool) -> Option<(usize
     })
 }
 
-pub(super) fn write<T: Table>(batch: &RecordBatch, path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
-    let entries = metadata().into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+pub(super) fn write<T: Table>(
+    batch: &RecordBatch,
+    path: &Path,
+    provenance: Option<&Provenance>,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let mut entries: Vec<_> = metadata().into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+    if let Some(provenance) = provenance {
+        entries.extend(provenance.entries()?);
+    }
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_created_by(format!("emberline {}", crate::VERSION))

@@ -9,7 +9,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float64Type};
 use schemas::Table;
 
-use super::{Extra, Format, TableError, extra, jsonl, parquet};
+use super::{Extra, Format, Provenance, TableError, extra, jsonl, parquet};
 use crate::atomic;
 
 /// The rows of one file, each with the columns that the schema does not know.
@@ -33,12 +33,22 @@ pub fn write_records<'a, T: Table + 'a>(
     path: &Path,
     volatile: bool,
 ) -> Result<()> {
+    write_records_from(rows, path, volatile, None)
+}
+
+/// As [`write_records`], with what the table was made from in its metadata, where the format has any.
+pub fn write_records_from<'a, T: Table + 'a>(
+    rows: impl Iterator<Item = (&'a T, &'a Extra)>,
+    path: &Path,
+    volatile: bool,
+    provenance: Option<&Provenance>,
+) -> Result<()> {
     let (rows, extras): (Vec<&T>, Vec<&Extra>) = rows.unzip();
     let known = known_columns(&rows, path, volatile)?;
     match Format::of(path)? {
         Format::Parquet => {
             let batch = extra::append(known, &extras, path)?;
-            atomic::write(path, |out| parquet::write::<T>(&batch, path, out))?;
+            atomic::write(path, |out| parquet::write::<T>(&batch, path, provenance, out))?;
         }
         Format::Jsonl if path == Path::new("-") => {
             let mut out = io::BufWriter::new(io::stdout().lock());

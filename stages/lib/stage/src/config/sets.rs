@@ -1,0 +1,69 @@
+//! Several settings in one text, as `--set` and Make's variable `SET` have them: `train.seeds=[0, 1] train.steps=50`.
+
+/// Splits a text before every `section.key=` that stands after white space and outside of quotes and brackets. So values
+/// are TOML with all its spaces, and a text that is one setting stays one.
+pub(super) fn split(text: &str) -> Vec<&str> {
+    let mut starts = vec![0];
+    let mut depth = 0_usize;
+    let mut quote: Option<char> = None;
+    let mut escaped = false;
+    let mut after_space = false;
+    for (at, c) in text.char_indices() {
+        if let Some(mark) = quote {
+            // In TOML only double quotes know escapes.
+            let ends = c == mark && !escaped;
+            escaped = mark == '"' && c == '\\' && !escaped;
+            if ends {
+                quote = None;
+            }
+        } else if after_space && depth == 0 && begins_setting(text.get(at..).unwrap_or_default()) {
+            starts.push(at);
+        } else {
+            match c {
+                '"' | '\'' => quote = Some(c),
+                '[' | '{' => depth += 1,
+                ']' | '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        after_space = c.is_whitespace();
+    }
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    let pieces = starts.iter().zip(ends).filter_map(|(&start, end)| text.get(start..end));
+    pieces.map(str::trim).filter(|piece| !piece.is_empty()).collect()
+}
+
+/// Whether a text begins with `section.key=`.
+fn begins_setting(text: &str) -> bool {
+    let Some((path, _)) = text.split_once('=') else { return false };
+    let Some((section, key)) = path.trim_end().split_once('.') else { return false };
+    let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    word(section) && word(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_keep_their_spaces() {
+        let of = split;
+        assert_eq!(of("train.steps=50 network.hidden=64"), ["train.steps=50", "network.hidden=64"]);
+        assert_eq!(of("train.seeds=[0, 1]"), ["train.seeds=[0, 1]"]);
+        assert_eq!(of(" a.b = [1, 2]\n\tc.d='x e.f=1' "), ["a.b = [1, 2]", "c.d='x e.f=1'"]);
+        assert_eq!(of(r#"a.b="say \" c.d=1" c.d={ x = "]", y.z = 1 } e.f=2"#).len(), 3);
+        assert_eq!(
+            of("propose.program=my own file.py train.steps=1"),
+            ["propose.program=my own file.py", "train.steps=1"]
+        );
+        assert_eq!(of(" \n "), Vec::<&str>::new());
+        assert_eq!(of("é train.steps=1"), ["é", "train.steps=1"]);
+    }
+
+    #[test]
+    fn what_is_not_closed_is_one_setting() {
+        assert_eq!(split("train.seeds=[0, 1 train.steps=3"), ["train.seeds=[0, 1 train.steps=3"]);
+        assert_eq!(split("train.device='cpu train.steps=3"), ["train.device='cpu train.steps=3"]);
+        assert_eq!(split("a.b=] c.d=1"), ["a.b=]", "c.d=1"]);
+    }
+}

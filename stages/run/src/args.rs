@@ -1,0 +1,148 @@
+//! The command line, as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand};
+use stage::config::ConfigError;
+use stage::{Config, Usage};
+use toml::Value;
+
+use crate::made::Product;
+
+const EXAMPLES: &str = "\
+Examples:
+  run plan runs/a --profile quick --program data/seed_pgn.py      what is to be made, one name a line
+  run plan runs/a --profile quick --iterations 64 --dry-run       the same, and nothing is written
+  run remove runs/a
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, or settings that are not the run's.";
+
+/// Keep the folder of a run: its settings, its seed program, and what in it is up to date.
+///
+/// The Makefile calls this. Whether a table is up to date is told by the digests in its metadata, never by file times.
+#[derive(Parser, Debug)]
+#[command(name = "run", version, after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    Plan(PlanArgs),
+    Made(MadeArgs),
+    Remove(RemoveArgs),
+}
+
+/// Open a run, or make its folder, and print the names of what is to be made in it, in order
+///
+/// A run keeps the settings of its experiment and its seed program: others are refused. Operational settings and a larger
+/// number of proposals are taken over, and noted in changes.jsonl. Options that are empty are not given.
+#[derive(Group, Debug)]
+pub struct PlanArgs {
+    /// The run's folder
+    pub folder: PathBuf,
+
+    /// A name in data/profiles, or a path to a .toml file
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: String,
+
+    /// The program that the search starts from [propose.program]
+    #[arg(long, value_name = "FILE")]
+    pub program: PathBuf,
+
+    /// Proposals in total [search.attempts]
+    #[arg(long, value_name = "N", default_value = "")]
+    pub iterations: String,
+
+    /// [search.seed]
+    #[arg(long, value_name = "SEED", default_value = "")]
+    pub seed: String,
+
+    /// [search.method]
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub method: String,
+
+    /// [task.algorithm]
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub task: String,
+
+    /// [train.device]
+    #[arg(long, value_name = "DEVICE", default_value = "")]
+    pub device: String,
+
+    /// [propose.proposer]
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub proposer: String,
+
+    /// [llm.base_url]
+    #[arg(long, value_name = "URL", default_value = "")]
+    pub api_base: String,
+
+    /// One or several as "NAME=WEIGHT ..." [llm.models]
+    #[arg(long, value_name = "NAMES", default_value = "")]
+    pub model: String,
+
+    /// Further settings, as of the stages' --set
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Note that the report or the results were made from the archive as it is
+#[derive(Group, Debug)]
+pub struct MadeArgs {
+    pub folder: PathBuf,
+    pub product: Product,
+}
+
+/// Remove a run's folder; whatever is not, or holds more than a run, is refused
+#[derive(Group, Debug)]
+pub struct RemoveArgs {
+    pub folder: PathBuf,
+}
+
+impl PlanArgs {
+    /// The settings that are asked for.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        let program = self
+            .program
+            .to_str()
+            .ok_or_else(|| Usage(format!("{}: the path of the seed program must be UTF-8", self.program.display())))?;
+        let text = |text: &str| Value::from(text).to_string();
+        let models: Vec<Value> = self.model.split_whitespace().map(Value::from).collect();
+        let models = if models.is_empty() { String::new() } else { Value::from(models).to_string() };
+        let flags = [
+            ("--program", "propose.program", text(program)),
+            ("--iterations", "search.attempts", self.iterations.clone()),
+            ("--seed", "search.seed", self.seed.clone()),
+            ("--method", "search.method", quoted(&self.method)),
+            ("--task", "task.algorithm", quoted(&self.task)),
+            ("--device", "train.device", quoted(&self.device)),
+            ("--proposer", "propose.proposer", quoted(&self.proposer)),
+            ("--api-base", "llm.base_url", quoted(&self.api_base)),
+            ("--model", "llm.models", models),
+        ];
+        let given: Vec<_> = flags.into_iter().filter(|(_, _, value)| !value.trim().is_empty()).collect();
+        Ok(self.load(&given)?)
+    }
+
+    fn load(&self, flags: &[(&str, &str, String)]) -> Result<Config, ConfigError> {
+        let name = self.profile.trim();
+        let path = if name.ends_with(".toml") {
+            PathBuf::from(name)
+        } else {
+            PathBuf::from("data/profiles").join(format!("{name}.toml"))
+        };
+        Config::load(Some(&path), &self.sets, flags)
+    }
+}
+
+/// A text as TOML; nothing if there is none.
+fn quoted(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() { String::new() } else { Value::from(text).to_string() }
+}

@@ -1,0 +1,22 @@
+//! `run`: the folder of a run, for the Makefile. See `run --help`.
+
+mod args;
+mod made;
+mod open;
+mod plan;
+mod remove;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    stage::main("run", || match &args.command {
+        Command::Plan(args) => plan::plan(args),
+        Command::Made(args) => made::record(&args.folder, args.product),
+        Command::Remove(args) => remove::remove(&args.folder),
+    })
+}
