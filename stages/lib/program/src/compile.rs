@@ -1,7 +1,7 @@
 //! The steps from source text to a processor.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use graph::{DType, Dim, NodeId, Op, ParamId, Processor, Span};
@@ -97,13 +97,24 @@ const STACK: usize = 64 << 20;
 /// Understands a program. Never panics, never runs it, and takes bounded time and memory for any input.
 pub fn compile(source: &str, options: &Options) -> Compiled {
     let run = || {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compile_here(source, options))).unwrap_or_else(|_| {
-            let message = "the program could not be understood because of a fault of the checker itself";
-            let d = Diagnostic::error(Category::Unsupported, "E-INTERNAL", Span::default(), message);
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compile_here(source, options)));
+        caught.unwrap_or_else(|panic| {
+            let d = internal(panic.as_ref());
             Compiled { diagnostics: vec![d], ..Compiled::default() }
         })
     };
     on_big_stack(run)
+}
+
+/// A panic of the checker as a diagnostic of the program that caused it, with what the panic says.
+fn internal(panic: &(dyn std::any::Any + Send)) -> Diagnostic {
+    let cause = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no reason is given");
+    let message = format!("the program could not be understood because of a fault of the checker itself: {cause}");
+    Diagnostic::error(Category::Unsupported, "E-INTERNAL", Span::default(), message)
 }
 
 thread_local! {
@@ -363,35 +374,77 @@ fn output(vm: &mut Interp, value: &Value, name: &str, wanted: &[Dim], returned: 
     Ok(id)
 }
 
-/// Names of all parameters and buffers in the order of `state_dict()`, by index; a tied one counts under its first name.
-fn state(object: &Object, prefix: &str, named: &mut Vec<(usize, String, bool)>, depth: usize) {
-    let module = object.module.borrow();
-    let Some(state_of) = module.as_ref() else { return };
-    let mut add = |t: &Tensor, name: &Name, buffer: bool| {
-        if let Data::Leaf(i) = &*t.data.borrow()
-            && !named.iter().any(|(known, _, _)| known == i)
+/// Modules inside modules, as far as torch's own recursion over them goes.
+const MAX_MODULE_DEPTH: usize = 100;
+/// Modules that torch visits in `state_dict()`, which visits a shared one wherever it is held.
+const MAX_MODULE_VISITS: u64 = 10_000;
+
+/// What the walk over the modules of a program found.
+#[derive(Default)]
+struct State {
+    /// Names of all parameters and buffers in the order of `state_dict()`, by index; a tied one counts under its first name.
+    named: Vec<(usize, String)>,
+    known: BTreeSet<usize>,
+    /// How many visits each module takes, itself and all that it holds; 0 while it is under way.
+    visits: BTreeMap<usize, u64>,
+}
+
+impl State {
+    /// Visits a module once, and gives the visits that torch needs.
+    fn visit(&mut self, vm: &Interp, object: &Object, prefix: &str, depth: usize) -> R<u64> {
+        let address = std::ptr::from_ref(object).addr();
+        match self.visits.get(&address) {
+            Some(0) => {
+                return Err(too_many_modules(
+                    vm,
+                    object,
+                    "a module holds itself, so that torch would visit it for ever",
+                ));
+            }
+            Some(known) => return Ok(*known),
+            None => {}
+        }
+        if depth > MAX_MODULE_DEPTH {
+            let text = format!("modules are nested more than {MAX_MODULE_DEPTH} deep");
+            return Err(too_many_modules(vm, object, text));
+        }
+        self.visits.insert(address, 0);
+        let mut visits = 1_u64;
+        if let Some(state) = object.module.borrow().as_ref() {
+            let params = state.params.iter().filter_map(|(name, p)| Some((name, p.as_ref()?)));
+            let buffers = state.buffers.iter().filter_map(|(name, b, _)| Some((name, b.as_ref()?)));
+            for (name, tensor) in params.chain(buffers) {
+                self.name(tensor, prefix, name);
+            }
+            for (name, child) in &state.children {
+                let Some(child) = child else { continue };
+                visits = visits.saturating_add(self.visit(vm, child, &format!("{prefix}{name}."), depth + 1)?);
+            }
+        }
+        if visits > MAX_MODULE_VISITS {
+            let text =
+                format!("shared modules are held more than {MAX_MODULE_VISITS} times, each of which torch visits");
+            return Err(too_many_modules(vm, object, text));
+        }
+        self.visits.insert(address, visits);
+        Ok(visits)
+    }
+
+    fn name(&mut self, tensor: &Tensor, prefix: &str, name: &Name) {
+        if let Data::Leaf(i) = &*tensor.data.borrow()
+            && self.known.insert(*i)
         {
-            named.push((*i, format!("{prefix}{name}"), buffer));
-        }
-    };
-    for (name, p) in &state_of.params {
-        if let Some(p) = p {
-            add(p, name, false);
+            self.named.push((*i, format!("{prefix}{name}")));
         }
     }
-    for (name, b, _) in &state_of.buffers {
-        if let Some(b) = b {
-            add(b, name, true);
-        }
+}
+
+fn too_many_modules(vm: &Interp, object: &Object, text: impl Into<String>) -> Box<Diagnostic> {
+    let mut d = vm.fault(Category::Budget, "E-BUDGET-DEPTH", text);
+    if object.span.line > 0 {
+        *d = d.note(object.span, "this module");
     }
-    if depth > 40 {
-        return;
-    }
-    for (name, c) in &state_of.children {
-        if let Some(c) = c {
-            state(c, &format!("{prefix}{name}."), named, depth + 1);
-        }
-    }
+    d
 }
 
 /// Cuts the graph down to what the outputs need, gives parameters their names and the inputs their places.
@@ -404,11 +457,13 @@ fn finish(
     hidden: usize,
     forward: Span,
 ) -> R<Processor> {
-    let mut named = Vec::new();
-    state(root, "", &mut named, 0);
+    vm.span = root.span;
+    let mut state = State::default();
+    state.visit(vm, root, "", 0)?;
+    let named = state.named;
     let (mut graph, new_inputs) = Processor::inputs(hidden);
     let mut leaf_param: BTreeMap<usize, ParamId> = BTreeMap::new();
-    for (index, name, _) in &named {
+    for (index, name) in &named {
         let Some(leaf) = vm.leaves.get(*index) else { continue };
         leaf_param.insert(*index, ParamId(u32::try_from(graph.params.len()).unwrap_or(u32::MAX)));
         graph.params.push(graph::Param {

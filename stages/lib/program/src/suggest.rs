@@ -7,7 +7,7 @@ pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     }
     let limit = (word.chars().count() / 3).max(1);
     candidates
-        .filter(|c| c.len() <= 64 && *c != word)
+        .filter(|c| c.len() <= 64 && *c != word && c.len().abs_diff(word.len()) <= 3 * limit)
         .map(|c| (strsim::levenshtein(word, c), c))
         .filter(|(d, _)| *d <= limit)
         .min_by_key(|(d, c)| (*d, c.len()))

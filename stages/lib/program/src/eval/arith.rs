@@ -9,6 +9,8 @@ use crate::syntax::{BinOp, CmpOp, UnOp};
 
 /// Beyond this degree a size is no longer computed with.
 const MAX_DEGREE: u8 = 12;
+/// A size of more terms is no longer computed with, or a tensor made of it.
+pub(super) const MAX_TERMS: usize = 24;
 
 impl Interp {
     /// An integer as a size.
@@ -228,8 +230,8 @@ impl Interp {
                 Ok(V::str(&x.repeat(n)))
             }
             (V::List(x), V::List(y)) if op == BinOp::Add => {
+                self.allocate(x.borrow().len() + y.borrow().len())?;
                 let joined: Vec<Value> = x.borrow().iter().chain(y.borrow().iter()).cloned().collect();
-                self.allocate(joined.len())?;
                 Ok(V::list(joined))
             }
             (V::Tuple(_) | V::Named(_), V::Tuple(_) | V::Named(_)) if op == BinOp::Add => {
@@ -255,14 +257,17 @@ impl Interp {
                 )
             }
             (V::Dict(x), V::Dict(y)) if op == BinOp::BitOr => {
+                self.allocate(x.borrow().len() + y.borrow().len())?;
+                self.charge((x.borrow().len() + y.borrow().len()) as u64 / 2)?;
                 let mut joined = super::value::Dict::default();
                 for (key, name, value) in x.borrow().entries.values().chain(y.borrow().entries.values()) {
                     joined.insert(key.clone(), name.clone(), value.clone());
                 }
-                self.allocate(joined.len())?;
-                Ok(V::Dict(std::rc::Rc::new(joined.into())))
+                Ok(Value::dict(joined))
             }
             (V::Set(x), V::Set(y)) => {
+                self.allocate(x.borrow().len() + y.borrow().len())?;
+                self.charge((x.borrow().len() + y.borrow().len()) as u64 / 2)?;
                 let (x, y) = (x.borrow(), y.borrow());
                 let mut out = super::value::Dict::default();
                 let sides = [(&x, &y), (&y, &x)];
@@ -281,7 +286,7 @@ impl Interp {
                         }
                     }
                 }
-                Ok(V::Set(std::rc::Rc::new(out.into())))
+                Ok(Value::set(out))
             }
             (V::Class(_) | V::Typing | V::None, V::Class(_) | V::Typing | V::None) if op == BinOp::BitOr => {
                 Ok(V::Typing)
@@ -372,6 +377,13 @@ impl Interp {
         let (Some(x), Some(y)) = (self.as_dim(a), self.as_dim(b)) else {
             return self.type_fault("sizes are integers");
         };
+        // a size of many terms is no size of a tensor, and costs as much as a program
+        let (left, right) = (x.terms().count(), y.terms().count());
+        self.charge((left * right) as u64 / 4)?;
+        if left.max(right) > MAX_TERMS {
+            let text = format!("a size of more than {MAX_TERMS} terms in B and N is not followed");
+            return self.unsupported("E-UNSUPPORTED-SIZE", text);
+        }
         let degree = |d: &Dim| d.terms().map(|t| t.0.max(t.1)).max().unwrap_or(0);
         let sum = degree(&x).saturating_add(degree(&y));
         let uneven = |vm: &Self| {

@@ -91,6 +91,12 @@ impl Interp {
                 Err(Box::new(d))
             }
             _ => {
+                // all its attributes are compared with this one
+                if let Value::Object(o) = base {
+                    let classes: usize = o.class.mro.borrow().iter().map(|c| c.attrs.borrow().len()).sum();
+                    self.charge((o.attrs.borrow().len() + classes) as u64)?;
+                    self.go_over_module(o)?;
+                }
                 let mut d = *self.fault(
                     Category::Name,
                     "E-NAME-ATTRIBUTE",
@@ -221,6 +227,7 @@ impl Interp {
         if let Some(value) = object.attrs.borrow().get(name) {
             return Ok(Some(value.clone()));
         }
+        self.go_over_module(object)?;
         if let Some(state) = object.module.borrow().as_ref() {
             if let Some((_, p)) = state.params.iter().find(|p| p.0 == *name) {
                 return Ok(Some(p.clone().map_or(Value::None, Value::Tensor)));

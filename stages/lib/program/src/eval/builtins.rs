@@ -45,8 +45,9 @@ impl Interp {
     }
 }
 
-fn attribute_name(vm: &Interp, args: &Args) -> R<Name> {
+fn attribute_name(vm: &mut Interp, args: &Args) -> R<Name> {
     let name = args.text(vm, "name")?;
+    vm.go_over(name.len())?;
     if crate::forbidden::is_hidden(&name) {
         return Err(vm.fault(
             crate::Category::Forbidden,
@@ -64,7 +65,10 @@ pub static TABLE: &[Native] = &[
         signature: "obj",
         run: |vm, a| {
             Ok(match a.value("obj") {
-                Value::Str(s) => Value::Int(s.chars().count() as i64),
+                Value::Str(s) => {
+                    vm.go_over(s.len() / 8)?;
+                    Value::Int(s.chars().count() as i64)
+                }
                 Value::Dict(d) | Value::Set(d) => Value::Int(d.borrow().len() as i64),
                 Value::Range(a, b, s) => Value::Int(super::collections::range_len(a, b, s)),
                 Value::List(l) => Value::Int(l.borrow().len() as i64),
@@ -121,6 +125,7 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let start = a.int_or(vm, "start", 0)?;
             let items = vm.items(&a.value("iterable"))?;
+            vm.allocate(items.len())?;
             let pair = |(i, v)| Value::tuple(vec![Value::Int(start.saturating_add(i as i64)), v]);
             Ok(Value::iter(items.into_iter().enumerate().map(pair).collect()))
         },
@@ -145,7 +150,7 @@ pub static TABLE: &[Native] = &[
                         None => break 'rows,
                     }
                 }
-                vm.allocate(1)?;
+                vm.allocate(row.len())?;
                 out.push(Value::tuple(row));
             }
             Ok(Value::iter(out))
@@ -164,6 +169,7 @@ pub static TABLE: &[Native] = &[
             let mut out = Vec::with_capacity(rows);
             for i in 0..rows {
                 let row = columns.iter().filter_map(|c| c.get(i).cloned()).collect();
+                vm.allocate(1)?;
                 out.push(vm.call(&f, row, Vec::new())?);
             }
             Ok(Value::iter(out))
@@ -180,6 +186,7 @@ pub static TABLE: &[Native] = &[
                     Value::None => item.clone(),
                     f => vm.call(f, vec![item.clone()], Vec::new())?,
                 };
+                vm.step()?;
                 if vm.truth(&keep)? {
                     out.push(item);
                 }
@@ -193,6 +200,7 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let mut total = a.get("start").cloned().unwrap_or(Value::Int(0));
             for item in vm.items(&a.value("iterable"))? {
+                vm.step()?;
                 total = vm.binary(&total, BinOp::Add, &item)?;
             }
             Ok(total)
@@ -315,6 +323,7 @@ pub static TABLE: &[Native] = &[
                 Value::Tuple(t) => t.to_vec(),
                 one => vec![one],
             };
+            vm.charge(classes.len() as u64)?;
             match a.value("cls") {
                 Value::Class(c) => {
                     Ok(Value::Bool(classes.iter().any(|other| matches!(other, Value::Class(o) if c.is_subclass_of(o)))))

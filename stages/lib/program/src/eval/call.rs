@@ -1,5 +1,6 @@
 //! Calls: binding of arguments, methods, classes, layers, `super()`.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::native::{Args, Native};
@@ -41,16 +42,22 @@ impl Interp {
             }
         }
         self.span = here;
-        let repeated = named.iter().enumerate().find(|(i, (n, _))| named.iter().take(*i).any(|(m, _)| m == n));
-        if let Some((_, (name, _))) = repeated {
+        self.go_over(named.len())?;
+        let mut seen = BTreeSet::new();
+        if let Some((name, _)) = named.iter().find(|(n, _)| !seen.insert(n)) {
             return self.type_fault(format!("the keyword '{name}' is given twice"));
         }
         self.call(&callee, positional, named)
     }
 
     /// Calls anything that can be called.
-    pub fn call(&mut self, callee: &Value, mut positional: Vec<Value>, mut keywords: Keywords) -> R<Value> {
+    pub fn call(&mut self, callee: &Value, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
         self.step()?;
+        self.go_over(positional.len() + 4 * keywords.len())?;
+        self.nested(|vm| vm.call_here(callee, positional, keywords))
+    }
+
+    fn call_here(&mut self, callee: &Value, mut positional: Vec<Value>, mut keywords: Keywords) -> R<Value> {
         match callee {
             Value::Function(f) => self.call_function(f, positional, keywords),
             Value::Native(native) => self.call_native(native, positional, keywords),
@@ -60,6 +67,7 @@ impl Interp {
             }
             Value::StaticMethod(inner) => self.call(inner, positional, keywords),
             Value::Partial(p) => {
+                self.charge((p.1.len() + p.2.len() * (1 + keywords.len())) as u64 / 8)?;
                 let mut all = p.1.clone();
                 all.append(&mut positional);
                 let mut named: Keywords =
@@ -111,6 +119,7 @@ impl Interp {
             ));
         }
         let here = self.span;
+        self.charge((f.code.params.len() * (1 + keywords.len())) as u64 / 16)?;
         let scope = self.function_scope(&f.scope, &f.code);
         self.bind_parameters(f, &scope, positional, keywords)?;
         self.calls.push(here);
@@ -186,7 +195,7 @@ impl Interp {
             }
         }
         if let Some(p) = double {
-            vars.insert(p.name.clone(), Value::Dict(Rc::new(extra.into())));
+            vars.insert(p.name.clone(), Value::dict(extra));
         }
         for (p, default) in code.params.iter().zip(&f.defaults) {
             if vars.contains_key(&p.name) || matches!(p.kind, ParamKind::Star | ParamKind::DoubleStar) {
@@ -224,6 +233,7 @@ impl Interp {
 
     /// Makes an instance.
     fn instantiate(&mut self, class: &Rc<Class>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
+        self.go_over(class.mro.borrow().len())?;
         if self.members(class).is_some() {
             return match positional.as_slice() {
                 [value] if keywords.is_empty() => self.find_member(class, &value.clone(), false),
@@ -248,7 +258,7 @@ impl Interp {
             object.attrs.borrow_mut().insert("args".into(), Value::tuple(positional));
             return Ok(value);
         }
-        if self.has_abstract(class) {
+        if self.has_abstract(class)? {
             return self
                 .type_fault(format!("{} is abstract: a method marked abstractmethod is not implemented", class.name));
         }
@@ -306,29 +316,29 @@ impl Interp {
     }
 
     /// Whether a method marked `abc.abstractmethod` has no implementation. Only classes with `abc.ABC` care.
-    fn has_abstract(&self, class: &Class) -> bool {
+    fn has_abstract(&mut self, class: &Class) -> R<bool> {
         let mro = class.mro.borrow();
         if !mro.iter().any(|c| &*c.name == "ABC") {
-            return false;
+            return Ok(false);
         }
-        let mut seen: Vec<Name> = Vec::new();
+        let mut seen: BTreeSet<Name> = BTreeSet::new();
         for c in mro.iter() {
             let attrs = c.attrs.borrow();
+            self.charge(attrs.len() as u64 / 4)?;
             for (name, value) in attrs.iter() {
-                if seen.contains(name) {
+                if !seen.insert(name.clone()) {
                     continue;
                 }
-                seen.push(name.clone());
                 if let Value::Function(f) = value
                     && f.code.decorators.iter().any(|d| match &d.kind {
                         ExprKind::Name(n) | ExprKind::Attribute(_, n) => &**n == "abstractmethod",
                         _ => false,
                     })
                 {
-                    return true;
+                    return Ok(true);
                 }
             }
         }
-        false
+        Ok(false)
     }
 }

@@ -1,7 +1,5 @@
 //! Lists, tuples, dicts, sets and ranges: iteration and subscripts.
 
-use std::rc::Rc;
-
 use graph::Op;
 
 use super::value::{Dict, Key, Value};
@@ -26,6 +24,24 @@ impl Interp {
 
     /// All elements of something that can be iterated over.
     pub fn items(&mut self, value: &Value) -> R<Vec<Value>> {
+        let count = match value {
+            Value::Tuple(t) => t.len(),
+            Value::Named(t) => t.1.len(),
+            Value::List(l) => l.borrow().len(),
+            Value::Dict(d) | Value::Set(d) => d.borrow().len(),
+            Value::Iter(i) => i.borrow().len(),
+            Value::Object(o) => self.container_len(o).unwrap_or(0),
+            Value::Str(s) => {
+                self.allocate(s.len())?;
+                s.len()
+            }
+            _ => 0,
+        };
+        self.go_over(count)?;
+        self.nested(|vm| vm.items_here(value))
+    }
+
+    fn items_here(&mut self, value: &Value) -> R<Vec<Value>> {
         Ok(match value {
             Value::Tuple(t) => t.to_vec(),
             Value::Named(t) => t.1.clone(),
@@ -88,7 +104,17 @@ impl Interp {
     }
 
     /// What a dictionary compares a key by.
-    pub fn key(&self, value: &Value) -> R<Key> {
+    pub fn key(&mut self, value: &Value) -> R<Key> {
+        match value {
+            Value::Str(s) => self.go_over(s.len())?,
+            Value::Tuple(items) => self.charge(items.len() as u64)?,
+            Value::Dim(d) => self.charge(d.terms().count() as u64 / 4)?,
+            _ => {}
+        }
+        self.nested(|vm| vm.key_here(value))
+    }
+
+    fn key_here(&mut self, value: &Value) -> R<Key> {
         Ok(match value {
             Value::None => Key::None,
             Value::Bool(b) => Key::Int((*b).into()),
@@ -116,9 +142,9 @@ impl Interp {
         let mut set = Dict::default();
         for item in items {
             set.insert(self.key(&item)?, item, Value::None);
+            self.allocate(1)?;
         }
-        self.allocate(set.len())?;
-        Ok(Value::Set(Rc::new(set.into())))
+        Ok(Value::set(set))
     }
 
     /// An index into a sequence of `len` elements.
@@ -145,7 +171,8 @@ impl Interp {
     }
 
     /// The positions that a slice picks from `len` elements.
-    pub fn slice_positions(&self, parts: &[Value; 3], len: usize) -> R<Vec<usize>> {
+    pub fn slice_positions(&mut self, parts: &[Value; 3], len: usize) -> R<Vec<usize>> {
+        self.go_over(len)?;
         let part = |v: &Value| match v {
             Value::None => Ok(None),
             Value::Int(i) => Ok(Some(*i)),
@@ -191,6 +218,7 @@ impl Interp {
                 }
             }
             Value::Str(s) => {
+                self.go_over(s.len())?;
                 let chars: Vec<char> = s.chars().collect();
                 match index {
                     Value::Slice(parts) => {
@@ -205,21 +233,16 @@ impl Interp {
                     }
                 }
             }
-            Value::Tuple(_) | Value::Named(_) | Value::List(_) | Value::Range(..) => {
-                let items = self.items(base)?;
-                match index {
-                    Value::Slice(parts) => {
-                        let picked = self.slice_positions(parts, items.len())?;
-                        self.allocate(picked.len())?;
-                        let items: Vec<Value> = picked.iter().filter_map(|&i| items.get(i).cloned()).collect();
-                        Ok(if matches!(base, Value::List(_)) { Value::list(items) } else { Value::tuple(items) })
-                    }
-                    _ => {
-                        let at = self.position(index, items.len())?;
-                        Ok(items.get(at).cloned().unwrap_or(Value::None))
-                    }
+            Value::Tuple(_) | Value::Named(_) | Value::List(_) | Value::Range(..) => match index {
+                Value::Slice(parts) => {
+                    let items = self.items(base)?;
+                    let picked = self.slice_positions(parts, items.len())?;
+                    self.allocate(picked.len())?;
+                    let items: Vec<Value> = picked.iter().filter_map(|&i| items.get(i).cloned()).collect();
+                    Ok(if matches!(base, Value::List(_)) { Value::list(items) } else { Value::tuple(items) })
                 }
-            }
+                _ => self.element(base, index),
+            },
             Value::Object(o) => {
                 let o = o.clone();
                 self.container_get(&o, index)
@@ -235,6 +258,25 @@ impl Interp {
             }
             other => self.type_fault(format!("{} cannot be indexed", other.type_name())),
         }
+    }
+
+    /// One element of a sequence, without a copy of the others.
+    fn element(&mut self, sequence: &Value, index: &Value) -> R<Value> {
+        let found = match sequence {
+            Value::Tuple(items) => items.get(self.position(index, items.len())?).cloned(),
+            Value::Named(named) => named.1.get(self.position(index, named.1.len())?).cloned(),
+            Value::List(items) => {
+                let items = items.borrow();
+                items.get(self.position(index, items.len())?).cloned()
+            }
+            Value::Range(start, stop, step) => {
+                let len = usize::try_from(range_len(*start, *stop, *step)).unwrap_or(0);
+                let at = i64::try_from(self.position(index, len)?).unwrap_or(0);
+                Some(Value::Int(start.saturating_add(at.saturating_mul(*step))))
+            }
+            other => return self.type_fault(format!("{} cannot be indexed", other.type_name())),
+        };
+        Ok(found.unwrap_or(Value::None))
     }
 
     pub fn set_item(&mut self, base: &Value, index: &Value, value: Value) -> R<()> {
@@ -253,6 +295,7 @@ impl Interp {
                         _ => 0,
                     });
                     self.allocate(new.len())?;
+                    self.go_over(len)?;
                     list.borrow_mut().splice(start..start + picked.len(), new);
                     return Ok(());
                 }
@@ -286,6 +329,7 @@ impl Interp {
             Value::List(list) => {
                 let len = list.borrow().len();
                 let at = self.position(index, len)?;
+                self.charge(len as u64 / 256)?;
                 list.borrow_mut().remove(at);
                 Ok(())
             }

@@ -78,6 +78,20 @@ impl Interp {
     }
 
     fn order(&mut self, a: &Value, b: &Value) -> R<Order> {
+        self.weigh(a, b)?;
+        self.nested(|vm| vm.order_here(a, b))
+    }
+
+    /// Counts the work of comparing two values that hold no others.
+    fn weigh(&mut self, a: &Value, b: &Value) -> R<()> {
+        match (a, b) {
+            (Value::Str(x), Value::Str(y)) => self.charge((x.len().min(y.len()) / 64) as u64),
+            (Value::Dim(d), _) | (_, Value::Dim(d)) => self.charge((d.terms().count() / 4) as u64),
+            _ => Ok(()),
+        }
+    }
+
+    fn order_here(&mut self, a: &Value, b: &Value) -> R<Order> {
         use Value as V;
         Ok(match (a, b) {
             (V::Int(_) | V::Bool(_) | V::Dim(_), V::Int(_) | V::Bool(_) | V::Dim(_)) => {
@@ -145,7 +159,15 @@ impl Interp {
     }
 
     /// `==` on anything but tensors.
+    ///
+    /// # Errors
+    /// `E-BUDGET-DEPTH` for values that hold themselves, where Python raises `RecursionError`.
     pub fn equal(&mut self, a: &Value, b: &Value) -> R<bool> {
+        self.weigh(a, b)?;
+        self.nested(|vm| vm.equal_here(a, b))
+    }
+
+    fn equal_here(&mut self, a: &Value, b: &Value) -> R<bool> {
         use Value as V;
         Ok(match (a, b) {
             (V::Dim(_), V::Dim(_) | V::Int(_) | V::Bool(_)) | (V::Int(_) | V::Bool(_), V::Dim(_)) => {
@@ -187,6 +209,7 @@ impl Interp {
                 }
                 let entries: Vec<_> = x.borrow().entries.values().cloned().collect();
                 self.charge(entries.len() as u64 + 1)?;
+                self.go_over(entries.len() * 2)?;
                 for (key, _, value) in entries {
                     let other = y.borrow().get(&key).cloned();
                     match other {
@@ -197,6 +220,7 @@ impl Interp {
                 true
             }
             (V::Set(x), V::Set(y)) => {
+                self.charge(x.borrow().len() as u64 / 2)?;
                 let (x, y) = (x.borrow(), y.borrow());
                 x.len() == y.len() && x.entries.values().all(|e| y.get(&e.0).is_some())
             }
@@ -227,7 +251,10 @@ impl Interp {
     fn contains(&mut self, item: &Value, container: &Value) -> R<bool> {
         match container {
             Value::Str(text) => match item {
-                Value::Str(part) => Ok(text.contains(&**part)),
+                Value::Str(part) => {
+                    self.go_over(text.len() + part.len())?;
+                    Ok(text.contains(&**part))
+                }
                 other => self.type_fault(format!("'in' a string needs a string, not {}", other.type_name())),
             },
             Value::Dict(d) | Value::Set(d) => {
@@ -237,6 +264,7 @@ impl Interp {
             Value::Tensor(_) => self.unsupported("E-UNSUPPORTED-OP", "'in' a tensor depends on its values"),
             Value::Object(o) if self.container_len(o).is_some() => {
                 let Value::Str(name) = item else { return Ok(false) };
+                self.go_over_module(o)?;
                 let module = o.module.borrow();
                 Ok(module
                     .as_ref()
@@ -246,7 +274,10 @@ impl Interp {
                 let items = self.items(container)?;
                 self.charge(items.len() as u64)?;
                 for other in &items {
-                    if self.same(item, other) || (!matches!(other, Value::Tensor(_)) && self.equal(item, other)?) {
+                    let text = matches!(item, Value::Str(_));
+                    if (!text && self.same(item, other))
+                        || (!matches!(other, Value::Tensor(_)) && self.equal(item, other)?)
+                    {
                         return Ok(true);
                     }
                 }

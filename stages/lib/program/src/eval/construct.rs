@@ -31,7 +31,11 @@ impl Interp {
                 Value::list(items)
             }
             ("tuple", None) => Value::tuple(Vec::new()),
-            ("tuple", Some(v)) => Value::tuple(self.items(&v)?),
+            ("tuple", Some(v)) => {
+                let items = self.items(&v)?;
+                self.allocate(items.len())?;
+                Value::tuple(items)
+            }
             ("set" | "frozenset", None) => self.set(Vec::new())?,
             ("set" | "frozenset", Some(v)) => {
                 let items = self.items(&v)?;
@@ -74,11 +78,12 @@ impl Interp {
             dict.insert(super::value::Key::Str(name.clone()), Value::Str(name), value);
         }
         self.allocate(dict.len())?;
-        Ok(Value::Dict(Rc::new(dict.into())))
+        Ok(Value::dict(dict))
     }
 
     pub fn extend_dict(&mut self, dict: &mut Dict, from: &Value) -> R<()> {
         if let Value::Dict(other) = from {
+            self.charge(other.borrow().len() as u64 / 2)?;
             for (key, name, value) in other.borrow().entries.values() {
                 dict.insert(key.clone(), name.clone(), value.clone());
             }
@@ -90,11 +95,13 @@ impl Interp {
                 return self.value_fault("a dict is made of pairs");
             };
             dict.insert(self.key(name)?, name.clone(), value.clone());
+            self.step()?;
         }
         Ok(())
     }
 
     pub fn int_of(&mut self, value: &Value) -> R<Value> {
+        self.weigh_text(value)?;
         Ok(match value {
             Value::Int(_) | Value::Dim(_) => value.clone(),
             Value::Bool(b) => Value::Int((*b).into()),
@@ -115,7 +122,13 @@ impl Interp {
         })
     }
 
+    /// Counts the work of reading a number from a string.
+    fn weigh_text(&mut self, value: &Value) -> R<()> {
+        if let Value::Str(s) = value { self.go_over(s.len()) } else { Ok(()) }
+    }
+
     pub fn float_of(&mut self, value: &Value) -> R<Value> {
+        self.weigh_text(value)?;
         Ok(match value {
             Value::Float(_) | Value::Number(_) => value.clone(),
             Value::Int(i) => Value::Float(*i as f64),
@@ -161,6 +174,11 @@ impl Interp {
 
     /// `isinstance(value, class)`.
     pub fn is_instance(&mut self, value: &Value, class: &Value) -> R<bool> {
+        self.step()?;
+        self.nested(|vm| vm.is_instance_here(value, class))
+    }
+
+    fn is_instance_here(&mut self, value: &Value, class: &Value) -> R<bool> {
         Ok(match class {
             Value::Tuple(classes) => {
                 for c in classes.iter() {
@@ -230,6 +248,8 @@ impl Interp {
     /// Sorts by Python's rules, stably.
     pub fn sorted(&mut self, items: Vec<Value>, key: Option<&Value>, reverse: bool) -> R<Vec<Value>> {
         let mut ranked = Vec::with_capacity(items.len());
+        let rounds = u64::from(usize::BITS - items.len().leading_zeros());
+        self.charge(items.len() as u64 * rounds / 4)?;
         for item in items {
             let rank = match key {
                 Some(f) => self.call(f, vec![item.clone()], Vec::new())?,
@@ -237,7 +257,6 @@ impl Interp {
             };
             ranked.push((rank, item));
         }
-        self.charge(ranked.len() as u64 * 8)?;
         let mut fault = None;
         ranked.sort_by(|a, b| {
             if fault.is_some() {

@@ -1,5 +1,6 @@
 //! Methods of `nn.Module`, and the containers `Sequential`, `ModuleList`, `ModuleDict`, `ParameterList`.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::native::{Args, Native};
@@ -37,6 +38,12 @@ impl Interp {
         }
     }
 
+    /// Counts the work of looking a name up among what a module registers.
+    pub fn go_over_module(&mut self, o: &Object) -> R<()> {
+        let held = o.module.borrow().as_ref().map_or(0, |s| s.params.len() + s.buffers.len() + s.children.len());
+        self.go_over(held)
+    }
+
     /// What iterating over a container gives: layers, or names for a `ModuleDict`.
     pub fn container_items(&self, o: &Object) -> Option<Vec<Value>> {
         let state = o.module.borrow();
@@ -62,6 +69,7 @@ impl Interp {
                     false => self.key_fault(format!("the ParameterDict has no parameter '{name}'")),
                 };
             }
+            self.go_over_module(o)?;
             let state = o.module.borrow();
             let found = state.as_ref().and_then(|s| s.children.iter().find(|c| c.0 == *name)).and_then(|c| c.1.clone());
             return match found {
@@ -69,6 +77,7 @@ impl Interp {
                 None => self.key_fault(format!("the ModuleDict has no layer '{name}'")),
             };
         }
+        self.go_over(2 * self.container_len(o).unwrap_or(0))?;
         match self.container_items(o) {
             Some(items) => match index {
                 Value::Slice(parts) => {
@@ -166,38 +175,47 @@ impl Interp {
     }
 }
 
-/// All parameters of a module and its children, depth first.
-fn parameters(o: &Object, prefix: &str, out: &mut Vec<(String, Rc<Tensor>)>) {
-    let state = o.module.borrow();
-    let Some(state) = state.as_ref() else { return };
-    for (name, p) in &state.params {
-        if let Some(p) = p
-            && !out.iter().any(|known| Rc::ptr_eq(&known.1, p))
-        {
-            out.push((format!("{prefix}{name}"), p.clone()));
+/// A module and all that it holds with their names, each once and under its first name, depth first: as `named_modules` of torch.
+fn modules(vm: &mut Interp, root: &Rc<Object>, prefix: &str) -> R<Vec<(String, Rc<Object>)>> {
+    fn walk(vm: &mut Interp, o: &Rc<Object>, prefix: String, seen: &mut Seen, out: &mut Modules) -> R<()> {
+        vm.step()?;
+        if !seen.insert(Rc::as_ptr(o).addr()) {
+            return Ok(());
         }
-    }
-    for (name, c) in &state.children {
-        if let Some(c) = c {
-            parameters(c, &format!("{prefix}{name}."), out);
+        vm.allocate(1 + prefix.len())?;
+        out.push((prefix.clone(), o.clone()));
+        let children = o.module.borrow().as_ref().map_or_else(Vec::new, |s| s.children.clone());
+        for (name, child) in children {
+            let Some(child) = child else { continue };
+            let name = if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{name}") };
+            vm.nested(|vm| walk(vm, &child, name, seen, out))?;
         }
+        Ok(())
     }
+    let mut out = Vec::new();
+    walk(vm, root, prefix.to_string(), &mut Seen::new(), &mut out)?;
+    Ok(out)
 }
 
-fn modules(o: &Rc<Object>, prefix: &str, out: &mut Vec<(String, Rc<Object>)>) {
-    if out.iter().any(|known| Rc::ptr_eq(&known.1, o)) || out.len() > 4096 {
-        return;
-    }
-    out.push((prefix.to_string(), o.clone()));
-    let state = o.module.borrow();
-    let Some(state) = state.as_ref() else { return };
-    for (name, c) in &state.children {
-        if let Some(c) = c {
-            let name = if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{name}") };
-            modules(c, &name, out);
+/// The parameters of a module and, if `recurse`, of all that it holds, each once and under its first name.
+fn parameters(vm: &mut Interp, root: &Rc<Object>, prefix: &str, recurse: bool) -> R<Vec<(String, Rc<Tensor>)>> {
+    let holders = if recurse { modules(vm, root, prefix)? } else { vec![(prefix.to_string(), root.clone())] };
+    let (mut seen, mut out) = (Seen::new(), Vec::new());
+    for (prefix, o) in holders {
+        let state = o.module.borrow();
+        for (name, p) in state.iter().flat_map(|s| &s.params) {
+            vm.step()?;
+            let Some(p) = p.as_ref().filter(|p| seen.insert(Rc::as_ptr(p).addr())) else { continue };
+            vm.allocate(1 + prefix.len())?;
+            out.push((if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{name}") }, p.clone()));
         }
     }
+    Ok(out)
 }
+
+/// Addresses of what was met.
+type Seen = BTreeSet<usize>;
+type Modules = Vec<(String, Rc<Object>)>;
 
 pub static TABLE: &[Native] = &[
     Native {
@@ -249,6 +267,7 @@ pub static TABLE: &[Native] = &[
                 }
                 other => return vm.type_fault(format!("a buffer is a tensor, not {}", other.type_name())),
             };
+            vm.go_over_module(&o)?;
             if let Some(state) = o.module.borrow_mut().as_mut() {
                 match state.buffers.iter_mut().find(|b| b.0 == name) {
                     Some(slot) => slot.1 = tensor,
@@ -268,6 +287,7 @@ pub static TABLE: &[Native] = &[
                 if let Some(state) = o.module.borrow_mut().as_mut() {
                     state.params.push((name, None));
                 }
+                vm.allocate(1)?;
                 return Ok(Value::None);
             }
             vm.register(&o, &name, a.value("param"))?;
@@ -287,8 +307,8 @@ pub static TABLE: &[Native] = &[
         names: "Module.parameters",
         signature: "self recurse?",
         run: |vm, a| {
-            let mut out = Vec::new();
-            parameters(&*module(vm, a)?, "", &mut out);
+            let (o, recurse) = (module(vm, a)?, a.bool(vm, "recurse", true)?);
+            let out = parameters(vm, &o, "", recurse)?;
             Ok(Value::iter(out.into_iter().map(|p| Value::Tensor(p.1)).collect()))
         },
     },
@@ -296,8 +316,9 @@ pub static TABLE: &[Native] = &[
         names: "Module.named_parameters",
         signature: "self prefix? recurse?",
         run: |vm, a| {
-            let mut out = Vec::new();
-            parameters(&*module(vm, a)?, "", &mut out);
+            let (o, recurse) = (module(vm, a)?, a.bool(vm, "recurse", true)?);
+            let prefix = a.text_or(vm, "prefix", "")?;
+            let out = parameters(vm, &o, &prefix, recurse)?;
             let pair = |(n, p): (String, _)| Value::tuple(vec![Value::str(&n), Value::Tensor(p)]);
             Ok(Value::iter(out.into_iter().map(pair).collect()))
         },
@@ -306,8 +327,8 @@ pub static TABLE: &[Native] = &[
         names: "Module.modules",
         signature: "self",
         run: |vm, a| {
-            let mut out = Vec::new();
-            modules(&module(vm, a)?, "", &mut out);
+            let o = module(vm, a)?;
+            let out = modules(vm, &o, "")?;
             Ok(Value::iter(out.into_iter().map(|m| Value::Object(m.1)).collect()))
         },
     },
@@ -315,8 +336,8 @@ pub static TABLE: &[Native] = &[
         names: "Module.named_modules",
         signature: "self",
         run: |vm, a| {
-            let mut out = Vec::new();
-            modules(&module(vm, a)?, "", &mut out);
+            let o = module(vm, a)?;
+            let out = modules(vm, &o, "")?;
             let pair = |(n, m): (String, _)| Value::tuple(vec![Value::str(&n), Value::Object(m)]);
             Ok(Value::iter(out.into_iter().map(pair).collect()))
         },
@@ -326,6 +347,7 @@ pub static TABLE: &[Native] = &[
         signature: "self",
         run: |vm, a| {
             let o = module(vm, a)?;
+            vm.go_over_module(&o)?;
             let state = o.module.borrow();
             let children = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
             Ok(Value::iter(children.collect()))
@@ -336,6 +358,7 @@ pub static TABLE: &[Native] = &[
         signature: "self",
         run: |vm, a| {
             let o = module(vm, a)?;
+            vm.go_over_module(&o)?;
             let state = o.module.borrow();
             let pair = |c: &(Name, Option<Rc<Object>>)| {
                 c.1.clone().map(|v| Value::tuple(vec![Value::Str(c.0.clone()), Value::Object(v)]))
@@ -348,13 +371,14 @@ pub static TABLE: &[Native] = &[
         signature: "self fn",
         run: |vm, a| {
             let o = module(vm, a)?;
-            let mut all = Vec::new();
-            modules(&o, "", &mut all);
-            // children first, the module itself last
-            all.rotate_left(1);
-            for (_, m) in all {
-                vm.call(&a.value("fn"), vec![Value::Object(m)], Vec::new())?;
+            // children first, the module itself last; a module that is held twice is visited twice, as in torch
+            let children: Vec<_> =
+                o.module.borrow().iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone()).collect();
+            let native = super::native::find("Module.apply").map_or(Value::None, Value::Native);
+            for child in children {
+                vm.call(&native, vec![Value::Object(child), a.value("fn")], Vec::new())?;
             }
+            vm.call(&a.value("fn"), vec![Value::Object(o.clone())], Vec::new())?;
             Ok(Value::Object(o))
         },
     },
@@ -364,9 +388,7 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let o = module(vm, a)?;
             let on = a.bool(vm, "requires_grad", true)?;
-            let mut out = Vec::new();
-            parameters(&o, "", &mut out);
-            for (_, p) in out {
+            for (_, p) in parameters(vm, &o, "", true)? {
                 vm.set_attribute(&Value::Tensor(p), &"requires_grad".into(), Value::Bool(on))?;
             }
             Ok(Value::Object(o))
@@ -411,6 +433,7 @@ pub static TABLE: &[Native] = &[
         signature: "self",
         run: |vm, a| {
             let o = module(vm, a)?;
+            vm.go_over_module(&o)?;
             Ok(Value::list(vm.container_items(&o).unwrap_or_default()))
         },
     },
@@ -419,6 +442,7 @@ pub static TABLE: &[Native] = &[
         signature: "self",
         run: |vm, a| {
             let o = module(vm, a)?;
+            vm.go_over_module(&o)?;
             let state = o.module.borrow();
             let params = state.iter().flat_map(|s| &s.params).filter_map(|p| Some((p.0.clone(), p.1.clone()?)));
             let items = params.map(|(n, p)| match a.function() {
@@ -433,6 +457,7 @@ pub static TABLE: &[Native] = &[
         signature: "self",
         run: |vm, a| {
             let o = module(vm, a)?;
+            vm.go_over_module(&o)?;
             let state = o.module.borrow();
             let values = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
             Ok(Value::list(values.collect()))

@@ -71,6 +71,7 @@ impl Interp {
         if bases.is_empty() {
             bases.push(self.type_class("object"));
         }
+        self.allocate(1 + bases.len())?;
         let is_enum = bases.iter().any(|b| b.mro.borrow().iter().any(|c| &*c.name == "Enum"));
         if let Some(odd) = bases
             .iter()
@@ -78,6 +79,8 @@ impl Interp {
         {
             return self.unsupported("E-UNSUPPORTED-CLASS", format!("deriving from {} is not supported", odd.name));
         }
+        let known: usize = bases.iter().map(|b| b.mro.borrow().len()).sum();
+        self.charge((known * known) as u64 / 16)?;
         let Some(tail) = linearise(&bases) else {
             return self.type_fault(format!("the bases of {} have no consistent order", code.name));
         };

@@ -82,6 +82,7 @@ impl Interp {
         };
         self.span = span;
         let fault = self.fault(Category::Interface, "E-RAISED", format!("the program raises {text}"));
+        self.allocate(fault.message.len() / 16)?;
         self.fault_kind.set(FaultKind::Raised);
         self.raised = Some(value);
         Err(fault)

@@ -12,7 +12,7 @@ impl Interp {
         let outer = self.span;
         self.span = expr.at.0;
         self.step()?;
-        let value = self.expr_here(expr, scope)?;
+        let value = self.nested(|vm| vm.expr_here(expr, scope))?;
         self.span = outer;
         Ok(value)
     }
@@ -46,7 +46,11 @@ impl Interp {
             }
             ExprKind::Call(function, args, keywords) => self.call_expr(function, args, keywords, scope)?,
             ExprKind::Starred(_) => return self.unsupported("E-UNSUPPORTED-SYNTAX", "'*' has no meaning here"),
-            ExprKind::Tuple(items) => Value::tuple(self.sequence(items, scope)?),
+            ExprKind::Tuple(items) => {
+                let items = self.sequence(items, scope)?;
+                self.allocate(items.len())?;
+                Value::tuple(items)
+            }
             ExprKind::List(items) => {
                 let items = self.sequence(items, scope)?;
                 self.allocate(items.len())?;
@@ -64,6 +68,8 @@ impl Interp {
                     match (key, value) {
                         (Some(name), value) => dict.insert(self.key(&name)?, name, value),
                         (None, Value::Dict(other)) => {
+                            self.charge(other.borrow().len() as u64 / 2)?;
+                            self.allocate(other.borrow().len())?;
                             for (key, name, value) in other.borrow().entries.values() {
                                 dict.insert(key.clone(), name.clone(), value.clone());
                             }
@@ -74,7 +80,7 @@ impl Interp {
                     }
                     self.allocate(1)?;
                 }
-                Value::Dict(Rc::new(dict.into()))
+                Value::dict(dict)
             }
             ExprKind::Binary(a, op, b) => {
                 let a = self.expr(a, scope)?;
@@ -133,7 +139,7 @@ impl Interp {
                     dict.insert(vm.key(&name)?, name, value);
                     Ok(Value::None)
                 })?;
-                Value::Dict(Rc::new(dict.into()))
+                Value::dict(dict)
             }
             ExprKind::Walrus(name, e) => {
                 let value = self.expr(e, scope)?;
@@ -287,6 +293,9 @@ impl Interp {
     }
 
     fn undefined(&mut self, name: &Name, scope: &Rc<Scope>) -> R<Value> {
+        // all names in reach are compared with it
+        let names = scope.vars.borrow().len() + self.globals.vars.borrow().len();
+        self.charge(names as u64)?;
         let mut d = *self.fault(Category::Name, "E-NAME-UNDEFINED", format!("the name '{name}' is not defined"));
         let mut known: Vec<Name> = Vec::new();
         let mut at = Some(scope);

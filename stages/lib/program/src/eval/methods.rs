@@ -48,6 +48,7 @@ pub static TABLE: &[Native] = &[
             let (len, i) = (l.borrow().len() as i64, a.int(vm, "index")?);
             let at = (if i < 0 { i.saturating_add(len) } else { i }).clamp(0, len);
             vm.allocate(1)?;
+            vm.charge(len.unsigned_abs() / 256)?;
             l.borrow_mut().insert(usize::try_from(at).unwrap_or(0), a.value("item"));
             Ok(Value::None)
         },
@@ -59,6 +60,7 @@ pub static TABLE: &[Native] = &[
             let l = list(vm, a)?;
             let len = l.borrow().len();
             let at = vm.position(&Value::Int(a.int_or(vm, "index", -1)?), len)?;
+            vm.charge((len - at) as u64 / 256)?;
             let value = l.borrow_mut().remove(at);
             Ok(value)
         },
@@ -67,7 +69,9 @@ pub static TABLE: &[Native] = &[
         names: "list.reverse",
         signature: "self",
         run: |vm, a| {
-            list(vm, a)?.borrow_mut().reverse();
+            let l = list(vm, a)?;
+            vm.go_over(l.borrow().len())?;
+            l.borrow_mut().reverse();
             Ok(Value::None)
         },
     },
@@ -79,14 +83,22 @@ pub static TABLE: &[Native] = &[
             Ok(Value::None)
         },
     },
-    Native { names: "list.copy", signature: "self", run: |vm, a| Ok(Value::list(list(vm, a)?.borrow().clone())) },
+    Native {
+        names: "list.copy",
+        signature: "self",
+        run: |vm, a| {
+            let items = vm.items(&Value::List(list(vm, a)?))?;
+            vm.allocate(items.len())?;
+            Ok(Value::list(items))
+        },
+    },
     Native {
         names: "list.sort",
         signature: "self | key? reverse?",
         run: |vm, a| {
             let l = list(vm, a)?;
             let reverse = a.bool(vm, "reverse", false)?;
-            let items = l.borrow().clone();
+            let items = vm.items(&Value::List(l.clone()))?;
             let sorted = vm.sorted(items, a.some("key"), reverse)?;
             *l.borrow_mut() = sorted;
             Ok(Value::None)
@@ -98,6 +110,7 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let item = a.value("item");
             for (i, other) in vm.items(&a.value("self"))?.iter().enumerate() {
+                vm.step()?;
                 if vm.equal(&item, other)? {
                     return Ok(Value::Int(i as i64));
                 }
@@ -112,6 +125,7 @@ pub static TABLE: &[Native] = &[
             let item = a.value("item");
             let mut count = 0;
             for other in vm.items(&a.value("self"))? {
+                vm.step()?;
                 count += i64::from(vm.equal(&item, &other)?);
             }
             Ok(Value::Int(count))
@@ -123,6 +137,7 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let mut total = Value::Int(1);
             for item in vm.items(&a.value("self"))? {
+                vm.step()?;
                 total = vm.binary(&total, crate::syntax::BinOp::Mul, &item)?;
             }
             Ok(total)
@@ -136,13 +151,32 @@ pub static TABLE: &[Native] = &[
             Ok(dict(vm, a)?.borrow().get(&key).cloned().unwrap_or_else(|| a.value("default")))
         },
     },
-    Native { names: "dict.keys", signature: "self", run: |vm, a| Ok(Value::list(dict(vm, a)?.borrow().keys())) },
-    Native { names: "dict.values", signature: "self", run: |vm, a| Ok(Value::list(dict(vm, a)?.borrow().values())) },
+    Native {
+        names: "dict.keys",
+        signature: "self",
+        run: |vm, a| {
+            let d = dict(vm, a)?;
+            vm.go_over(d.borrow().len())?;
+            let keys = d.borrow().keys();
+            Ok(Value::list(keys))
+        },
+    },
+    Native {
+        names: "dict.values",
+        signature: "self",
+        run: |vm, a| {
+            let d = dict(vm, a)?;
+            vm.go_over(d.borrow().len())?;
+            let values = d.borrow().values();
+            Ok(Value::list(values))
+        },
+    },
     Native {
         names: "dict.items",
         signature: "self",
         run: |vm, a| {
             let items = dict(vm, a)?.borrow().items();
+            vm.charge(items.len() as u64 / 2)?;
             Ok(Value::list(items.into_iter().map(|(k, v)| Value::tuple(vec![k, v])).collect()))
         },
     },
@@ -200,12 +234,12 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let mut copy = Dict::default();
             let d = dict(vm, a)?;
+            vm.charge(d.borrow().len() as u64 / 2)?;
             for (key, name, value) in d.borrow().entries.values() {
                 copy.insert(key.clone(), name.clone(), value.clone());
             }
             vm.allocate(copy.len())?;
-            let copy = Rc::new(copy.into());
-            Ok(if matches!(a.value("self"), Value::Set(_)) { Value::Set(copy) } else { Value::Dict(copy) })
+            Ok(if matches!(a.value("self"), Value::Set(_)) { Value::set(copy) } else { Value::dict(copy) })
         },
     },
     Native {
@@ -223,9 +257,10 @@ pub static TABLE: &[Native] = &[
             let mut d = Dict::default();
             for name in vm.items(&a.value("keys"))? {
                 d.insert(vm.key(&name)?, name, a.value("value"));
+                vm.step()?;
             }
             vm.allocate(d.len())?;
-            Ok(Value::Dict(Rc::new(d.into())))
+            Ok(Value::dict(d))
         },
     },
     Native {

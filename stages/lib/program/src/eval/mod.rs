@@ -61,6 +61,16 @@ pub struct Leaf {
     pub span: Span,
 }
 
+/// Levels of statements, expressions, calls and values inside each other. Far below what the stack holds, far above what
+/// programs need: a call inside a call takes about ten.
+const MAX_DEPTH: u32 = 2000;
+
+/// Elements that are copied, or bytes that are compared, in about the time of one step.
+const ELEMENTS_PER_STEP: u64 = 8;
+
+/// Longest message of a fault, in bytes: it may hold text of the program.
+const MAX_MESSAGE: usize = 2000;
+
 /// How far evaluation has come: what may be made or changed depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -92,6 +102,8 @@ pub struct Interp {
     elements: u64,
     parameters: u64,
     no_grad: u32,
+    /// How deep evaluation stands in statements, expressions, calls and walks over values, all together.
+    depth: u32,
     calls: Vec<Span>,
     frames: Vec<(Rc<value::Closure>, Rc<Scope>)>,
     loops: Vec<(Span, u64)>,
@@ -107,6 +119,8 @@ pub struct Interp {
     raised: Option<Value>,
     /// The exceptions whose handlers are running.
     handling: Vec<(Box<Diagnostic>, Value)>,
+    /// The lists, dicts and objects that are being printed.
+    printing: Vec<usize>,
     /// What the generators that are running have yielded so far.
     yields: Vec<Vec<Value>>,
     /// All changes of tensors in place.
@@ -136,6 +150,7 @@ impl Interp {
             elements: 0,
             parameters: 0,
             no_grad: 0,
+            depth: 0,
             calls: Vec::new(),
             frames: Vec::new(),
             loops: Vec::new(),
@@ -148,6 +163,7 @@ impl Interp {
             fault_kind: Cell::new(FaultKind::Plain),
             raised: None,
             handling: Vec::new(),
+            printing: Vec::new(),
             yields: Vec::new(),
             writes: Vec::new(),
             writing: None,
@@ -177,7 +193,7 @@ impl Interp {
     /// A fault where evaluation stands now, with the calls that led there.
     pub fn fault(&self, category: Category, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
         self.fault_kind.set(FaultKind::Plain);
-        let mut d = Diagnostic::error(category, code, self.span, message);
+        let mut d = Diagnostic::error(category, code, self.span, shortened(message.into()));
         let here = self.span.line;
         for call in self.calls.iter().rev().take(3).filter(|c| c.line > 0 && c.line != here) {
             d = d.note(*call, "called from here");
@@ -232,6 +248,27 @@ impl Interp {
         Ok(())
     }
 
+    /// Goes one level deeper into statements, expressions, calls or values that hold each other. All of them share one limit,
+    /// because they share one stack.
+    ///
+    /// # Errors
+    /// `E-BUDGET-DEPTH` where this is too deep, which is how values that hold themselves end.
+    pub fn nested<T>(&mut self, walk: impl FnOnce(&mut Self) -> R<T>) -> R<T> {
+        if self.depth >= MAX_DEPTH {
+            let text = "calls, expressions or values are nested too deeply; does something hold or call itself?";
+            return Err(self.exhausted("E-BUDGET-DEPTH", text));
+        }
+        self.depth += 1;
+        let done = walk(self);
+        self.depth -= 1;
+        done
+    }
+
+    /// Counts the work of going over `count` elements, or that many bytes, which costs less than a step each.
+    pub fn go_over(&mut self, count: usize) -> R<()> {
+        self.charge(count as u64 / ELEMENTS_PER_STEP)
+    }
+
     /// Counts elements of lists and strings that are made.
     pub fn allocate(&mut self, count: usize) -> R<()> {
         self.elements = self.elements.saturating_add(count as u64);
@@ -284,6 +321,11 @@ impl Interp {
         if shape.len() > 8 {
             let text = format!("a tensor of {} axes; at most 8 are supported", shape.len());
             return Err(self.fault(Category::Unsupported, "E-UNSUPPORTED-RANK", text));
+        }
+        let terms: usize = shape.iter().map(|d| d.terms().count()).sum();
+        if terms > 2 * arith::MAX_TERMS {
+            let text = format!("sizes of {terms} terms in B and N; at most {} are followed", 2 * arith::MAX_TERMS);
+            return Err(self.fault(Category::Unsupported, "E-UNSUPPORTED-SIZE", text));
         }
         let bytes = bytes_at(shape, self.budgets.b, self.budgets.n);
         if bytes > self.budgets.tensor_bytes {
@@ -389,8 +431,9 @@ impl Interp {
 }
 
 impl Drop for Interp {
-    /// Functions, classes and objects refer to each other in circles: cut them.
+    /// Functions, classes, objects, lists and dicts refer to each other in circles: cut them.
     fn drop(&mut self) {
+        drop(value::empty_all());
         for scope in self.scopes.drain(..).filter_map(|s| s.upgrade()) {
             scope.vars.take();
         }
@@ -415,6 +458,15 @@ impl Drop for Interp {
             class.attrs.take();
         }
     }
+}
+
+/// A message without its end, where it is absurdly long.
+fn shortened(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push('\u{2026}');
+    }
+    message
 }
 
 /// Bytes of a float32 tensor for given B and N.

@@ -107,6 +107,7 @@ fn dataclass(vm: &mut Interp, a: &Args) -> R<Value> {
 fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     let Value::Object(object) = a.value("self") else { return vm.type_fault("an object is needed") };
     let all = fields(&object.class).unwrap_or_default();
+    vm.charge((all.len() * (1 + a.keywords.len())) as u64 / 8)?;
     let class = object.class.name.clone();
     if a.rest.len() > all.len() {
         return vm.type_fault(format!("{class}() takes {} arguments, but {} are given", all.len(), a.rest.len()));
@@ -143,6 +144,7 @@ impl Interp {
     /// Names and values of a dataclass instance.
     pub fn record(&mut self, object: &Rc<Object>) -> R<Option<Record>> {
         let Some(all) = fields(&object.class) else { return Ok(None) };
+        self.charge(all.len() as u64)?;
         let own = Value::Object(object.clone());
         all.into_iter().map(|f| Ok((f.name.clone(), self.attribute(&own, &f.name)?))).collect::<R<Vec<_>>>().map(Some)
     }
@@ -189,6 +191,7 @@ impl Interp {
                     last = i;
                 }
                 self.allocate(1)?;
+                self.charge(members.len() as u64 / 2)?;
                 let mut known = None;
                 for member in &members {
                     let Value::Object(o) = member else { continue };
@@ -220,6 +223,7 @@ impl Interp {
     /// `Mode(value)`, and with `by_name` `Mode["NAME"]`.
     pub fn find_member(&mut self, class: &Class, wanted: &Value, by_name: bool) -> R<Value> {
         for member in self.members(class).unwrap_or_default() {
+            self.step()?;
             let Value::Object(o) = &member else { continue };
             let key = o.attrs.borrow().get(if by_name { "name" } else { "value" }).cloned().unwrap_or(Value::None);
             if self.same(&member, wanted) || self.equal(&key, wanted)? {
@@ -269,7 +273,7 @@ pub static TABLE: &[Native] = &[
                 dict.insert(Key::Str(name.clone()), Value::Str(name), value);
             }
             vm.allocate(dict.len())?;
-            Ok(Value::Dict(Rc::new(dict.into())))
+            Ok(Value::dict(dict))
         },
     },
     Native {
@@ -277,6 +281,7 @@ pub static TABLE: &[Native] = &[
         signature: "obj **changes",
         run: |vm, a| {
             let (object, mut record) = recorded(vm, a)?;
+            vm.charge((record.len() * a.keywords.len()) as u64 / 8)?;
             for (name, value) in &a.keywords {
                 match record.iter_mut().find(|f| f.0 == *name) {
                     Some(slot) => slot.1 = value.clone(),

@@ -66,6 +66,7 @@ impl Interp {
             );
             return Err(Box::new(d.help("start __init__ with super().__init__()")));
         }
+        self.go_over_module(object)?;
         let mut module = object.module.borrow_mut();
         let Some(state) = module.as_mut() else {
             drop(module);
@@ -140,6 +141,7 @@ impl Interp {
         if object.attrs.borrow_mut().remove(name).is_some() {
             return Ok(());
         }
+        self.go_over_module(object)?;
         let mut gone = false;
         if let Some(state) = object.module.borrow_mut().as_mut() {
             let before = state.params.len() + state.children.len() + state.buffers.len();

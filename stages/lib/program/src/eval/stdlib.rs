@@ -48,6 +48,7 @@ fn rounded(vm: &mut Interp, args: &Args, f: fn(f64) -> f64) -> R<Value> {
 fn product(vm: &mut Interp, items: Vec<Value>, start: Value) -> R<Value> {
     let mut total = start;
     for item in items {
+        vm.step()?;
         total = vm.binary(&total, BinOp::Mul, &item)?;
     }
     Ok(total)
@@ -77,7 +78,10 @@ pub static TABLE: &[Native] = &[
     Native {
         names: "functools.partial",
         signature: "function *args **kwargs",
-        run: |_, a| Ok(Value::Partial(Rc::new((a.value("function"), a.rest.clone(), a.keywords.clone())))),
+        run: |vm, a| {
+            vm.allocate(1 + a.rest.len() + a.keywords.len())?;
+            Ok(Value::Partial(Rc::new((a.value("function"), a.rest.clone(), a.keywords.clone()))))
+        },
     },
     Native {
         names: "functools.reduce",
@@ -107,7 +111,8 @@ pub static TABLE: &[Native] = &[
             let lists: Vec<_> = std::iter::repeat_n(lists, repeat).flatten().collect();
             let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
             for list in lists {
-                vm.allocate(rows.len().saturating_mul(list.len()))?;
+                let width = rows.first().map_or(0, Vec::len) + 1;
+                vm.allocate(rows.len().saturating_mul(list.len()).saturating_mul(width))?;
                 rows = rows.iter().flat_map(|r| list.iter().map(|v| r.iter().chain([v]).cloned().collect())).collect();
             }
             Ok(Value::iter(rows.into_iter().map(Value::tuple).collect()))
@@ -123,7 +128,7 @@ pub static TABLE: &[Native] = &[
             }
             let mut out = Vec::new();
             for (i, x) in items.iter().enumerate() {
-                vm.allocate(items.len())?;
+                vm.allocate(2 * items.len())?;
                 out.extend(items.iter().skip(i + 1).map(|y| Value::tuple(vec![x.clone(), y.clone()])));
             }
             Ok(Value::iter(out))
@@ -135,8 +140,9 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let mut out = Vec::new();
             for it in &a.rest {
-                out.extend(vm.items(it)?);
-                vm.allocate(out.len())?;
+                let more = vm.items(it)?;
+                vm.allocate(more.len())?;
+                out.extend(more);
             }
             Ok(Value::iter(out))
         },
@@ -147,8 +153,10 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let mut out = Vec::new();
             for it in vm.items(&a.value("iterables"))? {
-                out.extend(vm.items(&it)?);
-                vm.allocate(out.len())?;
+                let more = vm.items(&it)?;
+                vm.step()?;
+                vm.allocate(more.len())?;
+                out.extend(more);
             }
             Ok(Value::iter(out))
         },
@@ -157,7 +165,11 @@ pub static TABLE: &[Native] = &[
         names: "copy.copy",
         signature: "obj",
         run: |vm, a| match a.value("obj") {
-            Value::List(l) => Ok(Value::list(l.borrow().clone())),
+            v @ Value::List(_) => {
+                let items = vm.items(&v)?;
+                vm.allocate(items.len())?;
+                Ok(Value::list(items))
+            }
             Value::Dict(d) => vm.make_dict(vec![Value::Dict(d)], Vec::new()),
             v @ (Value::Int(_) | Value::Float(_) | Value::Str(_) | Value::Tuple(_) | Value::None | Value::Bool(_)) => {
                 Ok(v)

@@ -31,6 +31,10 @@ impl Interp {
     fn stmt(&mut self, stmt: &Stmt, scope: &Rc<Scope>) -> R<Flow> {
         self.span = stmt.at.0;
         self.step()?;
+        self.nested(|vm| vm.stmt_here(stmt, scope))
+    }
+
+    fn stmt_here(&mut self, stmt: &Stmt, scope: &Rc<Scope>) -> R<Flow> {
         match &stmt.kind {
             StmtKind::Expr(e) => {
                 self.expr(e, scope)?;

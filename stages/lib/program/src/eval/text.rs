@@ -33,8 +33,15 @@ impl Interp {
 
     /// `str(value)`.
     pub fn str_of(&mut self, value: &Value) -> R<String> {
+        self.nested(|vm| vm.str_here(value))
+    }
+
+    fn str_here(&mut self, value: &Value) -> R<String> {
         match value {
-            Value::Str(s) => Ok(s.to_string()),
+            Value::Str(s) => {
+                self.go_over(s.len())?;
+                Ok(s.to_string())
+            }
             Value::Object(o) if o.class.is_exception() => {
                 let args = o.attrs.borrow().get("args").cloned();
                 match args.as_ref().map(|a| self.items(a)).transpose()?.as_deref() {
@@ -48,8 +55,32 @@ impl Interp {
     }
 
     /// `repr(value)`.
+    ///
+    /// # Errors
+    /// `E-BUDGET-DEPTH` for a list, dict or object that holds itself, which no program of a processor needs.
     pub fn repr_of(&mut self, value: &Value) -> R<String> {
         self.step()?;
+        let Some(identity) =
+            value.identity().filter(|_| matches!(value, Value::List(_) | Value::Dict(_) | Value::Object(_)))
+        else {
+            return self.repr_once(value);
+        };
+        if self.printing.contains(&identity) {
+            return Err(self.exhausted("E-BUDGET-DEPTH", "this prints a value that holds itself"));
+        }
+        self.printing.push(identity);
+        let text = self.repr_once(value);
+        self.printing.pop();
+        text
+    }
+
+    fn repr_once(&mut self, value: &Value) -> R<String> {
+        let text = self.nested(|vm| vm.repr_here(value))?;
+        self.go_over(text.len())?;
+        Ok(text)
+    }
+
+    fn repr_here(&mut self, value: &Value) -> R<String> {
         Ok(match value {
             Value::None => "None".into(),
             Value::Ellipsis => "Ellipsis".into(),
@@ -74,7 +105,7 @@ impl Interp {
             Value::Dict(d) => {
                 let items = d.borrow().items();
                 let mut parts = Vec::new();
-                for (k, v) in items {
+                for (k, v) in items.into_iter().take(64) {
                     parts.push(format!("{}: {}", self.repr_of(&k)?, self.repr_of(&v)?));
                 }
                 format!("{{{}}}", parts.join(", "))
@@ -107,6 +138,7 @@ impl Interp {
         if spec.is_empty() {
             return self.str_of(value);
         }
+        self.go_over(spec.len())?;
         let chars: Vec<char> = spec.chars().collect();
         let is_align = |c: Option<&char>| matches!(c, Some('<' | '>' | '^' | '='));
         let (fill, align, mut at) = match (chars.first(), is_align(chars.get(1)), is_align(chars.first())) {
@@ -199,6 +231,7 @@ impl Interp {
 
     /// `text % value`, for `%s`, `%d`, `%r` and `%f`.
     pub fn percent_format(&mut self, text: &Name, value: &Value) -> R<Value> {
+        self.go_over(text.len())?;
         let mut values = match value {
             Value::Tuple(items) => items.to_vec(),
             other => vec![other.clone()],
@@ -235,6 +268,7 @@ impl Interp {
                 _ => return self.unsupported("E-UNSUPPORTED-OP", "this % format is not supported; use an f-string"),
             }
         }
+        self.allocate(text.len())?;
         if values.next().is_some() {
             return self.type_fault("there are more values than the format asks for");
         }
@@ -270,6 +304,7 @@ fn this(vm: &Interp, a: &Args) -> R<Name> {
 /// Whether the text matches one of several alternatives.
 fn one_of(vm: &mut Interp, a: &Args, test: fn(&str, &str) -> bool) -> R<Value> {
     let text = this(vm, a)?;
+    vm.go_over(text.len())?;
     let parts = match a.value("part") {
         Value::Tuple(items) => items.to_vec(),
         one => vec![one],
@@ -285,7 +320,9 @@ fn one_of(vm: &mut Interp, a: &Args, test: fn(&str, &str) -> bool) -> R<Value> {
 }
 
 fn mapped(vm: &mut Interp, a: &Args, f: fn(&str) -> String) -> R<Value> {
-    let text = f(&this(vm, a)?);
+    let text = this(vm, a)?;
+    vm.go_over(text.len())?;
+    let text = f(&text);
     vm.allocate(text.len())?;
     Ok(Value::str(&text))
 }
@@ -313,6 +350,7 @@ pub static TABLE: &[Native] = &[
         signature: "self",
         run: |vm, a| {
             let t = this(vm, a)?;
+            vm.go_over(t.len())?;
             Ok(Value::Bool(!t.is_empty() && t.chars().all(char::is_numeric)))
         },
     },
@@ -370,6 +408,7 @@ pub static TABLE: &[Native] = &[
         signature: "self part",
         run: |vm, a| {
             let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
+            vm.go_over(text.len() + part.len())?;
             match text.find(&*part) {
                 Some(at) => Ok(Value::Int(text.get(..at).map_or(0, |t| t.chars().count()) as i64)),
                 None if a.function() == "find" => Ok(Value::Int(-1)),
@@ -382,6 +421,7 @@ pub static TABLE: &[Native] = &[
         signature: "self part",
         run: |vm, a| {
             let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
+            vm.go_over(text.len() + part.len())?;
             Ok(Value::Int(text.matches(&*part).count() as i64))
         },
     },
@@ -391,6 +431,7 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let width = usize::try_from(a.int(vm, "width")?).unwrap_or(0).min(MAX_WIDTH);
             let text = this(vm, a)?;
+            vm.allocate(text.len().max(width))?;
             Ok(Value::str(&format!("{text:0>width$}")))
         },
     },
@@ -399,6 +440,7 @@ pub static TABLE: &[Native] = &[
         signature: "self *args **kwargs",
         run: |vm, a| {
             let text = this(vm, a)?;
+            vm.allocate(text.len())?;
             let mut out = String::new();
             let mut chars = text.chars().peekable();
             let mut next = 0;

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use graph::{DType, Dim, Init, NodeId, Span};
 
@@ -294,13 +294,46 @@ impl Literal {
     }
 }
 
+thread_local! {
+    /// The lists and dicts of the evaluation that this thread does: they may hold themselves.
+    static LISTS: RefCell<Vec<Weak<RefCell<Vec<Value>>>>> = const { RefCell::new(Vec::new()) };
+    static DICTS: RefCell<Vec<Weak<RefCell<Dict>>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Empties all lists and dicts that are still there, so that those that hold themselves are freed, too. What they held comes
+/// back: dropped now, none of it holds a list or dict with anything in it, so that no nesting of lists is dropped recursively.
+pub fn empty_all() -> Vec<Value> {
+    let lists = LISTS.take().into_iter().filter_map(|l| l.upgrade()).flat_map(|l| l.take());
+    let mut held: Vec<Value> = lists.collect();
+    for dict in DICTS.take().into_iter().filter_map(|d| d.upgrade()) {
+        held.extend(dict.take().entries.into_values().flat_map(|(_, name, value)| [name, value]));
+    }
+    held
+}
+
 impl Value {
     pub fn tuple(items: Vec<Value>) -> Self {
         Self::Tuple(Rc::new(items))
     }
 
     pub fn list(items: Vec<Value>) -> Self {
-        Self::List(Rc::new(RefCell::new(items)))
+        let list = Rc::new(RefCell::new(items));
+        LISTS.with_borrow_mut(|all| all.push(Rc::downgrade(&list)));
+        Self::List(list)
+    }
+
+    pub fn dict(entries: Dict) -> Self {
+        Self::Dict(Self::shared(entries))
+    }
+
+    pub fn set(entries: Dict) -> Self {
+        Self::Set(Self::shared(entries))
+    }
+
+    fn shared(entries: Dict) -> Rc<RefCell<Dict>> {
+        let dict = Rc::new(RefCell::new(entries));
+        DICTS.with_borrow_mut(|all| all.push(Rc::downgrade(&dict)));
+        dict
     }
 
     pub fn iter(items: Vec<Value>) -> Self {

@@ -18,6 +18,7 @@ pub(super) fn sequential_init(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn sequential(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = this(vm, a)?;
     let mut value = a.value("input");
+    vm.go_over_module(&o)?;
     for layer in vm.container_items(&o).unwrap_or_default() {
         value = vm.call(&layer, vec![value], Vec::new())?;
     }

@@ -50,8 +50,15 @@ pub(super) fn add_matmul(vm: &mut Interp, a: &Args) -> R<Value> {
     done(vm, out)
 }
 
+/// Longest equation of `einsum`, in bytes: far beyond what tensors of 8 axes need.
+const MAX_EQUATION: usize = 256;
+
 pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
     let equation = a.text(vm, "equation")?;
+    if equation.len() > MAX_EQUATION {
+        let text = format!("an equation of {} letters; at most {MAX_EQUATION} are read", equation.len());
+        return vm.shape_fault("E-SHAPE-EINSUM", text);
+    }
     let mut ids = Vec::new();
     let operands = match a.rest.as_slice() {
         [list @ (Value::List(_) | Value::Tuple(_))] => vm.items(&list.clone())?,
