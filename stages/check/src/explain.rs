@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use stage::terminal::aligned;
+
 use crate::{Inspection, Rules};
 
 /// The program's source, each line with what it costs at B = 1 and the longest training length; empty where the program
@@ -24,7 +26,7 @@ pub fn explain(inspection: &Inspection, rules: &Rules) -> String {
             let share = macs as f64 / total as f64 * 100.0;
             format!("{:>8} {macs:>10} {share:>3.0}% {:>9} {:>9}", cost.params, at(&cost.element_ops), at(&cost.bytes))
         });
-        let _ = writeln!(text, "{figures:43} | {number:>4} {line}");
+        let _ = writeln!(text, "{figures:43} | {number:>4} {}", aligned(line));
     }
     let _ = writeln!(text, "\nmultiply-accumulates: {}", costs.macs);
     let _ = writeln!(text, "largest memory:       {} bytes", costs.peak_inference);

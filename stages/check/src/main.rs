@@ -4,7 +4,6 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use check::{Args, Inspection, Rules};
-use clap::Parser;
 use schemas::Status;
 use stage::{Row, Table, exit, pool};
 
@@ -12,7 +11,7 @@ use stage::{Row, Table, exit, pool};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("check", || run(&args))
 }
 
@@ -23,6 +22,9 @@ fn run(args: &Args) -> Result<()> {
     let Some(config) = args.config()? else { return Ok(()) };
     let rules = Rules::new(&config);
     let mut known = args.known()?;
+    if !args.text() {
+        args.table.check_output()?;
+    }
     let table = args.read()?;
 
     let go = AtomicBool::new(false);
@@ -32,7 +34,8 @@ fn run(args: &Args) -> Result<()> {
     let inspections: Vec<Option<Inspection>> = inspections.into_iter().map(Option::flatten).collect();
 
     if args.text() {
-        exit::print(&text(args, &table, &inspections, &rules))?;
+        // its parts are escaped, and what is left are our own colours
+        exit::print_raw(&text(args, &table, &inspections, &rules))?;
     }
     let mut checked = Table::default();
     for (row, inspection) in table.rows.into_iter().zip(inspections) {

@@ -3,24 +3,28 @@
 use std::fmt::Write as _;
 
 use schemas::Locality;
+use stage::terminal::{aligned, block, line};
 
 use crate::Inspection;
 
-/// The findings about one program with excerpts of its source, and a line that sums it up.
+/// The findings about one program with excerpts of its source, and a line that sums it up. Nothing from outside can steer a
+/// terminal: in excerpts each character that could is one visible character, so that marks below it stay in their columns.
 pub fn human(inspection: &Inspection, path: &str, color: bool) -> String {
     let candidate = &inspection.candidate;
+    let path = line(path);
     let mut text = String::new();
     if let Some(compiled) = &inspection.compiled {
-        text += &program::render(&candidate.source, path, &compiled.diagnostics, color);
+        let diagnostics: Vec<_> = compiled.diagnostics.iter().map(tame).collect();
+        text += &program::render(&aligned(&candidate.source), &path, &diagnostics, color);
     }
     let of_program = inspection.compiled.as_ref().map_or(0, |compiled| compiled.diagnostics.len());
     for finding in inspection.diagnostics.iter().skip(of_program) {
-        let _ = writeln!(text, "{}[{}]: {}", finding.severity, finding.code, finding.message);
+        let _ = writeln!(text, "{}[{}]: {}", finding.severity, line(&finding.code), block(&finding.message));
         if finding.line > 0 {
             let _ = writeln!(text, "  --> {path}:{}:{}", finding.line, finding.column);
         }
         if let Some(help) = &finding.help {
-            let _ = writeln!(text, "  help: {help}");
+            let _ = writeln!(text, "  help: {}", block(help));
         }
         text.push('\n');
     }
@@ -29,8 +33,8 @@ pub fn human(inspection: &Inspection, path: &str, color: bool) -> String {
     if let Some(locality) = candidate.locality {
         let _ = write!(text, ", {locality}");
         if locality == Locality::Entangled {
-            let _ =
-                write!(text, " ({})", candidate.entanglement.iter().flatten().cloned().collect::<Vec<_>>().join(", "));
+            let kinds: Vec<_> = candidate.entanglement.iter().flatten().map(|kind| line(kind)).collect();
+            let _ = write!(text, " ({})", kinds.join(", "));
         }
     }
     if let (Some(params), Some(macs), Some(formula)) = (candidate.params, candidate.macs, &candidate.macs_formula) {
@@ -38,4 +42,14 @@ pub fn human(inspection: &Inspection, path: &str, color: bool) -> String {
     }
     text.push('\n');
     text
+}
+
+/// A diagnostic whose texts, which may repeat the program's, cannot steer a terminal.
+fn tame(diagnostic: &program::Diagnostic) -> program::Diagnostic {
+    let mut tame = diagnostic.clone();
+    let texts = tame.help.iter_mut().chain(tame.notes.iter_mut().map(|note| &mut note.message));
+    for text in texts.chain(std::iter::once(&mut tame.message)) {
+        *text = block(text).into_owned();
+    }
+    tame
 }

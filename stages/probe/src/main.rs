@@ -10,14 +10,12 @@ mod speed;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
     // The measuring side of gpu-check: not for people, so not in the help.
-    if std::env::args().nth(1).as_deref() == Some(gpu_check::CHILD) {
+    if std::env::args_os().nth(1).is_some_and(|word| word == gpu_check::CHILD) {
         return gpu_check::child();
     }
-    let args = args::Args::parse();
+    let args: args::Args = stage::parse();
     stage::main("probe", || match args.command {
         args::Command::Program(args) => parity::program(&args),
         args::Command::Network(args) => parity::network(&args),

@@ -1,17 +1,16 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
 use score::Args;
 use stage::signal;
 use train::Lab;
 
 fn main() -> ExitCode {
     // The child's side: not for people, so not in the help.
-    if std::env::args().nth(1).as_deref() == Some("score-child") {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "score-child") {
         return score::child();
     }
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("score", || run(&args))
 }
 
@@ -19,9 +18,14 @@ fn run(args: &Args) -> Result<()> {
     if args.summary {
         let rows = args.table.read()?;
         let reach = search::reach::by_method(rows.candidates());
-        return stage::exit::print(&if args.json { score::summary_json(&reach)? } else { score::summary(&reach) });
+        return if args.json {
+            stage::exit::print(&score::summary_json(&reach)?)
+        } else {
+            stage::exit::say(&score::summary(&reach))
+        };
     }
     let Some(config) = args.config()? else { return Ok(()) };
+    args.table.check_output()?;
     let table = args.read()?;
     let stop = signal::install()?;
     let lab = Lab::new(&config, &args.work, stop)?;

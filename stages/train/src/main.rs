@@ -1,16 +1,15 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
 use stage::signal;
 use train::{Args, Lab};
 
 fn main() -> ExitCode {
     // The child's side: not for people, so not in the help.
-    if std::env::args().nth(1).as_deref() == Some("train-child") {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "train-child") {
         return train::child();
     }
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("train", || run(&args))
 }
 
@@ -19,6 +18,7 @@ fn run(args: &Args) -> Result<()> {
     if args.explain {
         return args.explain(&config);
     }
+    args.table.check_output()?;
     let table = args.table.read_with_programs()?;
     let stop = signal::install()?;
     let lab = Lab::new(&config, &args.work, stop)?;

@@ -1,19 +1,18 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
 use stage::{exit, signal};
 use train::Lab;
 use transfer::{Args, Tasks};
 
 fn main() -> ExitCode {
     // The children's side: not for people, so not in the help.
-    match std::env::args().nth(1).as_deref() {
+    match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("train-child") => return train::child(),
         Some("score-child") => return score::child(),
         _ => {}
     }
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("transfer", || run(&args))
 }
 
@@ -28,7 +27,7 @@ fn run(args: &Args) -> Result<()> {
     let summary = transfer::summary(&rows, &programs, reference, &tasks);
     args.write(&rows, &summary)?;
     if args.talks() {
-        exit::print(&transfer::table(&summary, config.transfer.test_length))?;
+        exit::say(&transfer::table(&summary, config.transfer.test_length))?;
     }
     Ok(())
 }

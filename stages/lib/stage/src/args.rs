@@ -77,6 +77,11 @@ impl TableArgs {
         Ok(table::read_with_programs(&self.inputs)?)
     }
 
+    /// That the output can be written, before any work is done.
+    pub fn check_output(&self) -> Result<()> {
+        Ok(table::check_output(&self.output)?)
+    }
+
     pub fn write(&self, table: &Table) -> Result<()> {
         table::write(table, &self.output)
     }
