@@ -3,7 +3,6 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use check::{Args, Inspectors, Rules};
-use clap::Parser;
 use schemas::{Stage, Status};
 use stage::{Row, Table, exit, pool};
 
@@ -15,7 +14,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == check::CHILD) {
         return check::serve();
     }
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("check", || run(&args))
 }
 
@@ -26,6 +25,9 @@ fn run(args: &Args) -> Result<()> {
     let Some(config) = args.config()? else { return Ok(()) };
     let rules = Rules::new(&config);
     let mut known = args.known()?;
+    if !args.text() {
+        args.table.check_output()?;
+    }
     let table = args.read()?;
     let provenance = args.table.provenance(Stage::Check, &config, &args.known)?;
 
@@ -38,7 +40,8 @@ fn run(args: &Args) -> Result<()> {
     let inspected = inspected.into_iter().map(|one| one.flatten().transpose()).collect::<Result<Vec<_>>>()?;
 
     if args.text() {
-        exit::print(&inspected.iter().flatten().map(|inspection| inspection.text.as_str()).collect::<String>())?;
+        // Its parts are escaped, and what is left are our own colours.
+        exit::print_raw(&inspected.iter().flatten().map(|inspection| inspection.text.as_str()).collect::<String>())?;
     }
     let mut checked = Table::default();
     for (row, inspection) in table.rows.into_iter().zip(inspected) {

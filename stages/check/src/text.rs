@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use program::Compiled;
 use schemas::{Candidate, Locality};
 use serde::{Deserialize, Serialize};
+use stage::terminal::{aligned, block, line};
 
 use crate::explain::explain;
 
@@ -37,20 +38,23 @@ impl Show {
     }
 }
 
-/// The findings about one program with excerpts of its source, and a line that sums it up.
+/// The findings about one program with excerpts of its source, and a line that sums it up. Nothing from outside can steer a
+/// terminal: in excerpts each character that could is one visible character, so that marks below it stay in their columns.
 fn human(candidate: &Candidate, compiled: Option<&Compiled>, path: &str, color: bool) -> String {
+    let path = line(path);
     let mut text = String::new();
     if let Some(compiled) = compiled {
-        text += &program::render(&candidate.source, path, &compiled.diagnostics, color);
+        let diagnostics: Vec<_> = compiled.diagnostics.iter().map(tame).collect();
+        text += &program::render(&aligned(&candidate.source), &path, &diagnostics, color);
     }
     let of_program = compiled.map_or(0, |compiled| compiled.diagnostics.len());
     for finding in candidate.diagnostics.iter().flatten().skip(of_program) {
-        let _ = writeln!(text, "{}[{}]: {}", finding.severity, finding.code, finding.message);
+        let _ = writeln!(text, "{}[{}]: {}", finding.severity, line(&finding.code), block(&finding.message));
         if finding.line > 0 {
             let _ = writeln!(text, "  --> {path}:{}:{}", finding.line, finding.column);
         }
         if let Some(help) = &finding.help {
-            let _ = writeln!(text, "  help: {help}");
+            let _ = writeln!(text, "  help: {}", block(help));
         }
         text.push('\n');
     }
@@ -59,8 +63,8 @@ fn human(candidate: &Candidate, compiled: Option<&Compiled>, path: &str, color: 
     if let Some(locality) = candidate.locality {
         let _ = write!(text, ", {locality}");
         if locality == Locality::Entangled {
-            let _ =
-                write!(text, " ({})", candidate.entanglement.iter().flatten().cloned().collect::<Vec<_>>().join(", "));
+            let kinds: Vec<_> = candidate.entanglement.iter().flatten().map(|kind| line(kind)).collect();
+            let _ = write!(text, " ({})", kinds.join(", "));
         }
     }
     if let (Some(params), Some(macs), Some(formula)) = (candidate.params, candidate.macs, &candidate.macs_formula) {
@@ -68,4 +72,14 @@ fn human(candidate: &Candidate, compiled: Option<&Compiled>, path: &str, color: 
     }
     text.push('\n');
     text
+}
+
+/// A diagnostic whose texts, which may repeat the program's, cannot steer a terminal.
+fn tame(diagnostic: &program::Diagnostic) -> program::Diagnostic {
+    let mut tame = diagnostic.clone();
+    let texts = tame.help.iter_mut().chain(tame.notes.iter_mut().map(|note| &mut note.message));
+    for text in texts.chain(std::iter::once(&mut tame.message)) {
+        *text = block(text).into_owned();
+    }
+    tame
 }

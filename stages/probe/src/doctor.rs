@@ -29,7 +29,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     writeln!(text, "MKL, OpenMP    {}, {}", yes(found.mkl), yes(found.openmp))?;
     writeln!(text, "threads        {} of {} cores", found.threads, found.cores)?;
     writeln!(text, "--device auto  {}", found.device)?;
-    stage::exit::print(&text)
+    stage::exit::say(&text)
 }
 
 fn yes(there: bool) -> &'static str {

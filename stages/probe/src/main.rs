@@ -8,18 +8,17 @@ mod parity;
 mod programs;
 mod speed;
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    // The measuring side of gpu-check, and the child that looks at programs: not for people, so not in the help.
-    match std::env::args().nth(1).as_deref() {
+    // The children's side: not for people, so not in the help.
+    match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
         Some(gpu_check::CHILD) => return gpu_check::child(),
         Some(check::CHILD) => return check::serve(),
         _ => {}
     }
-    let args = args::Args::parse();
+    let args: args::Args = stage::parse();
     stage::main("probe", || match args.command {
         args::Command::Program(args) => parity::program(&args),
         args::Command::Network(args) => parity::network(&args),

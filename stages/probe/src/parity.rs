@@ -115,6 +115,10 @@ fn print(reports: &[Report], machine: Machine) -> Result<()> {
             }
         }
     }
-    stage::exit::print(&text)?;
+    if machine.json {
+        stage::exit::print(&text)?
+    } else {
+        stage::exit::say(&text)?
+    }
     if reports.iter().all(|report| report.ok) { Ok(()) } else { Err(Negative.into()) }
 }

@@ -105,7 +105,7 @@ fn one(args: &SpeedArgs, program: &Path, device: Device) -> Result<()> {
     if args.machine.json {
         return stage::exit::print(&format!("{}\n", serde_json::to_string(&answer)?));
     }
-    stage::exit::print(&text(&answer, args, device)?)
+    stage::exit::say(&text(&answer, args, device)?)
 }
 
 /// Our training step and that of the others, in turn.
@@ -200,7 +200,7 @@ fn passes(args: &SpeedArgs, device: Device) -> Result<()> {
                 1e3 * speed.rewritten_s
             )?;
         }
-        stage::exit::print(&text)?;
+        stage::exit::say(&text)?;
     }
     if rows.iter().all(|row| row.ratio >= 1.0) { Ok(()) } else { Err(Negative.into()) }
 }

@@ -8,7 +8,6 @@ mod proposers;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use search::population::Population;
 use stage::exit;
 use stage::table::{self, Table};
@@ -21,20 +20,23 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == check::CHILD) {
         return check::serve();
     }
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("propose", || run(&args))
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
     let Some(config) = args.config()? else { return Ok(()) };
     if args.ping {
-        return exit::print(&models::ping(&config)?);
+        return exit::say(&models::ping(&config)?);
+    }
+    if !args.dry_run {
+        table::check_output(&args.output)?;
     }
     let parents = if args.parents.is_empty() { Table::default() } else { table::read(&args.parents)? };
     let population = Population::new(parents.candidates());
     let plan = Plan::new(args, &config, &population)?;
     if args.dry_run {
-        return exit::print(&models::dry_run(args, &config, &population, &plan)?);
+        return exit::say(&models::dry_run(args, &config, &population, &plan)?);
     }
     let provenance = plan.provenance(args, &config)?;
     let proposer = proposers::open(args, &config)?;

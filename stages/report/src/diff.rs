@@ -1,5 +1,8 @@
 //! Line differences between two programs, with the changed words within changed lines.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
@@ -19,6 +22,15 @@ pub struct DiffLine {
     pub pieces: Vec<(bool, String)>,
 }
 
+/// Programs up to this size are compared, in bytes; the language itself has a smaller limit.
+const LARGEST: usize = 256 << 10;
+
+/// Lines up to this length are shown whole, in characters.
+pub const LINE: usize = 2000;
+
+/// How long to look for the smallest difference; a valid one is found in any case.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Changes that lie close together, with their context.
 pub type Hunk = Vec<DiffLine>;
 
@@ -31,7 +43,8 @@ pub struct Diff {
 }
 
 pub fn diff(old: &str, new: &str) -> Diff {
-    let text = TextDiff::from_lines(old, new);
+    let (old, new) = (bounded(old), bounded(new));
+    let text = TextDiff::configure().timeout(PATIENCE).diff_lines(old.as_ref(), new.as_ref());
     let mut result = Diff::default();
     for group in text.grouped_ops(CONTEXT) {
         let mut hunk = Hunk::new();
@@ -66,6 +79,29 @@ pub fn diff(old: &str, new: &str) -> Diff {
     result
 }
 
+/// What of a program is compared and shown: as much as a page can hold, and no line without end.
+pub fn bounded(source: &str) -> Cow<'_, str> {
+    let cut = source.get(..source.floor_char_boundary(LARGEST)).unwrap_or_default();
+    if cut.len() == source.len() && source.lines().all(|line| line.len() <= LINE) {
+        return Cow::Borrowed(source);
+    }
+    let mut out = String::with_capacity(cut.len());
+    for line in cut.split_inclusive('\n') {
+        match line.char_indices().nth(LINE) {
+            Some((at, _)) => {
+                out.push_str(line.get(..at).unwrap_or_default());
+                out.push('…');
+                out.push_str(if line.ends_with('\n') { "\n" } else { "" });
+            }
+            None => out.push_str(line),
+        }
+    }
+    if cut.len() < source.len() {
+        out.push_str("\n… (cut here: the program is too large for a page)\n");
+    }
+    Cow::Owned(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +121,17 @@ mod tests {
     fn equal_programs_have_no_hunks() {
         assert_eq!(diff("a\nb\n", "a\nb\n"), Diff::default());
         assert_eq!(diff("", ""), Diff::default());
+    }
+
+    #[test]
+    fn huge_programs_are_cut_and_said_to_be() {
+        let endless = "x".repeat(3 << 20);
+        assert!(bounded(&endless).len() < 4 * LINE && bounded(&endless).contains("too large"));
+        let lines = "abc\n".repeat(1 << 18);
+        assert!(bounded(&lines).len() < LARGEST + 100);
+        let other = lines.replace("abc\nabc", "abd\nabc");
+        let began = std::time::Instant::now();
+        assert!(diff(&lines, &other).added > 0);
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     }
 }

@@ -1,13 +1,12 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
 use report::args::{Args, Output};
 use report::page::{Options, Report, render};
 use report::{load, output, summary};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("report", || run(args))
 }
 
@@ -36,7 +35,7 @@ fn run(args: Args) -> Result<()> {
         stage::exit::print(&format!("{:#}\n", summary::summary(&runs)))?;
     }
     if !plan.quiet && !said.is_empty() {
-        eprintln!("report: {}", said.join(", "));
+        stage::exit::note(&format!("report: {}", said.join(", ")));
     }
     Ok(())
 }

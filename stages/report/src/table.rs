@@ -79,7 +79,7 @@ impl Table {
         self
     }
 
-    /// RFC 4180, with a heading line; lines end with LF.
+    /// RFC 4180, with a heading line; lines end with LF. Numbers stay numbers, and no text is a formula to a spreadsheet.
     pub fn csv(&self) -> String {
         let line = |fields: Vec<&str>| fields.iter().map(|field| csv_field(field)).collect::<Vec<_>>().join(",") + "\n";
         let mut out = line(self.columns.iter().map(|column| column.key.as_str()).collect());
@@ -105,23 +105,55 @@ impl Table {
     }
 }
 
+/// A field that a spreadsheet takes as a text or a number, and never as a formula: what is no number and begins as formulas
+/// do gets an apostrophe in front, as OWASP advises; spaces before it do not count. Characters that steer a terminal are
+/// U+FFFD.
 fn csv_field(field: &str) -> String {
-    if field.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.into() }
+    let mut text: String = field.chars().map(crate::draw::visible).collect();
+    let formula = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '|' | '%' | '\u{fffd}') || wide(c);
+    let begins = text.trim_start_matches([' ', '\u{a0}']).chars().next().is_some_and(formula);
+    if begins && !text.trim().parse::<f64>().is_ok_and(f64::is_finite) {
+        text.insert(0, '\'');
+    }
+    // Some readers split at other separators than commas.
+    if text.contains(['"', ',', ';', '\t', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
-/// One line in which nothing is markup.
-fn markdown_text(text: &str) -> String {
+/// The full-width forms of the signs that begin formulas.
+fn wide(c: char) -> bool {
+    matches!(c, '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}')
+}
+
+/// One line in which nothing is markup: no table, HTML, link, image, emphasis, code, list, heading or mention.
+pub fn markdown_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.split_whitespace().collect::<Vec<_>>().join(" ").chars() {
         match c {
-            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' => out.extend(['\\', c]),
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '!' | '$' | '{' | '}' => out.extend(['\\', c]),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
+            // Sites make links of bare addresses and mentions; an entity looks the same and is none.
+            '@' => out.push_str("&#64;"),
+            ':' if ["http", "https", "ftp", "mailto", "javascript", "data", "xmpp"]
+                .iter()
+                .any(|s| ends_with(&out, s)) =>
+            {
+                out.push_str("&#58;");
+            }
+            '.' if ends_with(&out, "www") => out.push_str("&#46;"),
             c => out.push(crate::draw::visible(c)),
         }
     }
     out
+}
+
+/// Whether the text ends with this scheme, in any case.
+fn ends_with(text: &str, scheme: &str) -> bool {
+    text.len()
+        .checked_sub(scheme.len())
+        .and_then(|at| text.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(scheme))
 }
 
 #[cfg(test)]
@@ -148,5 +180,31 @@ mod tests {
         let text = table().markdown();
         assert!(text.starts_with("### Title\n\n| Name | Accuracy (%) |\n| --- | ---: |\n"));
         assert!(text.contains("| a, \"b\" \\| &lt;c&gt; d | 12.50 |\n| x | – |\n"), "{text}");
+    }
+
+    #[test]
+    fn no_text_is_a_formula_and_numbers_stay_numbers() {
+        for formula in
+            ["=1+1", "+SUM(1)", "-2+3", "@x", " =1", "\t=1", "\r=1", "\n=1", "\u{ff1d}1", "|cmd", "\u{1b}=1", "-inf"]
+        {
+            let field = csv_field(formula);
+            assert!(field.trim_start_matches('"').starts_with('\''), "{formula:?} became {field:?}");
+        }
+        for plain in ["-1.5", "+3", "1e-3", "-0", "a=b", "2024-01-01", "", "seed program"] {
+            assert_eq!(csv_field(plain), plain);
+        }
+        assert_eq!(csv_field("=a;\"b\""), "\"'=a;\"\"b\"\"\"");
+        assert_eq!(csv_field("a;=b"), "\"a;=b\"");
+    }
+
+    #[test]
+    fn nothing_in_markdown_is_a_link_an_image_or_a_mention() {
+        assert_eq!(markdown_text("![x](javascript:alert(1))"), "\\!\\[x\\](javascript&#58;alert(1))");
+        assert_eq!(
+            markdown_text("HTTPS://evil.example www.evil.example @you"),
+            "HTTPS&#58;//evil.example www&#46;evil.example &#64;you"
+        );
+        assert_eq!(markdown_text("~~a~~ $x$ {{b}}"), "\\~\\~a\\~\\~ \\$x\\$ \\{\\{b\\}\\}");
+        assert_eq!(markdown_text("accuracy: 3"), "accuracy: 3");
     }
 }

@@ -13,7 +13,7 @@ use clap::Parser as _;
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("run", || match &args.command {
         Command::Plan(args) => plan::plan(args),
         Command::Made(args) => made::record(&args.folder, args.product),

@@ -12,13 +12,11 @@ mod tables;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use args::Args;
 use plan::{Plan, Work};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("sample", || run(&args))
 }
 

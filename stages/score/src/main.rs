@@ -1,7 +1,7 @@
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
 use schemas::Stage;
 use score::Args;
 use stage::signal;
@@ -9,12 +9,12 @@ use train::Lab;
 
 fn main() -> ExitCode {
     // The children's side: not for people, so not in the help.
-    match std::env::args().nth(1).as_deref() {
+    match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
         Some("score-child") => return score::child(),
         Some(check::CHILD) => return check::serve(),
         _ => {}
     }
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("score", || run(&args))
 }
 
@@ -22,9 +22,14 @@ fn run(args: &Args) -> Result<()> {
     if args.summary {
         let rows = args.table.read()?;
         let reach = search::reach::by_method(rows.candidates());
-        return stage::exit::print(&if args.json { score::summary_json(&reach)? } else { score::summary(&reach) });
+        return if args.json {
+            stage::exit::print(&score::summary_json(&reach)?)
+        } else {
+            stage::exit::say(&score::summary(&reach))
+        };
     }
     let Some(config) = args.config()? else { return Ok(()) };
+    args.table.check_output()?;
     let table = args.read()?;
     let provenance = args.table.provenance(Stage::Score, &config, &[])?;
     let stop = signal::install()?;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use search::reach::{Reach, Share, Sizes};
+use stage::terminal::line;
 
 /// For people: a paragraph for each method.
 pub fn text(methods: &[Reach]) -> String {
@@ -19,31 +20,31 @@ pub fn json(methods: &[Reach]) -> anyhow::Result<String> {
 }
 
 fn paragraph(reach: &Reach) -> String {
-    let mut text = format!("{}: {} proposals, {} evaluated\n", reach.method, reach.proposals, reach.evaluated);
-    let mut line = |name: &str, value: String| {
+    let mut text = format!("{}: {} proposals, {} evaluated\n", line(&reach.method), reach.proposals, reach.evaluated);
+    let mut entry = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<22} {value}");
     };
-    line("valid", share(reach.valid, "checked"));
-    line("entangled", share(reach.entangled, "compared with their parent"));
+    entry("valid", share(reach.valid, "checked"));
+    entry("entangled", share(reach.entangled, "compared with their parent"));
     for (kind, &count) in &reach.kinds {
-        line(&format!("  {kind}"), share(Share { count, of: reach.entangled.of }, "of the same"));
+        entry(&format!("  {}", line(kind)), share(Share { count, of: reach.entangled.of }, "of the same"));
     }
-    line("edit distance OPERATOR", sizes(reach.operator, 1));
-    line("edit distance ACTION", sizes(reach.action, 1));
-    line("edit distance frozen", sizes(reach.frozen, 1));
-    line("graph edit distance", sizes(reach.graph, 1));
+    entry("edit distance OPERATOR", sizes(reach.operator, 1));
+    entry("edit distance ACTION", sizes(reach.action, 1));
+    entry("edit distance frozen", sizes(reach.frozen, 1));
+    entry("graph edit distance", sizes(reach.graph, 1));
     let outputs = match reach.frozen_outputs.of {
         0 => "unknown".to_owned(),
         _ => {
             format!("{}; {} in all", share(reach.frozen_outputs, "with a graph"), reach.frozen_outputs_changed)
         }
     };
-    line("frozen outputs changed", outputs);
+    entry("frozen outputs changed", outputs);
     let seeds = match reach.spread {
         None => "unknown: no candidate has two training seeds".to_owned(),
         Some(_) => format!("standard deviation of the fitness: {}", sizes(reach.spread, 4)),
     };
-    line("spread over seeds", seeds);
+    entry("spread over seeds", seeds);
     text
 }
 

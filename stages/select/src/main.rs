@@ -9,15 +9,15 @@ mod winner;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use schemas::Stage;
 use search::population::Population;
+use stage::exit;
 use stage::table::{self, Table};
 
 use args::Args;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("select", || run(&args))
 }
 
@@ -32,8 +32,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
     if args.summary {
         let summary = summary::Summary::of(&Population::new(scored.candidates()), &config);
-        return stage::exit::print(&if args.json { summary.json()? } else { summary.text() });
+        return if args.json { exit::print(&summary.json()?) } else { exit::say(&summary.text()) };
     }
+    args.table.check_output()?;
     let earlier = if args.archive.is_empty() { Table::default() } else { table::read(&args.archive)? };
     let provenance = args.table.provenance(Stage::Select, &config, &args.archive)?;
     let mut all = merge::merge(earlier, scored)?;

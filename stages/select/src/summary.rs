@@ -9,6 +9,7 @@ use search::reach::Reach;
 use search::stop::{self, StopSettings};
 use serde::Serialize;
 use stage::Config;
+use stage::terminal::line;
 
 /// A candidate, in figures.
 #[derive(Debug, Serialize)]
@@ -120,38 +121,38 @@ impl Summary {
     /// For people.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let mut line = |name: &str, value: String| {
+        let mut figure = |name: &str, value: String| {
             let _ = writeln!(text, "{:<12} {value}", format!("{name}:"));
         };
-        line(
+        figure(
             "proposals",
             format!("{} in {} generations, {} evaluated", self.proposals, self.generations, self.evaluated),
         );
         let status: Vec<String> = self.status.iter().map(|(status, count)| format!("{count} {status}")).collect();
-        line("status", status.join(", "));
-        line("valid", percent(self.valid_rate));
-        line("entangled", percent(self.entanglement_rate));
+        figure("status", status.join(", "));
+        figure("valid", percent(self.valid_rate));
+        figure("entangled", percent(self.entanglement_rate));
         match &self.best {
-            Some(best) => line("best", entry(best)),
-            None => line("best", "no candidate has a score".to_owned()),
+            Some(best) => figure("best", entry(best)),
+            None => figure("best", "no candidate has a score".to_owned()),
         }
         if let Some(seed) = &self.seed {
-            line("seed", entry(seed));
+            figure("seed", entry(seed));
         }
         if let (Some(best), Some(seed)) =
             (self.best.as_ref().and_then(|e| e.fitness), self.seed.as_ref().and_then(|e| e.fitness))
         {
-            line("gain", format!("{:+.4} in fitness over the seed program", best - seed));
+            figure("gain", format!("{:+.4} in fitness over the seed program", best - seed));
         }
-        line(
+        figure(
             "front",
             format!("{} candidates that none beats in fitness, params and macs at once", self.pareto_front.len()),
         );
         if self.cells > 0 {
-            line("cells", format!("{} filled", self.cells));
+            figure("cells", format!("{} filled", self.cells));
         }
         if let Some(reason) = &self.stopped {
-            line("over", reason.clone());
+            figure("over", reason.clone());
         }
         text
     }
@@ -166,9 +167,9 @@ fn entry(entry: &Entry) -> String {
     let count = |value: Option<i64>| value.map_or("-".to_owned(), |value| value.to_string());
     format!(
         "{} (generation {}, {}): fitness {}, ood {} ± {}, test {} ± {} over {} training seed{}, {} parameters, {} MACs a step",
-        entry.candidate_id,
+        line(&entry.candidate_id),
         entry.generation,
-        entry.edit.as_deref().unwrap_or("no label"),
+        line(entry.edit.as_deref().unwrap_or("no label")),
         number(entry.fitness),
         number(entry.ood_acc),
         number(entry.ood_acc_std),

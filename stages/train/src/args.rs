@@ -60,7 +60,7 @@ impl Args {
     pub fn explain(&self, config: &Config) -> Result<()> {
         for row in self.table.read_with_programs()?.rows {
             match crate::explain(&row.candidate.source, config)? {
-                Ok(text) => stage::exit::print(&format!("{text}\n"))?,
+                Ok(text) => stage::exit::say(&format!("{text}\n"))?,
                 Err(reason) => bail!("{}: there is no network around it\n{reason}", name(&row.candidate)),
             }
         }

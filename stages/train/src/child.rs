@@ -52,7 +52,7 @@ fn train(job: Job, place: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Measur
         return Err(Failure::of_job(Status::Diverged, "the accuracy or the last loss is not finite"));
     }
     for warning in &trained.warnings {
-        eprintln!("warning: {warning}");
+        stage::exit::note(&format!("warning: {warning}"));
     }
     let folder = &place.folder;
     trained.weights.save(folder.join(WEIGHTS)).map_err(|error| failure(&error.into()))?;

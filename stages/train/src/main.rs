@@ -1,19 +1,19 @@
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
 use schemas::Stage;
 use stage::signal;
 use train::{Args, Lab};
 
 fn main() -> ExitCode {
     // The children's side: not for people, so not in the help.
-    match std::env::args().nth(1).as_deref() {
+    match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
         Some("train-child") => return train::child(),
         Some(check::CHILD) => return check::serve(),
         _ => {}
     }
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("train", || run(&args))
 }
 
@@ -22,6 +22,7 @@ fn run(args: &Args) -> Result<()> {
     if args.explain {
         return args.explain(&config);
     }
+    args.table.check_output()?;
     let table = args.table.read_with_programs()?;
     let provenance = args.table.provenance(Stage::Train, &config, &[])?;
     let stop = signal::install()?;

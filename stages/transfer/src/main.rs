@@ -1,20 +1,20 @@
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
 use stage::{exit, signal};
 use train::Lab;
 use transfer::{Args, Tasks};
 
 fn main() -> ExitCode {
     // The children's side: not for people, so not in the help.
-    match std::env::args().nth(1).as_deref() {
+    match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
         Some("train-child") => return train::child(),
         Some("score-child") => return score::child(),
         Some(check::CHILD) => return check::serve(),
         _ => {}
     }
-    let args = Args::parse();
+    let args: Args = stage::parse();
     stage::main("transfer", || run(&args))
 }
 
@@ -29,7 +29,7 @@ fn run(args: &Args) -> Result<()> {
     let summary = transfer::summary(&rows, &programs, reference, &tasks);
     args.write(&rows, &summary)?;
     if args.talks() {
-        exit::print(&transfer::table(&summary, config.transfer.test_length))?;
+        exit::say(&transfer::table(&summary, config.transfer.test_length))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use schemas::{TransferRow, TransferSummary};
 use score::{mean, std};
+use stage::terminal;
 use train::Program;
 
 use crate::Tasks;
@@ -82,27 +83,28 @@ fn compare(summary: &mut [TransferSummary], reference: Option<&Program>) {
 /// The summary for people, in percent.
 pub fn table(summary: &[TransferSummary], test_length: usize) -> String {
     let percent = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |x| format!("{:.2}", x * 100.0));
-    let width =
-        |of: fn(&TransferSummary) -> &str| summary.iter().map(|l| of(l).chars().count()).max().unwrap_or(0).max(7);
-    let (programs, tasks) = (width(|line| &line.program), width(|line| &line.task));
+    let width = |of: fn(&TransferSummary) -> &str| {
+        summary.iter().map(|l| terminal::line(of(l)).chars().count()).max().unwrap_or(0).max(7)
+    };
+    let (programs, tasks) = (width(|row| &row.program), width(|row| &row.task));
     let mut text = format!("Accuracy on the CLRS test split at N = {test_length}, in percent\n\n");
     let _ = writeln!(
         text,
         "{:programs$}  {:tasks$}  {:>8}  {:>6}  {:>5}  {:>6}  {:>10}  {:>9}",
         "program", "task", "accuracy", "std", "seeds", "failed", "difference", "published"
     );
-    for line in summary {
-        let difference = line.difference.map_or_else(|| "-".to_owned(), |x| format!("{:+.2}", x * 100.0));
+    for row in summary {
+        let difference = row.difference.map_or_else(|| "-".to_owned(), |x| format!("{:+.2}", x * 100.0));
         let _ = writeln!(
             text,
             "{:programs$}  {:tasks$}  {:>8}  {:>6}  {:>5}  {:>6}  {difference:>10}  {:>9}",
-            line.program,
-            line.task,
-            percent(line.test_acc),
-            percent(line.test_acc_std),
-            line.seeds,
-            line.failed,
-            percent(line.published)
+            terminal::line(&row.program),
+            terminal::line(&row.task),
+            percent(row.test_acc),
+            percent(row.test_acc_std),
+            row.seeds,
+            row.failed,
+            percent(row.published)
         );
     }
     text.push_str("\npublished: the reference architecture in the literature, trained with another budget than here\n");

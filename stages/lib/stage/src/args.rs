@@ -79,6 +79,11 @@ impl TableArgs {
         Ok(table::read_with_programs(&self.inputs)?)
     }
 
+    /// That the output can be written, before any work is done.
+    pub fn check_output(&self) -> Result<()> {
+        Ok(table::check_output(&self.output)?)
+    }
+
     /// Writes what was made of the inputs.
     pub fn write(&self, table: &Table, provenance: &Provenance) -> Result<()> {
         table::write_from(table, &self.output, provenance)

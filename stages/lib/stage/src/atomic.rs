@@ -76,7 +76,7 @@ pub fn publish_folder(from: &Path, to: &Path) -> Result<(), WriteError> {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

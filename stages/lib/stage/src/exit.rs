@@ -1,7 +1,9 @@
 //! Exit codes, the same for every stage: 0 done, 1 failed, 2 wrong usage.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+
+use crate::terminal;
 
 /// A mistake in how the program was called or configured, as opposed to a failure of its work: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -13,10 +15,35 @@ pub struct Usage(pub String);
 #[error("negative result")]
 pub struct Negative;
 
+/// The arguments as typed. As clap's own `parse`, but what a message repeats of them cannot steer the terminal.
+pub fn parse<A: clap::Parser>() -> A {
+    A::try_parse().unwrap_or_else(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        // Nothing sensible is left to do when stderr is gone, too.
+        let _ = writeln!(io::stderr(), "{}", terminal::block(error.render().to_string().trim_end()));
+        std::process::exit(error.exit_code())
+    })
+}
+
+/// A panic is a bug, and its message may repeat text from outside.
+fn tame_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let trace = std::backtrace::Backtrace::capture();
+        let mut text = info.to_string();
+        if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            text += &format!("\n{trace}");
+        }
+        let _ = writeln!(io::stderr(), "{}", terminal::message(&text));
+    }));
+}
+
 /// Runs a stage and turns its result into an exit code and at most one message on stderr.
 ///
 /// A reader that closes its end of a pipe early (`check - | head`) has got what it wanted: success, without a word.
 pub fn main(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    tame_panics();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(name, &error),
@@ -31,7 +58,7 @@ fn report(name: &str, error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(1);
     }
     // Nothing sensible is left to do when stderr is gone, too.
-    let _ = writeln!(io::stderr(), "{name}: error: {error:#}");
+    let _ = writeln!(io::stderr(), "{name}: error: {}", terminal::message(&format!("{error:#}")));
     let usage = error.is::<Usage>() || error.is::<crate::ConfigError>();
     ExitCode::from(if usage { 2 } else { 1 })
 }
@@ -40,10 +67,27 @@ fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Writes a text to stdout. In contrast to `print!`, a closed pipe is an error that [`main`] understands, not a panic.
+/// Writes data to stdout: as it is into files and pipes, and so that it cannot steer anything onto a terminal.
+///
+/// In contrast to `print!`, a closed pipe is an error that [`main`] understands, not a panic.
 pub fn print(text: &str) -> anyhow::Result<()> {
+    if io::stdout().is_terminal() { say(text) } else { print_raw(text) }
+}
+
+/// Writes a text for people to stdout; nothing in it can steer a terminal, now or when a file of it is shown later.
+pub fn say(text: &str) -> anyhow::Result<()> {
+    print_raw(&terminal::block(text))
+}
+
+/// Writes a text to stdout that is escaped already, and may hold colours of our own.
+pub fn print_raw(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(())
+}
+
+/// Writes a line for people to stderr. One that cannot be written is no reason to stop.
+pub fn note(text: &str) {
+    drop(writeln!(io::stderr(), "{}", terminal::message(text)));
 }

@@ -13,10 +13,11 @@ pub mod progress;
 pub mod signal;
 pub mod supervise;
 pub mod table;
+pub mod terminal;
 
 pub use args::{Common, TableArgs, WorkArgs};
 pub use config::{Config, ConfigError};
-pub use exit::{Usage, main};
+pub use exit::{Usage, main, parse};
 pub use gpus::Gpus;
 pub use machine::Machine;
 pub use progress::Progress;

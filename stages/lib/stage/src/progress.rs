@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::terminal;
+
 /// A display of how many of `length` items are done. Shared between threads by reference.
 pub struct Progress {
     label: String,
@@ -65,19 +67,19 @@ impl Progress {
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("=> "));
             }
-            bar.set_prefix(label.to_owned());
+            bar.set_prefix(terminal::line(label).into_owned());
             bar.enable_steady_tick(Duration::from_millis(500));
             Look::Bar(bar)
         } else {
             Look::Lines
         };
-        Self { label: label.to_owned(), length, done: AtomicUsize::new(0), pace, look }
+        Self { label: terminal::line(label).into_owned(), length, done: AtomicUsize::new(0), pace, look }
     }
 
     /// Says what is going on within an item; shown on a bar only.
     pub fn note(&self, text: &str) {
         if let Look::Bar(bar) = &self.look {
-            bar.set_message(text.to_owned());
+            bar.set_message(terminal::line(text).into_owned());
         }
     }
 
@@ -99,13 +101,19 @@ impl Progress {
                 if !left.is_empty() {
                     bar.set_prefix(format!("{} ({left})", self.label));
                 }
-                bar.set_message(text.to_owned());
+                bar.set_message(terminal::line(text).into_owned());
                 bar.inc(1);
             }
             // A progress line that cannot be written is no reason to stop.
             Look::Lines => {
                 let left = if left.is_empty() { left } else { format!(" ({left})") };
-                drop(writeln!(std::io::stderr(), "{}: {done}/{}{left}: {text}", self.label, self.length));
+                drop(writeln!(
+                    std::io::stderr(),
+                    "{}: {done}/{}{left}: {}",
+                    self.label,
+                    self.length,
+                    terminal::line(text)
+                ));
             }
             Look::Silent => {}
         }
@@ -114,8 +122,8 @@ impl Progress {
     /// A line that stays.
     pub fn say(&self, text: &str) {
         match &self.look {
-            Look::Bar(bar) => bar.println(text),
-            Look::Lines => drop(writeln!(std::io::stderr(), "{}: {text}", self.label)),
+            Look::Bar(bar) => bar.println(terminal::message(text)),
+            Look::Lines => drop(writeln!(std::io::stderr(), "{}: {}", self.label, terminal::message(text))),
             Look::Silent => {}
         }
     }
@@ -126,7 +134,7 @@ impl Progress {
             bar.finish_and_clear();
         }
         if !matches!(self.look, Look::Silent) {
-            drop(writeln!(std::io::stderr(), "{}: {text}", self.label));
+            drop(writeln!(std::io::stderr(), "{}: {}", self.label, terminal::message(text)));
         }
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use network::TrainConfig;
-use stage::exit::Negative;
+use stage::exit::{self, Negative};
 use stage::gpus::Seat;
 use stage::supervise::{self, End, Limits};
 use stage::{Gpus, Machine, Usage, atomic, pool, signal};
@@ -80,7 +80,7 @@ pub fn run(args: &GpuCheckArgs) -> Result<()> {
     if args.json {
         stage::exit::print(&String::from_utf8_lossy(&document(&record)?))?;
     } else {
-        stage::exit::print(&text)?;
+        stage::exit::say(&text)?;
     }
     if record.ok { Ok(()) } else { Err(Negative.into()) }
 }
@@ -192,7 +192,7 @@ impl<'a> Check<'a> {
         } else if limit.is_zero() {
             Err(Trouble::OutOfTime)
         } else {
-            eprintln!("gpu-check: {}", name.title());
+            exit::note(&format!("gpu-check: {}", name.title()));
             self.edit(|record| record.step_mut(name).into_iter().for_each(|step| step.state = State::Running));
             self.work(name, limit)
         };
@@ -203,7 +203,7 @@ impl<'a> Check<'a> {
             step.error = tried.as_ref().err().map(Trouble::to_string);
         }
         if let Err(trouble) = &tried {
-            eprintln!("gpu-check: {}: {}: {trouble}", name.title(), trouble.state().words());
+            exit::note(&format!("gpu-check: {}: {}: {trouble}", name.title(), trouble.state().words()));
         }
         if matches!(tried, Err(Trouble::Interrupted)) {
             record.state = State::Interrupted;

@@ -188,8 +188,7 @@ pub fn escape(text: &str) -> String {
 pub fn visible(c: char) -> char {
     match c {
         '\t' | '\n' => c,
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
-        c if c.is_control() => '\u{fffd}',
+        c if stage::terminal::steers(c) => '\u{fffd}',
         c => c,
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::cards::{Card, cards, profile, statuses};
 use super::{caveats, compared, tables};
 use crate::analysis::{Group, factor_name, group_runs, levels, lineage};
-use crate::diff::{Diff, diff};
+use crate::diff::{Diff, bounded, diff};
 use crate::draw::shorten;
 use crate::figures::{self, Figure};
 use crate::python::{Line, highlight};
@@ -255,7 +255,7 @@ fn steps(run: &Run) -> Vec<StepView> {
 
 fn program(run: &Run) -> Option<ProgramView> {
     let winner = run.winner()?;
-    let mut lines = highlight(&winner.source);
+    let mut lines = highlight(&bounded(&winner.source));
     let left_out = lines.len().saturating_sub(SOURCE_LINES);
     lines.truncate(SOURCE_LINES);
     let seed = run.seed_program().filter(|seed| !std::ptr::eq(*seed, winner));

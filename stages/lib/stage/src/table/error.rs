@@ -1,11 +1,11 @@
 //! What can be wrong with a table: each message names the file, and the row and column where there is one.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    #[error("{}: cannot read", path.display())]
+    #[error("{}: cannot read", name(path))]
     Io { path: PathBuf, source: io::Error },
 
     #[error("no file matches {pattern}")]
@@ -14,40 +14,49 @@ pub enum TableError {
     #[error("{pattern}: not a pattern: {reason}")]
     BadPattern { pattern: String, reason: String },
 
-    #[error("{}: cannot tell its format: name it .parquet or .jsonl (or .py for a program)", path.display())]
+    #[error("{}: cannot tell its format: name it .parquet or .jsonl (or .py for a program)", name(path))]
     UnknownFormat { path: PathBuf },
 
-    #[error("{}: this stage takes tables, not programs: pass it through `check` first", path.display())]
+    #[error("{}: this stage takes tables, not programs: pass it through `check` first", name(path))]
     NoPrograms { path: PathBuf },
 
     #[error("stdin is a terminal: name a table, or pipe JSONL into this stage")]
     Terminal,
 
-    #[error("{}: not a readable Parquet file: {reason}", path.display())]
+    #[error("{}: not a readable Parquet file: {reason}", name(path))]
     BrokenParquet { path: PathBuf, reason: String },
 
-    #[error("{}: line {line}: not a JSON object: {reason}{}", path.display(), if *last { " (it is the last line: the file may be cut short)" } else { "" })]
+    #[error("{}: line {line}: not a JSON object: {reason}{}", name(path), if *last { " (it is the last line: the file may be cut short)" } else { "" })]
     BrokenLine { path: PathBuf, line: usize, reason: String, last: bool },
 
-    #[error("{}: {place}{}", path.display(), missing(columns))]
+    #[error("{}: {place}{}", name(path), missing(columns))]
     MissingColumns { path: PathBuf, place: String, columns: Vec<&'static schemas::Column> },
 
-    #[error("{}: row {row}: column {column}: no value", path.display())]
+    #[error("{}: row {row}: column {column}: no value", name(path))]
     MissingValue { path: PathBuf, row: usize, column: String },
 
-    #[error("{}: {place}column {column}: expected {expected}, found {found}", path.display())]
+    #[error("{}: {place}column {column}: expected {expected}, found {found}", name(path))]
     BadValue { path: PathBuf, place: String, column: String, expected: String, found: String },
 
-    #[error("{}: schema version {found}, but this program reads version {}", path.display(), schemas::SCHEMA_VERSION)]
+    #[error("{}: schema version {found}, but this program reads version {}", name(path), schemas::SCHEMA_VERSION)]
     Version { path: PathBuf, found: String },
 
-    #[error("{}: row {row}: column {column}: {value} is not a value that a table may hold", path.display())]
+    #[error("{}: row {row}: column {column}: {value} is not a value that a table may hold", name(path))]
     NotFinite { path: PathBuf, row: usize, column: String, value: f64 },
 
-    #[error("{}: column {column}: {reason}", path.display())]
+    #[error(
+        "{}: {place}{found} {what}, and at most {limit} are read: split the table, or leave out what no stage needs",
+        name(path)
+    )]
+    TooLarge { path: PathBuf, place: String, what: &'static str, found: usize, limit: usize },
+
+    #[error("{}: {reason}: choose another -o", name(path))]
+    Output { path: PathBuf, reason: String },
+
+    #[error("{}: column {column}: {reason}", name(path))]
     Extra { path: PathBuf, column: String, reason: String },
 
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", name(path))]
     Encode { path: PathBuf, reason: String },
 
     #[error(transparent)]
@@ -59,4 +68,9 @@ fn missing(columns: &[&schemas::Column]) -> String {
     let stage = columns.first().map_or("propose", |column| column.stage.as_str());
     let (s, are, them) = if names.len() == 1 { ("", "is", "it") } else { ("s", "are", "them") };
     format!("column{s} {} {are} missing: the {stage} stage makes {them}", names.join(", "))
+}
+
+/// A file as messages call it.
+pub(super) fn name(path: &Path) -> String {
+    if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() }
 }

@@ -3,8 +3,8 @@
 //! A row from Parquet keeps its Arrow values, a row from JSONL its JSON values; they are converted only where a table
 //! goes out in the other format, so that a stage between two others changes nothing.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -108,19 +108,12 @@ pub(super) fn objects(extras: &[&Extra], path: &Path) -> Result<Vec<Map<String, 
 
 /// The batch with the unknown columns of its rows behind the known ones.
 pub(super) fn append(known: RecordBatch, extras: &[&Extra], path: &Path) -> Result<RecordBatch, TableError> {
-    let mut names: Vec<String> = Vec::new();
-    for extra in extras {
-        for name in extra.names() {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
     let mut fields: Vec<FieldRef> = known.schema().fields().to_vec();
     let mut columns = known.columns().to_vec();
-    for name in names {
+    let places = Places::of(extras);
+    for name in names(extras.iter().copied()) {
         let fail = |reason: String| TableError::Extra { path: path.to_owned(), column: name.clone(), reason };
-        let (field, column) = gather(&name, extras).map_err(fail)?;
+        let (field, column) = gather(&name, extras, &places).map_err(fail)?;
         fields.push(Arc::new(field));
         columns.push(column);
     }
@@ -128,8 +121,51 @@ pub(super) fn append(known: RecordBatch, extras: &[&Extra], path: &Path) -> Resu
         .map_err(|error| TableError::Encode { path: path.to_owned(), reason: error.to_string() })
 }
 
+/// The names of the unknown columns of rows, in the order in which they appear.
+pub(super) fn names<'a>(extras: impl Iterator<Item = &'a Extra>) -> Vec<String> {
+    let (mut list, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut before: *const RecordBatch = std::ptr::null();
+    for extra in extras {
+        // Neighbours of one batch have the same columns.
+        if let Values::Arrow { batch, .. } = &extra.0
+            && std::mem::replace(&mut before, Arc::as_ptr(batch)) == Arc::as_ptr(batch)
+        {
+            continue;
+        }
+        for name in extra.names() {
+            if seen.insert(name.clone()) {
+                list.push(name);
+            }
+        }
+    }
+    list
+}
+
+/// Where each batch has its columns: looking a name up in a batch itself takes as long as the batch is wide.
+struct Places<'a>(BTreeMap<*const RecordBatch, BTreeMap<&'a str, usize>>);
+
+impl<'a> Places<'a> {
+    fn of(extras: &[&'a Extra]) -> Self {
+        let mut places = BTreeMap::new();
+        for extra in extras {
+            if let Values::Arrow { batch, .. } = &extra.0 {
+                places.entry(Arc::as_ptr(batch)).or_insert_with(|| {
+                    let fields = batch.schema_ref().fields().iter().enumerate();
+                    // Of columns with the same name the first counts.
+                    fields.rev().map(|(at, field)| (field.name().as_str(), at)).collect()
+                });
+            }
+        }
+        Self(places)
+    }
+
+    fn find(&self, batch: &Arc<RecordBatch>, name: &str) -> Option<usize> {
+        self.0.get(&Arc::as_ptr(batch))?.get(name).copied()
+    }
+}
+
 /// One unknown column over all rows, from whatever each row has of it.
-fn gather(name: &str, extras: &[&Extra]) -> Result<(Field, ArrayRef), String> {
+fn gather(name: &str, extras: &[&Extra], columns: &Places<'_>) -> Result<(Field, ArrayRef), String> {
     let mut arrays: Vec<ArrayRef> = Vec::new();
     let mut addresses: BTreeMap<*const RecordBatch, usize> = BTreeMap::new();
     let mut field: Option<Field> = None;
@@ -138,20 +174,23 @@ fn gather(name: &str, extras: &[&Extra]) -> Result<(Field, ArrayRef), String> {
     let mut places: Vec<Option<(Option<usize>, usize)>> = Vec::with_capacity(extras.len());
     for extra in extras {
         places.push(match &extra.0 {
-            Values::Arrow { batch, row } => match batch.schema().index_of(name) {
-                Ok(column) => {
-                    let array = *addresses.entry(Arc::as_ptr(batch)).or_insert_with(|| {
-                        arrays.push(batch.column(column).clone());
-                        arrays.len() - 1
-                    });
-                    let found = batch.schema().field(column).clone();
-                    field = Some(match field.take() {
-                        None => found,
-                        Some(before) => common(before, &found)?,
-                    });
+            Values::Arrow { batch, row } => match columns.find(batch, name) {
+                Some(column) => {
+                    let array = match addresses.entry(Arc::as_ptr(batch)) {
+                        Entry::Occupied(known) => *known.get(),
+                        Entry::Vacant(new) => {
+                            arrays.push(batch.column(column).clone());
+                            let found = batch.schema_ref().field(column);
+                            field = Some(match field.take() {
+                                None => found.clone(),
+                                Some(before) => common(before, found)?,
+                            });
+                            *new.insert(arrays.len() - 1)
+                        }
+                    };
                     Some((Some(array), *row))
                 }
-                Err(_) => None,
+                None => None,
             },
             Values::Json(row) => match row.get(name) {
                 None | Some(Value::Null) => None,

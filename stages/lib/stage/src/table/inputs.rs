@@ -1,11 +1,11 @@
 //! Which files the inputs of a stage mean.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use schemas::Candidate;
 
-use super::TableError;
+use super::{TableError, limits};
 
 /// How a file is to be read, told by its extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,11 @@ pub fn expand(inputs: &[String]) -> Result<Vec<PathBuf>, TableError> {
 
 /// The row of a program that was given as a file, the `slot`-th input.
 pub(super) fn program(path: &Path, slot: usize) -> Result<Candidate, TableError> {
-    let source = std::fs::read_to_string(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
+    let fail = |source| TableError::Io { path: path.to_owned(), source };
+    let mut source = String::new();
+    let file = std::fs::File::open(path).map_err(fail)?;
+    file.take(limits::CELL as u64 + 1).read_to_string(&mut source).map_err(fail)?;
+    limits::within(source.len(), limits::CELL, path, "", "or more bytes")?;
     Ok(Candidate {
         run: "-".into(),
         method: "-".into(),

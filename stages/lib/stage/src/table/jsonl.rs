@@ -1,14 +1,14 @@
 //! Tables as lines of JSON objects. A null may be left out, and is, on the way out.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use schemas::{Column, Table};
 use serde_json::{Map, Value};
 
 use super::records::Records;
-use super::{Extra, TableError, extra};
+use super::{Extra, TableError, extra, limits};
 
 pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
     let fail = |source| TableError::Io { path: path.to_owned(), source };
@@ -17,16 +17,33 @@ pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
     } else {
         Box::new(BufReader::new(File::open(path).map_err(fail)?))
     };
-    let mut rows = Vec::new();
-    let mut lines = input.split(b'\n').enumerate().peekable();
-    while let Some((index, bytes)) = lines.next() {
-        let bytes = bytes.map_err(fail)?;
+    let mut input = input;
+    let (mut rows, mut number, mut total) = (Vec::new(), 0, 0_usize);
+    let mut bytes = Vec::new();
+    while next_line(&mut input, &mut bytes).map_err(fail)? {
+        number += 1;
+        let place = format!("line {number}: ");
+        limits::within(bytes.len(), limits::LINE, path, &place, "or more bytes")?;
+        total = total.saturating_add(bytes.len());
+        limits::within(total, limits::TABLE, path, &place, "bytes in all")?;
         if bytes.trim_ascii().is_empty() {
             continue;
         }
-        rows.push(parse(&bytes, path, index + 1, lines.peek().is_none())?);
+        limits::within(rows.len() + 1, limits::ROWS, path, &place, "rows")?;
+        let last = input.fill_buf().map_err(fail)?.is_empty();
+        rows.push(parse(&bytes, path, number, last)?);
     }
     Ok(Records { rows })
+}
+
+/// Reads a line without its end, and no more of it than shows that it is too long; whether there was one.
+fn next_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let read = input.take(limits::LINE as u64 + 1).read_until(b'\n', line)?;
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    }
+    Ok(read > 0)
 }
 
 fn parse<T: Table>(bytes: &[u8], path: &Path, line: usize, last: bool) -> Result<(T, Extra), TableError> {
@@ -39,6 +56,7 @@ fn parse<T: Table>(bytes: &[u8], path: &Path, line: usize, last: bool) -> Result
     };
     let mut extra: Map<String, Value> = serde_json::from_slice(bytes).map_err(broken)?;
     let place = format!("line {line}: ");
+    limits::line(&extra, path, &place)?;
     let absent = |column: &&'static Column| column.required && extra.get(column.name).is_none_or(Value::is_null);
     let columns: Vec<_> = T::COLUMNS.iter().filter(absent).collect();
     if !columns.is_empty() {

@@ -7,11 +7,12 @@ mod error;
 mod extra;
 mod inputs;
 mod jsonl;
+pub mod limits;
 mod parquet;
 mod provenance;
 mod records;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use schemas::Candidate;
@@ -65,6 +66,7 @@ pub fn read_with_programs(inputs: &[String]) -> Result<Table, TableError> {
 
 fn read_all(inputs: &[String], programs: bool) -> Result<Table, TableError> {
     let mut table = Table::default();
+    let mut last = PathBuf::from("-");
     for path in expand(inputs)? {
         if Format::of(&path)? == Format::Program {
             if !programs {
@@ -75,8 +77,37 @@ fn read_all(inputs: &[String], programs: bool) -> Result<Table, TableError> {
             let records = read_records::<Candidate>(&path)?;
             table.rows.extend(records.rows.into_iter().map(|(candidate, extra)| Row { candidate, extra }));
         }
+        limits::within(table.rows.len(), limits::ROWS, &path, "with the inputs before it ", "rows")?;
+        last = path;
     }
+    // Each row has few columns, but all together they become the columns of one table.
+    let names = extra::names(table.rows.iter().map(|row| &row.extra)).len();
+    limits::within(names, limits::COLUMNS, &last, "with the inputs before it ", "unknown columns")?;
     Ok(table)
+}
+
+/// That a table can be written there, found out before the work is done: a known format, a folder that exists and takes
+/// files.
+pub fn check_output(path: &Path) -> Result<(), TableError> {
+    let fail = |reason: String| Err(TableError::Output { path: path.to_owned(), reason });
+    if path == Path::new("-") {
+        return Ok(());
+    }
+    if Format::of(path)? == Format::Program {
+        return Err(TableError::UnknownFormat { path: path.to_owned() });
+    }
+    match std::fs::metadata(path) {
+        Ok(there) if there.is_dir() => return fail("it is a folder".into()),
+        // Devices and pipes are written to directly.
+        Ok(there) if !there.is_file() => return Ok(()),
+        _ => {}
+    }
+    let folder = crate::atomic::folder_of(path);
+    match tempfile::tempfile_in(folder) {
+        Ok(_) => Ok(()),
+        Err(_) if !folder.is_dir() => fail(format!("there is no folder {}", folder.display())),
+        Err(error) => fail(format!("nothing can be written into its folder ({error})")),
+    }
 }
 
 /// Writes a table, its format given by the extension, `-` being JSONL on stdout.

@@ -1,7 +1,7 @@
 //! Tables as Parquet files.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,19 +16,26 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use schemas::{Column, Kind, Table};
 
-use super::records::{Records, metadata};
-use super::{Extra, Provenance, TableError};
+use super::records::{Records, finite, metadata};
+use super::{Extra, Provenance, TableError, limits};
 
 pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
     let broken =
         |error: &dyn std::fmt::Display| TableError::BrokenParquet { path: path.to_owned(), reason: error.to_string() };
     let file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
+    let footer = footer_length(&file).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
+    limits::within(footer, limits::FOOTER, path, "", "bytes of description")?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(&error))?;
     check_version(&builder, path)?;
-    let reader = builder.build().map_err(|error| broken(&error))?;
+    let reader = sized(builder, path)?.build().map_err(|error| broken(&error))?;
     let mut rows = Vec::new();
+    let mut bytes = 0_usize;
     for batch in reader {
         let batch = batch.map_err(|error| broken(&error))?;
+        bytes = bytes.saturating_add(batch.get_array_memory_size());
+        limits::within(bytes, limits::TABLE, path, "", "bytes when unpacked")?;
+        limits::within(rows.len() + batch.num_rows(), limits::ROWS, path, "", "rows")?;
+        limits::cells(&batch, path, rows.len())?;
         let known = known_columns::<T>(&batch, path, rows.len())?;
         let parsed: Vec<T> = serde_arrow::from_record_batch(&known).map_err(|error| broken(&error))?;
         let unknown: Vec<usize> =
@@ -37,6 +44,36 @@ pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
         rows.extend(parsed.into_iter().enumerate().map(|(row, known)| (known, Extra::arrow(&unknown, row))));
     }
     Ok(Records { rows })
+}
+
+/// Bytes of the part that describes the file, as the file says at its end; 0 where it is no Parquet file.
+fn footer_length(mut file: &File) -> io::Result<usize> {
+    let size = file.metadata()?.len();
+    if size < 12 {
+        return Ok(0);
+    }
+    file.seek(SeekFrom::End(-8))?;
+    let mut end = [0; 8];
+    file.read_exact(&mut end)?;
+    file.rewind()?;
+    let [a, b, c, d, magic @ ..] = end;
+    Ok(if magic == *b"PAR1" { u32::from_le_bytes([a, b, c, d]) as usize } else { 0 })
+}
+
+/// Refuses what is too large by its own description, and decodes few rows at once where single values may be large.
+fn sized(
+    builder: ParquetRecordBatchReaderBuilder<File>,
+    path: &Path,
+) -> Result<ParquetRecordBatchReaderBuilder<File>, TableError> {
+    let metadata = builder.metadata();
+    let count = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
+    limits::within(builder.parquet_schema().num_columns(), limits::COLUMNS, path, "", "columns")?;
+    limits::within(count(metadata.file_metadata().num_rows()), limits::ROWS, path, "", "rows")?;
+    let chunks = || metadata.row_groups().iter().flat_map(|group| group.columns());
+    let values = chunks().map(|chunk| count(chunk.num_values())).max().unwrap_or(0);
+    limits::within(values, limits::ROWS * 64, path, "", "values in one column")?;
+    let largest = chunks().map(|chunk| count(chunk.uncompressed_size())).max().unwrap_or(0);
+    Ok(builder.with_batch_size(limits::batch_rows(largest)))
 }
 
 fn check_version(builder: &ParquetRecordBatchReaderBuilder<File>, path: &Path) -> Result<(), TableError> {
@@ -61,7 +98,11 @@ fn known_columns<T: Table>(batch: &RecordBatch, path: &Path, before: usize) -> R
     let mut columns = Vec::with_capacity(T::COLUMNS.len());
     for (column, field) in T::COLUMNS.iter().zip(schema.fields()) {
         columns.push(match batch.column_by_name(column.name) {
-            Some(found) => convert(found, column, field.data_type(), path, before)?,
+            Some(found) => {
+                let array = convert(found, column, field.data_type(), path, before)?;
+                finite(field, &array, path, before)?;
+                array
+            }
             None => new_null_array(field.data_type(), batch.num_rows()),
         });
     }

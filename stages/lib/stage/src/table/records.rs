@@ -1,6 +1,6 @@
 //! Rows of any of our tables, in either format.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Float64Type};
 use schemas::Table;
 
 use super::{Extra, Format, Provenance, TableError, extra, jsonl, parquet};
-use crate::atomic;
+use crate::{atomic, terminal};
 
 /// The rows of one file, each with the columns that the schema does not know.
 #[derive(Clone, Debug)]
@@ -52,7 +52,13 @@ pub fn write_records_from<'a, T: Table + 'a>(
         }
         Format::Jsonl if path == Path::new("-") => {
             let mut out = io::BufWriter::new(io::stdout().lock());
-            jsonl::write(&rows, &extras, volatile, path, &mut out)?;
+            if io::stdout().is_terminal() {
+                let mut text = Vec::new();
+                jsonl::write(&rows, &extras, volatile, path, &mut text)?;
+                out.write_all(terminal::json(&String::from_utf8_lossy(&text)).as_bytes())?;
+            } else {
+                jsonl::write(&rows, &extras, volatile, path, &mut out)?;
+            }
             out.flush()?;
         }
         Format::Jsonl => atomic::write(path, |out| jsonl::write(&rows, &extras, volatile, path, out))?,
@@ -70,7 +76,7 @@ fn known_columns<T: Table>(rows: &[&T], path: &Path, volatile: bool) -> Result<R
     // serde_arrow's own schema may differ in metadata; ours is the one that is stored.
     let batch = RecordBatch::try_new(Arc::new(schema), batch.columns().to_vec()).map_err(|error| encode(&error))?;
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        finite(field, column, path)?;
+        finite(field, column, path, 0)?;
     }
     if volatile {
         return Ok(batch);
@@ -79,11 +85,12 @@ fn known_columns<T: Table>(rows: &[&T], path: &Path, volatile: bool) -> Result<R
     batch.project(&kept).map_err(|error| encode(&error))
 }
 
-/// A number that is none would be read back differently from the two formats, and must never look like a result.
-fn finite(field: &Field, column: &dyn Array, path: &Path) -> Result<(), TableError> {
+/// A number that is none would be read back differently from the two formats, and must never look like a result. `before`:
+/// rows of the file before these.
+pub(super) fn finite(field: &Field, column: &dyn Array, path: &Path, before: usize) -> Result<(), TableError> {
     let bad = |row: usize, value: f64| TableError::NotFinite {
         path: path.to_owned(),
-        row: row + 1,
+        row: before + row + 1,
         column: field.name().clone(),
         value,
     };
