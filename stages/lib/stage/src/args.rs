@@ -121,7 +121,7 @@ impl WorkArgs {
     pub fn limits(config: &Config) -> Limits {
         let train = &config.train;
         Limits {
-            wall: (train.time_limit_s > 0).then(|| Duration::from_secs(train.time_limit_s)),
+            time: (train.time_limit_s > 0).then(|| Duration::from_secs(train.time_limit_s)),
             memory: (train.memory_limit_mb > 0).then(|| train.memory_limit_mb.saturating_mul(1 << 20)),
             ..Limits::default()
         }

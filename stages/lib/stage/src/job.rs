@@ -252,7 +252,7 @@ impl Runner<'_> {
             forget(&lasting)?;
         }
         let spent = spent(&lasting);
-        let limits = Limits { wall: self.limits.wall.map(|wall| wall.saturating_sub(spent)), ..self.limits };
+        let limits = Limits { time: self.limits.time.map(|time| time.saturating_sub(spent)), ..self.limits };
         let seat = self.gpus.take();
         let place = Place {
             folder: scratch.0.clone(),
@@ -359,7 +359,7 @@ fn unfinished<R>(report: &Report, limits: &Limits, spent: Duration) -> Option<Ou
     match report.end {
         End::Interrupted => Some(Outcome::Interrupted),
         End::Timeout => {
-            let limit = limits.wall.unwrap_or_default().as_secs_f64();
+            let limit = limits.time.unwrap_or_default().as_secs_f64();
             let seconds = spent.as_secs_f64() + report.seconds;
             let reason = format!("killed after {seconds:.1} s (limit {limit} s)");
             Some(Outcome::Failed { status: Status::Timeout, reason })
@@ -441,7 +441,7 @@ mod tests {
             cache: cache.join("train"),
             reuse: true,
             files: &["weights"],
-            limits: Limits { wall: Some(Duration::from_secs(20)), grace: Duration::from_millis(200), memory: None },
+            limits: Limits { time: Some(Duration::from_secs(20)), grace: Duration::from_millis(200), memory: None },
             gpus: Arc::new(Gpus::none()),
             stop: &GO,
         }
@@ -471,7 +471,7 @@ mod tests {
             mkdir $part; echo x > $part/half; echo 10 > $part/seconds; sleep 1000"#;
         let part = folder.path().join("train/k.part");
         let mut killed = runner(folder.path(), script);
-        killed.limits.wall = Some(Duration::from_millis(300));
+        killed.limits.time = Some(Duration::from_millis(300));
         assert!(matches!(run(&killed, "k"), Outcome::Failed { status: Status::Timeout, .. }));
         assert!(part.join("half").exists());
         let Outcome::Failed { reason, .. } = run(&killed, "k") else { panic!("its time was over") };
@@ -572,7 +572,7 @@ mod tests {
     fn time_limit_is_a_status_and_touches_no_other_job() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut looping = runner(folder.path(), "while :; do :; done");
-        looping.limits.wall = Some(Duration::from_millis(200));
+        looping.limits.time = Some(Duration::from_millis(200));
         let Outcome::Failed { status, reason } = run(&looping, "k") else { panic!("it looped for ever") };
         assert_eq!(status, Status::Timeout);
         assert!(reason.starts_with("killed after 0.") && reason.ends_with("(limit 0.2 s)"), "{reason}");

@@ -3,12 +3,14 @@
 
 pub mod args;
 pub mod atomic;
+pub mod clock;
 pub mod config;
 pub mod exit;
 pub mod gpus;
 pub mod job;
 pub mod machine;
 pub mod pool;
+pub mod proc;
 pub mod progress;
 pub mod signal;
 pub mod supervise;
