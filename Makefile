@@ -68,7 +68,7 @@ search: build ## a whole search: propose, check, train, score, select by generat
 	last=$$(( (attempts + size - 1) / size )); \
 	if $(MAKE) -q finished LAST=$$last 2>/dev/null; then \
 		echo "search: nothing to do: $(RUN) is complete ($$attempts proposals)"; \
-	else $(MAKE) finished LAST=$$last; fi
+	else exec $(MAKE) finished LAST=$$last; fi
 	@$(BIN)/select --summary $(RUN)/archive.parquet
 	@echo "report:  $(RUN)/report.html"
 	@echo "winner:  $(RUN)/results/best.py, its weights (best.safetensors) and a page about both (best.md) beside it"

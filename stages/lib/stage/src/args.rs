@@ -93,6 +93,10 @@ pub struct WorkArgs {
     #[arg(long)]
     pub no_cache: bool,
 
+    /// Try again what has failed before (timeout, oom, crashed, ...), though no limit was raised since
+    #[arg(long)]
+    pub retry_failed: bool,
+
     /// Processes side by side, on each GPU where there are any; 0: as many as there are cores for, at most 4 on a GPU
     /// [default: train.jobs]
     #[arg(short, long, value_name = "N")]
