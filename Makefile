@@ -73,7 +73,7 @@ PLAN = $(STAGES)/run plan --profile="$$_PROFILE" --program="$$_PROGRAM" --iterat
 search: build ## a whole search: propose, check, train, score, select by generations; then the report
 	@stale=$$($(PLAN)); \
 	if [ -z "$$stale" ]; then echo "search: nothing to do: $$_RUN is complete"; \
-	else $(MAKE) chain STALE="$$(echo $$stale)"; fi
+	else exec $(MAKE) chain STALE="$$(echo $$stale)"; fi
 	@$(STAGES)/select --summary $(HERE)/archive.parquet
 	@echo "report:  $$_RUN/report.html"
 	@echo "winner:  $$_RUN/results/best.py, its weights (best.safetensors) and a page about both (best.md) beside it"

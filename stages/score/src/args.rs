@@ -13,7 +13,7 @@ its memory grows with batch and length squared, or cubed for programs with tripl
 Examples:
   score trained.parquet -o scored.parquet
   score --set score.test_length=64 trained.parquet -o scored.parquet
-  score --weights cache/train/KEY/weights.safetensors my_idea.py
+  score --weights cache/train/AB/KEY/weights.safetensors my_idea.py
   train my_idea.py | score - | jq '{ood_acc, test_acc}'
   score --summary 'runs/*/archive.parquet'          how far the edits of each method reach, and the spread over seeds
 

@@ -1,13 +1,13 @@
 //! The rows of a table, scored.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use schemas::{Candidate, Status};
 use serde_json::Value;
 use stage::config::{Config, Fitness};
 use stage::job::{Outcome, Work};
-use stage::{Common, Table};
+use stage::{Common, Table, cache};
 use train::{Lab, Program, by_hand, prepare};
 
 use crate::{Job, Scored, evaluations, mean, std, work};
@@ -51,22 +51,23 @@ pub fn score(mut table: Table, weights: &[PathBuf], lab: &Lab<'_>, common: &Comm
 /// The evaluations of one program, one per training seed.
 fn works(program: &mut Program, given: &[PathBuf], lab: &Lab<'_>) -> Result<Vec<Work<Job>>> {
     let config = lab.config;
-    let cache = if by_hand_before(&program.candidate) {
+    let files = if by_hand_before(&program.candidate) {
         if given.is_empty() {
             bail!("a program without weights: train it first, or name them with --weights");
         }
         let names = given.iter().map(|path| path.display().to_string()).collect();
         program.candidate.weights = Some(names);
-        Path::new("")
+        given.to_vec()
     } else {
-        lab.args.cache.as_path()
+        let row = &program.candidate;
+        let names = row.weights.as_deref().context("the row is trained, but names no weights")?;
+        cache::weights::of_row(&lab.args.cache, names, row.train_key.as_deref())?
     };
     let task = program.candidate.task.get_or_insert_with(|| config.task.algorithm.clone()).clone();
-    let files = program.candidate.weights.as_ref().context("the row is trained, but names no weights")?;
     let works = files.iter().enumerate().map(|(index, file)| {
         let seed = program.candidate.train_seeds.as_ref().and_then(|seeds| seeds.get(index));
         let label = format!("{} {task} seed {}", program.label, seed.copied().unwrap_or(index as i64));
-        work(program, &cache.join(file), label, evaluations(config, &task), config, &lab.device)
+        work(program, file, label, evaluations(config, &task), config, &lab.device)
     });
     works.collect()
 }

@@ -27,8 +27,11 @@ fn rows_that_were_not_trained_pass_and_lost_weights_are_one_rows_failure() {
     let mut trained = base.clone();
     trained["status"] = "trained".into();
     trained["weights"] = serde_json::json!(["train/none/weights.safetensors"]);
+    trained["train_key"] = "none".into();
+    let mut stolen = trained.clone();
+    stolen["weights"] = serde_json::json!(["/etc/passwd"]);
     let path = folder.path().join("rows.jsonl");
-    std::fs::write(&path, format!("{base}\n{trained}\n")).expect("written");
+    std::fs::write(&path, format!("{base}\n{trained}\n{stolen}\n")).expect("written");
     let output = score(folder.path(), &[path.to_str().expect("UTF-8")]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let rows: Vec<serde_json::Value> =
@@ -37,6 +40,11 @@ fn rows_that_were_not_trained_pass_and_lost_weights_are_one_rows_failure() {
     assert_eq!((&rows[1]["status"], &rows[1]["mine"]), (&"failed".into(), &1.into()));
     assert!(rows[1]["reason"].as_str().is_some_and(|r| r.contains("train/none/weights.safetensors")), "{}", rows[1]);
     assert!(rows[1].get("fitness").is_none());
+    assert!(
+        rows[2]["reason"].as_str().is_some_and(|r| r.contains("does not name weights in the cache")),
+        "{}",
+        rows[2]
+    );
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use schemas::Candidate;
 use search::population::Population;
-use stage::{Config, atomic};
+use stage::{Config, atomic, cache as results};
 
 use crate::card;
 
@@ -14,6 +14,8 @@ use crate::card;
 pub struct Chosen {
     /// Relative to the cache.
     pub file: PathBuf,
+    /// Which of the row's weights these are.
+    pub at: usize,
     pub seed: i64,
     /// How many training seeds there were to choose from.
     pub of: usize,
@@ -25,16 +27,10 @@ pub struct Chosen {
 pub fn write(population: &Population<'_>, folder: &Path, cache: &Path, config: &Config) -> Result<()> {
     let best = population.best().context("no candidate has a score: there is no best one")?;
     let chosen = choose(best)?;
-    let weights = cache.join(&chosen.file);
-    let content = match std::fs::read(&weights) {
-        Ok(content) => content,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
-            "{}: the winner's weights are not in this cache: name the one that it was trained with (--cache), or take \
-             only the program (--best) and train it again",
-            weights.display()
-        ),
-        Err(error) => return Err(error).with_context(|| weights.display().to_string()),
-    };
+    let weights = file(best, &chosen, cache).context(
+        "the winner's weights cannot be exported; --best takes only the program, and `train` and `score` make its weights again",
+    )?;
+    let content = std::fs::read(&weights).with_context(|| weights.display().to_string())?;
     atomic::make_folder(folder)?;
     atomic::write_bytes(&folder.join("best.safetensors"), &content)?;
     let considered = population.scored().count();
@@ -56,7 +52,14 @@ fn choose(best: &Candidate) -> Result<Chosen> {
     }
     let (at, file) = chosen.and_then(|(at, _)| Some((at, files.get(at)?))).context("the best row names no weights")?;
     let seed = best.train_seeds.as_ref().and_then(|seeds| seeds.get(at)).copied().unwrap_or_default();
-    Ok(Chosen { file: PathBuf::from(file), seed, of: files.len(), ood_acc: score(at) })
+    Ok(Chosen { file: PathBuf::from(file), at, seed, of: files.len(), ood_acc: score(at) })
+}
+
+/// The chosen file, verified. All of the row's are: together they must be those of its training.
+fn file(best: &Candidate, chosen: &Chosen, cache: &Path) -> Result<PathBuf> {
+    let names = best.weights.as_deref().unwrap_or_default();
+    let files = results::weights::of_row(cache, names, best.train_key.as_deref())?;
+    files.into_iter().nth(chosen.at).context("the best row names no weights")
 }
 
 #[cfg(test)]

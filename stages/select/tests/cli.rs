@@ -47,6 +47,7 @@ fn the_winner_is_exported_with_its_weights_and_a_page() {
         "task": "bfs", "train_seeds": [3, 4], "ood_acc": 0.6, "ood_acc_std": 0.05, "ood_acc_seeds": [0.55, 0.65],
         "test_acc": 0.5, "test_acc_std": 0.01, "test_acc_seeds": [0.5, 0.5], "edit": "two heads | a gate",
         "weights": ["train/one/weights.safetensors", "train/two/weights.safetensors"],
+        "train_key": stage::cache::hash(&["one", "two"]),
     });
     best.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let archive = write(folder.path(), "a.jsonl", &[row(0, 0, 0.4), best.clone()]);
@@ -54,12 +55,13 @@ fn the_winner_is_exported_with_its_weights_and_a_page() {
 
     let refused = select(&export).assert().code(1).get_output().stderr.clone();
     let refused = String::from_utf8(refused).unwrap();
-    assert!(refused.contains("weights.safetensors: the winner's weights are not in this cache"), "{refused}");
+    assert!(refused.contains("weights.safetensors: the weights are not in this cache"), "{refused}");
     assert!(!folder.path().join("results").exists(), "half a result is none");
 
     for (name, content) in [("one", "first"), ("two", "second")] {
         std::fs::create_dir_all(folder.path().join("cache/train").join(name)).unwrap();
         std::fs::write(folder.path().join("cache/train").join(name).join("weights.safetensors"), content).unwrap();
+        std::fs::write(folder.path().join("cache/train").join(name).join("result.json"), "{}").unwrap();
     }
     output(&export);
     let read = |name: &str| std::fs::read_to_string(folder.path().join("results").join(name)).unwrap();
@@ -77,6 +79,18 @@ fn the_winner_is_exported_with_its_weights_and_a_page() {
         "hidden = 16",
     ] {
         assert!(card.contains(part), "{part} is missing in:\n{card}");
+    }
+    // what a table says leads nowhere else, and to no other training
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "secret").unwrap();
+    for weights in ["../secret", secret.to_str().unwrap(), "train/../../secret", "train/one/weights.safetensors"] {
+        best["weights"] = json!([weights, weights]);
+        let archive = write(folder.path(), "b.jsonl", &[best.clone()]);
+        let stolen = place("stolen");
+        let refused = select(&[&archive, "--export", &stolen, "--cache", &place("cache")]).assert().code(1);
+        let refused = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+        assert!(refused.contains(weights), "{refused}");
+        assert!(!Path::new(&stolen).exists());
     }
     select(&["--cache", "c", &archive]).assert().code(2);
     select(&["--best", "--export", "x", &archive]).assert().code(2);

@@ -7,7 +7,9 @@ use network::{Checkpoints, CurvePoint, DeviceArg, NetworkError};
 use schemas::Status;
 use serde_json::{Value, json};
 use stage::atomic;
+use stage::clock::WorkClock;
 use stage::job::{Failure, Place, serve};
+use stage::proc::Stat;
 
 use crate::curves::CURVE;
 use crate::{CODE_VERSION, Job, Measured, WEIGHTS, kind};
@@ -23,6 +25,8 @@ pub fn child() -> ExitCode {
 fn train(job: Job, place: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Measured, Failure> {
     let started = Instant::now();
     let seconds = || place.spent + started.elapsed().as_secs_f64();
+    // Time in which the machine was suspended is not held against a training that goes on later.
+    let mut clock = WorkClock::starting_at(started);
     let wanted: DeviceArg = job.device.parse().map_err(Failure::of_machine)?;
     let device = network::init(&wanted, job.threads).map_err(|error| failure(&error.into()))?;
     let processor = processor(&job.source, job.config.hidden)?;
@@ -34,8 +38,10 @@ fn train(job: Job, place: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Measur
         let last = written();
         if last != seen {
             seen = last;
+            let cpu = Stat::of("self").map_or(Duration::MAX, |stat| stat.cpu);
+            let at_work = clock.look(Instant::now(), cpu, false);
             // Not noted, it costs some seconds of a time limit.
-            let _ = place.note_spent(seconds());
+            let _ = place.note_spent(place.spent + at_work.as_secs_f64());
         }
     };
     let mut run = || network::train(&processor, &job.config, device, checkpoints.as_ref(), &mut on_point);

@@ -11,8 +11,9 @@ use crate::Program;
 /// Hash of the sources of data, graph and network: results of other code are other results.
 pub const CODE_VERSION: &str = env!("CODE_VERSION");
 
-/// The weights' file in a training's folder.
-pub const WEIGHTS: &str = "weights.safetensors";
+pub use stage::cache::hash;
+pub use stage::cache::weights::WEIGHTS;
+
 /// The files that a training leaves.
 pub const FILES: &[&str] = &[WEIGHTS, crate::curves::CURVE];
 
@@ -104,13 +105,6 @@ pub fn work(program: &Program, config: TrainConfig, train: &config::Train, devic
     let (source, device) = (program.source.clone(), device.to_owned());
     let (threads, checkpoint_s) = (train.threads, train.checkpoint_s);
     Work { key, label, weight: 1.0, job: Job { source, config, threads, device, checkpoint_s } }
-}
-
-/// A hash of everything in `value`, as 32 hexadecimal digits.
-pub fn hash(value: &impl Serialize) -> String {
-    // Types of our own without maps of other than string keys: they all are JSON.
-    let text = serde_json::to_vec(value).unwrap_or_default();
-    blake3::hash(&text).to_hex().chars().take(32).collect()
 }
 
 #[cfg(test)]

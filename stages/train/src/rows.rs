@@ -1,6 +1,5 @@
 //! The rows of a table, trained.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -13,7 +12,7 @@ use stage::job::{Outcome, Runner, Work};
 use stage::{Common, Gpus, Machine, Progress, Table, Usage, WorkArgs};
 
 use crate::halving::{self, Raced};
-use crate::{FILES, Job, Measured, Program, Trained, WEIGHTS, by_hand, hash, kind, prepare, settings, work};
+use crate::{FILES, Job, Measured, Program, Trained, by_hand, hash, kind, prepare, settings, work};
 
 /// Where children work: device, cache, limits.
 pub struct Lab<'a> {
@@ -57,6 +56,7 @@ impl<'a> Lab<'a> {
             command: Runner::this_program(subcommand),
             cache: self.args.cache.join(kind),
             reuse: !self.args.no_cache,
+            retry_failed: self.args.retry_failed,
             files,
             limits: WorkArgs::limits(self.config),
             gpus: Arc::clone(&self.gpus),
@@ -176,9 +176,7 @@ pub(crate) fn fill(
     candidate.train_steps = measured.first().and_then(|m| i64::try_from(m.steps).ok());
     candidate.train_loss = Some(measured.iter().map(|m| m.loss).collect());
     candidate.val_acc = Some(measured.iter().map(|m| m.val_acc).collect());
-    // Relative to the cache: tables are equal wherever that lies.
-    candidate.weights =
-        Some(keys.iter().map(|key| Path::new("train").join(key).join(WEIGHTS).display().to_string()).collect());
+    candidate.weights = Some(keys.iter().map(|key| stage::cache::weights::name_of(key)).collect());
     candidate.train_seconds = Some(measured.iter().map(|m| m.seconds).sum());
     candidate.peak_rss_mb = measured.iter().map(|m| m.peak_rss_mb).reduce(f64::max);
     let made_on = |of: fn(&Machine) -> Option<&String>| Machine::words(measured.iter().map(|m| &m.machine), of);

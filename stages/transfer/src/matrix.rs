@@ -100,7 +100,7 @@ fn fill_trained(row: &mut TransferRow, outcome: &Outcome<Measured>, key: &str) {
             row.val_acc = Some(result.val_acc);
             row.train_loss = Some(result.loss);
             row.train_steps = i64::try_from(result.steps).ok();
-            row.weights = Some(Path::new("train").join(key).join(WEIGHTS).display().to_string());
+            row.weights = Some(stage::cache::weights::name_of(key));
             row.train_seconds = Some(result.seconds);
         }
         Outcome::Failed { status, reason } => {

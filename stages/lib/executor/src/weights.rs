@@ -74,7 +74,11 @@ pub fn write(path: &Path, arrays: &[(&str, Dtype, &Array)], metadata: Option<Met
 
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut temporary = tempfile::Builder::new();
+        // As any file that a program makes: the umask decides, not the privacy of temporary files.
+        #[cfg(unix)]
+        temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = temporary.tempfile_in(folder)?;
         file.write_all(&content)?;
         file.as_file().sync_all()?;
         file.persist(path)?;

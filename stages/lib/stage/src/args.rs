@@ -108,6 +108,10 @@ pub struct WorkArgs {
     #[arg(long)]
     pub no_cache: bool,
 
+    /// Try again what has failed before (timeout, oom, crashed, ...), though no limit was raised since
+    #[arg(long)]
+    pub retry_failed: bool,
+
     /// Processes side by side, on each GPU where there are any; 0: as many as there are cores for, at most 4 on a GPU
     /// [default: train.jobs]
     #[arg(short, long, value_name = "N")]
@@ -136,7 +140,7 @@ impl WorkArgs {
     pub fn limits(config: &Config) -> Limits {
         let train = &config.train;
         Limits {
-            wall: (train.time_limit_s > 0).then(|| Duration::from_secs(train.time_limit_s)),
+            time: (train.time_limit_s > 0).then(|| Duration::from_secs(train.time_limit_s)),
             memory: (train.memory_limit_mb > 0).then(|| train.memory_limit_mb.saturating_mul(1 << 20)),
             ..Limits::default()
         }

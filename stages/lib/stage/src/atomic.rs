@@ -66,14 +66,14 @@ pub fn make_folder(path: &Path) -> Result<(), WriteError> {
     fs::create_dir_all(path).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
-/// Moves a filled folder to its final name, synced. Where that name is taken already, the first one stays.
+/// Moves a filled folder to its final name, synced.
+///
+/// # Errors
+/// Where that name is taken by anything but an empty folder: the first one stays, and ours is where it was.
 pub fn publish_folder(from: &Path, to: &Path) -> Result<(), WriteError> {
     let fail = |source| WriteError { path: to.to_owned(), source };
     sync_folder(from).map_err(fail)?;
-    match fs::rename(from, to) {
-        Err(_) if to.is_dir() => fs::remove_dir_all(from).map_err(fail),
-        done => done.and_then(|()| sync_folder(folder_of(to))).map_err(fail),
-    }
+    fs::rename(from, to).and_then(|()| sync_folder(folder_of(to))).map_err(fail)
 }
 
 pub(crate) fn folder_of(path: &Path) -> &Path {
@@ -127,9 +127,9 @@ mod tests {
         for (from, text) in [(&a, "first"), (&b, "second")] {
             make_folder(from).expect("a folder");
             fs::write(from.join("x"), text).expect("a file");
-            publish_folder(from, &target).expect("published");
+            assert_eq!(publish_folder(from, &target).is_ok(), text == "first");
         }
         assert_eq!(fs::read_to_string(target.join("x")).expect("there"), "first");
-        assert!(!a.exists() && !b.exists());
+        assert!(!a.exists() && b.exists());
     }
 }

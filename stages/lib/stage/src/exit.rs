@@ -41,9 +41,11 @@ fn tame_panics() {
 
 /// Runs a stage and turns its result into an exit code and at most one message on stderr.
 ///
-/// A reader that closes its end of a pipe early (`check - | head`) has got what it wanted: success, without a word.
+/// A reader that closes its end of a pipe early (`check - | head`) has got what it wanted: success, without a word. What
+/// Make has started ends with Make, see [`crate::ancestors`].
 pub fn main(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     tame_panics();
+    crate::ancestors::watch();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(name, &error),

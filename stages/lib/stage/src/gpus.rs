@@ -229,7 +229,7 @@ pub fn ask(arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("nvidia-smi");
     command.args(arguments);
     let mut answer = String::new();
-    let limits = Limits { wall: Some(PATIENCE), ..Limits::default() };
+    let limits = Limits { time: Some(PATIENCE), ..Limits::default() };
     let report = supervise::run(command, Vec::new(), limits, &|| false, |line| {
         answer.push_str(line);
         answer.push('\n');

@@ -1,14 +1,18 @@
 //! What every stage shares, so that all of them feel like one program: tables in and out, configuration, progress,
 //! supervision of child processes, and exit codes.
 
+mod ancestors;
 pub mod args;
 pub mod atomic;
+pub mod cache;
+pub mod clock;
 pub mod config;
 pub mod exit;
 pub mod gpus;
 pub mod job;
 pub mod machine;
 pub mod pool;
+pub mod proc;
 pub mod progress;
 pub mod signal;
 pub mod supervise;

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::proc;
+
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// The work was stopped by a signal.
@@ -9,12 +11,20 @@ static STOP: AtomicBool = AtomicBool::new(false);
 #[error("interrupted; finished results are kept, and the same command goes on from there")]
 pub struct Interrupted;
 
-/// From here on SIGINT, SIGTERM and SIGHUP set the flag that is returned; a second one ends the process at once.
+/// From here on SIGINT, SIGTERM and SIGHUP set the flag that is returned; a second one ends the process at once. What is
+/// ignored already stays so: `nohup` ignores SIGHUP, and a shell SIGINT for what it runs in the background.
 pub fn install() -> anyhow::Result<&'static AtomicBool> {
+    let ignored = proc::signals("self", "SigIgn").unwrap_or_default();
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
             std::process::exit(1);
         }
     })?;
+    for signal in [libc::SIGINT, libc::SIGHUP].into_iter().filter(|&signal| ignored & proc::bit(signal) != 0) {
+        // SAFETY: it only sets the disposition of a signal, to what it was when this process began.
+        unsafe {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+    }
     Ok(&STOP)
 }

@@ -1,8 +1,11 @@
 //! One child process under limits: when it loops, leaks or crashes, that is its own end and nobody else's.
 //!
-//! The child leads a process group of its own. Past its wall-clock limit the group gets SIGTERM, and SIGKILL after a grace
+//! The child leads a process group of its own. Past its limit of time the group gets SIGTERM, and SIGKILL after a grace
 //! period; past its memory limit SIGKILL at once. Whatever the child has started and left behind dies with it. The child
 //! dies, too, when this process does, even of SIGKILL.
+//!
+//! Time is [time at work](crate::clock): a child that is stopped, or suspended with the whole machine, is not nearer to its
+//! limit afterwards. A child that hangs without being stopped is.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,16 +16,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often the child is looked at. A line from it wakes us earlier.
+use crate::clock::WorkClock;
+use crate::proc::{self, Stat};
+
+/// How often we look whether the child has ended. A line from it wakes us earlier.
 const TICK: Duration = Duration::from_millis(20);
-const MEMORY_TICK: Duration = Duration::from_millis(100);
+/// How often its time and memory are looked at.
+const LOOK: Duration = Duration::from_millis(100);
 /// Lines of stderr that are kept.
 const TAIL: usize = 40;
 
 /// What a child may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    pub wall: Option<Duration>,
+    /// Time at work, see [`crate::clock`].
+    pub time: Option<Duration>,
     /// Resident memory in bytes, summed over the child and its descendants.
     pub memory: Option<u64>,
     /// Time between SIGTERM and SIGKILL.
@@ -31,7 +39,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { wall: None, memory: None, grace: Duration::from_secs(5) }
+        Self { time: None, memory: None, grace: Duration::from_secs(5) }
     }
 }
 
@@ -42,7 +50,7 @@ pub enum End {
     Exited(i32),
     /// By this signal, not ours.
     Signalled(i32),
-    /// Killed at its wall-clock limit.
+    /// Killed at its limit of time.
     Timeout,
     /// Killed at its memory limit, using this many bytes.
     OutOfMemory(u64),
@@ -56,7 +64,10 @@ pub struct Report {
     pub end: End,
     /// The last lines that it wrote to stderr.
     pub stderr: Vec<String>,
+    /// From its start to its end, whatever happened between.
     pub seconds: f64,
+    /// The part of that in which it was at work, see [`crate::clock`].
+    pub at_work: Duration,
     /// Largest resident memory seen, in bytes.
     pub peak_memory: u64,
 }
@@ -90,7 +101,8 @@ pub fn run(
     let lines = lines_of(child.stdout.take());
     let stderr = Tail::of(child.stderr.take());
 
-    let mut watch = Watch { pid: child.id(), limits, started, deadline: None, verdict: None, peak: 0, looked: None };
+    let clock = WorkClock::starting_at(started);
+    let mut watch = Watch { pid: child.id(), limits, clock, deadline: None, verdict: None, peak: 0, looked: started };
     let status = loop {
         match lines.recv_timeout(TICK) {
             Ok(line) => on_line(&line),
@@ -110,7 +122,8 @@ pub fn run(
         use std::os::unix::process::ExitStatusExt;
         status.signal().map_or_else(|| End::Exited(status.code().unwrap_or(-1)), End::Signalled)
     });
-    Ok(Report { end, stderr: stderr.lines(), seconds: started.elapsed().as_secs_f64(), peak_memory: watch.peak })
+    let (seconds, at_work) = (started.elapsed().as_secs_f64(), watch.clock.total());
+    Ok(Report { end, stderr: stderr.lines(), seconds, at_work, peak_memory: watch.peak })
 }
 
 /// Has the kernel kill the child when the thread that starts it dies: that thread waits for the child, so only its
@@ -165,12 +178,12 @@ fn signal_group(pid: u32, signal: i32) {
 struct Watch {
     pid: u32,
     limits: Limits,
-    started: Instant,
+    clock: WorkClock,
     /// When SIGTERM becomes SIGKILL.
     deadline: Option<Instant>,
     verdict: Option<End>,
     peak: u64,
-    looked: Option<Instant>,
+    looked: Instant,
 }
 
 impl Watch {
@@ -184,39 +197,55 @@ impl Watch {
         if stop() {
             return self.terminate(End::Interrupted, self.limits.grace);
         }
-        if self.limits.wall.is_some_and(|wall| self.started.elapsed() >= wall) {
-            return self.terminate(End::Timeout, self.limits.grace);
+        let now = Instant::now();
+        if now.saturating_duration_since(self.looked) < LOOK {
+            return;
         }
-        if self.looked.is_none_or(|at| at.elapsed() >= MEMORY_TICK) {
-            self.looked = Some(Instant::now());
-            let used = resident(self.pid);
-            self.peak = self.peak.max(used);
-            if self.limits.memory.is_some_and(|limit| used > limit) {
-                // It would only grow while it is asked nicely.
-                self.terminate(End::OutOfMemory(used), Duration::ZERO);
-            }
+        self.looked = now;
+        let seen = Seen::of(self.pid);
+        let at_work = self.clock.look(now, seen.cpu, seen.stopped);
+        self.peak = self.peak.max(seen.resident);
+        if self.limits.memory.is_some_and(|limit| seen.resident > limit) {
+            // It would only grow while it is asked nicely.
+            self.terminate(End::OutOfMemory(seen.resident), Duration::ZERO);
+        } else if self.limits.time.is_some_and(|limit| at_work >= limit) {
+            self.terminate(End::Timeout, self.limits.grace);
         }
     }
 
     fn terminate(&mut self, end: End, grace: Duration) {
         signal_group(self.pid, if grace.is_zero() { libc::SIGKILL } else { libc::SIGTERM });
+        // One that is stopped would not hear it.
+        signal_group(self.pid, libc::SIGCONT);
         self.verdict = Some(end);
         self.deadline = Some(Instant::now() + grace);
     }
 }
 
-/// Resident memory of a process and its descendants in bytes; 0 where it cannot be told.
-fn resident(pid: u32) -> u64 {
-    let mut total = 0;
-    let mut processes = vec![pid];
-    while let Some(pid) = processes.pop() {
-        let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-        let pages: u64 = pages.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-        total += pages * page_size();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        processes.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+/// A process and its descendants at one moment; zeros where it cannot be told.
+#[derive(Default)]
+struct Seen {
+    /// In bytes.
+    resident: u64,
+    cpu: Duration,
+    /// Whether the process itself is.
+    stopped: bool,
+}
+
+impl Seen {
+    fn of(root: u32) -> Self {
+        let mut seen = Self::default();
+        for pid in proc::tree(root) {
+            let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+            let pages: u64 = pages.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+            seen.resident += pages * page_size();
+            if let Some(stat) = Stat::of(pid) {
+                seen.cpu += stat.cpu;
+                seen.stopped |= pid == root && stat.is_stopped();
+            }
+        }
+        seen
     }
-    total
 }
 
 fn page_size() -> u64 {
@@ -283,7 +312,7 @@ mod tests {
     }
 
     fn limits(wall_ms: u64, grace_ms: u64) -> Limits {
-        Limits { wall: Some(Duration::from_millis(wall_ms)), memory: None, grace: Duration::from_millis(grace_ms) }
+        Limits { time: Some(Duration::from_millis(wall_ms)), memory: None, grace: Duration::from_millis(grace_ms) }
     }
 
     fn watch(script: &str, limits: Limits) -> (Report, Vec<String>) {
@@ -358,12 +387,53 @@ mod tests {
         assert!(report.peak_memory > 64 << 20);
     }
 
+    /// Sends signals to a child, given its pid, from another process: so they arrive whoever is suspended.
+    fn later(script: &str) -> Child {
+        shell(script).stdin(Stdio::null()).spawn().expect("sh starts")
+    }
+
+    #[test]
+    fn a_child_that_is_stopped_for_longer_than_its_limit_goes_on() {
+        let mut helper = None;
+        let script = "echo $$; n=0; while test $n -lt 8; do sleep 0.05; n=$((n + 1)); done";
+        let limits = limits(1500, 200);
+        let report = run(shell(script), Vec::new(), limits, &|| false, |pid| {
+            helper = Some(later(&format!("kill -STOP {pid}; sleep 2.5; kill -CONT {pid}")));
+        });
+        let report = report.expect("sh starts");
+        assert!(helper.expect("it said its pid").wait().expect("it ends").success());
+        assert_eq!(report.end, End::Exited(0), "{report:?}");
+        assert!(report.seconds > 2.5 && report.at_work < Duration::from_millis(1500), "{report:?}");
+    }
+
+    #[test]
+    fn one_that_hangs_or_stops_itself_again_and_again_is_still_killed() {
+        let (report, _) = watch("sleep 1000", limits(300, 100));
+        assert_eq!(report.end, End::Timeout, "it neither computes nor says anything");
+        let (report, _) = watch(
+            "(while :; do sleep 0.1; kill -CONT $$ || exit; done) & while :; do kill -STOP $$; for i in 1 2 3 4 5 6 7 8 9; do :; done; sleep 0.3; done",
+            limits(500, 100),
+        );
+        assert_eq!(report.end, End::Timeout);
+    }
+
     #[test]
     fn stop_interrupts() {
         let stop = Cell::new(false);
         let report =
             run(shell("echo up; sleep 1000"), Vec::new(), Limits::default(), &|| stop.get(), |_| stop.set(true));
         assert_eq!(report.expect("sh starts").end, End::Interrupted);
+    }
+
+    #[test]
+    fn one_that_is_stopped_can_be_interrupted() {
+        let stop = Cell::new(false);
+        let started = Instant::now();
+        let limits = Limits { grace: Duration::from_secs(100), ..Limits::default() };
+        let report =
+            run(shell("echo up; kill -STOP $$; sleep 9"), Vec::new(), limits, &|| stop.get(), |_| stop.set(true));
+        assert_eq!(report.expect("sh starts").end, End::Interrupted);
+        assert!(started.elapsed() < Duration::from_secs(50), "it never heard of it");
     }
 
     #[test]

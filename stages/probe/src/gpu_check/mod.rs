@@ -250,7 +250,7 @@ impl<'a> Check<'a> {
         let mut command = Command::new("/proc/self/exe");
         command.arg(CHILD).env("RUST_BACKTRACE", "0");
         seat.give(&mut command);
-        let limits = Limits { wall: Some(limit), ..Limits::default() };
+        let limits = Limits { time: Some(limit), ..Limits::default() };
         let stopped = || self.stop.load(Ordering::SeqCst) || halt.load(Ordering::SeqCst);
         let mut reason = None;
         let report = supervise::run(command, input, limits, &stopped, |line| match serde_json::from_str(line) {

@@ -195,7 +195,7 @@ sections! {
         rungs: Vec<usize> = Vec::new(),
         /// Share of the candidates that goes on at each rung.
         keep: f64 = 0.5,
-        /// Wall-clock limit of one training, in seconds; 0 for none.
+        /// Limit of one training in seconds in which it is at work, suspensions apart; 0 for none.
         time_limit_s: u64 = 600,
         /// Seconds between two checkpoints of a training, from which it goes on when it was killed; 0 for none.
         @operational checkpoint_s: f64 = 30.0,

@@ -1,0 +1,101 @@
+//! Failures that are not to be repeated: why a job has no result, and under which limits.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use schemas::Status;
+use serde::{Deserialize, Serialize};
+
+use crate::supervise::Limits;
+use crate::{Gpus, Machine, atomic};
+
+/// Limits as they are kept, `None` for none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bounds {
+    pub time_s: Option<f64>,
+    pub memory_mib: Option<u64>,
+}
+
+impl Bounds {
+    pub fn of(limits: &Limits) -> Self {
+        Self { time_s: limits.time.map(|time| time.as_secs_f64()), memory_mib: limits.memory.map(|bytes| bytes >> 20) }
+    }
+
+    /// Whether one of them allows more than before.
+    fn is_above(&self, before: &Self) -> bool {
+        let time = before.time_s.is_some_and(|before| self.time_s.is_none_or(|now| now > before));
+        time || before.memory_mib.is_some_and(|before| self.memory_mib.is_none_or(|now| now > before))
+    }
+}
+
+/// What was measured: for people, and in no table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measurements {
+    /// From the start to the end of the last attempt, in seconds.
+    pub seconds: f64,
+    /// At work in all attempts, in seconds.
+    pub at_work_s: f64,
+    pub peak_memory_mib: u64,
+}
+
+/// A failure, as `KEY.failed.json` has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FailureRecord {
+    pub status: Status,
+    pub reason: String,
+    /// Whether one of the limits was met, and the reason is about that.
+    pub at_limit: bool,
+    pub limits: Bounds,
+    #[serde(default)]
+    pub machine: Machine,
+    pub attempts: usize,
+    pub measured: Measurements,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    failure: FailureRecord,
+    blake3: String,
+}
+
+impl FailureRecord {
+    /// The record in this file; `None` where there is none that can be believed.
+    pub fn read(path: &Path) -> Option<Self> {
+        let Sealed { failure, blake3 } = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        (failure.sum() == blake3).then_some(failure)
+    }
+
+    /// Writes it to this file.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        if let Some(folder) = path.parent() {
+            atomic::make_folder(folder)?;
+        }
+        let sealed = Sealed { failure: self.clone(), blake3: self.sum() };
+        atomic::write_bytes(path, &serde_json::to_vec_pretty(&sealed)?)
+    }
+
+    /// Whether the same would happen again: under limits that are not above those it had, and not on another model of
+    /// GPU, whose memory and speed are others.
+    pub fn holds(&self, limits: &Limits, gpus: &Gpus) -> bool {
+        let same_gpu = |model: &String| gpus.all().iter().any(|gpu| gpu.model.as_ref() == Some(model));
+        let depends = matches!(self.status, Status::Oom | Status::Timeout);
+        !Bounds::of(limits).is_above(&self.limits) && (!depends || self.machine.gpu.as_ref().is_none_or(same_gpu))
+    }
+
+    fn sum(&self) -> String {
+        super::hash(self)
+    }
+}
+
+/// The reason of who has met a limit. It names the limit and not what was measured, which is another one in every run.
+pub fn at_limit(status: Status, limits: &Limits) -> String {
+    match status {
+        Status::Oom => format!("killed at the memory limit ({} MiB)", limits.memory.unwrap_or_default() >> 20),
+        _ => format!("killed at the time limit ({} s)", limits.time.unwrap_or(Duration::ZERO).as_secs_f64()),
+    }
+}
