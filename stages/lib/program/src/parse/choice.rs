@@ -10,19 +10,17 @@ impl Lines<'_> {
     pub fn choice(&self, s: &ast::StmtMatch, at: At) -> StmtKind {
         let subject: Name = "$subject".into();
         let read = |at: At| Expr { kind: ExprKind::Name(subject.clone()), at };
+        // looked at before any body is read: bodies hold further `match`es, and none is to be read twice
+        if let Some(what) = s.cases.iter().find_map(|c| self.beyond(c)) {
+            let body = s.cases.iter().flat_map(|c| self.stmts(&c.body)).collect();
+            return StmtKind::Other(what, vec![self.expr(&s.subject)], body);
+        }
         let mut chain: Vec<Stmt> = Vec::new();
         for case in s.cases.iter().rev() {
             let case_at = self.at(case);
             let mut body = Vec::new();
-            let Some(mut test) = self.pattern(&case.pattern, &read, &mut body) else {
-                let body = s.cases.iter().flat_map(|c| self.stmts(&c.body)).collect();
-                return StmtKind::Other("this pattern of 'match'", vec![self.expr(&s.subject)], body);
-            };
+            let Some(mut test) = self.pattern(&case.pattern, &read, &mut body) else { continue };
             if let Some(guard) = &case.guard {
-                if !body.is_empty() {
-                    let body = s.cases.iter().flat_map(|c| self.stmts(&c.body)).collect();
-                    return StmtKind::Other("a guard behind a name in 'match'", vec![self.expr(&s.subject)], body);
-                }
                 test = Expr { kind: ExprKind::Logic(true, vec![test, self.expr(guard)]), at: case_at };
             }
             body.extend(self.stmts(&case.body));
@@ -32,6 +30,17 @@ impl Lines<'_> {
         let mut body = vec![Stmt { kind: StmtKind::Assign(vec![target], self.expr(&s.subject)), at }];
         body.extend(chain);
         StmtKind::If(Expr { kind: ExprKind::Bool(true), at }, body, Vec::new())
+    }
+
+    /// What a case has that no chain of comparisons can say.
+    fn beyond(&self, case: &ast::MatchCase) -> Option<&'static str> {
+        let mut bound = Vec::new();
+        let read = |at: At| Expr { kind: ExprKind::None, at };
+        match self.pattern(&case.pattern, &read, &mut bound) {
+            None => Some("this pattern of 'match'"),
+            Some(_) if case.guard.is_some() && !bound.is_empty() => Some("a guard behind a name in 'match'"),
+            Some(_) => None,
+        }
     }
 
     /// The condition that a pattern stands for; names that it binds are assigned in `body`.

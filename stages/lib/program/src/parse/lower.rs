@@ -12,6 +12,15 @@ use crate::syntax::*;
 pub struct Lines<'a> {
     pub source: &'a str,
     pub starts: Vec<usize>,
+    /// Where bytes stand that begin no character: they count for no column.
+    inner: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub fn new(source: &'a str) -> Self {
+        let inner = source.bytes().enumerate().filter(|(_, b)| b & 0xc0 == 0x80).map(|(i, _)| i).collect();
+        Self { source, starts: super::line_starts(source), inner }
+    }
 }
 
 impl Lines<'_> {
@@ -19,7 +28,8 @@ impl Lines<'_> {
         let offset = usize::from(offset);
         let line = self.starts.partition_point(|&s| s <= offset).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
-        let column = self.source.get(start..offset).map_or(1, |t| t.chars().count() + 1);
+        let inner = |until: usize| self.inner.partition_point(|&at| at < until);
+        let column = offset.saturating_sub(start) - (inner(offset) - inner(start)) + 1;
         (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
     }
 

@@ -3,12 +3,16 @@
 mod choice;
 mod lower;
 mod names;
+mod python;
 
 use std::rc::Rc;
 
 use graph::Span;
 use ruff_python_ast as ast;
-use ruff_python_parser::{ParseOptions, parse_unchecked};
+use ruff_python_ast::token::TokenKind;
+use ruff_python_parser::lexer::lex;
+use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+use ruff_text_size::{TextRange, TextSize};
 
 use self::lower::Lines;
 use crate::diagnostic::{Category, Diagnostic};
@@ -19,8 +23,8 @@ use crate::syntax::*;
 pub const MAX_SOURCE: usize = 256 * 1024;
 /// Deepest nesting of brackets, as in CPython.
 const MAX_BRACKETS: usize = 100;
-/// Most columns of indentation.
-const MAX_INDENT: usize = 400;
+/// Most levels of indentation, as in CPython.
+const MAX_INDENTS: usize = 99;
 /// Most operators and names of one logical line: what bounds the depth of its tree.
 const MAX_WORDS: usize = 4000;
 
@@ -42,9 +46,18 @@ pub fn parse(source: &str) -> Result<Module, Vec<Diagnostic>> {
         let message = format!("the program has {} bytes; at most {MAX_SOURCE} are read", source.len());
         return Err(vec![Diagnostic::error(Category::Budget, "E-BUDGET-SOURCE", Span::default(), message)]);
     }
+    if let Some(at) = source.find('\0') {
+        let span = Lines::new(source).span(TextRange::empty(TextSize::try_from(at).unwrap_or_default()));
+        return Err(vec![Diagnostic::error(
+            Category::Syntax,
+            "E-SYNTAX",
+            span,
+            "source code cannot contain null bytes",
+        )]);
+    }
     guard_nesting(source)?;
-    let parsed = parse_unchecked(source, ParseOptions::from(ruff_python_parser::Mode::Module));
-    let lines = Lines { source, starts: line_starts(source) };
+    let parsed = parse_unchecked(source, ParseOptions::from(Mode::Module).with_target_version(python::VERSION));
+    let lines = Lines::new(source);
     if !parsed.errors().is_empty() {
         let fence = source.lines().next().is_some_and(|l| l.trim_start().starts_with("```"));
         let mut found: Vec<Diagnostic> = Vec::new();
@@ -65,9 +78,18 @@ pub fn parse(source: &str) -> Result<Module, Vec<Diagnostic>> {
         }
         return Err(found);
     }
+    let newer = parsed.unsupported_syntax_errors().iter().map(|e| (e.range, e.to_string()));
+    let mut refused: Vec<python::Fault> = newer.chain(python::encoding(source)).collect();
     let ast::Mod::Module(module) = parsed.into_syntax() else {
         return Err(vec![Diagnostic::error(Category::Syntax, "E-SYNTAX", Span::default(), "not a module")]);
     };
+    refused.extend(python::faults(source, &module));
+    if !refused.is_empty() {
+        let fault = |(range, text): python::Fault| {
+            Diagnostic::error(Category::Syntax, "E-SYNTAX", lines.span(range), sentence(&text))
+        };
+        return Err(refused.into_iter().take(20).map(fault).collect());
+    }
     let body = lines.stmts(&module.body);
     let scopes = scope_errors(&body);
     if scopes.is_empty() { Ok(Module { body }) } else { Err(scopes) }
@@ -88,109 +110,70 @@ fn sentence(text: &str) -> String {
     chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
 }
 
-/// Statements that stand where they have no meaning: `return` outside a function and the like.
+/// `nonlocal` of names that no function around binds.
 fn scope_errors(body: &[Stmt]) -> Vec<Diagnostic> {
-    fn walk(body: &[Stmt], function: bool, in_loop: bool, found: &mut Vec<Diagnostic>) {
+    /// `homes`: the functions around, the outermost first; `function`: whether the last one is where `body` stands.
+    fn walk<'a>(body: &'a [Stmt], function: bool, homes: &mut Vec<&'a Function>, found: &mut Vec<Diagnostic>) {
         for stmt in body {
-            let mut fault = |text: &str| {
-                found.push(Diagnostic::error(Category::Syntax, "E-SYNTAX", stmt.at.0, text));
-            };
             match &stmt.kind {
-                StmtKind::Return(_) if !function => fault("'return' outside a function"),
-                StmtKind::Break if !in_loop => fault("'break' outside a loop"),
-                StmtKind::Continue if !in_loop => fault("'continue' outside a loop"),
-                StmtKind::If(_, a, b) => {
-                    walk(a, function, in_loop, found);
-                    walk(b, function, in_loop, found);
+                StmtKind::Function(f) => {
+                    homes.push(f);
+                    walk(&f.body, true, homes, found);
+                    homes.pop();
                 }
-                StmtKind::For(_, _, a, b) | StmtKind::While(_, a, b) => {
-                    walk(a, function, true, found);
-                    walk(b, function, in_loop, found);
-                }
-                StmtKind::With(..) | StmtKind::Try(_) | StmtKind::Other(..) => {
-                    for block in crate::walk::blocks(stmt) {
-                        walk(block, function, in_loop, found);
+                StmtKind::Class(c) => walk(&c.body, false, homes, found),
+                StmtKind::Nonlocal(names) => {
+                    // the function itself declares it, so that one of those around must bind it
+                    let around = homes.len().saturating_sub(usize::from(function));
+                    let bound = |name: &Name| homes.iter().take(around).any(|f| f.locals.contains(name));
+                    if let Some(name) = names.iter().find(|n| !bound(n)) {
+                        let text = format!("no binding for nonlocal '{name}' found");
+                        found.push(Diagnostic::error(Category::Syntax, "E-SYNTAX", stmt.at.0, text));
                     }
                 }
-                StmtKind::Function(f) => walk(&f.body, true, false, found),
-                StmtKind::Class(c) => walk(&c.body, false, false, found),
-                _ => {}
+                _ => crate::walk::blocks(stmt).into_iter().for_each(|block| walk(block, function, homes, found)),
             }
         }
     }
     let mut found = Vec::new();
-    walk(body, false, false, &mut found);
+    walk(body, false, &mut Vec::new(), &mut found);
     found
 }
 
-/// Refuses text whose tree would be absurdly deep, before anything recursive sees it. A rough reading is enough:
-/// strings and comments are skipped, brackets and words of a logical line are counted.
+/// Refuses text whose tree would be absurdly deep, before anything recursive sees it.
 fn guard_nesting(source: &str) -> Result<(), Vec<Diagnostic>> {
-    let bytes = source.as_bytes();
-    let (mut brackets, mut words, mut line, mut i) = (0_usize, 0_usize, 1_u32, 0_usize);
-    let mut at_line_start = true;
-    let mut in_word = false;
-    let fail = |line: u32, what: &str| {
-        let span = Span { line, column: 1, end_line: line, end_column: 1 };
-        Err(vec![Diagnostic::error(Category::Budget, "E-BUDGET-NESTING", span, what.to_string())])
-    };
-    while let Some(&b) = bytes.get(i) {
-        if at_line_start && brackets == 0 {
-            let indent = bytes.get(i..).unwrap_or(&[]).iter().take_while(|c| matches!(c, b' ' | b'\t')).count();
-            if indent > MAX_INDENT {
-                return fail(line, "the line is indented too deeply");
-            }
-        }
-        at_line_start = false;
-        match b {
-            b'\n' | b'\r' => {
-                if b == b'\n' || bytes.get(i + 1) != Some(&b'\n') {
-                    line += 1;
-                }
-                at_line_start = true;
-                if brackets == 0 && i.checked_sub(1).and_then(|p| bytes.get(p)) != Some(&b'\\') {
-                    words = 0;
-                }
-                in_word = false;
-            }
-            b'#' => {
-                while bytes.get(i + 1).is_some_and(|c| !matches!(c, b'\n' | b'\r')) {
-                    i += 1;
-                }
-            }
-            b'"' | b'\'' => {
-                // f-strings nest expressions, so a string's words count like any others: only plain text is cheap
+    let Some(what) = too_deep(source) else { return Ok(()) };
+    // tokens do not tell where they stand: the first line with which the text is too deep is searched for
+    let starts = line_starts(source);
+    let is_fine = |end: &usize| source.get(..*end).is_some_and(|text| too_deep(text).is_none());
+    let line = u32::try_from(starts.partition_point(is_fine).max(1)).unwrap_or(u32::MAX);
+    let span = Span { line, column: 1, end_line: line, end_column: 1 };
+    Err(vec![Diagnostic::error(Category::Budget, "E-BUDGET-NESTING", span, what)])
+}
+
+/// What is too deep: the brackets and words of a logical line, and the levels of indentation.
+fn too_deep(source: &str) -> Option<&'static str> {
+    let (mut brackets, mut words, mut indents) = (0_usize, 0_usize, 0_usize);
+    let mut lexer = lex(source, Mode::Module);
+    loop {
+        match lexer.next_token() {
+            TokenKind::EndOfFile => return None,
+            TokenKind::Newline => (words, brackets) = (0, 0),
+            TokenKind::NonLogicalNewline | TokenKind::Comment | TokenKind::Comma => {}
+            TokenKind::Indent => indents += 1,
+            TokenKind::Dedent => indents = indents.saturating_sub(1),
+            TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => brackets = brackets.saturating_sub(1),
+            kind => {
+                brackets += usize::from(matches!(kind, TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace));
                 words += 1;
-                in_word = false;
-            }
-            b'(' | b'[' | b'{' => {
-                brackets += 1;
-                words += 1;
-                in_word = false;
-            }
-            b')' | b']' | b'}' => {
-                brackets = brackets.saturating_sub(1);
-                in_word = false;
-            }
-            b' ' | b'\t' | b',' => in_word = false,
-            c if c.is_ascii_alphanumeric() || c == b'_' || c >= 0x80 => {
-                if !in_word {
-                    words += 1;
-                }
-                in_word = true;
-            }
-            _ => {
-                words += 1;
-                in_word = false;
             }
         }
         if brackets > MAX_BRACKETS {
-            return fail(line, "brackets are nested too deeply");
+            return Some("brackets are nested too deeply");
+        } else if words > MAX_WORDS {
+            return Some("the statement is too long to be read");
+        } else if indents > MAX_INDENTS {
+            return Some("the line is indented too deeply");
         }
-        if words > MAX_WORDS {
-            return fail(line, "the statement is too long to be read");
-        }
-        i += 1;
     }
-    Ok(())
 }
