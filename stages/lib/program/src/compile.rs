@@ -161,7 +161,8 @@ fn compile_here(source: &str, options: &Options) -> Compiled {
             return out;
         }
     };
-    out.diagnostics = forbidden::scan(&module);
+    let text = forbidden::scan(&module);
+    out.diagnostics = text.reaching;
     match regions::find(source) {
         Ok(found) => out.regions = Some(found),
         Err(faults) if options.need_regions => out.diagnostics.extend(faults),
@@ -173,6 +174,8 @@ fn compile_here(source: &str, options: &Options) -> Compiled {
     let (graph, inputs) = Processor::inputs(options.hidden);
     let mut vm = Interp::new(graph, options.budgets.clone(), options.reveal);
     match evaluate(&mut vm, &module, inputs, options) {
+        // code that was not evaluated obeys the same rule
+        Ok(_) if !text.unknown.is_empty() => out.diagnostics = text.unknown,
         Ok(built) => {
             out.diagnostics.append(&mut vm.warnings);
             out.diagnostics.extend(warn::warnings(&built));

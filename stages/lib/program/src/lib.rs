@@ -24,6 +24,7 @@ pub mod regions;
 mod suggest;
 mod syntax;
 mod tree;
+mod vocabulary;
 mod walk;
 mod warn;
 

@@ -29,6 +29,130 @@ const MODULES: &[&str] = &[
     "__future__",
 ];
 
+/// What annotations are made of: the public names of `typing` but for those that evaluate text or print.
+const TYPING: &[&str] = &[
+    "AbstractSet",
+    "Annotated",
+    "Any",
+    "AnyStr",
+    "AsyncIterable",
+    "AsyncIterator",
+    "Awaitable",
+    "BinaryIO",
+    "Callable",
+    "ChainMap",
+    "ClassVar",
+    "Collection",
+    "Concatenate",
+    "Container",
+    "ContextManager",
+    "Counter",
+    "DefaultDict",
+    "Deque",
+    "Dict",
+    "Final",
+    "FrozenSet",
+    "Generator",
+    "Generic",
+    "Hashable",
+    "IO",
+    "ItemsView",
+    "Iterable",
+    "Iterator",
+    "KeysView",
+    "List",
+    "Literal",
+    "LiteralString",
+    "Mapping",
+    "MappingView",
+    "Match",
+    "MutableMapping",
+    "MutableSequence",
+    "MutableSet",
+    "NamedTuple",
+    "Never",
+    "NewType",
+    "NoReturn",
+    "NotRequired",
+    "Optional",
+    "OrderedDict",
+    "ParamSpec",
+    "ParamSpecArgs",
+    "ParamSpecKwargs",
+    "Pattern",
+    "Protocol",
+    "Required",
+    "Reversible",
+    "Self",
+    "Sequence",
+    "Set",
+    "Sized",
+    "SupportsAbs",
+    "SupportsBytes",
+    "SupportsComplex",
+    "SupportsFloat",
+    "SupportsIndex",
+    "SupportsInt",
+    "SupportsRound",
+    "TYPE_CHECKING",
+    "Text",
+    "TextIO",
+    "Tuple",
+    "Type",
+    "TypeAlias",
+    "TypeGuard",
+    "TypeVar",
+    "TypeVarTuple",
+    "TypedDict",
+    "Union",
+    "Unpack",
+    "ValuesView",
+    "cast",
+    "final",
+    "overload",
+    "override",
+    "runtime_checkable",
+];
+
+/// The abstract classes of `collections.abc`.
+const ABSTRACT: &[&str] = &[
+    "Callable",
+    "Collection",
+    "Container",
+    "Generator",
+    "Hashable",
+    "ItemsView",
+    "Iterable",
+    "Iterator",
+    "KeysView",
+    "Mapping",
+    "MappingView",
+    "MutableMapping",
+    "MutableSequence",
+    "MutableSet",
+    "Reversible",
+    "Sequence",
+    "Set",
+    "Sized",
+    "ValuesView",
+];
+
+const NUMBERS: &[&str] = &["Complex", "Integral", "Number", "Rational", "Real"];
+
+const TYPES: &[&str] = &["NoneType", "EllipsisType", "GenericAlias", "UnionType"];
+
+/// Names that are there for annotations only.
+pub fn is_annotation(module: &str, name: &str) -> bool {
+    let names = match module {
+        "typing" | "typing_extensions" => TYPING,
+        "collections.abc" => ABSTRACT,
+        "numbers" => NUMBERS,
+        "types" => TYPES,
+        _ => return false,
+    };
+    names.contains(&name)
+}
+
 /// Whether a module of this full name is there.
 pub fn exists(name: &str) -> bool {
     MODULES.contains(&name)
@@ -37,4 +161,9 @@ pub fn exists(name: &str) -> bool {
 /// Whether anything of a package may be imported: `torch` of `torch.nn`.
 pub fn is_package(name: &str) -> bool {
     MODULES.iter().any(|m| m.split('.').next() == Some(name))
+}
+
+/// All full names.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    MODULES.iter().copied()
 }

@@ -12,6 +12,28 @@ const MAX_DEGREE: u8 = 12;
 /// A size of more terms is no longer computed with, or a tensor made of it.
 pub(super) const MAX_TERMS: usize = 24;
 
+/// The special methods of the operators: of the left operand, and of the right one.
+const OPERATORS: &[(BinOp, &str, &str)] = &[
+    (BinOp::Add, "__add__", "__radd__"),
+    (BinOp::Sub, "__sub__", "__rsub__"),
+    (BinOp::Mul, "__mul__", "__rmul__"),
+    (BinOp::Div, "__truediv__", "__rtruediv__"),
+    (BinOp::FloorDiv, "__floordiv__", "__rfloordiv__"),
+    (BinOp::Mod, "__mod__", "__rmod__"),
+    (BinOp::Pow, "__pow__", "__rpow__"),
+    (BinOp::MatMul, "__matmul__", "__rmatmul__"),
+    (BinOp::BitAnd, "__and__", "__rand__"),
+    (BinOp::BitOr, "__or__", "__ror__"),
+    (BinOp::BitXor, "__xor__", "__rxor__"),
+    (BinOp::LShift, "__lshift__", "__rlshift__"),
+    (BinOp::RShift, "__rshift__", "__rrshift__"),
+];
+
+/// Whether a special method belongs to an operator.
+pub fn is_operator_method(name: &str) -> bool {
+    OPERATORS.iter().any(|o| o.1 == name || o.2 == name)
+}
+
 impl Interp {
     /// An integer as a size.
     pub fn as_dim(&self, value: &Value) -> Option<Dim> {
@@ -297,20 +319,8 @@ impl Interp {
     }
 
     fn binary_object(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
-        let (name, reflected) = match op {
-            BinOp::Add => ("__add__", "__radd__"),
-            BinOp::Sub => ("__sub__", "__rsub__"),
-            BinOp::Mul => ("__mul__", "__rmul__"),
-            BinOp::Div => ("__truediv__", "__rtruediv__"),
-            BinOp::FloorDiv => ("__floordiv__", "__rfloordiv__"),
-            BinOp::Mod => ("__mod__", "__rmod__"),
-            BinOp::Pow => ("__pow__", "__rpow__"),
-            BinOp::MatMul => ("__matmul__", "__rmatmul__"),
-            BinOp::BitAnd => ("__and__", "__rand__"),
-            BinOp::BitOr => ("__or__", "__ror__"),
-            BinOp::BitXor => ("__xor__", "__rxor__"),
-            BinOp::LShift => ("__lshift__", "__rlshift__"),
-            BinOp::RShift => ("__rshift__", "__rrshift__"),
+        let Some((_, name, reflected)) = OPERATORS.iter().find(|o| o.0 == op) else {
+            return self.type_fault(format!("{} is not defined for objects", op.symbol()));
         };
         for (own, method, other) in [(a, name, b), (b, reflected, a)] {
             if let Value::Object(object) = own

@@ -9,6 +9,41 @@ use super::{Interp, R, native, torch};
 use crate::diagnostic::Category;
 use crate::syntax::Name;
 
+/// Attributes of tensors that are no methods.
+pub const TENSOR: &[&str] = &[
+    "shape",
+    "ndim",
+    "dtype",
+    "device",
+    "is_cuda",
+    "is_sparse",
+    "is_quantized",
+    "grad",
+    "requires_grad",
+    "is_leaf",
+    "data",
+    "T",
+    "mT",
+];
+
+/// Data of layers besides the parameters of their constructors.
+pub const LAYER: &[&str] = &[
+    "weight",
+    "bias",
+    "weight_ih",
+    "weight_hh",
+    "bias_ih",
+    "bias_hh",
+    "in_proj_weight",
+    "in_proj_bias",
+    "training",
+    "forward",
+];
+
+/// Data of Python's own objects and of records.
+pub const OBJECT: &[&str] =
+    &["args", "func", "index", "is_floating_point", "name", "start", "step", "stop", "type", "value", "out_proj"];
+
 /// Whether a function that is a class attribute becomes a method of instances. Those of torch that are written in
 /// Python do, too: `act = F.relu` in a class body makes `self.act(x)` call `F.relu(self, x)`.
 fn binds(value: &Value) -> bool {
@@ -36,7 +71,7 @@ fn binds(value: &Value) -> bool {
 }
 
 /// The operation that `x.name_()` performs in place.
-fn in_place_twin(name: &str) -> Option<&'static native::Native> {
+pub fn in_place_twin(name: &str) -> Option<&'static native::Native> {
     let plain = name.strip_suffix('_').filter(|p| !p.is_empty() && !p.ends_with('_'))?;
     const SHAPES: &[&str] =
         &["transpose", "squeeze", "unsqueeze", "t", "resize", "set", "detach", "random", "bernoulli"];
@@ -44,6 +79,16 @@ fn in_place_twin(name: &str) -> Option<&'static native::Native> {
         return None;
     }
     native::find(&format!("Tensor.{plain}"))
+}
+
+/// What is said about an attribute that tensors have not, and what helps.
+pub fn unknown_method(name: &str) -> (String, Option<String>) {
+    if let Some(reason) = torch::refused::reason(&format!("Tensor.{name}")) {
+        return (format!("Tensor.{name} is not supported: {reason}"), None);
+    }
+    let known = native::names().filter_map(|n| n.0.strip_prefix("Tensor."));
+    let near = crate::suggest::nearest(name, known).map(|near| format!("did you mean .{near}?"));
+    (format!("Tensor.{name} is not among the supported operations"), near)
 }
 
 impl Interp {
@@ -72,22 +117,9 @@ impl Interp {
         match base {
             Value::Module(module) => self.unknown_member(&module.clone(), name),
             Value::Tensor(_) => {
-                if let Some(reason) = torch::refused::reason(&format!("Tensor.{name}")) {
-                    let text = format!("Tensor.{name} is not supported: {reason}");
-                    return Err(self.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text));
-                }
-                let near = {
-                    let known = native::names().filter_map(|n| n.0.strip_prefix("Tensor."));
-                    crate::suggest::nearest(name, known)
-                };
-                let mut d = *self.fault(
-                    Category::Unsupported,
-                    "E-UNSUPPORTED-OP",
-                    format!("Tensor.{name} is not among the supported operations"),
-                );
-                if let Some(near) = near {
-                    d = d.help(format!("did you mean .{near}?"));
-                }
+                let (text, help) = unknown_method(name);
+                let mut d = *self.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
+                d.help = help;
                 Err(Box::new(d))
             }
             _ => {
@@ -290,6 +322,9 @@ impl Interp {
     }
 
     fn tensor_attribute(&mut self, t: &Rc<Tensor>, name: &str) -> R<Option<Value>> {
+        if !TENSOR.contains(&name) {
+            return Ok(None);
+        }
         Ok(Some(match name {
             "shape" => Value::tuple(self.shape_of(t).iter().map(Value::dim).collect()),
             "ndim" => Value::Int(self.shape_of(t).len() as i64),

@@ -9,7 +9,8 @@ use super::value::{NativeClass, Property, Value};
 use super::{Interp, R};
 use crate::syntax::{BinOp, Name};
 
-const TYPES: &[&str] = &[
+/// Builtin types.
+pub const TYPES: &[&str] = &[
     "int",
     "float",
     "bool",
@@ -26,6 +27,9 @@ const TYPES: &[&str] = &[
     "bytes",
 ];
 
+/// Builtins that are neither functions nor classes.
+pub const CONSTANTS: &[&str] = &["NotImplemented", "__debug__"];
+
 impl Interp {
     /// A builtin by its name.
     pub fn builtin(&mut self, name: &str) -> Option<Value> {
@@ -38,17 +42,14 @@ impl Interp {
         if let Some((name, _)) = super::exceptions::builtin(name) {
             return Some(Value::Class(self.native_class(name, NativeClass::Exception)));
         }
-        match name {
-            "NotImplemented" | "__debug__" => Some(Value::Typing),
-            _ => None,
-        }
+        CONSTANTS.contains(&name).then_some(Value::Typing)
     }
 }
 
 fn attribute_name(vm: &mut Interp, args: &Args) -> R<Name> {
     let name = args.text(vm, "name")?;
     vm.go_over(name.len())?;
-    if crate::forbidden::is_hidden(&name) {
+    if crate::vocabulary::is_hidden(&name) {
         return Err(vm.fault(
             crate::Category::Forbidden,
             "E-FORBIDDEN-ATTRIBUTE",

@@ -38,6 +38,11 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("ZeroDivisionError", "ArithmeticError"),
 ];
 
+/// All builtin exceptions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    EXCEPTIONS.iter().map(|e| e.0)
+}
+
 /// A builtin exception with the one that it derives from.
 pub fn builtin(name: &str) -> Option<(&'static str, &'static str)> {
     EXCEPTIONS.iter().find(|e| e.0 == name).copied()

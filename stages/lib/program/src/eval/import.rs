@@ -2,13 +2,23 @@
 
 use std::rc::Rc;
 
-use graph::DType;
-
-use super::value::{Class, NativeClass, Scope, TensorType, Value};
+use super::member::{Member, resolve};
+use super::value::{Class, NativeClass, Scope, Value};
 use super::{Interp, R, native, nn, torch};
 use crate::diagnostic::Category;
 use crate::modules;
 use crate::syntax::{Alias, Name};
+
+/// What is said about a member that a module has not, and what helps.
+pub fn unknown_member(module: &str, name: &str) -> (String, Option<String>) {
+    if let Some(reason) = torch::refused::reason(&format!("{module}.{name}")) {
+        return (format!("{module}.{name} is not supported: {reason}"), None);
+    }
+    let prefix = format!("{module}.");
+    let known = native::names().map(|n| n.0).chain(nn::layer_names()).filter_map(|n| n.strip_prefix(&prefix));
+    let near = crate::suggest::nearest(name, known).map(|near| format!("did you mean {module}.{near}?"));
+    (format!("{module}.{name} is not among the supported operations"), near)
+}
 
 impl Interp {
     pub fn import(&mut self, alias: &Alias, scope: &Rc<Scope>) -> R<()> {
@@ -46,81 +56,26 @@ impl Interp {
 
     /// A member of a module.
     pub fn member(&mut self, module: &str, name: &str) -> R<Option<Value>> {
-        let full = match module {
-            "torch.nn.modules" | "torch.nn.parameter" => format!("torch.nn.{name}"),
-            "torch.special" => format!("torch.{name}"),
-            "typing_extensions" | "collections.abc" | "types" | "numbers" => format!("typing.{name}"),
-            _ => format!("{module}.{name}"),
-        };
-        if modules::exists(&full) {
-            return Ok(Some(Value::Module(full.as_str().into())));
-        }
-        if let Some(native) = native::find(&format!("{module}.{name}")) {
-            return Ok(Some(Value::Native(native)));
-        }
-        if full.starts_with("typing.") {
-            return Ok(Some(Value::Typing));
-        }
-        if let Some(native) = native::find(&full) {
-            return Ok(Some(Value::Native(native)));
-        }
-        if let Some(layer) = full.strip_prefix("torch.nn.")
-            && let Some(layer) = nn::find(layer)
-        {
-            return Ok(Some(Value::Class(self.layer_class(layer))));
-        }
-        let dtype = |dtype, name| Some(Value::DType(TensorType { dtype, name }));
-        Ok(match full.as_str() {
-            "torch.Tensor" | "torch.FloatTensor" | "torch.LongTensor" | "torch.BoolTensor" => {
-                Some(Value::Class(self.native_class("Tensor", NativeClass::Tensor)))
-            }
-            "torch.Size" => Some(Value::Class(self.type_class("tuple"))),
-            "torch.float32" | "torch.float" => dtype(DType::Float, "torch.float32"),
-            "torch.float64" | "torch.double" => dtype(DType::Float, "torch.float64"),
-            "torch.float16" | "torch.half" => dtype(DType::Float, "torch.float16"),
-            "torch.bfloat16" => dtype(DType::Float, "torch.bfloat16"),
-            "torch.int64" | "torch.long" => dtype(DType::Int, "torch.int64"),
-            "torch.int32" | "torch.int" => dtype(DType::Int, "torch.int32"),
-            "torch.int16" | "torch.int8" | "torch.uint8" | "torch.short" => dtype(DType::Int, "torch.int16"),
-            "torch.bool" => dtype(DType::Bool, "torch.bool"),
-            "torch.device" => native::find("torch.device").map(Value::Native),
-            "torch.dtype" => Some(Value::Typing),
-            "torch.inf" | "math.inf" | "numpy.inf" => Some(Value::Float(f64::INFINITY)),
-            "torch.nan" | "math.nan" | "numpy.nan" => Some(Value::Float(f64::NAN)),
-            "torch.pi" | "math.pi" | "numpy.pi" => Some(Value::Float(std::f64::consts::PI)),
-            "torch.e" | "math.e" | "numpy.e" => Some(Value::Float(std::f64::consts::E)),
-            "math.tau" => Some(Value::Float(std::f64::consts::TAU)),
-            "torch.newaxis" | "numpy.newaxis" => Some(Value::None),
-            "torch.__version__" => Some(Value::str("2.11.0")),
-            "numpy.ndarray" | "numpy.floating" | "numpy.integer" => Some(Value::Typing),
-            "abc.ABC" => Some(Value::Class(self.native_class("ABC", NativeClass::Object))),
-            "enum.Enum" => Some(Value::Class(self.native_class("Enum", NativeClass::Object))),
-            "enum.IntEnum" => Some(Value::Class(self.native_class("IntEnum", NativeClass::Object))),
-            "enum.StrEnum" => Some(Value::Class(self.native_class("StrEnum", NativeClass::Object))),
-            "abc.ABCMeta" => Some(Value::Typing),
-            "collections.OrderedDict" => Some(Value::Class(self.type_class("dict"))),
-            _ => None,
-        })
+        let Some(member) = resolve(module, name) else { return Ok(None) };
+        Ok(Some(match member {
+            Member::Module(full) => Value::Module(full.into()),
+            Member::Native(native) => Value::Native(native),
+            Member::Typing => Value::Typing,
+            Member::Layer(layer) => Value::Class(self.layer_class(layer)),
+            Member::DType(dtype) => Value::DType(dtype),
+            Member::Tensor => Value::Class(self.native_class("Tensor", NativeClass::Tensor)),
+            Member::Type(name) => Value::Class(self.type_class(name)),
+            Member::Object(name) => Value::Class(self.native_class(name, NativeClass::Object)),
+            Member::Float(value) => Value::Float(value),
+            Member::None => Value::None,
+            Member::Text(text) => Value::str(text),
+        }))
     }
 
     pub fn unknown_member<T>(&self, module: &str, name: &str) -> R<T> {
-        let prefix = format!("{module}.");
-        let near = {
-            let known = native::names().map(|n| n.0).chain(nn::layer_names()).filter_map(|n| n.strip_prefix(&prefix));
-            crate::suggest::nearest(name, known)
-        };
-        if let Some(reason) = torch::refused::reason(&format!("{module}.{name}")) {
-            let text = format!("{module}.{name} is not supported: {reason}");
-            return Err(self.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text));
-        }
-        let mut d = *self.fault(
-            Category::Unsupported,
-            "E-UNSUPPORTED-OP",
-            format!("{module}.{name} is not among the supported operations"),
-        );
-        if let Some(near) = near {
-            d = d.help(format!("did you mean {module}.{near}?"));
-        }
+        let (text, help) = unknown_member(module, name);
+        let mut d = *self.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
+        d.help = help;
         Err(Box::new(d))
     }
 

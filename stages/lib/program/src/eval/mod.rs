@@ -17,6 +17,7 @@ mod index;
 mod init;
 mod layout;
 mod literal;
+mod member;
 mod methods;
 pub mod native;
 mod nn;
@@ -36,7 +37,12 @@ use std::rc::{Rc, Weak};
 
 use graph::{DType, Dim, Graph, Init, NodeId, Op, OpError, Param, Shape, Span, numel};
 
+pub use self::attr::unknown_method;
 use self::exceptions::FaultKind;
+pub use self::import::unknown_member;
+#[cfg(test)]
+pub use self::member::native_names;
+pub use self::member::{Member, attribute_names, builtin_names, is_builtin, is_in_place, is_special_method, resolve};
 pub use self::native::names;
 pub use self::nn::layers;
 pub use self::saved::lost_value;

@@ -93,6 +93,12 @@ impl Lines<'_> {
                 let module: Name = s.module.as_ref().map_or("", |m| m.as_str()).into();
                 StmtKind::ImportFrom(module, self.aliases(&s.names), s.level)
             }
+            ast::Stmt::FunctionDef(s) if s.type_params.is_some() => {
+                StmtKind::Other("type parameters", Vec::new(), self.stmts(&s.body))
+            }
+            ast::Stmt::ClassDef(s) if s.type_params.is_some() => {
+                StmtKind::Other("type parameters", Vec::new(), self.stmts(&s.body))
+            }
             ast::Stmt::FunctionDef(s) if !s.is_async => {
                 at = self.at(&s.name);
                 let body = self.stmts(&s.body);
@@ -248,6 +254,7 @@ impl Lines<'_> {
     pub fn expr(&self, expr: &ast::Expr) -> Expr {
         let at = self.at(expr);
         let kind = match expr {
+            _ if is_async(expr) => ExprKind::Other("an asynchronous comprehension", Vec::new()),
             ast::Expr::NoneLiteral(_) => ExprKind::None,
             ast::Expr::EllipsisLiteral(_) => ExprKind::Ellipsis,
             ast::Expr::BooleanLiteral(e) => ExprKind::Bool(e.value),
@@ -346,6 +353,18 @@ impl Lines<'_> {
     fn parts(&self, exprs: &[&ast::Expr]) -> Vec<Expr> {
         exprs.iter().map(|e| self.expr(e)).collect()
     }
+}
+
+/// Whether this is a comprehension with `async for`.
+fn is_async(expr: &ast::Expr) -> bool {
+    let generators = match expr {
+        ast::Expr::ListComp(e) => &e.generators,
+        ast::Expr::SetComp(e) => &e.generators,
+        ast::Expr::DictComp(e) => &e.generators,
+        ast::Expr::Generator(e) => &e.generators,
+        _ => return false,
+    };
+    generators.iter().any(|g| g.is_async)
 }
 
 fn binary(op: ast::Operator) -> BinOp {

@@ -330,9 +330,8 @@ pub static TABLE: &[Native] = &[
         let keepdim = a.bool(vm, "keepdim", false)?;
         let low = vm.reduce(ReduceOp::Amin, x, dims.clone(), keepdim)?;
         let high = vm.reduce(ReduceOp::Amax, x, dims, keepdim)?;
-        const ENDS: &[&str] = &["min", "max"];
         let items = vec![vm.tensor_value(low), vm.tensor_value(high)];
-        Ok(Value::Named(Rc::new((ENDS, items))))
+        Ok(Value::Named(Rc::new((super::ENDS, items))))
     }),
     f!("torch.matrix_power torch.linalg.matrix_power Tensor.matrix_power", "input n", matrix_power),
     f!("torch.tensordot", "a b dims?", tensordot),

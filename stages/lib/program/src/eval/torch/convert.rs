@@ -187,10 +187,9 @@ pub static TABLE: &[Native] = &[
     f!("torch.device", "*args **kwargs", |_, _| Ok(Value::Device)),
     f!("torch.manual_seed", "seed", |_, _| Ok(Value::None)),
     f!("torch.finfo", "dtype?", |_, _| {
-        let names: &[&str] = &["min", "max", "eps", "tiny", "smallest_normal"];
         let values = [f32::MIN, f32::MAX, f32::EPSILON, f32::MIN_POSITIVE, f32::MIN_POSITIVE];
         let values = values.iter().map(|v| Value::Float(f64::from(*v))).collect();
-        Ok(Value::Named(Rc::new((names, values))))
+        Ok(Value::Named(Rc::new((super::FINFO, values))))
     }),
     refuse_random!(
         "torch.bernoulli Tensor.bernoulli torch.randint torch.randperm torch.normal torch.multinomial torch.nn.functional.gumbel_softmax torch.poisson"

@@ -68,7 +68,14 @@ pub fn tables() -> [&'static [Native]; 9] {
     ]
 }
 
-const VALUES: &[&str] = &["values", "indices"];
+/// The fields of what `torch.max` and its like return.
+pub const VALUES: &[&str] = &["values", "indices"];
+
+/// The fields of what `torch.aminmax` returns.
+pub const ENDS: &[&str] = &["min", "max"];
+
+/// What `torch.finfo` tells.
+pub const FINFO: &[&str] = &["min", "max", "eps", "tiny", "smallest_normal"];
 
 impl Interp {
     pub fn linear(&mut self, x: NodeId, weight: NodeId, bias: Option<NodeId>) -> R<NodeId> {
