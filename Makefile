@@ -22,7 +22,7 @@ API_BASE   ?=#              server of the language models, e.g. http://localhost
 MODEL      ?=#              its model, or several as "NAME=WEIGHT ..." (PROPOSER=openai, replay)
 TRANSCRIPTS ?= $(RUN)/transcripts.jsonl#  where exchanges are recorded; what PROPOSER=replay answers from
 PROGRAM    ?= data/seed_pgn.py#  the program that the search starts from
-SET        ?=#              more settings: SET="train.steps=50 network.hidden=64"
+SET        ?=#              more settings, in TOML: SET="train.steps=50 train.seeds=[0, 1]"
 RUNS       ?= runs#         folder of all runs
 RUN        ?= $(RUNS)/$(METHOD)-$(TASK)-seed$(SEED)#  folder of the run
 METHODS    ?= spark openevolve evoprompting funsearch eoh#  what make compare compares
@@ -210,9 +210,11 @@ test-full: setup ## all tests, the long ones too
 	cargo test --workspace --locked -- --include-ignored
 
 .PHONY: lint
-lint: setup ## formatting and clippy, warnings are errors
+lint: setup ## formatting and clippy, warnings are errors; licences and sources of crates
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check --config .cargo/deny.toml licenses bans sources; \
+	else echo "lint: licences and sources of crates are not checked: cargo-deny is not installed (cargo install cargo-deny)"; fi
 
 # With BASE=COMMIT, the programs of that commit are built, too, and both take their turns; with PEER=, any other program.
 BASE ?=#              make bench: a commit whose programs are timed in turn with ours, e.g. BASE=d83224b

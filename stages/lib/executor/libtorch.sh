@@ -6,9 +6,12 @@
 #
 # LIBTORCH=DIR       take DIR (with include/ and lib/) instead of downloading
 # CUDA=auto|yes|no   auto: the CUDA libraries (5 GB) come along when this machine has an NVIDIA GPU
+#
+# What is downloaded is pinned, file by file, in libtorch-cpu.txt and libtorch-cuda.txt beside this script.
 set -eu
 
 TORCH=2.11.0
+here=$(cd "$(dirname "$0")" && pwd)
 root=$1
 dest=$root/.libtorch
 link=$dest/link
@@ -68,19 +71,26 @@ else
     mkdir -p "$wheels"
     # pip matches these names one by one; the wheels of the set use several of them
     platforms="--platform manylinux1_$arch --platform manylinux2014_$arch"
-    for glibc in 17 24 25 26 27 28; do platforms="$platforms --platform manylinux_2_${glibc}_$arch"; done
-    fetch() {
-        python3 -m pip download -q --disable-pip-version-check --only-binary=:all: --python-version 3.11 \
-            --implementation cp --abi cp311 --abi none --abi abi3 $platforms -d "$wheels" "$@" ||
-            die "pip could not download $* (is the package index reachable?)"
-    }
+    for glibc in 12 17 18 24 25 26 27 28; do platforms="$platforms --platform manylinux_2_${glibc}_$arch"; done
     if [ "$cuda" = yes ]; then
         say "downloading libtorch $TORCH with its CUDA libraries (about 2.5 GB, 5 GB unpacked)"
-        fetch "torch==$TORCH"
+        pinned=$here/libtorch-cuda.txt
     else
         say "downloading libtorch $TORCH for the CPU (about 530 MB)"
-        fetch --no-deps "torch==$TORCH" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85
+        pinned=$here/libtorch-cpu.txt
     fi
+    log=$dest/pip.log
+    if ! python3 -m pip download -q --disable-pip-version-check --no-cache-dir --no-deps --require-hashes \
+        --only-binary=:all: --python-version 3.11 --implementation cp --abi cp311 --abi none --abi abi3 $platforms \
+        -d "$wheels" -r "$pinned" 2> "$log"; then
+        cat "$log" >&2
+        rm -rf "$wheels"
+        if grep -q 'DO NOT MATCH THE HASHES' "$log"; then
+            die "a downloaded file is not the one that $pinned pins: nothing was installed. Try again without a mirror or proxy in between, or set LIBTORCH to a libtorch $TORCH that you trust"
+        fi
+        die "pip could not download what $pinned pins (is the package index reachable?)"
+    fi
+    rm -f "$log"
     say "unpacking"
     rm -rf "$dest/site"
     python3 - "$wheels" "$dest/site" "$cuda" <<'PY'
