@@ -8,7 +8,6 @@ mod remove;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 
 use args::{Args, Command};
 
