@@ -9,7 +9,7 @@ use stage::Usage;
 
 /// Compiles a file for `hidden` features; its diagnostics are the error.
 pub fn from_file(path: &Path, options: &Options) -> Result<Processor> {
-    let source = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let source = stage::files::read_text(path).with_context(|| path.display().to_string())?;
     compile(&source, &path.display().to_string(), options)
 }
 

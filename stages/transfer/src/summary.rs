@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use schemas::{TransferRow, TransferSummary};
 use score::{mean, std};
-use stage::terminal::line;
+use stage::terminal;
 use train::Program;
 
 use crate::Tasks;
@@ -84,7 +84,7 @@ fn compare(summary: &mut [TransferSummary], reference: Option<&Program>) {
 pub fn table(summary: &[TransferSummary], test_length: usize) -> String {
     let percent = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |x| format!("{:.2}", x * 100.0));
     let width = |of: fn(&TransferSummary) -> &str| {
-        summary.iter().map(|l| line(of(l)).chars().count()).max().unwrap_or(0).max(7)
+        summary.iter().map(|l| terminal::line(of(l)).chars().count()).max().unwrap_or(0).max(7)
     };
     let (programs, tasks) = (width(|row| &row.program), width(|row| &row.task));
     let mut text = format!("Accuracy on the CLRS test split at N = {test_length}, in percent\n\n");
@@ -98,8 +98,8 @@ pub fn table(summary: &[TransferSummary], test_length: usize) -> String {
         let _ = writeln!(
             text,
             "{:programs$}  {:tasks$}  {:>8}  {:>6}  {:>5}  {:>6}  {difference:>10}  {:>9}",
-            line(&row.program),
-            line(&row.task),
+            terminal::line(&row.program),
+            terminal::line(&row.task),
             percent(row.test_acc),
             percent(row.test_acc_std),
             row.seeds,

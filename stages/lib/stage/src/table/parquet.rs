@@ -32,11 +32,12 @@ pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
     let mut bytes = 0_usize;
     for batch in reader {
         let batch = batch.map_err(|error| broken(&error))?;
-        bytes = bytes.saturating_add(batch.get_array_memory_size());
-        limits::within(bytes, limits::TABLE, path, "", "bytes when unpacked")?;
         limits::within(rows.len() + batch.num_rows(), limits::ROWS, path, "", "rows")?;
         limits::cells(&batch, path, rows.len())?;
         let known = known_columns::<T>(&batch, path, rows.len())?;
+        limits::cells(&known, path, rows.len())?;
+        bytes = bytes.saturating_add(batch.get_array_memory_size().max(known.get_array_memory_size()));
+        limits::within(bytes, limits::TABLE, path, "", "bytes when unpacked")?;
         let parsed: Vec<T> = serde_arrow::from_record_batch(&known).map_err(|error| broken(&error))?;
         let unknown: Vec<usize> =
             (0..batch.num_columns()).filter(|&i| T::column(batch.schema().field(i).name()).is_none()).collect();
