@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn code_cannot_end_early() {
         assert_eq!(code("a"), "`a`");
-        assert_eq!(code("`a\n`` | b"), "``` `a `` \\| b```");
+        assert_eq!(code("`a\n`` | b"), "``` `a `` \\| b ```");
         assert_eq!(block("toml", "x = 1\n````\n<script>"), "`````toml\nx = 1\n````\n<script>\n`````\n");
     }
 }

@@ -58,7 +58,9 @@ fn footer_length(mut file: &File) -> io::Result<usize> {
     file.read_exact(&mut end)?;
     file.rewind()?;
     let [a, b, c, d, magic @ ..] = end;
-    Ok(if magic == *b"PAR1" { u32::from_le_bytes([a, b, c, d]) as usize } else { 0 })
+    let length = u32::from_le_bytes([a, b, c, d]);
+    // A length beyond the file is no description: the reader says so.
+    Ok(if magic == *b"PAR1" && u64::from(length) < size { length as usize } else { 0 })
 }
 
 /// Refuses what is too large by its own description, and decodes few rows at once where single values may be large.
