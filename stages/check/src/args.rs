@@ -110,7 +110,7 @@ impl Args {
         if !self.programs() {
             return Err(Usage("--parent goes with .py files; rows of a table name their own parent".into()).into());
         }
-        let parent = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
+        let parent = stage::files::read_text(path).with_context(|| format!("{}: cannot read", path.display()))?;
         for row in &mut table.rows {
             row.candidate.parent_id = Some(program::candidate_id(&parent));
             row.candidate.parent_source = Some(parent.clone());

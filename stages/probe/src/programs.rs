@@ -11,7 +11,7 @@ use stage::{Config, Usage};
 
 /// Compiles a file for `hidden` features; its diagnostics are the error. A process of its own looks at it first.
 pub fn from_file(path: &Path, options: &Options) -> Result<Processor> {
-    let source = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let source = stage::files::read_text(path).with_context(|| path.display().to_string())?;
     let name = path.display().to_string();
     let rules = Rules { options: options.clone(), compare: false, ..Rules::new(&Config::default()) };
     let candidate = Candidate { source: source.clone(), ..Candidate::default() };

@@ -1,7 +1,5 @@
 //! The command line and the settings, resolved: what is to be proposed.
 
-use std::fs;
-
 use anyhow::Context;
 use search::generation;
 use search::islands::IslandSettings;
@@ -120,5 +118,5 @@ fn seed_program(config: &Config) -> anyhow::Result<String> {
     if config.origin("propose.program") == Origin::Default && !std::path::Path::new(path).exists() {
         return Ok(search::SEED_PROGRAM.to_owned());
     }
-    fs::read_to_string(path).with_context(|| format!("{path}: cannot read the seed program"))
+    stage::files::read_text(path.as_ref()).with_context(|| format!("{path}: cannot read the seed program"))
 }

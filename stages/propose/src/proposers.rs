@@ -1,6 +1,5 @@
 //! The proposers by name. Adding one: an arm in [`open`].
 
-use std::fs;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -44,7 +43,7 @@ pub fn open(args: &Args, config: &Config) -> anyhow::Result<Source> {
 
 fn builtin(args: &Args) -> anyhow::Result<Builtin> {
     let Some(path) = &args.motifs else { return Ok(Builtin::new()?) };
-    let text = fs::read_to_string(path).with_context(|| format!("{}: cannot read the motifs", path.display()))?;
+    let text = stage::files::read_text(path).with_context(|| format!("{}: cannot read the motifs", path.display()))?;
     Builtin::with_library(&text).with_context(|| path.display().to_string())
 }
 

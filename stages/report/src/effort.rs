@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use schemas::Candidate;
 use serde::Deserialize;
+use stage::table::limits::LINE;
 use stage::table::{Extra, read_records};
 
 /// What the models took for one attempt, over all its calls.
@@ -69,13 +70,24 @@ impl Effort {
 
     fn transcripts(&mut self, path: &Path, attempts: &BTreeSet<i64>) -> Result<()> {
         let named = || path.display().to_string();
-        for (number, line) in BufReader::new(File::open(path).with_context(named)?).lines().enumerate() {
-            let line = line.with_context(named)?;
-            match serde_json::from_str::<Exchange>(&line) {
+        let mut file = BufReader::new(File::open(path).with_context(named)?);
+        let mut line = Vec::new();
+        for number in 0.. {
+            line.clear();
+            if file.by_ref().take(LINE as u64 + 1).read_until(b'\n', &mut line).with_context(named)? == 0 {
+                break;
+            }
+            ensure!(line.len() <= LINE, "{}: line {}: more than {LINE} bytes", path.display(), number + 1);
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match serde_json::from_slice::<Exchange>(&line) {
                 Ok(exchange) if attempts.contains(&exchange.attempt) => {
                     let spent = self.models.entry(exchange.attempt).or_default();
                     spent.calls += 1;
-                    spent.tokens += exchange.usage.prompt_tokens + exchange.usage.completion_tokens;
+                    let usage = &exchange.usage;
+                    let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+                    spent.tokens = spent.tokens.saturating_add(tokens);
                     spent.cost += exchange.cost.unwrap_or(0.0);
                     spent.seconds += exchange.latency_ms as f64 / 1000.0;
                 }
@@ -104,7 +116,8 @@ impl Effort {
 
     /// Tokens of all attempts; None without language models.
     pub fn tokens(&self) -> Option<u64> {
-        (!self.models.is_empty()).then(|| self.models.values().map(|spent| spent.tokens).sum())
+        (!self.models.is_empty())
+            .then(|| self.models.values().fold(0, |sum: u64, spent| sum.saturating_add(spent.tokens)))
     }
 
     /// Hours of training and of waiting for models, added up. None where no table tells the time of training.

@@ -82,7 +82,7 @@ fn tables(folder: &Path, name: &str) -> Result<Vec<PathBuf>> {
 
 /// The settings of a run: they are shown as they are, so keys of other versions are no error here.
 fn settings(path: &Path) -> Result<Vec<Setting>> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let text = stage::files::read_text(path).with_context(|| path.display().to_string())?;
     let table: toml::Table = text.parse().with_context(|| path.display().to_string())?;
     let mut list = Vec::new();
     for (section, value) in &table {

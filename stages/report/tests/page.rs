@@ -2,12 +2,13 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
 use schemas::{Candidate, Status};
+use stage::table::{Extra, write_records};
 use tempfile::TempDir;
 
 fn report(folder: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
@@ -312,4 +313,167 @@ fn help_shows_examples() {
     for part in ["Examples:", "--svg-dir", "--table-dir", "--published", "runs/"] {
         assert!(help.contains(part), "{part}");
     }
+}
+
+/// Kinds of elements of a page: name, names of attributes, and the values of those that can act.
+fn kinds(page: &str) -> BTreeSet<(String, Vec<String>)> {
+    let mut found = BTreeSet::new();
+    for token in html5gum::Tokenizer::new(page) {
+        let Ok(token) = token;
+        if let html5gum::Token::StartTag(tag) = token {
+            let attributes = tag.attributes.iter().map(|(name, value)| {
+                let (name, value) = (text(name), text(&value.value));
+                match name.as_str() {
+                    "href" => format!("href={}", value.chars().take(1).collect::<String>()),
+                    "style" | "class" | "src" => format!("{name}={value}"),
+                    _ => name,
+                }
+            });
+            found.insert((text(&tag.name), attributes.collect()));
+        }
+    }
+    found
+}
+
+/// A run in which every text of the archive and of what lies beside it is this one.
+fn write_run_of(folder: &Path, attack: &str) {
+    let mut rows = common::rows(attack, "spark", 4, 40);
+    let mut points = common::curves(&rows);
+    let mut transfer = common::transfer(&rows[0]);
+    let mut summary = common::transfer_summary(&transfer);
+    let id = |id: &str| format!("{attack}{id}");
+    for row in &mut rows {
+        row.candidate_id = id(&row.candidate_id);
+        row.parent_id = row.parent_id.as_deref().map(id);
+        for field in [&mut row.edit, &mut row.directive, &mut row.reason, &mut row.cell, &mut row.task, &mut row.device]
+        {
+            *field = field.as_ref().map(|_| attack.into());
+        }
+        row.method = attack.into();
+        row.proposer = attack.into();
+        row.source = format!("{}\n# {attack}\nx = '{attack}'\n{attack}", row.source);
+        row.entanglement = row.entanglement.as_ref().map(|kinds| kinds.iter().map(|_| attack.into()).collect());
+        for d in row.diagnostics.iter_mut().flatten() {
+            (d.message, d.category, d.code) = (attack.into(), attack.into(), attack.into());
+            d.help = Some(attack.into());
+        }
+    }
+    points.iter_mut().for_each(|point| (point.candidate_id, point.task) = (id(&point.candidate_id), attack.into()));
+    let best = |program: &str| if program == "best.py" { program.to_owned() } else { attack.to_owned() };
+    transfer.iter_mut().for_each(|row| (row.program, row.task) = (best(&row.program), format!("{attack}{}", row.task)));
+    summary.iter_mut().for_each(|row| (row.program, row.task) = (best(&row.program), format!("{attack}{}", row.task)));
+    fs::create_dir_all(folder.join("gen001")).expect("a folder");
+    let none = Extra::default();
+    let write = |done: anyhow::Result<()>| done.expect("written");
+    write(write_records(points.iter().map(|p| (p, &none)), &folder.join("gen001/curves.parquet"), true));
+    write(write_records(transfer.iter().map(|r| (r, &none)), &folder.join("transfer.parquet"), true));
+    write(write_records(summary.iter().map(|r| (r, &none)), &folder.join("transfer_summary.parquet"), true));
+    let mut keys = toml::Table::new();
+    keys.insert("method".into(), attack.into());
+    keys.insert(attack.into(), attack.into());
+    let settings = toml::Table::from_iter([("search".to_owned(), keys.into()), (attack.to_owned(), attack.into())]);
+    fs::write(folder.join("config.toml"), settings.to_string()).expect("settings");
+    common::write_rows(&folder.join("archive.parquet"), rows);
+}
+
+#[test]
+fn hostile_texts_add_no_element_no_attribute_no_formula_and_no_markup() {
+    let page = |attack: &str| {
+        let folder = TempDir::new().expect("a folder");
+        write_run_of(&folder.path().join("a"), attack);
+        write_run_of(&folder.path().join("b"), &format!("{attack}b"));
+        report(folder.path(), &["*/archive.parquet", "-o", "report.html", "--title", attack]).success();
+        let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
+        (page, folder)
+    };
+    // What a highlighter makes of quotes and signs is the same in both.
+    let (harmless, _kept) = page("plain 'x' \"y\" # z @w = 1");
+    let known = kinds(&harmless);
+    for attack in [
+        "</title></style></svg></script></textarea></pre><script>alert(1)</script><img src=x onerror=alert(1)>",
+        "\"><a href=\"javascript:alert(1)\" onclick='x()' style='background:url(http://e.vil)'>",
+        "' onload='alert(1)' x='",
+        "<!-- --><svg/onload=alert(1)>]]><![CDATA[<b>",
+        "{{ 7 * 7 }}{% include 'x' %}&#60;script&#62;\u{202e}\u{0}\u{1b}]0;t\u{7}",
+        "=HYPERLINK(\"http://e.vil\";\"x\")|`\n# [a](javascript:b) ![i](http://e.vil)",
+        "@SUM(1)+cmd|' /C calc'!A0",
+        "-2+3",
+        "\t=1",
+        "\r\n+1",
+    ] {
+        let (page, folder) = page(attack);
+        let new: Vec<_> = kinds(&page).difference(&known).cloned().collect();
+        assert!(new.is_empty(), "{attack:?} adds {new:?}");
+        let mut tables = 0;
+        for (name, bytes) in files(&folder.path().join("tables")) {
+            let content = text(&bytes);
+            tables += 1;
+            if name.ends_with(".csv") {
+                for field in csv_fields(&content) {
+                    let begins = field.trim_start_matches(' ').starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+                    assert!(!begins || field.parse::<f64>().is_ok(), "{attack:?} in {name}: {field:?}");
+                }
+            } else {
+                assert!(!content.contains("](") && !content.contains("<script"), "{attack:?} in {name}");
+                let bars: BTreeSet<usize> = content
+                    .lines()
+                    .filter(|line| line.starts_with('|'))
+                    .map(|line| line.replace("\\|", "").matches('|').count())
+                    .collect();
+                assert!(bars.len() <= 1, "{attack:?} breaks the table of {name}:\n{content}");
+            }
+        }
+        assert!(tables > 10);
+    }
+}
+
+/// The fields of a CSV file, without their quotes.
+fn csv_fields(content: &str) -> Vec<String> {
+    let (mut fields, mut field, mut quoted) = (Vec::new(), String::new(), false);
+    let mut chars = content.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                field.push('"');
+                chars.next();
+            }
+            '"' => quoted = !quoted,
+            ',' | '\n' if !quoted => fields.push(std::mem::take(&mut field)),
+            c => field.push(c),
+        }
+    }
+    fields
+}
+
+#[test]
+fn a_source_of_any_size_makes_a_page_in_seconds() {
+    let folder = TempDir::new().expect("a folder");
+    let mut rows = common::rows("r", "spark", 1, 20);
+    for (number, row) in rows.iter_mut().enumerate() {
+        row.parent_source = None;
+        row.source = if number % 2 == 0 {
+            format!("x = {number}\n").repeat(1 << 20)
+        } else {
+            format!("'{}{number}'", "y".repeat(10 << 20))
+        };
+    }
+    common::write_rows(&folder.path().join("archive.parquet"), rows);
+    let began = std::time::Instant::now();
+    report(folder.path(), &["archive.parquet"]).success();
+    assert!(began.elapsed().as_secs() < 120, "{:?}", began.elapsed());
+    assert!(fs::metadata(folder.path().join("report.html")).expect("the page").len() < 20 << 20);
+}
+
+#[test]
+fn settings_and_transcripts_that_are_no_text_are_named() {
+    let folder = TempDir::new().expect("a folder");
+    common::write_run(folder.path(), "r", "spark", 0, 5);
+    let said = || text(&report(folder.path(), &["archive.parquet"]).failure().code(1).get_output().stderr);
+    fs::write(folder.path().join("transcripts.jsonl"), b"\n{\"attempt\": \"\xff\"}\n").expect("written");
+    assert!(said().contains("transcripts.jsonl: line 2"), "{}", said());
+    fs::remove_file(folder.path().join("transcripts.jsonl")).expect("removed");
+    fs::write(folder.path().join("config.toml"), b"[search]\nmethod = \"\xff\"\n").expect("written");
+    assert!(said().contains("config.toml") && said().contains("line 2"), "{}", said());
+    fs::write(folder.path().join("config.toml"), "[search]\nm = \"\u{1b}[31m\u{9b}2J").expect("written");
+    assert!(!said().chars().any(|c| c.is_control() && c != '\n'), "{:?}", said());
 }

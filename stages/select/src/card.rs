@@ -3,25 +3,26 @@
 use std::fmt::Write as _;
 
 use schemas::Candidate;
-use stage::Config;
 use stage::config::Fitness;
+use stage::{Config, markdown};
 
 use crate::export::Chosen;
 
-/// Markdown. `considered`: how many candidates it was chosen from.
+/// Markdown, in which nothing from the table is markup. `considered`: how many candidates it was chosen from.
 pub fn card(best: &Candidate, chosen: &Chosen, considered: usize, config: &Config) -> String {
     let task = best.task.as_deref().unwrap_or(&config.task.algorithm);
-    let mut text = format!("# The best program of {}\n\n", best.run);
+    let mut text = format!("# The best program of {}\n\n", markdown::text(&best.run));
     let _ = writeln!(
         text,
-        "A message-passing processor for the CLRS task `{task}`, found by an architecture search. `best.py` is the program, \
-         `best.safetensors` its trained weights under PyTorch's names, with those of the encoders and decoders around it.\n"
+        "A message-passing processor for the CLRS task {}, found by an architecture search. `best.py` is the program, \
+         `best.safetensors` its trained weights under PyTorch's names, with those of the encoders and decoders around it.\n",
+        markdown::code(task)
     );
     text.push_str("| | |\n|---|---|\n");
     let mut line = |name: &str, value: String| {
-        let _ = writeln!(text, "| {name} | {} |", value.replace('|', "\\|").replace('\n', " "));
+        let _ = writeln!(text, "| {name} | {value} |");
     };
-    line("task", task.to_owned());
+    line("task", markdown::text(task));
     let (score, train) = (&config.score, &config.train);
     let seeds = best.train_seeds.as_ref().map_or(0, Vec::len);
     line(
@@ -36,9 +37,9 @@ pub fn card(best: &Candidate, chosen: &Chosen, considered: usize, config: &Confi
     line("multiply-accumulates", macs(best));
     line("weights", weights(chosen));
     line("found by", origin(best));
-    line("program", format!("`{}`", best.candidate_id));
+    line("program", markdown::code(&best.candidate_id));
     if let Some(parent) = &best.parent_id {
-        line("made from", format!("`{parent}`"));
+        line("made from", markdown::code(parent));
     }
     text.push('\n');
     let by = match score.fitness {
@@ -80,7 +81,8 @@ fn count(value: Option<i64>) -> String {
 }
 
 fn macs(best: &Candidate) -> String {
-    let formula = best.macs_formula.as_ref().map_or_else(String::new, |formula| format!(": `{formula}`"));
+    let formula =
+        best.macs_formula.as_ref().map_or_else(String::new, |formula| format!(": {}", markdown::code(formula)));
     format!("{} a step for one graph of the longest training length{formula}", count(best.macs))
 }
 
@@ -93,7 +95,7 @@ fn weights(chosen: &Chosen) -> String {
 }
 
 fn origin(best: &Candidate) -> String {
-    let mut text = format!("method {}, proposer {}", best.method, best.proposer);
+    let mut text = format!("method {}, proposer {}", markdown::text(&best.method), markdown::text(&best.proposer));
     if best.parent_id.is_none() {
         text.push_str("; it is the program that the search began with");
         return text;
@@ -103,7 +105,7 @@ fn origin(best: &Candidate) -> String {
         let _ = write!(text, ", an edit of {factor}");
     }
     if let Some(edit) = best.edit.as_ref().or(best.directive.as_ref()) {
-        let _ = write!(text, ": {edit}");
+        let _ = write!(text, ": {}", markdown::text(edit));
     }
     text
 }
@@ -134,7 +136,7 @@ processor.load_state_dict({{k[10:]: v for k, v in weights.items() if k.startswit
 
 fn settings(config: &Config) -> String {
     let toml = config.to_toml();
-    let mut text = String::from("## Settings\n\n```toml\n");
+    let mut text = String::new();
     let mut wanted = false;
     for line in toml.lines() {
         if let Some(section) = line.strip_prefix('[') {
@@ -145,10 +147,43 @@ fn settings(config: &Config) -> String {
             let _ = writeln!(text, "{}", line.split("  # ").next().unwrap_or(line).trim_end());
         }
     }
-    text.push_str("```\n");
-    text
+    // A value may hold anything, a fence too.
+    format!("## Settings\n\n{}", markdown::block("toml", &text))
 }
 
 fn list(lengths: &[usize]) -> String {
     lengths.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_the_table_is_markup_or_code() {
+        let attack = "x`\n```\n# T | <script>alert(1)</script> [a](javascript:b) ![i](http://e.vil) \u{1b}]0;t\u{7}";
+        let config = Config::from_text("c", "[task]\nalgorithm = \"dfs\"\n", &[]).expect("settings");
+        let make = |text: &str| {
+            let best = Candidate {
+                run: text.into(),
+                method: text.into(),
+                proposer: text.into(),
+                candidate_id: text.into(),
+                parent_id: Some(text.into()),
+                task: Some(text.into()),
+                edit: Some(text.into()),
+                macs_formula: Some(text.into()),
+                ..Candidate::default()
+            };
+            let chosen = Chosen { file: "w".into(), seed: 0, of: 1, ood_acc: None };
+            card(&best, &chosen, 3, &config)
+        };
+        let (plain, hostile) = (make("x"), make(attack));
+        assert_eq!(plain.lines().count(), hostile.lines().count(), "{hostile}");
+        let starts = |text: &str| text.lines().map(|line| line.chars().take(1).collect::<String>()).collect::<Vec<_>>();
+        assert_eq!(starts(&plain), starts(&hostile));
+        let heading = hostile.lines().next().unwrap_or_default();
+        assert!(!heading.contains("<script") && !heading.contains("](") && heading.contains("\\`"), "{heading}");
+        assert!(!hostile.chars().any(|c| c.is_control() && c != '\n'), "{hostile:?}");
+    }
 }

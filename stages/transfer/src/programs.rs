@@ -48,7 +48,7 @@ pub fn programs(inputs: &[String], files: &[PathBuf], config: &Config) -> Result
 
 fn file(path: &Path) -> Result<(String, Row)> {
     // Literally this file, even where its name looks like a pattern or lacks the extension.
-    let source = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
+    let source = stage::files::read_text(path).with_context(|| format!("{}: cannot read", path.display()))?;
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let candidate =
         Candidate { proposer: "file".into(), method: "-".into(), run: "-".into(), source, ..Candidate::default() };

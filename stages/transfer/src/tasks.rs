@@ -48,7 +48,7 @@ impl Tasks {
     }
 
     fn list(&mut self, path: &Path) -> Result<()> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
+        let text = stage::files::read_text(path).with_context(|| format!("{}: cannot read", path.display()))?;
         let list: List = toml::from_str(&text).map_err(|error| Usage(format!("{}: {error}", path.display())))?;
         known(list.tasks.iter().chain(list.published.keys())).with_context(|| path.display().to_string())?;
         list.tasks.iter().for_each(|name| self.add(name));

@@ -18,7 +18,7 @@ impl Layers {
     /// Adds a TOML file.
     pub(super) fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+            crate::files::read_text(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         self.text(path, &text)
     }
 

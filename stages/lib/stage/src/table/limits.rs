@@ -24,7 +24,7 @@ pub const ELEMENTS: usize = 1_000_000;
 pub const LINE: usize = 32 << 20;
 
 /// Bytes of one table in memory, before it is taken apart into rows.
-pub const TABLE: usize = 2 << 30;
+pub const TABLE: usize = 1 << 30;
 
 /// Bytes of the part of a Parquet file that describes it.
 pub const FOOTER: usize = 16 << 20;

@@ -32,11 +32,12 @@ pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
     let mut bytes = 0_usize;
     for batch in reader {
         let batch = batch.map_err(|error| broken(&error))?;
-        bytes = bytes.saturating_add(batch.get_array_memory_size());
-        limits::within(bytes, limits::TABLE, path, "", "bytes when unpacked")?;
         limits::within(rows.len() + batch.num_rows(), limits::ROWS, path, "", "rows")?;
         limits::cells(&batch, path, rows.len())?;
         let known = known_columns::<T>(&batch, path, rows.len())?;
+        limits::cells(&known, path, rows.len())?;
+        bytes = bytes.saturating_add(batch.get_array_memory_size().max(known.get_array_memory_size()));
+        limits::within(bytes, limits::TABLE, path, "", "bytes when unpacked")?;
         let parsed: Vec<T> = serde_arrow::from_record_batch(&known).map_err(|error| broken(&error))?;
         let unknown: Vec<usize> =
             (0..batch.num_columns()).filter(|&i| T::column(batch.schema().field(i).name()).is_none()).collect();
@@ -57,7 +58,9 @@ fn footer_length(mut file: &File) -> io::Result<usize> {
     file.read_exact(&mut end)?;
     file.rewind()?;
     let [a, b, c, d, magic @ ..] = end;
-    Ok(if magic == *b"PAR1" { u32::from_le_bytes([a, b, c, d]) as usize } else { 0 })
+    let length = u32::from_le_bytes([a, b, c, d]);
+    // A length beyond the file is no description: the reader says so.
+    Ok(if magic == *b"PAR1" && u64::from(length) < size { length as usize } else { 0 })
 }
 
 /// Refuses what is too large by its own description, and decodes few rows at once where single values may be large.
