@@ -11,12 +11,24 @@ QUIET = ("object.", "code.__new__", "sys._getframe", "marshal.", "pickle.find_cl
          "function.__new__", "setopencodehook", "time.sleep", "compile", "exec", "sys.unraisablehook", "sys.excepthook")
 
 
+def imported_by_torch():
+    """Whether an import is under way that torch began: it imports parts of itself, and what they need, late."""
+    frame, importing = sys._getframe(2), False
+    while frame is not None and frame.f_code.co_filename != watching:
+        name = frame.f_globals.get("__name__", "")
+        importing |= name.startswith("importlib") or frame.f_code.co_filename.startswith("<frozen importlib")
+        if importing and name.split(".")[0] == "torch":
+            return True
+        frame = frame.f_back
+    return False
+
+
 def hook(event, args):
     if watching is None or event.startswith(QUIET):
         return
-    # torch imports parts of itself late; a warning looks for the line that caused it
-    if event == "import" and str(args[0]).split(".")[0] == "torch":
+    if event == "import" and str(args[0]).split(".")[0] == "torch" or imported_by_torch():
         return
+    # a warning looks for the line that caused it
     if event == "open" and str(args[0]) == watching:
         return
     noticed.append(f"{watching}: {event} {args!r:.200}")
