@@ -168,12 +168,27 @@ const PIECES: &[(&str, &str)] = &[
     ("top", "Kind = 'x'\nfor n in ('__glo' + 'bals__',):\n    Kind = getattr(nn.Module.forward, n, None)"),
     ("top", "def reach(o, n):\n    return getattr(o, n)"),
     ("top", "names = ['t_1']\nnames.append('__globals__')\ndef reach(o):\n    return [getattr(o, n) for n in names]"),
-    ("top", "class A:\n    names = ['__globals__']\ndef reach(o, a):\n    a.names = ['t_1']\n    for n in a.names:\n        o = getattr(o, n)"),
-    ("top", "def reach(o):\n    try:\n        pass\n    except ValueError as e:\n        for n in e.args:\n            o = getattr(o, n)"),
-    ("top", "def reach():\n    try:\n        F.swish(1)\n    except AttributeError as e:\n        e.obj.os.system('touch pwned')"),
-    ("top", "def reach():\n    import torch as F\n    def inner():\n        return F.os.system('touch pwned')\n    return inner"),
+    (
+        "top",
+        "class A:\n    names = ['__globals__']\ndef reach(o, a):\n    a.names = ['t_1']\n    for n in a.names:\n        o = getattr(o, n)",
+    ),
+    (
+        "top",
+        "def reach(o):\n    try:\n        pass\n    except ValueError as e:\n        for n in e.args:\n            o = getattr(o, n)",
+    ),
+    (
+        "top",
+        "def reach():\n    try:\n        F.swish(1)\n    except AttributeError as e:\n        e.obj.os.system('touch pwned')",
+    ),
+    (
+        "top",
+        "def reach():\n    import torch as F\n    def inner():\n        return F.os.system('touch pwned')\n    return inner",
+    ),
     ("top", "def reach():\n    global t\n    import torch as t\ndef go():\n    return t.os.system('touch pwned')"),
-    ("top", "def reach():\n    t = 1\n    def inner():\n        nonlocal t\n        import torch as t\n    return t.os"),
+    (
+        "top",
+        "def reach():\n    t = 1\n    def inner():\n        nonlocal t\n        import torch as t\n    return t.os",
+    ),
     ("top", "def reach(x: \"torch.os.system('touch pwned')\"):\n    return x"),
     ("top", "class A:\n    def __init_subclass__(cls):\n        pass"),
     ("top", "class A:\n    def __class_getitem__(cls, i):\n        return 1"),
@@ -247,7 +262,7 @@ fn what_is_not_evaluated_has_a_code_a_place_and_a_suggestion() {
     for (code, wanted, near) in [
         ("u = torch.sofmax(z, 1) if False else z", "E-UNSUPPORTED-OP", Some("torch.softmax")),
         ("u = z.sofmax(1) if False else z", "E-NAME-ATTRIBUTE", Some(".softmax")),
-        ("u = lambda x: pritn(x)", "E-NAME-UNDEFINED", Some("'print'")),
+        ("u = lambda x: prin(x)", "E-NAME-UNDEFINED", Some("'print'")),
         ("u = lambda x: torch.os.system(x)", "E-FORBIDDEN-TORCH", None),
         ("u = lambda x: open(x)", "E-FORBIDDEN-BUILTIN", None),
         ("u = (lambda: torch)()", "E-FORBIDDEN-MODULE", None),
@@ -286,4 +301,166 @@ fn everyday_code_that_is_not_evaluated_is_accepted() {
         let found = errors(&at_top(&seed(), code));
         assert!(found.is_empty(), "{code}: {found:?}");
     }
+}
+
+/// All programs of the fixtures that are there to be accepted.
+fn fixtures() -> Vec<String> {
+    let mut all = vec![seed()];
+    for folder in ["valid", "further", "published"] {
+        let mut paths: Vec<PathBuf> = fs::read_dir(root("tests/fixtures/programs").join(folder))
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .filter(|p| p.extension().is_some_and(|e| e == "py"))
+            .collect();
+        paths.sort();
+        all.extend(paths.iter().map(|p| fs::read_to_string(p).unwrap()));
+    }
+    all
+}
+
+/// A small generator, so that the mutants are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % n.max(1)
+    }
+
+    fn of<'a, T: ?Sized>(&mut self, list: &[&'a T]) -> &'a T {
+        list[self.below(list.len())]
+    }
+}
+
+/// Expressions that the language has, to be mixed with those that it has not.
+const PLAIN: &[&str] = &[
+    "torch.relu(torch.zeros(2))",
+    "nn.Linear(2, 2)",
+    "F.softmax(z, dim=-1)",
+    "nn.init.zeros_(torch.zeros(2))",
+    "getattr(torch, 'tanh')(z)",
+    "hasattr(F, 'scaled_dot_product_attention')",
+    "str(z.shape)",
+    "repr(z)",
+    "'{} and {:>4}'.format(1, 'x')",
+    "f'{z.shape[0]:>{3}}'",
+    "type(z)",
+    "z.data.clone().detach().cpu()",
+    "z.mean(-1).unsqueeze(-1).expand_as(z)",
+    "[getattr(self, n) for n in ('t_1', 't_2')]",
+    "list(self.named_parameters())",
+    "self.__class__.__name__",
+    "self.apply(lambda m: None)",
+    "print(z, self)",
+    "sorted([3, 1], key=lambda v: -v)",
+    "sum(p.numel() for p in self.parameters())",
+    "torch.float32",
+    "ValueError",
+    "nn.Module",
+    "isinstance(z, torch.Tensor)",
+    "self.state_dict()",
+    "1",
+];
+
+/// Names that one attribute of a program is replaced by.
+const ATTRIBUTES: &[&str] = &[
+    "os",
+    "sys",
+    "system",
+    "relu",
+    "mean",
+    "__class__",
+    "__globals__",
+    "numpy",
+    "storage",
+    "load",
+    "save",
+    "hub",
+    "_C",
+    "utils",
+    "data",
+    "T",
+    "device",
+    "apply",
+    "weight",
+    "func",
+    "format",
+    "shape",
+    "Linear",
+    "functional",
+    "nn",
+    "init",
+    "warnings",
+    "register_hook",
+    "to",
+];
+
+/// A program with one line put in or one attribute replaced.
+fn mutant(source: &str, dice: &mut Dice) -> String {
+    let mut lines: Vec<String> = source.lines().map(str::to_owned).collect();
+    let places: Vec<usize> = (1..lines.len()).filter(|&i| is_statement(&lines[i - 1], &lines[i])).collect();
+    if places.is_empty() || dice.below(4) == 0 {
+        let at = dice.below(lines.len());
+        let dots: Vec<usize> = lines[at].match_indices('.').map(|d| d.0).collect();
+        if let Some(&dot) = dots.get(dice.below(dots.len())) {
+            let rest = &lines[at][dot + 1..];
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            lines[at] = format!("{}.{}{}", &lines[at][..dot], dice.of(ATTRIBUTES), &rest[end..]);
+        }
+    } else {
+        let at = places[dice.below(places.len())];
+        let indent = lines[at].len() - lines[at].trim_start().len();
+        let places: Vec<&str> =
+            PLACES.iter().filter(|p| p.0 == "action" && !p.1.contains("EXPR2")).map(|p| p.1).collect();
+        let expr = if dice.below(8) == 0 { dice.of(REACHING) } else { dice.of(PLAIN) };
+        let code = dice.of(&places).replace("EXPR", expr);
+        let code: Vec<String> = code.lines().map(|l| format!("{}{l}", " ".repeat(indent))).collect();
+        lines.insert(at, code.join("\n"));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Whether a line is a statement of its own, inside of a function.
+fn is_statement(before: &str, line: &str) -> bool {
+    let indent = |l: &str| l.len() - l.trim_start().len();
+    let first = line.trim_start();
+    let starts = ["self.", "tri", "z =", "return ", "ret", "msgs"].iter().any(|s| first.starts_with(s));
+    starts && indent(line) >= 8 && indent(before) == indent(line) && !before.trim_end().ends_with([',', '(', '[', '\\'])
+}
+
+fn has_pytorch() -> bool {
+    let python = Command::new("python3").args(["-c", "import torch"]).stderr(Stdio::null()).status();
+    python.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn what_is_accepted_does_nothing_that_an_audit_hook_notices_in_pytorch() {
+    if !has_pytorch() {
+        eprintln!("SKIPPED: python3 has no torch: accepted programs are not run under an audit hook");
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("harmless-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let fixtures = fixtures();
+    let attacked = attacks().into_iter().map(|a| a.1).filter(|s| errors(s).is_empty());
+    let mut accepted: Vec<String> = fixtures.iter().cloned().chain(attacked).collect();
+    let (mut dice, mut tried) = (Dice(7), 0);
+    while accepted.len() < 1100 && tried < 20_000 {
+        tried += 1;
+        let program = mutant(&fixtures[dice.below(fixtures.len())], &mut dice);
+        if errors(&program).is_empty() {
+            accepted.push(program);
+        }
+    }
+    println!("{tried} mutants, {} programs accepted", accepted.len());
+    assert!(accepted.len() >= 1100, "{tried}");
+    for (i, program) in accepted.iter().enumerate() {
+        fs::write(folder.join(format!("p{i:05}.py")), program).unwrap();
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audit.py");
+    let out = Command::new("python3").arg(script).arg(&folder).current_dir(&folder).output().unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    println!("{said}");
+    assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    fs::remove_dir_all(&folder).unwrap();
 }
