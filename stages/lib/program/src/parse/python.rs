@@ -424,7 +424,7 @@ impl SemanticSyntaxContext for Checker<'_> {
     }
 
     fn in_yield_allowed_context(&self) -> bool {
-        self.home().is_some_and(|s| matches!(s.kind, Kind::Function { .. }))
+        self.in_kind(|k| matches!(k, Kind::Function { .. }))
     }
 
     fn in_sync_comprehension(&self) -> bool {
