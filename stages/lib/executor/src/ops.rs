@@ -184,6 +184,11 @@ fn cast(x: &Tensor, kind: Kind) -> Result<Tensor> {
     Ok(if x.f_kind()? == kind { x.shallow_clone() } else { x.f_to_kind(kind)? })
 }
 
+/// Whether a bound is no fraction; an infinite one is no bound.
+fn is_whole(bound: f64) -> bool {
+    bound.is_infinite() || bound.fract() == 0.0
+}
+
 fn unary(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
     Ok(match op {
         UnaryOp::Neg => x.f_neg()?,
@@ -241,6 +246,18 @@ fn unary(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
         UnaryOp::Hardtanh { min, max } => {
             let inside = x.f_gt(min)?.f_logical_and(&x.f_lt(max)?)?;
             x.f_where_self(&inside, &x.f_detach()?.f_clamp(min, max)?)?
+        }
+        // Bounds that are floats would make the result one: an index has to stay whole.
+        UnaryOp::Clamp { min, max }
+            if is_whole(min) && is_whole(max) && matches!(x.f_kind()?, Kind::Int64 | Kind::Bool) =>
+        {
+            let x = cast(x, Kind::Int64)?;
+            match (min.is_finite(), max.is_finite()) {
+                (true, true) => x.f_clamp(min as i64, max as i64)?,
+                (true, false) => x.f_clamp_min(min as i64)?,
+                (false, true) => x.f_clamp_max(max as i64)?,
+                (false, false) => x,
+            }
         }
         UnaryOp::Clamp { min, max } => match (min.is_finite(), max.is_finite()) {
             (true, true) => x.f_clamp(min, max)?,
@@ -340,4 +357,23 @@ fn arg(
         _ => find(&x, None)?,
     };
     Ok(found.f_reshape(at.shape)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_between_whole_bounds_stay_integers() {
+        let x = Tensor::from_slice(&[-1_i64, 3, 9]);
+        let none = f64::INFINITY;
+        for (min, max, wanted) in [(0.0, 5.0, [0, 3, 5]), (0.0, none, [0, 3, 9]), (-none, 5.0, [-1, 3, 5])] {
+            let y = unary(UnaryOp::Clamp { min, max }, &x).unwrap();
+            assert_eq!(y.kind(), Kind::Int64);
+            assert_eq!(Vec::<i64>::try_from(&y).unwrap(), wanted);
+        }
+        let y = unary(UnaryOp::Clamp { min: 0.0, max: 1.0 }, &x.gt(0)).unwrap();
+        assert_eq!(y.kind(), Kind::Int64);
+        assert_eq!(unary(UnaryOp::Clamp { min: 0.5, max: 1.0 }, &x.to_kind(Kind::Float)).unwrap().kind(), Kind::Float);
+    }
 }

@@ -33,6 +33,7 @@ pub fn faults(source: &str, module: &ast::ModModule) -> Vec<Fault> {
         scopes: vec![Scope::new(Kind::Module, declared(&module.body))],
         depth: 0,
         specs: 0,
+        annotation: false,
         full: false,
     };
     checker.visit_body(&module.body);
@@ -91,6 +92,8 @@ struct Checker<'a> {
     depth: usize,
     /// Values of f-strings inside each other's formats.
     specs: usize,
+    /// Whether an annotation is being read.
+    annotation: bool,
     /// Whether the tree is so deep that the rest is not looked at.
     full: bool,
 }
@@ -293,6 +296,11 @@ impl Checker<'_> {
     }
 
     fn expr(&mut self, expr: &ast::Expr) {
+        let suspends =
+            expr.is_yield_expr() || expr.is_yield_from_expr() || expr.is_await_expr() || expr.is_named_expr();
+        if self.annotation && suspends {
+            self.fault(expr.range(), "'yield', 'await' and ':=' cannot be used within an annotation");
+        }
         match expr {
             ast::Expr::Lambda(lambda) => {
                 lambda.parameters.iter().for_each(|p| self.visit_parameters(p));
@@ -344,6 +352,12 @@ impl Visitor<'_> for Checker<'_> {
             self.fault(keyword.range(), "cannot assign to __debug__");
         }
         walk_keyword(self, keyword);
+    }
+
+    fn visit_annotation(&mut self, annotation: &ast::Expr) {
+        let outer = std::mem::replace(&mut self.annotation, true);
+        self.visit_expr(annotation);
+        self.annotation = outer;
     }
 
     fn visit_pattern(&mut self, pattern: &ast::Pattern) {
@@ -406,11 +420,11 @@ impl SemanticSyntaxContext for Checker<'_> {
     }
 
     fn in_await_allowed_context(&self) -> bool {
-        self.home().is_some_and(|s| matches!(s.kind, Kind::Function { .. }))
+        self.home().is_some_and(|s| matches!(s.kind, Kind::Function { is_async: true }))
     }
 
     fn in_yield_allowed_context(&self) -> bool {
-        self.home().is_some_and(|s| matches!(s.kind, Kind::Function { .. }))
+        self.in_kind(|k| matches!(k, Kind::Function { .. }))
     }
 
     fn in_sync_comprehension(&self) -> bool {

@@ -58,7 +58,7 @@ impl Cost {
 }
 
 /// Understands a program as `check` does, on this thread, which must have a big stack.
-pub fn check(source: &str) -> (Compiled, Cost) {
+fn check(source: &str) -> (Compiled, Cost) {
     let (held, start) = (HELD.get(), cpu_time());
     PEAK.set(held);
     let compiled = compile(source, &Options { hidden: 16, ..Options::default() });
