@@ -24,7 +24,8 @@ fn wheel(folder: &Path, content: &str) -> String {
     let script = folder.join("wheel.py");
     fs::write(&script, MAKE_WHEEL).expect("written");
     let tags = "cp311-cp311-manylinux_2_28_{}";
-    let made = shell(&format!("python3 '{}' '{}' torch 2.11.0 '{tags}' '{content}'", script.display(), folder.display()));
+    let made =
+        shell(&format!("python3 '{}' '{}' torch 2.11.0 '{tags}' '{content}'", script.display(), folder.display()));
     made.ok().stdout.trim().to_owned()
 }
 

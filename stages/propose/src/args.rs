@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use stage::config::quoted;
 use stage::{Common, Config, table};
 
 const AFTER: &str = "\
@@ -143,19 +144,20 @@ impl Args {
             flags.push(("--seed", "search.seed", seed.to_string()));
         }
         if let Some(method) = &self.method {
-            flags.push(("--method", "search.method", format!("{method:?}")));
+            flags.push(("--method", "search.method", quoted(method)));
         }
         if let Some(proposer) = &self.proposer {
-            flags.push(("--proposer", "propose.proposer", format!("{proposer:?}")));
+            flags.push(("--proposer", "propose.proposer", quoted(proposer)));
         }
         if let Some(program) = &self.program {
-            flags.push(("--program", "propose.program", format!("{:?}", program.display().to_string())));
+            flags.push(("--program", "propose.program", quoted(&program.display().to_string())));
         }
         if let Some(url) = &self.api_base {
-            flags.push(("--api-base", "llm.base_url", format!("{url:?}")));
+            flags.push(("--api-base", "llm.base_url", quoted(url)));
         }
         if !self.model.is_empty() {
-            flags.push(("--model", "llm.models", format!("{:?}", self.model)));
+            let models: Vec<String> = self.model.iter().map(|name| quoted(name)).collect();
+            flags.push(("--model", "llm.models", format!("[{}]", models.join(", "))));
         }
         if let Some(cost) = self.max_cost {
             flags.push(("--max-cost", "llm.max_cost", format!("{cost:?}")));
@@ -164,7 +166,7 @@ impl Args {
             flags.push(("--max-tokens-total", "llm.max_tokens_total", tokens.to_string()));
         }
         if let Some(folder) = &self.prompts {
-            flags.push(("--prompts", "llm.prompts", format!("{:?}", folder.display().to_string())));
+            flags.push(("--prompts", "llm.prompts", quoted(&folder.display().to_string())));
         }
         if self.splice {
             flags.push(("--splice", "llm.splice", "true".to_owned()));

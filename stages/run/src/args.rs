@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand};
-use stage::config::ConfigError;
+use stage::config::{self, ConfigError};
 use stage::{Config, Usage};
 use toml::Value;
 
@@ -112,11 +112,10 @@ impl PlanArgs {
             .program
             .to_str()
             .ok_or_else(|| Usage(format!("{}: the path of the seed program must be UTF-8", self.program.display())))?;
-        let text = |text: &str| Value::from(text).to_string();
         let models: Vec<Value> = self.model.split_whitespace().map(Value::from).collect();
         let models = if models.is_empty() { String::new() } else { Value::from(models).to_string() };
         let flags = [
-            ("--program", "propose.program", text(program)),
+            ("--program", "propose.program", config::quoted(program)),
             ("--iterations", "search.attempts", self.iterations.clone()),
             ("--seed", "search.seed", self.seed.clone()),
             ("--method", "search.method", quoted(&self.method)),
@@ -144,5 +143,5 @@ impl PlanArgs {
 /// A text as TOML; nothing if there is none.
 fn quoted(text: &str) -> String {
     let text = text.trim();
-    if text.is_empty() { String::new() } else { Value::from(text).to_string() }
+    if text.is_empty() { String::new() } else { config::quoted(text) }
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use schemas::Stage;
 
+use crate::config::quoted;
 use crate::supervise::Limits;
 use crate::table::Provenance;
 use crate::{Config, Progress, Table, exit, pool, table};
@@ -126,8 +127,7 @@ impl WorkArgs {
     /// The settings that these flags are, for [`Common::config`].
     pub fn flags(&self) -> Vec<(&'static str, &'static str, String)> {
         let jobs = self.jobs.map(|jobs| ("--jobs", "train.jobs", jobs.to_string()));
-        // Debug quotes and escapes as TOML's basic strings do.
-        let device = self.device.as_ref().map(|device| ("--device", "train.device", format!("{device:?}")));
+        let device = self.device.as_ref().map(|device| ("--device", "train.device", quoted(device)));
         jobs.into_iter().chain(device).collect()
     }
 

@@ -20,6 +20,7 @@ pub use sections::{
     Class, Dtype, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Repred, Score, Search, Settings,
     Task, TaskSettings, Train, Transfer,
 };
+pub use sets::quoted;
 
 /// The settings in force. Dereferences to [`Settings`]: `config.train.steps`.
 #[derive(Clone, Debug, Default)]

@@ -1,5 +1,10 @@
 //! Several settings in one text, as `--set` and Make's variable `SET` have them: `train.seeds=[0, 1] train.steps=50`.
 
+/// A text as a TOML string, whatever characters it has: for options whose values are texts.
+pub fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
 /// Splits a text before every `section.key=` that stands after white space and outside of quotes and brackets. So values
 /// are TOML with all its spaces, and a text that is one setting stays one.
 pub(super) fn split(text: &str) -> Vec<&str> {
@@ -58,6 +63,15 @@ mod tests {
         );
         assert_eq!(of(" \n "), Vec::<&str>::new());
         assert_eq!(of("é train.steps=1"), ["é", "train.steps=1"]);
+    }
+
+    #[test]
+    fn any_text_can_be_quoted() {
+        for text in ["plain", "a\"b\\c'", "new\nline", "\u{1b}[31m\u{301}\u{7f}", "1", "true", "[x]", " a ", ""] {
+            let flags = [("--program", "propose.program", quoted(text))];
+            let config = super::super::Config::load(None, &[], &flags).expect("valid");
+            assert_eq!(config.propose.program, text);
+        }
     }
 
     #[test]
