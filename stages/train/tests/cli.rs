@@ -89,6 +89,21 @@ fn a_program_is_trained_once_and_then_known() {
 }
 
 #[test]
+fn a_flipped_bit_in_the_weights_is_noticed_and_the_training_made_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let first = rows(&train(folder.path(), &[PROGRAM])).remove(0);
+    let weights = folder.path().join(first["weights"][0].as_str().expect("a path"));
+    let content = fs::read(&weights).expect("there");
+    let mut flipped = content.clone();
+    *flipped.last_mut().expect("it is not empty") ^= 1;
+    fs::write(&weights, flipped).expect("written");
+    let again = train(folder.path(), &[PROGRAM]);
+    assert!(!text(&again.stderr).contains("(from the cache)"), "{}", text(&again.stderr));
+    assert_eq!(steady(rows(&again).remove(0)), steady(first));
+    assert!(fs::read(&weights).expect("there") == content, "it is what it was");
+}
+
+#[test]
 fn rows_that_are_not_due_pass() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let row = r#"{"run":"r","method":"spark","proposer":"builtin","generation":0,"slot":0,"attempt":0,"island":0,"candidate_id":"a","source":"x","status":"rejected","reason":"why","mine":[1]}"#;

@@ -308,10 +308,20 @@ impl Runner<'_> {
             Some(Failure { status: Some(status), reason }) if status != Status::Diverged => {
                 Ok(Attempt::Failed { status, reason, at_limit: false })
             }
-            _ if report.end != End::Exited(0) || !scratch.0.join(RESULT).is_file() => {
+            _ if report.end != End::Exited(0) || !self.is_whole(&scratch.0) => {
                 Ok(Attempt::Failed { status: Status::Crashed, reason: crash(&report), at_limit: false })
             }
             _ => self.publish(key, &scratch, tally).map(Attempt::Ended),
+        }
+    }
+
+    /// Whether a child has left all that a result needs.
+    fn is_whole(&self, folder: &Path) -> bool {
+        let answer = std::fs::read(folder.join(RESULT)).ok();
+        match answer.and_then(|answer| serde_json::from_slice::<Answer<Value>>(&answer).ok()) {
+            Some(Answer::Done(_)) => self.files.iter().all(|file| folder.join(file).is_file()),
+            Some(Answer::Failed(_)) => true,
+            None => false,
         }
     }
 

@@ -147,7 +147,11 @@ fn failures_are_told_and_leave_nothing() {
     assert_eq!((status, reason.as_str()), (Status::Crashed, "ended with exit code 3: oops"));
     let (status, reason) = fail("echo 'note: advice' >&2; kill -SEGV $$");
     assert_eq!((status, reason.as_str()), (Status::Crashed, "killed by signal 11 (2 times)"));
-    assert_eq!(fail("exit 0").1, "ended without a result");
+    for script in
+        ["exit 0", "echo '{\"done\":7}' > $folder/result.json", "echo > $folder/weights; echo > $folder/result.json"]
+    {
+        assert_eq!(fail(script).1, "ended without a result", "{script}");
+    }
     let told = r#"echo '{"failed":{"status":"oom","reason":"CUDA out of memory"}}'; exit 1"#;
     assert_eq!(fail(told), (Status::Oom, "CUDA out of memory".to_owned()));
     assert_eq!(left(&runner(folder.path(), "")), ["k.failed.json"]);
