@@ -8,7 +8,6 @@ mod remove;
 
 use std::process::ExitCode;
 
-
 use args::{Args, Command};
 
 fn main() -> ExitCode {

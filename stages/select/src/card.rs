@@ -175,7 +175,7 @@ mod tests {
                 macs_formula: Some(text.into()),
                 ..Candidate::default()
             };
-            let chosen = Chosen { file: "w".into(), seed: 0, of: 1, ood_acc: None };
+            let chosen = Chosen { file: "w".into(), at: 0, seed: 0, of: 1, ood_acc: None };
             card(&best, &chosen, 3, &config)
         };
         let (plain, hostile) = (make("x"), make(attack));

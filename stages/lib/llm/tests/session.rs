@@ -482,6 +482,8 @@ fn the_budget_ends_the_search_and_a_replay_ends_alike() {
     let first = attempt(&team, "spark", 0);
     assert_eq!(team.chat.spent().tokens, 330);
     settings.max_tokens_total = Some(340);
+    // The recording is the first one's while it lives.
+    drop(team);
     let team = live(&settings, Some(&transcript(&folder)));
     assert_eq!(team.chat.spent().tokens, 330, "what a run has spent it has spent");
     let second = attempt(&team, "spark", 1);
@@ -516,6 +518,8 @@ fn no_key_in_any_output() {
     let settings = settings(&server);
     let team = live(&settings, Some(&transcript(&folder)));
     let mut shown = vec![format!("{:?} {:?}", attempt(&team, "spark", 0), team.settings)];
+    // The recording is the first one's while it lives.
+    drop(team);
     let server = Server::start(|_, r| respond_json(401, &json!({"error": r.header("authorization")}))).unwrap();
     let failing = Settings { base_url: server.url(), ..settings };
     shown.push(format!("{:?}", attempt(&live(&failing, Some(&transcript(&folder))), "spark", 1)));
