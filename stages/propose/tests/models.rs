@@ -207,7 +207,8 @@ fn max_tokens_stop_before_the_call_and_the_rest_are_rows() {
     // the run has spent it: nothing more is asked
     folder
         .command(Some(&server))
-        .args(["--n", "6", "--set", "llm.max_tokens=4000", "--max-tokens-total", "60000", "-o", "made.jsonl"])
+        .args(["--n", "6", "--set", "llm.jobs=1", "--max-tokens-total", "60000", "-o", "made.jsonl"])
+        .args(["--set", "llm.max_tokens=4000"])
         .assert()
         .success();
     assert_eq!(server.requests().len(), before);

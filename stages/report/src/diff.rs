@@ -23,7 +23,7 @@ pub struct DiffLine {
 }
 
 /// Programs up to this size are compared, in bytes; the language itself has a smaller limit.
-const LARGEST: usize = 256 << 10;
+const LARGEST: usize = 64 << 10;
 
 /// Lines up to this length are shown whole, in characters.
 pub const LINE: usize = 2000;

@@ -39,6 +39,8 @@ impl Cell {
 pub struct Column {
     pub heading: String,
     pub key: String,
+    /// Its cells' class on the page: the key where that is a plain word, else nothing.
+    pub class: String,
     pub numeric: bool,
     /// Only in the files: the page has no room for it.
     pub only_file: bool,
@@ -56,12 +58,18 @@ pub struct Table {
     pub rows: Vec<Vec<Cell>>,
 }
 
+/// Some keys are names from outside.
+fn plain_word(key: &str) -> bool {
+    key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 impl Table {
     /// `columns`: heading, name in CSV, numeric.
     pub fn new(name: &str, title: &str, note: impl Into<String>, columns: &[(&str, &str, bool)]) -> Self {
         let column = |(heading, key, numeric): &(&str, &str, bool)| Column {
             heading: (*heading).into(),
             key: (*key).into(),
+            class: if plain_word(key) { format!("c-{key}") } else { String::new() },
             numeric: *numeric,
             only_file: false,
         };

@@ -382,13 +382,19 @@ fn hostile_texts_add_no_element_no_attribute_no_formula_and_no_markup() {
         let folder = TempDir::new().expect("a folder");
         write_run_of(&folder.path().join("a"), attack);
         write_run_of(&folder.path().join("b"), &format!("{attack}b"));
-        report(folder.path(), &["*/archive.parquet", "-o", "report.html", "--title", attack]).success();
+        report(
+            folder.path(),
+            &["*/archive.parquet", "-o", "report.html", &format!("--title={}", attack.replace('\0', ""))],
+        )
+        .success();
         let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
         (page, folder)
     };
     // What a highlighter makes of quotes and signs is the same in both.
     let (harmless, _kept) = page("plain 'x' \"y\" # z @w = 1");
-    let known = kinds(&harmless);
+    // What is shown on one line has its own form in a title.
+    let (lines, _kept_too) = page("plain\nlines");
+    let known: BTreeSet<_> = kinds(&harmless).union(&kinds(&lines)).cloned().collect();
     for attack in [
         "</title></style></svg></script></textarea></pre><script>alert(1)</script><img src=x onerror=alert(1)>",
         "\"><a href=\"javascript:alert(1)\" onclick='x()' style='background:url(http://e.vil)'>",
@@ -414,7 +420,11 @@ fn hostile_texts_add_no_element_no_attribute_no_formula_and_no_markup() {
                     assert!(!begins || field.parse::<f64>().is_ok(), "{attack:?} in {name}: {field:?}");
                 }
             } else {
-                assert!(!content.contains("](") && !content.contains("<script"), "{attack:?} in {name}");
+                // What is escaped is no bracket of a link.
+                assert!(
+                    !content.replace("\\]", "").contains("](") && !content.contains("<script"),
+                    "{attack:?} in {name}"
+                );
                 let bars: BTreeSet<usize> = content
                     .lines()
                     .filter(|line| line.starts_with('|'))

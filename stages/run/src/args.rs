@@ -29,7 +29,7 @@ pub struct Args {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    Plan(PlanArgs),
+    Plan(Box<PlanArgs>),
     Made(MadeArgs),
     Remove(RemoveArgs),
 }

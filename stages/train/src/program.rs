@@ -20,6 +20,9 @@ pub struct Program {
     pub candidate: Candidate,
 }
 
+/// A program, or its row as it leaves the stage when it turns out not to compile.
+pub type Prepared = Result<Program, Box<Candidate>>;
+
 /// Whether a row is a program that was given as a file, and nobody has looked at yet.
 pub fn by_hand(candidate: &Candidate) -> bool {
     candidate.status == Status::Proposed && candidate.proposer == "file"
@@ -31,7 +34,7 @@ pub fn prepare(
     rows: &[Row],
     config: &Config,
     due: impl Fn(&Candidate) -> bool + Sync,
-) -> anyhow::Result<Vec<Option<Result<Program, Box<Candidate>>>>> {
+) -> anyhow::Result<Vec<Option<Prepared>>> {
     let rules = rules(config);
     let inspectors = Inspectors::new(&rules)?;
     // What is known of the edit of the others is known since they were checked.
@@ -51,7 +54,7 @@ fn rules(config: &Config) -> Rules {
     rules
 }
 
-fn compile(candidate: &Candidate, inspectors: &Inspectors) -> anyhow::Result<Result<Program, Box<Candidate>>> {
+fn compile(candidate: &Candidate, inspectors: &Inspectors) -> anyhow::Result<Prepared> {
     let by_hand = by_hand(candidate);
     let Inspection { candidate: checked, params, .. } = inspectors.inspect(candidate, None)?;
     // A program without regions is a warning at the most here, an edit that reaches too far is not.

@@ -5,8 +5,13 @@ use crate::terminal::steers;
 /// One line in which nothing is markup: no table, HTML, link, image, emphasis, code, formula, list, heading or mention.
 pub fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.split_whitespace().collect::<Vec<_>>().join(" ").chars() {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut rest = line.chars().peekable();
+    while let Some(c) = rest.next() {
+        let in_word = |c: Option<&char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         match c {
+            // Within a word it is no emphasis, and names are full of it.
+            '_' if in_word(out.chars().last().as_ref()) && in_word(rest.peek()) => out.push(c),
             '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '!' | '$' | '{' | '}' => out.extend(['\\', c]),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
@@ -65,6 +70,7 @@ mod tests {
         assert_eq!(text("~~a~~ $x$ {{b}}"), "\\~\\~a\\~\\~ \\$x\\$ \\{\\{b\\}\\}");
         assert_eq!(text("<b>\n# a | b"), "&lt;b&gt; \\# a \\| b");
         assert_eq!(text("accuracy: 3"), "accuracy: 3");
+        assert_eq!(text("insertion_sort _a_ a__b"), "insertion_sort \\_a\\_ a\\_\\_b");
     }
 
     #[test]

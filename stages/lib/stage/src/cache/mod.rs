@@ -66,7 +66,7 @@ impl Cache {
     pub fn prepare(&self) -> Result<()> {
         atomic::make_folder(&self.folder)?;
         let Ok(found) = fs::read_dir(self.work()) else { return Ok(()) };
-        for path in found.flatten().map(|found| found.path()).chain(self.from_before()) {
+        for path in found.flatten().map(|found| found.path()).chain(self.of_earlier_layout()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name.ends_with(SCRATCH) {
                 let life = Owner::of_name(&name).map_or(Life::Unknown, |owner| owner.life());
@@ -86,7 +86,7 @@ impl Cache {
     }
 
     /// What runs of before have left among the entries.
-    fn from_before(&self) -> Vec<PathBuf> {
+    fn of_earlier_layout(&self) -> Vec<PathBuf> {
         let found = fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|found| found.path());
         found.filter(|path| path.extension().is_some_and(|end| end == "tmp" || end == "part")).collect()
     }
