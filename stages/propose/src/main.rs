@@ -15,6 +15,9 @@ use stage::table::{self, Table};
 use args::Args;
 use plan::Plan;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The child's side of checking a program: not for people, so not in the help.
     if std::env::args_os().nth(1).is_some_and(|first| first == check::CHILD) {

@@ -1,6 +1,7 @@
 //! One generation of proposals: a pure function of the table so far, the settings and the seed.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{Candidate, Status};
 
@@ -145,12 +146,13 @@ pub fn propose(
     on_row: &mut dyn FnMut(&Candidate),
 ) -> Proposed {
     let generation = Generation::new(population, plan, identify(plan.seed_program));
+    let names = Names { identify, known: RefCell::default() };
     let mut known: BTreeSet<String> = population.ids().into_iter().map(str::to_owned).collect();
     let mut rows = Vec::with_capacity(plan.count);
     for slot in generation.slots() {
         let row = match generation.seed_row(slot, proposer.name()) {
             Some(row) => row,
-            None => match fill(&generation, slot, proposer, identify, &known) {
+            None => match fill(&generation, slot, proposer, &names, &known) {
                 Ok(row) => row,
                 Err(reason) => return Proposed { rows, ended: Some(reason) },
             },
@@ -162,12 +164,26 @@ pub fn propose(
     Proposed { rows, ended: None }
 }
 
+/// The `candidate_id` of each text, worked out once: a large generation draws the same programs again and again.
+struct Names<'a> {
+    identify: &'a dyn Fn(&str) -> String,
+    /// By the hash of the text.
+    known: RefCell<BTreeMap<[u8; 32], String>>,
+}
+
+impl Names<'_> {
+    fn of(&self, source: &str) -> String {
+        let text = *blake3::hash(source.as_bytes()).as_bytes();
+        self.known.borrow_mut().entry(text).or_insert_with(|| (self.identify)(source)).clone()
+    }
+}
+
 /// Makes one attempt, again and again until it brings a new program. The error is the reason why the search ends.
 fn fill(
     generation: &Generation<'_>,
     slot: i64,
     proposer: &dyn Proposer,
-    identify: &dyn Fn(&str) -> String,
+    names: &Names<'_>,
     known: &BTreeSet<String>,
 ) -> Result<Candidate, String> {
     let mut redraw = 0;
@@ -176,7 +192,7 @@ fn fill(
         let mut row = attempted(generation.blank(slot, proposer.name()), &attempt);
         match attempt.draft {
             Ok(draft) => {
-                row.candidate_id = identify(&draft.source);
+                row.candidate_id = names.of(&draft.source);
                 row.source = draft.source;
                 row.edit = Some(draft.edit);
                 if redraw == REDRAWS || !known.contains(&row.candidate_id) {
