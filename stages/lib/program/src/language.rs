@@ -52,8 +52,8 @@ base is one of the language's or of the program's own. Modules are no values: `t
 such as `torch.nn.Linear`. The name that `getattr` gets can be read in the text. Methods that Python or PyTorch call by themselves
 may not be redefined, but for the special methods that are evaluated, and for `__repr__`, `__str__` and `extra_repr`.
 
-So an accepted file may be imported, built, called, trained, saved, loaded, printed, copied, pickled and deleted under Python 3.11 to
-3.13 with PyTorch 2.11: it opens no file, starts no process, talks to no network and imports nothing but the modules of the language
+So an accepted file may be imported, built, called, trained, saved, loaded, printed, copied, pickled and deleted under Python 3.11 and
+PyTorch 2.11, where this is tested: it opens no file, starts no process, talks to no network and imports nothing but the modules of the language
 and what PyTorch itself imports. Not promised: that code which was not evaluated ends, is fast, or needs little memory; that it
 leaves PyTorch's own settings, such as the seed, alone; and anything about a file that was changed afterwards.
 
