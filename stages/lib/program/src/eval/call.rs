@@ -42,7 +42,7 @@ impl Interp {
             }
         }
         self.span = here;
-        self.go_over(named.len())?;
+        self.go_over(8 * named.len())?;
         let mut seen = BTreeSet::new();
         if let Some((name, _)) = named.iter().find(|(n, _)| !seen.insert(n)) {
             return self.type_fault(format!("the keyword '{name}' is given twice"));
@@ -53,7 +53,7 @@ impl Interp {
     /// Calls anything that can be called.
     pub fn call(&mut self, callee: &Value, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
         self.step()?;
-        self.go_over(positional.len() + 4 * keywords.len())?;
+        self.go_over(positional.len() + 8 * keywords.len())?;
         self.nested(|vm| vm.call_here(callee, positional, keywords))
     }
 
