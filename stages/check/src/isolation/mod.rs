@@ -6,7 +6,6 @@
 
 mod process;
 mod serve;
-mod usage;
 
 use std::ffi::OsString;
 use std::sync::{Mutex, PoisonError};

@@ -9,8 +9,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use stage::proc::{Memory, Stat};
 
-use super::{Death, Limits, usage};
+use super::{Death, Limits};
 use crate::Inspection;
 
 /// How often a child is looked at that has not answered yet; most answers come sooner.
@@ -77,11 +78,11 @@ impl Process {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             // Counted from the first look on, in processor time: a machine that sleeps or is busy costs nobody a verdict.
-            let used = usage::cpu(pid);
+            let used = Stat::of(pid).map(|stat| stat.cpu).unwrap_or_default();
             let used_before = *used_before.get_or_insert(used);
             let death = if used.saturating_sub(used_before) > self.limits.cpu {
                 Death::Cpu
-            } else if usage::memory(pid) > self.limits.memory {
+            } else if Memory::of(pid).own() > self.limits.memory {
                 Death::Memory
             } else {
                 continue;

@@ -14,17 +14,6 @@ pub fn run<T: Sync, R: Send>(
     stop: &AtomicBool,
     work: impl Fn(usize, &T) -> R + Sync,
 ) -> Vec<Option<R>> {
-    run_within(items, jobs, stop, |thread| thread(), work)
-}
-
-/// As [`run`], with all that one thread does inside of `around`: what `around` sets up is there for all of its items.
-pub fn run_within<T: Sync, R: Send>(
-    items: &[T],
-    jobs: usize,
-    stop: &AtomicBool,
-    around: impl Fn(&(dyn Fn() + Sync)) + Sync,
-    work: impl Fn(usize, &T) -> R + Sync,
-) -> Vec<Option<R>> {
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<Option<R>>> = Mutex::new(items.iter().map(|_| None).collect());
     let worker = || {
@@ -41,9 +30,9 @@ pub fn run_within<T: Sync, R: Send>(
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, items.len().max(1)) {
             let thread = std::thread::Builder::new().stack_size(STACK);
-            if thread.spawn_scoped(scope, || around(&worker)).is_err() {
+            if thread.spawn_scoped(scope, worker).is_err() {
                 // No more threads to be had: fewer will do, and this one always can.
-                around(&worker);
+                worker();
             }
         }
     });

@@ -80,10 +80,31 @@ pub fn bit(signal: i32) -> u64 {
 }
 
 fn ticks_per_second() -> f64 {
-    // SAFETY: a query without memory.
-    match unsafe { libc::sysconf(libc::_SC_CLK_TCK) } {
-        ticks if ticks > 0 => ticks as f64,
-        _ => 100.0,
+    rustix::param::clock_ticks_per_second().max(1) as f64
+}
+
+/// The memory of one process in bytes, its descendants' not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    pub resident: u64,
+    /// The part of it that maps files, such as its code and its libraries, or is shared with others.
+    pub shared: u64,
+}
+
+impl Memory {
+    /// Of the process with this pid; zeros where it cannot be told.
+    pub fn of(pid: impl std::fmt::Display) -> Self {
+        let pages = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+        let mut bytes = pages.split_ascii_whitespace().skip(1).map(|field| {
+            let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
+            field.parse::<u64>().unwrap_or(0).saturating_mul(page)
+        });
+        Self { resident: bytes.next().unwrap_or(0), shared: bytes.next().unwrap_or(0) }
+    }
+
+    /// What is the process's own, in bytes.
+    pub fn own(self) -> u64 {
+        self.resident.saturating_sub(self.shared)
     }
 }
 
@@ -108,5 +129,20 @@ mod tests {
         assert!(tree(me.parent).contains(&me.pid) || tree(me.pid) == [me.pid]);
         assert!(signals("self", "SigCgt").is_some() && signals("self", "SigNone").is_none());
         assert_eq!([bit(1), bit(15), bit(0)], [1, 1 << 14, 0]);
+    }
+
+    #[test]
+    fn work_and_memory_show() {
+        let pid = std::process::id();
+        let before = Memory::of(pid).own();
+        let block = vec![1_u8; 64 << 20];
+        let after = Memory::of(pid);
+        assert!(after.own() >= before + (48 << 20), "{} of {after:?}", block.len());
+        assert!(after.resident >= after.own());
+        let cpu = || Stat::of(pid).expect("there is a /proc").cpu;
+        let start = cpu();
+        while cpu() < start + Duration::from_millis(30) {
+            std::hint::black_box((0..100_000_u64).sum::<u64>());
+        }
     }
 }

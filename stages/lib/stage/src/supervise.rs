@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock::WorkClock;
-use crate::proc::{self, Stat};
+use crate::proc::{self, Memory, Stat};
 
 /// How often we look whether the child has ended. A line from it wakes us earlier.
 const TICK: Duration = Duration::from_millis(20);
@@ -236,9 +236,7 @@ impl Seen {
     fn of(root: u32) -> Self {
         let mut seen = Self::default();
         for pid in proc::tree(root) {
-            let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-            let pages: u64 = pages.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-            seen.resident += pages * page_size();
+            seen.resident += Memory::of(pid).resident;
             if let Some(stat) = Stat::of(pid) {
                 seen.cpu += stat.cpu;
                 seen.stopped |= pid == root && stat.is_stopped();
@@ -246,11 +244,6 @@ impl Seen {
         }
         seen
     }
-}
-
-fn page_size() -> u64 {
-    // SAFETY: a query without memory.
-    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 fn lines_of(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
