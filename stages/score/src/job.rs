@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use network::{DeviceArg, EvalConfig, EvalData, Weights};
+use network::{DeviceArg, Dtype, EvalConfig, EvalData, Start, Weights};
 use schemas::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ pub struct Job {
     pub weights: PathBuf,
     pub evaluations: Vec<EvalConfig>,
     pub threads: usize,
+    pub graphs: bool,
     /// `cpu`, `cuda:0`, ...
     pub device: String,
 }
@@ -73,11 +74,11 @@ pub fn work(
     let absent = || format!("{}: cannot read the weights (are they in another --cache?)", weights.display());
     let content = std::fs::read(weights).with_context(absent)?;
     let weights = std::fs::canonicalize(weights).with_context(absent)?;
-    let threads = config.train.threads;
+    let (threads, graphs) = (config.train.threads, config.train.graphs);
     let kind = train::kind(device);
     let hash = blake3::hash(&content).to_hex();
     let key = train::hash(&(CODE_VERSION, &program.graph_hash, &program.params, hash.as_str(), &evaluations, kind));
-    let job = Job { source: program.source.clone(), weights, evaluations, threads, device: device.to_owned() };
+    let job = Job { source: program.source.clone(), weights, evaluations, threads, graphs, device: device.to_owned() };
     Ok(Work { key, label, weight: 1.0, job })
 }
 
@@ -88,7 +89,9 @@ pub fn child() -> ExitCode {
 
 fn evaluate(job: Job, _: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Scored, Failure> {
     let wanted: DeviceArg = job.device.parse().map_err(Failure::of_machine)?;
-    let device = network::init(&wanted, job.threads).map_err(|error| train::failure(&error.into()))?;
+    let tf32 = job.evaluations.iter().any(|config| config.dtype == Dtype::Tf32);
+    let start = Start { threads: job.threads, graphs: job.graphs, tf32 };
+    let device = network::init_with(&wanted, start).map_err(|error| train::failure(&error.into()))?;
     let weights = Weights::load(&job.weights).map_err(|error| train::failure(&error.into()))?;
     let mut scores = Vec::with_capacity(job.evaluations.len());
     for config in &job.evaluations {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use network::{Checkpoints, CurvePoint, DeviceArg, NetworkError};
+use network::{Checkpoints, CurvePoint, DeviceArg, Dtype, NetworkError, Start};
 use schemas::Status;
 use serde_json::{Value, json};
 use stage::atomic;
@@ -28,7 +28,8 @@ fn train(job: Job, place: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Measur
     // Time in which the machine was suspended is not held against a training that goes on later.
     let mut clock = WorkClock::starting_at(started);
     let wanted: DeviceArg = job.device.parse().map_err(Failure::of_machine)?;
-    let device = network::init(&wanted, job.threads).map_err(|error| failure(&error.into()))?;
+    let start = Start { threads: job.threads, graphs: job.graphs, tf32: job.config.dtype == Dtype::Tf32 };
+    let device = network::init_with(&wanted, start).map_err(|error| failure(&error.into()))?;
     let processor = processor(&job.source, job.config.hidden)?;
     let checkpoints = checkpoints(&job, place)?;
     let written = || checkpoints.as_ref().and_then(|to| to.path.metadata().ok()?.modified().ok());

@@ -24,6 +24,8 @@ pub struct Job {
     pub config: TrainConfig,
     /// Results do not depend on it.
     pub threads: usize,
+    /// Whether a GPU's work is recorded.
+    pub graphs: bool,
     /// `cpu`, `cuda:0`, ...
     pub device: String,
     /// Seconds between two checkpoints; 0 for none. Results do not depend on it.
@@ -75,6 +77,7 @@ pub fn settings(config: &Config, algorithm: &str, seed: u64) -> TrainConfig {
         val_every: train.val_every,
         dtype: match network.dtype {
             config::Dtype::F32 => Dtype::F32,
+            config::Dtype::Tf32 => Dtype::Tf32,
             config::Dtype::F64 => Dtype::F64,
         },
     };
@@ -103,8 +106,8 @@ pub fn work(program: &Program, config: TrainConfig, train: &config::Train, devic
     let key = hash(&depends);
     let label = format!("{} {} seed {}", program.label, config.algorithm, config.seed);
     let (source, device) = (program.source.clone(), device.to_owned());
-    let (threads, checkpoint_s) = (train.threads, train.checkpoint_s);
-    Work { key, label, weight: 1.0, job: Job { source, config, threads, device, checkpoint_s } }
+    let (threads, graphs, checkpoint_s) = (train.threads, train.graphs, train.checkpoint_s);
+    Work { key, label, weight: 1.0, job: Job { source, config, threads, graphs, device, checkpoint_s } }
 }
 
 #[cfg(test)]

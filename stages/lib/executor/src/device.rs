@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -49,11 +50,14 @@ impl fmt::Display for DeviceArg {
     }
 }
 
-/// A device that is there. Only [`init`] makes one.
+/// A device that is there. Only [`init`] makes one that is not the CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device(pub tch::Device);
 
 impl Device {
+    /// It is always there.
+    pub const CPU: Self = Self(tch::Device::Cpu);
+
     pub fn is_cuda(self) -> bool {
         self.0.is_cuda()
     }
@@ -77,12 +81,38 @@ impl fmt::Display for Device {
 
 const CUDA_LIBRARY: &CStr = c"libtorch_cuda.so";
 
-/// Loads what the device needs, fixes the number of threads (0: one for each core), and says where to compute.
+/// How a process computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Threads of libtorch; 0: one for each core.
+    pub threads: usize,
+    /// Whether a GPU's work is recorded as CUDA graphs.
+    pub graphs: bool,
+    /// Whether a GPU may round what it multiplies, see [`crate::Dtype::Tf32`]. It holds for the whole process, and only at its
+    /// first start.
+    pub tf32: bool,
+}
+
+/// As [`init_with`], with CUDA graphs and full products.
 pub fn init(wanted: &DeviceArg, threads: usize) -> Result<Device> {
+    init_with(wanted, Start { threads, graphs: true, tf32: false })
+}
+
+static GRAPHS: AtomicBool = AtomicBool::new(true);
+
+/// Whether a GPU's work is to be recorded.
+pub(crate) fn graphs() -> bool {
+    GRAPHS.load(Ordering::Relaxed)
+}
+
+/// Loads what the device needs, fixes the number of threads, and says where to compute.
+pub fn init_with(wanted: &DeviceArg, start: Start) -> Result<Device> {
+    let Start { threads, graphs, tf32 } = start;
+    GRAPHS.store(graphs, Ordering::Relaxed);
     let loaded = match wanted {
         DeviceArg::Cpu => Ok(()),
         DeviceArg::Auto if !gpu_in_sight() => Ok(()),
-        _ => load_cuda(),
+        _ => load_cuda(tf32),
     };
     crate::allocator::link();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -115,7 +145,7 @@ fn gpu_in_sight() -> bool {
     ["/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg"].iter().any(|path| Path::new(path).exists())
 }
 
-fn load_cuda() -> std::result::Result<(), String> {
+fn load_cuda(tf32: bool) -> std::result::Result<(), String> {
     static LOADED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
     LOADED
         .get_or_init(|| {
@@ -123,6 +153,9 @@ fn load_cuda() -> std::result::Result<(), String> {
                 // SAFETY: runs once, before libtorch or this program have started any thread that reads the environment.
                 unsafe { std::env::set_var("CUBLAS_WORKSPACE_CONFIG", ":4096:8") };
             }
+            // libtorch has a call for this, tch has not. Whatever the user's environment says, a run does what its settings say.
+            // SAFETY: as above.
+            unsafe { std::env::set_var("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", if tf32 { "1" } else { "0" }) };
             // SAFETY: a valid C string; the library's initialisers only register its kernels. Found by the program's rpath.
             let handle = unsafe { libc::dlopen(CUDA_LIBRARY.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
             if !handle.is_null() {
@@ -160,7 +193,7 @@ pub struct Doctor {
 
 /// Looks at libtorch and the machine; call it instead of [`init`].
 pub fn doctor() -> Result<Doctor> {
-    let loaded = load_cuda();
+    let loaded = load_cuda(false);
     let device = init(&DeviceArg::Auto, 0)?;
     let library = loaded_path();
     let found_version = library.as_deref().and_then(Path::parent).and_then(|lib| {

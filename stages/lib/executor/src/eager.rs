@@ -25,11 +25,23 @@ pub(crate) struct Eager {
 
 /// The parts of a recurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+pub(crate) enum Stage {
     Fixed,
     Step,
     StepBack,
     FixedBack,
+}
+
+impl Stage {
+    pub fn part(self, recurrence: &Recurrence) -> Result<&Part> {
+        let backward = || recurrence.backward.as_ref().ok_or_else(|| Error::missing("the gradient"));
+        Ok(match self {
+            Self::Fixed => &recurrence.fixed,
+            Self::Step => &recurrence.step,
+            Self::StepBack => &backward()?.step,
+            Self::FixedBack => &backward()?.fixed,
+        })
+    }
 }
 
 /// What is known of a part once B and N are.
@@ -54,12 +66,13 @@ impl Eager {
         on_step: &mut OnStep<'_>,
     ) -> Result<Outcome> {
         let recurrences = Arc::clone(&self.recurrences);
+        let sequence = &there(sequence, self.device)?;
         let sizes = sequence.sizes;
         let mut fixed: BTreeMap<usize, Vec<Tensor>> = BTreeMap::new();
         for &variant in sequence.variants {
             if let Entry::Vacant(place) = fixed.entry(variant) {
                 let recurrence = chosen(&recurrences, variant)?;
-                let inputs = given(recurrence, sequence)?;
+                let inputs = given(recurrence, &sequence.given)?;
                 place.insert(self.part(variant, Stage::Fixed, &recurrence.fixed, &inputs, parameters, sizes)?);
             }
         }
@@ -129,7 +142,7 @@ impl Eager {
         for (variant, sums) in sums {
             let recurrence = chosen(&recurrences, variant)?;
             let backward = recurrence.backward.as_ref().ok_or_else(|| Error::missing("the gradient"))?;
-            let mut inputs = given(recurrence, sequence)?;
+            let mut inputs = given(recurrence, &sequence.given)?;
             inputs.extend(sums);
             let values = self.part(variant, Stage::FixedBack, &backward.fixed, &inputs, parameters, sizes)?;
             for (param, value) in backward.params.iter().zip(values) {
@@ -141,7 +154,8 @@ impl Eager {
         Ok(adjoint)
     }
 
-    fn part(
+    /// The outputs of a part.
+    pub fn part(
         &mut self,
         variant: usize,
         stage: Stage,
@@ -150,13 +164,32 @@ impl Eager {
         parameters: &Parameters,
         sizes: (i64, i64),
     ) -> Result<Vec<Tensor>> {
-        let key = (variant, stage, sizes);
-        if !self.bound.contains_key(&key) {
-            let bound = Bound::new(part, sizes, self.float, self.device)?;
-            self.bound.insert(key, bound);
+        let context = (self.float, self.device);
+        self.bound(variant, stage, part, sizes)?.run(part, inputs, parameters, sizes, context)
+    }
+
+    /// Shapes and element types of a part's outputs.
+    pub fn outlines(
+        &mut self,
+        variant: usize,
+        stage: Stage,
+        part: &Part,
+        sizes: (i64, i64),
+    ) -> Result<Vec<(Vec<i64>, Kind)>> {
+        let float = self.float;
+        let bound = self.bound(variant, stage, part, sizes)?;
+        let outline = |id: &NodeId| {
+            let shape = bound.shapes.get(id.0 as usize).ok_or_else(|| Error::missing("a shape"))?;
+            Ok((shape.clone(), ops::kind(part.graph.dtype(*id), float)))
+        };
+        part.outputs.iter().map(outline).collect()
+    }
+
+    fn bound(&mut self, variant: usize, stage: Stage, part: &Part, sizes: (i64, i64)) -> Result<&Bound> {
+        match self.bound.entry((variant, stage, sizes)) {
+            Entry::Occupied(place) => Ok(place.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(Bound::new(part, sizes, self.float, self.device)?)),
         }
-        let bound = self.bound.get(&key).ok_or_else(|| Error::missing("a bound part"))?;
-        bound.run(part, inputs, parameters, sizes, (self.float, self.device))
     }
 }
 
@@ -226,13 +259,23 @@ fn copies(tensors: &[Tensor]) -> Vec<Tensor> {
     tensors.iter().map(Tensor::shallow_clone).collect()
 }
 
-fn chosen(recurrences: &[Recurrence], variant: usize) -> Result<&Recurrence> {
+/// The sequence with all its tensors on a device; those that are there already are not copied.
+fn there<'a>(sequence: &Sequence<'a>, device: Device) -> Result<Sequence<'a>> {
+    let all = |tensors: &BTreeMap<usize, Tensor>| -> Result<BTreeMap<usize, Tensor>> {
+        tensors.iter().map(|(&input, x)| Ok((input, x.f_to(device.0)?))).collect()
+    };
+    let state = sequence.state.iter().map(|x| Ok(x.f_to(device.0)?)).collect::<Result<_>>()?;
+    let (sizes, variants) = (sequence.sizes, sequence.variants);
+    Ok(Sequence { sizes, variants, given: all(&sequence.given)?, data: all(&sequence.data)?, state })
+}
+
+pub(crate) fn chosen(recurrences: &[Recurrence], variant: usize) -> Result<&Recurrence> {
     recurrences.get(variant).ok_or_else(|| Error::missing("a recurrence"))
 }
 
 /// What is given once, in the recurrence's order.
-fn given(recurrence: &Recurrence, sequence: &Sequence<'_>) -> Result<Vec<Tensor>> {
-    let value = |input: &usize| sequence.given.get(input).map(Tensor::shallow_clone);
+pub(crate) fn given(recurrence: &Recurrence, given: &BTreeMap<usize, Tensor>) -> Result<Vec<Tensor>> {
+    let value = |input: &usize| given.get(input).map(Tensor::shallow_clone);
     recurrence.given.iter().map(|input| value(input).ok_or_else(|| Error::missing("an input"))).collect()
 }
 

@@ -10,15 +10,18 @@ use crate::eager::Eager;
 use crate::error::Result;
 use crate::parameters::Parameters;
 use crate::recurrence::Recurrence;
+use crate::replay::Replay;
 use crate::{Device, Dtype};
 
 /// How graphs are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
-    /// The project's kernels on the CPU, libtorch elsewhere.
+    /// The project's kernels on the CPU, `Replay` elsewhere.
     #[default]
     Auto,
-    /// Operation by operation with libtorch: what other devices do.
+    /// With libtorch, time steps recorded as CUDA graphs. On the CPU the same work is not recorded but done anew: for tests.
+    Replay,
+    /// Operation by operation with libtorch.
     Eager,
 }
 
@@ -60,6 +63,7 @@ pub struct Engine {
 
 enum Inner {
     Eager(Box<Eager>),
+    Replay(Box<Replay>),
     Single(Box<Cpu<f32>>),
     Double(Box<Cpu<f64>>),
 }
@@ -69,9 +73,11 @@ impl Engine {
     pub fn new(recurrences: Arc<Vec<Recurrence>>, dtype: Dtype, device: Device, backend: Backend) -> Self {
         let shared = Arc::clone(&recurrences);
         let inner = match (backend, device.is_cuda(), dtype) {
-            (Backend::Auto, false, Dtype::F32) => Inner::Single(Box::new(Cpu::new(shared, dtype))),
+            (Backend::Auto, false, Dtype::F32 | Dtype::Tf32) => Inner::Single(Box::new(Cpu::new(shared, dtype))),
             (Backend::Auto, false, Dtype::F64) => Inner::Double(Box::new(Cpu::new(shared, dtype))),
-            _ => Inner::Eager(Box::new(Eager::new(shared, dtype, device))),
+            (Backend::Auto, true, _) if !crate::device::graphs() => Inner::Eager(Box::new(Eager::new(shared, dtype, device))),
+            (Backend::Eager, ..) => Inner::Eager(Box::new(Eager::new(shared, dtype, device))),
+            _ => Inner::Replay(Box::new(Replay::new(shared, dtype, device))),
         };
         Self { recurrences, inner, backend, dtype, device }
     }
@@ -85,10 +91,18 @@ impl Engine {
         &self.recurrences
     }
 
+    /// What went wrong so far without harm, in sentences for people.
+    pub fn warnings(&self) -> &[String] {
+        match &self.inner {
+            Inner::Replay(replay) => replay.warnings(),
+            _ => &[],
+        }
+    }
+
     /// From now on measures the steps of the plans that have been made so far.
     pub fn measure(&mut self) {
         match &mut self.inner {
-            Inner::Eager(_) => {}
+            Inner::Eager(_) | Inner::Replay(_) => {}
             Inner::Single(cpu) => cpu.measure(),
             Inner::Double(cpu) => cpu.measure(),
         }
@@ -97,7 +111,7 @@ impl Engine {
     /// What each step of each plan does, with its nanoseconds and calls since [`Engine::measure`].
     pub fn measured(&self) -> Vec<(String, u64, u64)> {
         match &self.inner {
-            Inner::Eager(_) => Vec::new(),
+            Inner::Eager(_) | Inner::Replay(_) => Vec::new(),
             Inner::Single(cpu) => cpu.measured(),
             Inner::Double(cpu) => cpu.measured(),
         }
@@ -115,6 +129,7 @@ impl Engine {
         let _guard = tch::no_grad_guard();
         match &mut self.inner {
             Inner::Eager(eager) => eager.run(parameters, sequence, gradient, on_step),
+            Inner::Replay(replay) => replay.run(parameters, sequence, gradient, on_step),
             Inner::Single(cpu) => cpu.run(parameters, sequence, gradient, on_step),
             Inner::Double(cpu) => cpu.run(parameters, sequence, gradient, on_step),
         }

@@ -1,5 +1,5 @@
 //! Runs typed graphs, and their gradients, over time: on the CPU by a plan of kernels on buffers that are allocated once,
-//! on other devices operation by operation with libtorch.
+//! on a GPU with libtorch, whose kernels are recorded as CUDA graphs.
 //!
 //! A [`Step`] says what a network does at one time step. [`Recurrence`] compiles it, for all sizes at once: what does not
 //! vary leaves the time loop, and the gradient becomes a graph of its own. An [`Engine`] runs sequences of such steps,
@@ -10,6 +10,7 @@
 mod allocator;
 mod biases;
 mod cpu;
+mod cuda;
 mod device;
 mod eager;
 mod engine;
@@ -19,13 +20,14 @@ pub mod ops;
 mod parameters;
 mod plan;
 mod recurrence;
+mod replay;
 mod rewrite;
 pub mod rng;
 mod shapes;
 pub mod tensor;
 pub mod weights;
 
-pub use device::{Device, DeviceArg, Doctor, doctor, init};
+pub use device::{Device, DeviceArg, Doctor, Start, doctor, init, init_with};
 pub use engine::{Backend, Engine, OnStep, Outcome, Sequence};
 pub use error::{Error, Result};
 pub use parameters::Parameters;

@@ -22,16 +22,21 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     fn kind(&self, dtype: DType) -> Kind {
-        match dtype {
-            DType::Bool => Kind::Bool,
-            DType::Int => Kind::Int64,
-            DType::Float => self.float,
-        }
+        kind(dtype, self.float)
     }
 
     fn dim(&self, dim: &graph::Dim) -> Result<i64> {
         dim.eval(self.sizes.0, self.sizes.1)
             .ok_or_else(|| Error::Inconsistent(format!("size {dim} overflows for B, N = {:?}", self.sizes)))
+    }
+}
+
+/// The element type of a node, where floats are of the given kind.
+pub(crate) fn kind(dtype: DType, float: Kind) -> Kind {
+    match dtype {
+        DType::Bool => Kind::Bool,
+        DType::Int => Kind::Int64,
+        DType::Float => float,
     }
 }
 

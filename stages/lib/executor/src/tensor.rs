@@ -11,13 +11,15 @@ use crate::error::{Error, Result};
 pub enum Dtype {
     #[default]
     F32,
+    /// As `F32`, but a GPU may round what it multiplies to 10 bits (TensorFloat-32). Elsewhere it is `F32`.
+    Tf32,
     F64,
 }
 
 impl Dtype {
     pub fn kind(self) -> Kind {
         match self {
-            Self::F32 => Kind::Float,
+            Self::F32 | Self::Tf32 => Kind::Float,
             Self::F64 => Kind::Double,
         }
     }
@@ -29,8 +31,9 @@ impl std::str::FromStr for Dtype {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text {
             "f32" => Ok(Self::F32),
+            "tf32" => Ok(Self::Tf32),
             "f64" => Ok(Self::F64),
-            _ => Err(format!("`{text}` is not a number format: f32 or f64")),
+            _ => Err(format!("`{text}` is not a number format: f32, tf32 or f64")),
         }
     }
 }

@@ -91,7 +91,7 @@ pub fn evaluate(processor: &Processor, weights: &Weights, config: &EvalConfig, d
     let (repred, dtype) = (config.hint_repred_mode, config.dtype);
     let settings = Settings { repred, forcing: false, passes: true, dtype, device, backend: Backend::Auto };
     let mut workers = Workers::new(&model, settings)?;
-    score(&mut workers, &parameters, dataset.parts(config.batch_size)?, device)
+    score(&mut workers, &parameters, dataset.parts(config.batch_size)?)
 }
 
 /// Scores all samples of some batches together.
@@ -99,12 +99,11 @@ pub(crate) fn score<B: Borrow<Batch>>(
     workers: &mut Workers<'_>,
     parameters: &Parameters,
     batches: impl IntoIterator<Item = Result<B>>,
-    device: Device,
 ) -> Result<Scores> {
     let mut scorer = Scorer::default();
     for batch in batches {
         let batch = batch?;
-        let predictions = predict(workers, parameters, batch.borrow(), device)?;
+        let predictions = predict(workers, parameters, batch.borrow())?;
         scorer.add(batch.borrow(), &predictions)?;
     }
     Ok(scorer.scores())
@@ -115,9 +114,8 @@ pub(crate) fn predict(
     workers: &mut Workers<'_>,
     parameters: &Parameters,
     batch: &Batch,
-    device: Device,
 ) -> Result<Vec<DataPoint>> {
-    let encoded = Encoded::new(workers.model, batch, Hints::First, parameters.kind(), device)?;
+    let encoded = Encoded::new(workers.model, batch, Hints::First, parameters.kind(), Device::CPU)?;
     let outputs = workers.predict(parameters, &encoded)?;
     workers.model.outputs.iter().zip(&outputs).map(|(port, raw)| read_off(&port.entry, raw)).collect()
 }

@@ -28,7 +28,7 @@ pub use checkpoint::Checkpoints;
 pub use error::NetworkError;
 pub use evaluate::{EvalConfig, EvalData, evaluate};
 pub use executor::weights::{Array, Weights};
-pub use executor::{Backend, Device, DeviceArg, Doctor, Dtype, doctor, init};
+pub use executor::{Backend, Device, DeviceArg, Doctor, Dtype, Start, doctor, init, init_with};
 pub use explain::{explain, parameter_count};
 pub use feedback::Repred;
 pub use score::Scores;

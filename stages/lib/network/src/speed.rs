@@ -119,7 +119,7 @@ pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Re
         let batch = Dataset::new(algorithm, length, settings.batch_size, args, (1, 2))?.whole()?;
         let start = Instant::now();
         let (workers, parameters) = (&mut trainer.workers, &trainer.parameters);
-        score(workers, parameters, [Ok(&batch)], device)?;
+        score(workers, parameters, [Ok(&batch)])?;
         device.synchronize();
         speed.eval_s = Some(start.elapsed().as_secs_f64());
         speed.eval_gflop = Some(gflop(&trainer, &batch));

@@ -236,7 +236,8 @@ impl<'m> Trainer<'m> {
     /// One update; returns the loss before it.
     pub fn step(&mut self, batch: &Batch) -> Result<f64> {
         self.steps += 1;
-        let encoded = Encoded::new(self.workers.model, batch, Hints::All, self.parameters.kind(), self.device)?;
+        // Many small operations: they take less time here than their launches on a GPU would. The engine moves the results.
+        let encoded = Encoded::new(self.workers.model, batch, Hints::All, self.parameters.kind(), Device::CPU)?;
         let noise = self.noise(&encoded)?;
         let supervision = Supervision { forced: self.forced(&encoded), noise };
         let learned = self.workers.gradient(&self.parameters, &encoded, &supervision)?;
@@ -252,7 +253,7 @@ impl<'m> Trainer<'m> {
     }
 
     pub fn validate(&mut self, batches: &[Batch]) -> Result<f64> {
-        Ok(score(&mut self.workers, &self.parameters, batches.iter().map(Ok), self.device)?.score)
+        Ok(score(&mut self.workers, &self.parameters, batches.iter().map(Ok))?.score)
     }
 
     /// Everything that changes from step to step.
@@ -282,7 +283,7 @@ impl<'m> Trainer<'m> {
                 return Ok(None);
             }
             let data: Vec<f64> = (0..count).map(|_| self.rng.gumbel()).collect();
-            Ok(Some(from_f64(&data, &shape, self.parameters.kind(), self.device)?))
+            Ok(Some(from_f64(&data, &shape, self.parameters.kind(), Device::CPU)?))
         };
         self.workers.model.outputs.iter().map(&mut draw).collect()
     }

@@ -39,7 +39,7 @@ pub(crate) fn predict(
 ) -> Result<Vec<Tensor>> {
     let variants = variants(batch);
     let sequence = evaluation(model, batch, &variants)?;
-    let mut held = HeldOutputs::new(batch)?;
+    let mut held = HeldOutputs::new(batch);
     engine.run(parameters, &sequence, None, &mut |step, outputs| held.take(step, outputs))?;
     held.finish(model)
 }
@@ -110,12 +110,11 @@ fn evaluation<'a>(model: &Model, batch: &Encoded, variants: &'a [usize]) -> Resu
 pub(crate) struct HeldOutputs {
     held: Vec<usize>,
     outputs: Vec<Tensor>,
-    device: Device,
 }
 
 impl HeldOutputs {
-    pub fn new(batch: &Encoded) -> Result<Self> {
-        Ok(Self { held: batch.held_steps(), outputs: Vec::new(), device: batch.options()?.1 })
+    pub fn new(batch: &Encoded) -> Self {
+        Self { held: batch.held_steps(), outputs: Vec::new() }
     }
 
     /// Copies what samples keep of a step's outputs, which the engine will overwrite.
@@ -130,7 +129,7 @@ impl HeldOutputs {
             if let Some(first) = shape.first_mut() {
                 *first = size(flags.len())?;
             }
-            let mine = from_f64(&flags, &shape, Kind::Bool, self.device)?;
+            let mine = from_f64(&flags, &shape, Kind::Bool, Device(value.device()))?;
             outputs.push(value.f_where_self(&mine, self.outputs.get(at).unwrap_or(value))?);
         }
         self.outputs = outputs;

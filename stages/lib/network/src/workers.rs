@@ -193,9 +193,12 @@ impl<'m> Workers<'m> {
     /// What went wrong without harm while the network was compiled: a pass that was left out costs time only.
     pub fn warnings(&self) -> Vec<String> {
         let compiled = [Some(&self.evaluation), self.training.as_ref()].into_iter().flatten();
-        let engines = compiled.filter_map(|compiled| compiled.engines.first());
-        let faults = engines.flat_map(|engine| engine.recurrences().iter().flat_map(|recurrence| &recurrence.faults));
-        let mut all: Vec<String> = faults.map(ToString::to_string).collect();
+        let mut all: Vec<String> = Vec::new();
+        for engine in compiled.filter_map(|compiled| compiled.engines.first()) {
+            let faults = engine.recurrences().iter().flat_map(|recurrence| &recurrence.faults);
+            all.extend(faults.map(ToString::to_string));
+            all.extend_from_slice(engine.warnings());
+        }
         all.sort();
         all.dedup();
         all

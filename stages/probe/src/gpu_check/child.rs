@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use network::parity::{Options as Comparison, Report};
 use network::speed::{Settings, measure};
-use network::{Backend, CurvePoint, Device, DeviceArg, Dtype, EvalConfig, TrainConfig};
+use network::{Backend, CurvePoint, Device, DeviceArg, Dtype, EvalConfig, Start, TrainConfig};
 use program::Options;
 use serde::{Deserialize, Serialize};
 use stage::gpus;
@@ -18,6 +18,12 @@ use crate::{parity, programs};
 
 /// The mode of the row of an evaluation, among those of training steps.
 pub const EVALUATION: &str = "evaluation";
+/// The mode of a training step whose operations are launched one by one.
+pub const EAGER: &str = "eager";
+/// That of one whose time steps are recorded as CUDA graphs.
+pub const GRAPHS: &str = "graphs";
+/// That of one on the CPU.
+pub const PLANS: &str = "plans";
 
 /// What a child is to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,6 +31,10 @@ pub struct Request {
     pub device: String,
     /// Threads of libtorch; 0: one for each core.
     pub threads: usize,
+    /// Whether time steps are recorded as CUDA graphs.
+    pub graphs: bool,
+    /// Whether products may be rounded to TensorFloat-32.
+    pub tf32: bool,
     pub task: Task,
 }
 
@@ -82,17 +92,23 @@ pub fn child() -> ExitCode {
 fn work() -> Result<()> {
     let mut input = String::new();
     std::io::stdin().read_to_string(&mut input)?;
-    let Request { device, threads, task } = serde_json::from_str(&input)?;
+    let Request { device, threads, graphs, tf32, task } = serde_json::from_str(&input)?;
     let wanted: DeviceArg = device.parse().map_err(anyhow::Error::msg)?;
     if let Task::Library = task {
         return library(&wanted);
     }
-    let device = network::init(&wanted, threads)?;
+    let device = network::init_with(&wanted, Start { threads, graphs, tf32 })?;
     match task {
         Task::Library => Ok(()),
         Task::Parity { fixtures, most } => cases(&fixtures, most, device),
         Task::Speed { training, repeats, test_length, gpu } => {
-            speed(&training, repeats, test_length, gpu.as_deref(), device)
+            let mode = match (device.is_cuda(), graphs, tf32) {
+                (false, ..) => PLANS,
+                (true, false, _) => EAGER,
+                (true, true, false) => GRAPHS,
+                (true, true, true) => "graphs, tf32",
+            };
+            speed(&training, repeats, test_length, gpu.as_deref(), device, mode)
         }
         Task::Beside { training, repeats, meeting, of } => beside(&training, repeats, &meeting, of, device),
         Task::Training { training, test } => train(&training, &test, device),
@@ -185,6 +201,7 @@ fn speed(
     test_length: Option<usize>,
     gpu: Option<&str>,
     device: Device,
+    mode: &str,
 ) -> Result<()> {
     let processor = reference(training.hidden)?;
     let settings = |length: usize, steps: usize, eval_length: Option<usize>| Settings {
@@ -198,7 +215,7 @@ fn speed(
         profile: false,
     };
     let row = |length: usize, seconds: f64, gflop: f64| Speed {
-        mode: if device.is_cuda() { "eager" } else { "plans" }.to_owned(),
+        mode: mode.to_owned(),
         device: device.to_string(),
         built: true,
         seeds: 1,

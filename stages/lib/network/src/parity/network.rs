@@ -247,7 +247,7 @@ impl NetworkCase {
                 report.add_tensor(name + way, &to_f64(raw)?, &theirs.data, 0.01, tolerance(2e-5));
             }
         }
-        let predictions = predict(workers, parameters, batch, device)?;
+        let predictions = predict(workers, parameters, batch)?;
         for prediction in &predictions {
             let name = format!("pred/{}", prediction.name);
             report.add_tensor(&name, &prediction.data, &arrays::get(&self.arrays, &name)?.data, 1.0, 0.0);
@@ -322,7 +322,7 @@ impl Run<'_> {
     /// The stored loss, and the tolerance for it.
     fn loss(&self) -> (f64, f64) {
         match self.options.dtype {
-            Dtype::F32 => (self.case.loss, self.tolerance(2e-6)),
+            Dtype::F32 | Dtype::Tf32 => (self.case.loss, self.tolerance(2e-6)),
             Dtype::F64 => (self.case.loss_float64, self.tolerance(1e-12)),
         }
     }

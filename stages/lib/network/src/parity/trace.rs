@@ -61,7 +61,7 @@ impl<'m> Tracer<'m> {
         let variants = vec![0; batch.network_steps()];
         let sequence = unroll::training(model, &self.steps, batch, supervision, divisors, &variants)?;
         let mut trace = Trace { hints: vec![Vec::new(); model.hints.len()], ..Trace::default() };
-        let mut held = HeldOutputs::new(batch)?;
+        let mut held = HeldOutputs::new(batch);
         let names = &self.inner;
         self.engine.run(parameters, &sequence, None, &mut |step, values| {
             let (hints, values) = values.split_at(model.hints.len().min(values.len()));

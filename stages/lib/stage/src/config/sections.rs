@@ -35,6 +35,7 @@ choice! {
     /// Number format of the network.
     pub enum Dtype {
         F32 = "f32",
+        Tf32 = "tf32",
         F64 = "f64",
     }
 }
@@ -167,7 +168,7 @@ sections! {
         hint_teacher_forcing: f64 = 0.0,
         /// How predicted hints are fed back: soft, hard or hard_on_eval.
         hint_repred_mode: Repred = Repred::Soft,
-        /// Number format: f32 or f64.
+        /// Number format: f32, f64, or tf32, which is f32 but for the products on a GPU: these are rounded to 10 bits and faster.
         dtype: Dtype = Dtype::F32,
     }
 
@@ -203,6 +204,8 @@ sections! {
         memory_limit_mb: u64 = 8192,
         /// Threads of one training. The result does not depend on it: the same weights to the bit with any number.
         @operational threads: usize = 1,
+        /// Whether time steps are recorded as CUDA graphs on a GPU. Without, trainings take several times as long there.
+        @operational graphs: bool = true,
         /// Trainings side by side, on each GPU where there are any; 0 for as many as there are cores for, at most 4 on a GPU.
         @operational jobs: usize = 0,
         /// auto (all GPUs where there are any, else the CPU), cpu, cuda (all visible GPUs) or cuda:K (one of them, from 0).

@@ -25,6 +25,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("train.checkpoint_s", "5.5"),
     ("train.memory_limit_mb", "100"),
     ("train.threads", "2"),
+    ("train.graphs", "false"),
     ("train.jobs", "3"),
     ("train.device", "\"cuda:1\""),
     ("score.ood_length", "24"),
