@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand};
 use network::{DeviceArg, Dtype};
 
+use crate::gpu_check::Name;
+
 const GPU_CHECK_EXAMPLES: &str = "\
 Examples:
   probe gpu-check
@@ -184,6 +186,9 @@ pub struct GpuCheckArgs {
     /// Time for everything
     #[arg(long, default_value_t = 8.0, value_parser = minutes)]
     pub minutes: f64,
+    /// Only these steps, and the machine
+    #[arg(long, value_name = "STEPS", value_delimiter = ',')]
+    pub only: Vec<Name>,
     /// Try it out: the CPU in place of the device, a few cases, tiny sizes
     #[arg(long)]
     pub dry: bool,

@@ -9,6 +9,10 @@ use tch::{Kind, Tensor};
 
 use crate::engine::{OnStep, Outcome, Sequence};
 use crate::error::{Error, Result};
+use crate::gpu::graphs::Stream;
+use crate::gpu::library::Target;
+use crate::gpu::moves::Mover;
+use crate::gpu::program::{Program, Surroundings};
 use crate::ops;
 use crate::parameters::Parameters;
 use crate::recurrence::{Part, Recurrence};
@@ -19,8 +23,14 @@ use crate::{Device, Dtype};
 pub(crate) struct Eager {
     recurrences: Arc<Vec<Recurrence>>,
     bound: BTreeMap<(usize, Stage, (i64, i64)), Bound>,
+    /// What kernels are written for; absent: all are libtorch's.
+    target: Option<Target>,
+    /// What a GPU's work is given to, where kernels are written for it.
+    stream: Option<Stream>,
     float: Kind,
     device: Device,
+    /// What went wrong without harm.
+    pub warnings: Vec<String>,
 }
 
 /// The parts of a recurrence.
@@ -50,11 +60,23 @@ struct Bound {
     constants: BTreeMap<NodeId, Tensor>,
     /// By node: the values that it is the last to read.
     last: Vec<Vec<NodeId>>,
+    /// The part as kernels of its own, where these are wanted and can be had.
+    program: Option<Program>,
 }
 
 impl Eager {
     pub fn new(recurrences: Arc<Vec<Recurrence>>, dtype: Dtype, device: Device) -> Self {
-        Self { recurrences, bound: BTreeMap::new(), float: dtype.kind(), device }
+        let (bound, warnings) = (BTreeMap::new(), Vec::new());
+        Self { recurrences, bound, target: None, stream: None, float: dtype.kind(), device, warnings }
+    }
+
+    /// As [`Eager::new`], with kernels that are written for the network.
+    pub fn with_kernels(recurrences: Arc<Vec<Recurrence>>, dtype: Dtype, device: Device) -> Self {
+        let target = match device.0 {
+            tch::Device::Cuda(index) => Target::Gpu(index),
+            _ => Target::Host,
+        };
+        Self { target: Some(target), ..Self::new(recurrences, dtype, device) }
     }
 
     /// See [`crate::Engine::run`].
@@ -154,6 +176,19 @@ impl Eager {
         Ok(adjoint)
     }
 
+    /// How values are put in their places.
+    pub fn mover(&self) -> Mover {
+        Mover { target: self.target, float: self.float, stream: self.stream }
+    }
+
+    /// What a GPU's work is given to from now on. Kernels can be launched into a stream only.
+    pub fn set_stream(&mut self, stream: Option<Stream>) {
+        self.stream = stream;
+        if stream.is_none() && self.device.is_cuda() && self.target.take().is_some() {
+            self.bound.clear();
+        }
+    }
+
     /// The outputs of a part.
     pub fn part(
         &mut self,
@@ -164,8 +199,8 @@ impl Eager {
         parameters: &Parameters,
         sizes: (i64, i64),
     ) -> Result<Vec<Tensor>> {
-        let context = (self.float, self.device);
-        self.bound(variant, stage, part, sizes)?.run(part, inputs, parameters, sizes, context)
+        let at = Surroundings { float: self.float, device: self.device, sizes, stream: self.stream };
+        self.bound(variant, stage, part, sizes)?.run(part, inputs, parameters, &at)
     }
 
     /// Shapes and element types of a part's outputs.
@@ -188,7 +223,18 @@ impl Eager {
     fn bound(&mut self, variant: usize, stage: Stage, part: &Part, sizes: (i64, i64)) -> Result<&Bound> {
         match self.bound.entry((variant, stage, sizes)) {
             Entry::Occupied(place) => Ok(place.into_mut()),
-            Entry::Vacant(place) => Ok(place.insert(Bound::new(part, sizes, self.float, self.device)?)),
+            Entry::Vacant(place) => {
+                let mut bound = Bound::new(part, sizes, self.float, self.device)?;
+                if let Some(target) = self.target {
+                    match Program::new(part, sizes, self.float, target) {
+                        Ok(program) => bound.program = Some(program),
+                        Err(error) => {
+                            self.warnings.push(format!("a part of the network has no kernels of its own, and is slow: {error}"));
+                        }
+                    }
+                }
+                Ok(place.insert(bound))
+            }
         }
     }
 }
@@ -216,7 +262,7 @@ impl Bound {
                 }
             }
         }
-        Ok(Self { shapes, constants, last })
+        Ok(Self { shapes, constants, last, program: None })
     }
 
     fn run(
@@ -224,28 +270,34 @@ impl Bound {
         part: &Part,
         inputs: &[Tensor],
         parameters: &Parameters,
-        sizes: (i64, i64),
-        (float, device): (Kind, Device),
+        at: &Surroundings,
     ) -> Result<Vec<Tensor>> {
         let graph = &part.graph;
         let mut values: Vec<Option<Tensor>> = graph.nodes.iter().map(|_| None).collect();
         for id in graph.ids() {
-            let node = graph.node(id);
-            let value = match node.op {
-                Op::Input(at) => inputs.get(at as usize).map(Tensor::shallow_clone),
-                Op::Param(param) => parameters.value(param).map(Tensor::shallow_clone),
+            let absent = |what: &str| Error::missing(&format!("{what} of {} inputs", inputs.len()));
+            let value = match graph.node(id).op {
+                Op::Input(input) => inputs.get(input as usize).ok_or_else(|| absent("an input"))?,
+                Op::Param(param) => parameters.value(param).ok_or_else(|| absent("a parameter"))?,
                 _ => match self.constants.get(&id) {
-                    Some(constant) => Some(constant.shallow_clone()),
-                    None => {
-                        let args = node.args.iter().map(|arg| values.get(arg.0 as usize).and_then(Option::as_ref));
-                        let args = args.collect::<Option<Vec<_>>>().ok_or_else(|| Error::missing("an argument"))?;
-                        let at = ops::Context { float, device, sizes, shape: &self.shapes[id.0 as usize] };
-                        Some(ops::apply(node, &args, &at)?)
-                    }
+                    Some(constant) => constant,
+                    None => continue,
                 },
             };
-            let absent = || Error::missing(&format!("input or parameter {:?} of {} inputs", node.op, inputs.len()));
-            values[id.0 as usize] = Some(value.ok_or_else(absent)?);
+            values[id.0 as usize] = Some(value.shallow_clone());
+        }
+        if let Some(program) = &self.program {
+            return program.run(part, values, at);
+        }
+        let Surroundings { float, device, sizes, .. } = *at;
+        for id in graph.ids() {
+            let node = graph.node(id);
+            if values[id.0 as usize].is_none() {
+                let args = node.args.iter().map(|arg| values.get(arg.0 as usize).and_then(Option::as_ref));
+                let args = args.collect::<Option<Vec<_>>>().ok_or_else(|| Error::missing("an argument"))?;
+                let context = ops::Context { float, device, sizes, shape: &self.shapes[id.0 as usize] };
+                values[id.0 as usize] = Some(ops::apply(node, &args, &context)?);
+            }
             for arg in &self.last[id.0 as usize] {
                 values[arg.0 as usize] = None;
             }

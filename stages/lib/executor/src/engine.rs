@@ -19,8 +19,11 @@ pub enum Backend {
     /// The project's kernels on the CPU, `Replay` elsewhere.
     #[default]
     Auto,
-    /// With libtorch, time steps recorded as CUDA graphs. On the CPU the same work is not recorded but done anew: for tests.
+    /// With libtorch and kernels that are written for the network, time steps recorded as CUDA graphs. On the CPU the same
+    /// work is not recorded but done anew, with kernels that the C++ compiler makes: for tests.
     Replay,
+    /// As `Replay`, without kernels of its own: for comparisons and tests.
+    Plain,
     /// Operation by operation with libtorch.
     Eager,
 }
@@ -77,7 +80,8 @@ impl Engine {
             (Backend::Auto, false, Dtype::F64) => Inner::Double(Box::new(Cpu::new(shared, dtype))),
             (Backend::Auto, true, _) if !crate::device::graphs() => Inner::Eager(Box::new(Eager::new(shared, dtype, device))),
             (Backend::Eager, ..) => Inner::Eager(Box::new(Eager::new(shared, dtype, device))),
-            _ => Inner::Replay(Box::new(Replay::new(shared, dtype, device))),
+            (Backend::Plain, ..) => Inner::Replay(Box::new(Replay::new(shared, dtype, device, false))),
+            _ => Inner::Replay(Box::new(Replay::new(shared, dtype, device, true))),
         };
         Self { recurrences, inner, backend, dtype, device }
     }
@@ -92,10 +96,10 @@ impl Engine {
     }
 
     /// What went wrong so far without harm, in sentences for people.
-    pub fn warnings(&self) -> &[String] {
+    pub fn warnings(&self) -> Vec<String> {
         match &self.inner {
-            Inner::Replay(replay) => replay.warnings(),
-            _ => &[],
+            Inner::Replay(replay) => replay.warnings().cloned().collect(),
+            _ => Vec::new(),
         }
     }
 

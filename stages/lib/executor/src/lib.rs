@@ -10,11 +10,11 @@
 mod allocator;
 mod biases;
 mod cpu;
-mod cuda;
 mod device;
 mod eager;
 mod engine;
 mod error;
+mod gpu;
 pub mod kernels;
 pub mod ops;
 mod parameters;

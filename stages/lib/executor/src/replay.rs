@@ -13,10 +13,11 @@ use std::sync::Arc;
 use graph::{Graph, NodeId, Op};
 use tch::{Kind, Tensor};
 
-use crate::cuda;
 use crate::eager::{Eager, Stage, chosen, given};
 use crate::engine::{OnStep, Outcome, Sequence};
 use crate::error::{Error, Result};
+use crate::gpu::graphs;
+use crate::gpu::moves::{How, Move, Mover};
 use crate::parameters::Parameters;
 use crate::recurrence::{Part, Recurrence};
 use crate::tensor::{size, to_f64};
@@ -28,7 +29,7 @@ pub(crate) struct Replay {
     eager: Eager,
     loops: BTreeMap<(i64, i64, bool), Loop>,
     /// That of the thread that recorded; absent where there is nothing to record with.
-    stream: Option<cuda::Stream>,
+    stream: Option<graphs::Stream>,
     float: Kind,
     device: Device,
     warnings: Vec<String>,
@@ -72,21 +73,24 @@ struct Gradients {
 }
 
 enum Recording {
-    Graph(cuda::Graph),
+    Graph(graphs::Graph),
     /// libtorch cannot record it: it is done operation by operation.
     None,
 }
 
 impl Replay {
-    pub fn new(recurrences: Arc<Vec<Recurrence>>, dtype: Dtype, device: Device) -> Self {
-        let eager = Eager::new(Arc::clone(&recurrences), dtype, device);
+    /// `kernels`: whether to write kernels for the network.
+    pub fn new(recurrences: Arc<Vec<Recurrence>>, dtype: Dtype, device: Device, kernels: bool) -> Self {
+        let shared = Arc::clone(&recurrences);
+        let eager =
+            if kernels { Eager::with_kernels(shared, dtype, device) } else { Eager::new(shared, dtype, device) };
         let (float, loops, warnings) = (dtype.kind(), BTreeMap::new(), Vec::new());
         Self { recurrences, eager, loops, stream: None, float, device, warnings }
     }
 
     /// What went wrong without harm.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn warnings(&self) -> impl Iterator<Item = &String> {
+        self.warnings.iter().chain(&self.eager.warnings)
     }
 
     /// See [`crate::Engine::run`].
@@ -168,7 +172,7 @@ impl Replay {
         if !self.device.is_cuda() {
             return;
         }
-        let stream = match cuda::Stream::enter(self.device) {
+        let stream = match graphs::Stream::enter(self.device) {
             Ok(stream) => Some(stream),
             Err(error) => {
                 let text = format!("no CUDA graphs, trainings will be slow: {error}");
@@ -182,6 +186,7 @@ impl Replay {
             // What another thread recorded belongs to its stream.
             self.loops.clear();
             self.stream = stream;
+            self.eager.set_stream(stream);
         }
     }
 
@@ -241,10 +246,11 @@ impl Replay {
         let recurrences = Arc::clone(&self.recurrences);
         let recurrence = chosen(&recurrences, variant)?;
         let part = stage.part(recurrence)?;
-        let inputs = buffers.inputs(recurrence, variant, stage)?;
+        let mover = self.eager.mover();
+        let inputs = buffers.inputs(recurrence, variant, stage, mover)?;
         let values = self.eager.part(variant, stage, part, &inputs, parameters, sizes)?;
         drop(inputs);
-        buffers.take(recurrence, (variant, stage), part, values, parameters)
+        buffers.take(recurrence, (variant, stage), part, values, (parameters, mover))
     }
 
     fn buffers(
@@ -353,13 +359,8 @@ impl Loop {
         self.variants.get(variant).ok_or_else(|| Error::missing("a recurrence"))
     }
 
-    /// The row of the present time step.
-    fn row(&self, rows: &Tensor) -> Result<Tensor> {
-        Ok(rows.f_index_select(0, &self.clock)?.f_squeeze_dim(0)?)
-    }
-
     /// Of a part, in its order.
-    fn inputs(&mut self, recurrence: &Recurrence, variant: usize, stage: Stage) -> Result<Vec<Tensor>> {
+    fn inputs(&mut self, recurrence: &Recurrence, variant: usize, stage: Stage, mover: Mover) -> Result<Vec<Tensor>> {
         let copies = |tensors: &[Tensor]| tensors.iter().map(Tensor::shallow_clone).collect::<Vec<_>>();
         if let Stage::Fixed | Stage::FixedBack = stage {
             let mut inputs = given(recurrence, &self.given)?;
@@ -368,23 +369,32 @@ impl Loop {
             }
             return Ok(inputs);
         }
-        let mut inputs = copies(&self.state);
         if stage == Stage::StepBack {
             let _ = self.clock.f_sub_scalar_(1)?;
-            let gradients = self.gradients.as_ref().ok_or_else(|| Error::missing("the gradient"))?;
-            inputs = gradients.states.iter().map(|rows| self.row(rows)).collect::<Result<_>>()?;
         }
+        let mut rows = Vec::new();
+        let mut row = |of: &Tensor| -> Result<Tensor> {
+            let shape = of.size();
+            let to = Tensor::f_empty(shape.get(1..).unwrap_or_default(), (of.f_kind()?, of.device()))?;
+            rows.push(Move { how: How::FromRow, from: of.shallow_clone(), to: to.shallow_clone() });
+            Ok(to)
+        };
+        let mut inputs = match (stage, &self.gradients) {
+            (Stage::StepBack, Some(gradients)) => gradients.states.iter().map(&mut row).collect::<Result<_>>()?,
+            _ => copies(&self.state),
+        };
         for input in &recurrence.data {
-            inputs.push(self.row(self.data.get(input).ok_or_else(|| Error::missing("data of a time step"))?)?);
+            inputs.push(row(self.data.get(input).ok_or_else(|| Error::missing("data of a time step"))?)?);
         }
         let Variant { fixed, saved, .. } = self.variant(variant)?;
         inputs.extend(copies(fixed));
         if let (Stage::StepBack, Some(gradients)) = (stage, &self.gradients) {
-            for rows in saved {
-                inputs.push(self.row(rows)?);
+            for of in saved {
+                inputs.push(row(of)?);
             }
             inputs.extend(copies(&gradients.adjoint));
         }
+        mover.run(&self.clock, rows)?;
         Ok(inputs)
     }
 
@@ -395,70 +405,56 @@ impl Loop {
         (variant, stage): (usize, Stage),
         part: &Part,
         values: Vec<Tensor>,
-        parameters: &Parameters,
+        (parameters, mover): (&Parameters, Mover),
     ) -> Result<()> {
-        let missing = || Error::missing("a recurrence");
-        let place = self.variants.get_mut(variant).ok_or_else(missing)?;
+        let place = self.variants.get(variant).ok_or_else(|| Error::missing("a recurrence"))?;
         let mut values = values.into_iter();
+        let mut moves = Vec::new();
+        let mut put = |how: How, from: Tensor, to: &Tensor| moves.push(Move { how, from, to: to.shallow_clone() });
+        let gradients = || self.gradients.as_ref().ok_or_else(|| Error::missing("the gradient"));
         match stage {
-            Stage::Fixed => {
-                for (place, value) in place.fixed.iter_mut().zip(values) {
-                    place.f_copy_(&value)?;
-                }
-            }
+            Stage::Fixed => values.zip(&place.fixed).for_each(|(value, to)| put(How::Copy, value, to)),
             Stage::Step => {
                 let next: Vec<Tensor> = values.by_ref().take(recurrence.state.len()).collect();
-                for (sum, loss) in self.losses.iter_mut().zip(values.by_ref().take(recurrence.losses)) {
-                    let _ = sum.f_add_(&loss)?;
+                values.by_ref().take(recurrence.losses).zip(&self.losses).for_each(|(x, to)| put(How::Add, x, to));
+                values.by_ref().take(recurrence.outputs).zip(&place.outputs).for_each(|(x, to)| put(How::Copy, x, to));
+                if let Some(gradients) = &self.gradients {
+                    values.zip(&place.saved).for_each(|(value, to)| put(How::ToRow, value, to));
+                    let states = self.state.iter().map(Tensor::shallow_clone);
+                    states.zip(&gradients.states).for_each(|(value, to)| put(How::ToRow, value, to));
                 }
-                for (place, value) in place.outputs.iter_mut().zip(values.by_ref().take(recurrence.outputs)) {
-                    place.f_copy_(&value)?;
-                }
-                if let Some(gradients) = &mut self.gradients {
-                    for (rows, value) in place.saved.iter_mut().zip(values) {
-                        let _ = rows.f_index_copy_(0, &self.clock, &value.f_unsqueeze(0)?)?;
-                    }
-                    for (rows, value) in gradients.states.iter_mut().zip(&self.state) {
-                        let _ = rows.f_index_copy_(0, &self.clock, &value.f_unsqueeze(0)?)?;
-                    }
-                }
-                carry(part, next, &mut self.state)?;
+                mover.run(&self.clock, moves)?;
+                mover.run(&self.clock, carried(part, next, &self.state)?)?;
                 let _ = self.clock.f_add_scalar_(1)?;
+                return Ok(());
             }
             Stage::StepBack => {
-                let adjoint: Vec<Tensor> = values.by_ref().take(recurrence.state.len()).collect();
-                for (sum, value) in place.sums.iter_mut().zip(values) {
-                    let _ = sum.f_add_(&value)?;
-                }
-                let gradients = self.gradients.as_mut().ok_or_else(|| Error::missing("the gradient"))?;
-                carry(part, adjoint, &mut gradients.adjoint)?;
+                let before: Vec<Tensor> = values.by_ref().take(recurrence.state.len()).collect();
+                values.zip(&place.sums).for_each(|(value, to)| put(How::Add, value, to));
+                mover.run(&self.clock, moves)?;
+                return mover.run(&self.clock, carried(part, before, &gradients()?.adjoint)?);
             }
             Stage::FixedBack => {
                 let backward = recurrence.backward.as_ref().ok_or_else(|| Error::missing("the gradient"))?;
-                let gradients = self.gradients.as_mut().ok_or_else(|| Error::missing("the gradient"))?;
+                let flat = &gradients()?.flat;
                 for (param, value) in backward.params.iter().zip(values) {
                     let window = parameters.window(*param).ok_or_else(|| Error::missing("a parameter's place"))?;
-                    let mut place = gradients.flat.f_narrow(0, size(window.0)?, size(window.1)?)?;
-                    let _ = place.f_add_(&value.f_reshape([-1_i64])?)?;
+                    put(How::Add, value.f_reshape([-1_i64])?, &flat.f_narrow(0, size(window.0)?, size(window.1)?)?);
                 }
             }
         }
-        Ok(())
+        mover.run(&self.clock, moves)
     }
 }
 
 /// Replaces what is carried from step to step by the first outputs of a part.
-fn carry(part: &Part, values: Vec<Tensor>, places: &mut [Tensor]) -> Result<()> {
-    // What only shows an input must be copied before that input is overwritten.
-    let kept = values.into_iter().zip(&part.outputs).map(|(value, &id)| {
-        let shows = shown(&part.graph, id);
-        Ok(if shows { value.f_detach_copy()? } else { value })
-    });
-    let kept = kept.collect::<Result<Vec<Tensor>>>()?;
-    for (place, value) in places.iter_mut().zip(&kept) {
-        place.f_copy_(value)?;
-    }
-    Ok(())
+fn carried(part: &Part, values: Vec<Tensor>, places: &[Tensor]) -> Result<Vec<Move>> {
+    let carry = |((from, &id), to): ((Tensor, &NodeId), &Tensor)| {
+        // What only shows an input must be copied before that input is overwritten.
+        let from = if shown(&part.graph, id) { from.f_detach_copy()? } else { from };
+        Ok(Move { how: How::Copy, from, to: to.shallow_clone() })
+    };
+    values.into_iter().zip(&part.outputs).zip(places).map(carry).collect()
 }
 
 /// Whether a value may share memory with an input.

@@ -197,7 +197,7 @@ impl<'m> Workers<'m> {
         for engine in compiled.filter_map(|compiled| compiled.engines.first()) {
             let faults = engine.recurrences().iter().flat_map(|recurrence| &recurrence.faults);
             all.extend(faults.map(ToString::to_string));
-            all.extend_from_slice(engine.warnings());
+            all.extend(engine.warnings());
         }
         all.sort();
         all.dedup();

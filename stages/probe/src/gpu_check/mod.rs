@@ -22,11 +22,12 @@ use stage::supervise::{self, End, Limits};
 use stage::{Gpus, Machine, Usage, atomic, pool, signal};
 
 pub use child::child;
+pub use record::Name;
 
 use crate::args::GpuCheckArgs;
 use child::{EVALUATION, GRAPHS, PLANS, Request, Say, Task};
 use plan::{Measured, Plan};
-use record::{Gpu, Host, Name, Record, Row, Speed, State, Step, Training};
+use record::{Gpu, Host, Record, Row, Speed, State, Step, Training};
 
 /// The hidden subcommand.
 pub const CHILD: &str = "gpu-check-child";
@@ -70,7 +71,7 @@ pub fn run(args: &GpuCheckArgs) -> Result<()> {
     atomic::make_folder(&args.out)?;
     let check = Check::new(args, fixtures, signal::install()?)?;
     check.save()?;
-    for (name, share) in STEPS {
+    for (name, share) in STEPS.into_iter().filter(|(name, _)| is_wanted(args, *name)) {
         check.step(name, share)?;
     }
     let record = check.finish();
@@ -83,6 +84,11 @@ pub fn run(args: &GpuCheckArgs) -> Result<()> {
         stage::exit::say(&text)?;
     }
     if record.ok { Ok(()) } else { Err(Negative.into()) }
+}
+
+/// The machine is looked at in any case: the others' figures mean nothing without it.
+fn is_wanted(args: &GpuCheckArgs, name: Name) -> bool {
+    args.only.is_empty() || name == Name::Machine || args.only.contains(&name)
 }
 
 fn document(record: &Record) -> Result<Vec<u8>> {
@@ -132,7 +138,7 @@ impl<'a> Check<'a> {
             seconds: 0.0,
             state: State::Running,
             ok: false,
-            steps: STEPS.map(|(name, _)| step(name)).to_vec(),
+            steps: STEPS.iter().filter(|(name, _)| is_wanted(args, *name)).map(|(name, _)| step(*name)).collect(),
         };
         Ok(Self {
             plan: Plan::new(args.dry)?,

@@ -825,20 +825,10 @@ impl<'c, 'a, T: Real + Gemm> Writer<'c, 'a, T> {
         }
         let shape = &nodes.shapes[at];
         let args = nodes.args(at).map(|arg| self.read(arg, shape)).collect::<Result<Vec<_>>>()?;
-        let truth = node.dtype == DType::Bool;
-        let value = match (&node.op, args.as_slice()) {
-            (Op::Unary(UnaryOp::Square), &[x]) => self.push(Instr::Binary(BinaryOp::Mul, x, x)),
-            (Op::Unary(op), &[x]) => self.push(Instr::Unary(*op, x)),
-            // Truth values are 0 and 1.
-            (Op::Binary(BinaryOp::And), &[x, y]) => self.push(Instr::Binary(BinaryOp::Mul, x, y)),
-            (Op::Binary(BinaryOp::Or), &[x, y]) => self.push(Instr::Binary(BinaryOp::Maximum, x, y)),
-            (Op::Binary(BinaryOp::Add), &[x, y]) if truth => self.push(Instr::Binary(BinaryOp::Maximum, x, y)),
-            (Op::Binary(BinaryOp::Xor), &[x, y]) => self.push(Instr::Binary(BinaryOp::Ne, x, y)),
-            (Op::Binary(op), &[x, y]) => self.push(Instr::Binary(*op, x, y)),
-            (Op::Where, &[c, x, y]) => self.push(Instr::Where(c, x, y)),
-            (Op::Cast, &[x]) if truth => self.push(Instr::Bool(x)),
-            (Op::Cast, &[x]) => x,
-            _ => return Err(Error::missing("a loop's operation")),
+        let value = match instruction(node, &args) {
+            Some(Made::Instr(instr)) => self.push(instr),
+            Some(Made::Same(value)) => value,
+            None => return Err(Error::missing("a loop's operation")),
         };
         self.values.insert(at, value);
         if self.of.read_outside[at] || self.of.claims[at].is_some() || self.is_output(at) {
@@ -877,6 +867,32 @@ impl<'c, 'a, T: Real + Gemm> Writer<'c, 'a, T> {
         self.stores.push(Store { value, tensor, start: layout.start, strides, accumulate });
         Ok(())
     }
+}
+
+/// What computes an element-wise node in a loop.
+pub(crate) enum Made {
+    Instr(Instr),
+    /// The value of an earlier instruction.
+    Same(usize),
+}
+
+/// How a loop computes a node from the values of its arguments; `None` where it cannot.
+pub(crate) fn instruction(node: &Node, args: &[usize]) -> Option<Made> {
+    let truth = node.dtype == DType::Bool;
+    Some(Made::Instr(match (&node.op, args) {
+        (Op::Unary(UnaryOp::Square), &[x]) => Instr::Binary(BinaryOp::Mul, x, x),
+        (Op::Unary(op), &[x]) => Instr::Unary(*op, x),
+        // Truth values are 0 and 1.
+        (Op::Binary(BinaryOp::And), &[x, y]) => Instr::Binary(BinaryOp::Mul, x, y),
+        (Op::Binary(BinaryOp::Or), &[x, y]) => Instr::Binary(BinaryOp::Maximum, x, y),
+        (Op::Binary(BinaryOp::Add), &[x, y]) if truth => Instr::Binary(BinaryOp::Maximum, x, y),
+        (Op::Binary(BinaryOp::Xor), &[x, y]) => Instr::Binary(BinaryOp::Ne, x, y),
+        (Op::Binary(op), &[x, y]) => Instr::Binary(*op, x, y),
+        (Op::Where, &[c, x, y]) => Instr::Where(c, x, y),
+        (Op::Cast, &[x]) if truth => Instr::Bool(x),
+        (Op::Cast, &[x]) => return Some(Made::Same(x)),
+        _ => return None,
+    }))
 }
 
 /// The number of a root among those of a loop, which may touch as much of it as `layout` reaches.

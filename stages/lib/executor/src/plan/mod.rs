@@ -10,7 +10,8 @@ mod lower;
 mod product;
 mod special;
 mod step;
-mod units;
+pub(crate) mod units;
 
-pub(crate) use compile::{Addresses, Mode, Plan};
+pub(crate) use compile::{Addresses, Made, Mode, Plan, instruction};
 pub(crate) use product::Gemm;
+pub(crate) use special::around;

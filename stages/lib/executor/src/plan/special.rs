@@ -70,7 +70,7 @@ impl<T: Real> Special<T> {
 }
 
 /// Sizes before, along and after axes that lie next to each other.
-fn around(shape: &[usize], dims: &[usize]) -> Option<[usize; 3]> {
+pub(crate) fn around(shape: &[usize], dims: &[usize]) -> Option<[usize; 3]> {
     let mut sorted = dims.to_vec();
     sorted.sort_unstable();
     let (&first, &last) = (sorted.first()?, sorted.last()?);

@@ -17,7 +17,7 @@ const WORTH_SHARING: usize = 2048;
 
 /// What a node is to the plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// No output depends on it.
     Dead,
     Input(usize),
@@ -47,7 +47,7 @@ impl Role {
 }
 
 /// The nodes of a part, at known sizes.
-pub(super) struct Nodes<'a> {
+pub(crate) struct Nodes<'a> {
     pub graph: &'a Graph,
     pub shapes: Vec<Vec<usize>>,
     pub roles: Vec<Role>,
@@ -139,7 +139,7 @@ impl<'a> Nodes<'a> {
 }
 
 /// The units of a part.
-pub(super) struct Units {
+pub(crate) struct Units {
     /// By node: the number of its unit.
     pub of: Vec<Option<usize>>,
     /// By unit: its nodes, ascending. Merged ones are left empty.

@@ -5,9 +5,9 @@
 //! because its allocator must know which memory belongs to a recording. Launching needs the CUDA runtime alone, whose
 //! functions return codes: an exception of C++ never passes through our frames there.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::error::{Error, Result};
 use crate::Device;
@@ -28,6 +28,9 @@ struct Pool {
     first: u64,
     second: u64,
 }
+
+/// Memory of its own, for the first of several recordings.
+const OWN: Pool = Pool { first: 0, second: 0 };
 
 /// Other threads, such as the one that writes checkpoints, may use the device while one records.
 const THREAD_LOCAL: c_int = 1;
@@ -68,6 +71,7 @@ macro_rules! function {
         unsafe { std::mem::transmute(found) }
     }};
 }
+pub(crate) use function;
 
 impl Api {
     fn get() -> Result<&'static Self> {
@@ -120,8 +124,8 @@ pub(crate) struct Stream {
 
 thread_local! {
     static STREAM: Cell<Option<Stream>> = const { Cell::new(None) };
-    /// The memory that recordings share. Zeros: that of the first one.
-    static POOL: Cell<Pool> = const { Cell::new(Pool { first: 0, second: 0 }) };
+    /// The memory that recordings share, as long as there are any.
+    static POOL: RefCell<(Pool, Weak<()>)> = const { RefCell::new((OWN, Weak::new())) };
 }
 
 impl Stream {
@@ -146,6 +150,11 @@ impl Stream {
         Ok(stream)
     }
 
+    /// As the driver names it.
+    pub fn raw(self) -> *mut c_void {
+        self.raw
+    }
+
     /// Records what `work` asks the device to do, without doing it. Memory that `work` takes must be given back when it
     /// returns, for recordings share it.
     ///
@@ -153,13 +162,16 @@ impl Stream {
     /// Where `work` fails, or needs what cannot be recorded, such as a number from the device.
     pub fn record(&self, work: impl FnOnce() -> Result<()>) -> Result<Graph> {
         let api = self.api;
+        // libtorch gives shared memory up with the last recording, and does not take it up again.
+        let (pool, owner) = POOL.with_borrow(|(pool, owner)| (*pool, owner.upgrade()));
+        let (pool, owner) = owner.map_or_else(|| (OWN, Arc::default()), |owner| (pool, owner));
         let mut object = Box::new(Room([0; ROOM]));
         let place: *mut c_void = object.0.as_mut_ptr().cast();
         // SAFETY: the place is large enough and aligned; nothing of this thread is recording, and its stream is not the
         // default one, so that libtorch's conditions for beginning hold.
         unsafe {
             (api.create)(place, false);
-            (api.begin)(place, POOL.get(), THREAD_LOCAL);
+            (api.begin)(place, pool, THREAD_LOCAL);
         }
         let done = work();
         let mut state = 0;
@@ -169,10 +181,10 @@ impl Stream {
             // SAFETY: the recording is without fault, so that libtorch can end it.
             let executable = unsafe {
                 (api.end)(place);
-                POOL.set((api.pool)(place));
+                POOL.set(((api.pool)(place), Arc::downgrade(&owner)));
                 (api.executable)(place)
             };
-            return Ok(Graph { api, stream: self.raw, executable, object });
+            return Ok(Graph { api, stream: self.raw, executable, object, _memory: owner });
         }
         // libtorch would throw. The runtime ends the recording quietly; the object is left as it is.
         std::mem::forget(object);
@@ -196,6 +208,8 @@ pub(crate) struct Graph {
     stream: *mut c_void,
     executable: *mut c_void,
     object: Box<Room>,
+    /// Given up after the object is gone.
+    _memory: Arc<()>,
 }
 
 impl Graph {
