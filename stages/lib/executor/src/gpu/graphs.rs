@@ -186,8 +186,10 @@ impl Stream {
             };
             return Ok(Graph { api, stream: self.raw, executable, object, _memory: owner });
         }
-        // libtorch would throw. The runtime ends the recording quietly; the object is left as it is.
+        // libtorch would throw. The runtime ends the recording quietly; the object is left as it is, and so is its memory,
+        // which libtorch takes for still being recorded into.
         std::mem::forget(object);
+        POOL.set((OWN, Weak::new()));
         let mut nothing = std::ptr::null_mut();
         // SAFETY: the stream is this thread's; a recording that was begun in it is ended, and the error taken back.
         unsafe {
