@@ -229,7 +229,8 @@ impl Eager {
                     match Program::new(part, sizes, self.float, target) {
                         Ok(program) => bound.program = Some(program),
                         Err(error) => {
-                            self.warnings.push(format!("a part of the network has no kernels of its own, and is slow: {error}"));
+                            self.warnings
+                                .push(format!("a part of the network has no kernels of its own, and is slow: {error}"));
                         }
                     }
                 }
@@ -265,13 +266,7 @@ impl Bound {
         Ok(Self { shapes, constants, last, program: None })
     }
 
-    fn run(
-        &self,
-        part: &Part,
-        inputs: &[Tensor],
-        parameters: &Parameters,
-        at: &Surroundings,
-    ) -> Result<Vec<Tensor>> {
+    fn run(&self, part: &Part, inputs: &[Tensor], parameters: &Parameters, at: &Surroundings) -> Result<Vec<Tensor>> {
         let graph = &part.graph;
         let mut values: Vec<Option<Tensor>> = graph.nodes.iter().map(|_| None).collect();
         for id in graph.ids() {

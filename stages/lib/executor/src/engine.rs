@@ -78,7 +78,9 @@ impl Engine {
         let inner = match (backend, device.is_cuda(), dtype) {
             (Backend::Auto, false, Dtype::F32 | Dtype::Tf32) => Inner::Single(Box::new(Cpu::new(shared, dtype))),
             (Backend::Auto, false, Dtype::F64) => Inner::Double(Box::new(Cpu::new(shared, dtype))),
-            (Backend::Auto, true, _) if !crate::device::graphs() => Inner::Eager(Box::new(Eager::new(shared, dtype, device))),
+            (Backend::Auto, true, _) if !crate::device::graphs() => {
+                Inner::Eager(Box::new(Eager::new(shared, dtype, device)))
+            }
             (Backend::Eager, ..) => Inner::Eager(Box::new(Eager::new(shared, dtype, device))),
             (Backend::Plain, ..) => Inner::Replay(Box::new(Replay::new(shared, dtype, device, false))),
             _ => Inner::Replay(Box::new(Replay::new(shared, dtype, device, true))),

@@ -157,7 +157,8 @@ impl Replay {
             let _ = gradient.f_add_(&found.flat)?;
             state = found.adjoint.iter().map(Tensor::shallow_clone).collect();
         }
-        let count = used.iter().filter_map(|&variant| recurrences.get(variant)).map(|one| one.losses).max().unwrap_or(0);
+        let count =
+            used.iter().filter_map(|&variant| recurrences.get(variant)).map(|one| one.losses).max().unwrap_or(0);
         let losses = buffers.losses.get(..count).unwrap_or(&buffers.losses);
         let losses = match losses {
             [] => Vec::new(),
@@ -298,7 +299,8 @@ impl Replay {
             variants.push(variant);
         }
         let count = recurrences.iter().map(|recurrence| recurrence.losses).max().unwrap_or(0);
-        let losses = (0..count).map(|_| Ok(Tensor::f_zeros([0_i64; 0], (self.float, device))?)).collect::<Result<_>>()?;
+        let losses =
+            (0..count).map(|_| Ok(Tensor::f_zeros([0_i64; 0], (self.float, device))?)).collect::<Result<_>>()?;
         let gradients = if gradient {
             Some(Gradients {
                 states: state.iter().map(|x| with_rows(&x.size(), x.f_kind()?)).collect::<Result<_>>()?,

@@ -107,18 +107,27 @@ fn close(name: &str, what: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
     }
 }
 
+/// Passes, backend, format and tolerance of a run.
+type Way = (bool, Backend, Dtype, f64);
+
 fn compare(name: &str, step: &Step, sizes: (i64, i64)) {
+    let ways = [
+        (true, Backend::Eager, Dtype::F64, 1e-9),
+        (false, Backend::Auto, Dtype::F64, 1e-9),
+        (true, Backend::Auto, Dtype::F64, 1e-9),
+        (true, Backend::Plain, Dtype::F64, 1e-9),
+    ];
+    compare_ways(name, step, sizes, &ways);
+}
+
+fn compare_ways(name: &str, step: &Step, sizes: (i64, i64), ways: &[Way]) {
     let theirs = run(step, false, Backend::Eager, Dtype::F64, sizes);
     // Infinities follow no algebra that rewriting keeps.
     let all = theirs.gradient.iter().chain(&theirs.losses).chain(theirs.state.iter().flatten());
     if !all.chain(theirs.outputs.iter().flatten()).all(|x| x.is_finite()) {
         return;
     }
-    for (passes, backend, dtype, tolerance) in [
-        (true, Backend::Eager, Dtype::F64, 1e-9),
-        (false, Backend::Auto, Dtype::F64, 1e-9),
-        (true, Backend::Auto, Dtype::F64, 1e-9),
-    ] {
+    for &(passes, backend, dtype, tolerance) in ways {
         let ours = run(step, passes, backend, dtype, sizes);
         let name = format!("{name}, passes {passes}, {backend:?}, {dtype:?}");
         close(&name, "losses", &ours.losses, &theirs.losses, tolerance);
@@ -237,5 +246,28 @@ mod random {
                 compare("random", &step, sizes);
             }
         }
+    }
+
+    /// Kernels that are written for a GPU, made by the C++ compiler, which takes its time.
+    fn with_kernels(cases: u32) {
+        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
+        let mut runner = proptest::test_runner::TestRunner::new(config);
+        let found = runner.run(&support::steps(24), |steps| {
+            let ways = [(false, Backend::Replay, Dtype::F64, 1e-9), (true, Backend::Replay, Dtype::F64, 1e-9)];
+            compare_ways("random", &step(&steps), (2, 3), &ways);
+            Ok(())
+        });
+        found.expect("agrees");
+    }
+
+    #[test]
+    fn steps_run_alike_with_the_kernels_of_a_gpu() {
+        with_kernels(4);
+    }
+
+    #[test]
+    #[ignore = "the C++ compiler takes minutes for all kernels"]
+    fn many_steps_run_alike_with_the_kernels_of_a_gpu() {
+        with_kernels(150);
     }
 }

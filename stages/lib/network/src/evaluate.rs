@@ -110,11 +110,7 @@ pub(crate) fn score<B: Borrow<Batch>>(
 }
 
 /// Predicts the outputs of a batch, in the benchmark's layout.
-pub(crate) fn predict(
-    workers: &mut Workers<'_>,
-    parameters: &Parameters,
-    batch: &Batch,
-) -> Result<Vec<DataPoint>> {
+pub(crate) fn predict(workers: &mut Workers<'_>, parameters: &Parameters, batch: &Batch) -> Result<Vec<DataPoint>> {
     let encoded = Encoded::new(workers.model, batch, Hints::First, parameters.kind(), Device::CPU)?;
     let outputs = workers.predict(parameters, &encoded)?;
     workers.model.outputs.iter().zip(&outputs).map(|(port, raw)| read_off(&port.entry, raw)).collect()

@@ -30,12 +30,18 @@ fn compile(path: &Path, options: &program::Options) -> Processor {
     })
 }
 
-/// Every format, the graph as it is built and as it is rewritten, and every way to compute.
-fn ways() -> impl Iterator<Item = Options> {
+/// Every format, the graph as it is built and as it is rewritten, and every way to compute. What a GPU's kernels compute is
+/// tried on every fourth case, for the C++ compiler takes its time; the long test tries all.
+fn ways(case: usize) -> impl Iterator<Item = Options> {
     let ways = [(Dtype::F64, false), (Dtype::F64, true), (Dtype::F32, true)];
-    let backends = [Backend::Replay];
     let way = move |backend| ways.map(|(dtype, passes)| Options { dtype, tolerance: None, passes, backend });
-    backends.into_iter().flat_map(way)
+    let written = case.is_multiple_of(4).then(|| on_gpu(Dtype::F32));
+    [Backend::Auto, Backend::Eager, Backend::Plain].into_iter().flat_map(way).chain(written)
+}
+
+/// As a GPU computes, with kernels that are compiled for this CPU.
+fn on_gpu(dtype: Dtype) -> Options {
+    Options { dtype, tolerance: None, passes: true, backend: Backend::Replay }
 }
 
 fn faults(report: &Report, options: Options) -> Vec<String> {
@@ -46,17 +52,35 @@ fn faults(report: &Report, options: Options) -> Vec<String> {
 
 #[test]
 fn programs_agree_with_pytorch() {
+    compare_programs(|case| ways(case).collect());
+}
+
+#[test]
+fn networks_agree_with_dm_clrs() {
+    compare_networks(|case| ways(case).collect());
+}
+
+/// With the kernels that are written for a GPU.
+#[test]
+#[ignore = "the C++ compiler takes minutes for all kernels"]
+fn all_cases_agree_with_the_kernels_of_a_gpu() {
+    let both = |_| vec![on_gpu(Dtype::F32), on_gpu(Dtype::F64)];
+    compare_programs(both);
+    compare_networks(both);
+}
+
+fn compare_programs(ways: impl Fn(usize) -> Vec<Options>) {
     let device = device();
     let folder = root().join("tests/fixtures/programs");
     let mut cases = files(&folder.join("valid"), "safetensors");
     cases.extend(["further", "published"].iter().flat_map(|more| files(&folder.join(more), "safetensors")));
     assert!(cases.len() >= 20, "{cases:?}");
     let mut bad = Vec::new();
-    for case in &cases {
+    for (at, case) in cases.iter().enumerate() {
         let hidden = parity::program_hidden(case).expect("is readable");
         let options = program::Options { hidden, ..program::Options::default() };
         let processor = compile(&case.with_extension("py"), &options);
-        for way in ways() {
+        for way in ways(at) {
             match parity::program_case(&processor, case, device, way) {
                 Ok(report) => bad.extend(faults(&report, way)),
                 Err(error) => bad.push(format!("{} {way:?}: {error}", case.display())),
@@ -66,14 +90,13 @@ fn programs_agree_with_pytorch() {
     assert!(bad.is_empty(), "{} beyond tolerance:\n{}", bad.len(), bad.join("\n"));
 }
 
-#[test]
-fn networks_agree_with_dm_clrs() {
+fn compare_networks(ways: impl Fn(usize) -> Vec<Options>) {
     let device = device();
     let cases = files(&root().join("tests/fixtures/model"), "json");
     assert!(cases.len() >= 15, "{cases:?}");
     let mut bad = Vec::new();
-    for path in &cases {
-        for way in ways() {
+    for (at, path) in cases.iter().enumerate() {
+        for way in ways(at) {
             let report = if path.ends_with("optimiser.json") {
                 parity::optimiser_case(path, device, way)
             } else {

@@ -281,11 +281,8 @@ fn sum(
     let chunks = (BUSY / count.max(1)).clamp(1, (length / TERMS).max(1));
     // Neighbouring threads read neighbouring elements: of one sum where the last axis is summed over, else of several.
     let along = reduced.last().is_some_and(|&last| last + 1 == axes);
-    let mut body = format!(
-        "  const unsigned kept = p.n[{first}], chunks = p.n[{}], length = p.n[{}];\n",
-        first + 1,
-        first + 2
-    );
+    let mut body =
+        format!("  const unsigned kept = p.n[{first}], chunks = p.n[{}], length = p.n[{}];\n", first + 1, first + 2);
     let (sum, chunk) = if along { ("i / chunks", "i % chunks") } else { ("i % kept", "i / kept") };
     let _ = writeln!(body, "  const unsigned o = {sum}, c = {chunk};");
     body.push_str(&places(&kept, "o"));
@@ -365,7 +362,9 @@ fn unary(op: UnaryOp, x: &str) -> String {
         UnaryOp::Round => format!("rint({x})"),
         UnaryOp::Trunc => format!("trunc({x})"),
         // With the complement, which keeps its digits where it is small.
-        UnaryOp::Gelu { tanh: false } => format!("(real)0.5 * {x} * erfc(-{x} * (real){:e})", std::f64::consts::FRAC_1_SQRT_2),
+        UnaryOp::Gelu { tanh: false } => {
+            format!("(real)0.5 * {x} * erfc(-{x} * (real){:e})", std::f64::consts::FRAC_1_SQRT_2)
+        }
         // (1 + tanh u) / 2 is the sigmoid of 2 u.
         UnaryOp::Gelu { tanh: true } => {
             let scale = number(2.0 * (2.0 / std::f64::consts::PI).sqrt());

@@ -9,8 +9,8 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Arc, OnceLock, Weak};
 
-use crate::error::{Error, Result};
 use crate::Device;
+use crate::error::{Error, Result};
 
 /// libtorch's `c10::cuda::CUDAStream`, which it passes by value.
 #[repr(C)]
@@ -68,7 +68,10 @@ macro_rules! function {
         }
         // SAFETY: the name, which for C++ spells out the arguments' types, is that of a function of the field's type in
         // libtorch 2.11 and in the CUDA runtime.
-        unsafe { std::mem::transmute(found) }
+        #[expect(clippy::missing_transmute_annotations, reason = "the type is that of the field")]
+        unsafe {
+            std::mem::transmute(found)
+        }
     }};
 }
 pub(crate) use function;

@@ -245,7 +245,11 @@ impl Api {
         // SAFETY: the driver answers with a static text, or not at all.
         let text = unsafe {
             (self.error_text)(code, &mut text);
-            if text.is_null() { format!("driver error {code}") } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
+            if text.is_null() {
+                format!("driver error {code}")
+            } else {
+                CStr::from_ptr(text).to_string_lossy().into_owned()
+            }
         };
         let memory = text.contains("out of memory");
         let text = format!("CUDA error: {text}");
@@ -302,7 +306,8 @@ fn nvrtc(api: &Api, architecture: &CStr, text: &str) -> Result<Vec<u8>> {
     // A value that two kernels compute must be the same in both, to the last bit: gradients of extremes compare for equality.
     let options = [architecture.as_ptr(), c"--std=c++17".as_ptr(), c"--fmad=false".as_ptr()];
     let mut program = std::ptr::null_mut();
-    let fail = |what: &str, code: c_int| Error::Torch(format!("kernels cannot be compiled: {what}: NVRTC error {code}"));
+    let fail =
+        |what: &str, code: c_int| Error::Torch(format!("kernels cannot be compiled: {what}: NVRTC error {code}"));
     let none = std::ptr::null();
     // SAFETY: valid C strings; no headers are given.
     match unsafe { (api.create)(&mut program, source.as_ptr(), c"kernels.cu".as_ptr(), 0, none, none) } {

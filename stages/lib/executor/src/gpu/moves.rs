@@ -65,7 +65,8 @@ impl Mover {
     fn launch(self, target: Target, clock: &Tensor, moves: &[(Move, usize)]) -> Result<()> {
         let real = if self.float == Kind::Double { 2 } else { 1 };
         let hows: Vec<How> = moves.iter().map(|(one, _)| one.how).collect();
-        let function = *compile(target, self.float, &[source(&hows)])?.first().ok_or_else(|| Error::missing("a kernel"))?;
+        let function =
+            *compile(target, self.float, &[source(&hows)])?.first().ok_or_else(|| Error::missing("a kernel"))?;
         let mut pointers = vec![clock.data_ptr()];
         let mut numbers = Vec::new();
         for (Move { how, from, to }, words) in moves {

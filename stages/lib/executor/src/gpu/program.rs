@@ -25,8 +25,16 @@ pub(crate) struct Program {
 
 enum Step {
     /// `finish` where several threads work on each sum.
-    Kernel { kernel: Kernel, function: Function, finish: Option<Function> },
-    Special { at: usize, special: Special, functions: Vec<Function> },
+    Kernel {
+        kernel: Kernel,
+        function: Function,
+        finish: Option<Function>,
+    },
+    Special {
+        at: usize,
+        special: Special,
+        functions: Vec<Function>,
+    },
     /// By libtorch.
     Op(usize),
 }

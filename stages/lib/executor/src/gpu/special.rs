@@ -4,8 +4,8 @@ use graph::{DType, Node, Op};
 use tch::{Kind, Tensor};
 
 use super::code::Source;
-use super::library::{Arguments, Function};
 use super::graphs::Stream;
+use super::library::{Arguments, Function};
 use crate::error::{Error, Result};
 use crate::tensor::size;
 
@@ -44,9 +44,10 @@ impl Special {
                 Self { sources: vec![share(*first)], how: How::Share { along, inner } }
             }
             Op::MaxPlus { minimum, .. } => Self { sources: vec![extreme(*minimum)], how: How::MaxPlus(max_plus()?) },
-            Op::MaxPlusGrad { first, second, .. } => {
-                Self { sources: vec![marks(*first), gradient(*first, *second)], how: How::MaxPlusGrad(max_plus()?, *second) }
-            }
+            Op::MaxPlusGrad { first, second, .. } => Self {
+                sources: vec![marks(*first), gradient(*first, *second)],
+                how: How::MaxPlusGrad(max_plus()?, *second),
+            },
             _ => return None,
         })
     }
@@ -94,9 +95,10 @@ impl Special {
 /// A size as kernels count.
 pub(crate) fn small(value: usize) -> Result<u32> {
     // Indices are 32 bits wide; half of them leaves room for sums of products of sizes and strides.
-    u32::try_from(value).ok().filter(|value| *value < 1 << 31).ok_or_else(|| {
-        Error::Inconsistent(format!("{value} elements are too many for one kernel of a GPU"))
-    })
+    u32::try_from(value)
+        .ok()
+        .filter(|value| *value < 1 << 31)
+        .ok_or_else(|| Error::Inconsistent(format!("{value} elements are too many for one kernel of a GPU")))
 }
 
 /// For a group of elements of x: g to those that equal y, in equal shares or to the first. Where none does, NaN.
