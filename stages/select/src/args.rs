@@ -7,6 +7,8 @@ use stage::{Common, Config, TableArgs};
 
 const AFTER: &str = "\
 The output holds every row of every generation so far, with the columns
+  fitness       the mean accuracy of its trainings, shrunk towards that of all candidates by the noise of a training
+  trainings, fitness_mean, fitness_se, fitness_sd, fitness_lower    what that rests on, and how sure it is
   archived      whether parents are drawn from it (search.archive_size rows of each island; the rest stays in the table)
   elite         whether it is the best of its cell in its island
   cell          its cell (search.features; without features an island is one cell)

@@ -145,6 +145,8 @@ pub struct Reported {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Confirmation {
     pub run: String,
+    /// Digest of the archive that it belongs to; empty where that came through a pipe.
+    pub archive: String,
     /// The gain by the search's own measure (`score.fitness`): what is to be quoted. Null where there is none; `reason` says
     /// why.
     pub gain: Option<Gain>,
