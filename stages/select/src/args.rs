@@ -35,11 +35,12 @@ pub struct Args {
     #[arg(long, value_name = "TABLE")]
     pub archive: Vec<String>,
 
-    /// Write the program of the best candidate to --output, and nothing else
+    /// Write the program of the winner to --output, and nothing else: the candidate that confirm.json beside the archive has
+    /// chosen, without one the best by fitness
     #[arg(long, conflicts_with_all = ["summary", "archive"])]
     pub best: bool,
 
-    /// Write the best candidate as best.py, best.safetensors (its trained weights) and best.md (about both) into this
+    /// Write the winner as best.py, best.safetensors (its trained weights) and best.md (about both) into this
     /// folder, and nothing else
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["best", "summary", "archive"])]
     pub export: Option<PathBuf>,
@@ -48,7 +49,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "cache", requires = "export")]
     pub cache: PathBuf,
 
-    /// Print what came of a search: the best against the seed program, counts, rates
+    /// Print what came of a search: the gain that is confirmed (confirm.json beside the archive), the best against the seed
+    /// program, counts, rates
     #[arg(long, conflicts_with = "archive")]
     pub summary: bool,
 

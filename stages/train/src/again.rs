@@ -120,6 +120,7 @@ mod tests {
 
     fn row(id: &str, ood: &[f64], test: &[f64]) -> Row {
         Row::from(Candidate {
+            fitness_mean: Some(ood[0]),
             candidate_id: id.to_owned(),
             status: Status::Scored,
             fitness: Some(0.5),

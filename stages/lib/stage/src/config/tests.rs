@@ -210,7 +210,7 @@ fn wrong_values_name_the_key() {
          [1, 1]"
     );
     assert!(error(&["train.seeds=0"]).ends_with("none twice: 0"));
-    assert!(error(&["train.seeds=-1"]).contains("a number of seeds is not negative"));
+    assert!(error(&["train.seeds=-1"]).contains("a number of seeds, or a list of them"));
     assert!(error(&["train.seeds=few"]).contains("a number of seeds, or a list of them"));
     assert!(error(&["train.seeds=[9007199254740992]"]).contains("below 2^53"));
     assert!(error(&["train.device=tpu"]).contains("it must be auto, cpu, cuda or cuda:K: \"tpu\""));
