@@ -103,18 +103,29 @@ fn a_race_that_is_interrupted_or_made_again_comes_to_the_same() {
     assert!(others[0] == before[0] && others[2] == before[2], "another number of jobs gives another outcome");
 }
 
+/// What the graphs of one training on one split come to.
+#[derive(Default)]
+struct Sum {
+    correct: f64,
+    total: f64,
+    graphs: BTreeSet<i64>,
+    rows: usize,
+}
+
 #[test]
 fn scores_are_the_sums_of_their_graphs() {
     let folder = finished();
     let run = folder.path().join("run");
-    let mut sums: BTreeMap<(String, i64, String), (f64, f64, BTreeSet<i64>, usize)> = BTreeMap::new();
+    let mut sums: BTreeMap<(String, i64, String), Sum> = BTreeMap::new();
     for table in tables(&run, "graphs") {
         for row in rows::<GraphScore>(&table) {
             // Depth-first search has one output.
             assert_eq!(row.output, "pi");
             let sum = sums.entry((row.candidate_id, row.train_seed, row.split)).or_default();
-            *sum = (sum.0 + row.correct, sum.1 + row.total, sum.2.clone(), sum.3 + 1);
-            sum.2.insert(row.graph);
+            sum.correct += row.correct;
+            sum.total += row.total;
+            sum.graphs.insert(row.graph);
+            sum.rows += 1;
         }
     }
     let mut found = 0;
@@ -122,9 +133,10 @@ fn scores_are_the_sums_of_their_graphs() {
         for (split, scores, graphs) in [("ood", &row.ood_acc_seeds, 4), ("test", &row.test_acc_seeds, 4)] {
             for (seed, score) in row.train_seeds.iter().flatten().zip(scores.iter().flatten()) {
                 let key = (row.candidate_id.clone(), *seed, split.to_owned());
-                let (correct, total, numbers, count) = sums.get(&key).unwrap_or_else(|| panic!("no graphs of {key:?}"));
-                assert_eq!((numbers.len(), *count), (graphs, graphs), "each graph stands once: {key:?}");
-                assert!((correct / total - score).abs() < 1e-12, "{key:?}: {correct} of {total} is not {score}");
+                let sum = sums.get(&key).unwrap_or_else(|| panic!("no graphs of {key:?}"));
+                assert_eq!((sum.graphs.len(), sum.rows), (graphs, graphs), "each graph stands once: {key:?}");
+                let share = sum.correct / sum.total;
+                assert!((share - score).abs() < 1e-12, "{key:?}: {share} is not {score}");
                 found += 1;
             }
         }
