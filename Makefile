@@ -22,11 +22,11 @@ API_BASE   ?=#              server of the language models, e.g. http://localhost
 MODEL      ?=#              its model, or several as "NAME=WEIGHT ..." (PROPOSER=openai, replay)
 TRANSCRIPTS ?= $(RUN)/transcripts.jsonl#  where exchanges are recorded; what PROPOSER=replay answers from
 PROGRAM    ?= data/seed_pgn.py#  the program that the search starts from
-SET        ?=#              more settings, in TOML: SET="train.steps=50 train.seeds=[0, 1]"
+SET        ?=#              more settings, in TOML: SET="train.steps=50 train.max_seeds=2"
 RUNS       ?= runs#         folder of all runs
 RUN        ?= $(RUNS)/$(METHOD)-$(TASK)-seed$(SEED)#  folder of the run
 METHODS    ?= spark openevolve evoprompting funsearch eoh#  what make compare compares
-SEEDS      ?= 0 1 2#        seeds of make compare and make ablation
+SEEDS      ?= 0 1 2#        seeds of make compare and make ablation; of make confirm training seeds of your choice
 CACHE      ?= cache#        results of trainings, shared by all runs
 TASKS      ?=#              tasks of make transfer: names, or a file of data/tasks [from the profile]
 LIBTORCH   ?=#              your own libtorch 2.11.0; empty: it is downloaded into .libtorch
@@ -74,49 +74,83 @@ search: build ## a whole search: propose, check, train, score, select by generat
 	@stale=$$($(PLAN)); \
 	if [ -z "$$stale" ]; then echo "search: nothing to do: $$_RUN is complete"; \
 	else exec $(MAKE) chain STALE="$$(echo $$stale)"; fi
-	@$(STAGES)/select --summary $(HERE)/archive.parquet
+	@$(STAGES)/select --config $(HERE)/config.toml --summary $(HERE)/archive.parquet
 	@echo "report:  $$_RUN/report.html"
 	@echo "winner:  $$_RUN/results/best.py, its weights (best.safetensors) and a page about both (best.md) beside it"
 
-# The stages that are to be run: STALE names their outputs. Each waits for those of its inputs that are made, too.
-.PHONY: chain $(STALE)
-chain: $(STALE)
+# The stages that are to be run: STALE names their outputs, and says in a word of its own (races/N) how many rounds of
+# racing a generation has. Each waits for those of its inputs that are made, too.
+RACES := $(patsubst races/%,%,$(filter races/%,$(STALE)))
+MADE := $(filter-out races/%,$(STALE))
+.PHONY: chain $(MADE)
+chain: $(MADE)
 
 # One generation: its number, the one before ('' for the first).
 define generation
-gen$(1)/proposed: $(filter gen$(2)/archive,$(STALE))
+gen$(1)/proposed: $(filter gen$(2)/archive,$(MADE))
 	@mkdir -p $$(HERE)/gen$(1)
 	$$(STAGES)/propose --config $$(HERE)/config.toml --program $$(HERE)/seed_program.py --generation $(1) \
 		$(if $(2),--parents $$(HERE)/gen$(2)/archive.parquet --curves $$(HERE)) --transcripts="$$$$_TRANSCRIPTS" \
 		-o $$(HERE)/$$@.parquet
-gen$(1)/checked: $(filter gen$(1)/proposed gen$(2)/archive,$(STALE))
+gen$(1)/checked: $(filter gen$(1)/proposed gen$(2)/archive,$(MADE))
 	$$(STAGES)/check --config $$(HERE)/config.toml $(if $(2),--known $$(HERE)/gen$(2)/archive.parquet) \
 		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/proposed.parquet
-gen$(1)/trained: $(filter gen$(1)/checked,$(STALE))
+gen$(1)/trained: $(filter gen$(1)/checked,$(MADE))
 	$$(STAGES)/train --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
 		--curves $$(HERE)/gen$(1)/curves.parquet -o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/checked.parquet
-gen$(1)/scored: $(filter gen$(1)/trained,$(STALE))
+gen$(1)/scored: $(filter gen$(1)/trained,$(MADE))
 	$$(STAGES)/score --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
-		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/trained.parquet
-gen$(1)/archive: $(filter gen$(1)/scored gen$(2)/archive,$(STALE))
+		--graphs $$(HERE)/gen$(1)/graphs.parquet -o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/trained.parquet
+gen$(1)/archive: $(filter gen$(1)/scored$(3) gen$(2)/archive,$(MADE))
 	$$(STAGES)/select --config $$(HERE)/config.toml $(if $(2),--archive $$(HERE)/gen$(2)/archive.parquet) \
-		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/scored.parquet
+		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/scored$(3).parquet
+endef
+
+# One round of racing in a generation: its number, the generation before, the round, the round before ('' for the first).
+define race
+gen$(1)/trained$(3): $(filter gen$(1)/scored$(4) gen$(2)/archive,$(MADE))
+	$$(STAGES)/train --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" --race $(3) \
+		$(if $(2),--archive $$(HERE)/gen$(2)/archive.parquet) --curves $$(HERE)/gen$(1)/curves$(3).parquet \
+		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/scored$(4).parquet
+gen$(1)/scored$(3): $(filter gen$(1)/trained$(3),$(MADE))
+	$$(STAGES)/score --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
+		--graphs $$(HERE)/gen$(1)/graphs$(3).parquet -o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/trained$(3).parquet
 endef
 
 generation_of = $(patsubst gen%/,%,$(dir $(1)))
-GENERATIONS := $(sort $(call generation_of,$(filter gen%,$(STALE))))
+GENERATIONS := $(sort $(call generation_of,$(filter gen%,$(MADE))))
 previous = $(if $(filter-out 000,$(1)),$(shell printf '%03d' $$(expr $(1) - 1)))
-$(foreach g,$(GENERATIONS),$(eval $(call generation,$(g),$(call previous,$(g)))))
+rounds := $(if $(RACES),$(shell seq $(RACES)))
+before = $(filter-out 0,$(shell expr $(1) - 1))
+$(foreach g,$(GENERATIONS),$(eval $(call generation,$(g),$(call previous,$(g)),$(filter-out 0,$(RACES)))))
+$(foreach g,$(GENERATIONS),$(foreach r,$(rounds),$(eval $(call race,$(g),$(call previous,$(g)),$(r),$(call before,$(r))))))
 
-archive: $(filter gen%/archive,$(STALE))
+archive: $(filter gen%/archive,$(MADE))
 	@for table in $(HERE)/gen???/archive.parquet $(HERE)/gen????*/archive.parquet; do [ ! -e "$$table" ] || last=$$table; done; \
 		cp "$$last" $(HERE)/archive.parquet.tmp && mv $(HERE)/archive.parquet.tmp $(HERE)/archive.parquet
-results: $(filter archive,$(STALE))
+confirmed: $(filter archive,$(MADE))
+	$(STAGES)/confirm --config $(HERE)/config.toml --cache="$$_CACHE" --jobs="$$_JOBS" --json $(HERE)/confirm.json \
+		-o $(HERE)/$@.parquet $(HERE)/archive.parquet
+results: $(filter archive confirmed,$(MADE))
 	$(STAGES)/select --config $(HERE)/config.toml --export $(HERE)/results --cache="$$_CACHE" $(HERE)/archive.parquet
 	@$(STAGES)/run made $(HERE) results
-report: $(filter archive,$(STALE))
+report: $(filter archive confirmed,$(MADE))
 	$(STAGES)/report $(HERE)/archive.parquet -o $(HERE)/report.html
 	@$(STAGES)/run made $(HERE) report
+
+# A confirmation with training seeds of the reader's choice, or with other settings, lies beside that of the search.
+AGAIN = $(if $(filter-out file,$(firstword $(origin SEEDS)) $(firstword $(origin SET))),_again)
+
+.PHONY: confirm
+confirm: build ## the winner's gain once more, on fresh seeds (SEEDS="100 101 102": on these); make search ends with it
+	@[ -e $(HERE)/archive.parquet ] || { echo "error: $$_RUN/archive.parquet does not exist; run first: make search SEED=$$_SEED" >&2; exit 1; }
+	@set -f; seeds=($(if $(filter-out file,$(firstword $(origin SEEDS))),$$_SEEDS)); \
+	list=$$(IFS=,; echo "$${seeds[*]}"); seeds="$${list:+confirm.seeds=[$$list]}"; \
+	$(STAGES)/confirm --config $(HERE)/config.toml --set="$$_SET" --set="$$seeds" $${_DEVICE:+"--device=$$_DEVICE"} \
+		--cache="$$_CACHE" --jobs="$$_JOBS" --json $(HERE)/confirm$(AGAIN).json -o $(HERE)/confirmed$(AGAIN).parquet \
+		$(HERE)/archive.parquet
+	@echo "rows:    $$_RUN/confirmed$(AGAIN).parquet"
+	@echo "outcome: $$_RUN/confirm$(AGAIN).json"
 
 # What is transferred: the program given with PROGRAM=, else the winner of the run. A run's settings hold; what is asked
 # for now comes on top of them.

@@ -122,8 +122,22 @@ table! {
         Score: test_acc_std: Option<f64>,
         /// The same accuracy per training seed.
         Score: test_acc_seeds: Option<Vec<f64>>,
-        /// What the search maximises. Never set for a candidate that failed.
+        /// What the search maximises. Never set for a candidate that failed. `score` writes the mean accuracy over trainings on
+        /// the split that fitness is taken from; `select` shrinks it towards the mean of all candidates of the run, the more the
+        /// fewer trainings it rests on and the noisier these are.
         Score: fitness: Option<f64>,
+
+        /// Trainings that the fitness rests on.
+        Select: trainings: Option<i64>,
+        /// The mean accuracy of these trainings as measured, before it was shrunk.
+        Select: fitness_mean: Option<f64>,
+        /// Standard error of that mean, by the noise of a training pooled over all candidates of the run that were trained at
+        /// least twice; null as long as there are none.
+        Select: fitness_se: Option<f64>,
+        /// Standard deviation of the fitness as an estimate of the candidate's true accuracy; null where noise is not known.
+        Select: fitness_sd: Option<f64>,
+        /// The accuracy that the candidate truly has or exceeds with 95 % probability; null where noise is not known.
+        Select: fitness_lower: Option<f64>,
 
         /// Whether the candidate is among those that parents are drawn from.
         Select: archived: Option<bool>,

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
-use crate::{Candidate, Column, CurvePoint, Kind, SCHEMA_VERSION, Table, TransferRow, TransferSummary};
+use crate::{
+    Candidate, Column, ConfirmedRow, CurvePoint, GraphScore, Kind, SCHEMA_VERSION, Table, TransferRow, TransferSummary,
+};
 
 /// A JSON value that does not fit its column.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +58,14 @@ fn shorten(value: &Value) -> String {
 
 /// The JSON Schema documents, as (file name, text).
 pub fn documents() -> Vec<(String, String)> {
-    vec![document::<Candidate>(), document::<CurvePoint>(), document::<TransferRow>(), document::<TransferSummary>()]
+    vec![
+        document::<Candidate>(),
+        document::<CurvePoint>(),
+        document::<GraphScore>(),
+        document::<ConfirmedRow>(),
+        document::<TransferRow>(),
+        document::<TransferSummary>(),
+    ]
 }
 
 fn document<T: Table + JsonSchema>() -> (String, String) {

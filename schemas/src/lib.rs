@@ -16,7 +16,7 @@ pub use arrow::{arrow_field, arrow_schema};
 pub use candidate::Candidate;
 pub use column::{Column, ColumnType, Kind, Table};
 pub use json::{Misfit, accept, documents};
-pub use transfer::{CurvePoint, TransferRow, TransferSummary};
+pub use transfer::{ConfirmedRow, CurvePoint, GraphScore, TransferRow, TransferSummary};
 pub use values::{Diagnostic, Factor, Locality, Severity, Stage, Status, Verdict};
 
 /// Version of all tables, stored in the metadata of every Parquet file. It rises when a column changes its meaning or

@@ -22,6 +22,63 @@ table! {
 }
 
 table! {
+    /// One output of one graph, as a training of a candidate predicted it. The score of an output on a split is the sum of
+    /// `correct` over the sum of `total`, that of the split the mean over outputs.
+    pub struct GraphScore = "graph_score" {
+        /// The candidate that was trained.
+        Score: candidate_id: String,
+        /// CLRS algorithm.
+        Score: task: String,
+        /// Training seed.
+        Score: train_seed: i64,
+        /// `ood`: out-of-distribution validation; `test`: the CLRS test split.
+        Score: split: String,
+        /// Number of the graph within the split, from 0: the same graph for all candidates of a run.
+        Score: graph: i64,
+        /// Name of the output.
+        Score: output: String,
+        /// Decisions that are right. Of a mask, which is scored by F1, twice those that are rightly set.
+        Score: correct: f64,
+        /// Decisions in all. Of a mask the number of those that are truly set plus that of those predicted so.
+        Score: total: f64,
+    }
+}
+
+table! {
+    /// One training of a confirmation: a leader of a search or its seed program, on a seed that the search has not seen.
+    pub struct ConfirmedRow = "confirmed" {
+        /// Name of the run.
+        Confirm: run: String,
+        /// `choose`: the winner was chosen by it; `report`: the gain that is reported is made of it.
+        Confirm: phase: String,
+        /// Hash of the program's normalised syntax tree.
+        Confirm: candidate_id: String,
+        /// Whether it is the program that the search began with.
+        Confirm: seed_program: bool,
+        /// CLRS algorithm.
+        Confirm: task: String,
+        /// Training seed.
+        Confirm: train_seed: i64,
+        /// Seed of the graphs that it was scored on out of distribution; those of a training seed are the same for all.
+        Confirm: graph_seed: i64,
+        /// `scored`, or how it failed.
+        Confirm: status: Status,
+        /// Why it failed.
+        Confirm: reason: Option<String>,
+        /// Best accuracy on the validation split of the training length, in [0, 1].
+        Confirm: val_acc: Option<f64>,
+        /// Loss at the last step.
+        Confirm: train_loss: Option<f64>,
+        /// Accuracy out of distribution, on graphs of this training seed alone.
+        Confirm: ood_acc: Option<f64>,
+        /// Accuracy on the CLRS test split.
+        Confirm: test_acc: Option<f64>,
+        /// File of the weights (safetensors), relative to the cache folder.
+        Confirm: weights: Option<String>,
+    }
+}
+
+table! {
     /// One program, trained from scratch on one task with one seed.
     pub struct TransferRow = "transfer" {
         /// Name of the program: its file, or the run that it won.

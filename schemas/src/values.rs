@@ -10,6 +10,7 @@ strings! {
         Train = "train",
         Score = "score",
         Select = "select",
+        Confirm = "confirm",
         Transfer = "transfer",
     }
 }

@@ -1,7 +1,7 @@
 //! What a search took: tokens and time of language models, and time of training.
 //!
 //! Archives leave times out, so that equal searches give equal bytes; they are read from what lies beside an archive:
-//! `gen*/trained.parquet` has the seconds of training, `transcripts.jsonl` every exchange with a model. Without
+//! `gen*/trained*.parquet` have the seconds of training, `transcripts.jsonl` every exchange with a model. Without
 //! transcripts (a replay has its own elsewhere) the token columns of the archive's rows tell the tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,9 +54,15 @@ impl Effort {
     /// Of an archive in this folder. Exchanges count that belong to attempts of its rows.
     pub fn read(folder: &Path, tables: &[std::path::PathBuf], rows: &[(Candidate, Extra)]) -> Result<Self> {
         let mut effort = Self::default();
+        // A candidate that raced stands in several tables, each time with the seconds of all its trainings so far.
+        let mut most: BTreeMap<(i64, String), f64> = BTreeMap::new();
         for table in tables {
-            let seconds = read_records::<Candidate>(table)?.rows.into_iter().filter_map(|(row, _)| row.train_seconds);
-            *effort.train_seconds.get_or_insert(0.0) += seconds.sum::<f64>();
+            for (row, _) in read_records::<Candidate>(table)?.rows {
+                let Some(seconds) = row.train_seconds else { continue };
+                let of_row = most.entry((row.attempt, row.candidate_id)).or_default();
+                *of_row = of_row.max(seconds);
+            }
+            effort.train_seconds = Some(most.values().sum());
         }
         let attempts: BTreeSet<i64> = rows.iter().map(|(row, _)| row.attempt).collect();
         let transcripts = folder.join("transcripts.jsonl");
@@ -153,10 +159,13 @@ mod tests {
         let rows: Vec<(Candidate, Extra)> = (0..3).map(|n| (row(n, None), Extra::default())).collect();
         let text = [line(1, 100, 20), line(1, 50, 5), line(9, 7, 7), "{\"key\":\"half a li".into()].join("\n");
         std::fs::write(folder.path().join("transcripts.jsonl"), text).expect("written");
-        let effort = Effort::read(folder.path(), &[trained], &rows).expect("read");
-        assert_eq!((effort.train_seconds, effort.tokens()), (Some(40.0), Some(175)));
+        let raced = folder.path().join("trained1.parquet");
+        let table: Table = [row(0, Some(10.0)), row(2, Some(35.0))].map(Row::from).into_iter().collect();
+        write(&table, &raced).expect("written");
+        let effort = Effort::read(folder.path(), &[trained, raced], &rows).expect("read");
+        assert_eq!((effort.train_seconds, effort.tokens()), (Some(45.0), Some(175)));
         assert_eq!(effort.models[&1], Spent { calls: 2, tokens: 175, cost: 1.0, seconds: 3.6 });
-        assert!((effort.hours().expect("known") - 43.6 / 3600.0).abs() < 1e-12);
+        assert!((effort.hours().expect("known") - 48.6 / 3600.0).abs() < 1e-12);
     }
 
     #[test]

@@ -51,7 +51,8 @@ fn beside(archive: &Path, rows: &[(Candidate, Extra)]) -> Result<Beside> {
     }
     let folder = archive.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut curves = Vec::new();
-    let files = tables(folder, "curves.parquet")?;
+    // Rounds of racing have tables of their own.
+    let files = tables(folder, "curves*.parquet")?;
     for file in files {
         curves.extend(read_records::<CurvePoint>(&file)?.rows.into_iter().map(|(point, _)| point));
     }
@@ -59,8 +60,9 @@ fn beside(archive: &Path, rows: &[(Candidate, Extra)]) -> Result<Beside> {
     let transfer_summary = optional::<TransferSummary>(&folder.join("transfer_summary.parquet"))?;
     let config = folder.join("config.toml");
     let settings = if config.is_file() { settings(&config)? } else { Vec::new() };
-    let effort = Effort::read(folder, &tables(folder, "trained.parquet")?, rows)?;
-    Ok(Beside { settings, curves, effort, transfer, transfer_summary })
+    let effort = Effort::read(folder, &tables(folder, "trained*.parquet")?, rows)?;
+    let confirmation = stage::confirmation::beside(archive)?;
+    Ok(Beside { settings, curves, confirmation, effort, transfer, transfer_summary })
 }
 
 /// The rows of a table that may not be there.
@@ -71,12 +73,14 @@ fn optional<T: schemas::Table>(path: &Path) -> Result<Vec<T>> {
     Ok(read_records::<T>(path)?.rows.into_iter().map(|(row, _)| row).collect())
 }
 
-/// The tables of this name in a run's folder: of the run itself, and of its generations.
+/// The tables of this name, a pattern, in a run's folder: of the run itself, and of its generations.
 fn tables(folder: &Path, name: &str) -> Result<Vec<PathBuf>> {
-    let single = folder.join(name);
-    let mut files = if single.is_file() { vec![single] } else { Vec::new() };
-    let pattern = format!("{}/gen*/{name}", glob::Pattern::escape(&folder.to_string_lossy()));
-    files.extend(glob::glob(&pattern)?.filter_map(Result::ok));
+    let here = glob::Pattern::escape(&folder.to_string_lossy());
+    let patterns = [format!("{here}/{name}"), format!("{here}/gen*/{name}")];
+    let mut files = Vec::new();
+    for pattern in patterns {
+        files.extend(glob::glob(&pattern)?.filter_map(Result::ok));
+    }
     Ok(files)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use race::Confirmation;
 use schemas::{Candidate, CurvePoint, TransferRow, TransferSummary, Verdict};
 use search::population::{better, fitness};
 
@@ -22,6 +23,8 @@ pub struct Setting {
 pub struct Beside {
     pub settings: Vec<Setting>,
     pub curves: Vec<CurvePoint>,
+    /// What the gain is on fresh seeds and graphs.
+    pub confirmation: Option<Confirmation>,
     pub transfer: Vec<TransferRow>,
     pub effort: Effort,
     pub transfer_summary: Vec<TransferSummary>,
@@ -44,6 +47,7 @@ pub struct Run {
     pub settings: Vec<Setting>,
     /// Learning curves by candidate and training seed.
     pub curves: BTreeMap<String, BTreeMap<i64, Vec<CurvePoint>>>,
+    pub confirmation: Option<Confirmation>,
     pub transfer: Vec<TransferRow>,
     /// Tokens and times.
     pub effort: Effort,
@@ -117,6 +121,7 @@ impl Run {
             seed_row,
             settings: beside.settings,
             curves,
+            confirmation: beside.confirmation,
             transfer: beside.transfer,
             effort: beside.effort,
             transfer_summary: beside.transfer_summary,
@@ -152,9 +157,10 @@ impl Run {
         ranking
     }
 
-    /// The best scored row.
+    /// The candidate that the confirmation chose; without one the best scored row.
     pub fn winner(&self) -> Option<&Candidate> {
-        self.ranking().first().copied()
+        let chosen = self.confirmation.as_ref().and_then(|c| self.candidate(&c.winner.as_ref()?.candidate_id));
+        chosen.filter(|row| fitness(row).is_some()).or_else(|| self.ranking().first().copied())
     }
 
     /// Whether the search chose by the test split, which then is no independent estimate.

@@ -31,6 +31,7 @@ fn one(run: &Run) -> Value {
         "valid_rate": end.and_then(|r| r.valid),
         "entanglement_rate": end.and_then(|r| r.entangled),
         "statuses": statuses,
+        "confirmation": run.confirmation,
         "best": run.winner().map(candidate),
         "seed_program": run.seed_program().map(candidate),
         "factors": factors([run]).iter().map(|c| json!({
@@ -49,6 +50,8 @@ fn candidate(row: &Candidate) -> Value {
         "candidate_id": row.candidate_id,
         "attempt": row.attempt,
         "fitness": row.fitness,
+        "fitness_sd": row.fitness_sd,
+        "trainings": row.trainings,
         "ood_acc": row.ood_acc,
         "ood_acc_std": row.ood_acc_std,
         "seeds": row.ood_acc_seeds.as_ref().map(Vec::len),

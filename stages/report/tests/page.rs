@@ -104,7 +104,7 @@ fn a_run_becomes_a_page_with_figures_and_tables() {
     assert!(drawn.contains("SPARK: 83.92 %, published"), "{drawn}");
 
     let csv = fs::read_to_string(folder.path().join("tables/candidates.csv")).expect("the table");
-    assert!(csv.starts_with("rank,candidate_id,attempt,factor,edit,ood_acc,"), "{csv}");
+    assert!(csv.starts_with("rank,candidate_id,attempt,factor,edit,fitness,ood_acc,"), "{csv}");
     assert!(fs::read_to_string(folder.path().join("tables/losses.md")).expect("the table").contains("| ---"));
 }
 

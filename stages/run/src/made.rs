@@ -7,6 +7,8 @@ use anyhow::{Context as _, Result};
 use stage::{atomic, table};
 
 const FILE: &str = "made.json";
+/// What a confirmation came to, beside the archive.
+pub const CONFIRMATION: &str = "confirm.json";
 
 /// What is no table.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,19 +37,30 @@ impl Product {
 /// Notes that a product was made from the archive that is there now.
 pub fn record(folder: &Path, product: Product) -> Result<()> {
     let mut made = read(folder)?;
-    made.insert(product.name().to_owned(), table::digest(&folder.join("archive.parquet"))?);
+    let archive = table::digest(&folder.join("archive.parquet"))?;
+    made.insert(product.name().to_owned(), sources(folder, archive)?);
     atomic::write_bytes(&folder.join(FILE), serde_json::to_string_pretty(&made)?.as_bytes())
 }
 
-/// Why a product is not up to date, given the digest of the archive. Where nothing was noted (by earlier versions), it is
+/// A digest of what products are made from, given that of the archive: the confirmation counts, where there is one.
+pub fn sources(folder: &Path, archive: String) -> Result<String> {
+    let path = folder.join(CONFIRMATION);
+    match std::fs::read(&path) {
+        Ok(text) => Ok(table::digest_of_text(&[archive.as_bytes(), &text].concat())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(archive),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+/// Why a product is not up to date, given the digest of what it is made from. Where nothing was noted (by earlier versions), it is
 /// enough that it is there.
-pub fn stale(folder: &Path, product: Product, archive: &str) -> Result<Option<String>> {
+pub fn stale(folder: &Path, product: Product, sources: &str) -> Result<Option<String>> {
     if let Some(file) = product.files().iter().find(|file| !folder.join(file).is_file()) {
         return Ok(Some(format!("{file} is missing")));
     }
     let made = read(folder)?;
     let noted = made.get(product.name());
-    Ok(noted.filter(|noted| *noted != archive).map(|_| "the archive has changed".to_owned()))
+    Ok(noted.filter(|noted| *noted != sources).map(|_| "archive or confirmation have changed".to_owned()))
 }
 
 fn read(folder: &Path) -> Result<BTreeMap<String, String>> {

@@ -20,7 +20,11 @@ pub fn plan(args: &PlanArgs) -> Result<()> {
         list.generation(generation)?;
     }
     list.products()?;
-    let names: String = list.stale.iter().map(|name| format!("{name}\n")).collect();
+    let mut names: String = list.stale.iter().map(|name| format!("{name}\n")).collect();
+    if !names.is_empty() {
+        // Make has to know the chain of a generation, and where it ends.
+        names = format!("races/{}\n{names}", run.config.train.races());
+    }
     stage::exit::print(&names)
 }
 
@@ -46,7 +50,14 @@ impl List<'_> {
         self.table(Stage::Check, generation, of("checked"), with(of("proposed")))?;
         self.table(Stage::Train, generation, of("trained"), vec![of("checked")])?;
         self.table(Stage::Score, generation, of("scored"), vec![of("trained")])?;
-        self.table(Stage::Select, generation, of("archive"), with(of("scored")))
+        let mut last = of("scored");
+        for round in 1..=self.run.config.train.races() {
+            let (trained, scored) = (of(&format!("trained{round}")), of(&format!("scored{round}")));
+            self.table(Stage::Train, generation, trained.clone(), with(last))?;
+            self.table(Stage::Score, generation, scored.clone(), vec![trained])?;
+            last = scored;
+        }
+        self.table(Stage::Select, generation, of("archive"), with(last))
     }
 
     fn table(&mut self, stage: Stage, generation: u32, name: String, inputs: Vec<String>) -> Result<()> {
@@ -97,9 +108,20 @@ impl List<'_> {
         if digest.is_none() {
             self.make("archive".to_owned(), "");
         }
+        let mut sources = digest;
+        if self.run.config.confirm.top > 0 {
+            if let Some(archive) = sources.clone() {
+                self.digests.insert("archive".to_owned(), archive);
+            }
+            if let Some(reason) = self.unconfirmed()? {
+                self.make("confirmed".to_owned(), &reason);
+                sources = None;
+            }
+        }
+        let sources = sources.map(|archive| made::sources(folder, archive)).transpose()?;
         for product in [Product::Results, Product::Report] {
-            let reason = match &digest {
-                Some(digest) => made::stale(folder, product, digest)?,
+            let reason = match &sources {
+                Some(sources) => made::stale(folder, product, sources)?,
                 None => Some(String::new()),
             };
             if let Some(reason) = reason {
@@ -107,6 +129,15 @@ impl List<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Why the confirmation is not up to date.
+    fn unconfirmed(&self) -> Result<Option<String>> {
+        if !self.run.folder.join(made::CONFIRMATION).is_file() {
+            return Ok(Some(String::new()));
+        }
+        let last = self.run.config.search.last_generation();
+        self.why(Stage::Confirm, last, "confirmed", &["archive".to_owned()])
     }
 
     /// `reason`: for people; empty where there is nothing to say.

@@ -11,14 +11,14 @@ Cost: one pass over the validation and test graphs per training seed: seconds (p
 its memory grows with batch and length squared, or cubed for programs with triplets. Results are kept in the cache.
 
 Examples:
-  score trained.parquet -o scored.parquet
+  score trained.parquet -o scored.parquet --graphs graphs.parquet
   score --set score.test_length=64 trained.parquet -o scored.parquet
   score --weights cache/train/AB/KEY/weights.safetensors my_idea.py
   train my_idea.py | score - | jq '{ood_acc, test_acc}'
   score --summary 'runs/*/archive.parquet'          how far the edits of each method reach, and the spread over seeds
 
-Fitness is the mean accuracy over training seeds on an out-of-distribution split of its own (score.ood_length and
-score.ood_seed). The CLRS test split is only reported; --set score.fitness=test makes it the fitness, as the reference
+Fitness is the mean accuracy over training seeds on an out-of-distribution split of the run's own (score.ood_length; its
+graphs are drawn from search.seed unless score.ood_seed is set); select shrinks it by the noise of a training. The CLRS test split is only reported; --set score.fitness=test makes it the fitness, as the reference
 implementation has it, and leaks it into the search.
 
 Exit codes: 0 done, whatever became of single rows; 1 failed or interrupted; 2 wrong usage.";
@@ -38,6 +38,10 @@ pub struct Args {
     /// Weights of the program given as a .py file, one file per training seed; may be repeated
     #[arg(long, value_name = "FILE")]
     pub weights: Vec<PathBuf>,
+
+    /// Also write the scores graph by graph as a table
+    #[arg(long, value_name = "FILE", conflicts_with = "summary")]
+    pub graphs: Option<PathBuf>,
 
     /// Score nothing: print, by method, valid rate, entanglement by kind, how far edits reach, the spread over seeds
     #[arg(long, conflicts_with = "weights")]

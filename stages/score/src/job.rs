@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use network::{DeviceArg, Dtype, EvalConfig, EvalData, Start, Weights};
+use network::{DeviceArg, Dtype, EvalConfig, EvalData, Start, Tally, Weights};
 use schemas::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -24,21 +24,28 @@ pub struct Job {
     pub device: String,
 }
 
-/// What it came to: an accuracy for each evaluation.
+/// What it came to: an accuracy for each evaluation, and the same graph by graph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
     pub scores: Vec<f64>,
+    pub tallies: Vec<Vec<Tally>>,
     pub device: String,
 }
 
-/// The evaluations of a candidate: out-of-distribution validation, then test.
+/// The splits that a candidate is evaluated on, in the order of [`evaluations`].
+pub const SPLITS: [&str; 2] = ["ood", "test"];
+
+/// The evaluations of a candidate: out-of-distribution validation on the run's own graphs, then test.
 pub fn evaluations(config: &Config, task: &str) -> Vec<EvalConfig> {
+    let seed = config.score.ood_seed.unwrap_or_else(|| race::seeds::graphs(config.search.seed, "ood"));
+    evaluations_on(config, task, seed)
+}
+
+/// As [`evaluations`], out of distribution on the graphs of this seed.
+pub fn evaluations_on(config: &Config, task: &str, seed: u64) -> Vec<EvalConfig> {
     let score = &config.score;
-    let ood = EvalConfig {
-        seed: score.ood_seed,
-        data: EvalData::Validation,
-        ..test(config, task, score.ood_length, score.ood_samples)
-    };
+    let ood =
+        EvalConfig { seed, data: EvalData::Validation, ..test(config, task, score.ood_length, score.ood_samples) };
     vec![ood, test(config, task, score.test_length, score.test_samples)]
 }
 
@@ -93,7 +100,7 @@ fn evaluate(job: Job, _: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Scored,
     let start = Start { threads: job.threads, graphs: job.graphs, tf32 };
     let device = network::init_with(&wanted, start).map_err(|error| train::failure(&error.into()))?;
     let weights = Weights::load(&job.weights).map_err(|error| train::failure(&error.into()))?;
-    let mut scores = Vec::with_capacity(job.evaluations.len());
+    let (mut scores, mut tallies) = (Vec::with_capacity(job.evaluations.len()), Vec::new());
     for config in &job.evaluations {
         tell(&json!({ "length": config.length }));
         let processor = train::processor(&job.source, config.hidden)?;
@@ -106,6 +113,7 @@ fn evaluate(job: Job, _: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Scored,
             ));
         }
         scores.push(found.score);
+        tallies.push(found.tallies);
     }
-    Ok(Scored { scores, device: device.to_string() })
+    Ok(Scored { scores, tallies, device: device.to_string() })
 }

@@ -34,6 +34,10 @@ fn run(args: &Args) -> Result<()> {
     let provenance = args.table.provenance(Stage::Score, &config, &[])?;
     let stop = signal::install()?;
     let lab = Lab::new(&config, &args.work, stop)?;
-    let table = score::score(table, &args.weights, &lab, &args.common)?;
+    let (table, measured) = score::score(table, &args.weights, &lab, &args.common)?;
+    // The table comes last: where it is there, all of the stage's files are.
+    if let Some(path) = &args.graphs {
+        score::graphs(&measured, path)?;
+    }
     args.table.write(&table, &provenance)
 }

@@ -10,11 +10,11 @@ use stage::job::{Outcome, Work};
 use stage::{Common, Table, cache};
 use train::{Lab, Program, by_hand, prepare};
 
-use crate::{Job, Scored, evaluations, mean, std, work};
+use crate::{Job, Measured, Scored, evaluations, mean, std, work};
 
 /// Scores the trained rows; all others stay as they are. `weights` are those of the programs given as files, one file per
-/// training seed.
-pub fn score(mut table: Table, weights: &[PathBuf], lab: &Lab<'_>, common: &Common) -> Result<Table> {
+/// training seed. Returns the table, in order, and what the trainings came to whose scores it did not have before.
+pub fn score(mut table: Table, weights: &[PathBuf], lab: &Lab<'_>, common: &Common) -> Result<(Table, Vec<Measured>)> {
     let config = lab.config;
     let due_for_scoring = |candidate: &Candidate| candidate.status == Status::Trained || by_hand(candidate);
     let mut due: Vec<(usize, Program, Vec<Work<Job>>)> = Vec::new();
@@ -36,16 +36,35 @@ pub fn score(mut table: Table, weights: &[PathBuf], lab: &Lab<'_>, common: &Comm
     let all: Vec<Work<Job>> = due.iter_mut().flat_map(|(_, _, works)| works.drain(..)).collect();
     let outcomes = run(&all, lab, common)?;
     let mut outcomes = outcomes.into_iter();
+    let mut measured = Vec::new();
     for (index, program, _) in due {
         let mut candidate = program.candidate;
         let seeds = candidate.weights.as_ref().map_or(0, Vec::len);
         let of_row: Vec<_> = outcomes.by_ref().take(seeds).collect();
+        // Racing leaves the scores of a row's earlier trainings in place: these are told of already.
+        let before = candidate.ood_acc_seeds.as_ref().map_or(0, Vec::len);
         fill(&mut candidate, &of_row, config);
+        measured.extend(told(&candidate, &of_row, before));
         if let Some(row) = table.rows.get_mut(index) {
             row.candidate = candidate;
         }
     }
-    Ok(table)
+    Ok((table, measured))
+}
+
+/// What the trainings of a row came to, but for its first `before`.
+fn told(row: &Candidate, outcomes: &[Outcome<Scored>], before: usize) -> Vec<Measured> {
+    let seed = |index: usize| row.train_seeds.as_ref().and_then(|seeds| seeds.get(index)).copied();
+    let done = outcomes.iter().enumerate().skip(before).filter_map(|(index, outcome)| match outcome {
+        Outcome::Done { result, .. } => Some(Measured {
+            candidate_id: row.candidate_id.clone(),
+            task: row.task.clone().unwrap_or_default(),
+            train_seed: seed(index).unwrap_or(index as i64),
+            scored: result.clone(),
+        }),
+        _ => None,
+    });
+    done.collect()
 }
 
 /// The evaluations of one program, one per training seed.
@@ -77,7 +96,8 @@ fn by_hand_before(candidate: &Candidate) -> bool {
     candidate.proposer == "file" && candidate.train_key.is_none()
 }
 
-fn run(works: &[Work<Job>], lab: &Lab<'_>, common: &Common) -> Result<Vec<Outcome<Scored>>> {
+/// Runs evaluations with a progress display of their own; outcomes in order.
+pub fn run(works: &[Work<Job>], lab: &Lab<'_>, common: &Common) -> Result<Vec<Outcome<Scored>>> {
     let progress = common.progress("score", works.len());
     let sum_up = |scored: &Scored| {
         let percent: Vec<_> = scored.scores.iter().map(|score| format!("{:.1} %", score * 100.0)).collect();
@@ -133,7 +153,7 @@ mod tests {
     use super::*;
 
     fn done(scores: &[f64]) -> Outcome<Scored> {
-        let result = Scored { scores: scores.to_vec(), device: "cpu".into() };
+        let result = Scored { scores: scores.to_vec(), tallies: Vec::new(), device: "cpu".into() };
         Outcome::Done { folder: PathBuf::new(), result, cached: false }
     }
 

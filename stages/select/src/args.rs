@@ -7,6 +7,8 @@ use stage::{Common, Config, TableArgs};
 
 const AFTER: &str = "\
 The output holds every row of every generation so far, with the columns
+  fitness       the mean accuracy of its trainings, shrunk towards that of all candidates by the noise of a training
+  trainings, fitness_mean, fitness_se, fitness_sd, fitness_lower    what that rests on, and how sure it is
   archived      whether parents are drawn from it (search.archive_size rows of each island; the rest stays in the table)
   elite         whether it is the best of its cell in its island
   cell          its cell (search.features; without features an island is one cell)
@@ -33,11 +35,12 @@ pub struct Args {
     #[arg(long, value_name = "TABLE")]
     pub archive: Vec<String>,
 
-    /// Write the program of the best candidate to --output, and nothing else
+    /// Write the program of the winner to --output, and nothing else: the candidate that confirm.json beside the archive has
+    /// chosen, without one the best by fitness
     #[arg(long, conflicts_with_all = ["summary", "archive"])]
     pub best: bool,
 
-    /// Write the best candidate as best.py, best.safetensors (its trained weights) and best.md (about both) into this
+    /// Write the winner as best.py, best.safetensors (its trained weights) and best.md (about both) into this
     /// folder, and nothing else
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["best", "summary", "archive"])]
     pub export: Option<PathBuf>,
@@ -46,7 +49,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "cache", requires = "export")]
     pub cache: PathBuf,
 
-    /// Print what came of a search: the best against the seed program, counts, rates
+    /// Print what came of a search: the gain that is confirmed (confirm.json beside the archive), the best against the seed
+    /// program, counts, rates
     #[arg(long, conflicts_with = "archive")]
     pub summary: bool,
 

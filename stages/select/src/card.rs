@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use race::Confirmation;
 use schemas::Candidate;
 use stage::config::Fitness;
 use stage::{Config, markdown};
@@ -9,7 +10,13 @@ use stage::{Config, markdown};
 use crate::export::Chosen;
 
 /// Markdown, in which nothing from the table is markup. `considered`: how many candidates it was chosen from.
-pub fn card(best: &Candidate, chosen: &Chosen, considered: usize, config: &Config) -> String {
+pub fn card(
+    best: &Candidate,
+    chosen: &Chosen,
+    considered: usize,
+    confirmation: Option<&Confirmation>,
+    config: &Config,
+) -> String {
     let task = best.task.as_deref().unwrap_or(&config.task.algorithm);
     let mut text = format!("# The best program of {}\n\n", markdown::text(&best.run));
     let _ = writeln!(
@@ -18,6 +25,7 @@ pub fn card(best: &Candidate, chosen: &Chosen, considered: usize, config: &Confi
          `best.safetensors` its trained weights under PyTorch's names, with those of the encoders and decoders around it.\n",
         markdown::code(task)
     );
+    let _ = writeln!(text, "{}\n", gain(confirmation));
     text.push_str("| | |\n|---|---|\n");
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "| {name} | {value} |");
@@ -43,14 +51,16 @@ pub fn card(best: &Candidate, chosen: &Chosen, considered: usize, config: &Confi
     }
     text.push('\n');
     let by = match score.fitness {
-        Fitness::Ood => {
-            "the first of the two accuracies, so that one is somewhat optimistic; the second was only looked at"
-        }
+        Fitness::Ood => "the first of the two accuracies, so that one is optimistic; the second was only looked at",
         Fitness::Test => "its accuracy on the test split, which is therefore no measure of how it does on unseen data",
+    };
+    let fresh = match confirmation.map(|confirmation| confirmation.candidates.len()) {
+        Some(leaders @ 2..) => format!(", and among the {leaders} leaders by trainings on fresh seeds"),
+        _ => String::new(),
     };
     let _ = writeln!(
         text,
-        "It was chosen from {considered} evaluated candidates by {by}. Accuracies are those of {} graphs (times CLRS's factor for tasks with \
+        "It was chosen from {considered} evaluated candidates by {by}{fresh}. Accuracies in the table are those of the search, on {} graphs (times CLRS's factor for tasks with \
          few scored values a graph), after {} training steps on graphs of {} nodes: other sizes and longer training give \
          others.\n",
         score.test_samples.max(score.ood_samples),
@@ -59,6 +69,23 @@ pub fn card(best: &Candidate, chosen: &Chosen, considered: usize, config: &Confi
     );
     text.push_str(&loading(config.network.hidden));
     text.push_str(&settings(config));
+    text
+}
+
+/// What is known of its gain: confirmed, beside what the search said.
+fn gain(confirmation: Option<&Confirmation>) -> String {
+    let Some(confirmation) = confirmation else {
+        return "**Its gain over the seed program is not confirmed**: it was not trained again on fresh seeds. What the search \
+                measured includes the luck of being chosen."
+            .to_owned();
+    };
+    let mut text = format!("**Gain, on fresh seeds and graphs: {}.**", markdown::text(&confirmation.sentence()));
+    if let Some(selected) = confirmation.as_selected_sentence() {
+        let _ = write!(text, " As selected: {}.", markdown::text(&selected));
+    }
+    if let Some(gain) = &confirmation.test_gain {
+        let _ = write!(text, " On the CLRS test split: {}.", markdown::text(&gain.to_string()));
+    }
     text
 }
 
@@ -157,7 +184,27 @@ fn list(lengths: &[usize]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use race::confirm::AsSelected;
+
     use super::*;
+
+    fn confirmation(text: &str) -> Confirmation {
+        Confirmation { reason: Some(text.into()), candidates: vec!["a".into(), "b".into()], ..Confirmation::default() }
+    }
+
+    #[test]
+    fn the_page_says_first_whether_a_gain_is_confirmed() {
+        let gain_of = |winner: &[f64]| Confirmation {
+            gain: race::confirm::gain(winner, &[0.5, 0.52, 0.48]),
+            as_selected: Some(AsSelected { candidate_id: "b".into(), measured: 0.211, shrunk: 0.08 }),
+            ..confirmation("")
+        };
+        let clear = gain(Some(&gain_of(&[0.61, 0.62, 0.58])));
+        assert!(clear.contains("confirmed: +10.") && clear.contains("As selected: +21.1 points"), "{clear}");
+        let vague = gain(Some(&gain_of(&[0.6, 0.4, 0.52])));
+        assert!(vague.starts_with("**Gain, on fresh seeds and graphs: no gain is confirmed: +0.7 points"), "{vague}");
+        assert!(gain(None).contains("not confirmed"));
+    }
 
     #[test]
     fn nothing_from_the_table_is_markup_or_code() {
@@ -176,7 +223,7 @@ mod tests {
                 ..Candidate::default()
             };
             let chosen = Chosen { file: "w".into(), at: 0, seed: 0, of: 1, ood_acc: None };
-            card(&best, &chosen, 3, &config)
+            card(&best, &chosen, 3, Some(&confirmation(text)), &config)
         };
         let (plain, hostile) = (make("x"), make(attack));
         assert_eq!(plain.lines().count(), hostile.lines().count(), "{hostile}");

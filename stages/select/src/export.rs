@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use race::Confirmation;
 use schemas::Candidate;
-use search::population::Population;
 use stage::{Config, atomic, cache as results};
 
 use crate::card;
@@ -24,8 +24,15 @@ pub struct Chosen {
 }
 
 /// Writes `best.safetensors`, `best.md` and `best.py` into `folder`. The program comes last: where it is, all is.
-pub fn write(population: &Population<'_>, folder: &Path, cache: &Path, config: &Config) -> Result<()> {
-    let best = population.best().context("no candidate has a score: there is no best one")?;
+/// `considered`: how many candidates it was chosen from.
+pub fn write(
+    best: &Candidate,
+    considered: usize,
+    confirmation: Option<&Confirmation>,
+    folder: &Path,
+    cache: &Path,
+    config: &Config,
+) -> Result<()> {
     let chosen = choose(best)?;
     let weights = file(best, &chosen, cache).context(
         "the winner's weights cannot be exported; --best takes only the program, and `train` and `score` make its weights again",
@@ -33,8 +40,8 @@ pub fn write(population: &Population<'_>, folder: &Path, cache: &Path, config: &
     let content = std::fs::read(&weights).with_context(|| weights.display().to_string())?;
     atomic::make_folder(folder)?;
     atomic::write_bytes(&folder.join("best.safetensors"), &content)?;
-    let considered = population.scored().count();
-    atomic::write_bytes(&folder.join("best.md"), card::card(best, &chosen, considered, config).as_bytes())?;
+    let card = card::card(best, &chosen, considered, confirmation, config);
+    atomic::write_bytes(&folder.join("best.md"), card.as_bytes())?;
     atomic::write_bytes(&folder.join("best.py"), best.source.as_bytes())
 }
 

@@ -9,6 +9,7 @@ mod winner;
 
 use std::process::ExitCode;
 
+use race::Confirmation;
 use schemas::Stage;
 use search::population::Population;
 use stage::exit;
@@ -21,17 +22,29 @@ fn main() -> ExitCode {
     stage::main("select", || run(&args))
 }
 
+/// What lies beside a single archive belongs to it.
+fn confirmation(inputs: &[String]) -> anyhow::Result<Option<Confirmation>> {
+    match table::expand(inputs)?.as_slice() {
+        [archive] => stage::confirmation::beside(archive),
+        _ => Ok(None),
+    }
+}
+
 fn run(args: &Args) -> anyhow::Result<()> {
     let Some(config) = args.config()? else { return Ok(()) };
     let scored = args.table.read()?;
-    if args.best {
-        return winner::write(&Population::new(scored.candidates()), &args.table.output);
-    }
-    if let Some(folder) = &args.export {
-        return export::write(&Population::new(scored.candidates()), folder, &args.cache, &config);
-    }
-    if args.summary {
-        let summary = summary::Summary::of(&Population::new(scored.candidates()), &config);
+    if args.best || args.export.is_some() || args.summary {
+        let population = Population::new(scored.candidates());
+        let confirmation = confirmation(&args.table.inputs)?;
+        let winner = || winner::of(&population, confirmation.as_ref());
+        if args.best {
+            return winner::write(winner()?, &args.table.output);
+        }
+        if let Some(folder) = &args.export {
+            let considered = population.scored().count();
+            return export::write(winner()?, considered, confirmation.as_ref(), folder, &args.cache, &config);
+        }
+        let summary = summary::Summary::of(&population, &config, confirmation);
         return if args.json { exit::print(&summary.json()?) } else { exit::say(&summary.text()) };
     }
     args.table.check_output()?;
@@ -40,7 +53,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let mut all = merge::merge(earlier, scored)?;
     merge::judge(&mut all, &config);
     table::write_reproducible(&all, &args.table.output, &provenance)?;
-    let summary = summary::Summary::of(&Population::new(all.candidates()), &config);
+    let summary = summary::Summary::of(&Population::new(all.candidates()), &config, None);
     args.common.progress("select", 0).finish(&summary.line());
     Ok(())
 }

@@ -7,7 +7,9 @@ use schemas::Status;
 use search::archive::{self, ArchiveSettings};
 use search::features::Feature;
 use search::methods;
+use search::noise;
 use search::population::{Population, fitness};
+use stage::config::Fitness;
 use stage::{Config, Row, Table};
 
 /// The rows of both tables in the order of the search, which is also that of a `Population`. A row of the generation
@@ -46,8 +48,10 @@ fn sound(mut row: Row) -> anyhow::Result<Row> {
     Ok(row)
 }
 
-/// Fills the columns of this stage.
+/// Fills the columns of this stage. Fitness first: who is kept as a parent depends on it.
 pub fn judge(table: &mut Table, config: &Config) {
+    let mut rows: Vec<_> = table.rows.iter_mut().map(|row| &mut row.candidate).collect();
+    noise::shrink(&mut rows, config.score.fitness == Fitness::Test);
     let settings = ArchiveSettings {
         size: config.search.archive_size,
         islands: config.search.islands,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use race::Confirmation;
 use schemas::Candidate;
 use search::population::{Population, evaluated, fitness};
 use search::reach::Reach;
@@ -19,6 +20,8 @@ pub struct Entry {
     pub slot: i64,
     pub edit: Option<String>,
     pub fitness: Option<f64>,
+    /// Standard deviation of the fitness as an estimate.
+    pub fitness_sd: Option<f64>,
     pub ood_acc: Option<f64>,
     pub ood_acc_std: Option<f64>,
     pub test_acc: Option<f64>,
@@ -36,6 +39,7 @@ impl From<&Candidate> for Entry {
             slot: row.slot,
             edit: row.edit.clone(),
             fitness: fitness(row),
+            fitness_sd: row.fitness_sd,
             ood_acc: row.ood_acc,
             ood_acc_std: row.ood_acc_std,
             test_acc: row.test_acc,
@@ -68,10 +72,12 @@ pub struct Summary {
     pub cells: usize,
     /// Why the search is over, if it is.
     pub stopped: Option<String>,
+    /// What the gain is on fresh seeds and graphs.
+    pub confirmation: Option<Confirmation>,
 }
 
 impl Summary {
-    pub fn of(population: &Population<'_>, config: &Config) -> Self {
+    pub fn of(population: &Population<'_>, config: &Config, confirmation: Option<Confirmation>) -> Self {
         let rows = population.rows();
         let proposals: Vec<&&Candidate> = rows.iter().filter(|row| row.parent_id.is_some()).collect();
         let mut status = BTreeMap::new();
@@ -97,6 +103,7 @@ impl Summary {
             pareto_front: pareto(population),
             cells: cells.len(),
             stopped: stop::stop(population, &settings).map(|reason| reason.to_string()),
+            confirmation,
         }
     }
 
@@ -139,10 +146,30 @@ impl Summary {
         if let Some(seed) = &self.seed {
             figure("seed", entry(seed));
         }
-        if let (Some(best), Some(seed)) =
-            (self.best.as_ref().and_then(|e| e.fitness), self.seed.as_ref().and_then(|e| e.fitness))
+        if let (None, Some(best), Some(seed)) =
+            (&self.confirmation, self.best.as_ref().and_then(|e| e.fitness), self.seed.as_ref().and_then(|e| e.fitness))
         {
-            figure("gain", format!("{:+.4} in fitness over the seed program", best - seed));
+            let luck = "the luck of being chosen included";
+            figure("as selected", format!("{:+.4} in fitness over the seed program, {luck}", best - seed));
+        }
+        if let Some(confirmation) = &self.confirmation {
+            if let Some(selected) = confirmation.as_selected_sentence() {
+                figure("as selected", selected);
+            }
+            if let Some(winner) = &confirmation.winner {
+                let label = line(winner.edit.as_deref().unwrap_or("no label"));
+                let count = confirmation.candidates.len();
+                figure(
+                    "winner",
+                    format!("{} ({label}), chosen from {count} on fresh seeds", line(&winner.candidate_id)),
+                );
+            }
+            figure("gain", line(&confirmation.sentence()).into_owned());
+            if let Some(gain) = &confirmation.test_gain {
+                figure("on test", gain.to_string());
+            }
+        } else {
+            figure("gain", "not confirmed on fresh seeds".to_owned());
         }
         figure(
             "front",
@@ -166,11 +193,12 @@ fn entry(entry: &Entry) -> String {
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     let count = |value: Option<i64>| value.map_or("-".to_owned(), |value| value.to_string());
     format!(
-        "{} (generation {}, {}): fitness {}, ood {} ± {}, test {} ± {} over {} training seed{}, {} parameters, {} MACs a step",
+        "{} (generation {}, {}): fitness {} ± {}, ood {} ± {}, test {} ± {} over {} training seed{}, {} parameters, {} MACs a step",
         line(&entry.candidate_id),
         entry.generation,
         line(entry.edit.as_deref().unwrap_or("no label")),
         number(entry.fitness),
+        number(entry.fitness_sd),
         number(entry.ood_acc),
         number(entry.ood_acc_std),
         number(entry.test_acc),
@@ -201,6 +229,8 @@ fn pareto(population: &Population<'_>) -> Vec<String> {
 mod tests {
     use schemas::{Locality, Status};
 
+    use race::confirm::AsSelected;
+
     use super::*;
 
     fn row(slot: i64, fitness: f64, params: i64) -> Candidate {
@@ -230,7 +260,7 @@ mod tests {
             row.verdict = Some(if rejected { schemas::Verdict::Reject } else { schemas::Verdict::Accept });
             row.locality = row.locality.or(row.parent_id.is_some().then_some(Locality::Local));
         }
-        let summary = Summary::of(&Population::new(&rows), &Config::default());
+        let summary = Summary::of(&Population::new(&rows), &Config::default(), None);
         assert_eq!((summary.proposals, summary.evaluated), (4, 3));
         assert_eq!((summary.valid_rate, summary.entanglement_rate), (Some(0.75), Some(0.25)));
         assert_eq!(summary.pareto_front, ["c1", "c3"]);
@@ -238,11 +268,29 @@ mod tests {
         let text = summary.text();
         assert!(text.contains("+0.2000 in fitness") && text.contains("75.0 %"), "{text}");
         assert!(summary.json().unwrap().contains("\"rejected\": 1"));
+        assert!(text.contains("gain:        not confirmed on fresh seeds"), "{text}");
+    }
+
+    #[test]
+    fn the_confirmed_gain_stands_beside_what_was_selected() {
+        let rows = [row(0, 0.5, 10), row(1, 0.7, 20)];
+        let confirmation = Confirmation {
+            gain: race::confirm::gain(&[0.5, 0.6], &[0.52, 0.55]),
+            as_selected: Some(AsSelected { candidate_id: "c1".into(), measured: 0.211, shrunk: 0.2 }),
+            ..Confirmation::default()
+        };
+        let summary = Summary::of(&Population::new(&rows), &Config::default(), Some(confirmation));
+        let text = summary.text();
+        assert!(
+            text.contains("as selected: +21.1 points") && text.contains("gain:        no gain is confirmed: +1.5"),
+            "{text}"
+        );
+        assert!(summary.json().unwrap().contains("\"pairs\": 2"));
     }
 
     #[test]
     fn nothing_scored_is_said() {
-        let summary = Summary::of(&Population::new(&[]), &Config::default());
+        let summary = Summary::of(&Population::new(&[]), &Config::default(), None);
         assert!(summary.text().contains("no candidate has a score"));
         assert_eq!(summary.line(), "0 proposals, 0 evaluated; best none, seed program none");
     }

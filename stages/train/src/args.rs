@@ -19,6 +19,12 @@ Examples:
   train --set train.time_limit_s=60 --set 'train.seeds=[0, 1, 2]' checked.parquet -o trained.parquet
   train --explain my_idea.py                        the network's graph as built and as run, with costs
 
+Training seeds are drawn for each run, candidate and training (train.seeds says how many; a list fixes them). With
+--race, half of the candidates that were in the round before get one more, by their shrunken accuracy, as far as they can
+still be the best:
+  train --race 1 scored.parquet --archive ../gen003/archive.parquet -o trained1.parquet
+  score trained1.parquet -o scored1.parquet
+
 A training that hangs, crashes, diverges or takes too much memory is its row's status (timeout, crashed, diverged, oom)
 and no other's.
 
@@ -39,6 +45,15 @@ pub struct Args {
     /// Also write the learning curves as a table
     #[arg(long, value_name = "FILE")]
     pub curves: Option<PathBuf>,
+
+    /// A round of racing, counted from 1: the input are scored rows, and those that may still be the best of the run get one
+    /// more training, if train.max_seeds allows; all others pass as they are
+    #[arg(long, value_name = "ROUND", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub race: Option<usize>,
+
+    /// With --race: the archive before these rows [default: none]
+    #[arg(long, value_name = "TABLE", requires = "race")]
+    pub archive: Vec<String>,
 
     /// Print the graph of the network around the programs, before and after it is rewritten, with costs; and stop
     #[arg(long)]

@@ -17,7 +17,7 @@ use stage::Common;
 use stage::job::{Outcome, Work};
 
 use crate::rows::{Lab, fill};
-use crate::{Job, Measured, Program, Trained, settings, work};
+use crate::{Job, Measured, Program, Trained, seeds, settings, work};
 
 /// What a race left of one candidate.
 #[derive(Default)]
@@ -56,11 +56,13 @@ pub fn race(programs: &[&Program], lab: &Lab<'_>, common: &Common) -> Result<Vec
         if left.len() < 2 {
             break;
         }
-        let seeds = &config.train.seeds;
         let task = config.task.algorithm.as_str();
         let works: Vec<Work<Job>> = left
             .iter()
-            .flat_map(|&index| seeds.iter().map(move |&seed| (index, seed)))
+            .flat_map(|&index| {
+                let seeds = seeds(config, &programs[index].candidate.candidate_id);
+                seeds.into_iter().map(move |seed| (index, seed))
+            })
             .map(|(index, seed)| {
                 let settings = network::TrainConfig { steps, ..settings(config, task, seed) };
                 work(programs[index], settings, &config.train, &lab.device)
@@ -69,8 +71,8 @@ pub fn race(programs: &[&Program], lab: &Lab<'_>, common: &Common) -> Result<Vec
         let outcomes = lab.trainings(&works, &format!("train to step {steps}"), common)?;
         let mut standings = Vec::new();
         let mut rows: Vec<(usize, Candidate, Vec<Trained>)> = Vec::new();
-        for ((&index, works), outcomes) in left.iter().zip(works.chunks(seeds.len())).zip(outcomes.chunks(seeds.len()))
-        {
+        let each = config.train.seeds.count();
+        for ((&index, works), outcomes) in left.iter().zip(works.chunks(each)).zip(outcomes.chunks(each)) {
             let mut row = programs[index].candidate.clone();
             fill(&mut row, works, outcomes, task, &lab.device);
             raced[index].seconds += row.train_seconds.unwrap_or(0.0);

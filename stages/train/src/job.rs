@@ -48,6 +48,17 @@ pub struct Measured {
     pub machine: Machine,
 }
 
+/// The seed of a candidate's training at this place, from 0: as it is set, else drawn for this run, candidate and place.
+pub fn seed(config: &Config, candidate_id: &str, index: usize) -> u64 {
+    let drawn = || race::seeds::training(config.search.seed, candidate_id, index);
+    config.train.seeds.given(index).unwrap_or_else(drawn)
+}
+
+/// The seeds of the trainings that a candidate begins with.
+pub fn seeds(config: &Config, candidate_id: &str) -> Vec<u64> {
+    (0..config.train.seeds.count()).map(|index| seed(config, candidate_id, index)).collect()
+}
+
 /// The kind of a device, `cpu` or `cuda`: which of several equal ones it was does not matter.
 pub fn kind(device: &str) -> &str {
     device.split(':').next().unwrap_or(device)
@@ -137,6 +148,21 @@ mod tests {
         assert_eq!(of("dfs"), (vec![4, 7, 16], 16, 32));
         assert_eq!(of("kmp_matcher"), (vec![20], 20, 64 * 32));
         assert_eq!(of("binary_search"), (vec![4, 7, 16], 16, 64 * 32));
+    }
+
+    #[test]
+    fn seeds_are_drawn_for_run_and_candidate_or_are_as_they_are_set() {
+        let config = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            Config::load(None, &sets, &[]).expect("valid")
+        };
+        let (drawn, other) = (config(&["train.seeds=2"]), config(&["train.seeds=2", "search.seed=1"]));
+        let all = [seeds(&drawn, "a"), seeds(&drawn, "b"), seeds(&other, "a")].concat();
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 6, "{all:?}");
+        assert_eq!(seeds(&drawn, "a"), [seed(&drawn, "a", 0), seed(&drawn, "a", 1)]);
+        let given = config(&["train.seeds=[7, 5]"]);
+        assert_eq!((seeds(&given, "a"), seeds(&given, "b")), (vec![7, 5], vec![7, 5]));
+        assert_eq!(seed(&given, "a", 2), seed(&drawn, "a", 2), "behind the list they are drawn");
     }
 
     #[test]

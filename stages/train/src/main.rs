@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use schemas::Stage;
 use stage::signal;
+use stage::table::{self, Table};
 use train::{Args, Lab};
 
 fn main() -> ExitCode {
@@ -23,11 +24,15 @@ fn run(args: &Args) -> Result<()> {
         return args.explain(&config);
     }
     args.table.check_output()?;
-    let table = args.table.read_with_programs()?;
-    let provenance = args.table.provenance(Stage::Train, &config, &[])?;
+    let table = if args.race.is_some() { args.table.read()? } else { args.table.read_with_programs()? };
+    let archive = if args.archive.is_empty() { Table::default() } else { table::read(&args.archive)? };
+    let provenance = args.table.provenance(Stage::Train, &config, &args.archive)?;
     let stop = signal::install()?;
     let lab = Lab::new(&config, &args.work, stop)?;
-    let (table, trainings) = train::train(table, &lab, &args.common)?;
+    let (table, trainings) = match args.race {
+        Some(round) => train::race(table, &archive, round, &lab, &args.common)?,
+        None => train::train(table, &lab, &args.common)?,
+    };
     // The table comes last: where it is there, all of the stage's files are.
     if let Some(path) = &args.curves {
         train::curves(&trainings, path)?;

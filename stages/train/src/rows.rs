@@ -12,7 +12,7 @@ use stage::job::{Outcome, Runner, Work};
 use stage::{Common, Gpus, Machine, Progress, Table, Usage, WorkArgs};
 
 use crate::halving::{self, Raced};
-use crate::{FILES, Job, Measured, Program, Trained, by_hand, hash, kind, prepare, settings, work};
+use crate::{FILES, Job, Measured, Program, Trained, by_hand, hash, kind, prepare, seeds, settings, work};
 
 /// Where children work: device, cache, limits.
 pub struct Lab<'a> {
@@ -117,13 +117,16 @@ pub fn train(mut table: Table, lab: &Lab<'_>, common: &Common) -> Result<(Table,
             _ => whole.push((index, program, seconds)),
         }
     }
-    let seeds = &config.train.seeds;
+    let each = config.train.seeds.count();
     let mut works: Vec<Work<Job>> = Vec::new();
     for (_, program, _) in &whole {
-        works.extend(seeds.iter().map(|&seed| work(program, settings(config, task, seed), &config.train, &lab.device)));
+        let seeds = seeds(config, &program.candidate.candidate_id);
+        works.extend(
+            seeds.into_iter().map(|seed| work(program, settings(config, task, seed), &config.train, &lab.device)),
+        );
     }
     let outcomes = lab.trainings(&works, "train", common)?;
-    let of_rows = works.chunks(seeds.len().max(1)).zip(outcomes.chunks(seeds.len().max(1)));
+    let of_rows = works.chunks(each).zip(outcomes.chunks(each));
     for ((index, program, seconds), (works, outcomes)) in whole.into_iter().zip(of_rows) {
         let mut candidate = program.candidate;
         fill(&mut candidate, works, outcomes, task, &lab.device);

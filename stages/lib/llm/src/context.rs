@@ -50,7 +50,10 @@ pub struct Situation<'a> {
 pub struct ProgramView {
     pub source: String,
     pub fitness: Option<f64>,
-    pub fitness_std: Option<f64>,
+    /// Standard deviation of the fitness as an estimate of the true accuracy; none where it is not known.
+    pub fitness_error: Option<f64>,
+    /// Trainings that the fitness rests on; 0 where that is not known.
+    pub trainings: i64,
     pub val_acc: Option<f64>,
     pub train_loss: Option<f64>,
     pub train_steps: Option<i64>,
@@ -89,6 +92,9 @@ pub struct PastView {
     /// `scored`, `rejected`, `entangled`, `duplicate`, `timeout`...
     pub outcome: String,
     pub fitness: Option<f64>,
+    /// As of a program.
+    pub fitness_error: Option<f64>,
+    pub trainings: i64,
     /// Against its parent.
     pub gain: Option<f64>,
     /// Code and sentence of the first error.
@@ -166,7 +172,8 @@ impl ProgramView {
         Self {
             source: source.trim_end().to_owned(),
             fitness: None,
-            fitness_std: None,
+            fitness_error: None,
+            trainings: 0,
             val_acc: None,
             train_loss: None,
             train_steps: None,
@@ -184,12 +191,8 @@ impl ProgramView {
         let warnings = row.diagnostics.iter().flatten().filter(|d| d.severity != Severity::Error).take(WARNINGS);
         Self {
             fitness: fitness(row),
-            // the spread of the score that is the fitness; the settings decide which of the two it is
-            fitness_std: if row.fitness == row.test_acc && row.fitness != row.ood_acc {
-                row.test_acc_std
-            } else {
-                row.ood_acc_std
-            },
+            fitness_error: row.fitness_sd.filter(|_| fitness(row).is_some()),
+            trainings: row.trainings.unwrap_or(0),
             val_acc: mean(row.val_acc.as_ref()),
             train_loss: mean(row.train_loss.as_ref()),
             train_steps: row.train_steps,
@@ -264,6 +267,8 @@ fn history(rows: &[&Candidate], shown: usize) -> Vec<PastView> {
                 status_name(row.status)
             },
             fitness: fitness(row),
+            fitness_error: row.fitness_sd.filter(|_| fitness(row).is_some()),
+            trainings: row.trainings.unwrap_or(0),
             gain: gain(row, &by_id),
             error: first_error(row),
         })

@@ -82,6 +82,8 @@ fn rows() -> Vec<Candidate> {
         source: SEED.into(),
         status: Status::Scored,
         fitness: Some(0.5),
+        fitness_sd: Some(0.02),
+        trainings: Some(3),
         ..Candidate::default()
     };
     let tried = Candidate {
@@ -91,6 +93,8 @@ fn rows() -> Vec<Candidate> {
         factor: Some(Factor::Action),
         edit: Some("sum instead of max".into()),
         fitness: Some(0.4),
+        fitness_sd: None,
+        trainings: Some(1),
         ..seed.clone()
     };
     vec![seed, tried]
@@ -182,8 +186,11 @@ fn prompts_tell_what_is_known() {
     attempt(&live(&settings(&server), None), "spark", 0);
     for request in server.requests() {
         let (prompt, agent) = (request.prompt(), agent_of(&request));
-        assert!(prompt.contains("class PGN(Processor)") && prompt.contains("- fitness: 0.5000"), "{prompt}");
-        let past = "- [ACTION] sum instead of max: fitness 0.4000, gain -0.1000";
+        assert!(
+            prompt.contains("class PGN(Processor)") && prompt.contains("- fitness: 0.500 ± 0.020 (3 trainings)\n"),
+            "{prompt}"
+        );
+        let past = "- [ACTION] sum instead of max: fitness 0.4000 (1 training), gain -0.1000";
         assert!(prompt.contains(past), "{agent}: {prompt}");
         let system = request.json()["messages"][0]["content"].as_str().unwrap().to_owned();
         assert_eq!(system.contains("THE LANGUAGE PAGE"), agent != "router");

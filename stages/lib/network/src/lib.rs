@@ -31,5 +31,5 @@ pub use executor::weights::{Array, Weights};
 pub use executor::{Backend, Device, DeviceArg, Doctor, Dtype, Start, doctor, init, init_with};
 pub use explain::{explain, parameter_count};
 pub use feedback::Repred;
-pub use score::Scores;
+pub use score::{Scores, Tally};
 pub use train::{CurvePoint, TrainConfig, Trained, train};

@@ -12,6 +12,19 @@ pub struct Scores {
     pub per_output: Vec<(String, f64)>,
     /// The mean over outputs.
     pub score: f64,
+    /// The same sample by sample.
+    pub tallies: Vec<Tally>,
+}
+
+/// How one output was predicted, sample by sample, in their order. The score of the output is the sum of `correct` over
+/// that of `total`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Tally {
+    pub output: String,
+    /// Decisions that are right; of a mask twice those that are rightly set, of a scalar the squared error.
+    pub correct: Vec<f64>,
+    /// Decisions; of a mask those that are set, truly or by prediction, each counted.
+    pub total: Vec<f64>,
 }
 
 /// Collects counts for each output.
@@ -19,6 +32,7 @@ pub struct Scores {
 pub(crate) struct Scorer {
     order: Vec<&'static str>,
     counts: BTreeMap<&'static str, Count>,
+    tallies: BTreeMap<&'static str, Tally>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,25 +58,21 @@ impl Scorer {
                 let reason = format!("predicted as {:?}, true is {:?}", prediction.shape, truth.shape);
                 return Err(NetworkError::Tensor { name: truth.name.to_owned(), reason });
             }
-            let new = match truth.ty {
-                Type::Mask => mask(&truth.data, &prediction.data),
-                Type::MaskOne | Type::Categorical => classes(truth, prediction),
-                Type::PermutationPointer => {
-                    let name = format!("{}{MASK_SUFFIX}", truth.name);
-                    match batch.outputs.iter().find(|point| point.name == name) {
-                        None => equal(&pointers(truth, None), &pointers(prediction, None)),
-                        Some(truth_mask) => {
-                            let mask = find(predictions, &name)?;
-                            equal(&pointers(truth, Some(truth_mask)), &pointers(prediction, Some(mask)))
-                        }
-                    }
-                }
-                Type::Pointer | Type::ShouldBePermutation => equal(&truth.data, &prediction.data),
-                Type::Scalar => {
-                    let errors = truth.data.iter().zip(&prediction.data).map(|(t, p)| (t - p).powi(2));
-                    Count::Mean { sum: errors.sum(), total: truth.data.len() as f64 }
-                }
+            let masks = match batch.outputs.iter().find(|point| is_mask_of(point.name, truth)) {
+                Some(mask) => Some((mask, find(predictions, mask.name)?)),
+                None => None,
             };
+            let new = count(truth, prediction, masks);
+            let tally = self.tallies.entry(truth.name).or_default();
+            for at in 0..batch.size() {
+                let of = |point: &DataPoint| sample(point, at, batch.size());
+                let masks = masks.map(|(truth, prediction)| (of(truth), of(prediction)));
+                let (truth, prediction) = (of(truth), of(prediction));
+                let (correct, total) =
+                    count(&truth, &prediction, masks.as_ref().map(|(truth, prediction)| (truth, prediction))).shares();
+                tally.correct.push(correct);
+                tally.total.push(total);
+            }
             match self.counts.get_mut(truth.name) {
                 Some(count) => count.add(new),
                 None => {
@@ -78,7 +88,8 @@ impl Scorer {
         let per_output: Vec<(String, f64)> =
             self.order.iter().filter_map(|name| Some(((*name).to_owned(), self.counts.get(name)?.score()))).collect();
         let score = per_output.iter().map(|(_, score)| score).sum::<f64>() / per_output.len().max(1) as f64;
-        Scores { per_output, score }
+        let tally = |name: &&'static str| Some(Tally { output: (*name).to_owned(), ..self.tallies.get(name)?.clone() });
+        Scores { per_output, score, tallies: self.order.iter().filter_map(tally).collect() }
     }
 }
 
@@ -99,6 +110,15 @@ impl Count {
         }
     }
 
+    /// Numerator and denominator of the score: F1 is the share of rightly set entries among the mean number of those that are
+    /// truly set and those that are predicted so.
+    fn shares(self) -> (f64, f64) {
+        match self {
+            Self::Mask { hits, false_alarms, misses } => (2.0 * hits, 2.0 * hits + false_alarms + misses),
+            Self::Mean { sum, total } => (sum, total),
+        }
+    }
+
     fn score(self) -> f64 {
         match self {
             Self::Mask { hits, false_alarms, misses } => {
@@ -109,6 +129,36 @@ impl Count {
             Self::Mean { sum, total } => sum / total,
         }
     }
+}
+
+/// What a prediction of one output comes to. `masks`: of permutations, true and predicted.
+fn count(truth: &DataPoint, prediction: &DataPoint, masks: Option<(&DataPoint, &DataPoint)>) -> Count {
+    match truth.ty {
+        Type::Mask => mask(&truth.data, &prediction.data),
+        Type::MaskOne | Type::Categorical => classes(truth, prediction),
+        Type::PermutationPointer => match masks {
+            None => equal(&pointers(truth, None), &pointers(prediction, None)),
+            Some((true_mask, mask)) => equal(&pointers(truth, Some(true_mask)), &pointers(prediction, Some(mask))),
+        },
+        Type::Pointer | Type::ShouldBePermutation => equal(&truth.data, &prediction.data),
+        Type::Scalar => {
+            let errors = truth.data.iter().zip(&prediction.data).map(|(t, p)| (t - p).powi(2));
+            Count::Mean { sum: errors.sum(), total: truth.data.len() as f64 }
+        }
+    }
+}
+
+/// One sample of `of`, in the same layout.
+fn sample(point: &DataPoint, at: usize, of: usize) -> DataPoint {
+    let width = point.data.len() / of.max(1);
+    let shape = std::iter::once(1).chain(point.shape.iter().skip(1).copied()).collect();
+    let data = point.data.get(at * width..(at + 1) * width).unwrap_or_default().to_vec();
+    DataPoint { shape, data, ..point.clone() }
+}
+
+/// Whether an output is the mask that belongs to this permutation.
+fn is_mask_of(name: &str, permutation: &DataPoint) -> bool {
+    permutation.ty == Type::PermutationPointer && name.strip_suffix(MASK_SUFFIX) == Some(permutation.name)
 }
 
 fn find<'a>(points: &'a [DataPoint], name: &str) -> Result<&'a DataPoint> {
@@ -177,7 +227,8 @@ mod tests {
     }
 
     fn score(truth: Vec<DataPoint>, prediction: &[DataPoint]) -> Scores {
-        let batch = Batch { inputs: vec![], hints: vec![], outputs: truth, lengths: vec![1] };
+        let size = truth.first().and_then(|point| point.shape.first()).copied().unwrap_or(1);
+        let batch = Batch { inputs: vec![], hints: vec![], outputs: truth, lengths: vec![1; size] };
         let mut scorer = Scorer::default();
         scorer.add(&batch, prediction).expect("fits");
         scorer.scores()
@@ -208,6 +259,31 @@ mod tests {
         ];
         let scores = score(truth.to_vec(), &prediction);
         assert_eq!(scores.per_output, [("p".to_owned(), 2.0 / 3.0)]);
+    }
+
+    #[test]
+    fn tallies_of_samples_sum_up_to_the_score() {
+        let truth = [
+            point("m", Type::Mask, &[2, 3], &[1.0, 1.0, 0.0, 0.0, 1.0, -1.0]),
+            point("pi", Type::Pointer, &[2, 3], &[0.0, 1.0, 2.0, 0.0, 0.0, 1.0]),
+            point("p", Type::PermutationPointer, &[2, 2, 2], &[0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0]),
+            point("p_mask", Type::MaskOne, &[2, 2], &[1.0, 0.0, 0.0, 1.0]),
+        ];
+        let prediction = [
+            point("m", Type::Mask, &[2, 3], &[1.0, 0.0, 1.0, 0.0, 1.0, 1.0]),
+            point("pi", Type::Pointer, &[2, 3], &[0.0, 1.0, 1.0, 0.0, 0.0, 1.0]),
+            point("p", Type::PermutationPointer, &[2, 2, 2], &[0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0]),
+            point("p_mask", Type::MaskOne, &[2, 2], &[1.0, 0.0, 0.0, 1.0]),
+        ];
+        let scores = score(truth.to_vec(), &prediction);
+        let tally = |output: &str| scores.tallies.iter().find(|tally| tally.output == output).expect("an output");
+        assert_eq!((&tally("m").correct, &tally("m").total), (&vec![2.0, 2.0], &vec![4.0, 2.0]));
+        assert_eq!((&tally("pi").correct, &tally("pi").total), (&vec![2.0, 3.0], &vec![3.0, 3.0]));
+        assert_eq!((&tally("p").correct, &tally("p").total), (&vec![1.0, 2.0], &vec![2.0, 2.0]));
+        for (tally, (name, score)) in scores.tallies.iter().zip(&scores.per_output) {
+            let share = tally.correct.iter().sum::<f64>() / tally.total.iter().sum::<f64>();
+            assert_eq!((&tally.output, share), (name, *score));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod features;
 pub mod generation;
 pub mod islands;
 pub mod methods;
+pub mod noise;
 pub mod population;
 pub mod proposer;
 pub mod random;

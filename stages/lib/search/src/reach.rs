@@ -129,7 +129,8 @@ impl Reach {
 
 /// Of the score that is the fitness; the settings decide which of the two it is.
 fn spread(row: &Candidate) -> Option<f64> {
-    let fitness = fitness(row)?;
+    let shrunk = fitness(row)?;
+    let fitness = row.fitness_mean.unwrap_or(shrunk);
     let test = row.test_acc == Some(fitness) && row.ood_acc != Some(fitness);
     let (std, seeds) = match test {
         true => (row.test_acc_std, &row.test_acc_seeds),

@@ -7,6 +7,7 @@ pub mod atomic;
 pub mod cache;
 pub mod clock;
 pub mod config;
+pub mod confirmation;
 pub mod exit;
 pub mod files;
 pub mod gpus;

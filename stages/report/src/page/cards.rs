@@ -31,7 +31,7 @@ fn scored(label: &str, mean: Option<f64>, std: Option<f64>, seeds: &Option<Vec<f
 /// The winner against the seed program, and the effort spent.
 pub fn cards(run: &Run) -> Vec<Card> {
     let (winner, seed) = (run.winner(), run.seed_program());
-    let mut list = Vec::new();
+    let mut list: Vec<Card> = confirmed(run).into_iter().collect();
     let versus = |own: Option<i64>, pick: fn(&schemas::Candidate) -> Option<i64>| match (own, seed.and_then(pick)) {
         (Some(own), Some(seed)) if seed > 0 => {
             format!("{:+.1} % against the seed program's {}", (own as f64 / seed as f64 - 1.0) * 100.0, whole(seed))
@@ -43,11 +43,14 @@ pub fn cards(run: &Run) -> Vec<Card> {
         let is_seed = seed.is_some_and(|seed| std::ptr::eq(seed, winner));
         let note = match seed.and_then(|seed| seed.ood_acc).zip(winner.ood_acc) {
             _ if is_seed => "the seed program itself: nothing better was found".into(),
-            Some((seed, best)) => format!("{} points over the seed program", points(best - seed)),
+            Some((seed, best)) => {
+                format!("as selected: {} points over the seed program, luck included", points(best - seed))
+            }
             None => String::new(),
         };
+        let main = list.is_empty();
         let best = scored("Best OOD accuracy (%)", winner.ood_acc, winner.ood_acc_std, &winner.ood_acc_seeds, note);
-        list.push(Card { main: true, ..best });
+        list.push(Card { main, ..best });
         if let Some(seed) = seed.filter(|_| !is_seed) {
             let note = format!("test {}", test(seed));
             list.push(scored("Seed program, OOD (%)", seed.ood_acc, seed.ood_acc_std, &seed.ood_acc_seeds, note));
@@ -78,6 +81,34 @@ pub fn cards(run: &Run) -> Vec<Card> {
     list
 }
 
+/// The gain on fresh seeds and graphs, which is what to quote; said plainly where there is none.
+fn confirmed(run: &Run) -> Option<Card> {
+    let confirmation = run.confirmation.as_ref()?;
+    let label = if confirmation.confirmed() { "Confirmed gain (points)" } else { "No gain is confirmed (points)" };
+    let value = confirmation.gain.map_or("–".into(), |gain| points(gain.mean));
+    let note = match (&confirmation.gain, &confirmation.as_selected) {
+        (Some(gain), Some(selected)) => {
+            let interval = gain.lower.zip(gain.upper).map_or(String::new(), |(lower, upper)| {
+                format!("95 % interval {} to {}, ", points(lower), points(upper))
+            });
+            let seeds = count(gain.pairs, "fresh seed");
+            format!("{interval}p = {:.3}, {seeds}; as selected {}", gain.p, points(selected.measured))
+        }
+        _ => confirmation.reason.clone().unwrap_or_default(),
+    };
+    Some(Card { main: true, ..card(label, value, note) })
+}
+
+/// With how many trainings a candidate begins, and how many racing may give it.
+fn seeds_text(seeds: &str, most: Option<usize>) -> String {
+    // A list says which, a number how many.
+    let first = seeds.parse().unwrap_or_else(|_| seeds.matches(',').count() + 1);
+    match most {
+        Some(most) if most > first => format!(" with {first} to {}", count(most, "seed")),
+        _ => format!(" with {}", count(first, "seed")),
+    }
+}
+
 /// How many rows have each status, in the order of the pipeline.
 pub fn statuses(run: &Run) -> Vec<(String, usize)> {
     schemas::Status::ALL
@@ -96,8 +127,8 @@ pub fn profile(run: &Run) -> String {
         parts.push(format!("hidden size {hidden}"));
     }
     if let Some(steps) = of("train.steps") {
-        let seeds = of("train.seeds").map(|seeds| seeds.matches(',').count() + 1);
-        let seeds = seeds.map_or(String::new(), |n| format!(" with {}", count(n, "seed")));
+        let most = of("train.max_seeds").and_then(|most| most.parse().ok());
+        let seeds = of("train.seeds").map_or(String::new(), |seeds| seeds_text(&seeds, most));
         parts.push(format!("{steps} training steps{seeds}"));
     }
     if let Some(lengths) = of("train.lengths") {

@@ -22,6 +22,7 @@ pub fn candidates(run: &Run, top: usize) -> Table {
         ("Attempt", "attempt", true),
         ("Factor", "factor", false),
         ("Edit", "edit", false),
+        ("Fitness (%)", "fitness", true),
         ("OOD (%)", "ood_acc", true),
         ("Test (%)", "test_acc", true),
         ("Seeds", "seeds", true),
@@ -30,7 +31,7 @@ pub fn candidates(run: &Run, top: usize) -> Table {
         ("Parent", "parent_id", false),
         ("Gain", "gain", true),
     ];
-    let note = "Mean over training seeds ± standard deviation. Gain: change of OOD accuracy against the parent, in percentage points.";
+    let note = "Fitness: the mean over trainings, shrunk by their noise, ± its error. Others: mean over training seeds ± standard deviation. Gain: change of OOD accuracy against the parent, in percentage points.";
     let mut table = Table::new("candidates", "Best candidates", note, &columns).only_in_files("parent_id");
     let seed = run.seed_program();
     for (i, row) in run.ranking().into_iter().take(top).enumerate() {
@@ -42,6 +43,7 @@ pub fn candidates(run: &Run, top: usize) -> Table {
             Cell::number(Some(row.attempt), whole),
             Cell::text(if is_seed { "–" } else { factor_name(row) }),
             Cell::text(if is_seed { "seed program" } else { edit(row) }),
+            spread(row.fitness, row.fitness_sd),
             spread(row.ood_acc, row.ood_acc_std),
             spread(row.test_acc, row.test_acc_std),
             Cell::number(row.ood_acc_seeds.as_ref().map(Vec::len), |n| n.to_string()),

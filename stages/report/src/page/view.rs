@@ -1,5 +1,6 @@
 //! What the template is given.
 
+use race::Confirmation;
 use serde::Serialize;
 
 use super::cards::{Card, cards, profile, statuses};
@@ -301,11 +302,21 @@ fn title(runs: &[Run], groups: &[Group<'_>]) -> String {
     }
 }
 
+/// What is confirmed of the winner's gain, behind what the page is about.
+fn sentence(confirmation: &Confirmation) -> String {
+    let selected = confirmation.as_selected_sentence().map_or(String::new(), |said| format!(" As selected: {said}."));
+    format!(" On fresh seeds and graphs: {}.{selected}", confirmation.sentence())
+}
+
 fn lead(runs: &[Run]) -> String {
     let mut tasks: Vec<&str> = runs.iter().map(|run| run.task.as_str()).filter(|task| !task.is_empty()).collect();
     tasks.sort_unstable();
     tasks.dedup();
     let what = if runs.len() == 1 { "A search" } else { "Searches" };
     let on = if tasks.is_empty() { String::new() } else { format!(" on CLRS {}", tasks.join(", ")) };
-    format!("{what} for graph network processors{on}.")
+    let found = match runs {
+        [run] => run.confirmation.as_ref().map(sentence),
+        _ => None,
+    };
+    format!("{what} for graph network processors{on}.{}", found.unwrap_or_default())
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use schemas::Stage;
 use toml::Value;
 
-use super::{Class, Config, ConfigError, KEYS, Key, Origin, Search, Settings, validate};
+use super::{Class, Config, ConfigError, KEYS, Key, Origin, Search, Settings, Train, validate};
 
 /// The sections whose settings bear on what a stage makes.
 pub fn bears_on(stage: Stage) -> &'static [&'static str] {
@@ -15,8 +15,15 @@ pub fn bears_on(stage: Stage) -> &'static [&'static str] {
         Stage::Train => &["task", "network", "train"],
         Stage::Score => &["task", "network", "train", "score"],
         Stage::Select => &["task", "score", "search"],
+        Stage::Confirm => &["task", "network", "train", "score", "confirm"],
         Stage::Transfer => &["task", "network", "train", "score", "transfer"],
     }
+}
+
+/// Whether a setting bears on what a stage makes. Seeds of trainings and graphs are drawn from the run's.
+fn depends(stage: Stage, key: &Key) -> bool {
+    let drawing = matches!(stage, Stage::Train | Stage::Score | Stage::Confirm) && key.path() == "search.seed";
+    bears_on(stage).contains(&key.section) || drawing
 }
 
 impl Search {
@@ -35,6 +42,13 @@ impl Search {
     /// The last generation that has proposals.
     pub fn last_generation(&self) -> u32 {
         u32::try_from(self.attempts.div_ceil(self.generation_size.max(1))).unwrap_or(u32::MAX)
+    }
+}
+
+impl Train {
+    /// Rounds of racing after a candidate's first trainings.
+    pub fn races(&self) -> usize {
+        self.max_seeds.saturating_sub(self.seeds.count())
     }
 }
 
@@ -62,7 +76,7 @@ impl Config {
     pub fn digest(&self, stage: Stage) -> String {
         let default = Self::default();
         let mut hasher = blake3::Hasher::new();
-        for key in KEYS.iter().filter(|key| bears_on(stage).contains(&key.section) && counts(key)) {
+        for key in KEYS.iter().filter(|key| depends(stage, key) && counts(stage, key)) {
             let value = self.value(&key.path());
             if value != default.value(&key.path()) {
                 let value = value.map_or_else(String::new, |value| value.to_string());
@@ -100,8 +114,11 @@ impl Config {
     }
 }
 
-fn counts(key: &Key) -> bool {
-    key.class == Class::Experiment && !["search.attempts", "propose.program"].contains(&key.path().as_str())
+/// How much is confirmed may change while a run goes on, and then it is confirmed again.
+fn counts(stage: Stage, key: &Key) -> bool {
+    let confirming = stage == Stage::Confirm && key.section == "confirm";
+    (key.class == Class::Experiment || confirming)
+        && !["search.attempts", "propose.program"].contains(&key.path().as_str())
 }
 
 #[cfg(test)]
@@ -119,10 +136,15 @@ mod tests {
             assert_eq!(config(&[same]).digest(Stage::Train), plain, "{same}");
         }
         assert_eq!(config(&["search.attempts=99"]).digest(Stage::Propose), config(&[]).digest(Stage::Propose));
-        for other in ["train.steps=121", "network.hidden=33", "task.algorithm=bfs"] {
+        for other in
+            ["train.steps=121", "network.hidden=33", "task.algorithm=bfs", "train.max_seeds=3", "search.seed=1"]
+        {
             assert_ne!(config(&[other]).digest(Stage::Train), plain, "{other}");
         }
         assert_ne!(config(&["score.ood_length=13"]).digest(Stage::Score), config(&[]).digest(Stage::Score));
+        let confirmed = config(&[]).digest(Stage::Confirm);
+        assert_ne!(config(&["confirm.top=2"]).digest(Stage::Confirm), confirmed);
+        assert_eq!(config(&["search.attempts=99", "train.jobs=3"]).digest(Stage::Confirm), confirmed);
     }
 
     #[test]
@@ -134,8 +156,7 @@ mod tests {
 
     #[test]
     fn every_section_of_settings_exists() {
-        let stages = [Stage::Propose, Stage::Check, Stage::Train, Stage::Score, Stage::Select, Stage::Transfer];
-        for section in stages.into_iter().flat_map(bears_on) {
+        for section in Stage::ALL.iter().copied().flat_map(bears_on) {
             assert!(KEYS.iter().any(|key| key.section == *section), "{section}");
         }
     }

@@ -6,6 +6,7 @@ mod error;
 mod identity;
 mod layers;
 mod sections;
+mod seeds;
 mod sets;
 mod validate;
 
@@ -17,9 +18,10 @@ use std::path::Path;
 pub use error::ConfigError;
 pub use identity::{Difference, bears_on};
 pub use sections::{
-    Class, Dtype, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Repred, Score, Search, Settings,
-    Task, TaskSettings, Train, Transfer,
+    Class, Confirm, Dtype, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Repred, Score, Search,
+    Settings, Task, TaskSettings, Train, Transfer,
 };
+pub use seeds::Seeds;
 pub use sets::quoted;
 
 /// The settings in force. Dereferences to [`Settings`]: `config.train.steps`.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Seeds;
+
 /// Makes an enum whose values are strings in the settings.
 macro_rules! choice {
     ($(#[$attribute:meta])* pub enum $name:ident { $( $(#[doc = $doc:literal])* $variant:ident = $text:literal, )* }) => {
@@ -184,8 +186,10 @@ sections! {
         learning_rate: f64 = 3e-3,
         /// Largest global norm of the gradient; 0 for no clipping.
         grad_clip: f64 = 1.0,
-        /// Training seeds: each candidate is trained once with each.
-        seeds: Vec<u64> = vec![0],
+        /// How many trainings a candidate begins with, each with a seed drawn for it alone; a list gives all the same seeds.
+        seeds: Seeds = Seeds::Count(1),
+        /// Most trainings that a candidate gets where racing takes it for a possible leader; up to train.seeds: no racing.
+        max_seeds: usize = 1,
         /// Nodes of the validation graphs.
         val_length: usize = 8,
         /// Graphs of the validation split, times CLRS's factor for tasks that are scored on few values a graph.
@@ -218,8 +222,8 @@ sections! {
         ood_length: usize = 12,
         /// Graphs of the out-of-distribution validation split, times CLRS's factor as for validation.
         ood_samples: usize = 32,
-        /// Seed of the out-of-distribution validation split. The CLRS test split is drawn with seed 3.
-        ood_seed: u64 = 17,
+        /// Seed of the out-of-distribution validation split. Not set: each run's own. The CLRS test split is drawn with seed 3.
+        ood_seed: Option<u64> = None,
         /// Nodes of the test graphs.
         test_length: usize = 16,
         /// Graphs of the test split, times CLRS's factor; CLRS has 32.
@@ -261,6 +265,16 @@ sections! {
         patience: usize = 0,
         /// Seed of the run.
         seed: u64 = 0,
+    }
+
+    /// Measuring the winner's gain over the seed program once more, on seeds and graphs that the search has not seen.
+    pub struct Confirm [confirm] {
+        /// Leaders of the search that the winner is chosen from; 0: nothing is confirmed.
+        @operational top: usize = 4,
+        /// Fresh trainings of each of them that the winner is chosen on.
+        @operational choosing: usize = 4,
+        /// Fresh trainings of winner and seed program that are reported; a list gives their seeds.
+        @operational seeds: Seeds = Seeds::Count(8),
     }
 
     /// Where candidates come from.

@@ -16,6 +16,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("train.learning_rate", "0.001"),
     ("train.grad_clip", "0.0"),
     ("train.seeds", "[1, 2]"),
+    ("train.max_seeds", "4"),
     ("train.val_length", "16"),
     ("train.val_samples", "64"),
     ("train.val_every", "10"),
@@ -49,6 +50,9 @@ const SAMPLES: &[(&str, &str)] = &[
     ("search.target", "0.9"),
     ("search.patience", "20"),
     ("search.seed", "7"),
+    ("confirm.top", "0"),
+    ("confirm.choosing", "2"),
+    ("confirm.seeds", "[5, 6]"),
     ("propose.proposer", "\"replay\""),
     ("propose.program", "\"my.py\""),
     ("propose.entangled", "\"allow\""),
@@ -203,8 +207,13 @@ fn wrong_values_name_the_key() {
     assert!(error(&["score.fitness=best"]).contains("setting `score.fitness`: unknown variant `best`"));
     assert_eq!(
         error(&["train.seeds=[1, 1]"]),
-        "--set: setting `train.seeds`: give at least one seed, none twice: [1, 1]"
+        "--set: setting `train.seeds`: give a number from 1 to 1000, or a list of at least one seed below 2^53, none twice: \
+         [1, 1]"
     );
+    assert!(error(&["train.seeds=0"]).ends_with("none twice: 0"));
+    assert!(error(&["train.seeds=-1"]).contains("a number of seeds, or a list of them"));
+    assert!(error(&["train.seeds=few"]).contains("a number of seeds, or a list of them"));
+    assert!(error(&["train.seeds=[9007199254740992]"]).contains("below 2^53"));
     assert!(error(&["train.device=tpu"]).contains("it must be auto, cpu, cuda or cuda:K: \"tpu\""));
     assert!(error(&["search.exploration=0.6"]).contains("must not exceed 1"));
     assert_eq!(error(&["train.steps"]), "--set train.steps: write it as section.key=value");
@@ -215,6 +224,15 @@ fn broken_toml_names_the_line() {
     let (_folder, path) = file("[train]\nsteps = \n");
     let message = Config::load(Some(&path), &[], &[]).expect_err("broken").to_string();
     assert!(message.contains("c.toml:2: "), "{message}");
+}
+
+#[test]
+fn seeds_are_a_number_or_a_list() {
+    let seeds =
+        |value: &str| Config::load(None, &[format!("train.seeds={value}")], &[]).expect("valid").train.seeds.clone();
+    assert_eq!((seeds("3"), seeds("[4, 9]")), (Seeds::Count(3), Seeds::List(vec![4, 9])));
+    assert_eq!((seeds("3").count(), seeds("[4, 9]").count()), (3, 2));
+    assert_eq!((seeds("3").given(0), seeds("[4, 9]").given(1), seeds("[4, 9]").given(2)), (None, Some(9), None));
 }
 
 #[test]

@@ -14,7 +14,8 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("train.steps", c.train.steps >= 1, "it must be at least 1"),
         ("train.learning_rate", positive(c.train.learning_rate), "it must be above 0"),
         ("train.grad_clip", c.train.grad_clip >= 0.0, "it must be 0 or more"),
-        ("train.seeds", distinct(&c.train.seeds), "give at least one seed, none twice"),
+        ("train.seeds", c.train.seeds.sound(), SEEDS),
+        ("train.max_seeds", (1..=1000).contains(&c.train.max_seeds), "it must be from 1 to 1000"),
         ("train.val_length", c.train.val_length >= 2, "it must be at least 2"),
         ("train.val_samples", c.train.val_samples >= 1, "it must be at least 1"),
         ("train.val_every", c.train.val_every >= 1, "it must be at least 1"),
@@ -47,6 +48,8 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ),
         ("search.bins", c.search.bins >= 1, "it must be at least 1"),
         ("search.target", c.search.target.is_finite() && c.search.target >= 0.0, "it must be 0 or more"),
+        ("confirm.choosing", (1..=1000).contains(&c.confirm.choosing), "it must be from 1 to 1000"),
+        ("confirm.seeds", c.confirm.seeds.sound(), SEEDS),
         ("transfer.tasks", !c.transfer.tasks.is_empty(), "name at least one task"),
         ("transfer.seeds", distinct(&c.transfer.seeds), "give at least one seed, none twice"),
         ("transfer.lengths", lengths(&c.transfer.lengths), "give at least one length, each at least 2"),
@@ -75,6 +78,9 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         }),
     }
 }
+
+/// What seeds must be.
+const SEEDS: &str = "give a number from 1 to 1000, or a list of at least one seed below 2^53, none twice";
 
 fn share(value: f64) -> bool {
     (0.0..=1.0).contains(&value)
