@@ -133,8 +133,16 @@ table! {
         Transfer: test_acc_std: Option<f64>,
         /// The mean minus that of the reference program, trained alike.
         Transfer: difference: Option<f64>,
-        /// Accuracy of the reference architecture in the literature, where it is known. Another training budget than ours.
+        /// Accuracy of the reference architecture as Ibarz et al. (2022) report it, where a task list gives it. Another training
+        /// budget than ours.
         Transfer: published: Option<f64>,
+        /// The same architecture as EvoPrompting's authors trained it.
+        Transfer: published_reimplemented: Option<f64>,
+        /// The best network that EvoPrompting found for the task.
+        Transfer: published_best: Option<f64>,
+        /// Whether any decoder of the task reads triplet messages. Where none does, programs that differ in the triplet channel
+        /// alone are the same network. Null for the average.
+        Transfer: reads_triplets: Option<bool>,
         /// Trainable parameters of the processor.
         Transfer: params: Option<i64>,
         /// Multiply-accumulates of one message-passing step for one graph of the longest training length.

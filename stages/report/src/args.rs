@@ -8,7 +8,7 @@ use stage::{Usage, table};
 
 const EXAMPLES: &str = "Examples:
   report runs/spark-dfs-seed0/archive.parquet
-  report 'runs/*-dfs-seed*/archive.parquet' -o compare.html
+  report 'runs/*-dfs-seed*/archive.parquet' -o compare.html --baseline eoh
   report archive.jsonl -o - --json 2>/dev/null | less
   report runs/spark-dfs-seed0/archive.parquet -o report.html --svg-dir paper/figures --table-dir paper/tables";
 
@@ -35,11 +35,11 @@ pub struct Args {
     #[arg(long, conflicts_with = "svg_dir")]
     pub no_svg: bool,
 
-    /// Folder of the tables as CSV and Markdown [default: tables beside the page]
-    #[arg(long, value_name = "FOLDER")]
+    /// Folder of the tables as CSV, Markdown and Parquet [default: tables beside the page]
+    #[arg(long, visible_alias = "tables", value_name = "FOLDER")]
     pub table_dir: Option<PathBuf>,
 
-    /// Write no CSV and Markdown files
+    /// Write no table files
     #[arg(long, conflicts_with = "table_dir")]
     pub no_tables: bool,
 
@@ -51,7 +51,11 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub top: usize,
 
-    /// Draw the literature's figures as reference lines; they are of paper scale and say little about smaller profiles
+    /// Method that the others are compared with [default: spark, else the first]
+    #[arg(long, value_name = "METHOD")]
+    pub baseline: Option<String>,
+
+    /// Draw the literature's figures as reference lines; how they were made is not known, and they say little about ours
     #[arg(long)]
     pub published: bool,
 
@@ -81,6 +85,7 @@ pub struct Plan {
     pub title: Option<String>,
     pub top: usize,
     pub published: bool,
+    pub baseline: Option<String>,
     pub json: bool,
     pub quiet: bool,
 }
@@ -116,6 +121,7 @@ impl Args {
             title: self.title,
             top: self.top,
             published: self.published,
+            baseline: self.baseline,
             json: self.json,
             quiet: self.quiet,
         })

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use report::args::{Args, Output};
 use report::page::{Options, Report, render};
-use report::{load, output, summary};
+use report::{analysis, load, output, summary};
 
 fn main() -> ExitCode {
     let args: Args = stage::parse();
@@ -13,7 +13,19 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<()> {
     let plan = args.resolve()?;
     let runs = load::load(&plan.archives)?;
-    let report = Report::new(&runs, &Options { title: plan.title, top: plan.top, published: plan.published });
+    if let Some(baseline) = &plan.baseline {
+        let groups = analysis::group_runs(&runs);
+        if analysis::baseline(&groups, Some(baseline)).is_none() {
+            let known: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+            return Err(stage::Usage(format!(
+                "--baseline {baseline}: no runs of such a method among {}",
+                known.join(", ")
+            ))
+            .into());
+        }
+    }
+    let (title, top, published, baseline) = (plan.title, plan.top, plan.published, plan.baseline);
+    let report = Report::new(&runs, &Options { title, top, published, baseline });
     let html = render(&report.view)?;
 
     let mut said = Vec::new();

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use stage::markdown;
+use stage::table::Values;
 
 /// A value as it is read by people, and as it is read by programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -98,6 +99,33 @@ impl Table {
         out
     }
 
+    /// The columns with their names and values, empty fields as null. A column of numbers that holds something else is one of
+    /// texts; a name that was there before gets a number.
+    pub fn values(&self) -> Vec<(String, Values)> {
+        let mut names: Vec<String> = Vec::new();
+        let value = |cell: &Cell| Some(cell.raw.clone()).filter(|raw| !raw.is_empty());
+        self.columns
+            .iter()
+            .enumerate()
+            .map(|(i, column)| {
+                let key = column.key.clone();
+                let other = (2..).map(|n| format!("{key}_{n}")).find(|other| !names.contains(other));
+                let name = if names.contains(&key) { other.unwrap_or(key) } else { key };
+                names.push(name.clone());
+                let fields: Vec<Option<String>> = self.rows.iter().map(|row| row.get(i).and_then(value)).collect();
+                let parse = |field: &Option<String>| match field {
+                    None => Ok(None),
+                    Some(text) => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Some).ok_or(()),
+                };
+                let numbers: Result<Vec<Option<f64>>, ()> = fields.iter().map(parse).collect();
+                match numbers {
+                    Ok(numbers) if column.numeric => (name, Values::Number(numbers)),
+                    _ => (name, Values::Text(fields)),
+                }
+            })
+            .collect()
+    }
+
     /// A GitHub-flavoured table under its title, with its note.
     pub fn markdown(&self) -> String {
         let line = |fields: Vec<String>| format!("| {} |\n", fields.join(" | "));
@@ -145,6 +173,18 @@ mod tests {
             .push(vec![Cell::text("a, \"b\" | <c>\nd"), Cell::number(Some(0.125), |v| format!("{:.2}", v * 100.0))]);
         table.rows.push(vec![Cell::text("x"), Cell::number(None::<f64>, |_| unreachable!())]);
         table
+    }
+
+    #[test]
+    fn columns_have_types_and_names_of_their_own() {
+        let mut table = table();
+        table.columns.push(Column { key: "name".into(), ..table.columns[0].clone() });
+        table.rows.iter_mut().for_each(|row| row.push(Cell::both("–", "")));
+        let values = table.values();
+        assert_eq!(values[1], ("accuracy".into(), Values::Number(vec![Some(0.125), None])));
+        assert_eq!(values[2], ("name_2".into(), Values::Text(vec![None, None])));
+        table.rows[1][1] = Cell::text("unknown");
+        assert_eq!(table.values()[1].1, Values::Text(vec![Some("0.125".into()), Some("unknown".into())]));
     }
 
     #[test]

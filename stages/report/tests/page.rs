@@ -186,7 +186,7 @@ fn several_runs_stand_side_by_side() {
     assert_eq!(page.matches("<details class=\"run\"").count(), 4);
     let (head, _) = page.split_once("</header>").expect("a head");
     for part in
-        ["not by a language model", "p = 0.33 at the least", "Profile of all runs: hidden size 32, 120 training steps"]
+        ["not by a language model", "p = 0.50 at the least", "Profile of all runs: hidden size 32, 120 training steps"]
     {
         assert!(head.contains(part), "the head of the page lacks: {part}");
     }
@@ -199,6 +199,32 @@ fn several_runs_stand_side_by_side() {
         table.lines().map(|line| line.split(',').take(2).collect::<Vec<_>>().join(",")).collect::<Vec<_>>(),
         ["method,runs", "eoh,2", "spark,2"]
     );
+    let lead = page.find("How large the differences are, and how sure").expect("effects");
+    assert!(lead < page.find("Best OOD (%)").expect("means"), "a comparison leads with effects and intervals");
+    let effects = fs::read_to_string(folder.path().join("out/tables/effects.csv")).expect("the table");
+    let cells: Vec<Vec<&str>> = effects.lines().map(|line| line.split(',').collect()).collect();
+    let rows: Vec<_> = cells[1..].iter().map(|row| (row[0], row[1], row[2], row[3], row[5])).collect();
+    assert_eq!(
+        rows,
+        ["winner_test", "winner_ood", "area_under_best"].map(|outcome| (outcome, "eoh", "spark", "2", "yes")),
+        "{effects}"
+    );
+    let column = |name: &str| cells[0].iter().position(|key| *key == name).expect("a column");
+    let number = |row: &[&str], name: &str| row[column(name)].parse::<f64>().expect("a number");
+    for row in &cells[1..] {
+        assert!(number(row, "student_low") < number(row, "difference"), "{effects}");
+        assert!(number(row, "difference") < number(row, "student_high"), "{effects}");
+        assert!((number(row, "mean") - number(row, "baseline_mean") - number(row, "difference")).abs() < 1e-12);
+        assert_eq!((number(row, "p_smallest"), row[column("exact")]), (0.5, "yes"));
+    }
+    let by_run = fs::read_to_string(folder.path().join("out/tables/edit_outcomes_by_run.csv")).expect("the table");
+    assert!(by_run.lines().any(|line| line.starts_with("spark,spark-1,1,reach,entangled,")), "{by_run}");
+    report(folder.path(), &["*/archive.parquet", "-o", "out/other.html", "--baseline", "eoh", "--tables", "out/other"])
+        .success();
+    let other = fs::read_to_string(folder.path().join("out/other/effects.csv")).expect("the table");
+    assert!(other.lines().nth(1).is_some_and(|line| line.starts_with("winner_test,spark,eoh,")), "{other}");
+    let done = report(folder.path(), &["*/archive.parquet", "--baseline", "none"]).failure().code(2);
+    assert!(text(&done.get_output().stderr).contains("eoh, spark"));
     let mut identifiers: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|part| part.split('"').next()).collect();
     let all = identifiers.len();
     identifiers.sort_unstable();
@@ -419,7 +445,7 @@ fn hostile_texts_add_no_element_no_attribute_no_formula_and_no_markup() {
                     let begins = field.trim_start_matches(' ').starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
                     assert!(!begins || field.parse::<f64>().is_ok(), "{attack:?} in {name}: {field:?}");
                 }
-            } else {
+            } else if name.ends_with(".md") {
                 // What is escaped is no bracket of a link.
                 assert!(
                     !content.replace("\\]", "").contains("](") && !content.contains("<script"),

@@ -11,4 +11,4 @@ pub use args::Args;
 pub use matrix::matrix;
 pub use programs::programs;
 pub use summary::{summary, table};
-pub use tasks::{Tasks, known};
+pub use tasks::{Published, Tasks, known};

@@ -32,7 +32,11 @@ pub fn summary(
             if failed == 0 {
                 (line.test_acc, line.test_acc_std) = (mean(&scores), std(&scores));
             }
-            line.published = tasks.published.get(task).copied();
+            let published = &tasks.published;
+            line.published = published.reference.get(task).copied();
+            line.published_reimplemented = published.reimplemented.get(task).copied();
+            line.published_best = published.best.get(task).copied();
+            line.reads_triplets = network::reads_triplets(task).ok();
             summary.push(line);
         }
         let lines = summary.get(first..).unwrap_or_default();
@@ -43,6 +47,8 @@ pub fn summary(
             failed: sum(|line| line.failed),
             test_acc: all(|line| line.test_acc).and_then(|means| mean(&means)),
             published: all(|line| line.published).and_then(|figures| mean(&figures)),
+            published_reimplemented: all(|line| line.published_reimplemented).and_then(|figures| mean(&figures)),
+            published_best: all(|line| line.published_best).and_then(|figures| mean(&figures)),
             ..line(program, AVERAGE, 0, 0)
         };
         summary.push(average);
@@ -62,6 +68,9 @@ fn line(program: &Program, task: &str, seeds: usize, failed: usize) -> TransferS
         test_acc_std: None,
         difference: None,
         published: None,
+        published_reimplemented: None,
+        published_best: None,
+        reads_triplets: None,
         params: program.candidate.params,
         macs: program.candidate.macs,
     }
@@ -90,24 +99,28 @@ pub fn table(summary: &[TransferSummary], test_length: usize) -> String {
     let mut text = format!("Accuracy on the CLRS test split at N = {test_length}, in percent\n\n");
     let _ = writeln!(
         text,
-        "{:programs$}  {:tasks$}  {:>8}  {:>6}  {:>5}  {:>6}  {:>10}  {:>9}",
-        "program", "task", "accuracy", "std", "seeds", "failed", "difference", "published"
+        "{:programs$}  {:tasks$}  {:>8}  {:>6}  {:>5}  {:>6}  {:>10}  {:>9}  {:>8}",
+        "program", "task", "accuracy", "std", "seeds", "failed", "difference", "published", "triplets"
     );
     for row in summary {
         let difference = row.difference.map_or_else(|| "-".to_owned(), |x| format!("{:+.2}", x * 100.0));
         let _ = writeln!(
             text,
-            "{:programs$}  {:tasks$}  {:>8}  {:>6}  {:>5}  {:>6}  {difference:>10}  {:>9}",
+            "{:programs$}  {:tasks$}  {:>8}  {:>6}  {:>5}  {:>6}  {difference:>10}  {:>9}  {:>8}",
             terminal::line(&row.program),
             terminal::line(&row.task),
             percent(row.test_acc),
             percent(row.test_acc_std),
             row.seeds,
             row.failed,
-            percent(row.published)
+            percent(row.published),
+            row.reads_triplets.map_or("-", |reads| if reads { "read" } else { "unread" })
         );
     }
     text.push_str("\npublished: the reference architecture in the literature, trained with another budget than here\n");
+    text.push_str(
+        "triplets: where they are unread, programs that differ in the triplet channel alone are the same network\n",
+    );
     text
 }
 
@@ -115,6 +128,8 @@ pub fn table(summary: &[TransferSummary], test_length: usize) -> String {
 mod tests {
     use super::*;
     use schemas::{Candidate, Status};
+
+    use crate::Published;
 
     fn program(label: &str) -> Program {
         Program {
@@ -158,7 +173,7 @@ mod tests {
         ];
         let tasks = Tasks {
             names: vec!["bfs".into(), "dfs".into()],
-            published: [("bfs".to_owned(), 0.99)].into_iter().collect(),
+            published: Published { reference: [("bfs".to_owned(), 0.99)].into(), ..Published::default() },
         };
         let found = summary(&rows, &[program("ref"), program("new")], Some(0), &tasks);
         let line = |i: usize| {
@@ -171,6 +186,7 @@ mod tests {
         assert_eq!(line(4), ("new", "dfs", None, None, 1));
         assert_eq!(line(5), ("new", "average", None, None, 1));
         assert_eq!((found[0].published, found[2].published), (Some(0.99), None));
+        assert_eq!((found[0].reads_triplets, found[2].reads_triplets), (Some(true), None));
         let text = table(&found, 16);
         assert!(text.contains("new      bfs         87.50    0.00      2       0      +25.00      99.00"), "{text}");
     }

@@ -29,6 +29,12 @@ pub fn parameter_count(processor: &Processor, algorithm: &str, nb_msg_passing_st
     Ok(trained.map(|param| param.shape.iter().product::<usize>()).sum())
 }
 
+/// Whether the network for `algorithm` reads the processor's triplet messages. Where it does not, processors that differ in
+/// nothing else are the same network.
+pub fn reads_triplets(algorithm: &str) -> Result<bool> {
+    Ok(crate::model::reads_triplets(&data::spec(data::find(algorithm)?)))
+}
+
 fn section(text: &mut String, title: &str, graph: &Graph, wanted: &[NodeId]) {
     let costs = costs(graph, wanted);
     // writing to a string cannot fail

@@ -29,7 +29,7 @@ pub use error::NetworkError;
 pub use evaluate::{EvalConfig, EvalData, evaluate};
 pub use executor::weights::{Array, Weights};
 pub use executor::{Backend, Device, DeviceArg, Doctor, Dtype, Start, doctor, init, init_with};
-pub use explain::{explain, parameter_count};
+pub use explain::{explain, parameter_count, reads_triplets};
 pub use feedback::Repred;
 pub use score::{Scores, Tally};
 pub use train::{CurvePoint, TrainConfig, Trained, train};

@@ -1,5 +1,7 @@
 //! Several runs side by side.
 
+use stats::Waited;
+
 use crate::analysis::{evaluations, reached};
 use crate::run::Run;
 
@@ -42,22 +44,48 @@ pub fn mean_std(values: &[f64]) -> Option<(f64, f64)> {
     Some((mean, if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 }))
 }
 
-/// How many evaluated candidates a group's runs needed to reach an accuracy.
+/// How many evaluated candidates a group's runs need to reach an accuracy, those counted that did not.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reach {
     pub level: f64,
     /// Runs that reached it.
     pub runs: usize,
-    /// Mean over these; None if none did.
-    pub mean: Option<f64>,
+    /// Evaluated candidates of all runs, up to the level or the end.
+    pub spent: u64,
+    /// These over the runs that reached it: what restarting until success would take. None if none did.
+    pub expected: Option<f64>,
+    /// Mean of the evaluated candidates until the level or the horizon, whichever comes first (Kaplan and Meier).
+    pub restricted: Option<f64>,
 }
 
 impl Reach {
-    pub fn of(group: &Group<'_>, level: f64) -> Self {
-        let numbers: Vec<f64> =
-            group.runs.iter().filter_map(|run| reached(&evaluations(run), level)).map(|n| n as f64).collect();
-        Self { level, runs: numbers.len(), mean: mean_std(&numbers).map(|(mean, _)| mean) }
+    /// `horizon` in evaluated candidates, the same for all groups.
+    pub fn of(group: &Group<'_>, level: f64, horizon: u64) -> Self {
+        let searches: Vec<Waited> = group.runs.iter().filter_map(|run| waited(run, level)).collect();
+        Self {
+            level,
+            runs: searches.iter().filter(|search| search.reached).count(),
+            spent: searches.iter().map(|search| search.evaluations).sum(),
+            expected: stats::expected_evaluations(&searches).ok(),
+            restricted: stats::restricted_mean(&searches, horizon).ok(),
+        }
     }
+}
+
+/// How long a run took until the level, or how long it was watched without; None where nothing was evaluated.
+fn waited(run: &Run, level: f64) -> Option<Waited> {
+    let list = evaluations(run);
+    let last = list.last()?.number as u64;
+    Some(match reached(&list, level) {
+        Some(number) => Waited { evaluations: number as u64, reached: true },
+        None => Waited { evaluations: last, reached: false },
+    })
+}
+
+/// Up to where every group was watched: the shortest of the groups' longest runs. Beyond, a group's curve is not known.
+pub fn horizon(groups: &[Group<'_>]) -> u64 {
+    let longest = |group: &Group<'_>| group.runs.iter().filter_map(|run| Some(evaluations(run).last()?.number)).max();
+    groups.iter().filter_map(longest).min().unwrap_or(0) as u64
 }
 
 /// Round accuracies between the worst seed program and the best winner, at most five: levels worth asking for.
@@ -122,14 +150,32 @@ mod tests {
     }
 
     #[test]
+    fn searches_that_never_reach_a_level_count() {
+        let runs = [
+            run("a", "spark", &[0.3, 0.5, 0.7]),
+            run("b", "spark", &[0.3, 0.4, 0.5, 0.5, 0.5]),
+            run("c", "eoh", &[0.3, 0.2]),
+        ];
+        let groups = group_runs(&runs);
+        assert_eq!(horizon(&groups), 1);
+        let reach = Reach::of(&groups[0], 0.6, 3);
+        // two evaluated until the level, and four of the search that never reached it
+        assert_eq!((reach.runs, reach.spent, reach.expected), (1, 6, Some(6.0)));
+        // one of two waits from the second to the third: 2 + 0.5
+        assert_eq!(reach.restricted, Some(2.5));
+        let never = Reach::of(&groups[1], 0.6, 3);
+        assert_eq!((never.runs, never.spent, never.expected, never.restricted), (0, 1, None, None));
+    }
+
+    #[test]
     fn levels_lie_between_seed_and_winner() {
         let runs = [run("a", "spark", &[0.31, 0.58, 0.72])];
         assert_eq!(
             levels(&runs).iter().map(|l| format!("{l:.2}")).collect::<Vec<_>>(),
             ["0.40", "0.50", "0.60", "0.70"]
         );
-        let reach = Reach::of(&group_runs(&runs)[0], 0.6);
-        assert_eq!((reach.runs, reach.mean), (1, Some(2.0)));
+        let reach = Reach::of(&group_runs(&runs)[0], 0.6, 9);
+        assert_eq!((reach.runs, reach.expected, reach.restricted), (1, Some(2.0), Some(2.0)));
         assert!(levels(&[run("a", "spark", &[0.4])]).is_empty());
         assert!(levels(&[]).is_empty());
     }

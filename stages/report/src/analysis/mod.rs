@@ -1,6 +1,8 @@
 //! What the figures and tables show, as plain numbers: nothing here knows how it is drawn.
 
 mod compare;
+mod effects;
+mod entanglement;
 mod factors;
 mod lineage;
 mod losses;
@@ -8,7 +10,9 @@ mod progress;
 mod tradeoff;
 mod transfer;
 
-pub use compare::{Group, Reach, edits, group_runs, levels, mean_std};
+pub use compare::{Group, Reach, edits, group_runs, horizon, levels, mean_std};
+pub use effects::{Effect, LEVEL, Outcome, area, baseline, budget, effects, least_p};
+pub use entanglement::{Against, Outcomes, against, outcomes};
 pub use factors::{FactorCounts, factor_name, factors};
 pub use lineage::{Step, lineage};
 pub use losses::{Loss, losses};

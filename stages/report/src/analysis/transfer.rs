@@ -24,6 +24,11 @@ pub struct Transferred {
     pub difference: Option<f64>,
     /// Of the reference architecture in the literature.
     pub published: Option<f64>,
+    /// The same as EvoPrompting's authors trained it, and the best network that they found.
+    pub published_reimplemented: Option<f64>,
+    pub published_best: Option<f64>,
+    /// Whether a decoder of the task reads triplet messages; None for the mean over tasks, and where it is not known.
+    pub reads_triplets: Option<bool>,
     pub params: Option<i64>,
     pub macs: Option<i64>,
 }
@@ -98,6 +103,9 @@ fn compared(run: &Run, program: &str, task: &str) -> Transferred {
         failed: 0,
         difference: line.and_then(|line| line.difference),
         published: line.and_then(|line| line.published),
+        published_reimplemented: line.and_then(|line| line.published_reimplemented),
+        published_best: line.and_then(|line| line.published_best),
+        reads_triplets: line.and_then(|line| line.reads_triplets),
         params: None,
         macs: None,
     }

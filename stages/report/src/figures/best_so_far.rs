@@ -7,7 +7,7 @@ use crate::draw::{Anchor, FOOT, Format, GUTTER, Label, Panel, Scale, Svg, legend
 use crate::run::Run;
 use crate::text::{count, percent, tip, whole};
 
-/// A method of the literature with its published figures, at paper scale; accuracies in per cent.
+/// A method of the literature with its published figures; accuracies in per cent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Published {
     pub name: &'static str,
@@ -19,25 +19,44 @@ pub struct Published {
     pub nine_tasks: Option<f64>,
     /// Mean size on these tasks, in thousands.
     pub size_k: Option<i64>,
-    /// Evaluated candidates.
+    /// Candidates or samples, as `known` says.
     pub evaluated: Option<i64>,
+    /// What is known of how the figure for DFS was made, and no more.
+    pub known: &'static str,
 }
 
 const fn published(name: &'static str, method: &'static str, dfs: f64, nine_tasks: f64, size_k: i64) -> Published {
-    Published { name, method, dfs, nine_tasks: Some(nine_tasks), size_k: Some(size_k), evaluated: None }
+    Published { name, method, dfs, nine_tasks: Some(nine_tasks), size_k: Some(size_k), evaluated: None, known: RIVAL }
 }
 
 const fn ablation(name: &'static str, method: &'static str, dfs: f64) -> Published {
-    Published { name, method, dfs, nine_tasks: None, size_k: None, evaluated: None }
+    Published { name, method, dfs, nine_tasks: None, size_k: None, evaluated: None, known: ABLATION }
 }
 
-/// As the authors of SPARK report them (arXiv:2605.04057, and the README of its implementation).
+const RIVAL: &str = "run by SPARK's authors; no spread, seeds or settings are given";
+const ABLATION: &str = "with DeepSeek-R1; no spread, seeds or settings are given";
+
+/// As the authors of SPARK report them (arXiv:2605.04057, and the README of its implementation), with what their sources say of
+/// how they were made: EvoPrompting's figures are from its Table 3 (arXiv:2302.14838).
 pub const PUBLISHED: &[Published] = &[
-    Published { evaluated: Some(57), ..published("SPARK", "spark", 83.74, 83.92, 453) },
+    Published {
+        evaluated: Some(57),
+        known: "the settings behind it are not given: the implementation ships with 300 training steps, one fixed seed, and the \
+                test split as fitness; 57 candidates on DFS until the best",
+        ..published("SPARK", "spark", 83.74, 83.92, 453)
+    },
     published("EoH", "eoh", 77.27, 79.43, 463),
     published("FunSearch", "funsearch", 74.50, 77.61, 469),
-    Published { evaluated: Some(1600), ..published("EvoPrompting", "evoprompting", 68.14, 74.42, 448) },
-    published("CLRS reference architecture", "", 46.78, 71.22, 450),
+    Published {
+        evaluated: Some(1600),
+        known: "± 1.38; a network that was found in searches on other tasks, trained on DFS; 1600 samples of a whole search, \
+                those without a score included",
+        ..published("EvoPrompting", "evoprompting", 68.14, 74.42, 448)
+    },
+    Published {
+        known: "± 3.85; trained by EvoPrompting's authors. Ibarz et al. (2022) have 47.79 ± 4.19",
+        ..published("CLRS reference architecture", "", 46.78, 71.22, 450)
+    },
     published("OpenEvolve", "openevolve", 32.54, 68.30, 481),
 ];
 
@@ -65,7 +84,7 @@ pub fn best_so_far(groups: &[Group<'_>], published: bool) -> Option<Figure> {
     let mut svg = Svg::new(WIDTH, 0.0);
     let mut legends = entries(&runs, groups);
     if published {
-        legends.push(("line dots".into(), "† published, paper scale".into()));
+        legends.push(("line dots".into(), "† published".into()));
     }
     let top = legend(&mut svg, &legends);
     let width = WIDTH - GUTTER - BESIDE;
@@ -148,7 +167,7 @@ fn caption(runs: &[(usize, &Run, Vec<Evaluation<'_>>)], groups: &[Group<'_>], al
     }
     parts.push("OOD accuracy: mean over training seeds on the out-of-distribution validation split.".into());
     if published {
-        parts.push("† Published figures: paper scale, test split. They are no yardstick for smaller profiles.".into());
+        parts.push("† Published figures: of the test split at N = 64. How they were made is not known in full; they are no yardstick for smaller profiles.".into());
     }
     let spread = |e: &Evaluation<'_>| (e.improves || e.number == 0) && e.row.ood_acc_std.is_some_and(|std| std > 0.0);
     if runs.len() == 1 && runs.iter().any(|(_, _, list)| list.iter().any(spread)) {

@@ -101,13 +101,13 @@ pub fn transfer(run: &Run, published: bool) -> Option<Figure> {
     }
     let mut entries: Vec<_> = programs.iter().enumerate().map(|(p, name)| (class(p), shorten(name, 40))).collect();
     if published && lines.iter().any(|line| line.published.is_some()) {
-        entries.push(("s7".into(), "◇ published, paper scale".into()));
+        entries.push(("s7".into(), "◇ published".into()));
     }
     legend(&mut svg, &entries);
     let caption = "Each program trained from scratch on each task: mean accuracy on the CLRS test split, with the standard \
                    deviation over training seeds, and the difference to the reference program trained alike, in percentage \
                    points.";
-    let open = if published { " Open marks: as published, at paper scale." } else { "" };
+    let open = if published { " Open marks: as published." } else { "" };
     Some(Figure {
         name: "transfer".into(),
         title: "Transfer to further tasks".into(),

@@ -1,7 +1,7 @@
 //! What a reader has to know before comparing runs: their profile, and how far differences between them can be trusted.
 
 use super::cards::profile;
-use crate::analysis::Group;
+use crate::analysis::{Group, baseline, least_p};
 use crate::run::Run;
 use crate::text::count;
 
@@ -12,8 +12,8 @@ pub fn shared_profile(runs: &[Run]) -> Option<String> {
 }
 
 /// What holds for the comparison as a whole, most important first.
-pub fn remarks(runs: &[Run], groups: &[Group<'_>]) -> Vec<String> {
-    let mut list: Vec<String> = few_runs(groups).into_iter().collect();
+pub fn remarks(runs: &[Run], groups: &[Group<'_>], named: Option<&str>) -> Vec<String> {
+    let mut list: Vec<String> = few_runs(groups, named).into_iter().collect();
     let known: Vec<String> = runs.iter().map(profile).filter(|profile| !profile.is_empty()).collect();
     if known.windows(2).any(|pair| pair[0] != pair[1]) {
         list.push("The runs differ in their profiles: their accuracies do not compare.".into());
@@ -27,36 +27,52 @@ pub fn remarks(runs: &[Run], groups: &[Group<'_>]) -> Vec<String> {
 }
 
 /// That so few runs cannot tell one method from another; None where they could, or where all are of one method.
-fn few_runs(groups: &[Group<'_>]) -> Option<String> {
-    let method = |group: &Group<'_>| group.runs.first().map(|run| run.method.clone());
-    if groups.windows(2).all(|pair| method(&pair[0]) == method(&pair[1])) {
+fn few_runs(groups: &[Group<'_>], named: Option<&str>) -> Option<String> {
+    let base = baseline(groups, named)?;
+    let others: Vec<&Group<'_>> = groups.iter().filter(|group| group.name != base.name).collect();
+    let tests: Vec<(f64, bool)> = others.iter().filter_map(|group| least_p(group, base)).collect();
+    let (least, paired) = tests.iter().copied().min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let test = if paired { "paired permutation test" } else { "permutation test" };
+    // Holm multiplies the smallest of the p-values by their number.
+    let corrected = (least * tests.len() as f64).min(1.0);
+    if corrected <= 0.05 {
         return None;
     }
-    let mut sizes: Vec<usize> = groups.iter().map(|group| group.runs.len()).collect();
-    sizes.sort_unstable();
-    let [.., next, most] = sizes[..] else { return None };
-    let least = least_p(next, most);
+    let needed = (1..64).find(|n| stats::smallest_paired_p(*n).is_some_and(|p| p * tests.len() as f64 <= 0.05));
+    let remedy = match needed.filter(|_| paired) {
+        Some(needed) => format!(" That takes {needed} seeds of each method."),
+        None => String::new(),
+    };
     if least <= 0.05 {
-        return None;
+        return Some(format!(
+            "With {} of {} the {test} can have p = {} at the least, and {} after the correction for {} methods: where all are \
+             looked at, no difference is significant at 5 %.{remedy} Take the order of the methods as a hint.",
+            count(base.runs.len(), "run"),
+            base.name,
+            two(least),
+            two(corrected),
+            tests.len()
+        ));
     }
-    let each = if sizes.first() == Some(&most) { "for each method" } else { "for a method, at most," };
+    let most = groups.iter().map(|group| group.runs.len()).max()?;
+    let all = groups.iter().all(|group| group.runs.len() == most);
+    let each = if all { "for each method" } else { "for a method, at most," };
+    let clearest =
+        if paired { "one is above the other in every pair" } else { "all runs of one are above all of the other" };
     let why = match most {
         1 => "there is nothing to tell it from chance".into(),
-        _ => format!(
-            "an exact rank test has p = {least:.2} at the least, even where all runs of one are above all runs of the other"
-        ),
+        _ => format!("the {test} has p = {} at the least, even where {clearest}", two(least)),
     };
     Some(format!(
-        "With {} {each} no difference between two methods is significant: {why}. Take the order of the methods as a hint.",
-        count(most, "run")
+        "With {} {each} no difference from {} is significant: {why}.{remedy} Take the order of the methods as a hint.",
+        count(most, "run"),
+        base.name
     ))
 }
 
-/// The smallest two-sided p that an exact rank test can have between so many runs and so many others: that of the two
-/// orders in which all of one stand above all of the other.
-fn least_p(few: usize, many: usize) -> f64 {
-    let orders: f64 = (1..=few).map(|i| (many + i) as f64 / i as f64).product();
-    (2.0 / orders).min(1.0)
+/// `0.06`, `0.004`: two digits that count.
+fn two(p: f64) -> String {
+    if p < 0.01 { format!("{p:.3}") } else { format!("{p:.2}") }
 }
 
 #[cfg(test)]
@@ -74,7 +90,7 @@ mod tests {
 
     fn said(counts: &[(&str, usize)]) -> Option<String> {
         let runs: Vec<Run> = counts.iter().flat_map(|(method, n)| (0..*n).map(move |seed| run(method, seed))).collect();
-        few_runs(&group_runs(&runs))
+        few_runs(&group_runs(&runs), None)
     }
 
     #[test]
@@ -82,9 +98,27 @@ mod tests {
         let text = said(&[("spark", 2), ("eoh", 2)]).expect("too few");
         assert!(text.contains("With 2 runs for each method") && text.contains("p = 0.33"), "{text}");
         let text = said(&[("spark", 3), ("eoh", 1)]).expect("too few");
-        assert!(text.contains("With 3 runs for a method, at most,") && text.contains("p = 0.50"), "{text}");
+        assert!(text.contains("With 3 runs for a method, at most,") && text.contains("p = 0.25"), "{text}");
         assert!(said(&[("spark", 1), ("eoh", 1)]).expect("too few").contains("With 1 run for each method"));
         assert_eq!(said(&[("spark", 4), ("eoh", 4)]), None);
+        // enough for one comparison, and too few for four
+        let text = said(&[("spark", 4), ("a", 4), ("b", 4), ("c", 4), ("d", 4)]).expect("too few");
+        assert!(
+            text.starts_with("With 4 runs of spark the permutation test can have p = 0.03")
+                && text.contains("0.11 after"),
+            "{text}"
+        );
+        let runs: Vec<Run> = ["spark", "eoh"]
+            .iter()
+            .flat_map(|method| (0..5).map(|seed| run(method, seed)))
+            .map(|mut run| {
+                run.seed = run.name.rsplit('-').next().map(str::to_owned);
+                run
+            })
+            .collect();
+        let text = few_runs(&group_runs(&runs), None).expect("five pairs are too few");
+        assert!(text.contains("the paired permutation test has p = 0.06 at the least"), "{text}");
+        assert!(text.contains("That takes 6 seeds of each method."), "{text}");
         assert_eq!(said(&[("spark", 2)]), None);
         assert_eq!(said(&[]), None);
     }
@@ -94,7 +128,7 @@ mod tests {
         let mut runs = [run("spark", 0), run("eoh", 0)];
         runs.iter_mut().for_each(|run| run.remarks = vec!["of all".into()]);
         runs[1].remarks.push("of one".into());
-        let list = remarks(&runs, &group_runs(&runs));
+        let list = remarks(&runs, &group_runs(&runs), None);
         assert!(list.contains(&"of all".into()) && !list.contains(&"of one".into()), "{list:?}");
     }
 }

@@ -3,7 +3,7 @@
 use search::reach::{Reach as Edits, Share, Sizes};
 
 use super::tables::{share, spread};
-use crate::analysis::{Group, Reach, edits, evaluations, mean_std, rates};
+use crate::analysis::{Group, Reach, edits, evaluations, horizon, mean_std, rates};
 use crate::figures::{PUBLISHED, PUBLISHED_ABLATION, Published};
 use crate::run::Run;
 use crate::table::{Cell, Table};
@@ -38,11 +38,11 @@ pub fn comparison(groups: &[Group<'_>], levels: &[f64]) -> Table {
         }
     };
     let note = format!(
-        "Accuracies: mean ± standard deviation, over runs, of each run's winner by out-of-distribution (OOD) validation \
+        "How large differences are, and how sure, is in the table of effects. Accuracies: mean ± standard deviation, over runs, of each run's winner by out-of-distribution (OOD) validation \
          accuracy; a standard deviation needs two runs. {honest}All else: means over runs. Seed spread: mean standard \
          deviation of a candidate's accuracy over its training seeds; a dash: one seed. Evaluated: proposals that training \
-         was spent on, whether it ended with a score or not. † DFS as published, at paper scale, on the split that the \
-         published search also chose by: not comparable with runs of smaller profiles."
+         was spent on, whether it ended with a score or not. † DFS as published, at N = 64; how it was made stands with \
+         the published figures: not comparable with runs of smaller profiles."
     );
     let mut table = Table::new("comparison", "Comparison", note, &columns);
     for key in COSTS.iter().map(|column| column.1).chain(names.iter().map(|(_, key)| key.as_str())) {
@@ -135,8 +135,11 @@ fn level_names(levels: &[f64]) -> Vec<(String, String)> {
 /// How many evaluated candidates a group needed to reach each level.
 fn reached(group: &Group<'_>, levels: &[f64]) -> Vec<Cell> {
     let cell = |level: &f64| {
-        let reach = Reach::of(group, *level);
-        Cell::number(reach.mean, |mean| {
+        let reach = Reach::of(group, *level, 0);
+        if reach.runs == 0 && reach.spent > 0 {
+            return Cell::both(format!("> {} (0 of {})", reach.spent, group.runs.len()), "");
+        }
+        Cell::number(reach.expected, |mean| {
             let number = format!("{mean:.1}");
             let number = number.strip_suffix(".0").unwrap_or(&number);
             match reach.runs == group.runs.len() {
@@ -153,13 +156,33 @@ pub fn reach_table(groups: &[Group<'_>], levels: &[f64]) -> Option<Table> {
     let names = level_names(levels);
     let mut columns = vec![("Method", "method", false), ("Runs", "runs", true)];
     columns.extend(names.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
-    let note = "Number of evaluated candidates until the best OOD accuracy of a run reached the level: mean over the runs that \
-                did, and in brackets how many, where not all did: so a higher level, which fewer reached, can have the \
-                smaller number. 0: the seed program reaches it.";
+    // For each level the runs that reached it, and the mean that needs no run to reach it.
+    let further: Vec<(String, String)> = names
+        .iter()
+        .flat_map(|(_, key)| [format!("{key}_runs"), format!("{key}_restricted")])
+        .map(|key| (key.clone(), key))
+        .collect();
+    columns.push(("Horizon", "horizon", true));
+    columns.extend(further.iter().map(|(heading, key)| (heading.as_str(), key.as_str(), true)));
+    let horizon = horizon(groups);
+    let note = format!(
+        "Evaluated candidates that it takes until the best OOD accuracy of a run reaches the level: those of all runs, also \
+         of runs that never reached it, over the number of runs that did (expected running time); in brackets how many, where \
+         not all did. >: none did in so many. 0: the seed program reaches it. The file has, besides, the mean of the \
+         evaluated candidates until the level or number {horizon}, whichever comes first (Kaplan and Meier's curve)."
+    );
     let mut table = Table::new("reach", "Evaluated candidates until an accuracy is reached", note, &columns);
+    for key in further.iter().map(|(_, key)| key.as_str()).chain(["horizon"]) {
+        table = table.only_in_files(key);
+    }
     for group in groups {
         let mut row = vec![Cell::text(&group.name), Cell::count(group.runs.len())];
         row.extend(reached(group, levels));
+        row.push(Cell::count(horizon as usize));
+        for level in levels {
+            let reach = Reach::of(group, *level, horizon);
+            row.extend([Cell::count(reach.runs), Cell::number(reach.restricted, |mean| format!("{mean:.1}"))]);
+        }
         table.rows.push(row);
     }
     (!levels.is_empty()).then_some(table)
@@ -280,13 +303,16 @@ pub fn published_table() -> Table {
         ("DFS, OOD (%)", "dfs_ood_acc", true),
         ("Nine further tasks, mean OOD (%)", "nine_tasks_ood_acc", true),
         ("Size on these (thousands)", "nine_tasks_size_k", true),
-        ("Evaluated candidates", "evaluated", true),
+        ("Candidates", "evaluated", true),
+        ("What is known of how the figure for DFS was made", "known", false),
     ];
-    let note = "As published, at paper scale (hidden size 128, 10\u{202f}000 training steps, test at N = 64), on the split that the \
-                published searches also chose by. Runs of smaller profiles are not comparable with them. Sizes are published \
-                as multiply-accumulates; the reference implementation counts parameters there. Evaluated candidates: until \
-                the best was found (SPARK), in all (EvoPrompting). The ablations are those with DeepSeek-R1.";
-    let mut table = Table::new("published", "Published figures, paper scale", note, &columns);
+    let note = "As published by SPARK's authors, in the paper and the README of its implementation: test split, N = 64. Training \
+                steps, seeds, and which split chose are not stated beyond what the last column says, so that runs of ours are \
+                not comparable with them. Which nine tasks they are of is not stated either. Sizes are published as \
+                multiply-accumulates; the reference implementation counts parameters there. Candidates: the paper's factor \
+                of 28.1 is 1600 / 57, where 57 are SPARK's candidates on DFS itself, until its best, and 1600 all samples that \
+                EvoPrompting generated in a search on another task: it compares neither the same task nor the same count.";
+    let mut table = Table::new("published", "Published figures", note, &columns);
     let cell = |value: Option<f64>| {
         value.map_or(Cell::both("–", ""), |v| Cell::both(format!("{v:.2}"), format!("{:.4}", v / 100.0)))
     };
@@ -299,6 +325,7 @@ pub fn published_table() -> Table {
                 cell(known.nine_tasks),
                 Cell::number(known.size_k, |k| k.to_string()),
                 Cell::number(known.evaluated, whole),
+                Cell::text(known.known),
             ]
         })
         .collect();

@@ -3,6 +3,7 @@
 mod cards;
 mod caveats;
 mod compared;
+mod effects;
 mod tables;
 mod transfer;
 mod view;

@@ -180,13 +180,13 @@ pub fn runs_table(runs: &[Run]) -> Table {
             Cell::text(&run.task),
             Cell::count(run.proposals().count()),
             Cell::count(evaluations(run).iter().filter(|e| e.number > 0).count()),
-            seed.map_or(Cell::text("–"), |row| spread(row.ood_acc, row.ood_acc_std)),
-            winner.map_or(Cell::text("–"), |row| spread(row.ood_acc, row.ood_acc_std)),
-            winner.map_or(Cell::text("–"), |row| spread(row.test_acc, row.test_acc_std)),
+            seed.map_or(Cell::both("–", ""), |row| spread(row.ood_acc, row.ood_acc_std)),
+            winner.map_or(Cell::both("–", ""), |row| spread(row.ood_acc, row.ood_acc_std)),
+            winner.map_or(Cell::both("–", ""), |row| spread(row.test_acc, row.test_acc_std)),
             Cell::number(winner.and_then(|row| row.ood_acc_seeds.as_ref()).map(Vec::len), |n| n.to_string()),
             Cell::number(winner.and_then(|row| row.params), whole),
             Cell::number(winner.and_then(|row| row.macs), whole),
-            winner.map_or(Cell::text("–"), |row| Cell::both(short_id(&row.candidate_id), &row.candidate_id)),
+            winner.map_or(Cell::both("–", ""), |row| Cell::both(short_id(&row.candidate_id), &row.candidate_id)),
         ]);
     }
     table

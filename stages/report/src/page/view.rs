@@ -4,7 +4,7 @@ use race::Confirmation;
 use serde::Serialize;
 
 use super::cards::{Card, cards, profile, statuses};
-use super::{caveats, compared, tables};
+use super::{caveats, compared, effects, tables};
 use crate::analysis::{Group, factor_name, group_runs, levels, lineage};
 use crate::diff::{Diff, bounded, diff};
 use crate::draw::shorten;
@@ -87,10 +87,12 @@ pub struct View {
     pub remarks: Vec<String>,
     pub single: bool,
     pub shared: Vec<FigureView>,
+    /// Every method against the baseline.
+    pub effects: Option<Table>,
     pub comparison: Option<Table>,
     pub costs: Option<Table>,
     pub reach: Option<Table>,
-    /// Entanglement and edit distances.
+    /// Entanglement, edit distances, and what became of edits.
     pub edits: Vec<Table>,
     pub runs_table: Table,
     pub runs: Vec<RunView>,
@@ -113,6 +115,8 @@ pub struct Options {
     pub top: usize,
     /// Whether to draw the literature's figures as reference lines.
     pub published: bool,
+    /// The method that others are compared with; None: `spark`, else the first.
+    pub baseline: Option<String>,
 }
 
 impl Report {
@@ -130,12 +134,20 @@ impl Report {
         .flatten()
         .map(|figure| files.figure(figure, ""))
         .collect();
+        let named = options.baseline.as_deref();
+        let effects = effects::effect_table(&groups, named).map(|table| files.table(table, ""));
         let comparison = (!single).then(|| files.table(compared::comparison(&groups, &levels(runs)), ""));
         let costs = (!single).then(|| files.table(compared::cost_table(&groups), ""));
         let reach =
             compared::reach_table(&groups, &levels(runs)).filter(|_| !single).map(|table| files.table(table, ""));
-        let edits =
-            [compared::entanglement(&groups), compared::edit_distances(&groups)].map(|table| files.table(table, ""));
+        let mut edits: Vec<Table> = [compared::entanglement(&groups), compared::edit_distances(&groups)]
+            .map(|table| files.table(table, ""))
+            .into();
+        edits.extend(effects::against_table(&groups).map(|table| files.table(table, "")));
+        if let Some((shown, each)) = effects::outcome_tables(&groups) {
+            edits.push(files.table(shown, ""));
+            files.table(each, "");
+        }
         let runs_table = files.table(tables::runs_table(runs), "");
         files.table(tables::rates_table(runs), "");
         let mut slugs: Vec<String> = Vec::new();
@@ -157,13 +169,14 @@ impl Report {
             builtin: proposers().any(is_builtin),
             only_builtin: proposers().all(is_builtin),
             profile: caveats::shared_profile(runs).filter(|_| !single),
-            remarks: if single { Vec::new() } else { caveats::remarks(runs, &groups) },
+            remarks: if single { Vec::new() } else { caveats::remarks(runs, &groups, named) },
             single,
             shared,
+            effects,
             comparison,
             costs,
             reach,
-            edits: edits.into(),
+            edits,
             runs_table,
             runs: views,
             published: compared::published_table(),

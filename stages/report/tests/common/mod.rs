@@ -254,6 +254,9 @@ pub fn transfer_summary(rows: &[TransferRow]) -> Vec<TransferSummary> {
                 test_acc_std: Some(0.01),
                 difference: (program == "best.py").then_some(difference),
                 published: Some(published / 100.0),
+                published_reimplemented: None,
+                published_best: None,
+                reads_triplets: of.map(|task| !["binary_search", "jarvis_march", "task_scheduling"].contains(&task)),
                 params: Some(9000),
                 macs: Some(450_000),
             });

@@ -138,6 +138,12 @@ impl Model {
     }
 }
 
+/// Whether any hint or output of a task is decoded from triplet messages. Where none is, they have no effect at all: no
+/// step reads those of the step before.
+pub(crate) fn reads_triplets(spec: &[SpecEntry]) -> bool {
+    spec.iter().filter(|entry| entry.stage != Stage::Input).any(decode::reads_edges)
+}
+
 /// What CLRS-30 has, after the transformations of its pipeline.
 fn supported(entry: &SpecEntry) -> bool {
     match (entry.stage, entry.location, entry.ty) {
@@ -147,6 +153,62 @@ fn supported(entry: &SpecEntry) -> bool {
         (_, _, Type::Categorical) => entry.classes > 0,
         _ => true,
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::data;
+
+    /// Whether any of the nodes is computed from this one.
+    fn depends(graph: &Graph, on: NodeId, wanted: &[NodeId]) -> bool {
+        let mut seen: BTreeSet<NodeId> = BTreeSet::new();
+        let mut left = wanted.to_vec();
+        while let Some(id) = left.pop() {
+            if id == on {
+                return true;
+            }
+            if seen.insert(id) {
+                left.extend(graph.node(id).args.iter().copied());
+            }
+        }
+        false
+    }
+
+    #[test]
+    fn a_task_reads_triplets_where_its_network_does() {
+        let options = program::Options { hidden: 8, ..program::Options::default() };
+        let seed = include_str!("../../../../../data/seed_pgn.py");
+        let processor = program::compile(seed, &options).processor.expect("it is valid");
+        let mut without = Vec::new();
+        for algorithm in clrs::algorithms() {
+            let spec = data::spec(data::find(algorithm.name).expect("known"));
+            let model = Model::new(&processor, &spec, 1).expect("a network");
+            let wanted: Vec<NodeId> = model.hints.iter().chain(&model.outputs).filter_map(|port| port.logits).collect();
+            let triplets = model.tri_msgs.expect("the seed program has them");
+            // the next step sees hints and the hidden state
+            assert!(!depends(&model.graph, triplets, &[model.next_hidden]), "{}", algorithm.name);
+            let read = depends(&model.graph, triplets, &wanted);
+            assert_eq!(read, reads_triplets(&spec), "{}", algorithm.name);
+            if !read {
+                without.push(algorithm.name);
+            }
+        }
+        assert_eq!(without, WITHOUT);
+    }
+
+    const WITHOUT: &[&str] = &[
+        "activity_selector",
+        "binary_search",
+        "find_maximum_subarray_kadane",
+        "jarvis_march",
+        "minimum",
+        "naive_string_matcher",
+        "segments_intersect",
+        "task_scheduling",
+    ];
 }
 
 /// The shape in which a datum enters and leaves the network (a step of it, for hints): one number a place, C numbers for

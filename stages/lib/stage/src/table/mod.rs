@@ -9,6 +9,7 @@ mod inputs;
 mod jsonl;
 pub mod limits;
 mod parquet;
+mod plain;
 mod provenance;
 mod records;
 
@@ -20,6 +21,7 @@ use schemas::Candidate;
 pub use error::TableError;
 pub use extra::Extra;
 pub use inputs::{Format, expand};
+pub use plain::{Values, write_columns};
 pub use provenance::{Input, Provenance, digest, digest_of_text};
 pub use records::{Records, read_records, write_records, write_records_from};
 

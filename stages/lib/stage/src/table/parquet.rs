@@ -192,9 +192,10 @@ fn missing(array: &ArrayRef, wanted: &DataType, required: bool) -> Option<(usize
     })
 }
 
-pub(super) fn write<T: Table>(
+pub(super) fn write(
     batch: &RecordBatch,
     path: &Path,
+    name: &str,
     provenance: Option<&Provenance>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
@@ -207,7 +208,7 @@ pub(super) fn write<T: Table>(
         .set_created_by(format!("emberline {}", crate::VERSION))
         .set_key_value_metadata(Some(entries))
         .build();
-    let context = || format!("{}: cannot write the {} table", path.display(), T::NAME);
+    let context = || format!("{}: cannot write the {name} table", path.display());
     let mut buffer = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut buffer, batch.schema(), Some(properties)).with_context(context)?;
     writer.write(batch).with_context(context)?;

@@ -48,7 +48,7 @@ pub fn write_records_from<'a, T: Table + 'a>(
     match Format::of(path)? {
         Format::Parquet => {
             let batch = extra::append(known, &extras, path)?;
-            atomic::write(path, |out| parquet::write::<T>(&batch, path, provenance, out))?;
+            atomic::write(path, |out| parquet::write(&batch, path, T::NAME, provenance, out))?;
         }
         Format::Jsonl if path == Path::new("-") => {
             let mut out = io::BufWriter::new(io::stdout().lock());
