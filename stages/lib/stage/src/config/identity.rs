@@ -19,6 +19,11 @@ pub fn bears_on(stage: Stage) -> &'static [&'static str] {
     }
 }
 
+/// A setting that a stage depends on beside whole sections: of the search, `check` sees the space alone.
+fn bears_alone(stage: Stage, path: &str) -> bool {
+    stage == Stage::Check && path == "search.editable"
+}
+
 impl Search {
     /// How many proposals a generation has, of all that the search may make: generation 0 is the seed program alone.
     pub fn share(&self, generation: u32) -> usize {
@@ -62,7 +67,8 @@ impl Config {
     pub fn digest(&self, stage: Stage) -> String {
         let default = Self::default();
         let mut hasher = blake3::Hasher::new();
-        for key in KEYS.iter().filter(|key| bears_on(stage).contains(&key.section) && counts(key)) {
+        let bears = |key: &Key| bears_on(stage).contains(&key.section) || bears_alone(stage, &key.path());
+        for key in KEYS.iter().filter(|key| bears(key) && counts(key)) {
             let value = self.value(&key.path());
             if value != default.value(&key.path()) {
                 let value = value.map_or_else(String::new, |value| value.to_string());
@@ -122,6 +128,8 @@ mod tests {
         for other in ["train.steps=121", "network.hidden=33", "task.algorithm=bfs"] {
             assert_ne!(config(&[other]).digest(Stage::Train), plain, "{other}");
         }
+        assert_ne!(config(&["search.editable=file"]).digest(Stage::Check), config(&[]).digest(Stage::Check));
+        assert_eq!(config(&["search.islands=7"]).digest(Stage::Check), config(&[]).digest(Stage::Check));
         assert_ne!(config(&["score.ood_length=13"]).digest(Stage::Score), config(&[]).digest(Stage::Score));
     }
 

@@ -17,8 +17,8 @@ use std::path::Path;
 pub use error::ConfigError;
 pub use identity::{Difference, bears_on};
 pub use sections::{
-    Class, Dtype, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Repred, Score, Search, Settings,
-    Task, TaskSettings, Train, Transfer,
+    Class, Dtype, Editable, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Repred, Score, Search,
+    Settings, Task, TaskSettings, Train, Transfer,
 };
 pub use sets::quoted;
 
