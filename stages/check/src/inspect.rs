@@ -8,8 +8,12 @@ use graph::{Fingerprint, Form, Processor};
 use program::Compiled;
 use schemas::{Candidate, Diagnostic, Factor, Locality, Severity, Status, Verdict};
 use serde::{Deserialize, Serialize};
+use stage::config::Entangled;
 
 use crate::{Rules, Show};
+
+/// The one kind of entanglement that stays within the two regions.
+const OTHER_REGION: &str = "other-region";
 
 /// What a candidate turned out to be.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -98,23 +102,29 @@ fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) -> (
 fn locate(candidate: &mut Candidate, diagnostics: &mut Vec<Diagnostic>, rules: &Rules) {
     let Some(parent) = candidate.parent_source.as_deref() else { return };
     let compare = |factor| program::locality(parent, &candidate.source, factor);
-    let found = match candidate.factor {
-        Some(Factor::Operator) => compare(program::Factor::Operator),
-        Some(Factor::Action) => compare(program::Factor::Action),
+    let beyond = |found: &program::Locality| found.kinds.iter().any(|kind| kind != OTHER_REGION);
+    let (found, frozen) = match candidate.factor {
+        Some(Factor::Operator) => (compare(program::Factor::Operator), false),
+        Some(Factor::Action) => (compare(program::Factor::Action), false),
         // An edit that was free to choose is local when it is so for either factor.
         None => {
             let operator = compare(program::Factor::Operator);
             if operator.verdict == program::LocalityVerdict::Local {
-                operator
+                (operator, false)
             } else {
-                compare(program::Factor::Action)
+                let action = compare(program::Factor::Action);
+                let frozen = beyond(&operator) || beyond(&action);
+                // What one region binds of frozen code only a look at that region finds.
+                if beyond(&operator) && !beyond(&action) { (operator, frozen) } else { (action, frozen) }
             }
         }
     };
     let entangled = found.verdict == program::LocalityVerdict::Entangled;
-    let rejects = entangled && rules.rejects_entangled(candidate);
+    let rejects = entangled && rules.rejects(candidate, frozen);
+    // Where both regions may change, an edit of the other one is no fault.
+    let may_both = candidate.factor.is_none() && rules.entangled == Entangled::Auto;
     for mut finding in found.diagnostics.iter().map(convert) {
-        if !rejects {
+        if !rejects || (may_both && finding.code == "E-ENTANGLED-REGION") {
             finding.severity = Severity::Note;
         }
         diagnostics.push(finding);

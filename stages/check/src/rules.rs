@@ -4,12 +4,9 @@ use std::sync::Arc;
 
 use schemas::Candidate;
 use serde::{Deserialize, Serialize};
-use stage::config::{Config, Entangled};
+use stage::config::{Config, Editable, Entangled};
 
 use crate::reach::Parents;
-
-/// Search methods whose edits must stay within their factor.
-const SCOPED: &[&str] = &["spark", "asr-only", "rc-sar-only"];
 
 /// How to check.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,8 +17,8 @@ pub struct Rules {
     /// Batch and nodes that `peak_bytes` is given for: the largest evaluation.
     pub largest: (i64, i64),
     pub entangled: Entangled,
-    /// Method of candidates that do not say theirs.
-    pub method: String,
+    /// What an edit may change where no factor was chosen.
+    pub editable: Editable,
     /// Whether candidates are compared with their parents.
     pub compare: bool,
     /// What has been compiled of parents: each process has its own.
@@ -39,19 +36,18 @@ impl Rules {
             train_length: most(0),
             largest: (config.score.batch_size.max(config.train.batch_size) as i64, most(evaluated)),
             entangled: config.propose.entangled,
-            method: config.search.method.clone(),
+            editable: config.search.editable,
             compare: true,
             parents: Arc::default(),
         }
     }
 
-    /// Whether this candidate is refused when its edit reaches beyond its factor.
-    pub fn rejects_entangled(&self, candidate: &Candidate) -> bool {
-        let method = if candidate.method == "-" { self.method.as_str() } else { candidate.method.as_str() };
+    /// Whether this candidate is refused, its edit being entangled. `frozen`: whether it reaches beyond both regions.
+    pub fn rejects(&self, candidate: &Candidate, frozen: bool) -> bool {
         match self.entangled {
             Entangled::Reject => true,
             Entangled::Allow => false,
-            Entangled::Auto => candidate.factor.is_some() && SCOPED.contains(&method),
+            Entangled::Auto => candidate.factor.is_some() || (frozen && self.editable == Editable::Regions),
         }
     }
 }

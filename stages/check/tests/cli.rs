@@ -122,6 +122,29 @@ fn edits_are_measured_in_what_the_program_computes() {
 }
 
 #[test]
+fn without_a_factor_both_regions_are_open_and_frozen_code_only_with_the_file() {
+    let seed = std::fs::read_to_string(root().join("data/seed_pgn.py")).expect("the seed program");
+    let operator = "        # ===== END OPERATOR REGION =====";
+    let action = "        # ===== END ACTION REGION =====";
+    assert!(seed.contains(operator) && seed.contains(action), "the markers are where this test puts its edits");
+    let both = seed
+        .replace(operator, &format!("        self.extra = nn.Linear(4, 4)\n{operator}"))
+        .replace(action, &format!("            unused = 1\n{action}"));
+    let status = |program: &str, set: &str| {
+        let (_folder, path) = scratch("edit.py", program);
+        let row = rows(&check(&["--parent", "data/seed_pgn.py", "--json", "--set", set, &path])).remove(0);
+        (row["locality"].as_str().unwrap_or_default().to_owned(), row["status"].as_str().unwrap_or_default().to_owned())
+    };
+    let said = |locality: &str, status: &str| (locality.to_owned(), status.to_owned());
+    let (regions, file) = ("search.editable=regions", "search.editable=file");
+    assert_eq!(status(&both, regions), said("entangled", "accepted"), "entangled, and within bounds");
+    let frozen = format!("{seed}\n\ndef unused(x):\n    return x + 1\n");
+    assert_eq!(status(&frozen, regions), said("entangled", "rejected"));
+    assert_eq!(status(&frozen, file), said("entangled", "accepted"));
+    assert_eq!(status(&both, "propose.entangled=reject"), said("entangled", "rejected"));
+}
+
+#[test]
 fn entangled_edits_are_rejected_unless_allowed() {
     let seed = std::fs::read_to_string(root().join("data/seed_pgn.py")).expect("the seed program");
     // Frozen code changes: the factory gains a statement.

@@ -8,11 +8,13 @@ use llm::{Checker, Judgement};
 use schemas::{Candidate, Factor, Status};
 use search::region::Region;
 use stage::Config;
+use stage::config::Editable;
 
 /// The language page, and `check`.
 pub struct Language {
     page: String,
-    method: String,
+    /// Whether edits without a factor may change any part of the program.
+    whole_file: bool,
     inspectors: Inspectors,
     /// Why the machine could not check a program.
     fault: Mutex<Option<String>>,
@@ -24,8 +26,8 @@ impl Language {
     }
 
     fn with(inspectors: Inspectors, config: &Config) -> anyhow::Result<Self> {
-        let (page, method) = (program::language_page(), config.search.method.clone());
-        Ok(Self { page, method, inspectors, fault: Mutex::default() })
+        let whole_file = config.search.editable == Editable::File;
+        Ok(Self { page: program::language_page(), whole_file, inspectors, fault: Mutex::default() })
     }
 }
 
@@ -34,12 +36,13 @@ impl Checker for Language {
         &self.page
     }
 
-    fn judge(&self, source: &str, scope: Option<(&str, Factor)>) -> Judgement {
+    fn judge(&self, source: &str, parent: &str, factor: Option<Factor>) -> Judgement {
+        // Where nothing is out of bounds there is nothing to compare.
+        let bounded = factor.is_some() || !self.whole_file;
         let candidate = Candidate {
-            method: self.method.clone(),
             source: source.to_owned(),
-            parent_source: scope.map(|(parent, _)| parent.to_owned()),
-            factor: scope.map(|(_, factor)| factor),
+            parent_source: bounded.then(|| parent.to_owned()),
+            factor,
             status: Status::Proposed,
             ..Candidate::default()
         };
@@ -101,13 +104,13 @@ mod tests {
         let (seed, language) = (search::SEED_PROGRAM, language());
         let action = |body: &str| Region::find(seed, Factor::Action).unwrap().splice(body);
         let fine = action("        tri_msgs = self.o3((self.t_e_1(edge_fts) + self.t_e_2(edge_fts)))\n");
-        let scope = Some((seed, Factor::Action));
-        assert_eq!(language.judge(&fine, scope), Judgement { accepted: true, report: String::new() });
+        let scope = Some(Factor::Action);
+        assert_eq!(language.judge(&fine, seed, scope), Judgement { accepted: true, report: String::new() });
         let broken = action("        tri_msgs = self.t_9(z)\n");
-        let report = language.judge(&broken, scope).report;
+        let report = language.judge(&broken, seed, scope).report;
         assert!(report.contains("t_9") && report.contains("program.py:"), "{report}");
-        let elsewhere = language.judge(&fine, Some((seed, Factor::Operator)));
+        let elsewhere = language.judge(&fine, seed, Some(Factor::Operator));
         assert!(!elsewhere.accepted && !elsewhere.report.is_empty());
-        assert!(language.judge(&fine, None).accepted);
+        assert!(language.judge(&fine, seed, None).accepted);
     }
 }

@@ -233,6 +233,8 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         max_cost: c.max_cost,
         max_tokens_total: c.max_tokens_total,
         prices: c.prices.iter().map(|(name, p)| (name.clone(), price(p))).collect(),
+        condition: config.propose.condition,
+        whole_file: config.search.editable == stage::config::Editable::File,
         repair_rounds: c.repair_rounds,
         router_rounds: c.router_rounds,
         splice: c.splice,

@@ -34,14 +34,19 @@ pub struct Made {
 
 pub fn open(args: &Args, config: &Config) -> anyhow::Result<Source> {
     match config.propose.proposer.as_str() {
-        "builtin" => Ok(Source::Free(Box::new(builtin(args)?))),
+        "builtin" => Ok(Source::Free(Box::new(builtin(args, config)?))),
         "openai" => Ok(Source::Models(models::live(args, config)?)),
         "replay" => Ok(Source::Models(models::replay(args, config)?)),
         other => Err(Usage(format!("there is no proposer `{other}`; known are builtin, openai, replay")).into()),
     }
 }
 
-fn builtin(args: &Args) -> anyhow::Result<Builtin> {
+fn builtin(args: &Args, config: &Config) -> anyhow::Result<Builtin> {
+    let builtin = library(args)?;
+    Ok(builtin.with_motifs(config.propose.motifs).with_condition(config.propose.condition))
+}
+
+fn library(args: &Args) -> anyhow::Result<Builtin> {
     let Some(path) = &args.motifs else { return Ok(Builtin::new()?) };
     let text = stage::files::read_text(path).with_context(|| format!("{}: cannot read the motifs", path.display()))?;
     Builtin::with_library(&text).with_context(|| path.display().to_string())

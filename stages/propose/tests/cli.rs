@@ -94,10 +94,13 @@ fn every_method_proposes() {
     let folder = tempfile::tempdir().unwrap();
     let archive = folder.path().join("archive.jsonl");
     scored(&rows(&["--n", "6"]), &archive);
-    for method in ["spark", "asr-only", "rc-sar-only", "free-form", "openevolve", "evoprompting", "funsearch", "eoh"] {
+    let controls = ["random-router", "iid", "sequential", "random"];
+    let ablations = ["spark", "asr-only", "rc-sar-only", "free-form"];
+    let rivals = ["openevolve", "evoprompting", "funsearch", "eoh"];
+    for method in [ablations, rivals, controls].concat() {
         let made = rows(&["--parents", archive.to_str().unwrap(), "--method", method, "--n", "3"]);
         assert_eq!(made.len(), 3);
-        let scoped = matches!(method, "spark" | "asr-only");
+        let scoped = matches!(method, "spark" | "asr-only" | "random-router");
         assert!(made.iter().all(|row| row["method"] == method && row["factor"].is_null() != scoped), "{method}");
     }
 }

@@ -17,8 +17,9 @@ pub trait Checker: Send + Sync {
     /// The page that tells a writer what can be written.
     fn language(&self) -> &str;
 
-    /// Checks a program; against its parent too where the edit has to stay within a factor.
-    fn judge(&self, source: &str, scope: Option<(&str, Factor)>) -> Judgement;
+    /// Checks a program against its parent too: whether the edit stays within the factor, or within what edits without a
+    /// factor may change.
+    fn judge(&self, source: &str, parent: &str, factor: Option<Factor>) -> Judgement;
 
     /// Why the machine could not check some program: its judgements are then worth nothing.
     fn fault(&self) -> Option<String> {

@@ -28,6 +28,7 @@ fn operation(operation: Operation) -> &'static str {
         Operation::Modify => "modify",
         Operation::Tune => "tune",
         Operation::Simplify => "simplify",
+        Operation::Random => "random",
     }
 }
 

@@ -131,6 +131,8 @@ struct Prompt<'a> {
     context: &'a Context,
     agent: &'static str,
     factor: Option<&'static str>,
+    /// Whether edits without a factor may reach beyond the two regions.
+    whole_file: bool,
     directive: Option<&'a str>,
     operation: &'a str,
     /// Whether the writer answers with changed passages.
@@ -201,8 +203,7 @@ impl Session {
             };
             let (report, program) = match self.program(&reply, &base, situation.parent.source, order.factor) {
                 Ok((source, idea)) => {
-                    let scope = order.factor.map(|factor| (situation.parent.source, factor));
-                    let judgement = self.team.checker.judge(&source, scope);
+                    let judgement = self.team.checker.judge(&source, situation.parent.source, order.factor);
                     self.note(round, Some(source.clone()), idea, None);
                     last = Ok(());
                     if judgement.accepted {
@@ -223,7 +224,7 @@ impl Session {
                 let again = serde_json::json!({
                     "report": report.trim(),
                     "found": program.is_some(),
-                    "factor": order.factor.map(factor_name),
+                    "factor": self.told(order.factor),
                     "diff": self.team.settings.diff,
                 });
                 messages.push(Message::assistant(said));
@@ -274,7 +275,8 @@ impl Session {
         let prompt = Prompt {
             context,
             agent: agent.as_str(),
-            factor: order.factor.map(factor_name),
+            factor: self.told(order.factor),
+            whole_file: self.team.settings.whole_file,
             directive: order.directive,
             operation: order.operation,
             diff: self.team.settings.diff,
@@ -282,6 +284,11 @@ impl Session {
         let system = self.render("system.jinja", &prompt)?;
         let user = self.render(&format!("{}.jinja", agent.as_str()), &prompt)?;
         Ok(vec![Message::system(system), Message::user(user)])
+    }
+
+    /// The factor as prompts name it, where they may know of it.
+    fn told(&self, factor: Option<Factor>) -> Option<&'static str> {
+        factor.filter(|_| self.team.settings.condition).map(factor_name)
     }
 
     fn render(&self, name: &str, context: impl Serialize) -> Result<String, Failure> {

@@ -93,6 +93,10 @@ pub struct Settings {
     pub max_tokens_total: Option<u64>,
     pub prices: BTreeMap<String, Price>,
 
+    /// Whether critic and writer are told of the factor that was chosen.
+    pub condition: bool,
+    /// Whether edits without a factor may change any part of the program, not the two regions alone.
+    pub whole_file: bool,
     /// How often a proposal that is refused goes back with its diagnostics.
     pub repair_rounds: u32,
     /// How often a router's reply that is not the JSON asked for goes back.
@@ -137,6 +141,8 @@ impl Default for Settings {
             max_cost: None,
             max_tokens_total: None,
             prices: BTreeMap::new(),
+            condition: true,
+            whole_file: false,
             repair_rounds: 2,
             router_rounds: 2,
             splice: false,

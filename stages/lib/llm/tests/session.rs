@@ -30,12 +30,12 @@ impl Checker for Words {
         "THE LANGUAGE PAGE\n"
     }
 
-    fn judge(&self, source: &str, scope: Option<(&str, Factor)>) -> Judgement {
+    fn judge(&self, source: &str, parent: &str, factor: Option<Factor>) -> Judgement {
         if source.contains("BROKEN") {
             return Judgement { accepted: false, report: "error[E-WORD]: BROKEN is not a word".to_owned() };
         }
         let frozen = |text: &str, factor| Region::find(text, factor).map(|region| region.splice(""));
-        let local = scope.is_none_or(|(parent, factor)| frozen(parent, factor) == frozen(source, factor));
+        let local = factor.is_none_or(|factor| frozen(parent, factor) == frozen(source, factor));
         let report = if local { "" } else { "error[E-ENTANGLED]: the edit leaves its region" };
         Judgement { accepted: local, report: report.to_owned() }
     }
@@ -203,8 +203,15 @@ fn prompts_tell_what_is_known() {
 
 /// The opening prompts of an attempt, by agent.
 fn openings(method: &str) -> Vec<(&'static str, String)> {
+    openings_with(method, &|_| ())
+}
+
+/// The same with other settings.
+fn openings_with(method: &str, change: &dyn Fn(&mut Settings)) -> Vec<(&'static str, String)> {
     let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
-    attempt(&live(&settings(&server), None), method, 0);
+    let mut settings = settings(&server);
+    change(&mut settings);
+    attempt(&live(&settings, None), method, 0);
     server
         .requests()
         .iter()
@@ -238,11 +245,70 @@ fn variants_are_identical_but_for_the_ablated_step() {
     let free = openings("rc-sar-only");
     let free_scope = section(&free[1].1, "# What may change\n");
     assert!(!free_scope.contains("ACTION") && !free_scope.contains("OPERATOR"));
-    let unscoped = |text: &str| text.replace(scope, free_scope).replace(" within its ACTION region", "");
+    let unscoped = |text: &str| text.replace(scope, free_scope);
     assert_eq!(free, [("critic", unscoped(&critic.1)), ("writer", unscoped(&writer.1))]);
 
     // neither
     assert_eq!(openings("free-form"), [("writer", unscoped(&undirected))]);
+}
+
+/// An ablation: its method, whether prompts name the factor, and whether the whole file is open.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Ablation {
+    method: &'static str,
+    condition: bool,
+    whole_file: bool,
+}
+
+impl Ablation {
+    fn writer(self) -> String {
+        let prompts = openings_with(self.method, &|settings| {
+            settings.condition = self.condition;
+            settings.whole_file = self.whole_file;
+        });
+        prompts.into_iter().find(|(agent, _)| *agent == "writer").expect("a writer").1
+    }
+
+    /// The settings in which two of them differ.
+    fn differing(self, other: Self) -> usize {
+        usize::from(self.method != other.method)
+            + usize::from(self.condition != other.condition)
+            + usize::from(self.whole_file != other.whole_file)
+    }
+}
+
+#[test]
+fn neighbouring_ablations_differ_in_one_setting_and_one_part_of_the_prompt() {
+    let of = |method| Ablation { method, condition: true, whole_file: false };
+    let untold = |method| Ablation { condition: false, ..of(method) };
+    let open = |method| Ablation { whole_file: true, ..of(method) };
+    let pairs = [
+        (of("spark"), of("asr-only"), "The directive"),
+        (of("spark"), of("rc-sar-only"), "What may change"),
+        (of("asr-only"), of("free-form"), "What may change"),
+        (of("rc-sar-only"), of("free-form"), "The directive"),
+        (of("spark"), untold("spark"), "What may change"),
+        (of("asr-only"), untold("asr-only"), "What may change"),
+        (of("rc-sar-only"), open("rc-sar-only"), "What may change"),
+        (of("free-form"), open("free-form"), "What may change"),
+    ];
+    for (one, other, part) in pairs {
+        assert_eq!(one.differing(other), 1, "{one:?} {other:?}");
+        let (a, b) = (one.writer(), other.writer());
+        let parts = |text: &str| -> Vec<String> { text.split("\n# ").map(|part| part.trim().to_owned()).collect() };
+        let (a, b) = (parts(&a), parts(&b));
+        let heading = |part: &str| part.lines().next().unwrap_or_default().to_owned();
+        let only = |these: &[String], those: &[String]| -> Vec<String> {
+            these.iter().filter(|part| !those.contains(part)).map(|part| heading(part)).collect()
+        };
+        let mut changed = [only(&a, &b), only(&b, &a)].concat();
+        changed.dedup();
+        assert_eq!(changed, [part], "{one:?} {other:?}");
+    }
+    // untold, the writer of spark reads what that of rc-sar-only does: the choice alone is left
+    assert_eq!(untold("spark").writer(), of("rc-sar-only").writer());
+    // a factor closes the rest of the file, whatever is open without one
+    assert_eq!(open("spark").writer(), of("spark").writer());
 }
 
 #[test]

@@ -12,6 +12,9 @@ pub struct Population<'a> {
     by_id: BTreeMap<&'a str, usize>,
 }
 
+/// A population without rows, for attempts that are to know of no other.
+pub static EMPTY: Population<'static> = Population { rows: Vec::new(), by_id: BTreeMap::new() };
+
 /// How often something was tried, and how often it helped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Record {

@@ -81,6 +81,8 @@ pub enum Operation {
     Tune,
     /// Simplify the parent (EoH's M3).
     Simplify,
+    /// Any program of the space, whatever the parent is.
+    Random,
 }
 
 /// What to write.

@@ -12,7 +12,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use schemas::{Candidate, Diagnostic, Factor, Severity, Status, Verdict};
-use stage::table::{self, Provenance, Row, Table};
+use stage::table::{self, Provenance, Row, Table, Values};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -397,6 +397,33 @@ fn full_disk_leaves_the_old_file() {
     assert!(error.to_string().contains("none/t.jsonl: cannot write (is there such a folder?)"), "{error:#}");
     assert_eq!(fs::read(&path).expect("read"), before);
     assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1);
+}
+
+#[test]
+fn columns_of_any_names_become_a_file_with_types() {
+    let folder = folder();
+    let path = folder.path().join("counted.parquet");
+    let numbers = Values::Number(vec![Some(0.5), None]);
+    let texts = Values::Text(vec![None, Some("ä, \"b\"".into())]);
+    table::write_columns("counted", &[("share", numbers.clone()), ("what", texts)], &path).expect("written");
+    let file = fs::File::open(&path).expect("there");
+    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet").build().expect("readable");
+    let batch = reader.next().expect("a batch").expect("readable");
+    assert_eq!(batch.schema().field(0).data_type(), &DataType::Float64);
+    let share = batch.column(0).as_primitive::<arrow::datatypes::Float64Type>();
+    assert!(share.value(0) == 0.5 && share.is_null(1));
+    let what = batch.column(1).as_string::<i32>();
+    assert!(what.is_null(0) && what.value(1) == "ä, \"b\"");
+
+    let refused = |columns: &[(&str, Values)]| {
+        let error =
+            table::write_columns("counted", columns, &folder.path().join("other.parquet")).expect_err("refused");
+        assert!(!folder.path().join("other.parquet").exists());
+        format!("{error:#}")
+    };
+    assert!(refused(&[("a", numbers.clone()), ("a", numbers.clone())]).contains("two columns are called a"));
+    assert!(refused(&[("a", Values::Number(vec![Some(f64::NAN)]))]).contains("NaN"));
+    refused(&[("a", numbers), ("b", Values::Text(vec![None]))]);
 }
 
 proptest! {

@@ -155,6 +155,23 @@ fn supported(entry: &SpecEntry) -> bool {
     }
 }
 
+/// The shape in which a datum enters and leaves the network (a step of it, for hints): one number a place, C numbers for
+/// categoricals, N for pointers.
+pub(crate) fn encoded_shape(entry: &SpecEntry) -> Shape {
+    let (b, n) = (Dim::b(), Dim::n());
+    let mut shape = match entry.location {
+        Location::Node => vec![b, n.clone()],
+        Location::Edge => vec![b, n.clone(), n.clone()],
+        Location::Graph => vec![b],
+    };
+    match entry.ty {
+        Type::Categorical => shape.push(known(entry.classes)),
+        Type::Pointer | Type::PermutationPointer => shape.push(n),
+        _ => {}
+    }
+    shape
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -209,21 +226,4 @@ mod tests {
         "segments_intersect",
         "task_scheduling",
     ];
-}
-
-/// The shape in which a datum enters and leaves the network (a step of it, for hints): one number a place, C numbers for
-/// categoricals, N for pointers.
-pub(crate) fn encoded_shape(entry: &SpecEntry) -> Shape {
-    let (b, n) = (Dim::b(), Dim::n());
-    let mut shape = match entry.location {
-        Location::Node => vec![b, n.clone()],
-        Location::Edge => vec![b, n.clone(), n.clone()],
-        Location::Graph => vec![b],
-    };
-    match entry.ty {
-        Type::Categorical => shape.push(known(entry.classes)),
-        Type::Pointer | Type::PermutationPointer => shape.push(n),
-        _ => {}
-    }
-    shape
 }

@@ -7,6 +7,9 @@
 //!   rate so far, (successes + 1) / (trials + 2), and a success is a child that scored above its parent.
 //! - *Directive* (RC): in half of the cases a motif of the factor, with probability in proportion to the motif's own success
 //!   rate, among those that would change the parent; else a variation of genes, put in words.
+//! - *Motifs without a directive*: methods that write none meet the same library, so that none has ideas that others lack: in half
+//!   of the cases a motif takes the place of an edit, or comes on top of what a crossover, a next version, a departure or a common
+//!   idea has made. `propose.motifs = false` takes the library from all methods alike.
 //! - *Variation*: 1, 2 or 3 genes with probability 0.6, 0.3, 0.1, which ones and their new values uniform. Without a factor
 //!   the genes are those of both regions, so that an unscoped edit touches both as often as chance has it.
 
@@ -37,17 +40,40 @@ const MOTIF: f64 = 0.5;
 /// The built-in proposer.
 pub struct Builtin {
     motifs: Vec<Motif>,
+    /// Whether any edit draws from the library.
+    library: bool,
+    /// Whether the factor that was chosen bounds what is written.
+    condition: bool,
 }
 
 impl Builtin {
     /// With the library that comes with the program.
     pub fn new() -> Result<Self, MotifError> {
-        Ok(Self { motifs: motifs::embedded()? })
+        Ok(Self { motifs: motifs::embedded()?, library: true, condition: true })
     }
 
     /// With the motifs of a library in TOML.
     pub fn with_library(text: &str) -> Result<Self, MotifError> {
-        Ok(Self { motifs: motifs::parse(text)? })
+        Ok(Self { motifs: motifs::parse(text)?, library: true, condition: true })
+    }
+
+    /// With the library for all methods, or for none.
+    #[must_use]
+    pub fn with_motifs(self, library: bool) -> Self {
+        Self { library, ..self }
+    }
+
+    /// Told of the factor that was chosen, or not: then it edits both regions, and chance alone keeps it to one.
+    #[must_use]
+    pub fn with_condition(self, condition: bool) -> Self {
+        Self { condition, ..self }
+    }
+
+    /// A motif for an edit that has no directive, in half of the cases.
+    fn idea(&self, brief: &Brief<'_>, plan: &Plan, operation: Operation) -> Option<&Motif> {
+        let own_law = matches!(operation, Operation::Tune | Operation::Simplify | Operation::Random);
+        let mut stream = brief.stream("motif");
+        (self.library && !own_law && stream.chance(MOTIF)).then(|| self.motif(brief, plan, &mut stream)).flatten()
     }
 
     /// A motif of the factor (or of either) that would change the parent, drawn by success rate.
@@ -95,9 +121,10 @@ impl Proposer for Builtin {
     }
 
     fn direct(&self, brief: &Brief<'_>, factor: Option<Factor>) -> Result<Directive, ProposeError> {
+        let factor = factor.filter(|_| self.condition);
         let plan = Plan::of(brief.parent.source, factor).map_err(ProposeError::Failed)?;
         let mut stream = brief.stream("directive");
-        let library = stream.chance(MOTIF);
+        let library = stream.chance(MOTIF) && self.library;
         if let Some(motif) = library.then(|| self.motif(brief, &plan, &mut stream)).flatten() {
             return Ok(Directive { text: motif.directive.clone(), label: motif.name.clone(), genes: pairs(motif) });
         }
@@ -114,11 +141,18 @@ impl Proposer for Builtin {
 
     fn write(&self, brief: &Brief<'_>, task: &Task<'_>) -> Result<Draft, ProposeError> {
         let source = brief.parent.source;
-        let plan = Plan::of(source, task.factor).map_err(ProposeError::Failed)?;
+        let factor = task.factor.filter(|_| self.condition);
+        let plan = Plan::of(source, factor).map_err(ProposeError::Failed)?;
         let mut stream = brief.stream("edit");
-        let others: Vec<Plan> =
-            brief.examples.iter().filter_map(|row| Plan::of(&row.source, task.factor).ok()).collect();
+        let others: Vec<Plan> = brief.examples.iter().filter_map(|row| Plan::of(&row.source, factor).ok()).collect();
         let directed = task.directive.filter(|directive| !directive.genes.is_empty());
+        let replaces = matches!(task.operation, Operation::Edit | Operation::Modify);
+        let motif = if directed.is_some() { None } else { self.idea(brief, &plan, task.operation) };
+        let placed = motif.filter(|_| replaces).and_then(|motif| Some((motif, plan.with(&pairs(motif))?)));
+        if let Some((motif, child)) = placed {
+            let source = child.render(source, &plan).map_err(ProposeError::Failed)?;
+            return Ok(Draft { source, edit: motif.name.clone() });
+        }
         let child = match (directed, task.operation) {
             (Some(directive), _) => plan.with(&directive.genes).unwrap_or_else(|| plan.varied(&mut stream)),
             (None, Operation::Edit | Operation::Modify) => plan.inspired(&others, &mut stream),
@@ -128,9 +162,12 @@ impl Proposer for Builtin {
             (None, Operation::CommonIdea) => plan.common(&others, &mut stream),
             (None, Operation::Tune) => plan.tuned(&mut stream),
             (None, Operation::Simplify) => plan.simplified(&mut stream),
+            (None, Operation::Random) => plan.random(&mut stream),
         };
+        let child = motif.and_then(|motif| child.with(&pairs(motif))).unwrap_or(child);
         let edit = match directed {
             Some(directive) => directive.label.clone(),
+            None if task.operation == Operation::Random => "random genome".to_owned(),
             None => vary::label(&child.differences(&plan)),
         };
         let source = child.render(source, &plan).map_err(ProposeError::Failed)?;

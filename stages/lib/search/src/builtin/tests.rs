@@ -125,6 +125,48 @@ fn the_law_of_directives() {
 }
 
 #[test]
+fn every_method_meets_the_library_or_none_does() {
+    let rows = vec![scored(0, 0, 0, 0.5)];
+    let population = Population::new(&rows);
+    let names: BTreeSet<String> = builtin().motifs.iter().map(|m| m.name.clone()).collect();
+    let share = |builtin: &Builtin, operation: Operation| {
+        let hits = (0..1000).filter(|slot| {
+            let draft =
+                builtin.write(&brief(&population, SEED_PROGRAM, *slot), &Task { operation, ..edit(None) }).unwrap();
+            names.contains(&draft.edit)
+        });
+        hits.count() as f64 / 1000.0
+    };
+    assert!((share(&builtin(), Operation::Edit) - 0.5).abs() < 0.08);
+    assert!((share(&builtin(), Operation::Modify) - 0.5).abs() < 0.08);
+    let without = builtin().with_motifs(false);
+    assert_eq!(share(&without, Operation::Edit), 0.0);
+    for slot in 0..200 {
+        let directive = without.direct(&brief(&population, SEED_PROGRAM, slot), None).unwrap();
+        assert!(!names.contains(&directive.label), "{}", directive.label);
+    }
+    // on top of a crossover: more genes than it alone would change
+    let changes = |builtin: &Builtin| -> usize {
+        let task = Task { operation: Operation::Crossover, ..edit(None) };
+        let write = |slot| builtin.write(&brief(&population, SEED_PROGRAM, slot), &task).unwrap().edit;
+        (0..300).map(|slot| write(slot).split(' ').count()).sum()
+    };
+    assert!(changes(&builtin()) > changes(&without) + 100);
+}
+
+#[test]
+fn a_writer_that_is_not_told_of_the_factor_edits_both_regions() {
+    let population = Population::new(&[]);
+    let untold = builtin().with_condition(false);
+    let outside = (0..200).filter(|slot| {
+        let draft = untold.write(&brief(&population, SEED_PROGRAM, *slot), &edit(Some(Factor::Action))).unwrap();
+        text(&draft.source, Factor::Operator) != text(SEED_PROGRAM, Factor::Operator)
+    });
+    let outside = outside.count();
+    assert!((20..180).contains(&outside), "{outside}");
+}
+
+#[test]
 fn the_law_of_variations() {
     let plan = Plan::of(SEED_PROGRAM, Some(Factor::Operator)).unwrap();
     let mut stream = key(0).stream("edit");

@@ -275,6 +275,18 @@ impl Plan {
         if child == *self { self.varied(stream) } else { child }
     }
 
+    /// Every gene that may change drawn anew, uniform over its values.
+    #[must_use]
+    pub fn random(&self, stream: &mut Stream) -> Self {
+        self.changed(stream, |child, stream| {
+            for gene in FACTORS.into_iter().flat_map(genes::genes_of) {
+                if let Some(value) = stream.choose(gene.values).filter(|_| child.free().contains(&gene.name)) {
+                    child.set(gene.name, value);
+                }
+            }
+        })
+    }
+
     /// The genes in which it differs from a parent.
     #[must_use]
     pub fn differences(&self, parent: &Self) -> Vec<(&'static str, &'static str)> {

@@ -1,6 +1,7 @@
 //! The search methods. Each is one module that says how an attempt is made, and what its archive tells apart; budget,
 //! proposer, check and training are the same for all. Adding one: write its module, and name it in [`all`].
 
+mod controls;
 mod eoh;
 mod evoprompting;
 mod funsearch;
@@ -119,6 +120,10 @@ pub fn all() -> &'static [&'static dyn Method] {
         &evoprompting::EvoPrompting,
         &funsearch::FunSearch,
         &eoh::Eoh,
+        &controls::RandomRouter,
+        &controls::Iid,
+        &controls::Sequential,
+        &controls::Random,
     ]
 }
 
@@ -179,9 +184,9 @@ mod tests {
             assert_eq!(named(method.name()).map(Method::name), Some(method.name()));
             assert!(!method.about().is_empty());
         }
-        assert!(named("random").is_none());
+        assert!(named("guess").is_none());
         let names: std::collections::BTreeSet<&str> = all().iter().map(|method| method.name()).collect();
-        assert_eq!(names.len(), 8);
+        assert_eq!(names.len(), 12);
     }
 
     #[test]

@@ -20,10 +20,12 @@ pub fn bears_on(stage: Stage) -> &'static [&'static str] {
     }
 }
 
-/// Whether a setting bears on what a stage makes. Seeds of trainings and graphs are drawn from the run's.
+/// Whether a setting bears on what a stage makes. Seeds of trainings and graphs are drawn from the run's; of the search,
+/// `check` sees the space alone.
 fn depends(stage: Stage, key: &Key) -> bool {
     let drawing = matches!(stage, Stage::Train | Stage::Score | Stage::Confirm) && key.path() == "search.seed";
-    bears_on(stage).contains(&key.section) || drawing
+    let space = stage == Stage::Check && key.path() == "search.editable";
+    bears_on(stage).contains(&key.section) || drawing || space
 }
 
 impl Search {
@@ -141,6 +143,8 @@ mod tests {
         {
             assert_ne!(config(&[other]).digest(Stage::Train), plain, "{other}");
         }
+        assert_ne!(config(&["search.editable=file"]).digest(Stage::Check), config(&[]).digest(Stage::Check));
+        assert_eq!(config(&["search.islands=7"]).digest(Stage::Check), config(&[]).digest(Stage::Check));
         assert_ne!(config(&["score.ood_length=13"]).digest(Stage::Score), config(&[]).digest(Stage::Score));
         let confirmed = config(&[]).digest(Stage::Confirm);
         assert_ne!(config(&["confirm.top=2"]).digest(Stage::Confirm), confirmed);

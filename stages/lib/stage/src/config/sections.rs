@@ -53,12 +53,23 @@ choice! {
 }
 
 choice! {
-    /// What happens to a proposal that edits more than its factor.
+    /// What happens to a proposal that edits more than it may.
     pub enum Entangled {
-        /// As the search method has it: `spark` and its scoped variants reject, free-form methods allow.
+        /// What reaches beyond its bounds is rejected, for every method alike: beyond the factor where one was chosen, else
+        /// beyond `search.editable`.
         Auto = "auto",
         Reject = "reject",
         Allow = "allow",
+    }
+}
+
+choice! {
+    /// What an edit may change where no factor was chosen.
+    pub enum Editable {
+        /// The two regions; the code outside is frozen.
+        Regions = "regions",
+        /// Any part of the program.
+        File = "file",
     }
 }
 
@@ -236,8 +247,11 @@ sections! {
 
     /// The search.
     pub struct Search [search] {
-        /// spark, asr-only, rc-sar-only, free-form, openevolve, evoprompting, funsearch or eoh.
+        /// spark, asr-only, rc-sar-only, free-form, openevolve, evoprompting, funsearch or eoh; controls: random-router, iid,
+        /// sequential or random.
         method: String = "spark".into(),
+        /// What edits may change where no factor was chosen, the same for every method: regions (both of them) or file.
+        editable: Editable = Editable::Regions,
         /// Candidates proposed in total, the seed program not counted.
         attempts: usize = 32,
         /// Candidates per generation.
@@ -283,8 +297,14 @@ sections! {
         proposer: String = "builtin".into(),
         /// The program that the search starts from.
         program: String = "data/seed_pgn.py".into(),
-        /// What happens to proposals that edit more than their factor: auto (as the method has it), reject or allow.
+        /// The gate: what happens to proposals that edit more than they may. auto: beyond the factor where one was chosen, else
+        /// beyond search.editable, they are rejected; reject: whatever is not local to one factor; allow: nothing is.
         entangled: Entangled = Entangled::Auto,
+        /// Whether the factor that was chosen bounds the edit: the writer is told of it. Without, it may edit both regions, and
+        /// the gate (propose.entangled) still looks at the factor.
+        condition: bool = true,
+        /// Whether the built-in proposer's edits draw from the library of motifs, for all methods or for none.
+        motifs: bool = true,
     }
 
     /// Language models as proposers, for `propose.proposer` openai or replay. Their key comes from the environment only.
