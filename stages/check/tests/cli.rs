@@ -131,8 +131,13 @@ fn without_a_factor_both_regions_are_open_and_frozen_code_only_with_the_file() {
         .replace(operator, &format!("        self.extra = nn.Linear(4, 4)\n{operator}"))
         .replace(action, &format!("            unused = 1\n{action}"));
     let status = |program: &str, set: &str| {
-        let (_folder, path) = scratch("edit.py", program);
-        let row = rows(&check(&["--parent", "data/seed_pgn.py", "--json", "--set", set, &path])).remove(0);
+        let row = serde_json::json!({
+            "run": "r", "method": "eoh", "proposer": "builtin", "generation": 1, "slot": 0, "attempt": 1, "island": 0,
+            "candidate_id": "", "source": program, "parent_source": seed, "status": "proposed",
+        });
+        let (_folder, path) = scratch("edit.jsonl", &format!("{row}\n"));
+        let output = check(&["--set", set, &path]);
+        let row = rows(&output).into_iter().next().unwrap_or_else(|| panic!("{}", text(&output.stderr)));
         (row["locality"].as_str().unwrap_or_default().to_owned(), row["status"].as_str().unwrap_or_default().to_owned())
     };
     let said = |locality: &str, status: &str| (locality.to_owned(), status.to_owned());

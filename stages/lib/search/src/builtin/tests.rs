@@ -60,7 +60,8 @@ fn a_scoped_proposal_changes_its_factor_alone() {
 #[test]
 fn unscoped_proposals_touch_both_regions_at_times() {
     let population = Population::new(&[]);
-    let builtin = builtin();
+    // a motif is of one region
+    let builtin = builtin().with_motifs(false);
     let mut both = 0;
     for slot in 0..400 {
         let draft = builtin.write(&brief(&population, SEED_PROGRAM, slot), &edit(None)).unwrap();
