@@ -37,10 +37,10 @@ pub struct Args {
     pub known: Vec<String>,
 
     /// Program that the given .py files were made from: their edit is checked for locality
-    #[arg(long, value_name = "PROGRAM.py", requires = "factor")]
+    #[arg(long, value_name = "PROGRAM.py")]
     pub parent: Option<PathBuf>,
 
-    /// The part that the edit was to change
+    /// The part that the edit was to change; without it, both regions are open
     #[arg(long, value_name = "OPERATOR|ACTION", requires = "parent")]
     pub factor: Option<Factor>,
 
