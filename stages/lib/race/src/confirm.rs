@@ -9,20 +9,17 @@
 //! Winner and seed program are trained with the same seeds and scored on the same graphs, other ones for each seed. What a
 //! seed does to both of them cancels in the difference; what it does to one of them, and what its graphs do, is in the
 //! spread of the differences. Their mean has Student's interval for paired values, and a permutation test by flipping the
-//! signs of differences (Fisher's; exact for up to 16 pairs).
+//! signs of differences (Fisher's; exact for up to 20 pairs).
 
 use serde::{Deserialize, Serialize};
 
-use crate::{mean, student};
+use crate::mean;
 
 /// Probability that the interval holds the gain.
 pub const LEVEL: f64 = 0.95;
 
-/// Pairs up to which all assignments of signs are counted.
-const EXACT: usize = 16;
-
-/// Assignments that are drawn for more pairs.
-const DRAWS: u64 = 100_000;
+/// Seed of the assignments of signs that are drawn where there are too many to count.
+const DRAWING: u64 = 0;
 
 /// A mean difference over seeds, in shares (0.01 is one point).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,60 +61,12 @@ pub fn choose(candidates: &[&[f64]]) -> Option<usize> {
 /// none, or not the same number.
 #[must_use]
 pub fn gain(winner: &[f64], reference: &[f64]) -> Option<Gain> {
-    if winner.len() != reference.len() {
-        return None;
-    }
-    let differences: Vec<f64> = winner.iter().zip(reference).map(|(a, b)| a - b).collect();
-    let mean = mean(&differences)?;
-    let pairs = differences.len();
-    let half = (pairs > 1).then(|| {
-        let degrees = (pairs - 1) as f64;
-        let variance = differences.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / degrees;
-        student::quantile(0.5 + 0.5 * LEVEL, degrees) * (variance / pairs as f64).sqrt()
-    });
-    let (p, exact) = sign_flips(&differences);
-    Some(Gain { mean, lower: half.map(|half| mean - half), upper: half.map(|half| mean + half), p, exact, pairs })
-}
-
-/// The share of assignments of signs under which the differences' sum is at least as large as it is, and whether all were
-/// counted.
-fn sign_flips(differences: &[f64]) -> (f64, bool) {
-    let sum: f64 = differences.iter().sum();
-    let scale: f64 = differences.iter().map(|difference| difference.abs()).sum();
-    // Sums of the same numbers in another order differ in their last digits.
-    let least = sum.abs() - 1e-9 * scale;
-    let as_large = |signs: u64| {
-        let flipped =
-            differences.iter().enumerate().map(|(at, value)| if signs >> (at % 64) & 1 == 1 { -value } else { *value });
-        flipped.sum::<f64>().abs() >= least
-    };
-    if differences.len() <= EXACT {
-        let all = 1_u64 << differences.len();
-        return ((0..all).filter(|&signs| as_large(signs)).count() as f64 / all as f64, true);
-    }
-    let hits = (0..DRAWS).filter(|&draw| drawn_as_large(differences, draw, least)).count();
-    // The assignment that was found is one of them: so the test keeps its level (Phipson and Smyth, 2010).
-    ((hits as f64 + 1.0) / (DRAWS as f64 + 1.0), false)
-}
-
-/// One random assignment; each draw and each 64 differences have bits of their own.
-fn drawn_as_large(differences: &[f64], draw: u64, least: f64) -> bool {
-    let mut sum = 0.0;
-    for (block, values) in differences.chunks(64).enumerate() {
-        let signs = mixed(draw.wrapping_mul(0x1_0001).wrapping_add(block as u64));
-        for (at, value) in values.iter().enumerate() {
-            sum += if signs >> at & 1 == 1 { -value } else { *value };
-        }
-    }
-    sum.abs() >= least
-}
-
-/// 64 bits that look random (SplitMix64 of Steele, Lea and Flood, 2014).
-fn mixed(number: u64) -> u64 {
-    let mut bits = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
+    let differences = stats::differences(winner, reference).ok()?;
+    let mean = stats::mean(&differences).ok()?;
+    let interval = stats::paired_t(&differences, LEVEL).ok();
+    let test = stats::paired_permutation(&differences, DRAWING).ok()?;
+    let (lower, upper) = interval.map(|interval| (interval.low, interval.high)).unzip();
+    Some(Gain { mean, lower, upper, p: test.p, exact: test.exact, pairs: differences.len() })
 }
 
 /// What the search itself said of its best candidate, luck included.
@@ -255,17 +204,16 @@ mod tests {
     }
 
     #[test]
-    fn many_pairs_are_drawn_and_come_to_what_counting_comes_to() {
+    fn many_pairs_are_drawn() {
+        let of = |differences: &[f64]| {
+            let found = gain(differences, &vec![0.0; differences.len()]).expect("pairs");
+            (found.p, found.exact)
+        };
         let differences: Vec<f64> = (0..16).map(|i| f64::from(i % 5) - 1.4).collect();
-        let (counted, exact) = sign_flips(&differences);
+        let (counted, exact) = of(&differences);
         assert!(exact && counted > 0.05);
-        let least = differences.iter().sum::<f64>().abs() - 1e-9;
-        let hits = (0..DRAWS).filter(|&draw| drawn_as_large(&differences, draw, least)).count();
-        let drawn = hits as f64 / DRAWS as f64;
-        assert!((drawn - counted).abs() < 4.0 * (counted / DRAWS as f64).sqrt(), "{drawn} is not {counted}");
-        let zeros = vec![0.0; 70];
-        assert_eq!(sign_flips(&zeros), (1.0, false));
-        assert!(sign_flips(&[1.0; 70]).0 < 2e-5);
+        assert_eq!(of(&[0.0; 70]), (1.0, false));
+        assert!(of(&[1.0; 70]).0 < 2e-5);
     }
 
     #[test]

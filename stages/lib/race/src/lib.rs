@@ -13,7 +13,6 @@ pub mod confirm;
 pub mod racing;
 pub mod seeds;
 pub mod shrink;
-mod student;
 
 pub use confirm::{Confirmation, Gain};
 pub use shrink::{Noise, Posterior, Prior};

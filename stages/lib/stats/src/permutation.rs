@@ -221,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn drawn_signs_come_to_what_counting_comes_to() {
+        // One pair more than are counted.
+        let differences: Vec<f64> = (0..21).map(|i| f64::from(i % 5) - 1.4).collect();
+        let least = differences.iter().sum::<f64>().abs() - slack(&differences);
+        let counted = 2.0 * count_signs(&differences[1..], differences[0], least) as f64 / f64::from(1 << 21);
+        let got = paired_permutation(&differences, 3).unwrap();
+        assert!(!got.exact && counted > 0.01, "{got:?}, {counted}");
+        assert!((got.p - counted).abs() < 4.0 * (counted / DRAWN as f64).sqrt(), "{got:?} is not {counted}");
+    }
+
+    #[test]
     fn drawn_arrangements_agree_with_what_is_known() {
         // 30 against 30 shifted by nearly nothing and by much; never 0
         let mut random = Random::new(5);

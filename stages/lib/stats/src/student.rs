@@ -147,6 +147,19 @@ mod tests {
     }
 
     #[test]
+    fn quantiles_are_those_of_the_tables() {
+        // NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2.
+        let table =
+            [(1.0, 12.706), (2.0, 4.303), (3.0, 3.182), (7.0, 2.365), (15.0, 2.131), (30.0, 2.042), (100.0, 1.984)];
+        for (degrees, expected) in table {
+            let found = student_quantile(0.975, degrees).unwrap();
+            assert!((found - expected).abs() < 6e-4, "{degrees}: {found} is not {expected}");
+        }
+        assert!((student_quantile(0.95, 7.0).unwrap() - 1.895).abs() < 6e-4);
+        assert!(student_quantile(0.5, 7.0).unwrap() < 1e-9);
+    }
+
+    #[test]
     fn probabilities_are_scipys() {
         // scipy 1.17.1: scipy.stats.t.cdf(t, df)
         let known = [
