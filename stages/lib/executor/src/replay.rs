@@ -124,7 +124,10 @@ impl Replay {
         gradient: Option<&mut Tensor>,
         on_step: &mut OnStep<'_>,
     ) -> Result<Outcome> {
-        for &variant in sequence.variants {
+        let mut used = sequence.variants.to_vec();
+        used.sort_unstable();
+        used.dedup();
+        for &variant in &used {
             for stage in [Stage::Fixed, Stage::Step, Stage::StepBack, Stage::FixedBack] {
                 let backward = matches!(stage, Stage::StepBack | Stage::FixedBack);
                 if !backward || gradient.is_some() {
@@ -134,9 +137,6 @@ impl Replay {
         }
         buffers.fill(sequence)?;
         let recurrences = Arc::clone(&self.recurrences);
-        let mut used = sequence.variants.to_vec();
-        used.sort_unstable();
-        used.dedup();
         for &variant in &used {
             self.play(buffers, parameters, sequence.sizes, (variant, Stage::Fixed))?;
         }
