@@ -25,8 +25,9 @@ PROGRAM    ?= data/seed_pgn.py#  the program that the search starts from
 SET        ?=#              more settings, in TOML: SET="train.steps=50 train.max_seeds=2"
 RUNS       ?= runs#         folder of all runs
 RUN        ?= $(RUNS)/$(METHOD)-$(TASK)-seed$(SEED)#  folder of the run
-METHODS    ?= spark openevolve evoprompting funsearch eoh#  what make compare compares
-SEEDS      ?= 0 1 2#        seeds of make compare and make ablation; of make confirm training seeds of your choice
+METHODS    ?= spark openevolve evoprompting funsearch eoh#  what make compare compares; all: ablations and controls, too
+MODELS     ?=#              models of make compare and make ablation, each for itself: "small large" (PROPOSER=openai)
+SEEDS      ?= 0 1 2 3 4#    seeds of make compare and make ablation; of make confirm training seeds of your choice
 CACHE      ?= cache#        results of trainings, shared by all runs
 TASKS      ?=#              tasks of make transfer: names, or a file of data/tasks [from the profile]
 LIBTORCH   ?=#              your own libtorch 2.11.0; empty: it is downloaded into .libtorch
@@ -42,7 +43,7 @@ GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/nul
 # Whatever was given is text, in Make and in the shell alike: nothing in it is ever expanded or run. Recipes take it from
 # the environment, where each variable stands with an underscore before its name.
 TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE PROPOSER API_BASE MODEL TRANSCRIPTS PROGRAM SET RUNS RUN METHODS \
-	SEEDS CACHE TASKS LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS STALE
+	MODELS SEEDS CACHE TASKS LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS STALE
 given = $(filter command environment,$(firstword $(origin $(1))))
 $(foreach name,$(TEXTS),$(if $(call given,$(name)),$(eval override $(name) := $$(value $(name)))))
 $(foreach name,$(filter-out RUN,$(TEXTS)),$(eval export _$(name) = $$($(name))))
@@ -173,36 +174,48 @@ reference: ## the reference architecture alone, trained from scratch on the tran
 	@$(MAKE) transfer PROGRAM=data/seed_pgn.py RUN="$$_RUNS/reference"
 
 # ---- several searches --------------------------------------------------------------------------------------------
-# A search of each method with each seed, and one page over all of them. With -j, several at a time. The targets are
-# numbers: member/2.3 is the second method with the third seed.
+# A search of each method with each seed (and with each of MODELS, where there are any), and one page over all of them.
+# With -j, several at a time. The targets are numbers: member/2.3.1 is the second method with the third seed and the first
+# model; 0 is no choice of models.
 VARIANTS := spark asr-only rc-sar-only free-form
-MEMBERS := $(foreach m,$(shell seq $(words $(METHODS))),$(foreach s,$(shell seq $(words $(SEEDS))),member/$(m).$(s)))
+RIVALS := openevolve evoprompting funsearch eoh
+CONTROLS := random-router iid sequential random
+ifeq ($(strip $(METHODS)),all)
+override METHODS := $(VARIANTS) $(RIVALS) $(CONTROLS)
+endif
+MEMBERS := $(foreach m,$(shell seq $(words $(METHODS))),$(foreach s,$(shell seq $(words $(SEEDS))),$(foreach \
+	k,$(if $(strip $(MODELS)),$(shell seq $(words $(MODELS))),0),member/$(m).$(s).$(k))))
 MEMBER_NUMBERS = $(subst ., ,$*)
-MEMBER_ARCHIVES = set -f; archives=(); for method in $$_METHODS; do for seed in $$_SEEDS; do \
-	archives+=("$$_RUNS/$$method-$$_TASK-seed$$seed/archive.parquet"); done; done
+# The folder of a member; a model's name may hold a slash, that of a folder may not.
+MEMBER_FOLDER = folder() { local of="$$_RUNS/$$1-$$_TASK-seed$$2$${3:+-$${3//\//_}}"; [[ $$of != -* ]] || of="./$$of"; echo "$$of"; }
+MEMBER_ARCHIVES = set -f; $(MEMBER_FOLDER); models=($$_MODELS); archives=(); \
+	for method in $$_METHODS; do for seed in $$_SEEDS; do for model in "$${models[@]:-}"; do \
+	archives+=("$$(folder "$$method" "$$seed" "$$model")/archive.parquet"); done; done; done
 
 .PHONY: $(MEMBERS)
 $(MEMBERS): member/%: build
-	@set -f; methods=($$_METHODS); seeds=($$_SEEDS); \
+	@set -f; $(MEMBER_FOLDER); methods=($$_METHODS); seeds=($$_SEEDS); models=($$_MODELS); \
 	method=$${methods[$(word 1,$(MEMBER_NUMBERS)) - 1]}; seed=$${seeds[$(word 2,$(MEMBER_NUMBERS)) - 1]}; \
-	$(MAKE) search BUILD=no METHOD="$$method" SEED="$$seed" RUN="$$_RUNS/$$method-$$_TASK-seed$$seed"
+	model=; [ $(word 3,$(MEMBER_NUMBERS)) = 0 ] || model=$${models[$(word 3,$(MEMBER_NUMBERS)) - 1]}; \
+	$(MAKE) search BUILD=no METHOD="$$method" SEED="$$seed" RUN="$$(folder "$$method" "$$seed" "$$model")" \
+		MODEL="$${model:-$$_MODEL}"
 
 .PHONY: compare
-compare: $(MEMBERS) ## SPARK against the rival METHODS over SEEDS, same budget: one table and page
+compare: $(MEMBERS) ## SPARK against other METHODS over SEEDS (and MODELS), same budget: one table and page
 	@mkdir -p -- "$$_RUNS"/compare
 	@$(MEMBER_ARCHIVES); $(STAGES)/report -o "$$_RUNS"/compare/report.html -- "$${archives[@]}"
-	@cat -- "$$_RUNS"/compare/tables/comparison.md
+	@cat -- "$$_RUNS"/compare/tables/effects.md "$$_RUNS"/compare/tables/comparison.md
 	@echo "page:    $$_RUNS/compare/report.html"
 
 .PHONY: ablation
-ablation: ## SPARK and its three ablations over SEEDS: one table and page
-	@$(MAKE) ablate METHODS="$(VARIANTS)"
+ablation: ## SPARK, its three ablations and the four controls over SEEDS (and MODELS): one table and page
+	@$(MAKE) ablate METHODS="$(VARIANTS) $(CONTROLS)"
 
 .PHONY: ablate
 ablate: $(MEMBERS)
 	@mkdir -p -- "$$_RUNS"/ablation
 	@$(MEMBER_ARCHIVES); $(STAGES)/report -o "$$_RUNS"/ablation/report.html -- "$${archives[@]}"
-	@cat -- "$$_RUNS"/ablation/tables/comparison.md
+	@cat -- "$$_RUNS"/ablation/tables/effects.md "$$_RUNS"/ablation/tables/comparison.md
 	@echo "page:    $$_RUNS/ablation/report.html"
 
 .PHONY: clean-run

@@ -22,6 +22,9 @@ table! {
         Propose: slot: i64,
         /// Number of the attempt within the run, over all generations, from 0.
         Propose: attempt: i64,
+        /// 0 for the first try of an attempt, and one more for each time that it went back to a model with its diagnostics:
+        /// each try is a row. Null where no model wrote it.
+        Propose: repair_round: Option<i64>,
         /// Island of the population, from 0.
         Propose: island: i64,
         /// Hash of the program's normalised syntax tree: comments and white space do not count. Empty until it is known.

@@ -37,7 +37,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
     let parents = if args.parents.is_empty() { Table::default() } else { table::read(&args.parents)? };
     let population = Population::new(parents.candidates());
-    let plan = Plan::new(args, &config, &population)?;
+    let plan = Plan::new(args, &config, &population, models::tokens(&parents))?;
     if args.dry_run {
         return exit::say(&models::dry_run(args, &config, &population, &plan)?);
     }

@@ -15,7 +15,7 @@ use search::generation::Generation;
 use search::population::Population;
 use serde_json::Value;
 use stage::table::Extra;
-use stage::{Config, Row, Usage};
+use stage::{Config, Row, Table, Usage};
 
 use crate::args::Args;
 use crate::language::Language;
@@ -119,6 +119,12 @@ pub fn ping(config: &Config) -> anyhow::Result<String> {
         );
     }
     Ok(text)
+}
+
+/// Tokens that the rows of a table took, prompts and replies.
+pub fn tokens(table: &Table) -> u64 {
+    let count = |row: &Row, name: &str| row.extra.get(name).and_then(|value| value.as_u64()).unwrap_or(0);
+    table.rows.iter().map(|row| count(row, "prompt_tokens") + count(row, "completion_tokens")).sum()
 }
 
 /// The rows as a table, with the columns of the models.

@@ -3,11 +3,11 @@
 use anyhow::Context;
 use search::generation;
 use search::islands::IslandSettings;
-use search::methods::{self, Method};
+use search::methods::{self, Constants, Method, eoh, evoprompting, funsearch};
 use search::population::Population;
 use search::sampling::SamplingSettings;
 use search::stop::{self, StopReason, StopSettings};
-use stage::config::Origin;
+use stage::config::{Context as Told, Origin};
 use stage::table::{self, Provenance};
 use stage::{Config, Usage};
 
@@ -23,6 +23,8 @@ pub struct Plan {
     generation: i64,
     islands: IslandSettings,
     sampling: SamplingSettings,
+    context: generation::Context,
+    constants: Constants,
     /// How many rows.
     pub count: usize,
     /// Why there is nothing left to propose.
@@ -30,17 +32,28 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn new(args: &Args, config: &Config, population: &Population<'_>) -> anyhow::Result<Self> {
+    /// `spent_tokens`: of language models, by all rows so far.
+    pub fn new(args: &Args, config: &Config, population: &Population<'_>, spent_tokens: u64) -> anyhow::Result<Self> {
         let generation = args.generation.map_or_else(|| population.last_generation() + 1, i64::from);
         if generation > 0 && population.rows().is_empty() {
             let message = format!("generation {generation} needs an archive: give --parents");
             return Err(Usage(message).into());
         }
         let search = &config.search;
-        let left = search.attempts.saturating_sub(population.attempts_made());
+        let mut left = search.attempts.saturating_sub(population.attempts_made());
+        if search.evaluations > 0 {
+            left = left.min(search.evaluations.saturating_sub(stop::evaluations(population)));
+        }
         let count = args.n.unwrap_or(if generation == 0 { 1 } else { search.generation_size.min(left) });
         let target = (search.target > 0.0).then_some(search.target);
-        let settings = StopSettings { attempts: search.attempts, target, patience: search.patience };
+        let settings = StopSettings {
+            attempts: search.attempts,
+            target,
+            patience: search.patience,
+            evaluations: search.evaluations,
+            tokens: search.tokens,
+            spent_tokens,
+        };
         let migrants = (search.migration_rate * search.archive_size as f64).ceil() as usize;
         Ok(Self {
             run: args
@@ -53,6 +66,11 @@ impl Plan {
             generation,
             islands: IslandSettings { count: search.islands, migration_interval: search.migration_interval, migrants },
             sampling: SamplingSettings { exploration: search.exploration, exploitation: search.exploitation },
+            context: match search.context {
+                Told::Island => generation::Context::Island,
+                Told::Run => generation::Context::Run,
+            },
+            constants: constants(config),
             count,
             stop: if args.n.is_some() { None } else { stop::stop(population, &settings) },
         })
@@ -81,6 +99,8 @@ impl Plan {
             count: self.count,
             islands: self.islands,
             sampling: self.sampling,
+            context: self.context,
+            constants: self.constants,
         }
     }
 
@@ -110,6 +130,26 @@ fn method(name: &str) -> Result<&'static dyn Method, Usage> {
         let known: Vec<&str> = methods::all().iter().map(|method| method.name()).collect();
         Usage(format!("there is no method `{name}`; known are {}", known.join(", ")))
     })
+}
+
+fn constants(config: &Config) -> Constants {
+    let (evo, fun, eoh) = (&config.evoprompting, &config.funsearch, &config.eoh);
+    Constants {
+        evoprompting: evoprompting::Constants {
+            parents: evo.parents,
+            shots: evo.shots,
+            threshold: evo.threshold,
+            target_size: evo.target_size,
+            target_accuracy: evo.target_accuracy,
+        },
+        funsearch: funsearch::Constants {
+            temperature: fun.temperature,
+            period: fun.period,
+            versions: fun.versions,
+            reset: i64::try_from(fun.reset).unwrap_or(i64::MAX),
+        },
+        eoh: eoh::Constants { population: eoh.population, parents: eoh.parents },
+    }
 }
 
 /// The seed program. The default one comes with the binary, so that `propose` works in any folder.

@@ -168,6 +168,15 @@ impl Run {
         self.setting("score.fitness") == Some("test")
     }
 
+    /// The language models that wrote its programs, as the settings name them; none for the built-in proposer.
+    pub fn models(&self) -> Option<String> {
+        let models =
+            self.setting("propose.proposer").filter(|name| *name != "builtin").and(self.setting("llm.models"))?;
+        let names = models.trim_matches(['[', ']']).split(',').map(|name| name.trim().trim_matches('"'));
+        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.settings.iter().find(|setting| setting.key == key).map(|setting| setting.value.as_str())
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use search::reach::{Reach, Share, Sizes};
+use search::reach::{Rates, Reach, Share, Sizes};
 use stage::terminal::line;
 
 /// For people: a paragraph for each method.
@@ -24,10 +24,24 @@ fn paragraph(reach: &Reach) -> String {
     let mut entry = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<22} {value}");
     };
-    entry("valid", share(reach.valid, "checked"));
-    entry("entangled", share(reach.entangled, "compared with their parent"));
+    entry("executable", share(reach.rates.executable, "checked"));
+    entry("admitted", share(reach.rates.admitted, "of the same"));
+    entry("entangled", share(reach.rates.entangled, "compared with their parent"));
     for (kind, &count) in &reach.kinds {
-        entry(&format!("  {}", line(kind)), share(Share { count, of: reach.entangled.of }, "of the same"));
+        entry(&format!("  {}", line(kind)), share(Share { count, of: reach.rates.entangled.of }, "of the same"));
+    }
+    if reach.repairs != Rates::default() {
+        for (name, rates) in [("first tries", reach.first_tries), ("repairs", reach.repairs)] {
+            let of = |share: Share| share.rate().map_or("unknown".to_owned(), |rate| format!("{:.1} %", 100.0 * rate));
+            let text = format!(
+                "executable {}, admitted {} (of {}), entangled {}",
+                of(rates.executable),
+                of(rates.admitted),
+                rates.admitted.of,
+                of(rates.entangled)
+            );
+            entry(name, text);
+        }
     }
     entry("edit distance OPERATOR", sizes(reach.operator, 1));
     entry("edit distance ACTION", sizes(reach.action, 1));
@@ -73,7 +87,7 @@ mod tests {
     fn what_is_unknown_is_said_to_be() {
         let reach = Reach { method: "spark".into(), proposals: 3, ..Reach::default() };
         let text = text(&[reach]);
-        assert!(text.starts_with("spark: 3 proposals, 0 evaluated\n  valid                  unknown\n"), "{text}");
+        assert!(text.starts_with("spark: 3 proposals, 0 evaluated\n  executable             unknown\n"), "{text}");
         assert!(text.contains("no candidate has two training seeds"), "{text}");
         assert!(super::text(&[]).contains("no row has a parent"));
     }
@@ -82,13 +96,15 @@ mod tests {
     fn kinds_are_shares_of_what_was_compared() {
         let reach = Reach {
             method: "eoh".into(),
-            entangled: Share { count: 2, of: 8 },
+            rates: Rates { entangled: Share { count: 2, of: 8 }, ..Rates::default() },
+            repairs: Rates { admitted: Share { count: 1, of: 4 }, ..Rates::default() },
             kinds: [("frozen-code".to_owned(), 2), ("other-region".to_owned(), 1)].into(),
             graph: Sizes::of(vec![3.0, 5.0]),
             ..Reach::default()
         };
         let text = text(std::slice::from_ref(&reach));
         assert!(text.contains("25.0 % (2 of 8 compared") && text.contains("other-region         12.5 %"), "{text}");
+        assert!(text.contains("repairs                executable unknown, admitted 25.0 % (of 4)"), "{text}");
         assert!(text.contains("mean 4.0, median 4.0, largest 5.0 (of 2)"), "{text}");
         assert!(json(&[reach]).expect("JSON").contains("\"frozen-code\":2"));
     }

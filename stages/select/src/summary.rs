@@ -60,8 +60,10 @@ pub struct Summary {
     pub generations: i64,
     /// Rows by status.
     pub status: BTreeMap<&'static str, usize>,
+    /// Share of the checked proposals whose program can be executed.
+    pub executable_rate: Option<f64>,
     /// Share of the checked proposals that are not rejected.
-    pub valid_rate: Option<f64>,
+    pub admitted_rate: Option<f64>,
     /// Share of the proposals with a known locality that are entangled.
     pub entanglement_rate: Option<f64>,
     pub best: Option<Entry>,
@@ -90,14 +92,21 @@ impl Summary {
         cells.dedup();
         let search = &config.search;
         let target = (search.target > 0.0).then_some(search.target);
-        let settings = StopSettings { attempts: search.attempts, target, patience: search.patience };
+        let settings = StopSettings {
+            attempts: search.attempts,
+            target,
+            patience: search.patience,
+            evaluations: search.evaluations,
+            ..StopSettings::default()
+        };
         Self {
             proposals: proposals.len(),
             evaluated: proposals.iter().filter(|row| evaluated(row)).count(),
             generations: population.last_generation() + 1,
             status,
-            valid_rate: reach.valid.rate(),
-            entanglement_rate: reach.entangled.rate(),
+            executable_rate: reach.rates.executable.rate(),
+            admitted_rate: reach.rates.admitted.rate(),
+            entanglement_rate: reach.rates.entangled.rate(),
             best: population.best().map(Entry::from),
             seed: population.founders().next().and_then(|index| population.get(index)).map(Entry::from),
             pareto_front: pareto(population),
@@ -137,7 +146,8 @@ impl Summary {
         );
         let status: Vec<String> = self.status.iter().map(|(status, count)| format!("{count} {status}")).collect();
         figure("status", status.join(", "));
-        figure("valid", percent(self.valid_rate));
+        figure("executable", percent(self.executable_rate));
+        figure("admitted", percent(self.admitted_rate));
         figure("entangled", percent(self.entanglement_rate));
         match &self.best {
             Some(best) => figure("best", entry(best)),
@@ -262,7 +272,8 @@ mod tests {
         }
         let summary = Summary::of(&Population::new(&rows), &Config::default(), None);
         assert_eq!((summary.proposals, summary.evaluated), (4, 3));
-        assert_eq!((summary.valid_rate, summary.entanglement_rate), (Some(0.75), Some(0.25)));
+        assert_eq!((summary.admitted_rate, summary.entanglement_rate), (Some(0.75), Some(0.25)));
+        assert_eq!(summary.executable_rate, Some(0.75));
         assert_eq!(summary.pareto_front, ["c1", "c3"]);
         assert_eq!(summary.best.as_ref().map(|best| best.candidate_id.as_str()), Some("c1"));
         let text = summary.text();

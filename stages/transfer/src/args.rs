@@ -26,7 +26,8 @@ Exit codes: 0 done, whatever became of single trainings; 1 failed or interrupted
 #[derive(clap::Parser, Clone, Debug)]
 #[command(name = "transfer", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Tables, of which the row with the largest fitness is taken each, or .py files; patterns are allowed
+    /// Archives, whose winner is taken (the confirmed one, else the row with the largest fitness), or .py files; patterns are
+    /// allowed
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<String>,
 

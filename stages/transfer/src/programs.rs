@@ -55,12 +55,18 @@ fn file(path: &Path) -> Result<(String, Row)> {
     Ok((name, candidate.into()))
 }
 
-/// The row with the largest fitness; the first of equals.
+/// The winner of a run: the candidate that its confirmation chose; without one, the row with the largest fitness, the first
+/// of equals.
 fn winner(path: &Path) -> Result<(String, Row)> {
+    let chosen = stage::confirmation::beside(path)?.and_then(|confirmation| confirmation.winner);
     let table = table::read(&[path.display().to_string()])?;
     let mut best: Option<Row> = None;
     for row in table.rows {
         let Some(fitness) = row.candidate.fitness else { continue };
+        if chosen.as_ref().is_some_and(|winner| winner.candidate_id == row.candidate.candidate_id) {
+            best = Some(row);
+            break;
+        }
         if best.as_ref().and_then(|best| best.candidate.fitness).is_none_or(|most| fitness > most) {
             best = Some(row);
         }
@@ -68,4 +74,41 @@ fn winner(path: &Path) -> Result<(String, Row)> {
     let best = best.with_context(|| format!("{}: no row has a fitness, so there is no winner", path.display()))?;
     let candidate = Candidate { proposer: "file".into(), status: Default::default(), ..best.candidate };
     Ok((candidate.run.clone(), candidate.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use race::confirm::{Confirmation, Reported};
+    use schemas::Status;
+    use stage::Table;
+
+    use super::*;
+
+    #[test]
+    fn the_confirmed_candidate_wins_before_the_fittest() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("archive.parquet");
+        let row = |id: &str, fitness| {
+            Row::from(Candidate {
+                run: "r".into(),
+                candidate_id: id.into(),
+                status: Status::Scored,
+                fitness: Some(fitness),
+                ..Candidate::default()
+            })
+        };
+        let table: Table = [row("a", 0.5), row("b", 0.9), row("c", 0.9)].into_iter().collect();
+        table::write(&table, &archive).unwrap();
+        let id = || winner(&archive).unwrap().1.candidate.candidate_id;
+        assert_eq!(id(), "b", "nothing is confirmed: the fittest, the first of equals");
+        let reported =
+            |id: &str| Reported { candidate_id: id.into(), edit: None, ood_acc: vec![0.6], test_acc: vec![0.6] };
+        let confirmation = Confirmation {
+            archive: table::digest(&archive).unwrap(),
+            winner: Some(reported("a")),
+            ..Confirmation::default()
+        };
+        std::fs::write(folder.path().join("confirm.json"), serde_json::to_string(&confirmation).unwrap()).unwrap();
+        assert_eq!(id(), "a");
+    }
 }

@@ -39,9 +39,9 @@ pub struct Parent<'a> {
 #[derive(Clone, Debug)]
 pub struct Situation<'a> {
     pub parent: Parent<'a>,
-    /// Programs that the method chose to show, in its order.
-    pub examples: Vec<&'a Candidate>,
-    /// Every row of the run so far, in the order of attempts.
+    /// Programs that the method chose to show, in its order; be it none. Without a list some are chosen among `rows`.
+    pub examples: Option<Vec<&'a Candidate>>,
+    /// The rows that the attempt may know of, in the order of attempts.
     pub rows: Vec<&'a Candidate>,
 }
 
@@ -130,9 +130,8 @@ impl Context {
     /// `shown`: past attempts to tell of, at most.
     pub fn new(task: &TaskFacts, language: &str, situation: &Situation<'_>, shown: usize, curves: &Curves) -> Self {
         let rows = situation.rows.as_slice();
-        let examples_chosen = !situation.examples.is_empty();
-        let examples =
-            if examples_chosen { situation.examples.clone() } else { top_and_diverse(rows, situation.parent.id) };
+        let examples_chosen = situation.examples.is_some();
+        let examples = situation.examples.clone().unwrap_or_else(|| top_and_diverse(rows, situation.parent.id));
         Self {
             task: task.clone(),
             language: language.trim().to_owned(),
@@ -336,11 +335,11 @@ mod tests {
         TaskFacts { algorithm: "dfs".into(), hidden: 64, train_lengths: vec![4, 8], eval_length: 16 }
     }
 
-    fn context(rows: &[Candidate], examples: &[usize]) -> Context {
+    fn context(rows: &[Candidate], examples: Option<&[usize]>) -> Context {
         let rows: Vec<&Candidate> = rows.iter().collect();
         let situation = Situation {
             parent: Parent { id: "id0", source: "program 0", row: rows.first().copied() },
-            examples: examples.iter().map(|n| rows[*n]).collect(),
+            examples: examples.map(|list| list.iter().map(|n| rows[*n]).collect()),
             rows: rows.clone(),
         };
         Context::new(&facts(), "language", &situation, 3, &Curves::new())
@@ -356,7 +355,7 @@ mod tests {
             row(4, Status::Proposed, None),
         ];
         rows[2].locality = Some(Locality::Entangled);
-        let context = context(&rows, &[]);
+        let context = context(&rows, None);
         let told: Vec<(i64, &str, Option<f64>)> =
             context.history.iter().map(|past| (past.attempt, past.outcome.as_str(), past.fitness)).collect();
         assert_eq!(told, [(1, "scored", Some(0.6)), (2, "entangled", None), (3, "scored", None)]);
@@ -370,7 +369,7 @@ mod tests {
     #[test]
     fn only_the_last_attempts_are_told() {
         let rows: Vec<Candidate> = (0..9).map(|n| row(n, Status::Scored, Some(0.1))).collect();
-        let told: Vec<i64> = context(&rows, &[]).history.iter().map(|past| past.attempt).collect();
+        let told: Vec<i64> = context(&rows, None).history.iter().map(|past| past.attempt).collect();
         assert_eq!(told, [6, 7, 8]);
     }
 
@@ -378,11 +377,12 @@ mod tests {
     fn top_and_diverse_leave_the_parent_out() {
         let mut rows: Vec<Candidate> = (0..10).map(|n| row(n, Status::Scored, Some(n as f64 / 10.0))).collect();
         rows.push(Candidate { attempt: 11, ..rows[9].clone() });
-        let shown: Vec<String> = context(&rows, &[]).examples.iter().map(|p| p.source.clone()).collect();
+        let shown: Vec<String> = context(&rows, None).examples.iter().map(|p| p.source.clone()).collect();
         assert_eq!(shown, ["program 9", "program 8", "program 7", "program 6"]);
-        let chosen = context(&rows, &[2, 1]);
+        let chosen = context(&rows, Some(&[2, 1]));
         assert!(chosen.examples_chosen);
         assert_eq!(chosen.examples[0].source, "program 2");
+        assert!(context(&rows, Some(&[])).examples.is_empty(), "a method that shows no other program is obeyed");
     }
 
     #[test]

@@ -16,8 +16,6 @@ use crate::transcript::Place;
 /// The columns of a row that only language models fill.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Columns {
-    /// 0 for the first try of an attempt, and one more for each time that it went back with its diagnostics.
-    pub repair_round: i64,
     /// Hash of all prompt templates.
     pub prompt_hash: String,
     /// The model that was asked to write.
@@ -110,7 +108,6 @@ fn fill(
     identify: &(dyn Fn(&str) -> String + Sync),
 ) -> ProposedRow {
     let columns = Columns {
-        repair_round: made.repair_round,
         prompt_hash: team.prompts.hash().to_owned(),
         llm_model: made.model,
         llm_calls: made.calls,
@@ -122,6 +119,7 @@ fn fill(
         factor_fallback: made.routed.as_ref().map(|routed| routed.fallback),
     };
     let candidate = Candidate {
+        repair_round: Some(made.repair_round),
         candidate_id: made.source.as_deref().map(identify).unwrap_or_default(),
         status: if made.source.is_some() { Status::Proposed } else { Status::Failed },
         source: made.source.unwrap_or_default(),

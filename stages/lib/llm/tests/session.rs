@@ -106,6 +106,8 @@ fn attempt(team: &Arc<Team>, method: &str, number: i64) -> (Vec<Made>, Option<Fa
     let population = Population::new(&rows);
     let moment = Moment {
         population: &population,
+        known: &population,
+        constants: search::methods::Constants::default(),
         members: &[0],
         islands: 1,
         island: 0,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::{Candidate, Status};
 
 use crate::islands::{self, IslandSettings};
-use crate::methods::{Attempt, Method, Moment};
+use crate::methods::{Attempt, Constants, Method, Moment};
 use crate::population::Population;
 use crate::proposer::{Parent, ProposeError, Proposer};
 use crate::random::StreamKey;
@@ -34,6 +34,20 @@ pub struct Plan<'a> {
     pub islands: IslandSettings,
     /// How parents are drawn.
     pub sampling: SamplingSettings,
+    /// Whether an attempt knows of the rows of its island alone, or of all.
+    pub context: Context,
+    /// The constants of the methods.
+    pub constants: Constants,
+}
+
+/// Which rows an attempt may know of: of their outcomes the proposer is told, and among them it chooses what to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Context {
+    /// Those that were proposed on the attempt's island, and those that came to it by migration.
+    #[default]
+    Island,
+    /// All rows of the run.
+    Run,
 }
 
 /// The attempts of a generation, each of which can be made on its own and in any order.
@@ -44,6 +58,8 @@ pub struct Generation<'a> {
     plan: Plan<'a>,
     population: &'a Population<'a>,
     members: Vec<Vec<usize>>,
+    /// By island, what its attempts know of; none: everything.
+    known: Vec<Population<'a>>,
     seed_id: String,
     first_attempt: i64,
 }
@@ -53,7 +69,13 @@ impl<'a> Generation<'a> {
     #[must_use]
     pub fn new(population: &'a Population<'a>, plan: Plan<'a>, seed_id: String) -> Self {
         let members = islands::members(population, &plan.islands, plan.generation);
-        Self { plan, population, members, seed_id, first_attempt: population.next_attempt() }
+        let known = match plan.context {
+            Context::Run => Vec::new(),
+            Context::Island => {
+                members.iter().enumerate().map(|(at, list)| known(population, at, list, &plan)).collect()
+            }
+        };
+        Self { plan, population, members, known, seed_id, first_attempt: population.next_attempt() }
     }
 
     /// The places, in order.
@@ -99,6 +121,8 @@ impl<'a> Generation<'a> {
         let source = self.plan.seed_program;
         Moment {
             population: self.population,
+            known: self.known.get(island).unwrap_or(self.population),
+            constants: self.plan.constants,
             members: self.members.get(island).map_or(&[][..], Vec::as_slice),
             islands: count,
             island,
@@ -114,6 +138,13 @@ impl<'a> Generation<'a> {
     pub fn attempt(&self, slot: i64, redraw: u32, proposer: &dyn Proposer) -> Attempt<'_> {
         self.plan.method.attempt(&self.moment(slot, redraw), proposer)
     }
+}
+
+/// The rows of an island, rejected and failed ones included, and the members that are not its own.
+fn known<'a>(population: &Population<'a>, island: usize, members: &[usize], plan: &Plan<'_>) -> Population<'a> {
+    let own = |row: &Candidate| islands::island_of(row.island, plan.islands.count) == island;
+    let rows = population.rows().iter().enumerate();
+    Population::new(rows.filter(|(index, row)| own(row) || members.contains(index)).map(|(_, row)| *row))
 }
 
 /// A row with what an attempt was about; program, edit and status are still to be filled.
@@ -238,6 +269,8 @@ mod tests {
             count,
             islands: IslandSettings { count: 3, migration_interval: 2, migrants: 1 },
             sampling: SamplingSettings { exploration: 0.3, exploitation: 0.5 },
+            context: Context::Island,
+            constants: Constants::default(),
         };
         propose(population, plan, &builtin, &identify, &mut |_| ()).rows
     }
@@ -293,6 +326,38 @@ mod tests {
             strangers += usize::from(parent.parent_id.is_some() && parent.island != row.island);
         }
         assert!(strangers > 0, "no migrant ever became a parent: the test would not notice closed islands");
+    }
+
+    #[test]
+    fn attempts_know_of_their_island() {
+        let table = search("spark", 5, 6, false);
+        let population = Population::new(&table);
+        let plan = |context| Plan {
+            run: "test",
+            method: methods::named("spark").unwrap(),
+            seed_program: SEED_PROGRAM,
+            seed: 5,
+            generation: 6,
+            count: 6,
+            islands: IslandSettings { count: 3, migration_interval: 2, migrants: 1 },
+            sampling: SamplingSettings { exploration: 0.3, exploitation: 0.5 },
+            context,
+            constants: Constants::default(),
+        };
+        let (narrow, wide) = (plan(Context::Island), plan(Context::Run));
+        let narrow = Generation::new(&population, narrow, identify(SEED_PROGRAM));
+        let wide = Generation::new(&population, wide, identify(SEED_PROGRAM));
+        for slot in 0..6 {
+            let moment = narrow.moment(slot, 0);
+            let (known, members) = (moment.known.rows(), moment.members);
+            let native = known.iter().filter(|row| row.parent_id.is_some() && row.island == moment.island as i64);
+            let of_island = table.iter().filter(|row| row.parent_id.is_some() && row.island == moment.island as i64);
+            assert_eq!(native.count(), of_island.count());
+            let strangers: Vec<_> = known.iter().filter(|row| row.island != moment.island as i64).collect();
+            assert!(!strangers.is_empty() && strangers.len() < 6, "the seed program, and who migrated");
+            assert!(strangers.iter().all(|row| members.iter().any(|&m| population.get(m).unwrap() == **row)));
+            assert_eq!(wide.moment(slot, 0).known.rows().len(), table.len());
+        }
     }
 
     #[test]

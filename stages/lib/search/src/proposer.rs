@@ -33,12 +33,14 @@ pub struct Parent<'a> {
 
 /// All that a proposer may know about one attempt.
 pub struct Brief<'a> {
-    /// Every row of the run so far.
+    /// The rows that the attempt may know of: by `search.context` those of its island, or all of the run so far. The same
+    /// rule holds for all methods.
     pub population: &'a Population<'a>,
     /// Where the attempt starts.
     pub parent: Parent<'a>,
-    /// Other programs to learn from, in the order that the method wants them shown.
-    pub examples: Vec<&'a Candidate>,
+    /// The programs to show beside the parent, in the order that the method wants them in, be it none; without a list the
+    /// proposer chooses among the rows that the attempt may know of.
+    pub examples: Option<Vec<&'a Candidate>>,
     /// The place of the attempt, for its random streams.
     pub key: StreamKey,
 }

@@ -1,6 +1,7 @@
 //! How far the proposals of a method reach: what `score --summary` prints and reports draw.
 //!
-//! A proposal is a row with a parent. A try that went back with its diagnostics and the try that came of it are two.
+//! A proposal is a row with a parent. A try that went back with its diagnostics and the try that came of it are two; first
+//! tries and repairs are counted apart as well, since a method whose first tries break more often has more repairs.
 
 use std::collections::BTreeMap;
 
@@ -53,16 +54,45 @@ impl Share {
     }
 }
 
+/// Whether the program of a row can be executed: `check` made its graph. An edit that was refused for its reach alone is
+/// executable. `None` where `check` never looked at it.
+#[must_use]
+pub fn executable(row: &Candidate) -> Option<bool> {
+    row.verdict.map(|verdict| verdict != Verdict::Reject || row.graph_hash.is_some())
+}
+
+/// What `check` says of some proposals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rates {
+    /// Those whose program can be executed, whatever they edit, of those that were looked at: comparable between methods.
+    pub executable: Share,
+    /// Those that went on to training, of the same: under a gate an edit beyond its factor is executable and not admitted.
+    pub admitted: Share,
+    /// Those whose edit left its factor, of those compared with their parent.
+    pub entangled: Share,
+}
+
+impl Rates {
+    fn add(&mut self, row: &Candidate) {
+        self.executable.add(executable(row));
+        self.admitted.add(row.verdict.map(|verdict| verdict != Verdict::Reject));
+        self.entangled.add(row.locality.map(|locality| locality == Locality::Entangled));
+    }
+}
+
 /// How far the edits of one method reach.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Reach {
     pub method: String,
     pub proposals: usize,
-    /// Those that `check` accepts, of those that it looked at.
-    pub valid: Share,
-    /// Those whose edit left its factor, of those compared with their parent.
-    pub entangled: Share,
-    /// The same by kind of entanglement; a proposal may be of several.
+    /// Of all tries.
+    #[serde(flatten)]
+    pub rates: Rates,
+    /// Of the first try of each attempt.
+    pub first_tries: Rates,
+    /// Of tries that came back from a model with their diagnostics.
+    pub repairs: Rates,
+    /// Entangled ones by kind of entanglement; a proposal may be of several.
     pub kinds: BTreeMap<String, usize>,
     /// Tree edit distance within the OPERATOR region, in syntax nodes.
     pub operator: Option<Sizes>,
@@ -114,8 +144,11 @@ impl Reach {
             ..Self::default()
         };
         for row in proposals {
-            reach.valid.add(row.verdict.map(|verdict| verdict != Verdict::Reject));
-            reach.entangled.add(row.locality.map(|locality| locality == Locality::Entangled));
+            reach.rates.add(row);
+            match row.repair_round.unwrap_or(0) {
+                0 => reach.first_tries.add(row),
+                _ => reach.repairs.add(row),
+            }
             for kind in row.entanglement.iter().flatten() {
                 *reach.kinds.entry(kind.clone()).or_default() += 1;
             }
@@ -163,6 +196,7 @@ mod tests {
         entangled.entanglement = Some(vec!["frozen-code".into(), "other-region".into()]);
         (entangled.edit_distance_action, entangled.graph_edit_distance) = (Some(8), Some(30));
         entangled.frozen_outputs_changed = Some(1);
+        (entangled.repair_round, entangled.graph_hash) = (Some(1), Some("g".into()));
         let unwritten = failed(1, 3, 0, Status::Failed);
         let mut other = scored(1, 4, 0, 0.1);
         other.method = "eoh".into();
@@ -170,7 +204,11 @@ mod tests {
         let found = by_method(&rows);
         assert_eq!(found.iter().map(|r| (r.method.as_str(), r.proposals)).collect::<Vec<_>>(), [("", 4), ("eoh", 1)]);
         let reach = &found[0];
-        assert_eq!((reach.valid, reach.entangled), (Share { count: 2, of: 3 }, Share { count: 1, of: 2 }));
+        let share = |count, of| Share { count, of };
+        let rates = |executable, admitted, entangled| Rates { executable, admitted, entangled };
+        assert_eq!(reach.rates, rates(share(3, 3), share(2, 3), share(1, 2)), "what left its factor can be executed");
+        assert_eq!(reach.first_tries, rates(share(2, 2), share(2, 2), share(0, 1)));
+        assert_eq!(reach.repairs, rates(share(1, 1), share(0, 1), share(1, 1)));
         assert_eq!(reach.kinds, [("frozen-code".to_owned(), 1), ("other-region".to_owned(), 1)].into());
         assert_eq!(reach.action, Some(Sizes { known: 2, mean: 6.0, median: 6.0, largest: 8.0 }));
         assert_eq!(reach.graph.map(|sizes| (sizes.known, sizes.mean)), Some((2, 20.0)));

@@ -5,20 +5,38 @@ use stats::Waited;
 use crate::analysis::{evaluations, reached};
 use crate::run::Run;
 
-/// Runs that belong together on a page: those of one method, or each run by itself when all have the same method.
+/// Runs that belong together on a page: those of one method and one choice of language models, or each run by itself when
+/// all have the same.
 #[derive(Clone, Debug)]
 pub struct Group<'a> {
     pub name: String,
     pub runs: Vec<&'a Run>,
 }
 
-/// Groups in the order of their first runs.
+impl Group<'_> {
+    /// The search method.
+    pub fn method(&self) -> &str {
+        self.runs.first().map_or("", |run| run.method.as_str())
+    }
+
+    /// The language models that wrote; none for the built-in proposer.
+    pub fn models(&self) -> Option<String> {
+        self.runs.first().and_then(|run| run.models())
+    }
+}
+
+/// Groups in the order of their first runs. Where the page has runs of several choices of models, names say which.
 pub fn group_runs(runs: &[Run]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for run in runs {
-        match groups.iter_mut().find(|group| group.name == run.method) {
+        match groups.iter_mut().find(|group| group.method() == run.method && group.models() == run.models()) {
             Some(group) => group.runs.push(run),
             None => groups.push(Group { name: run.method.clone(), runs: vec![run] }),
+        }
+    }
+    if groups.windows(2).any(|pair| pair[0].models() != pair[1].models()) {
+        for group in &mut groups {
+            group.name = format!("{} ({})", group.name, group.models().unwrap_or_else(|| "built-in".into()));
         }
     }
     if groups.len() > 1 {
@@ -139,6 +157,23 @@ mod tests {
         assert_eq!(names, [("spark".into(), 2), ("eoh".into(), 1)]);
         let names: Vec<_> = group_runs(&runs[..1]).iter().map(|g| g.name.clone()).collect();
         assert_eq!(names, ["a"]);
+    }
+
+    #[test]
+    fn runs_with_other_models_are_another_group() {
+        let with = |mut run: Run, models: &str| {
+            let setting = |key: &str, value: &str| crate::run::Setting { key: key.into(), value: value.into() };
+            run.settings = vec![setting("propose.proposer", "openai"), setting("llm.models", models)];
+            run
+        };
+        let runs = [
+            with(run("a", "spark", &[0.1]), "[\"small\"]"),
+            with(run("b", "spark", &[0.1]), "[\"large\"]"),
+            with(run("c", "spark", &[0.1]), "[\"small\"]"),
+            run("d", "spark", &[0.1]),
+        ];
+        let names: Vec<_> = group_runs(&runs).iter().map(|g| (g.name.clone(), g.runs.len())).collect();
+        assert_eq!(names, [("spark (small)".into(), 2), ("spark (large)".into(), 1), ("spark (built-in)".into(), 1)]);
     }
 
     #[test]

@@ -16,9 +16,13 @@ const SEED: u64 = 20_260_127;
 /// What a search is judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Accuracy of the winner on the test split.
+    /// Gain of the winner over the seed program by the search's own measure, on fresh seeds and graphs.
+    Gain,
+    /// The same on the test split.
+    TestGain,
+    /// Accuracy of the winner on the test split, with the trainings that it was chosen by.
     Test,
-    /// Accuracy of the winner on the validation split out of distribution.
+    /// Accuracy of the winner on the validation split out of distribution, with the trainings that it was chosen by.
     Ood,
     /// Mean of the best accuracy so far over the evaluated candidates.
     Area,
@@ -26,11 +30,25 @@ pub enum Outcome {
 
 impl Outcome {
     /// In the order in which they are shown: what no search chose by comes first.
-    pub const ALL: [Self; 3] = [Self::Test, Self::Ood, Self::Area];
+    pub const ALL: [Self; 5] = [Self::Gain, Self::TestGain, Self::Test, Self::Ood, Self::Area];
+
+    /// What a page judges these searches by: confirmed gains where every search has one, else winners as selected. Both
+    /// side by side would be two answers to one question, of which the second has luck in it.
+    fn shown(groups: &[Group<'_>]) -> impl Iterator<Item = Self> {
+        let mut runs = groups.iter().flat_map(|group| &group.runs);
+        let confirmed = runs.all(|run| Self::Gain.of(run, 0).is_some());
+        Self::ALL.into_iter().filter(move |outcome| match outcome {
+            Self::Gain | Self::TestGain => confirmed,
+            Self::Test => !confirmed,
+            Self::Ood | Self::Area => true,
+        })
+    }
 
     /// Its name in files.
     pub fn key(self) -> &'static str {
         match self {
+            Self::Gain => "confirmed_gain",
+            Self::TestGain => "confirmed_test_gain",
             Self::Test => "winner_test",
             Self::Ood => "winner_ood",
             Self::Area => "area_under_best",
@@ -39,15 +57,19 @@ impl Outcome {
 
     pub fn heading(self) -> &'static str {
         match self {
-            Self::Test => "winner, test",
-            Self::Ood => "winner, OOD",
+            Self::Gain => "confirmed gain",
+            Self::TestGain => "confirmed gain, test",
+            Self::Test => "winner, test, as selected",
+            Self::Ood => "winner, OOD, as selected",
             Self::Area => "best so far, mean",
         }
     }
 
-    /// Of one search, in [0, 1]; `budget` in evaluated candidates.
+    /// Of one search, as a share of 1; `budget` in evaluated candidates.
     pub fn of(self, run: &Run, budget: usize) -> Option<f64> {
         match self {
+            Self::Gain => Some(run.confirmation.as_ref()?.gain?.mean),
+            Self::TestGain => Some(run.confirmation.as_ref()?.test_gain?.mean),
             Self::Test => run.winner()?.test_acc,
             Self::Ood => run.winner()?.ood_acc,
             Self::Area => area(run, budget),
@@ -103,17 +125,25 @@ pub struct Effect {
     pub superiority: Option<f64>,
 }
 
-/// Which group the others are compared with: the one of this name; without a name `spark`, else the first. None where there
-/// are no two methods, or where none has the name.
+/// Which group the others are compared with: the one of this name or method; without a name `spark`, else the first. None
+/// where there are no two methods or choices of models, or where none has the name.
 pub fn baseline<'a, 'b>(groups: &'b [Group<'a>], named: Option<&str>) -> Option<&'b Group<'a>> {
-    let method = |group: &Group<'_>| group.runs.first().map(|run| run.method.clone()).unwrap_or_default();
-    if groups.len() < 2 || groups.windows(2).all(|pair| method(&pair[0]) == method(&pair[1])) {
+    let alike = |pair: &[Group<'_>]| pair[0].method() == pair[1].method() && pair[0].models() == pair[1].models();
+    if groups.len() < 2 || groups.windows(2).all(alike) {
         return None;
     }
+    let of = |name: &str| groups.iter().find(|group| group.name == name || group.method() == name);
     match named {
-        Some(name) => groups.iter().find(|group| group.name == name),
-        None => groups.iter().find(|group| group.name == "spark").or(groups.first()),
+        Some(name) => of(name),
+        None => of("spark").or(groups.first()),
     }
+}
+
+/// What a group is compared with: the baseline's method with the group's own models, where there is such a group, so that a
+/// difference is one of methods. The baseline itself is compared with nothing.
+fn opponent<'a, 'b>(group: &Group<'a>, base: &'b Group<'a>, groups: &'b [Group<'a>]) -> &'b Group<'a> {
+    let own = groups.iter().find(|other| other.method() == base.method() && other.models() == group.models());
+    own.filter(|own| own.name != group.name).unwrap_or(base)
 }
 
 /// Every method against the baseline, by every outcome that has values; outcomes in their order, methods in that of the
@@ -122,9 +152,10 @@ pub fn effects(groups: &[Group<'_>], named: Option<&str>) -> Vec<Effect> {
     let Some(base) = baseline(groups, named) else { return Vec::new() };
     let budget = budget(groups.iter().flat_map(|group| group.runs.iter().copied()));
     let mut list = Vec::new();
-    for outcome in Outcome::ALL {
+    for outcome in Outcome::shown(groups) {
         let others = groups.iter().filter(|group| group.name != base.name);
-        let mut family: Vec<Effect> = others.map(|group| effect(outcome, group, base, budget)).collect();
+        let mut family: Vec<Effect> =
+            others.map(|group| effect(outcome, group, opponent(group, base, groups), budget)).collect();
         if family.iter().all(|effect| effect.difference.is_none()) {
             continue;
         }
@@ -267,6 +298,31 @@ mod tests {
         assert_eq!(random.superiority, Some(0.0));
         assert!(random.student.is_some_and(|interval| interval.high < 0.0));
         assert!(random.bootstrap.is_some_and(|interval| interval.high < 0.0));
+    }
+
+    #[test]
+    fn confirmed_gains_lead_where_every_search_has_one() {
+        let gain = |mean| race::confirm::gain(&[0.6 + mean, 0.7 + mean], &[0.6, 0.7]);
+        let confirm = |mut run: Run, mean| {
+            run.confirmation =
+                Some(race::Confirmation { gain: gain(mean), test_gain: gain(mean / 2.0), ..Default::default() });
+            run
+        };
+        let search = |method, add| {
+            let runs = many(method, 0..5, 0.0).into_iter().enumerate();
+            runs.map(move |(i, run)| confirm(run, add + 0.01 * i as f64)).collect::<Vec<_>>()
+        };
+        let mut runs = [search("spark", 0.02), search("eoh", 0.01)].concat();
+        let list = effects(&group_runs(&runs), None);
+        let outcomes: Vec<Outcome> = list.iter().map(|effect| effect.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Gain, Outcome::TestGain, Outcome::Ood, Outcome::Area]);
+        assert!((list[0].difference.expect("a difference") + 0.01).abs() < 1e-9, "{:?}", list[0]);
+        assert!((list[1].difference.expect("a difference") + 0.005).abs() < 1e-9, "{:?}", list[1]);
+
+        // A search without a confirmed gain would be left out of its method's mean: then none is judged by it.
+        runs[7].confirmation = None;
+        let outcomes: Vec<Outcome> = effects(&group_runs(&runs), None).iter().map(|effect| effect.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Test, Outcome::Ood, Outcome::Area]);
     }
 
     #[test]

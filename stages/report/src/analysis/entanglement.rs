@@ -5,7 +5,8 @@
 //! minus its parent's, where both have one. Parents are drawn for their fitness, part of which is luck, so that gains
 //! lean below 0 for all kinds of edits alike: kinds can be compared with each other, and not with 0.
 
-use schemas::{Candidate, Locality, Status, Verdict};
+use schemas::{Candidate, Locality, Status};
+use search::reach::executable;
 use stats::{Interval, Permutation};
 
 use super::effects::LEVEL;
@@ -62,12 +63,6 @@ pub struct Against {
     pub broken: Option<f64>,
     pub broken_interval: Option<Interval>,
     pub broken_test: Option<Permutation>,
-}
-
-/// Whether the program could be executed: `check` accepted it, or refused it for its reach alone, which it finds out after
-/// the graph. None where it never was checked.
-pub fn executable(row: &Candidate) -> Option<bool> {
-    row.verdict.map(|verdict| verdict != Verdict::Reject || row.graph_hash.is_some())
 }
 
 /// One edit, as far as it counts here.
@@ -210,6 +205,7 @@ mod tests {
     use super::*;
     use crate::analysis::group_runs;
     use crate::run::Beside;
+    use schemas::Verdict;
 
     fn edit(attempt: i64, locality: Locality, fitness: Option<f64>) -> Candidate {
         Candidate {

@@ -1,6 +1,7 @@
 //! How the search went, attempt by attempt.
 
 use schemas::{Candidate, Locality};
+use search::reach::executable;
 
 use crate::run::{Run, is_evaluated, is_valid};
 
@@ -87,25 +88,29 @@ pub fn spread(runs: &[&[Evaluation<'_>]]) -> Vec<Spread> {
 pub struct Rates {
     /// Attempts so far, from 1.
     pub attempts: usize,
-    /// Fraction of the checked attempts whose program passed; None while none is checked.
-    pub valid: Option<f64>,
+    /// Fraction of the checked attempts whose program can be executed; None while none is checked.
+    pub executable: Option<f64>,
+    /// Fraction of the same that went on to training.
+    pub admitted: Option<f64>,
     /// Fraction of the attempts with a known reach whose edit left its factor; None while none is known.
     pub entangled: Option<f64>,
 }
 
 /// The rates after each attempt; the seed program is no attempt.
 pub fn rates(run: &Run) -> Vec<Rates> {
-    let (mut checked, mut valid, mut known, mut entangled) = (0usize, 0usize, 0usize, 0usize);
+    let (mut checked, mut runs, mut admitted, mut known, mut entangled) = (0usize, 0usize, 0usize, 0usize, 0usize);
     run.proposals()
         .enumerate()
         .map(|(i, row)| {
             checked += usize::from(is_valid(row).is_some());
-            valid += usize::from(is_valid(row) == Some(true));
+            runs += usize::from(executable(row) == Some(true));
+            admitted += usize::from(is_valid(row) == Some(true));
             known += usize::from(row.locality.is_some());
             entangled += usize::from(row.locality == Some(Locality::Entangled));
             Rates {
                 attempts: i + 1,
-                valid: (checked > 0).then(|| valid as f64 / checked as f64),
+                executable: (checked > 0).then(|| runs as f64 / checked as f64),
+                admitted: (checked > 0).then(|| admitted as f64 / checked as f64),
                 entangled: (known > 0).then(|| entangled as f64 / known as f64),
             }
         })
@@ -181,8 +186,10 @@ mod tests {
         let run = run();
         let rates = rates(&run);
         assert_eq!(rates.len(), 5);
-        assert_eq!(rates[0], Rates { attempts: 1, valid: Some(0.0), entangled: None });
-        assert_eq!(rates[2], Rates { attempts: 3, valid: Some(2.0 / 3.0), entangled: Some(0.5) });
-        assert_eq!(rates[4], Rates { attempts: 5, valid: Some(0.8), entangled: Some(0.25) });
+        let rate =
+            |attempts, share, entangled| Rates { attempts, executable: Some(share), admitted: Some(share), entangled };
+        assert_eq!(rates[0], rate(1, 0.0, None));
+        assert_eq!(rates[2], rate(3, 2.0 / 3.0, Some(0.5)));
+        assert_eq!(rates[4], rate(5, 0.8, Some(0.25)));
     }
 }

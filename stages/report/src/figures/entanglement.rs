@@ -24,7 +24,7 @@ struct Cluster {
 /// Draws one bar per group in each cluster. None where no proposal was compared with its parent.
 pub fn entanglement(groups: &[Group<'_>]) -> Option<Figure> {
     let all: Vec<Reach> = groups.iter().map(edits).collect();
-    if all.iter().all(|edits| edits.entangled.of == 0 && edits.graph.is_none()) {
+    if all.iter().all(|edits| edits.rates.entangled.of == 0 && edits.graph.is_none()) {
         return None;
     }
     let (shares, distances) = (shares(&all), distances(&all));
@@ -58,7 +58,7 @@ pub fn entanglement(groups: &[Group<'_>]) -> Option<Figure> {
         bottom = f64::max(bottom, y);
     }
     svg.height = bottom;
-    let known: usize = all.iter().map(|edits| edits.entangled.of).sum();
+    let known: usize = all.iter().map(|edits| edits.rates.entangled.of).sum();
     Some(Figure {
         name: "entanglement".into(),
         title: "Entanglement, and how far edits reach".into(),
@@ -78,14 +78,14 @@ fn shares(all: &[Reach]) -> Vec<Cluster> {
         name: name.into(),
         bars: all.iter().map(|edits| rate(edits).map(|share| (share, format!("{:.1}", share * 100.0)))).collect(),
     };
-    let mut clusters = vec![cluster("entangled", &|edits| edits.entangled.rate())];
+    let mut clusters = vec![cluster("entangled", &|edits| edits.rates.entangled.rate())];
     let mut kinds: Vec<&String> = all.iter().flat_map(|edits| edits.kinds.keys()).collect();
     kinds.sort_unstable();
     kinds.dedup();
     for kind in kinds {
         clusters.push(cluster(&kind.replace('-', " "), &|edits| {
             let count = edits.kinds.get(kind).copied().unwrap_or(0);
-            (edits.entangled.of > 0).then(|| count as f64 / edits.entangled.of as f64)
+            (edits.rates.entangled.of > 0).then(|| count as f64 / edits.rates.entangled.of as f64)
         }));
     }
     clusters.push(cluster("changes a frozen output", &|edits| edits.frozen_outputs.rate()));
@@ -114,7 +114,7 @@ fn describe(edits: &Reach) -> String {
     format!(
         "{}: entangled {}, frozen outputs changed by {}; mean edit distance OPERATOR {}, ACTION {}, frozen {}, graph {}.",
         edits.method,
-        share(edits.entangled.rate()),
+        share(edits.rates.entangled.rate()),
         share(edits.frozen_outputs.rate()),
         mean(edits.operator),
         mean(edits.action),

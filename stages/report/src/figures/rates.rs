@@ -1,4 +1,4 @@
-//! Cumulative valid and entanglement rates over attempts.
+//! Cumulative shares of executable, admitted and entangled proposals over attempts.
 
 use super::{BESIDE, Figure, HALF, LINE_POINTS, RIGHT, WIDTH, thin};
 use crate::analysis::{Group, Rates, rates as rates_of};
@@ -41,14 +41,14 @@ pub fn rates(groups: &[Group<'_>]) -> Option<Figure> {
                 let path = line(&area, list, *pick);
                 svg.polyline(&path, &format!("line {class}"));
                 if let (Some((_, y)), Some(value)) = (path.last(), list.last().and_then(pick)) {
-                    let text = format!("{} {:.1}", name.trim_end_matches(" rate"), value * 100.0);
+                    let text = format!("{name} {:.1}", value * 100.0);
                     labels.push(Label { y: *y, class: format!("strong {class}"), text });
                 }
             }
         }
         place_labels(&mut svg, area.right() + 8.0, (area.top, area.bottom()), &labels);
     } else {
-        for ((name, _, pick), left) in KINDS.iter().zip([GUTTER, RIGHT]) {
+        for ((name, _, pick), left) in [&EXECUTABLE, &ENTANGLED].into_iter().zip([GUTTER, RIGHT]) {
             let area = panel(left, HALF, 5);
             area.draw(&mut svg, "attempts", &format!("{name} (%)"));
             for (g, _, list) in &runs {
@@ -71,18 +71,22 @@ pub fn rates(groups: &[Group<'_>]) -> Option<Figure> {
         .filter_map(|(_, run, list)| {
             let end = list.last()?;
             let share = |value: Option<f64>| value.map_or("unknown".into(), |v| format!("{:.1} %", v * 100.0));
-            let (valid, entangled) = (share(end.valid), share(end.entangled));
-            Some(format!("{}: after {} attempts valid {valid}, entangled {entangled}.", run.name, end.attempts))
+            let (executable, admitted, entangled) = (share(end.executable), share(end.admitted), share(end.entangled));
+            Some(format!(
+                "{}: after {} attempts executable {executable}, admitted {admitted}, entangled {entangled}.",
+                run.name, end.attempts
+            ))
         })
         .collect::<Vec<_>>()
         .join(" ");
     Some(Figure {
         name: "rates".into(),
-        title: "Valid rate and entanglement rate".into(),
+        title: "Executable and entangled proposals".into(),
         description,
         caption: format!(
-            "Cumulative{}. Valid: accepted by the checks of syntax, contract, shapes and budgets, and of locality where the \
-             method asks for it; as a share of the checked attempts. Entangled: the edit changed more than the factor that it \
+            "Cumulative{}. Executable: the program passed the checks of syntax, contract and shapes, whatever it edits; \
+             admitted: it went on to training, which an edit beyond its factor does not where the method asks for locality; \
+             as shares of the checked attempts. Entangled: the edit changed more than the factor that it \
              was to change (where it was free to choose: more than one), as a share of the attempts where this is known.",
             if groups.iter().any(|group| group.runs.len() > 1) {
                 "; thin lines are single runs, thick ones their means"
@@ -105,14 +109,19 @@ fn mean(runs: &[&[Rates]]) -> Vec<Rates> {
                 let values: Vec<f64> = at.iter().filter_map(pick).collect();
                 (values.len() == runs.len()).then(|| values.iter().sum::<f64>() / n)
             };
-            Rates { attempts: i + 1, valid: mean(|r| r.valid), entangled: mean(|r| r.entangled) }
+            let (executable, admitted) = (mean(|r| r.executable), mean(|r| r.admitted));
+            Rates { attempts: i + 1, executable, admitted, entangled: mean(|r| r.entangled) }
         })
         .collect()
 }
 
 type Pick = fn(&Rates) -> Option<f64>;
 
-const KINDS: &[(&str, &str, Pick)] = &[("valid rate", "s2", |r| r.valid), ("entanglement rate", "s5", |r| r.entangled)];
+type Kind = (&'static str, &'static str, Pick);
+
+const EXECUTABLE: Kind = ("executable", "s2", |r| r.executable);
+const ENTANGLED: Kind = ("entangled", "s5", |r| r.entangled);
+const KINDS: &[Kind] = &[EXECUTABLE, ("admitted", "s3", |r| r.admitted), ENTANGLED];
 
 fn line(panel: &Panel, list: &[Rates], pick: Pick) -> Vec<(f64, f64)> {
     let points: Vec<(f64, f64)> = list.iter().filter_map(|r| Some(panel.at(r.attempts as f64, pick(r)?))).collect();

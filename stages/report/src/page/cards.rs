@@ -74,7 +74,10 @@ pub fn cards(run: &Run) -> Vec<Card> {
     if let Some(end) = rates(run).last() {
         let share = |value: Option<f64>, name: &str| value.map(|share| format!("{:.1} % {name}", share * 100.0));
         let known: Vec<String> =
-            [share(end.valid, "valid"), share(end.entangled, "entangled")].into_iter().flatten().collect();
+            [share(end.executable, "executable"), share(end.admitted, "admitted"), share(end.entangled, "entangled")]
+                .into_iter()
+                .flatten()
+                .collect();
         let note = known.join(", ");
         list.push(card("Attempts", whole(end.attempts as i64), note));
     }

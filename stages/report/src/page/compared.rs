@@ -1,13 +1,13 @@
 //! The tables that set methods side by side, and beside the literature.
 
-use search::reach::{Reach as Edits, Share, Sizes};
+use search::reach::{Rates, Reach as Edits, Share, Sizes};
 
 use super::tables::{share, spread};
-use crate::analysis::{Group, Reach, edits, evaluations, horizon, mean_std, rates};
+use crate::analysis::{Group, Reach, edits, evaluations, horizon, mean_std};
 use crate::figures::{PUBLISHED, PUBLISHED_ABLATION, Published};
 use crate::run::Run;
 use crate::table::{Cell, Table};
-use crate::text::{percent, whole};
+use crate::text::{percent, points, whole};
 
 /// What a method is called in settings and in the literature's tables.
 fn published(method: &str) -> Option<&'static Published> {
@@ -20,10 +20,13 @@ pub fn comparison(groups: &[Group<'_>], levels: &[f64]) -> Table {
     let mut columns = vec![
         ("Method", "method", false),
         ("Runs", "runs", true),
-        ("Best OOD (%)", "best_ood_acc", true),
-        ("Test (%)", "best_test_acc", true),
+        ("Confirmed gain (points)", "confirmed_gain", true),
+        ("Runs confirmed", "runs_confirmed", true),
+        ("Best OOD, as selected (%)", "best_ood_acc", true),
+        ("Test, as selected (%)", "best_test_acc", true),
         ("Seed spread (points)", "seed_spread", true),
-        ("Valid (%)", "valid_rate", true),
+        ("Executable (%)", "executable_rate", true),
+        ("Admitted (%)", "admitted_rate", true),
         ("Entangled (%)", "entanglement_rate", true),
         ("Evaluated", "evaluated", true),
         ("Published † (%)", "published_dfs_ood_acc", true),
@@ -38,8 +41,12 @@ pub fn comparison(groups: &[Group<'_>], levels: &[f64]) -> Table {
         }
     };
     let note = format!(
-        "How large differences are, and how sure, is in the table of effects. Accuracies: mean ± standard deviation, over runs, of each run's winner by out-of-distribution (OOD) validation \
-         accuracy; a standard deviation needs two runs. {honest}All else: means over runs. Seed spread: mean standard \
+        "How large differences are, and how sure, is in the table of effects. Gain and accuracies: mean ± standard deviation \
+         over runs; a standard deviation needs two. Confirmed gain: of a run's winner over the seed program on fresh seeds and \
+         graphs, over runs that have one; confirmed are those whose own 95 % interval lies above 0. As selected: of each run's \
+         winner, with the trainings that it was chosen by, whose luck is included. {honest}All else: means over runs. \
+         Executable: of all tries, those with a working program, whatever it edits; admitted: those that went on to training. \
+         Seed spread: mean standard \
          deviation of a candidate's accuracy over its training seeds; a dash: one seed. Evaluated: proposals that training \
          was spent on, whether it ended with a score or not. † DFS as published, at N = 64; how it was made stands with \
          the published figures: not comparable with runs of smaller profiles."
@@ -57,14 +64,19 @@ pub fn comparison(groups: &[Group<'_>], levels: &[f64]) -> Table {
         };
         let mean = |pick: &dyn Fn(&Run) -> Option<f64>| mean_std(&collect(pick)).map(|s| s.0);
         let method = group.runs.first().map_or("", |run| run.method.as_str());
+        let confirmed =
+            group.runs.iter().filter(|run| run.confirmation.as_ref().is_some_and(|c| c.confirmed())).count();
         let mut row = vec![
             Cell::text(&group.name),
             Cell::count(group.runs.len()),
+            gain_spread(&collect(&|run| Some(run.confirmation.as_ref()?.gain?.mean))),
+            Cell::both(format!("{confirmed} of {}", group.runs.len()), confirmed.to_string()),
             accuracy(collect(&|run| run.winner()?.ood_acc)),
             accuracy(collect(&|run| run.winner()?.test_acc)),
             share(edits(group).spread.map(|sizes| sizes.mean)),
-            share(mean(&|run| rates(run).last()?.valid)),
-            share(mean(&|run| rates(run).last()?.entangled)),
+            share(mean(&|run| rate(run, |rates| rates.executable))),
+            share(mean(&|run| rate(run, |rates| rates.admitted))),
+            share(mean(&|run| rate(run, |rates| rates.entangled))),
             rounded(mean(&|run| Some(evaluations(run).iter().filter(|e| e.number > 0).count() as f64))),
             Cell::number(published(method).map(|known| known.dfs / 100.0), percent),
         ];
@@ -76,6 +88,21 @@ pub fn comparison(groups: &[Group<'_>], levels: &[f64]) -> Table {
 }
 
 type Heading = (&'static str, &'static str, bool);
+
+/// One of the rates of a run, over all its tries.
+fn rate(run: &Run, of: fn(&Rates) -> Share) -> Option<f64> {
+    let proposals: Vec<&schemas::Candidate> = run.proposals().collect();
+    of(&Edits::of("", &proposals).rates).rate()
+}
+
+/// `+4.10 ± 1.20`, of gains.
+fn gain_spread(gains: &[f64]) -> Cell {
+    let Some((mean, std)) = mean_std(gains) else { return Cell::both("–", "") };
+    match gains.len() {
+        1 => Cell::both(points(mean), mean.to_string()),
+        _ => Cell::both(format!("{} ± {:.2}", points(mean), std * 100.0), mean.to_string()),
+    }
+}
 
 /// What a method's searches took, and what its winners cost.
 const COSTS: [Heading; 4] = [
@@ -191,7 +218,7 @@ pub fn reach_table(groups: &[Group<'_>], levels: &[f64]) -> Option<Table> {
 /// What a group is called in tables of methods: a single run by its method.
 fn name(groups: &[Group<'_>], group: &Group<'_>) -> String {
     match groups {
-        [_] => group.runs.first().map_or_else(|| group.name.clone(), |run| run.method.clone()),
+        [only] => only.method().to_owned(),
         _ => group.name.clone(),
     }
 }
@@ -217,8 +244,15 @@ pub fn entanglement(groups: &[Group<'_>]) -> Table {
     let mut columns = vec![
         ("Method", "method", false),
         ("Proposals", "proposals", true),
-        ("Valid (%)", "valid_rate", true),
+        ("Executable (%)", "executable_rate", true),
+        ("Admitted (%)", "admitted_rate", true),
+        ("First tries, executable (%)", "first_executable_rate", true),
+        ("First tries, admitted (%)", "first_admitted_rate", true),
+        ("Repairs", "repairs", true),
+        ("Repairs, executable (%)", "repair_executable_rate", true),
+        ("Repairs, admitted (%)", "repair_admitted_rate", true),
         ("Entangled (%)", "entanglement_rate", true),
+        ("First tries, entangled (%)", "first_entanglement_rate", true),
     ];
     let names: Vec<(String, String)> =
         kinds.iter().map(|kind| (format!("{kind} (%)"), kind.replace('-', "_"))).collect();
@@ -229,8 +263,9 @@ pub fn entanglement(groups: &[Group<'_>]) -> Table {
     let meanings: String =
         KINDS.iter().filter(|(kind, _)| occurs(kind)).map(|(kind, meaning)| format!("{kind}: {meaning}. ")).collect();
     let note = format!(
-        "Shares of the proposals for which it is known; every try counts, one that was sent back and the one that came of it. \
-         A proposal can be entangled in several ways. {meanings}Frozen outputs: results of the processor that the parent's \
+        "Shares of the proposals for which it is known; every try counts, one that was sent back to a model and the one that \
+         came of it (repairs; first tries stand apart where there are any). Executable: the program has a graph; admitted: it \
+         goes on to training, which an edit beyond its factor does not where a gate is set. A proposal can be entangled in several ways. {meanings}Frozen outputs: results of the processor that the parent's \
          frozen code computes alone."
     );
     let mut table = Table::new("entanglement", "Entanglement by kind", note, &columns);
@@ -239,13 +274,30 @@ pub fn entanglement(groups: &[Group<'_>]) -> Table {
             table = table.only_in_files(key);
         }
     }
+    let repaired = all.iter().any(|edits| edits.repairs != Rates::default());
+    for key in
+        ["first_executable_rate", "first_admitted_rate", "repairs", "repair_executable_rate", "repair_admitted_rate"]
+    {
+        if !repaired {
+            table = table.only_in_files(key);
+        }
+    }
+    table = table.only_in_files("first_entanglement_rate");
     for (group, edits) in groups.iter().zip(&all) {
-        let of = edits.entangled.of;
+        let (rates, first, repairs) = (edits.rates, edits.first_tries, edits.repairs);
+        let of = rates.entangled.of;
         let mut row = vec![
             Cell::text(name(groups, group)),
             Cell::count(edits.proposals),
-            share(edits.valid.rate()),
-            share(edits.entangled.rate()),
+            share(rates.executable.rate()),
+            share(rates.admitted.rate()),
+            share(first.executable.rate()),
+            share(first.admitted.rate()),
+            Cell::count(repairs.executable.of),
+            share(repairs.executable.rate()),
+            share(repairs.admitted.rate()),
+            share(rates.entangled.rate()),
+            share(first.entangled.rate()),
         ];
         row.extend(kinds.iter().map(|kind| {
             let count = edits.kinds.get(kind).copied().unwrap_or(0);

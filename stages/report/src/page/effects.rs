@@ -38,10 +38,11 @@ pub fn effect_table(groups: &[Group<'_>], baseline: Option<&str>) -> Option<Tabl
     ];
     let evaluated = budget(groups.iter().flat_map(|group| group.runs.iter().copied()));
     let note = format!(
-        "Each method minus {base}, in percentage points; a run counts with its winner's accuracy, or with the mean of its best \
-         OOD accuracy so far over {evaluated} evaluated candidates (the area under that curve; a run that ended before keeps \
-         its best). Winners are those by OOD validation accuracy, as selected: of a search's best OOD accuracy a part is luck, \
-         for every method. p: permutation test, two-sided; where both methods ran with the same seeds, runs of one seed are \
+        "Each method minus {base}, in percentage points. A run counts with the gain of its winner over the seed program, on \
+         training seeds and graphs that no search has seen (confirmed; where a run has no such figure, with its winner's \
+         accuracy as selected: of that a part is luck, for every method), or with the mean of its best OOD accuracy so far \
+         over {evaluated} evaluated candidates (the area under that curve; a run that ended before keeps its best; luck \
+         included). p: permutation test, two-sided; where both methods ran with the same seeds, runs of one seed are \
          paired. Holm: corrected for the number of methods, for each outcome by itself. Intervals: Student's (Welch's where \
          not paired), and percentile bootstrap, expanded for few runs; with five runs the latter covers about 92 times in 100, \
          with three 75. Hedges' g: difference in standard deviations, of the pairs' differences where paired. P(above): \

@@ -119,13 +119,14 @@ pub fn rates_table(runs: &[Run]) -> Table {
     let columns = [
         ("Run", "run", false),
         ("Attempts", "attempts", true),
-        ("Valid (%)", "valid_rate", true),
+        ("Executable (%)", "executable_rate", true),
+        ("Admitted (%)", "admitted_rate", true),
         ("Entangled (%)", "entanglement_rate", true),
     ];
     let mut table = Table::new(
         "rates",
-        "Valid and entanglement rates",
-        "Valid: share of the checked attempts; entangled: of those whose reach is known.",
+        "Executable, admitted and entangled",
+        "Executable: the program has a graph; admitted: it went on to training; of the checked attempts. Entangled: of those whose reach is known.",
         &columns,
     );
     for run in runs {
@@ -133,7 +134,8 @@ pub fn rates_table(runs: &[Run]) -> Table {
         table.rows.push(vec![
             Cell::text(&run.name),
             Cell::count(end.map_or(0, |r| r.attempts)),
-            share(end.and_then(|r| r.valid)),
+            share(end.and_then(|r| r.executable)),
+            share(end.and_then(|r| r.admitted)),
             share(end.and_then(|r| r.entangled)),
         ]);
     }

@@ -144,7 +144,8 @@ impl Proposer for Builtin {
         let factor = task.factor.filter(|_| self.condition);
         let plan = Plan::of(source, factor).map_err(ProposeError::Failed)?;
         let mut stream = brief.stream("edit");
-        let others: Vec<Plan> = brief.examples.iter().filter_map(|row| Plan::of(&row.source, factor).ok()).collect();
+        let others: Vec<Plan> =
+            brief.examples.iter().flatten().filter_map(|row| Plan::of(&row.source, factor).ok()).collect();
         let directed = task.directive.filter(|directive| !directive.genes.is_empty());
         let replaces = matches!(task.operation, Operation::Edit | Operation::Modify);
         let motif = if directed.is_some() { None } else { self.idea(brief, &plan, task.operation) };

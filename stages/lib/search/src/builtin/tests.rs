@@ -22,7 +22,7 @@ fn builtin() -> Builtin {
 }
 
 fn brief<'a>(population: &'a Population<'a>, source: &'a str, slot: i64) -> Brief<'a> {
-    Brief { population, parent: Parent { id: "p", source, row: None }, examples: Vec::new(), key: key(slot) }
+    Brief { population, parent: Parent { id: "p", source, row: None }, examples: None, key: key(slot) }
 }
 
 fn edit(factor: Option<Factor>) -> Task<'static> {

@@ -23,7 +23,7 @@ pub struct Random;
 
 /// A brief about the seed program, without a past.
 fn alone<'a>(moment: &Moment<'a>) -> Brief<'a> {
-    Brief { population: &EMPTY, parent: moment.seed, examples: Vec::new(), key: moment.key }
+    Brief { population: &EMPTY, parent: moment.seed, examples: Some(Vec::new()), key: moment.key }
 }
 
 /// The program that was accepted last: from the seed program on, each one whose fitness is not below that of the one
@@ -55,7 +55,7 @@ impl Method for RandomRouter {
 
     fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
         let parent = moment.draw_parent();
-        let brief = moment.brief(parent, Vec::new());
+        let brief = moment.brief(parent, None);
         let coin = moment.key.stream("coin").chance(0.5);
         let factor = Some(if coin { Factor::Operator } else { Factor::Action });
         let directive = match proposer.direct(&brief, factor) {
@@ -91,7 +91,7 @@ impl Method for Sequential {
     }
 
     fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
-        let brief = moment.brief(accepted(moment), Vec::new());
+        let brief = moment.brief(accepted(moment), None);
         Attempt::write(proposer, &brief, Task { operation: Operation::Edit, factor: None, directive: None }, None)
     }
 }
@@ -138,7 +138,7 @@ mod tests {
             Ok(Directive { text: "do".into(), ..Directive::default() })
         }
         fn write(&self, brief: &Brief<'_>, _: &Task<'_>) -> Result<Draft, ProposeError> {
-            self.0.set(brief.population.rows().len() + brief.examples.len());
+            self.0.set(brief.population.rows().len() + brief.examples.as_ref().map_or(0, Vec::len));
             Ok(Draft { source: brief.parent.source.to_owned(), edit: String::new() })
         }
     }

@@ -1,48 +1,62 @@
 //! Evolution of Heuristics (Liu et al., ICML 2024, arXiv:2401.02051).
 //!
 //! One population of the best so far. Five operators take turns: E1 and E2 explore from several parents, M1 to M3 modify
-//! one. Parents are drawn by rank, with probability in proportion to 1 / (rank + size of the population).
+//! one. Parents are drawn by rank and with replacement, with probability in proportion to 1 / (rank + size of the
+//! population); of members with equal fitness the population keeps the first. M1 to M3 show one program and no other.
+//!
+//! What differs from the source: the population begins with the one seed program, where the source has the model design its
+//! first members from nothing (I1).
 
 use schemas::Candidate;
 
 use super::{Attempt, Method, Moment, parent_of};
+use crate::population::fitness;
 use crate::proposer::{Directive, Operation, Proposer, Task};
 use crate::sampling;
 
-/// Size of the population.
-const POPULATION: usize = 10;
+/// The numbers that the paper fixes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Constants {
+    /// Size of the population.
+    pub population: usize,
+    /// Parents of E1 and E2.
+    pub parents: usize,
+}
 
-/// Parents of E1 and E2.
-const PARENTS: usize = 5;
+impl Default for Constants {
+    fn default() -> Self {
+        Self { population: 10, parents: 5 }
+    }
+}
 
-/// The operators, in turn, with what they ask for.
-const OPERATORS: [(Operation, usize, &str); 5] = [
-    (Operation::Depart, PARENTS, "E1: design something as different as possible from all of the given programs."),
-    (Operation::CommonIdea, PARENTS, "E2: find the idea that the given programs share, and build another one on it."),
-    (Operation::Modify, 1, "M1: modify the program to perform better."),
-    (Operation::Tune, 1, "M2: keep the program's structure, and choose other sizes and constants."),
-    (Operation::Simplify, 1, "M3: find what overfits or does nothing, and simplify the program."),
+/// The operators, in turn: whether they explore from several parents, and what they ask for.
+const OPERATORS: [(Operation, bool, &str); 5] = [
+    (Operation::Depart, true, "E1: design something as different as possible from all of the given programs."),
+    (Operation::CommonIdea, true, "E2: find the idea that the given programs share, and build another one on it."),
+    (Operation::Modify, false, "M1: modify the program to perform better."),
+    (Operation::Tune, false, "M2: keep the program's structure, and choose other sizes and constants."),
+    (Operation::Simplify, false, "M3: find what overfits or does nothing, and simplify the program."),
 ];
 
 /// The method.
 pub struct Eoh;
 
 impl Eoh {
-    /// Draws different members of the population by rank.
-    fn parents<'a>(moment: &Moment<'a>, count: usize) -> Vec<&'a Candidate> {
+    /// The population, best first.
+    fn population<'a>(moment: &Moment<'a>) -> Vec<&'a Candidate> {
         let scored: Vec<usize> = moment.population.scored().collect();
-        let ranked = sampling::top(moment.population, &scored, POPULATION);
-        let mut weights: Vec<f64> = (1..=ranked.len()).map(|rank| 1.0 / (rank + ranked.len()) as f64).collect();
+        let mut ranked = sampling::top(moment.population, &scored, scored.len());
+        ranked.dedup_by(|later, kept| fitness(later) == fitness(kept));
+        ranked.truncate(moment.constants.eoh.population);
+        ranked
+    }
+
+    /// Draws members of the population by rank.
+    fn parents<'a>(moment: &Moment<'a>, count: usize) -> Vec<&'a Candidate> {
+        let ranked = Self::population(moment);
+        let weights: Vec<f64> = (1..=ranked.len()).map(|rank| 1.0 / (rank + ranked.len()) as f64).collect();
         let mut stream = moment.key.stream("parent");
-        let mut drawn = Vec::new();
-        for _ in 0..count.min(ranked.len()) {
-            let Some(place) = stream.weighted(&weights) else { break };
-            drawn.extend(ranked.get(place));
-            if let Some(weight) = weights.get_mut(place) {
-                *weight = 0.0;
-            }
-        }
-        drawn
+        (0..count).filter_map(|_| stream.weighted(&weights)).filter_map(|place| ranked.get(place)).copied().collect()
     }
 }
 
@@ -57,10 +71,11 @@ impl Method for Eoh {
 
     fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
         let turn = moment.turn % OPERATORS.len();
-        let (operation, count, text) = OPERATORS.get(turn).copied().unwrap_or((Operation::Modify, 1, ""));
+        let (operation, several, text) = OPERATORS.get(turn).copied().unwrap_or((Operation::Modify, false, ""));
+        let count = if several { moment.constants.eoh.parents } else { 1 };
         let mut parents = Self::parents(moment, count).into_iter();
         let parent = parents.next().map_or(moment.seed, parent_of);
-        let brief = moment.brief(parent, parents.collect());
+        let brief = moment.brief(parent, Some(parents.collect()));
         let directive = Directive { text: text.to_owned(), ..Directive::default() };
         Attempt::write(proposer, &brief, Task { operation, factor: None, directive: None }, Some(directive))
     }
@@ -81,13 +96,21 @@ mod tests {
             let parents = Eoh::parents(&moment(&population, &[], slot), 1);
             counts[usize::try_from(parents[0].slot).unwrap()] += 1;
             let all = Eoh::parents(&moment(&population, &[], slot), 5);
-            assert_eq!(all.len(), 3);
+            assert_eq!(all.len(), 5, "drawn with replacement");
         }
         // ranks 3, 1, 2 of three: 1/6, 1/4, 1/5
         let total = 1.0 / 6.0 + 1.0 / 4.0 + 1.0 / 5.0;
         for (count, share) in counts.iter().zip([1.0 / 6.0, 1.0 / 4.0, 1.0 / 5.0]) {
             assert!((*count as f64 / 6000.0 - share / total).abs() < 0.032, "{counts:?}");
         }
+    }
+
+    #[test]
+    fn of_equal_members_one_is_kept() {
+        let rows = table(&[0.5, 0.9, 0.5, 0.9, 0.2]);
+        let population = Population::new(&rows);
+        let kept: Vec<i64> = Eoh::population(&moment(&population, &[], 0)).iter().map(|row| row.slot).collect();
+        assert_eq!(kept, [1, 0, 4]);
     }
 
     #[test]

@@ -17,25 +17,32 @@ use crate::population::{Population, better, fitness};
 use crate::proposer::{Operation, Proposer, Task};
 use crate::random::StreamKey;
 
-/// Temperature at the beginning of a period; the paper's.
-const TEMPERATURE: f64 = 0.1;
+/// The numbers that the paper fixes, scaled where they are for a million programs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Constants {
+    /// Temperature at the beginning of a period; the paper's.
+    pub temperature: f64,
+    /// Programs of an island within which the temperature falls to 0. The paper's is 30,000, for a million programs; the
+    /// default is for budgets of hundreds.
+    pub period: usize,
+    /// Versions in a prompt; the paper's.
+    pub versions: usize,
+    /// Generations between resets; 0: none. The paper's is four hours.
+    pub reset: i64,
+}
 
-/// Programs of an island within which the temperature falls to 0. The paper's is 30,000, for a million programs; this one
-/// is for budgets of hundreds.
-const PERIOD: usize = 30;
-
-/// Versions in a prompt.
-const VERSIONS: usize = 2;
-
-/// Generations between resets. The paper's is four hours.
-const RESET: i64 = 6;
+impl Default for Constants {
+    fn default() -> Self {
+        Self { temperature: 0.1, period: 30, versions: 2, reset: 6 }
+    }
+}
 
 /// The method.
 pub struct FunSearch;
 
 impl FunSearch {
     /// The rows of each island before a generation, resets included: replayed from the table.
-    fn islands(population: &Population<'_>, count: usize, key: StreamKey) -> Vec<Vec<usize>> {
+    fn islands(population: &Population<'_>, count: usize, key: StreamKey, reset: i64) -> Vec<Vec<usize>> {
         let founders: Vec<usize> =
             population.founders().filter(|&i| population.get(i).and_then(fitness).is_some()).collect();
         let mut islands = vec![founders; count];
@@ -49,7 +56,7 @@ impl FunSearch {
                     island.push(index);
                 }
             }
-            if generation > 0 && generation % RESET == 0 {
+            if generation > 0 && reset > 0 && generation % reset == 0 {
                 Self::reset(population, &mut islands, StreamKey { generation, slot: 0, redraw: 0, ..key });
             }
         }
@@ -84,29 +91,19 @@ impl FunSearch {
     }
 
     /// Draws the versions of a prompt from an island, in ascending order of fitness.
-    fn versions(population: &Population<'_>, island: &[usize], key: StreamKey) -> Vec<usize> {
+    fn versions(population: &Population<'_>, island: &[usize], key: StreamKey, constants: Constants) -> Vec<usize> {
         let mut clusters: BTreeMap<Signature, Vec<usize>> = BTreeMap::new();
         for row in island.iter().filter_map(|&index| Some((index, population.get(index)?))) {
             clusters.entry(signature(row.1)).or_default().push(row.0);
         }
         let scores: Vec<f64> = clusters.keys().map(|(fitness, _)| *fitness as f64 / 1e9).collect();
         let clusters: Vec<Vec<usize>> = clusters.into_values().collect();
-        let temperature = TEMPERATURE * (1.0 - (island.len() % PERIOD) as f64 / PERIOD as f64);
+        let period = constants.period.max(1);
+        let temperature = constants.temperature * (1.0 - (island.len() % period) as f64 / period as f64);
         let mut stream = key.stream("parent");
-        let mut drawn: Vec<usize> = Vec::new();
-        let mut weights = softmax(&scores, temperature);
-        for _ in 0..VERSIONS.min(clusters.len()) {
-            if let Some(place) = stream.weighted(&weights) {
-                drawn.push(place);
-                if let Some(weight) = weights.get_mut(place) {
-                    *weight = 0.0;
-                }
-                // A cold softmax leaves nothing for the others: then they are equal.
-                if weights.iter().all(|&w| w == 0.0) {
-                    weights = (0..clusters.len()).map(|place| if drawn.contains(&place) { 0.0 } else { 1.0 }).collect();
-                }
-            }
-        }
+        let weights = softmax(&scores, temperature);
+        let count = constants.versions.min(clusters.len());
+        let mut drawn: Vec<usize> = (0..count).filter_map(|_| stream.weighted(&weights)).collect();
         drawn.sort_unstable();
         let mut versions = Vec::new();
         for cluster in drawn.into_iter().filter_map(|place| clusters.get(place)) {
@@ -147,12 +144,13 @@ impl Method for FunSearch {
     }
 
     fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
-        let islands = Self::islands(moment.population, moment.islands, moment.key);
+        let constants = moment.constants.funsearch;
+        let islands = Self::islands(moment.population, moment.islands, moment.key, constants.reset);
         let island = islands.get(moment.island).map_or(&[][..], Vec::as_slice);
-        let mut versions = Self::versions(moment.population, island, moment.key);
+        let mut versions = Self::versions(moment.population, island, moment.key, constants);
         let parent = moment.parent_at(versions.pop());
         let examples = versions.into_iter().filter_map(|index| moment.population.get(index)).collect();
-        let brief = moment.brief(parent, examples);
+        let brief = moment.brief(parent, Some(examples));
         let task = Task { operation: Operation::NextVersion, factor: None, directive: None };
         Attempt::write(proposer, &brief, task, None)
     }
@@ -171,7 +169,7 @@ mod tests {
         let population = Population::new(&rows);
         let (mut last, mut long) = (0, 0);
         for slot in 0..4000 {
-            let versions = FunSearch::versions(&population, &[0, 1, 2], key(slot));
+            let versions = FunSearch::versions(&population, &[0, 1, 2], key(slot), Constants::default());
             assert_eq!((versions.len(), versions[0]), (2, 0));
             last += usize::from(versions[1] > 0);
             long += usize::from(versions[1] == 2);
@@ -191,7 +189,7 @@ mod tests {
         rows[2].ood_acc_seeds = Some(vec![0.75, 0.25]);
         let population = Population::new(&rows);
         for slot in 0..50 {
-            let versions = FunSearch::versions(&population, &[0, 1, 2], key(slot));
+            let versions = FunSearch::versions(&population, &[0, 1, 2], key(slot), Constants::default());
             assert_eq!(versions.iter().filter(|&&version| version == 0).count(), 1, "two clusters, one of each");
         }
     }
@@ -202,7 +200,7 @@ mod tests {
         let population = Population::new(&rows);
         let mut best = 0;
         for slot in 0..4000 {
-            let versions = FunSearch::versions(&population, &[0, 1, 2], key(slot));
+            let versions = FunSearch::versions(&population, &[0, 1, 2], key(slot), Constants::default());
             best += usize::from(versions.contains(&2));
         }
         // Temperature 0.1 * (1 - 3/30) = 0.09: left out only if both draws go to the others.
@@ -222,9 +220,9 @@ mod tests {
             }
         }
         let population = Population::new(&rows);
-        let before = FunSearch::islands(&population, 4, StreamKey { generation: 6, ..key(0) });
+        let before = FunSearch::islands(&population, 4, StreamKey { generation: 6, ..key(0) }, 6);
         assert!(before.iter().all(|island| island.len() == 6));
-        let after = FunSearch::islands(&population, 4, StreamKey { generation: 7, ..key(0) });
+        let after = FunSearch::islands(&population, 4, StreamKey { generation: 7, ..key(0) }, 6);
         for (number, island) in after.iter().enumerate() {
             if number < 2 {
                 let row = population.get(island[0]).unwrap();
@@ -234,7 +232,7 @@ mod tests {
                 assert_eq!(island.len(), 7);
             }
         }
-        let later = FunSearch::islands(&population, 4, StreamKey { generation: 8, ..key(0) });
+        let later = FunSearch::islands(&population, 4, StreamKey { generation: 8, ..key(0) }, 6);
         assert_eq!(later[0][0], after[0][0]);
         assert_eq!(later[0].len(), 2);
     }

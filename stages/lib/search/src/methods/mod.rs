@@ -2,9 +2,9 @@
 //! proposer, check and training are the same for all. Adding one: write its module, and name it in [`all`].
 
 mod controls;
-mod eoh;
-mod evoprompting;
-mod funsearch;
+pub mod eoh;
+pub mod evoprompting;
+pub mod funsearch;
 mod openevolve;
 mod spark;
 
@@ -16,10 +16,22 @@ use crate::proposer::{Brief, Directive, Draft, Parent, ProposeError, Proposer, T
 use crate::random::StreamKey;
 use crate::sampling::{self, SamplingSettings};
 
+/// Numbers that the sources of the methods fix; settings of the sections `evoprompting`, `funsearch` and `eoh`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Constants {
+    pub evoprompting: evoprompting::Constants,
+    pub funsearch: funsearch::Constants,
+    pub eoh: eoh::Constants,
+}
+
 /// The situation in which an attempt is made.
 pub struct Moment<'a> {
-    /// Every row of the run so far.
+    /// Every row of the run so far: what the method itself selects from.
     pub population: &'a Population<'a>,
+    /// The rows that the attempt may be told of.
+    pub known: &'a Population<'a>,
+    /// The constants of the methods.
+    pub constants: Constants,
     /// Members of the attempt's island, as indices into the population's rows.
     pub members: &'a [usize],
     /// Number of islands, at least 1.
@@ -51,10 +63,10 @@ impl<'a> Moment<'a> {
         index.and_then(|index| self.population.get(index)).map_or(self.seed, parent_of)
     }
 
-    /// What a proposer gets to know.
+    /// What a proposer gets to know; `examples`: which programs it is to show, where the method has a say in it.
     #[must_use]
-    pub fn brief(&self, parent: Parent<'a>, examples: Vec<&'a Candidate>) -> Brief<'a> {
-        Brief { population: self.population, parent, examples, key: self.key }
+    pub fn brief(&self, parent: Parent<'a>, examples: Option<Vec<&'a Candidate>>) -> Brief<'a> {
+        Brief { population: self.known, parent, examples, key: self.key }
     }
 }
 
@@ -168,6 +180,8 @@ mod tests {
     pub(super) fn moment<'a>(population: &'a Population<'a>, members: &'a [usize], slot: i64) -> Moment<'a> {
         Moment {
             population,
+            known: population,
+            constants: Constants::default(),
             members,
             islands: 1,
             island: 0,

@@ -56,7 +56,7 @@ impl Method for OpenEvolve {
 
     fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
         let parent = moment.draw_parent();
-        let brief = moment.brief(parent, Self::examples(moment, parent.id));
+        let brief = moment.brief(parent, Some(Self::examples(moment, parent.id)));
         Attempt::write(proposer, &brief, Task { operation: Operation::Edit, factor: None, directive: None }, None)
     }
 }

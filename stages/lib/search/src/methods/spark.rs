@@ -61,7 +61,7 @@ impl Method for Spark {
 
     fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
         let parent = moment.draw_parent();
-        let brief = moment.brief(parent, Vec::new());
+        let brief = moment.brief(parent, None);
         let factor = match self.route.then(|| proposer.route(&brief)).transpose() {
             Ok(factor) => factor,
             Err(error) => return Attempt::failed(parent, None, error),
@@ -115,6 +115,8 @@ mod tests {
         let population = Population::new(&rows);
         let moment = Moment {
             population: &population,
+            known: &population,
+            constants: crate::methods::Constants::default(),
             members: &[0, 1, 2, 3, 4, 5],
             islands: 1,
             island: 0,

@@ -10,7 +10,9 @@ use super::{Class, Config, ConfigError, KEYS, Key, Origin, Search, Settings, Tra
 /// The sections whose settings bear on what a stage makes.
 pub fn bears_on(stage: Stage) -> &'static [&'static str] {
     match stage {
-        Stage::Propose => &["task", "network", "train", "score", "search", "propose", "llm"],
+        Stage::Propose => {
+            &["task", "network", "train", "score", "search", "evoprompting", "funsearch", "eoh", "propose", "llm"]
+        }
         Stage::Check => &["task", "network", "train", "score", "propose"],
         Stage::Train => &["task", "network", "train"],
         Stage::Score => &["task", "network", "train", "score"],

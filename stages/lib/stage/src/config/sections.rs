@@ -73,6 +73,16 @@ choice! {
     }
 }
 
+choice! {
+    /// What an attempt is told of and shown.
+    pub enum Context {
+        /// The rows of its island, and those that migrated to it.
+        Island = "island",
+        /// All rows of the run.
+        Run = "run",
+    }
+}
+
 /// What a language model's tokens cost, per million.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -254,6 +264,12 @@ sections! {
         editable: Editable = Editable::Regions,
         /// Candidates proposed in total, the seed program not counted.
         attempts: usize = 32,
+        /// Most candidates that training is spent on, the seed program not counted; 0: as many as there are attempts. For
+        /// comparisons at equal numbers of evaluations: then set search.attempts higher.
+        evaluations: usize = 0,
+        /// Most tokens of language models that the search takes, looked at before each generation; 0: no limit. For
+        /// comparisons at equal tokens. (llm.max_tokens_total is a limit in the middle of a generation, to save money.)
+        tokens: u64 = 0,
         /// Candidates per generation.
         generation_size: usize = 8,
         /// Islands of the population.
@@ -268,6 +284,8 @@ sections! {
         exploration: f64 = 0.3,
         /// Probability that a parent is drawn from the best. The rest is drawn by fitness.
         exploitation: f64 = 0.5,
+        /// What an attempt is told of and shown, the same for every method: the rows of its island, or of the whole run.
+        context: Context = Context::Island,
         /// What the cells of the archive are made of: any of fitness, params, macs and distance; none: one cell an island;
         /// auto: as the method has it.
         features: Vec<String> = vec!["auto".into()],
@@ -279,6 +297,40 @@ sections! {
         patience: usize = 0,
         /// Seed of the run.
         seed: u64 = 0,
+    }
+
+    /// Constants of the method evoprompting (arXiv:2302.14838).
+    pub struct EvoPrompting [evoprompting] {
+        /// Parents of a round.
+        parents: usize = 10,
+        /// Parents shown in a prompt.
+        shots: usize = 2,
+        /// Error from which on a candidate is dropped (alpha); 1: none is.
+        threshold: f64 = 0.5,
+        /// Size asked for, relative to the smallest parent shown.
+        target_size: f64 = 0.9,
+        /// Accuracy asked for, relative to the best parent shown.
+        target_accuracy: f64 = 1.02,
+    }
+
+    /// Constants of the method funsearch (Nature 625, 2024).
+    pub struct FunSearch [funsearch] {
+        /// Temperature of the draw of clusters at the beginning of a period.
+        temperature: f64 = 0.1,
+        /// Programs of an island within which it falls to 0; the paper's is 30000, for a million programs.
+        period: usize = 30,
+        /// Versions in a prompt.
+        versions: usize = 2,
+        /// Generations after which the worse half of the islands starts again; 0: never. The paper's is four hours.
+        reset: usize = 6,
+    }
+
+    /// Constants of the method eoh (arXiv:2401.02051).
+    pub struct Eoh [eoh] {
+        /// Size of the population.
+        population: usize = 10,
+        /// Parents of the operators E1 and E2.
+        parents: usize = 5,
     }
 
     /// Measuring the winner's gain over the seed program once more, on seeds and graphs that the search has not seen.
