@@ -332,7 +332,11 @@ impl Session {
             let code = diff::apply(base, &reply.text)?;
             Extracted { code, whole: true, idea: extract::idea(&reply.text) }
         } else {
-            extract(&reply.text)?
+            // What a model has written out while it thought counts where the answer itself has no program.
+            extract(&reply.text).or_else(|problem| {
+                let thought = reply.reasoning.as_deref().and_then(|thought| extract(thought).ok());
+                thought.filter(|found| found.whole).ok_or(problem)
+            })?
         };
         let splicing = factor.filter(|_| self.team.settings.splice);
         let Some(factor) = splicing else {

@@ -20,21 +20,36 @@ pub struct Extracted {
 /// Finds the program; the error says what a second reply should do better.
 ///
 /// In order of preference: the last fenced block with the entry point (models correct themselves within a reply), the
-/// longest fenced block, a block whose closing fence is missing, a reply that is nothing but code.
+/// longest fenced block, a block whose closing fence is missing, a reply that is nothing but code. A block within a block
+/// counts for itself.
 pub fn extract(text: &str) -> Result<Extracted, String> {
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let text = plain(text);
     let idea = idea(&text);
-    let blocks = fenced(&text);
-    let chosen = blocks
-        .iter()
-        .rev()
-        .find(|block| block.contains(ENTRY))
-        .or_else(|| blocks.iter().max_by_key(|block| block.len()))
-        .cloned()
-        .or_else(|| bare(&text));
-    let code = chosen.filter(|code| !code.trim().is_empty()).ok_or("the reply has no code block with the program")?;
+    let code = code(&text).ok_or("the reply has no code block with the program")?;
     let code = format!("{}\n", code.trim_start_matches('\n').trim_end());
     Ok(Extracted { whole: code.contains(ENTRY), code, idea })
+}
+
+/// The code of a text, if there is any.
+fn code(text: &str) -> Option<String> {
+    let blocks = fenced(text);
+    // A block around another one has its fences in it, and is no program.
+    let clean = |block: &&String| !block.lines().any(|line| fence(line.trim()).is_some());
+    let last = |entry: bool| {
+        let mut found = blocks.iter().rev().filter(|block| !entry || block.contains(ENTRY));
+        found.clone().find(clean).or_else(|| found.next()).cloned()
+    };
+    let longest = || blocks.iter().filter(clean).max_by_key(|block| block.len()).cloned();
+    let chosen = last(true).or_else(longest).or_else(|| last(false)).or_else(|| bare(text));
+    chosen.filter(|code| !code.trim().is_empty())
+}
+
+/// The text with line feeds alone as line ends, with plain spaces in place of those that do not break, and without
+/// characters that cannot be seen: models and web pages put all of these into code.
+fn plain(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let seen = text.chars().filter(|c| !matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}'));
+    seen.map(|c| if matches!(c, '\u{a0}' | '\u{202f}' | '\u{2007}') { ' ' } else { c }).collect()
 }
 
 /// The sentence after `Idea:`.
@@ -42,33 +57,52 @@ pub fn idea(text: &str) -> Option<String> {
     text.lines().find_map(|line| titled(line, "idea")).map(|idea| excerpt(&idea, 400))
 }
 
-/// The contents of fenced blocks, a last one that is not closed included.
+/// The contents of fenced blocks in the order of their beginnings, those within others and a last one that is not closed
+/// included.
 fn fenced(text: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(&str, usize, String)> = None;
+    struct Open<'a> {
+        fence: &'a str,
+        indent: usize,
+        /// Where its text stands among the blocks.
+        place: usize,
+    }
+    let mut blocks: Vec<String> = Vec::new();
+    let mut open: Vec<Open<'_>> = Vec::new();
     for line in text.lines() {
         let trimmed = line.trim();
-        match &mut open {
-            None => {
-                if let Some(fence) = fence(trimmed) {
-                    let indent = line.len() - line.trim_start().len();
-                    open = Some((fence, indent, String::new()));
-                }
+        // a fence closes with the same sign, at least as long, and nothing after it
+        let closes = |open: &Open<'_>| {
+            trimmed.starts_with(open.fence) && trimmed.trim_start_matches(&open.fence[..1]).is_empty()
+        };
+        if open.last().is_some_and(closes) {
+            open.pop();
+            // The closing line of an inner block belongs to the blocks around it.
+            for around in &open {
+                append(&mut blocks, around.place, around.indent, line);
             }
-            // a fence closes with the same sign, at least as long, and nothing after it
-            Some((fence, ..)) if trimmed.starts_with(*fence) && trimmed.trim_start_matches(&fence[..1]).is_empty() => {
-                blocks.extend(open.take().map(|(.., block)| block));
-            }
-            Some((_, indent, block)) => {
-                // a block within a list is indented as a whole
-                let extra = (*indent).min(line.len() - line.trim_start_matches(' ').len());
-                block.push_str(line.get(extra..).unwrap_or(line));
-                block.push('\n');
-            }
+            continue;
+        }
+        for around in &open {
+            append(&mut blocks, around.place, around.indent, line);
+        }
+        if let Some(fence) = fence(trimmed)
+            && open.last().is_none_or(|_| trimmed.len() > fence.len())
+        {
+            let indent = line.len() - line.trim_start().len();
+            open.push(Open { fence, indent, place: blocks.len() });
+            blocks.push(String::new());
         }
     }
-    blocks.extend(open.map(|(.., block)| block));
     blocks
+}
+
+/// Adds a line to a block. A block within a list is indented as a whole.
+fn append(blocks: &mut [String], place: usize, indent: usize, line: &str) {
+    let extra = indent.min(line.len() - line.trim_start_matches(' ').len());
+    if let Some(block) = blocks.get_mut(place) {
+        block.push_str(line.get(extra..).unwrap_or(line));
+        block.push('\n');
+    }
 }
 
 fn fence(line: &str) -> Option<&str> {
@@ -146,6 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn blocks_within_blocks() {
+        assert_eq!(code(&format!("````markdown\nHere:\n```python\n{PROGRAM}```\nDone.\n````")), PROGRAM);
+        assert_eq!(code(&format!("```markdown\nHere:\n```python\n{PROGRAM}```\n```")), PROGRAM);
+        // the first block was never closed
+        assert_eq!(code(&format!("```python\nx = 1\n\nNo, better:\n\n```python\n{PROGRAM}```\n")), PROGRAM);
+    }
+
+    #[test]
+    fn spaces_that_do_not_break_are_spaces() {
+        let odd = PROGRAM.replace("    ", "\u{a0}\u{202f} \u{a0}").replace("import", "\u{feff}im\u{200b}port");
+        assert_eq!(code(&format!("```python\n{odd}```")), PROGRAM);
+    }
+
+    #[test]
     fn no_program_is_an_error() {
         for text in ["", "I cannot do that.", "```\n\n```"] {
             assert!(extract(text).unwrap_err().contains("no code block"), "{text}");
@@ -154,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_reply_breaks_it(text in "(```|~~~|python|\n| |def get_processor_factory|é|x=1|:|Idea:){0,40}") {
+        fn no_reply_breaks_it(text in "(```|~~~|python|\u{a0}|\n| |def get_processor_factory|é|x=1|:|Idea:){0,40}") {
             let _ = extract(&text);
         }
     }

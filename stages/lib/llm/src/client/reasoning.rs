@@ -40,9 +40,25 @@ pub fn split(text: &str) -> (Option<String>, String) {
     (reasoning, rest.trim_start().to_owned())
 }
 
+/// Whether a thought holds an answer in one of the forms that agents are asked for: a code block, a choice of a factor, or a
+/// directive with its title.
+pub fn answers(thought: &str) -> bool {
+    let choice = || thought.split('"').any(|word| word == "factor") && thought.contains('}');
+    let titled = || thought.lines().any(|line| line.trim_start_matches(['*', '#', ' ']).starts_with("Title:"));
+    thought.lines().any(|line| line.trim_start().starts_with("```")) || choice() || titled()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::{answers, split};
+
+    #[test]
+    fn answers_in_a_thought_are_told_by_their_form() {
+        for thought in ["Well.\n```python\nx\n```", "so {\"factor\": \"ACTION\", \"reason\": \"x\"}", "**Title:** gates\nDo."] {
+            assert!(answers(thought), "{thought}");
+        }
+        assert!(!answers("The factor could be \"ACTION\", or so."));
+    }
 
     fn check(text: &str, reasoning: Option<&str>, answer: &str) {
         assert_eq!(split(text), (reasoning.map(str::to_owned), answer.to_owned()), "{text:?}");

@@ -125,6 +125,11 @@ impl Assembly {
             Some(other) => Finish::Other(other.to_owned()),
         };
         if text.trim().is_empty() {
+            // Some servers file the whole answer under reasoning.
+            let thought = reasoning.join("\n\n");
+            if finish == Finish::Stop && reasoning::answers(&thought) {
+                return Ok(Reply { text: thought, reasoning: None, finish, served_by: self.served_by });
+            }
             return Err(match finish {
                 Finish::Length => CallError::new(
                     Kind::TooLong,
@@ -232,6 +237,8 @@ mod tests {
         let filtered = json!({"choices": [{"message": {"content": "par"}, "finish_reason": "content_filter"}]});
         assert_eq!(kind(filtered), Kind::Refusal);
         assert_eq!(kind(json!({"choices": [{"message": {"content": "  \n"}}]})), Kind::Empty);
+        let only_thought = |text: &str| json!({"choices": [{"message": {"content": "", "reasoning_content": text}}]});
+        assert_eq!(kind(only_thought("I wonder.")), Kind::Empty);
         assert_eq!(
             kind(json!({"choices": [{"message": {"content": "<think>long"}, "finish_reason": "length"}]})),
             Kind::TooLong
