@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::settings::{Feedback, Fitness, Settings};
 use super::wrap::wrapped;
-use super::{CONSTANT, Card, Channel, Datum, RECORD};
+use super::{CONSTANT, Card, Datum, RECORD};
 use crate::spec::{Stage, Type};
 use crate::wiring::Feature;
 
@@ -32,7 +32,7 @@ impl Card {
         for (title, stage) in names.into_iter().chain([("Hints, recorded at each step:", Stage::Hint)]) {
             let cells = |datum: &Datum| vec![format!("`{}`", datum.name), datum.kind(), datum.explained()];
             let rows = self.of(stage).map(cells).collect::<Vec<_>>();
-            *page += &format!("\n{title}\n\n{}", table(["name", "of a", "meaning"].map(str::to_owned).into(), &rows));
+            *page += &format!("\n{title}\n\n{}", table(["name", "type", "meaning"].map(str::to_owned).into(), &rows));
         }
         let notes = self.notes();
         if !notes.is_empty() {
@@ -93,7 +93,7 @@ impl Card {
 
     fn write_wiring(&self, page: &mut String) {
         *page += "\n## What reaches what\n\n";
-        *page += &wrapped("", &format!("{STEPS}"));
+        *page += &wrapped("", STEPS);
         *page += "\n";
         let encoded = [Feature::NodeFts, Feature::EdgeFts, Feature::GraphFts, Feature::AdjMat];
         let rows = encoded.map(|feature| {
@@ -119,8 +119,11 @@ impl Card {
         });
         *page += &table(["read by decoders", "of"].map(str::to_owned).into(), &rows.collect::<Vec<_>>());
         *page += "\n";
+        if self.decoders().iter().any(|(_, features)| features.contains(&Feature::GraphFts)) {
+            *page += &wrapped("- ", OF_THE_GRAPH);
+        }
         for channel in &self.channels {
-            *page += &wrapped("- ", &channel.sentence());
+            *page += &wrapped("- ", &channel.sentence(false));
         }
     }
 
@@ -146,45 +149,14 @@ impl Card {
     }
 }
 
+/// How decoders of the graph's data read nodes.
+const OF_THE_GRAPH: &str =
+    "Data of the graph are read from `graph_fts` and from the largest values over nodes of the others.";
+
 /// How the network runs over time.
 const STEPS: &str = "Encoders make features of inputs and hints; the processor makes `next_hidden` and `tri_msgs` of them and of \
     `hidden`; decoders predict. The network takes T - 1 steps (at least one): step t is given hint t and predicts hint t + 1. The \
     first hint is the true one, the others are its own predictions. Outputs are read at a sample's last step.";
-
-impl Channel {
-    /// What it can influence, in sentences.
-    pub(super) fn sentence(&self) -> String {
-        let Self { feature, hints, outputs, later, .. } = self;
-        let list = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let at_once = list(&self.at_once());
-        match (self.carried, hints.is_empty(), outputs.is_empty()) {
-            (true, ..) => format!("`{feature}` is read by all decoders, and is `hidden` of the next step."),
-            (false, true, true) => {
-                format!(
-                    "`{feature}` are read by no decoder of this task and never enter `hidden`: they have no effect at all."
-                )
-            }
-            (false, true, false) => format!(
-                "`{feature}` are read by the decoders of {at_once} and no others, at the last step only, and never enter `hidden`: \
-                 nothing else depends on them."
-            ),
-            (false, false, _) => {
-                let further = if later.is_empty() {
-                    String::new()
-                } else {
-                    format!(
-                        " {} they reach only at later steps, through the predicted {} that are fed back.",
-                        list(later),
-                        list(hints)
-                    )
-                };
-                format!(
-                    "`{feature}` are read by the decoders of {at_once} and no others, and never enter `hidden`.{further}"
-                )
-            }
-        }
-    }
-}
 
 impl Settings {
     /// One sentence for each matter: what it is about, and what is set.

@@ -123,7 +123,12 @@ fn differences(algorithm: &Algorithm) -> Option<(String, String)> {
 
 fn probabilities(args: &SamplerArgs, test: f64) -> (String, String) {
     let drawn: Vec<String> = args.p.iter().flatten().map(|p| short(*p)).collect();
-    (format!("p is one of {}, drawn for each graph", drawn.join(", ")), format!("p = {}", short(test)))
+    let drawn = match drawn.as_slice() {
+        // they are evenly spaced
+        [first, second, .., last] => format!("{first}, {second}, ..., {last}"),
+        few => few.join(", "),
+    };
+    (format!("p is one of {drawn}, drawn for each graph"), format!("p = {}", short(test)))
 }
 
 /// To three places, without zeros at the end.
@@ -144,10 +149,15 @@ mod tests {
     #[test]
     fn probabilities_are_those_that_are_drawn() {
         let training = |name| of(name).training.expect("it differs");
-        assert_eq!(training("dfs"), "p is one of 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, drawn for each graph");
-        assert!(training("bridges").starts_with("p is one of 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, drawn"));
+        assert_eq!(training("dfs"), "p is one of 0.1, 0.2, ..., 0.9, drawn for each graph");
+        assert!(training("bridges").starts_with("p is one of 0.05, 0.1, ..., 0.45, drawn"));
         let test = |name| of(name).test.expect("it differs");
         assert_eq!(["dfs", "bridges", "strongly_connected_components"].map(test), ["p = 0.5", "p = 0.2", "p = 0.5"]);
         assert_eq!(of("heapsort").training, None);
+        for algorithm in crate::algorithms::algorithms() {
+            let p = SamplerArgs::training(algorithm).p.expect("they are given");
+            let steps = p.windows(2).map(|pair| short(pair[1] - pair[0])).collect::<Vec<_>>();
+            assert!(steps.iter().all(|step| *step == short(p[0])), "{steps:?} are even");
+        }
     }
 }

@@ -60,10 +60,10 @@ pub(super) fn score(data: &[Datum]) -> Score {
 
 fn output(datum: &Datum) -> OutputScore {
     let name = datum.name;
-    let (place, places) = match datum.location {
-        Location::Node => ("node", "G N"),
-        Location::Edge => ("pair", "G N²"),
-        Location::Graph => ("graph", "G"),
+    let (place, places, all) = match datum.location {
+        Location::Node => ("node", "G N", "all nodes of all graphs together"),
+        Location::Edge => ("pair", "G N²", "all pairs of all graphs together"),
+        Location::Graph => ("graph", "G", "all graphs"),
     };
     let measure = Measure::of(datum.ty);
     let formula = match (measure, datum.ty) {
@@ -80,10 +80,10 @@ fn output(datum: &Datum) -> OutputScore {
              all graphs together"
         ),
         (Measure::F1, _) => format!(
-            "{name} = F1 = 2 h / (2 h + f + m), over all {place}s of all graphs together: h rightly set, f wrongly set, m \
+            "{name} = F1 = 2 h / (2 h + f + m), over {all}: h rightly set, f wrongly set, m \
              missed; 1 if all are 0. A truth of -1 is left out; what is 0 and left 0 counts for nothing"
         ),
-        (Measure::SquaredError, _) => format!("{name} = mean squared error over all {place}s of all graphs"),
+        (Measure::SquaredError, _) => format!("{name} = mean squared error over {all}"),
     };
     OutputScore { output: name, measure, formula }
 }
