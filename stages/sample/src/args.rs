@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use clrs::Split;
 
 use crate::plan;
@@ -15,6 +15,9 @@ Examples:
   sample --algorithm all --length 8 --batches 10 -o clrs30/
   sample --algorithm insertion_sort --length 5 --batch-size 2 | jq .hint_pred_h
   sample --algorithm dfs --length 16 --seed 42 --batch-size 4 --batches 2 --digest
+  sample --card dfs | less
+  sample --card all --config data/profiles/paper.toml -o cards/
+  sample --card kmp_matcher --json | jq '.channels[] | {feature, hints, outputs, later}'
   duckdb -c \"select steps, count(*) from 'dfs.parquet' group by 1 order by 1\"
 
 Rows: one for each sample. Columns: algorithm, split, seed, length, nodes, batch, sample, steps, then input_*, output_*
@@ -22,28 +25,50 @@ and hint_* for each data point, as nested lists: hints [steps][...], node data [
 trailing list of classes for categoricals. Hints end with the sample's own last step.
 Scalars are doubles, pointers are node numbers from 0, everything else is 0, 1, or -1 for \"not a target\".
 
+A card is a page on a task: what the algorithm does and what its data mean, how it is scored, pseudo-code with the places
+where hints are recorded, what each result of a processor can influence, and the settings in force (defaults unless
+--config or --set change them).
+
 Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
-/// Draw CLRS-30 problems, run the algorithms on them, and write inputs, outputs and hints.
+/// Draw CLRS-30 problems, run the algorithms on them, and write inputs, outputs and hints; or tell what a task is.
 ///
 /// The data is that of dm-clrs 2.0.3, bit for bit, for any seed, length and batch size.
 #[derive(Parser, Debug)]
+#[command(group(ArgGroup::new("about").args(["list", "card"])))]
 #[command(version, after_long_help = EXAMPLES, after_help = "See --help for examples and the columns of the tables.")]
 pub struct Args {
     /// Name of an algorithm, several separated by commas, or `all`; see --list
-    #[arg(short, long, value_name = "NAME", value_delimiter = ',', required_unless_present = "list")]
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',', required_unless_present = "about")]
     pub algorithm: Vec<String>,
 
     /// List the algorithms with their data points
     #[arg(long)]
     pub list: bool,
 
-    /// With --list: as JSON
-    #[arg(long, requires = "list")]
+    /// Print the task card of an algorithm as Markdown; several separated by commas, or `all`
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with_all = ["algorithm", "digest", "format", "Draw"])]
+    pub card: Vec<String>,
+
+    /// With --card: the short form for prompts
+    #[arg(long, requires = "card", conflicts_with = "json")]
+    pub brief: bool,
+
+    /// With --card: the settings that it states, e.g. data/profiles/quick.toml; unknown keys are errors
+    #[arg(long, value_name = "FILE", requires = "card")]
+    pub config: Option<PathBuf>,
+
+    /// With --card: change a setting, or several, as in --set 'train.steps=50 train.val_length=12'; may be repeated
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", requires = "card")]
+    pub sets: Vec<String>,
+
+    /// With --list or --card: as JSON, an object a line
+    #[arg(long, requires = "about")]
     pub json: bool,
 
     /// Where the rows go: .parquet, .jsonl, or - for JSONL on stdout. A folder, which gets a file for each algorithm,
-    /// where there are several. Files appear whole or not at all
+    /// where there are several. Where cards go: a file, a folder for several, or - for stdout. Files appear whole or not at
+    /// all
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
 

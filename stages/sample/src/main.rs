@@ -1,6 +1,7 @@
 //! `sample`: CLRS-30 data without Python. See `sample --help` and the README beside this crate.
 
 mod args;
+mod cards;
 mod columns;
 mod digests;
 mod jsonl;
@@ -23,6 +24,9 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<()> {
     if args.list {
         return stage::exit::print(&list::text(args.json));
+    }
+    if !args.card.is_empty() {
+        return cards::write(args);
     }
     let plan = Plan::new(args)?;
     match plan.work {

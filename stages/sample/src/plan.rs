@@ -98,7 +98,7 @@ impl Plan {
 }
 
 /// The algorithms named, and whether that may be more than one.
-fn choose(names: &[String]) -> Result<(Vec<&'static Algorithm>, bool)> {
+pub fn choose(names: &[String]) -> Result<(Vec<&'static Algorithm>, bool)> {
     if names.iter().any(|name| name == "all") {
         return Ok((algorithms().iter().collect(), true));
     }

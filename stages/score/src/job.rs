@@ -117,3 +117,42 @@ fn evaluate(job: Job, _: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Scored,
     }
     Ok(Scored { scores, tallies, device: device.to_string() })
 }
+
+#[cfg(test)]
+mod tests {
+    use clrs::card::{Evaluation, Feedback};
+
+    use super::*;
+
+    /// A task card states what is trained and scored, whatever is set.
+    #[test]
+    fn cards_state_what_is_done() {
+        let sets = "train.lengths=[3, 9, 5] train.val_length=11 train.val_samples=7 score.ood_samples=5 train.val_every=9 \
+                    network.hint_repred_mode='hard_on_eval' network.hint_teacher_forcing=0.25 score.test_length=23";
+        for sets in [Vec::new(), vec![sets.to_owned()]] {
+            let config = Config::load(None, &sets, &[]).expect("valid");
+            for algorithm in clrs::algorithms() {
+                let said = stage::card::settings(&config, algorithm, None);
+                let done = train::settings(&config, algorithm.name, 0);
+                assert_eq!((said.hidden, said.message_passing_steps), (done.hidden, done.nb_msg_passing_steps));
+                let training = &said.training;
+                assert_eq!((&training.lengths, training.batch_size), (&done.lengths, done.batch_size));
+                assert_eq!((training.steps, training.validate_every), (done.steps, done.val_every));
+                assert_eq!((training.learning_rate, training.grad_clip), (done.learning_rate, done.grad_clip));
+                assert_eq!(training.hint_teacher_forcing, done.hint_teacher_forcing);
+                let feedback = match done.hint_repred_mode {
+                    network::Repred::Soft => Feedback::Soft,
+                    network::Repred::Hard => Feedback::Hard,
+                    network::Repred::HardOnEval => Feedback::HardOnEval,
+                };
+                assert_eq!(training.hint_feedback, feedback);
+                let validation = Evaluation { length: done.val_length, samples: done.val_samples };
+                let evaluated = evaluations(&config, algorithm.name);
+                let evaluated =
+                    evaluated.iter().map(|config| Evaluation { length: config.length, samples: config.samples });
+                let evaluated: Vec<Evaluation> = std::iter::once(validation).chain(evaluated).collect();
+                assert_eq!(vec![said.validation, said.ood, said.test], evaluated, "{}", algorithm.name);
+            }
+        }
+    }
+}

@@ -95,16 +95,12 @@ pub fn settings(config: &Config, algorithm: &str, seed: u64) -> TrainConfig {
     as_the_benchmark(settings)
 }
 
-/// What the benchmark's own trainer does differently for some algorithms: strings are matched at a single length, a
-/// quarter above the longest, the needle's length being what varies; and accuracies that are made of few values a sample
-/// are taken over more samples.
+/// What the benchmark's own trainer does differently for some algorithms: lengths of strings ([`clrs::Algorithm`]), and
+/// accuracies that are made of few values a sample, which are taken over more samples.
 pub fn as_the_benchmark(mut settings: TrainConfig) -> TrainConfig {
     if let Some(algorithm) = clrs::algorithm(&settings.algorithm) {
-        if algorithm.is_string_matching() {
-            let longer = |length: usize| (length * 5 / 4).max(3);
-            settings.lengths = settings.lengths.iter().max().map(|&longest| longer(longest)).into_iter().collect();
-            settings.val_length = longer(settings.val_length);
-        }
+        settings.lengths = algorithm.training_lengths(&settings.lengths);
+        settings.val_length = algorithm.validation_length(settings.val_length);
         settings.val_samples *= algorithm.samples_multiplier;
     }
     settings

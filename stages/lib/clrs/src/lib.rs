@@ -19,24 +19,29 @@
 //!
 //! The way of a batch: a [`Sampler`] draws problems from a [`RandomState`], an [`Algorithm`] solves each of them and
 //! leaves a [`Trace`], [`Trajectories`] hold traces and spell them out as a [`Batch`], and a [`Pipeline`] transforms
-//! batches as the reference's trainer does. A [`Loader`] does all that ahead of time on background threads.
+//! batches as the reference's trainer does. A [`Loader`] does all that ahead of time on background threads. A [`Card`] says
+//! of an algorithm, to people and language models, what all this is.
 
 mod algorithms;
 mod batch;
+pub mod card;
 mod digest;
 mod error;
 mod loader;
 mod matrix;
 pub mod pipeline;
 mod problem;
+mod protocol;
 mod random;
 mod sampler;
 mod spec;
 mod split;
 mod trace;
+pub mod wiring;
 
 pub use algorithms::{Algorithm, Family, algorithm, algorithms, find_algorithm};
 pub use batch::{Batch, DataPoint, Trajectories};
+pub use card::Card;
 pub use digest::{Digest, digest, digests};
 pub use error::ClrsError;
 pub use loader::Loader;

@@ -134,20 +134,21 @@ impl Transforms {
     /// The contract of `algorithm` after these transformations, in the order of the contract before, which is not quite
     /// that of the batches: `pred` stays where `pred_h` was, but comes last among a batch's inputs.
     pub fn spec(&self, algorithm: &Algorithm) -> Vec<SpecEntry> {
-        let moves_pred = self.pred_as_input && algorithm.pred_as_input;
-        let mut spec = Vec::with_capacity(algorithm.spec().len() + 1);
-        for &entry in algorithm.spec() {
-            if moves_pred && entry.name == "pred_h" {
-                spec.push(SpecEntry { name: "pred", stage: Stage::Input, ..entry });
-            } else if self.permutations && entry.ty == Type::ShouldBePermutation {
-                let (name, dtype) = (mask_name(entry.name), Dtype::Float32);
-                spec.push(SpecEntry { ty: Type::PermutationPointer, dtype, ..entry });
-                spec.push(SpecEntry { name, ty: Type::MaskOne, dtype, ..entry });
-            } else {
-                spec.push(entry);
-            }
+        algorithm.spec().iter().flat_map(|entry| self.seen(algorithm, entry)).collect()
+    }
+
+    /// What a datum of `algorithm` becomes: mostly itself, in one case two data.
+    pub fn seen(&self, algorithm: &Algorithm, entry: &SpecEntry) -> Vec<SpecEntry> {
+        let entry = *entry;
+        if self.pred_as_input && algorithm.pred_as_input && entry.name == "pred_h" {
+            vec![SpecEntry { name: "pred", stage: Stage::Input, ..entry }]
+        } else if self.permutations && entry.ty == Type::ShouldBePermutation {
+            let (name, dtype) = (mask_name(entry.name), Dtype::Float32);
+            let permutation = SpecEntry { ty: Type::PermutationPointer, dtype, ..entry };
+            vec![permutation, SpecEntry { name, ty: Type::MaskOne, dtype, ..entry }]
+        } else {
+            vec![entry]
         }
-        spec
     }
 }
 

@@ -16,11 +16,13 @@ const LONGEST: usize = 1 << 14;
 /// Letters of the strings' alphabet.
 pub(crate) const ALPHABET: usize = 4;
 /// Communities of the graphs for strongly connected components.
-const COMMUNITIES: usize = 4;
+pub(crate) const COMMUNITIES: usize = 4;
 /// Probability of an edge between communities.
-const BETWEEN: f64 = 0.01;
+pub(crate) const BETWEEN: f64 = 0.01;
+/// Probability of an edge within a community unless the sampler is told another.
+pub(crate) const WITHIN: f64 = 0.5;
 /// Radius of the disk that convex hull problems lie in.
-const RADIUS: f64 = 2.0;
+pub(crate) const RADIUS: f64 = 2.0;
 /// Twice the area of a triangle below which its corners count as collinear.
 const COLLINEAR: f64 = 1e-12;
 const POINT_ATTEMPTS: usize = 1000;
@@ -278,7 +280,7 @@ fn erdos_renyi(rng: &mut RandomState, kind: GraphKind, n: usize, p: f64) -> Matr
 
 /// Dense communities with a few edges from earlier communities to later ones, so that no cycle leaves a community.
 fn communities(rng: &mut RandomState, n: usize, args: &SamplerArgs) -> Matrix {
-    let kind = GraphKind { edges: Edges::Directed, weighted: false, p: 0.5 };
+    let kind = GraphKind { edges: Edges::Directed, weighted: false, p: WITHIN };
     let p = choose_p(rng, args, kind.p);
     let size = n / COMMUNITIES;
     let community = |node: usize| (node / size).min(COMMUNITIES - 1);

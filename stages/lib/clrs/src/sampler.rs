@@ -26,6 +26,15 @@ impl SamplerArgs {
         let p = (0..9).map(|i| (0.1 + 0.1 * f64::from(i)) / algorithm.training_p_divisor).collect();
         Self { p: Some(p), length_needle: Some(-8) }
     }
+
+    /// As [`SamplerArgs::training`], at any length: needles of up to 8 letters need 17 nodes; below that they are as long
+    /// as fits.
+    pub fn training_at(algorithm: &Algorithm, length: usize) -> Self {
+        let mut args = Self::training(algorithm);
+        let fits = i64::try_from(length.saturating_sub(1) / 2).unwrap_or(i64::MAX).max(1);
+        args.length_needle = args.length_needle.map(|needle| needle.max(-fits));
+        args
+    }
 }
 
 /// What to draw.

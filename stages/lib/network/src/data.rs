@@ -22,22 +22,13 @@ pub(crate) fn stream_seed(seed: u64, stream: &str) -> u32 {
     (Rng::new(seed, stream).uniform() * f64::from(u32::MAX)) as u32
 }
 
-/// The arguments that training data of this length is drawn with: the reference's. Its needles of up to 8 letters need
-/// 17 nodes; below that they are as long as fits.
-pub(crate) fn arguments(algorithm: &Algorithm, length: usize) -> SamplerArgs {
-    let mut args = SamplerArgs::training(algorithm);
-    let fits = i64::try_from(length.saturating_sub(1) / 2).unwrap_or(i64::MAX).max(1);
-    args.length_needle = args.length_needle.map(|needle| needle.max(-fits));
-    args
-}
-
 /// Training batches of all lengths in turn, made ahead on a thread.
 pub(crate) fn training(algorithm: &'static Algorithm, lengths: &[usize], batch: usize, seed: u64) -> Result<Loader> {
     let config = |&length: &usize| {
         let (data, positions) = (format!("train/{length}/data"), format!("train/{length}/positions"));
         let mut config =
             PipelineConfig::training(algorithm, length, batch, stream_seed(seed, &data), stream_seed(seed, &positions));
-        config.sampler.args = arguments(algorithm, length);
+        config.sampler.args = SamplerArgs::training_at(algorithm, length);
         // Padding to the longest of a thousand other samples changes no loss, only the time that a step takes.
         config.sampler.track_max_steps = false;
         config
@@ -111,7 +102,7 @@ mod tests {
     fn needles_fit_every_length() {
         for name in ["kmp_matcher", "naive_string_matcher"] {
             let algorithm = find(name).expect("exists");
-            let needle = |length| arguments(algorithm, length).length_needle;
+            let needle = |length| SamplerArgs::training_at(algorithm, length).length_needle;
             assert_eq!([3, 5, 10, 16, 17, 20].map(needle), [-1, -2, -4, -7, -8, -8].map(Some), "{name}");
             for length in 3..20 {
                 let batch = training(algorithm, &[length], 4, 0).and_then(|mut loader| Ok(loader.next()?));

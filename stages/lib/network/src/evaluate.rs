@@ -83,7 +83,7 @@ pub fn evaluate(processor: &Processor, weights: &Weights, config: &EvalConfig, d
     let (args, seeds) = match config.data {
         EvalData::Validation => {
             let seed = |what: &str| data::stream_seed(config.seed, &format!("eval/{}/{what}", config.length));
-            (data::arguments(algorithm, config.length), (seed("data"), seed("positions")))
+            (SamplerArgs::training_at(algorithm, config.length), (seed("data"), seed("positions")))
         }
         EvalData::Test => (SamplerArgs::default(), (Split::Test.seed(), Split::Test.seed())),
     };

@@ -286,6 +286,82 @@ mod tests {
         }
     }
 
+    /// What a card says of an output, in its own words: from counts over all places.
+    fn as_said(output: &clrs::card::OutputScore, truth: &[DataPoint], prediction: &[DataPoint]) -> f64 {
+        use clrs::card::Measure;
+        let of = |points: &[DataPoint], name: &str| points.iter().find(|point| point.name == name).cloned();
+        let (truth_of, said) = (|name: &str| of(truth, name), |name: &str| of(prediction, name));
+        let (true_one, said_one) = (truth_of(output.output).expect("true"), said(output.output).expect("predicted"));
+        let share = |right: usize, of: usize| right as f64 / of as f64;
+        match output.measure {
+            Measure::Pointers => {
+                let n = true_one.shape[1];
+                let node = |point: &DataPoint, mask: Option<DataPoint>, at: usize| match mask {
+                    None => point.data[at] as usize,
+                    Some(mask) if mask.data[at] == 1.0 => at % n,
+                    Some(_) => point.data[at * n..(at + 1) * n].iter().position(|&x| x == 1.0).expect("one-hot"),
+                };
+                let mask = format!("{}_mask", output.output);
+                let places: usize =
+                    if truth_of(&mask).is_some() { true_one.data.len() / n } else { true_one.data.len() };
+                let right = |at: &usize| node(&true_one, truth_of(&mask), *at) == node(&said_one, said(&mask), *at);
+                share((0..places).filter(right).count(), places)
+            }
+            Measure::Classes => {
+                let width = *true_one.shape.last().expect("a class axis");
+                let rows = true_one.data.chunks(width).zip(said_one.data.chunks(width));
+                let counted: Vec<_> = rows.filter(|(row, _)| !row.contains(&MASKED)).collect();
+                share(counted.iter().filter(|(row, said)| row == said).count(), counted.len())
+            }
+            Measure::F1 => {
+                let pairs = || true_one.data.iter().zip(&said_one.data).filter(|(x, _)| **x != MASKED);
+                let count = |t: f64, p: f64| pairs().filter(|(x, y)| (**x, **y) == (t, p)).count();
+                let (h, f, m) = (count(1.0, 1.0), count(0.0, 1.0), count(1.0, 0.0));
+                if h + f + m == 0 { 1.0 } else { share(2 * h, 2 * h + f + m) }
+            }
+            Measure::SquaredError => unreachable!("no task has it"),
+        }
+    }
+
+    /// Predictions that are those of other samples: wrong here and there.
+    fn rolled(points: &[DataPoint], size: usize, by: usize) -> Vec<DataPoint> {
+        let roll = |point: &DataPoint| {
+            let mut point = point.clone();
+            let each = point.data.len() / size;
+            point.data.rotate_left(each * by);
+            // what is no target is predicted as something
+            point.data.iter_mut().filter(|x| **x == MASKED).for_each(|x| *x = 1.0);
+            point
+        };
+        points.iter().map(roll).collect()
+    }
+
+    #[test]
+    fn cards_say_how_scores_are_made() {
+        for algorithm in clrs::algorithms() {
+            let args = clrs::SamplerArgs::training_at(algorithm, 9);
+            let mut data = crate::data::Dataset::new(algorithm, 9, 24, args, (1, 2)).expect("draws");
+            let batch = data.whole().expect("draws");
+            let card = clrs::Card::new(algorithm);
+            for by in [0, 1, 5] {
+                let prediction = rolled(&batch.outputs, batch.size(), by);
+                let mut scorer = Scorer::default();
+                scorer.add(&batch, &prediction).expect("fits");
+                let scores = scorer.scores();
+                let said: Vec<f64> =
+                    card.score.outputs.iter().map(|output| as_said(output, &batch.outputs, &prediction)).collect();
+                let names: Vec<&str> = card.score.outputs.iter().map(|output| output.output).collect();
+                assert_eq!(scores.per_output.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names);
+                for ((name, score), said) in scores.per_output.iter().zip(&said) {
+                    assert!((score - said).abs() < 1e-12, "{}: {name} is {score}, said {said}", algorithm.name);
+                    assert!(by > 0 || *score == 1.0, "{}: {name} is right, and {score}", algorithm.name);
+                }
+                let mean = said.iter().sum::<f64>() / said.len() as f64;
+                assert!((scores.score - mean).abs() < 1e-12, "{}", algorithm.name);
+            }
+        }
+    }
+
     #[test]
     fn batches_add_up_as_samples_do() {
         let batch = |data: &[f64]| Batch {

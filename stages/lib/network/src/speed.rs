@@ -115,7 +115,7 @@ pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Re
     let mut speed =
         Speed { train_step_s: median(seconds), train_gflop: median(work), eval_s: None, eval_gflop: None, kernels };
     if let Some(length) = settings.eval_length {
-        let args = data::arguments(algorithm, length);
+        let args = SamplerArgs::training_at(algorithm, length);
         let batch = Dataset::new(algorithm, length, settings.batch_size, args, (1, 2))?.whole()?;
         let start = Instant::now();
         let (workers, parameters) = (&mut trainer.workers, &trainer.parameters);

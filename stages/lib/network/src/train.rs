@@ -96,7 +96,7 @@ pub fn train(
     let algorithm = data::find(&cfg.algorithm)?;
     let mut loader = data::training(algorithm, &cfg.lengths, cfg.batch_size, cfg.seed)?;
     let seeds = (data::stream_seed(cfg.seed, "val/data"), data::stream_seed(cfg.seed, "val/positions"));
-    let args = data::arguments(algorithm, cfg.val_length);
+    let args = SamplerArgs::training_at(algorithm, cfg.val_length);
     let mut validation = Dataset::new(algorithm, cfg.val_length, cfg.val_samples, args, seeds)?;
     let validation = validation.parts(cfg.batch_size)?.collect::<Result<Vec<Batch>>>()?;
     let model = Model::new(processor, loader.spec(), cfg.nb_msg_passing_steps)?;

@@ -5,6 +5,7 @@ mod ancestors;
 pub mod args;
 pub mod atomic;
 pub mod cache;
+pub mod card;
 pub mod clock;
 pub mod config;
 pub mod confirmation;

@@ -21,16 +21,6 @@ pub(super) struct State {
     pub graph: NodeId,
 }
 
-/// Whether the prediction of a datum is read from [`State::edges`], and so from triplet messages: those of pairs, and the
-/// pointers of nodes.
-pub(super) fn reads_edges(entry: &SpecEntry) -> bool {
-    match entry.location {
-        Location::Edge => true,
-        Location::Node => matches!(entry.ty, Type::Pointer | Type::PermutationPointer),
-        Location::Graph => false,
-    }
-}
-
 /// Raw predictions of one datum: logits, or values of scalars. Shapes are those of [`super::encoded_shape`].
 /// `noise` is added to the logits of a permutation [B, N, N].
 pub(super) fn decode(

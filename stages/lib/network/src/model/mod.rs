@@ -10,6 +10,7 @@ mod encode;
 mod losses;
 mod steps;
 
+use clrs::wiring::{Feature, decoded_from};
 use clrs::{Location, SpecEntry, Stage, Type};
 use graph::{Dim, Graph, NodeId, Processor, Shape};
 
@@ -141,7 +142,7 @@ impl Model {
 /// Whether any hint or output of a task is decoded from triplet messages. Where none is, they have no effect at all: no
 /// step reads those of the step before.
 pub(crate) fn reads_triplets(spec: &[SpecEntry]) -> bool {
-    spec.iter().filter(|entry| entry.stage != Stage::Input).any(decode::reads_edges)
+    spec.iter().any(|entry| decoded_from(entry).contains(&Feature::TriMsgs))
 }
 
 /// What CLRS-30 has, after the transformations of its pipeline.
@@ -175,6 +176,8 @@ pub(crate) fn encoded_shape(entry: &SpecEntry) -> Shape {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use clrs::wiring::encoded_into;
 
     use super::*;
     use crate::data;
@@ -214,6 +217,51 @@ mod tests {
             }
         }
         assert_eq!(without, WITHOUT);
+    }
+
+    /// Those of `ends` that a node is computed from without another of them in between.
+    fn nearest(graph: &Graph, from: NodeId, ends: &[(&'static str, NodeId)]) -> BTreeSet<&'static str> {
+        let mut seen: BTreeSet<NodeId> = BTreeSet::new();
+        let mut found = BTreeSet::new();
+        let mut left = vec![from];
+        while let Some(id) = left.pop() {
+            let names = ends.iter().filter(|(_, end)| *end == id).map(|(name, _)| *name).collect::<Vec<_>>();
+            if !names.is_empty() {
+                found.extend(names);
+            } else if seen.insert(id) {
+                left.extend(graph.node(id).args.iter().copied());
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn decoders_and_encoders_are_wired_as_the_contract_says() {
+        let options = program::Options { hidden: 8, ..program::Options::default() };
+        let seed = include_str!("../../../../../data/seed_pgn.py");
+        let processor = program::compile(seed, &options).processor.expect("it is valid");
+        for algorithm in clrs::algorithms() {
+            let spec = data::spec(data::find(algorithm.name).expect("known"));
+            let model = Model::new(&processor, &spec, 1).expect("a network");
+            let inner = model.inner_values();
+            for port in model.hints.iter().chain(&model.outputs) {
+                let read = nearest(&model.graph, port.logits.expect("it is decoded"), &inner);
+                let said: BTreeSet<&str> = decoded_from(&port.entry).iter().map(|feature| feature.as_str()).collect();
+                assert_eq!(read, said, "{}: {}", algorithm.name, port.entry.name);
+            }
+            for port in model.inputs.iter().chain(&model.hints) {
+                let number = port.input.expect("it is an input");
+                let is_it =
+                    |id: &NodeId| matches!(model.graph.node(*id).op, graph::Op::Input(of) if of as usize == number);
+                let datum = (0..model.graph.nodes.len() as u32).map(NodeId).find(is_it).expect("a node");
+                let encoded = ["node_fts", "edge_fts", "graph_fts", "adj_mat"];
+                let into = inner.iter().filter(|(name, _)| encoded.contains(name));
+                let into: BTreeSet<&str> =
+                    into.filter(|(_, id)| depends(&model.graph, datum, &[*id])).map(|(name, _)| *name).collect();
+                let said: BTreeSet<&str> = encoded_into(&port.entry).iter().map(|feature| feature.as_str()).collect();
+                assert_eq!(into, said, "{}: {}", algorithm.name, port.entry.name);
+            }
+        }
     }
 
     const WITHOUT: &[&str] = &[
