@@ -84,6 +84,8 @@ pub struct Subject {
 pub struct Fact {
     pub measure: Measure,
     pub mode: Mode,
+    /// Number of the evaluation; absent: that of lesions.
+    pub evaluation: Option<usize>,
     pub nodes: usize,
     pub samples: usize,
     pub subject: Option<Subject>,
@@ -107,6 +109,7 @@ impl Fact {
         Self {
             measure,
             mode,
+            evaluation: None,
             nodes: looked.nodes,
             samples: looked.measures.samples,
             subject: None,
@@ -185,7 +188,7 @@ impl Samples {
     }
 }
 
-/// Looks at a processor with trained weights.
+/// Looks at a processor with trained weights. Facts whose numbers are not finite are left out.
 pub fn diagnose(
     processor: &Processor,
     weights: &Weights,
@@ -198,16 +201,19 @@ pub fn diagnose(
         let model = Model::new(processor, &data::spec(data::find(&first.algorithm)?), first.nb_msg_passing_steps)?;
         let parameters = Parameters::from_weights(&model.graph, weights, first.dtype, device)?;
         let mut recorder = Recorder::new(&model, evaluate::settings(first, device))?;
-        for evaluation in &config.evaluations {
+        for (number, evaluation) in config.evaluations.iter().enumerate() {
             let samples = Samples::new(&model, evaluation)?;
             for mode in Mode::ALL {
-                facts.extend(facts_of(&samples.look(&mut recorder, &parameters, mode)?, mode));
+                let found = facts_of(&samples.look(&mut recorder, &parameters, mode)?, mode);
+                facts.extend(found.into_iter().map(|fact| Fact { evaluation: Some(number), ..fact }));
             }
         }
     }
     if let Some(lesions) = &config.lesions {
         facts.extend(lesions::run(processor, weights, lesions, device)?);
     }
+    // A number that is none, as the squared error of a prediction that is none, tells nothing and no table could hold it.
+    facts.retain(|fact| [fact.correct, fact.total, fact.value, fact.loss.unwrap_or(0.0)].iter().all(|x| x.is_finite()));
     Ok(facts)
 }
 
