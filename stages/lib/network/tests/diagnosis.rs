@@ -10,6 +10,8 @@ use network::{
 };
 
 const HIDDEN: usize = 16;
+/// pi_h, color, d, f, s_prev, s, u, v, s_last, time
+const DFS_HINTS: usize = 10;
 
 fn device() -> Device {
     network::init(&DeviceArg::Cpu, 1).expect("the CPU is there")
@@ -94,7 +96,7 @@ fn sums_are_those_of_the_score_to_the_bit() {
         }
         for mode in Mode::ALL {
             let hints = of(&facts, Measure::Hint, mode);
-            assert_eq!(hints.len(), 11, "DFS has so many hints");
+            assert_eq!(hints.len(), DFS_HINTS);
             for hint in &hints {
                 let steps = of(&facts, Measure::Step, mode).into_iter().filter(|step| step.probe == hint.probe);
                 let (correct, total) = steps.fold((0.0, 0.0), |(c, t), step| (c + step.correct, t + step.total));
@@ -157,7 +159,7 @@ fn an_operator_without_effect_loses_nothing_to_the_bit() {
         for mode in Mode::ALL {
             for name in ["t_zero", "t_unused"] {
                 let dead = lesion(&facts, mode, name);
-                assert_eq!(dead.len(), 13, "the score, an output and the hints");
+                assert_eq!(dead.len(), 2 + DFS_HINTS, "the score, an output and the hints");
                 assert!(dead.iter().all(|fact| fact.loss == Some(0.0)), "{name}: {dead:?}");
             }
             assert!(lesion(&facts, mode, "m_1").iter().any(|fact| fact.loss != Some(0.0)));

@@ -121,6 +121,17 @@ impl Lesion {
     }
 }
 
+/// Behavioural entanglement: how far the worth of operators changed that two programs share.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shift {
+    /// How many they share.
+    pub operators: usize,
+    /// The mean over these, and over outputs and hints, of the distance between the losses that their lesions cause.
+    pub mean: f64,
+    /// The operator that changed most, and by how much.
+    pub most: Option<(String, f64)>,
+}
+
 impl Diagnosis {
     /// Parts without effect worth the name.
     pub fn idle(&self) -> impl Iterator<Item = &Lesion> {
@@ -133,6 +144,32 @@ impl Diagnosis {
 
     pub fn channel(&self, name: &str) -> Option<&Lesion> {
         self.channels.iter().find(|lesion| lesion.name == name)
+    }
+
+    /// How far the behaviour of what an edit left in place changed: the operators that both programs have, by name. `None`
+    /// where they share none that anything depends on.
+    ///
+    /// Both programs were trained anew, so that some of it is the noise of training.
+    pub fn shift(&self, parent: &Self) -> Option<Shift> {
+        let mut shift = Shift::default();
+        for ours in self.operators.iter().filter(|lesion| lesion.replaced_by != NOTHING) {
+            let Some(theirs) = parent.operator(&ours.name).filter(|lesion| lesion.replaced_by != NOTHING) else { continue };
+            let changes: Vec<f64> = ours.by_probe.iter().filter_map(|(probe, loss)| {
+                let (_, before) = theirs.by_probe.iter().find(|(other, _)| other == probe)?;
+                Some((loss - before).abs())
+            }).collect();
+            if changes.is_empty() {
+                continue;
+            }
+            let mean = changes.iter().sum::<f64>() / changes.len() as f64;
+            shift.operators += 1;
+            shift.mean += mean;
+            if shift.most.as_ref().is_none_or(|(_, most)| mean > *most) {
+                shift.most = Some((ours.name.clone(), mean));
+            }
+        }
+        shift.mean /= shift.operators.max(1) as f64;
+        (shift.operators > 0).then_some(shift)
     }
 
     /// The facts of one training. `None` where the rows hold no score, as those of no diagnosis.
@@ -226,6 +263,8 @@ impl Diagnosis {
 /// The graphs that are scored, and those of the validation's length.
 const OOD: &str = "ood";
 const NEAR: &str = "validation";
+/// What replaces an operator on which nothing depends.
+const NOTHING: &str = "nothing";
 
 fn lesions(rows: &[&DiagnosisRow], kind: Lesioned) -> Vec<Lesion> {
     let mut found: Vec<Lesion> = Vec::new();
@@ -367,6 +406,21 @@ mod tests {
         assert_eq!(facts.idle().map(|lesion| lesion.name.as_str()).collect::<Vec<_>>(), ["m_g"]);
         assert!(facts.operator("m_g").expect("there").is_dead());
         assert_eq!(facts.channel("tri_msgs").expect("there").loss, 0.5);
+    }
+
+    #[test]
+    fn a_shift_is_of_operators_that_both_programs_have() {
+        let before = Diagnosis::of(&table()).expect("a score");
+        let same = before.shift(&before).expect("shared");
+        assert_eq!((same.operators, same.mean), (1, 0.0), "one operator has losses by hint");
+        let mut rows = table();
+        for row in rows.iter_mut().filter(|row| row.subject.as_deref() == Some("t_1") && row.probe.is_some()) {
+            row.loss = Some(0.0);
+        }
+        let shift = Diagnosis::of(&rows).and_then(|after| after.shift(&before)).expect("shared");
+        assert_eq!((shift.mean, shift.most), (0.375, Some(("t_1".into(), 0.375))));
+        rows.retain(|row| row.subject.as_deref() != Some("t_1"));
+        assert_eq!(Diagnosis::of(&rows).and_then(|after| after.shift(&before)), None);
     }
 
     #[test]

@@ -223,6 +223,8 @@ fn run_view(run: &Run, slug: &str, single: bool, options: &Options, files: &mut 
     let losses = figures::losses(run).map(&mut draw);
     let transfer = figures::transfer(run, options.published).map(&mut draw);
     let mut write = |table: Table| files.table(table, &suffix);
+    // There is a line for each candidate: for a reader's own analysis, not for the page.
+    super::diagnosis::behaviour_table(run).map(&mut write);
     RunView {
         slug: slug.into(),
         name: run.name.clone(),
