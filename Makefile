@@ -101,7 +101,7 @@ gen$(1)/trained: $(filter gen$(1)/checked,$(MADE))
 		--curves $$(HERE)/gen$(1)/curves.parquet -o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/checked.parquet
 gen$(1)/scored: $(filter gen$(1)/trained,$(MADE))
 	$$(STAGES)/score --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
-		--graphs $$(HERE)/gen$(1)/graphs.parquet -o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/trained.parquet
+		--graphs $$(HERE)/gen$(1)/graphs.parquet --diagnosis $$(HERE)/gen$(1)/diagnosis.parquet -o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/trained.parquet
 gen$(1)/archive: $(filter gen$(1)/scored$(3) gen$(2)/archive,$(MADE))
 	$$(STAGES)/select --config $$(HERE)/config.toml $(if $(2),--archive $$(HERE)/gen$(2)/archive.parquet) \
 		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/scored$(3).parquet

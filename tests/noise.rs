@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use race::Confirmation;
-use schemas::{Candidate, ConfirmedRow, GraphScore, Status, Table};
+use schemas::{Candidate, ConfirmedRow, DiagnosisRow, Feedback, GraphScore, Measure, Status, Table};
 use stage::table::read_records;
 use tests::{finish, make, make_search, run};
 
@@ -110,6 +110,45 @@ struct Sum {
     total: f64,
     graphs: BTreeSet<i64>,
     rows: usize,
+}
+
+#[test]
+fn a_diagnosis_is_of_the_first_training_and_adds_up_to_its_score() {
+    let folder = finished();
+    let run = folder.path().join("run");
+    let generations = tables(&run, "scored.parquet").len();
+    let files = tables(&run, "diagnosis");
+    assert_eq!(files.len(), generations, "one for each generation, none for its races: {files:?}");
+    let facts: Vec<DiagnosisRow> = files.iter().flat_map(|file| rows::<DiagnosisRow>(file)).collect();
+    for row in archive(&run).iter().filter(|row| row.status == Status::Scored) {
+        let of: Vec<&DiagnosisRow> = facts.iter().filter(|fact| fact.candidate_id == row.candidate_id).collect();
+        let first = row.train_seeds.as_ref().and_then(|seeds| seeds.first()).copied();
+        assert!(of.iter().all(|fact| fact.seed_index == 0 && Some(fact.train_seed) == first && fact.run == row.run));
+        let score = of.iter().filter(|fact| {
+            (fact.kind, fact.mode, fact.split.as_str()) == (Measure::Score, Feedback::Free, "ood")
+        });
+        let score: Vec<f64> = score.map(|fact| fact.value).collect();
+        let scored = row.ood_acc_seeds.as_ref().and_then(|seeds| seeds.first()).copied();
+        assert_eq!(score.as_slice(), [scored.expect("is scored")], "{}", row.candidate_id);
+        assert!(of.iter().any(|fact| fact.kind == Measure::Lesion), "{}", row.candidate_id);
+    }
+    // Told again from the cache, whether or not somebody asks for it.
+    let again = folder.path().join("again.parquet");
+    let (config, cache) = (run.join("config.toml"), folder.path().join("cache"));
+    let (scored, trained) = (folder.path().join("again-scored.parquet"), run.join("gen001/trained.parquet"));
+    let args: [&Path; 9] = [
+        "--config".as_ref(),
+        &config,
+        "--cache".as_ref(),
+        &cache,
+        "--diagnosis".as_ref(),
+        &again,
+        "-o".as_ref(),
+        &scored,
+        &trained,
+    ];
+    tests::run("score", args).ok();
+    assert!(rows::<DiagnosisRow>(&again) == rows::<DiagnosisRow>(&run.join("gen001/diagnosis.parquet")));
 }
 
 #[test]

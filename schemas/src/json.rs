@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use crate::{
-    Candidate, Column, ConfirmedRow, CurvePoint, GraphScore, Kind, SCHEMA_VERSION, Table, TransferRow, TransferSummary,
+    Candidate, Column, ConfirmedRow, CurvePoint, DiagnosisRow, GraphScore, Kind, SCHEMA_VERSION, Table, TransferRow, TransferSummary,
 };
 
 /// A JSON value that does not fit its column.
@@ -62,6 +62,7 @@ pub fn documents() -> Vec<(String, String)> {
         document::<Candidate>(),
         document::<CurvePoint>(),
         document::<GraphScore>(),
+        document::<DiagnosisRow>(),
         document::<ConfirmedRow>(),
         document::<TransferRow>(),
         document::<TransferSummary>(),

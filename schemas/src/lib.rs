@@ -8,6 +8,7 @@
 mod arrow;
 mod candidate;
 mod column;
+mod diagnosis;
 mod json;
 mod transfer;
 mod values;
@@ -15,6 +16,7 @@ mod values;
 pub use arrow::{arrow_field, arrow_schema};
 pub use candidate::Candidate;
 pub use column::{Column, ColumnType, Kind, Table};
+pub use diagnosis::{DiagnosisRow, Feedback, Lesioned, Measure};
 pub use json::{Misfit, accept, documents};
 pub use transfer::{ConfirmedRow, CurvePoint, GraphScore, TransferRow, TransferSummary};
 pub use values::{Diagnostic, Factor, Locality, Severity, Stage, Status, Verdict};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use schemas::{Candidate, CurvePoint, TransferRow, TransferSummary};
+use schemas::{Candidate, CurvePoint, DiagnosisRow, TransferRow, TransferSummary};
+use search::diagnosis::Diagnosis;
 use stage::table::{Extra, read_records};
 
 use crate::effort::Effort;
@@ -43,7 +44,7 @@ pub fn load(archives: &[PathBuf]) -> Result<Vec<Run>> {
     Ok(runs)
 }
 
-/// Settings, curves, effort and transfer results in the archive's folder. What is not there is empty; what is broken is an
+/// Settings, curves, diagnoses, effort and transfer results in the archive's folder. What is not there is empty; what is broken is an
 /// error.
 fn beside(archive: &Path, rows: &[(Candidate, Extra)]) -> Result<Beside> {
     if archive == Path::new("-") {
@@ -56,13 +57,18 @@ fn beside(archive: &Path, rows: &[(Candidate, Extra)]) -> Result<Beside> {
     for file in files {
         curves.extend(read_records::<CurvePoint>(&file)?.rows.into_iter().map(|(point, _)| point));
     }
+    let mut diagnoses = BTreeMap::new();
+    for file in tables(folder, "diagnosis*.parquet")? {
+        let rows: Vec<DiagnosisRow> = read_records(&file)?.rows.into_iter().map(|(row, _)| row).collect();
+        diagnoses.extend(Diagnosis::by_candidate(&rows));
+    }
     let transfer = optional::<TransferRow>(&folder.join("transfer.parquet"))?;
     let transfer_summary = optional::<TransferSummary>(&folder.join("transfer_summary.parquet"))?;
     let config = folder.join("config.toml");
     let settings = if config.is_file() { settings(&config)? } else { Vec::new() };
     let effort = Effort::read(folder, &tables(folder, "trained*.parquet")?, rows)?;
     let confirmation = stage::confirmation::beside(archive)?;
-    Ok(Beside { settings, curves, confirmation, effort, transfer, transfer_summary })
+    Ok(Beside { settings, curves, diagnoses, confirmation, effort, transfer, transfer_summary })
 }
 
 /// The rows of a table that may not be there.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use race::Confirmation;
 use schemas::{Candidate, CurvePoint, TransferRow, TransferSummary, Verdict};
+use search::diagnosis::Diagnosis;
 use search::population::{better, fitness};
 
 use crate::effort::Effort;
@@ -23,6 +24,8 @@ pub struct Setting {
 pub struct Beside {
     pub settings: Vec<Setting>,
     pub curves: Vec<CurvePoint>,
+    /// Where candidates fail, by their ids.
+    pub diagnoses: BTreeMap<String, Diagnosis>,
     /// What the gain is on fresh seeds and graphs.
     pub confirmation: Option<Confirmation>,
     pub transfer: Vec<TransferRow>,
@@ -47,6 +50,8 @@ pub struct Run {
     pub settings: Vec<Setting>,
     /// Learning curves by candidate and training seed.
     pub curves: BTreeMap<String, BTreeMap<i64, Vec<CurvePoint>>>,
+    /// Where candidates fail, and what their parts are worth.
+    pub diagnoses: BTreeMap<String, Diagnosis>,
     pub confirmation: Option<Confirmation>,
     pub transfer: Vec<TransferRow>,
     /// Tokens and times.
@@ -121,6 +126,7 @@ impl Run {
             seed_row,
             settings: beside.settings,
             curves,
+            diagnoses: beside.diagnoses,
             confirmation: beside.confirmation,
             transfer: beside.transfer,
             effort: beside.effort,

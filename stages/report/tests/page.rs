@@ -71,6 +71,9 @@ fn a_run_becomes_a_page_with_figures_and_tables() {
         "How far edits reach",
         "The way there, edit by edit",
         "From the seed program to the winner",
+        "Where the winner fails: hints over the run",
+        "lesions of 4 operators and channels",
+        "in the way",
         "Success by factor",
         "Islands over generations",
         "Cells of the elite archive",
@@ -85,7 +88,7 @@ fn a_run_becomes_a_page_with_figures_and_tables() {
         assert!(page.contains(part), "the page lacks: {part}");
     }
     let figures = files(&folder.path().join("figures"));
-    assert_eq!(figures.len(), 11, "{:?}", figures.keys());
+    assert_eq!(figures.len(), 12, "{:?}", figures.keys());
     for (name, svg) in &figures {
         assert_well_formed(name, &text(svg));
         assert!(!text(svg).contains("var(--"), "{name}: plain colours only");

@@ -11,7 +11,7 @@ Cost: one pass over the validation and test graphs per training seed: seconds (p
 its memory grows with batch and length squared, or cubed for programs with triplets. Results are kept in the cache.
 
 Examples:
-  score trained.parquet -o scored.parquet --graphs graphs.parquet
+  score trained.parquet -o scored.parquet --graphs graphs.parquet --diagnosis diagnosis.parquet
   score --set score.test_length=64 trained.parquet -o scored.parquet
   score --weights cache/train/AB/KEY/weights.safetensors my_idea.py
   train my_idea.py | score - | jq '{ood_acc, test_acc}'
@@ -42,6 +42,11 @@ pub struct Args {
     /// Also write the scores graph by graph as a table
     #[arg(long, value_name = "FILE", conflicts_with = "summary")]
     pub graphs: Option<PathBuf>,
+
+    /// Also write where the candidates fail and what their operators are worth as a table: of the first training of each,
+    /// accuracy by hint and tenth of the run, and lesions (score.diagnosis, score.lesion_samples, score.lesion_by)
+    #[arg(long, value_name = "FILE", conflicts_with = "summary")]
+    pub diagnosis: Option<PathBuf>,
 
     /// Score nothing: print, by method, valid rate, entanglement by kind, how far edits reach, the spread over seeds
     #[arg(long, conflicts_with = "weights")]

@@ -11,8 +11,11 @@ use crate::{SPLITS, Scored};
 /// One evaluation of one training.
 #[derive(Clone, Debug)]
 pub struct Measured {
+    pub run: String,
     pub candidate_id: String,
     pub task: String,
+    /// Number of the training among those of the candidate.
+    pub seed_index: i64,
     pub train_seed: i64,
     pub scored: Scored,
 }

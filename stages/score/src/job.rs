@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use network::{DeviceArg, Dtype, EvalConfig, EvalData, Start, Tally, Weights};
+use network::{Device, DeviceArg, DiagnoseConfig, Dtype, EvalConfig, EvalData, Fact, Start, Tally, Weights};
 use schemas::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,6 +18,8 @@ pub struct Job {
     pub source: String,
     pub weights: PathBuf,
     pub evaluations: Vec<EvalConfig>,
+    /// What else to find out, once it is scored.
+    pub diagnosis: Option<DiagnoseConfig>,
     pub threads: usize,
     pub graphs: bool,
     /// `cpu`, `cuda:0`, ...
@@ -29,6 +31,10 @@ pub struct Job {
 pub struct Scored {
     pub scores: Vec<f64>,
     pub tallies: Vec<Vec<Tally>>,
+    /// Where it was diagnosed: what was found.
+    pub facts: Option<Vec<Fact>>,
+    /// Why there is no diagnosis where one was asked for. The scores stand.
+    pub undiagnosed: Option<String>,
     pub device: String,
 }
 
@@ -85,7 +91,8 @@ pub fn work(
     let kind = train::kind(device);
     let hash = blake3::hash(&content).to_hex();
     let key = train::hash(&(CODE_VERSION, &program.graph_hash, &program.params, hash.as_str(), &evaluations, kind));
-    let job = Job { source: program.source.clone(), weights, evaluations, threads, graphs, device: device.to_owned() };
+    let (source, device) = (program.source.clone(), device.to_owned());
+    let job = Job { source, weights, evaluations, diagnosis: None, threads, graphs, device };
     Ok(Work { key, label, weight: 1.0, job })
 }
 
@@ -115,7 +122,21 @@ fn evaluate(job: Job, _: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Scored,
         scores.push(found.score);
         tallies.push(found.tallies);
     }
-    Ok(Scored { scores, tallies, device: device.to_string() })
+    let (mut facts, mut undiagnosed) = (None, None);
+    if let Some(config) = &job.diagnosis {
+        tell(&json!({ "diagnosis": true }));
+        match diagnose(&job.source, &weights, config, device) {
+            Ok(found) => facts = Some(found),
+            Err(error) => undiagnosed = Some(error.reason),
+        }
+    }
+    Ok(Scored { scores, tallies, facts, undiagnosed, device: device.to_string() })
+}
+
+fn diagnose(source: &str, weights: &Weights, config: &DiagnoseConfig, device: Device) -> Result<Vec<Fact>, Failure> {
+    let Some(first) = config.evaluations.first() else { return Ok(Vec::new()) };
+    let processor = train::processor(source, first.hidden)?;
+    network::diagnose(&processor, weights, config, device).map_err(|error| train::failure(&error))
 }
 
 #[cfg(test)]

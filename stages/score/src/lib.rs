@@ -1,6 +1,7 @@
 //! Evaluation under supervision: what `score` and `transfer` share.
 
 mod args;
+mod diagnosis;
 mod graphs;
 mod job;
 mod rows;
@@ -8,6 +9,7 @@ mod statistics;
 mod summary;
 
 pub use args::Args;
+pub use diagnosis::{diagnosing, diagnosis, of_settings};
 pub use graphs::{Measured, graphs};
 pub use job::{Job, SPLITS, Scored, child, evaluations, evaluations_on, test, work};
 pub use rows::{run, score};

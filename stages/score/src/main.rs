@@ -39,5 +39,8 @@ fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.graphs {
         score::graphs(&measured, path)?;
     }
+    if let Some(path) = &args.diagnosis {
+        score::diagnosis(&measured, path)?;
+    }
     args.table.write(&table, &provenance)
 }

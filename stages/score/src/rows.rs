@@ -10,7 +10,7 @@ use stage::job::{Outcome, Work};
 use stage::{Common, Table, cache};
 use train::{Lab, Program, by_hand, prepare};
 
-use crate::{Job, Measured, Scored, evaluations, mean, std, work};
+use crate::{Job, Measured, Scored, diagnosing, evaluations, mean, of_settings, std, work};
 
 /// Scores the trained rows; all others stay as they are. `weights` are those of the programs given as files, one file per
 /// training seed. Returns the table, in order, and what the trainings came to whose scores it did not have before.
@@ -44,7 +44,11 @@ pub fn score(mut table: Table, weights: &[PathBuf], lab: &Lab<'_>, common: &Comm
         // Racing leaves the scores of a row's earlier trainings in place: these are told of already.
         let before = candidate.ood_acc_seeds.as_ref().map_or(0, Vec::len);
         fill(&mut candidate, &of_row, config);
-        measured.extend(told(&candidate, &of_row, before));
+        let told = told(&candidate, &of_row, before);
+        for failed in told.iter().filter_map(|one| Some((&one.candidate_id, one.scored.undiagnosed.as_ref()?))) {
+            stage::exit::note(&format!("warning: {} has no diagnosis: {}", failed.0, failed.1));
+        }
+        measured.extend(told);
         if let Some(row) = table.rows.get_mut(index) {
             row.candidate = candidate;
         }
@@ -57,8 +61,10 @@ fn told(row: &Candidate, outcomes: &[Outcome<Scored>], before: usize) -> Vec<Mea
     let seed = |index: usize| row.train_seeds.as_ref().and_then(|seeds| seeds.get(index)).copied();
     let done = outcomes.iter().enumerate().skip(before).filter_map(|(index, outcome)| match outcome {
         Outcome::Done { result, .. } => Some(Measured {
+            run: row.run.clone(),
             candidate_id: row.candidate_id.clone(),
             task: row.task.clone().unwrap_or_default(),
+            seed_index: index as i64,
             train_seed: seed(index).unwrap_or(index as i64),
             scored: result.clone(),
         }),
@@ -86,7 +92,14 @@ fn works(program: &mut Program, given: &[PathBuf], lab: &Lab<'_>) -> Result<Vec<
     let works = files.iter().enumerate().map(|(index, file)| {
         let seed = program.candidate.train_seeds.as_ref().and_then(|seeds| seeds.get(index));
         let label = format!("{} {task} seed {}", program.label, seed.copied().unwrap_or(index as i64));
-        work(program, file, label, evaluations(config, &task), config, &lab.device)
+        let evaluations = evaluations(config, &task);
+        // One training of a candidate is looked at closely, the first: in whatever call, so that it stays in the cache.
+        let diagnosis = evaluations.first().filter(|_| index == 0).and_then(|ood| of_settings(config, &task, ood));
+        let work = work(program, file, label, evaluations, config, &lab.device)?;
+        Ok(match diagnosis {
+            Some(diagnosis) => diagnosing(work, diagnosis),
+            None => work,
+        })
     });
     works.collect()
 }
@@ -103,7 +116,10 @@ pub fn run(works: &[Work<Job>], lab: &Lab<'_>, common: &Common) -> Result<Vec<Ou
         let percent: Vec<_> = scored.scores.iter().map(|score| format!("{:.1} %", score * 100.0)).collect();
         percent.join(", ")
     };
-    let tell = |note: &Value| Some(format!("length {}", note.get("length")?));
+    let tell = |note: &Value| match note.get("length") {
+        Some(length) => Some(format!("length {length}")),
+        None => note.get("diagnosis").map(|_| "diagnosis".to_owned()),
+    };
     let outcomes = lab.runner("score-child", "score", &[]).run_all(works, lab.jobs, &progress, tell, sum_up)?;
     let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
     progress.finish(&format!("{done} of {} evaluations done on {}", works.len(), lab.place()));
@@ -153,7 +169,13 @@ mod tests {
     use super::*;
 
     fn done(scores: &[f64]) -> Outcome<Scored> {
-        let result = Scored { scores: scores.to_vec(), tallies: Vec::new(), device: "cpu".into() };
+        let result = Scored {
+            scores: scores.to_vec(),
+            tallies: Vec::new(),
+            facts: None,
+            undiagnosed: None,
+            device: "cpu".into(),
+        };
         Outcome::Done { folder: PathBuf::new(), result, cached: false }
     }
 

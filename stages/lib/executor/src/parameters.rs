@@ -96,6 +96,20 @@ impl Parameters {
         self.entries.get(param.0 as usize).map(|entry| &entry.value)
     }
 
+    /// Gives the parameter of this name other numbers, row-major, in place.
+    pub fn set(&self, name: &str, values: &[f64]) -> Result<()> {
+        let fail = |reason: String| Error::Tensor { name: name.to_owned(), reason };
+        let entry = self.entries.iter().find(|entry| entry.name == name);
+        let entry = entry.ok_or_else(|| fail("is no parameter".to_owned()))?;
+        if entry.shape.iter().product::<usize>() != values.len() {
+            return Err(fail(format!("has shape {:?}, {} numbers were given", entry.shape, values.len())));
+        }
+        let device = Device(entry.value.device());
+        let new = from_f64(values, &sizes(&entry.shape)?, entry.value.f_kind()?, device)?;
+        entry.value.shallow_clone().f_copy_(&new)?;
+        Ok(())
+    }
+
     /// Where a parameter lies in [`Parameters::flat`], if it is trained: first element and number of elements.
     pub fn window(&self, param: ParamId) -> Option<(usize, usize)> {
         let entry = self.entries.get(param.0 as usize)?;

@@ -6,8 +6,8 @@
 //! This crate knows no tensors: no libtorch.
 //!
 //! Besides: what a graph costs ([`costs`](mod@costs)), whether two graphs are the same ([`fingerprint`]), what a graph
-//! computes ([`interpret`], in plain f64, with derivatives), equal graphs that cost less ([`passes`]), and the graph of
-//! a graph's gradients ([`gradients`]).
+//! computes ([`interpret`], in plain f64, with derivatives), equal graphs that cost less ([`passes`]), the graph of a graph's
+//! gradients ([`gradients`]), and what is left without one of its operators ([`lesion`]).
 
 mod compare;
 pub mod costs;
@@ -19,6 +19,7 @@ mod gradient;
 mod graph;
 mod infer;
 pub mod interpret;
+pub mod lesion;
 mod names;
 mod op;
 pub mod passes;

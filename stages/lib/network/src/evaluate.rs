@@ -72,14 +72,32 @@ impl EvalConfig {
 
 /// Scores a processor with trained weights.
 pub fn evaluate(processor: &Processor, weights: &Weights, config: &EvalConfig, device: Device) -> Result<Scores> {
+    check(processor, config)?;
+    let algorithm = data::find(&config.algorithm)?;
+    let model = Model::new(processor, &data::spec(algorithm), config.nb_msg_passing_steps)?;
+    let parameters = Parameters::from_weights(&model.graph, weights, config.dtype, device)?;
+    let mut workers = Workers::new(&model, settings(config, device))?;
+    score(&mut workers, &parameters, dataset(config)?.parts(config.batch_size)?)
+}
+
+/// Whether the processor is one for this evaluation.
+pub(crate) fn check(processor: &Processor, config: &EvalConfig) -> Result<()> {
     if processor.hidden != config.hidden {
         let reason = format!("the processor was built for {}, not {}", processor.hidden, config.hidden);
         return Err(NetworkError::Setting { setting: "hidden", reason });
     }
+    Ok(())
+}
+
+/// How a network is run to be evaluated.
+pub(crate) fn settings(config: &EvalConfig, device: Device) -> Settings {
+    let (repred, dtype) = (config.hint_repred_mode, config.dtype);
+    Settings { repred, forcing: false, passes: true, dtype, device, backend: Backend::Auto }
+}
+
+/// The samples of an evaluation.
+pub(crate) fn dataset(config: &EvalConfig) -> Result<Dataset> {
     let algorithm = data::find(&config.algorithm)?;
-    let spec = data::spec(algorithm);
-    let model = Model::new(processor, &spec, config.nb_msg_passing_steps)?;
-    let parameters = Parameters::from_weights(&model.graph, weights, config.dtype, device)?;
     let (args, seeds) = match config.data {
         EvalData::Validation => {
             let seed = |what: &str| data::stream_seed(config.seed, &format!("eval/{}/{what}", config.length));
@@ -87,11 +105,7 @@ pub fn evaluate(processor: &Processor, weights: &Weights, config: &EvalConfig, d
         }
         EvalData::Test => (SamplerArgs::default(), (Split::Test.seed(), Split::Test.seed())),
     };
-    let mut dataset = Dataset::new(algorithm, config.length, config.samples, args, seeds)?;
-    let (repred, dtype) = (config.hint_repred_mode, config.dtype);
-    let settings = Settings { repred, forcing: false, passes: true, dtype, device, backend: Backend::Auto };
-    let mut workers = Workers::new(&model, settings)?;
-    score(&mut workers, &parameters, dataset.parts(config.batch_size)?)
+    Dataset::new(algorithm, config.length, config.samples, args, seeds)
 }
 
 /// Scores all samples of some batches together.

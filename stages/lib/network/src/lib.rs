@@ -2,7 +2,8 @@
 //!
 //! As dm-clrs 2.0.3 computes it (<https://github.com/google-deepmind/clrs>): encode, process, decode at every step of
 //! the algorithm, with losses on hints and outputs. [`model`] builds one step as a typed graph, the crate `executor` runs
-//! it over time, forward and backward, and [`train`] and [`evaluate`] say on what. Call [`init`] before anything else.
+//! it over time, forward and backward, and [`train`] and [`evaluate`] say on what. [`diagnose`](mod@diagnose) says where a trained
+//! network fails. Call [`init`] before anything else.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ mod adam;
 mod batch;
 mod checkpoint;
 mod data;
+pub mod diagnose;
 mod error;
 pub mod evaluate;
 mod explain;
@@ -25,6 +27,7 @@ mod unroll;
 mod workers;
 
 pub use checkpoint::Checkpoints;
+pub use diagnose::{DiagnoseConfig, Fact, diagnose};
 pub use error::NetworkError;
 pub use evaluate::{EvalConfig, EvalData, evaluate};
 pub use executor::weights::{Array, Weights};

@@ -211,7 +211,8 @@ fn pointers(permutation: &DataPoint, mask: Option<&DataPoint>) -> Vec<f64> {
     .collect()
 }
 
-fn first_largest(row: &[f64]) -> usize {
+/// The place of the first of the largest.
+pub(crate) fn first_largest(row: &[f64]) -> usize {
     let better = |best: (usize, f64), (at, &value): (usize, &f64)| if value > best.1 { (at, value) } else { best };
     row.iter().enumerate().fold((0, f64::NEG_INFINITY), better).0
 }

@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 use crate::Device;
 use crate::batch::Encoded;
 use crate::error::{NetworkError, Result};
-use crate::model::{Model, Steps, Targets};
+use crate::model::{Model, Record, Steps, Targets};
 use crate::supervision::{self, Divisors, Supervision};
 
 /// The losses of a batch, or of a part where the whole's divisors are given: those of hints, then those of outputs. Adds the
@@ -44,8 +44,27 @@ pub(crate) fn predict(
     held.finish(model)
 }
 
+/// A batch as [`Steps::recording`] takes it: with true hints at every step where `forced`, else at the first only.
+pub(crate) fn recording<'a>(
+    model: &Model,
+    record: &Record,
+    batch: &Encoded,
+    forced: bool,
+    variants: &'a [usize],
+) -> Result<Sequence<'a>> {
+    let mut sequence = evaluation(model, batch, variants)?;
+    for (&input, truth) in record.truths.iter().zip(&batch.hints) {
+        sequence.data.insert(input, supervision::predicted(truth)?);
+    }
+    let (kind, device) = batch.options()?;
+    let flag = from_f64(&[f64::from(u8::from(forced))], &[1, 1], kind, device)?;
+    let rows = [size(variants.len())?, batch.sizes.0];
+    sequence.data.insert(record.forced, flag.f_expand(rows, false)?.f_contiguous()?);
+    Ok(sequence)
+}
+
 /// For each step, which of [`Steps::variants`] it runs: outputs are only decoded where some sample keeps them.
-fn variants(batch: &Encoded) -> Vec<usize> {
+pub(crate) fn variants(batch: &Encoded) -> Vec<usize> {
     let held = batch.held_steps();
     (0..batch.network_steps()).map(|step| usize::from(held.contains(&step))).collect()
 }

@@ -87,9 +87,7 @@ struct Part {
 impl<'m> Workers<'m> {
     pub fn new(model: &'m Model, settings: Settings) -> Result<Self> {
         let evaluation = Compiled::new(Steps::evaluation(model, settings.repred)?, false, settings)?;
-        let recurrences = evaluation.first()?.recurrences();
-        let apart = !settings.device.is_cuda() && recurrences.iter().all(Recurrence::is_independent);
-        let cuts = recurrences.first().filter(|_| apart).map(Recurrence::largest);
+        let cuts = cuts(evaluation.first()?, settings);
         Ok(Self { model, settings, evaluation, training: None, cuts })
     }
 
@@ -168,18 +166,7 @@ impl<'m> Workers<'m> {
         let jobs = jobs.collect::<Result<Vec<_>>>()?;
         let found =
             each(engines, jobs, |engine, (batch, parameters)| unroll::predict(engine, model, &parameters, &batch))?;
-        // back to the order of the batch
-        let order: Vec<usize> = parts.iter().flatten().copied().collect();
-        let mut place = vec![0; order.len()];
-        for (now, &before) in order.iter().enumerate() {
-            *place.get_mut(before).ok_or_else(nothing)? = size(now)?;
-        }
-        let place = Tensor::f_from_slice(&place)?.f_to(self.settings.device.0)?;
-        let whole = |at: usize| -> Result<Tensor> {
-            let parts: Vec<&Tensor> = found.iter().filter_map(|part| part.get(at)).collect();
-            Ok(Tensor::f_cat(&parts, 0)?.f_index_select(0, &place)?)
-        };
-        (0..model.outputs.len()).map(whole).collect()
+        joined(&found, parts, model.outputs.len(), self.settings.device)
     }
 
     /// Multiply-accumulates of matrix products for a sample of `nodes` nodes: once, and at each step whose outputs nobody
@@ -227,21 +214,33 @@ impl<'m> Workers<'m> {
         Ok(self.training.insert(compiled))
     }
 
-    /// Which samples go together, the longest first. One part: the batch is left whole.
+    /// See [`cut`].
     fn cut(&self, batch: &Encoded) -> Vec<Vec<usize>> {
-        let (samples, n) = (batch.lengths.len(), batch.sizes.1);
-        let whole = || vec![(0..samples).collect()];
-        let Some(bytes) = self.cuts.as_ref().and_then(|largest| largest.eval(1, n)) else { return whole() };
-        let fitting = usize::try_from(PART / bytes.max(1)).unwrap_or(1).max(1);
-        // an even number of parts keeps an even number of threads busy to the end
-        let count = samples.div_ceil(fitting).next_power_of_two().min(samples);
-        if count <= 1 {
-            return whole();
-        }
-        let mut order: Vec<usize> = (0..samples).collect();
-        order.sort_by_key(|&at| std::cmp::Reverse(batch.lengths.get(at).copied().unwrap_or(0)));
-        order.chunks(samples.div_ceil(count)).map(<[usize]>::to_vec).collect()
+        cut(self.cuts.as_ref(), batch)
     }
+}
+
+/// Which samples go together, the longest first. One part: the batch is left whole, as where there is no size to go by.
+pub(crate) fn cut(largest: Option<&Largest>, batch: &Encoded) -> Vec<Vec<usize>> {
+    let (samples, n) = (batch.lengths.len(), batch.sizes.1);
+    let whole = || vec![(0..samples).collect()];
+    let Some(bytes) = largest.and_then(|largest| largest.eval(1, n)) else { return whole() };
+    let fitting = usize::try_from(PART / bytes.max(1)).unwrap_or(1).max(1);
+    // an even number of parts keeps an even number of threads busy to the end
+    let count = samples.div_ceil(fitting).next_power_of_two().min(samples);
+    if count <= 1 {
+        return whole();
+    }
+    let mut order: Vec<usize> = (0..samples).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(batch.lengths.get(at).copied().unwrap_or(0)));
+    order.chunks(samples.div_ceil(count)).map(<[usize]>::to_vec).collect()
+}
+
+/// The size that batches are cut by: none where samples see each other, or where the device does better without.
+pub(crate) fn cuts(engine: &Engine, settings: Settings) -> Option<Largest> {
+    let recurrences = engine.recurrences();
+    let apart = !settings.device.is_cuda() && recurrences.iter().all(Recurrence::is_independent);
+    recurrences.first().filter(|_| apart).map(Recurrence::largest)
 }
 
 impl Compiled {
@@ -259,8 +258,28 @@ impl Compiled {
     }
 }
 
+/// Values of parts, each of `count` tensors, in the order of the batch.
+pub(crate) fn joined(
+    found: &[Vec<Tensor>],
+    parts: &[Vec<usize>],
+    count: usize,
+    device: Device,
+) -> Result<Vec<Tensor>> {
+    let order: Vec<usize> = parts.iter().flatten().copied().collect();
+    let mut place = vec![0; order.len()];
+    for (now, &before) in order.iter().enumerate() {
+        *place.get_mut(before).ok_or_else(nothing)? = size(now)?;
+    }
+    let place = Tensor::f_from_slice(&place)?.f_to(device.0)?;
+    let whole = |at: usize| -> Result<Tensor> {
+        let parts: Vec<&Tensor> = found.iter().filter_map(|part| part.get(at)).collect();
+        Ok(Tensor::f_cat(&parts, 0)?.f_index_select(0, &place)?)
+    };
+    (0..count).map(whole).collect()
+}
+
 /// Does all jobs, each on one thread with an engine of its own, and answers in their order.
-fn each<T: Send, R: Send>(
+pub(crate) fn each<T: Send, R: Send>(
     engines: &mut Vec<Engine>,
     jobs: Vec<T>,
     work: impl Fn(&mut Engine, T) -> Result<R> + Sync,

@@ -3,6 +3,7 @@
 
 pub mod archive;
 pub mod builtin;
+pub mod diagnosis;
 pub mod features;
 pub mod generation;
 pub mod islands;

@@ -2,6 +2,7 @@
 
 mod best_so_far;
 mod curves;
+mod diagnosis;
 mod entanglement;
 mod factors;
 mod lineage;
@@ -13,6 +14,7 @@ mod transfer;
 
 pub use best_so_far::{PUBLISHED, PUBLISHED_ABLATION, Published, best_so_far};
 pub use curves::curves;
+pub use diagnosis::diagnosis;
 pub use entanglement::entanglement;
 pub use factors::factors;
 pub use lineage::lineage;

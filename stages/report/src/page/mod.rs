@@ -3,6 +3,7 @@
 mod cards;
 mod caveats;
 mod compared;
+mod diagnosis;
 mod effects;
 mod tables;
 mod transfer;

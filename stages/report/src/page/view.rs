@@ -60,6 +60,9 @@ pub struct RunView {
     pub statuses: Vec<(String, usize)>,
     pub progress: Vec<FigureView>,
     pub lineage: Option<FigureView>,
+    /// Where the winner fails, and what its parts are worth.
+    pub diagnosis: Option<FigureView>,
+    pub lesions: Option<Table>,
     pub factors: Option<FigureView>,
     pub factor_table: Table,
     pub map: Vec<FigureView>,
@@ -214,11 +217,14 @@ fn run_view(run: &Run, slug: &str, single: bool, options: &Options, files: &mut 
     let mut draw = |figure: Figure| files.figure(figure, &suffix);
     let progress = progress.into_iter().map(&mut draw).collect();
     let lineage = figures::lineage(run).map(&mut draw);
+    let diagnosis = figures::diagnosis(run).map(&mut draw);
     let factors = figures::factors(run).map(&mut draw);
     let map = [figures::islands(run), figures::cells(run)].into_iter().flatten().map(&mut draw).collect();
     let losses = figures::losses(run).map(&mut draw);
     let transfer = figures::transfer(run, options.published).map(&mut draw);
     let mut write = |table: Table| files.table(table, &suffix);
+    // There is a line for each candidate: for a reader's own analysis, not for the page.
+    super::diagnosis::behaviour_table(run).map(&mut write);
     RunView {
         slug: slug.into(),
         name: run.name.clone(),
@@ -229,6 +235,8 @@ fn run_view(run: &Run, slug: &str, single: bool, options: &Options, files: &mut 
         statuses: statuses(run),
         progress,
         lineage,
+        diagnosis,
+        lesions: super::diagnosis::lesion_table(run).map(&mut write),
         factors,
         map,
         losses,

@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use schemas::{
-    Candidate, CurvePoint, Diagnostic, Factor, Locality, Severity, Status, TransferRow, TransferSummary, Verdict,
+    Candidate, CurvePoint, DiagnosisRow, Diagnostic, Factor, Feedback, Lesioned, Locality, Measure, Severity, Status,
+    TransferRow, TransferSummary, Verdict,
 };
 use stage::Row;
 use stage::table::{Extra, Table, write, write_records};
@@ -296,6 +297,67 @@ pub fn transfer(seed: &Candidate) -> Vec<TransferRow> {
     rows
 }
 
+/// Diagnoses of the seed program and of the best.
+pub fn diagnoses(rows: &[Candidate]) -> Vec<DiagnosisRow> {
+    let mut best: Vec<&Candidate> = rows.iter().filter(|row| row.ood_acc.is_some()).collect();
+    best.sort_by(|a, b| b.ood_acc.partial_cmp(&a.ood_acc).expect("numbers"));
+    let mut found = Vec::new();
+    for candidate in rows.first().into_iter().chain(best.into_iter().take(8)) {
+        let score = candidate.ood_acc.unwrap_or(0.5);
+        let row = |kind: Measure, mode: Feedback, probe: Option<(&str, &str)>, value: f64| DiagnosisRow {
+            run: candidate.run.clone(),
+            candidate_id: candidate.candidate_id.clone(),
+            task: "dfs".into(),
+            seed_index: 0,
+            train_seed: 0,
+            kind,
+            mode,
+            split: "ood".into(),
+            nodes: 12,
+            n: 32,
+            subject_kind: None,
+            subject: None,
+            replaced_by: None,
+            probe: probe.map(|(name, _)| name.into()),
+            probe_type: probe.map(|(_, ty)| ty.into()),
+            step_tenth: None,
+            class_true: None,
+            class_predicted: None,
+            correct: value * 100.0,
+            total: 100.0,
+            value,
+            loss: None,
+        };
+        found.push(row(Measure::Score, Feedback::Free, None, score));
+        for (at, name, ty) in [(0, "pi_h", "pointer"), (1, "color", "categorical"), (2, "s_last", "mask_one"), (3, "time", "scalar")] {
+            let value = (score + 0.05 * f64::from(at)).min(1.0);
+            found.push(row(Measure::Hint, Feedback::Free, Some((name, ty)), value));
+            found.push(row(Measure::Hint, Feedback::Forced, Some((name, ty)), (value + 0.1).min(1.0)));
+            for tenth in 0..10 {
+                let value = (value - 0.06 * tenth as f64).max(0.0);
+                found.push(DiagnosisRow { step_tenth: Some(tenth), ..row(Measure::Step, Feedback::Free, Some((name, ty)), value) });
+            }
+        }
+        for (kind, name, loss) in [
+            (Lesioned::Operator, "t_1", 0.2),
+            (Lesioned::Operator, "m_g", 0.0),
+            (Lesioned::Operator, "gate2", -0.02),
+            (Lesioned::Channel, "tri_msgs", 0.4),
+        ] {
+            let probes = [None, Some(("pi", "pointer"))];
+            found.extend(probes.into_iter().map(|probe| DiagnosisRow {
+                split: "validation".into(),
+                subject_kind: Some(kind),
+                subject: Some(name.into()),
+                replaced_by: Some("mean".into()),
+                loss: Some(loss),
+                ..row(Measure::Lesion, Feedback::Free, probe, score - loss)
+            }));
+        }
+    }
+    found
+}
+
 pub fn write_rows(path: &Path, rows: Vec<Candidate>) {
     write(&rows.into_iter().map(Row::from).collect::<Table>(), path).expect("the archive can be written");
 }
@@ -307,6 +369,8 @@ pub fn write_run(folder: &Path, run: &str, method: &str, seed: u64, attempts: us
     let none = Extra::default();
     write_records(curves(&rows).iter().map(|p| (p, &none)), &folder.join("gen001/curves.parquet"), true)
         .expect("curves");
+    write_records(diagnoses(&rows).iter().map(|r| (r, &none)), &folder.join("gen001/diagnosis.parquet"), true)
+        .expect("diagnoses");
     let transferred = transfer(&rows[0]);
     write_records(transferred.iter().map(|r| (r, &none)), &folder.join("transfer.parquet"), true).expect("transfer");
     let summary = transfer_summary(&transferred);

@@ -5,6 +5,7 @@
 //! `processor.<torch name>` and `decoders.<data point>.<k>`.
 
 mod builder;
+mod channels;
 mod decode;
 mod encode;
 mod losses;
@@ -14,10 +15,12 @@ use clrs::wiring::{Feature, decoded_from};
 use clrs::{Location, SpecEntry, Stage, Type};
 use graph::{Dim, Graph, NodeId, Processor, Shape};
 
+pub(crate) use channels::Channel;
+use channels::Channels;
 pub(crate) use decode::SINKHORN_TEMPERATURE;
 use encode::Features;
 pub(crate) use losses::{counts_differ, is_distribution};
-pub(crate) use steps::{Steps, Targets};
+pub(crate) use steps::{Record, Steps, Targets};
 
 use crate::error::{NetworkError, Result};
 use builder::{Builder, known};
@@ -49,12 +52,25 @@ pub(crate) struct Model {
     tri_msgs: Option<NodeId>,
     /// H
     pub width: usize,
+    /// For each application of the processor, where its nodes are in the graph.
+    pub applications: Vec<Vec<NodeId>>,
+    /// With switches only: what goes into the processor and what comes out of it.
+    pub channels: Vec<Channel>,
 }
 
 impl Model {
     /// Puts encoders and decoders for `spec` around `processor`, which is applied `passes` times with the same weights
     /// and features, each time to the hidden state that the one before left.
     pub fn new(processor: &Processor, spec: &[SpecEntry], passes: usize) -> Result<Self> {
+        Self::build(processor, spec, passes, false)
+    }
+
+    /// The same, with a switch in each channel between the processor and what is around it.
+    pub fn with_switches(processor: &Processor, spec: &[SpecEntry], passes: usize) -> Result<Self> {
+        Self::build(processor, spec, passes, true)
+    }
+
+    fn build(processor: &Processor, spec: &[SpecEntry], passes: usize, switches: bool) -> Result<Self> {
         if passes == 0 {
             let reason = "at least one message-passing step is needed".to_owned();
             return Err(NetworkError::Setting { setting: "nb_msg_passing_steps", reason });
@@ -88,11 +104,20 @@ impl Model {
         }
         let features = encode::encode(&mut net, &points)?;
 
+        let mut channels = Channels::new(switches);
         let mut next_hidden = before;
         let mut tri_msgs = None;
+        let mut applications = Vec::new();
+        let features_in = [
+            channels.through(&mut net, "node_fts", features.node)?,
+            channels.through(&mut net, "edge_fts", features.edge)?,
+            channels.through(&mut net, "graph_fts", features.graph)?,
+            channels.through(&mut net, "adj_mat", features.adjacency)?,
+        ];
         for _ in 0..passes {
-            let args = [features.node, features.edge, features.graph, features.adjacency, next_hidden];
-            let map = net.graph.inline(&processor.graph, &args, "processor.")?;
+            let [node, edge, graph, adjacency] = features_in;
+            let hidden = channels.through(&mut net, "hidden", next_hidden)?;
+            let map = net.graph.inline(&processor.graph, &[node, edge, graph, adjacency, hidden], "processor.")?;
             let copy = |id: NodeId| {
                 map.get(id.0 as usize)
                     .copied()
@@ -100,7 +125,10 @@ impl Model {
             };
             next_hidden = copy(processor.ret)?;
             tri_msgs = processor.tri_msgs.map(copy).transpose()?;
+            applications.push(map);
         }
+        let next_hidden = channels.through(&mut net, "ret", next_hidden)?;
+        let tri_msgs = tri_msgs.map(|value| channels.through(&mut net, "tri_msgs", value)).transpose()?;
 
         let nodes = net.cat(&[features.node, before, next_hidden], 2)?;
         let edges: Vec<NodeId> = [features.edge].into_iter().chain(tri_msgs).collect();
@@ -121,7 +149,21 @@ impl Model {
             outputs.push(Port { entry: *entry, input, logits });
         }
         let Builder { graph, hidden: width } = net;
-        Ok(Self { graph, inputs, hints, outputs, hidden, next_hidden, before, features, tri_msgs, width })
+        let channels = channels.done();
+        Ok(Self {
+            graph,
+            inputs,
+            hints,
+            outputs,
+            hidden,
+            next_hidden,
+            before,
+            features,
+            tri_msgs,
+            width,
+            applications,
+            channels,
+        })
     }
 
     /// What the encoders hand to the processor, and the processor to the decoders, by the reference's names.

@@ -35,6 +35,15 @@ pub(crate) struct Targets {
     pub noise: Vec<Option<usize>>,
 }
 
+/// Numbers of the inputs that only recording has.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    /// Rows of the hint that the step predicts.
+    pub truths: Vec<usize>,
+    /// 1 for samples whose next step is given the true hint, else 0, [B].
+    pub forced: usize,
+}
+
 /// A network's time step.
 #[derive(Clone, Debug)]
 pub(crate) struct Steps {
@@ -111,6 +120,51 @@ impl Steps {
         let state = state(model, &next)?;
         let (hint_losses, output_losses) = (Vec::new(), Vec::new());
         Ok(Self { graph: net.graph, state, hints, outputs, hint_losses, output_losses, targets: None })
+    }
+
+    /// Of a network that predicts and is looked at: as [`Steps::evaluation`], or, where `forced` says so, with true hints.
+    pub fn recording(model: &Model, repred: Repred) -> Result<(Self, Record)> {
+        let mut net = Builder { graph: without_noise(model), hidden: model.width };
+        let (hints, outputs) = (logits(&model.hints)?, logits(&model.outputs)?);
+        let hard = repred.is_hard(false);
+        let (forced, flag) = row(&mut net, "forced");
+        let none = net.scalar(0.0)?;
+        let chosen = net.binary(BinaryOp::Gt, flag, none)?;
+        let (mut next, mut truths) = (Vec::new(), Vec::new());
+        for (port, &raw) in model.hints.iter().zip(&hints) {
+            truths.push(net.graph.inputs.len());
+            let truth = net.input(&format!("truth.{}", port.entry.name), encoded_shape(&port.entry), true);
+            let value = feed_back(&mut net, port.entry.ty, raw, hard)?;
+            let rank = net.graph.shape(value).len();
+            let chosen = losses::per_sample_of(&mut net, rank, chosen)?;
+            next.push(net.push(Op::Where, &[chosen, truth, value])?);
+        }
+        let state = state(model, &next)?;
+        let (hint_losses, output_losses) = (Vec::new(), Vec::new());
+        let steps = Self { graph: net.graph, state, hints, outputs, hint_losses, output_losses, targets: None };
+        Ok((steps, Record { truths, forced }))
+    }
+
+    /// Alternatives for a time step as [`Steps::variants`] has them, each of which hands out raw hints first.
+    pub fn recorded(&self) -> [Step; 2] {
+        [self.step(Vec::new(), self.hints.clone()), self.trace(&[])]
+    }
+
+    /// A time step that hands out the mean of each of these nodes over all axes but the batch, where there is one, and the
+    /// last, where `features` says that it is one of features.
+    pub fn means(&self, values: &[(NodeId, bool)]) -> Result<Step> {
+        let mut net = Builder { graph: self.graph.clone(), hidden: 0 };
+        let mut outputs = Vec::with_capacity(values.len());
+        for &(value, features) in values {
+            let shape = net.graph.shape(value);
+            let first = usize::from(shape.first() == Some(&Dim::b()));
+            let dims: Vec<usize> = (first..shape.len().saturating_sub(usize::from(features))).collect();
+            outputs.push(match dims.is_empty() {
+                true => value,
+                false => net.push(Op::Reduce { op: ReduceOp::Mean, dims, keepdim: false }, &[value])?,
+            });
+        }
+        Ok(Step { graph: net.graph, state: self.state.clone(), losses: Vec::new(), outputs })
     }
 
     /// The alternatives for a time step: one whose outputs no sample keeps, and one whose outputs some sample keeps. In

@@ -19,7 +19,7 @@ pub use error::ConfigError;
 pub use identity::{Difference, bears_on};
 pub use sections::{
     Class, Confirm, Context, Dtype, Editable, Entangled, Eoh, EvoPrompting, Fitness, FunSearch, KEYS, Key, Llm,
-    ModelPrice, Network, Propose, Repred, Score, Search, Settings, Task, TaskSettings, Train, Transfer,
+    ModelPrice, Network, Propose, Replace, Repred, Score, Search, Settings, Task, TaskSettings, Train, Transfer,
 };
 pub use seeds::Seeds;
 pub use sets::quoted;

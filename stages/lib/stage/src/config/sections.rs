@@ -53,6 +53,15 @@ choice! {
 }
 
 choice! {
+    /// What takes the place of an operator that is taken out.
+    pub enum Replace {
+        /// The mean of each feature of its values, over graphs, steps and places.
+        Mean = "mean",
+        Zero = "zero",
+    }
+}
+
+choice! {
     /// What happens to a proposal that edits more than it may.
     pub enum Entangled {
         /// What reaches beyond its bounds is rejected, for every method alike: beyond the factor where one was chosen, else
@@ -253,6 +262,13 @@ sections! {
         fitness: Fitness = Fitness::Ood,
         /// Graphs evaluated at once.
         batch_size: usize = 32,
+        /// Whether the first training of a candidate is looked at closely: accuracy by hint and step, and lesions.
+        diagnosis: bool = true,
+        /// Graphs of the validation length that lesions are measured on, times CLRS's factor; 0: no lesions. Programs of more
+        /// than about 30 operators are looked at on fewer.
+        lesion_samples: usize = 16,
+        /// What takes the place of an operator: mean (of each feature) or zero.
+        lesion_by: Replace = Replace::Mean,
     }
 
     /// The search.
