@@ -18,8 +18,8 @@ use std::path::Path;
 pub use error::ConfigError;
 pub use identity::{Difference, bears_on};
 pub use sections::{
-    Class, Confirm, Dtype, Editable, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Replace, Repred, Score,
-    Search, Settings, Task, TaskSettings, Train, Transfer,
+    Class, Confirm, Dtype, Editable, Entangled, Fitness, KEYS, Key, Llm, ModelPrice, Network, Propose, Replace, Repred,
+    Score, Search, Settings, Task, TaskSettings, Train, Transfer,
 };
 pub use seeds::Seeds;
 pub use sets::quoted;
