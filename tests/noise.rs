@@ -124,9 +124,9 @@ fn a_diagnosis_is_of_the_first_training_and_adds_up_to_its_score() {
         let of: Vec<&DiagnosisRow> = facts.iter().filter(|fact| fact.candidate_id == row.candidate_id).collect();
         let first = row.train_seeds.as_ref().and_then(|seeds| seeds.first()).copied();
         assert!(of.iter().all(|fact| fact.seed_index == 0 && Some(fact.train_seed) == first && fact.run == row.run));
-        let score = of.iter().filter(|fact| {
-            (fact.kind, fact.mode, fact.split.as_str()) == (Measure::Score, Feedback::Free, "ood")
-        });
+        let score = of
+            .iter()
+            .filter(|fact| (fact.kind, fact.mode, fact.split.as_str()) == (Measure::Score, Feedback::Free, "ood"));
         let score: Vec<f64> = score.map(|fact| fact.value).collect();
         let scored = row.ood_acc_seeds.as_ref().and_then(|seeds| seeds.first()).copied();
         assert_eq!(score.as_slice(), [scored.expect("is scored")], "{}", row.candidate_id);

@@ -128,11 +128,11 @@ fn in_parameters(
             let bias = bias.first().map(|&bias| mul(graph, bias)).transpose()?;
             let bias = add(graph, bias)?;
             let args: Vec<NodeId> = [*x, weight].into_iter().chain(bias).collect();
-            graph.push(Op::LayerNorm { axes: 1, eps: *eps, weighted: true, biased: bias.is_some() }, &args, span).map(Some)
+            graph
+                .push(Op::LayerNorm { axes: 1, eps: *eps, weighted: true, biased: bias.is_some() }, &args, span)
+                .map(Some)
         }
-        (Op::Binary(BinaryOp::Add), &[x, y])
-            if graph.shape(x) == &node.shape && graph.shape(y) == &node.shape =>
-        {
+        (Op::Binary(BinaryOp::Add), &[x, y]) if graph.shape(x) == &node.shape && graph.shape(y) == &node.shape => {
             let Some(x) = in_parameters(graph, x, keep, fill)? else { return Ok(None) };
             let Some(y) = in_parameters(graph, y, keep, None)? else { return Ok(None) };
             graph.push(Op::Binary(BinaryOp::Add), &[x, y], span).map(Some)
@@ -266,12 +266,7 @@ pub fn switched(processor: &Processor) -> Result<Switched, OpError> {
 }
 
 /// A site of an operator: its value, with a switch.
-fn replace_value(
-    graph: &mut Graph,
-    value: NodeId,
-    keep: NodeId,
-    operator: &mut Operator,
-) -> Result<NodeId, OpError> {
+fn replace_value(graph: &mut Graph, value: NodeId, keep: NodeId, operator: &mut Operator) -> Result<NodeId, OpError> {
     let known = graph.shape(value).last().and_then(crate::Dim::as_known);
     let features: Vec<usize> = known.and_then(|size| usize::try_from(size).ok()).into_iter().collect();
     let fill = format!("{}#fill.{}", operator.name, operator.sites.len());

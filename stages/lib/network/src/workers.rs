@@ -259,12 +259,7 @@ impl Compiled {
 }
 
 /// Values of parts, each of `count` tensors, in the order of the batch.
-pub(crate) fn joined(
-    found: &[Vec<Tensor>],
-    parts: &[Vec<usize>],
-    count: usize,
-    device: Device,
-) -> Result<Vec<Tensor>> {
+pub(crate) fn joined(found: &[Vec<Tensor>], parts: &[Vec<usize>], count: usize, device: Device) -> Result<Vec<Tensor>> {
     let order: Vec<usize> = parts.iter().flatten().copied().collect();
     let mut place = vec![0; order.len()];
     for (now, &before) in order.iter().enumerate() {

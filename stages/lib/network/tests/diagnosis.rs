@@ -135,7 +135,9 @@ fn the_triplet_channel_moves_pointers_and_nothing_else_while_hints_are_true() {
     }
     // The hidden state is what the rest is read from.
     let ret = lesion(&facts, Mode::Forced, "ret");
-    assert!(ret.iter().any(|fact| fact.probe_type.as_deref() == Some("mask_one") && fact.loss.is_some_and(|x| x > 0.05)));
+    assert!(
+        ret.iter().any(|fact| fact.probe_type.as_deref() == Some("mask_one") && fact.loss.is_some_and(|x| x > 0.05))
+    );
     // The complete graph is what this program sees anyway.
     assert!(Mode::ALL.into_iter().all(|mode| lesion(&facts, mode, "adj_mat").iter().all(|f| f.loss == Some(0.0))));
 }
@@ -189,7 +191,8 @@ fn every_algorithm_can_be_diagnosed() {
     for algorithm in clrs::algorithms() {
         let weights = trained(&processor, algorithm.name, 1);
         let evaluations = vec![evaluation(algorithm.name, 6, 3)];
-        let lesions = LesionConfig { evaluation: evaluation(algorithm.name, 6, 2), by: Replacement::Mean, most_runs: 1 };
+        let lesions =
+            LesionConfig { evaluation: evaluation(algorithm.name, 6, 2), by: Replacement::Mean, most_runs: 1 };
         let config = DiagnoseConfig { evaluations, lesions: Some(lesions) };
         let scores = evaluate(&processor, &weights, &config.evaluations[0], device()).expect("evaluates");
         let facts = diagnose(&processor, &weights, &config, device()).expect(algorithm.name);

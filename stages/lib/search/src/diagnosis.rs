@@ -60,7 +60,8 @@ impl Probe {
         self.tenths.iter().position(|tenth| tenth.is_some_and(|value| value < accuracy))
     }
 
-    /// What is lost because earlier faults are fed back: the accuracy with true hints, less that with its own.
+    /// What is lost because earlier faults are fed back: the accuracy with true hints, less that with its own. Negative where the
+    /// network, which learned from its own hints, does worse with true ones.
     pub fn compounded(&self) -> Option<f64> {
         self.forced.map(|forced| forced - self.accuracy)
     }
@@ -153,11 +154,17 @@ impl Diagnosis {
     pub fn shift(&self, parent: &Self) -> Option<Shift> {
         let mut shift = Shift::default();
         for ours in self.operators.iter().filter(|lesion| lesion.replaced_by != NOTHING) {
-            let Some(theirs) = parent.operator(&ours.name).filter(|lesion| lesion.replaced_by != NOTHING) else { continue };
-            let changes: Vec<f64> = ours.by_probe.iter().filter_map(|(probe, loss)| {
-                let (_, before) = theirs.by_probe.iter().find(|(other, _)| other == probe)?;
-                Some((loss - before).abs())
-            }).collect();
+            let Some(theirs) = parent.operator(&ours.name).filter(|lesion| lesion.replaced_by != NOTHING) else {
+                continue;
+            };
+            let changes: Vec<f64> = ours
+                .by_probe
+                .iter()
+                .filter_map(|(probe, loss)| {
+                    let (_, before) = theirs.by_probe.iter().find(|(other, _)| other == probe)?;
+                    Some((loss - before).abs())
+                })
+                .collect();
             if changes.is_empty() {
                 continue;
             }
@@ -214,7 +221,9 @@ impl Diagnosis {
         let mut never_wrong = 0.0;
         for row in scored(Measure::FirstWrong, Feedback::Free, OOD) {
             match (&row.probe, row.step_tenth.and_then(|tenth| usize::try_from(tenth).ok())) {
-                (Some(hint), Some(tenth)) => first_wrong.push(FirstWrong { hint: hint.clone(), tenth, share: row.value }),
+                (Some(hint), Some(tenth)) => {
+                    first_wrong.push(FirstWrong { hint: hint.clone(), tenth, share: row.value })
+                }
                 _ => never_wrong = row.value,
             }
         }

@@ -23,7 +23,8 @@ pub fn diagnosis(run: &Run) -> Option<Figure> {
     let ours = run.diagnoses.get(&winner.candidate_id)?;
     let seed = run.seed_program().filter(|seed| seed.candidate_id != winner.candidate_id);
     let seed = seed.and_then(|seed| run.diagnoses.get(&seed.candidate_id));
-    let panels: Vec<(&str, &Diagnosis)> = [("The winner", ours)].into_iter().chain(seed.map(|d| ("The seed program", d))).collect();
+    let panels: Vec<(&str, &Diagnosis)> =
+        [("The winner", ours)].into_iter().chain(seed.map(|d| ("The seed program", d))).collect();
     let hints: Vec<&Probe> = ours.hints.iter().take(ROWS).collect();
     if hints.is_empty() {
         return None;
@@ -76,7 +77,8 @@ pub fn diagnosis(run: &Run) -> Option<Figure> {
             "Accuracy (%) of each hint in each tenth of a graph's run, on the graphs that are scored (N\u{a0}=\u{a0}{}), the worst \
              hint first, scalars last; the stronger the colour, the more is wrong. Hints are fed back as predicted, as in the \
              score; in the column `true` true hints are fed back instead: what is wrong there is the fault of single steps, and \
-             what is wrong in `all` only comes of earlier faults. Of the first training of {}. A mask counts by F1; a scalar by 1 \
+             what is wrong in `all` only comes of earlier faults. (Networks that learned from their own hints may do a little worse \
+             with true ones.) Of the first training of {}. A mask counts by F1; a scalar by 1 \
              less its error relative to its spread, at least 0.",
             ours.nodes,
             short_id(&winner.candidate_id),
@@ -110,7 +112,11 @@ fn told(title: &str, facts: &Diagnosis) -> String {
     let first = facts.first_wrong.first().map_or(String::new(), |first| {
         format!(" Most often the first to be wrong: {} in tenth {}.", first.hint, first.tenth + 1)
     });
-    format!("{title} scores {} %; its worst hints: {}.{first}", whole(facts.score), hints.collect::<Vec<_>>().join(", "))
+    format!(
+        "{title} scores {} %; its worst hints: {}.{first}",
+        whole(facts.score),
+        hints.collect::<Vec<_>>().join(", ")
+    )
 }
 
 #[cfg(test)]

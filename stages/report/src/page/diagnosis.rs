@@ -73,7 +73,8 @@ pub fn behaviour_table(run: &Run) -> Option<Table> {
     ];
     let note = "Behavioural shift: the mean, over operators that parent and child have by name and over outputs and hints, of the \
                 distance between what their lesions lose. Both were trained anew: some of it is the noise of training.";
-    let mut table = Table::new("behaviour", "How far edits change the behaviour of what they leave in place", note, &columns);
+    let mut table =
+        Table::new("behaviour", "How far edits change the behaviour of what they leave in place", note, &columns);
     for row in run.proposals() {
         let parent = row.parent_id.as_deref().and_then(|id| run.candidate(id));
         let facts = |row: &Candidate| run.diagnoses.get(&row.candidate_id);

@@ -329,13 +329,18 @@ pub fn diagnoses(rows: &[Candidate]) -> Vec<DiagnosisRow> {
             loss: None,
         };
         found.push(row(Measure::Score, Feedback::Free, None, score));
-        for (at, name, ty) in [(0, "pi_h", "pointer"), (1, "color", "categorical"), (2, "s_last", "mask_one"), (3, "time", "scalar")] {
+        for (at, name, ty) in
+            [(0, "pi_h", "pointer"), (1, "color", "categorical"), (2, "s_last", "mask_one"), (3, "time", "scalar")]
+        {
             let value = (score + 0.05 * f64::from(at)).min(1.0);
             found.push(row(Measure::Hint, Feedback::Free, Some((name, ty)), value));
             found.push(row(Measure::Hint, Feedback::Forced, Some((name, ty)), (value + 0.1).min(1.0)));
             for tenth in 0..10 {
                 let value = (value - 0.06 * tenth as f64).max(0.0);
-                found.push(DiagnosisRow { step_tenth: Some(tenth), ..row(Measure::Step, Feedback::Free, Some((name, ty)), value) });
+                found.push(DiagnosisRow {
+                    step_tenth: Some(tenth),
+                    ..row(Measure::Step, Feedback::Free, Some((name, ty)), value)
+                });
             }
         }
         for (kind, name, loss) in [

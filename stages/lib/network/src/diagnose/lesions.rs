@@ -63,7 +63,10 @@ struct Fill {
 enum What {
     /// The mean of these nodes, that is of one for each application of the processor; by the number of the first among all
     /// that are measured.
-    Measured { first: usize, count: usize },
+    Measured {
+        first: usize,
+        count: usize,
+    },
     Number(f64),
 }
 
@@ -107,8 +110,7 @@ impl Plan {
                 let name = if by == Replacement::Mean { "mean" } else { "zero" };
                 (plan.fill(channel.fill.clone(), &channel.features, values, by), name)
             };
-            let subject =
-                Subject { channel: true, name: channel.name.to_owned(), replaced_by: replaced_by.to_owned() };
+            let subject = Subject { channel: true, name: channel.name.to_owned(), replaced_by: replaced_by.to_owned() };
             plan.lesions.push(Lesion { subject, keep: Some(channel.keep.clone()), fills: vec![fill] });
         }
         plan

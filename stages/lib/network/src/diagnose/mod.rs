@@ -16,6 +16,7 @@ use executor::weights::Weights;
 use graph::Processor;
 use serde::{Deserialize, Serialize};
 
+use crate::Device;
 use crate::batch::{Encoded, Hints};
 use crate::data;
 use crate::error::Result;
@@ -23,7 +24,6 @@ use crate::evaluate::{self, EvalConfig};
 use crate::feedback::read_off;
 use crate::model::Model;
 use crate::score::{Scorer, Scores};
-use crate::Device;
 use measures::{Count, Measures};
 use record::Recorder;
 use truth::Truth;
@@ -182,7 +182,8 @@ impl Samples {
             scorer.add(batch, &outputs)?;
         }
         let scores = scorer.scores();
-        let ty = |name: &str| recorder.model.outputs.iter().find(|port| port.entry.name == name).map(|port| port.entry.ty);
+        let ty =
+            |name: &str| recorder.model.outputs.iter().find(|port| port.entry.name == name).map(|port| port.entry.ty);
         let types = scores.per_output.iter().map(|(name, _)| ty(name).unwrap_or(Type::Scalar)).collect();
         Ok(Looked { nodes: self.nodes, measures, scores, types })
     }

@@ -17,9 +17,11 @@ impl Truth {
     pub fn of_batch<'a>(hints: impl Iterator<Item = &'a SpecEntry>, batch: &Batch) -> Result<Vec<Self>> {
         hints
             .map(|entry| {
-                let point = batch.hints.iter().find(|point| point.name == entry.name).ok_or_else(|| {
-                    NetworkError::Tensor { name: entry.name.to_owned(), reason: "the batch does not have it".to_owned() }
-                })?;
+                let point =
+                    batch.hints.iter().find(|point| point.name == entry.name).ok_or_else(|| NetworkError::Tensor {
+                        name: entry.name.to_owned(),
+                        reason: "the batch does not have it".to_owned(),
+                    })?;
                 Ok(Self { entry: *entry, steps: steps(point) })
             })
             .collect()
