@@ -93,7 +93,7 @@ fn draw_step(svg: &mut Svg, run: &Run, step: &Step<'_>, panel: &Panel, y: f64, (
     svg.text(
         (32.0, y + 13.0),
         Anchor::Start,
-        &format!("code {}", if root { "note" } else { class }),
+        &format!("code {}", if root { "note" } else { &class }),
         &format!("{what}{}", short_id(&row.candidate_id)),
     );
     let Some(score) = row.ood_acc else {
@@ -105,7 +105,7 @@ fn draw_step(svg: &mut Svg, run: &Run, step: &Step<'_>, panel: &Panel, y: f64, (
         let (from, to) = (panel.at(score - std, 0.0).0, panel.at(score + std, 0.0).0);
         svg.line((from, y), (to, y), &format!("whisker {class}"));
     }
-    svg.circle((x, y), 5.0, &format!("halo {}", if last { "s1" } else { class }), &text);
+    svg.circle((x, y), 5.0, &format!("halo {}", if last { "s1" } else { &class }), &text);
     svg.text((panel.right() + 14.0, y + 4.0), Anchor::Start, "tick strong", &percent(score));
     if let Some(gain) = step.gain {
         svg.text((panel.right() + 62.0, y + 4.0), Anchor::Start, "tick", &points(gain));
