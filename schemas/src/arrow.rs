@@ -9,7 +9,7 @@ use crate::{Column, Kind, Table};
 fn data_type(kind: &Kind) -> DataType {
     match kind {
         // Enums are plain strings, not dictionaries: every reader of Parquet understands those.
-        Kind::Str | Kind::Enum(_) => DataType::Utf8,
+        Kind::Str | Kind::Enum(_) | Kind::Factor => DataType::Utf8,
         Kind::I64 => DataType::Int64,
         Kind::F64 => DataType::Float64,
         Kind::Bool => DataType::Boolean,

@@ -31,7 +31,8 @@ table! {
         Propose: candidate_id: String,
         /// `candidate_id` of the program that this one was made from.
         Propose: parent_id: Option<String>,
-        /// The part of the program that the edit was to change: `OPERATOR` or `ACTION`; null for unscoped edits.
+        /// The part of the program that the edit was to change, by the name that its markers give it: `OPERATOR`, `ACTION`, or any
+        /// other; null for unscoped edits.
         Propose: factor: Option<Factor>,
         /// What the edit was asked to do.
         Propose: directive: Option<String>,
@@ -54,11 +55,12 @@ table! {
         Check: locality: Option<Locality>,
         /// In which ways it did not, e.g. `frozen-code`, `other-region`.
         Check: entanglement: Option<Vec<String>>,
-        /// Tree edit distance to the parent within the OPERATOR region, in syntax nodes.
+        /// Tree edit distance to the parent within its regions of what exists (OPERATOR, and any OPERATOR with a word
+        /// before it), in syntax nodes.
         Check: edit_distance_operator: Option<i64>,
-        /// Tree edit distance to the parent within the ACTION region, in syntax nodes.
+        /// Tree edit distance to the parent within its other regions (ACTION, and all others), in syntax nodes.
         Check: edit_distance_action: Option<i64>,
-        /// Tree edit distance to the parent outside both regions, in syntax nodes.
+        /// Tree edit distance to the parent outside of its regions, in syntax nodes.
         Check: edit_distance_frozen: Option<i64>,
         /// How far the typed graph is from the parent's: nodes and edges of their normal forms that only one of them has.
         /// Null where one of the two has no graph.

@@ -8,6 +8,8 @@ pub enum Kind {
     Str,
     /// A string that is one of these.
     Enum(&'static [&'static str]),
+    /// A string that names a [`Factor`](crate::Factor).
+    Factor,
     I64,
     F64,
     Bool,
@@ -20,6 +22,7 @@ impl std::fmt::Display for Kind {
         match self {
             Kind::Str => f.write_str("string"),
             Kind::Enum(names) => write!(f, "one of {}", names.join(", ")),
+            Kind::Factor => f.write_str(crate::factor::NAMES),
             Kind::I64 => f.write_str("64-bit integer"),
             Kind::F64 => f.write_str("64-bit float"),
             Kind::Bool => f.write_str("boolean"),

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use crate::{
-    Candidate, Column, ConfirmedRow, CurvePoint, DiagnosisRow, GraphScore, Kind, SCHEMA_VERSION, Table, TransferRow,
+    Candidate, Column, ConfirmedRow, CurvePoint, DiagnosisRow, Factor, GraphScore, Kind, SCHEMA_VERSION, Table, TransferRow,
+    TransferSummary,
     TransferSummary,
 };
 
@@ -31,6 +32,7 @@ pub fn accept(kind: &Kind, value: &mut Value) -> Result<(), Misfit> {
     match (kind, &mut *value) {
         (Kind::Str, Value::String(_)) | (Kind::F64, Value::Number(_)) | (Kind::Bool, Value::Bool(_)) => Ok(()),
         (Kind::I64, Value::Number(n)) if n.is_i64() => Ok(()),
+        (Kind::Factor, Value::String(text)) if Factor::parse(text).is_some() => Ok(()),
         (Kind::Enum(names), Value::String(text)) if names.contains(&text.as_str()) => Ok(()),
         (Kind::List(of), Value::Array(items)) => items.iter_mut().enumerate().try_for_each(|(i, item)| {
             accept(of, item).map_err(|misfit| Misfit { at: format!("[{i}]{}", misfit.at), ..misfit })

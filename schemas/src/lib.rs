@@ -9,6 +9,7 @@ mod arrow;
 mod candidate;
 mod column;
 mod diagnosis;
+mod factor;
 mod json;
 mod transfer;
 mod values;
@@ -17,9 +18,10 @@ pub use arrow::{arrow_field, arrow_schema};
 pub use candidate::Candidate;
 pub use column::{Column, ColumnType, Kind, Table};
 pub use diagnosis::{DiagnosisRow, Feedback, Lesioned, Measure};
+pub use factor::{Factor, NoFactor};
 pub use json::{Misfit, accept, documents};
 pub use transfer::{ConfirmedRow, CurvePoint, GraphScore, TransferRow, TransferSummary};
-pub use values::{Diagnostic, Factor, Locality, Severity, Stage, Status, Verdict};
+pub use values::{Diagnostic, Locality, Severity, Stage, Status, Verdict};
 
 /// Version of all tables, stored in the metadata of every Parquet file. It rises when a column changes its meaning or
 /// type, or an enum gains a value; a new column that older readers may ignore does not raise it.

@@ -57,16 +57,6 @@ strings! {
 }
 
 strings! {
-    /// The two editable parts of a program.
-    pub enum Factor {
-        /// What exists: layers, projections, gates, parameters.
-        Operator = "OPERATOR",
-        /// How it is used: invoked, routed, masked, aggregated.
-        Action = "ACTION",
-    }
-}
-
-strings! {
     /// Whether an edit stayed within the factor that was chosen for it.
     pub enum Locality {
         Local = "local",

@@ -40,8 +40,9 @@ pub struct Args {
     #[arg(long, value_name = "PROGRAM.py")]
     pub parent: Option<PathBuf>,
 
-    /// The part that the edit was to change; without it, both regions are open
-    #[arg(long, value_name = "OPERATOR|ACTION", requires = "parent")]
+    /// The factor that the edit was to change: OPERATOR, ACTION, or any other that the parent marks; without it, all regions
+    /// are open
+    #[arg(long, value_name = "NAME", requires = "parent")]
     pub factor: Option<Factor>,
 
     /// Accept edits that reach beyond their factor, and only count them
@@ -111,6 +112,11 @@ impl Args {
             return Err(Usage("--parent goes with .py files; rows of a table name their own parent".into()).into());
         }
         let parent = stage::files::read_text(path).with_context(|| format!("{}: cannot read", path.display()))?;
+        let marked = program::regions::factors(&parent);
+        if let Some(factor) = self.factor.filter(|factor| !marked.is_empty() && !marked.contains(factor)) {
+            let (path, names) = (path.display(), program::regions::names(&marked));
+            return Err(Usage(format!("--factor {factor}: {path} has no such region; its factors are {names}")).into());
+        }
         for row in &mut table.rows {
             row.candidate.parent_id = Some(program::candidate_id(&parent));
             row.candidate.parent_source = Some(parent.clone());

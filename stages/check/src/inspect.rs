@@ -12,7 +12,7 @@ use stage::config::Entangled;
 
 use crate::{Rules, Show};
 
-/// The one kind of entanglement that stays within the two regions.
+/// The one kind of entanglement that stays within the regions.
 const OTHER_REGION: &str = "other-region";
 
 /// What a candidate turned out to be.
@@ -101,27 +101,14 @@ fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) -> (
 /// Whether the edit stayed within its factor, where there is a parent to compare with.
 fn locate(candidate: &mut Candidate, diagnostics: &mut Vec<Diagnostic>, rules: &Rules) {
     let Some(parent) = candidate.parent_source.as_deref() else { return };
-    let compare = |factor| program::locality(parent, &candidate.source, factor);
     let beyond = |found: &program::Locality| found.kinds.iter().any(|kind| kind != OTHER_REGION);
     let (found, frozen) = match candidate.factor {
-        Some(Factor::Operator) => (compare(program::Factor::Operator), false),
-        Some(Factor::Action) => (compare(program::Factor::Action), false),
-        // An edit that was free to choose is local when it is so for either factor.
-        None => {
-            let operator = compare(program::Factor::Operator);
-            if operator.verdict == program::LocalityVerdict::Local {
-                (operator, false)
-            } else {
-                let action = compare(program::Factor::Action);
-                let frozen = beyond(&operator) || beyond(&action);
-                // What one region binds of frozen code only a look at that region finds.
-                if beyond(&operator) && !beyond(&action) { (operator, frozen) } else { (action, frozen) }
-            }
-        }
+        Some(factor) => (program::locality(parent, &candidate.source, factor), false),
+        None => unscoped(parent, &candidate.source, beyond),
     };
     let entangled = found.verdict == program::LocalityVerdict::Entangled;
     let rejects = entangled && rules.rejects(candidate, frozen);
-    // Where both regions may change, an edit of the other one is no fault.
+    // Where all regions may change, an edit of another one is no fault.
     let may_both = candidate.factor.is_none() && rules.entangled == Entangled::Auto;
     for mut finding in found.diagnostics.iter().map(convert) {
         if !rejects || (may_both && finding.code == "E-ENTANGLED-REGION") {
@@ -144,6 +131,31 @@ fn locate(candidate: &mut Candidate, diagnostics: &mut Vec<Diagnostic>, rules: &
             ));
         }
     }
+}
+
+/// How far an edit reaches that was free to choose its factor, and whether it reaches beyond all regions. It is local when it is so
+/// for any of the parent's factors.
+fn unscoped(parent: &str, source: &str, beyond: impl Fn(&program::Locality) -> bool) -> (program::Locality, bool) {
+    let mut factors = program::regions::factors(parent);
+    // what is wrong with a parent without regions is the same for any factor
+    let last = factors.pop().unwrap_or(Factor::ACTION);
+    let mut all = Vec::new();
+    for factor in factors {
+        let found = program::locality(parent, source, factor);
+        if found.verdict == program::LocalityVerdict::Local {
+            return (found, false);
+        }
+        all.push(found);
+    }
+    let last = program::locality(parent, source, last);
+    if last.verdict == program::LocalityVerdict::Local || all.is_empty() {
+        let frozen = beyond(&last);
+        return (last, frozen);
+    }
+    let frozen = beyond(&last) || all.iter().any(&beyond);
+    // What one region binds of frozen code only a look at that region finds.
+    let first = if beyond(&last) { None } else { all.into_iter().rev().find(|found| beyond(found)) };
+    (first.unwrap_or(last), frozen)
 }
 
 fn convert(found: &program::Diagnostic) -> Diagnostic {

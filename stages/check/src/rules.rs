@@ -42,7 +42,7 @@ impl Rules {
         }
     }
 
-    /// Whether this candidate is refused, its edit being entangled. `frozen`: whether it reaches beyond both regions.
+    /// Whether this candidate is refused, its edit being entangled. `frozen`: whether it reaches beyond all regions.
     pub fn rejects(&self, candidate: &Candidate, frozen: bool) -> bool {
         match self.entangled {
             Entangled::Reject => true,

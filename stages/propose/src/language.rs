@@ -63,17 +63,7 @@ impl Checker for Language {
     }
 
     fn region(&self, source: &str, factor: Factor) -> Option<Range<usize>> {
-        // a reply to splice from may have one region alone
-        let Ok(regions) = program::regions::find(source) else {
-            return Region::find(source, factor).map(|region| region.range());
-        };
-        let region = match factor {
-            Factor::Operator => regions.operator,
-            Factor::Action => regions.action,
-        };
-        let line_start = |line: u32| source.split_inclusive('\n').take(line as usize).map(str::len).sum();
-        // the lines after the one and before the other marker
-        Some(line_start(region.begin)..line_start(region.end.saturating_sub(1)))
+        Region::find(source, factor).map(|region| region.range())
     }
 }
 
@@ -92,24 +82,24 @@ mod tests {
         let theirs = ours
             .replace("===== BEGIN ACTION REGION =====", "=== EVOLVE TRI_MSGS START")
             .replace("===== END ACTION REGION =====", "=== EVOLVE TRI_MSGS END");
-        let body = Region::find(ours, Factor::Action).unwrap().text();
+        let body = Region::find(ours, Factor::ACTION).unwrap().text();
         for source in [ours, &theirs, &ours.replace("OPERATOR REGION", "OTHER")] {
-            assert_eq!(source.get(language().region(source, Factor::Action).unwrap()).unwrap(), body);
+            assert_eq!(source.get(language().region(source, Factor::ACTION).unwrap()).unwrap(), body);
         }
-        assert_eq!(language().region("x = 1\n", Factor::Action), None);
+        assert_eq!(language().region("x = 1\n", Factor::ACTION), None);
     }
 
     #[test]
     fn verdicts_are_those_of_check() {
         let (seed, language) = (search::SEED_PROGRAM, language());
-        let action = |body: &str| Region::find(seed, Factor::Action).unwrap().splice(body);
+        let action = |body: &str| Region::find(seed, Factor::ACTION).unwrap().splice(body);
         let fine = action("        tri_msgs = self.o3((self.t_e_1(edge_fts) + self.t_e_2(edge_fts)))\n");
-        let scope = Some(Factor::Action);
+        let scope = Some(Factor::ACTION);
         assert_eq!(language.judge(&fine, seed, scope), Judgement { accepted: true, report: String::new() });
         let broken = action("        tri_msgs = self.t_9(z)\n");
         let report = language.judge(&broken, seed, scope).report;
         assert!(report.contains("t_9") && report.contains("program.py:"), "{report}");
-        let elsewhere = language.judge(&fine, seed, Some(Factor::Operator));
+        let elsewhere = language.judge(&fine, seed, Some(Factor::OPERATOR));
         assert!(!elsewhere.accepted && !elsewhere.report.is_empty());
         assert!(language.judge(&fine, seed, None).accepted);
     }

@@ -292,3 +292,53 @@ fn misuse_is_told_before_any_call() {
     refused(bare().args(["--proposer", "openai", "--model", "player"]), "llm.base_url");
     assert!(server.requests().is_empty());
 }
+
+#[test]
+fn a_model_edits_any_factor_that_the_parent_marks() {
+    let folder = Folder::new();
+    let handler = |number: usize, request: &llm::mock::Request| {
+        let body = request.json();
+        let opening = body["messages"][1]["content"].as_str().unwrap_or_default().to_owned();
+        let text = if opening.contains("Choose the one factor") {
+            // the first answer names what the parent does not have, and goes back
+            let name = if number == 0 { "GATE" } else { "READOUT" };
+            format!("{{\"factor\": \"{name}\", \"reason\": \"relu forgets the sign\"}}")
+        } else if opening.contains("Write a directive") {
+            "Title: a bounded state\n\nBound the new state with tanh.".to_owned()
+        } else {
+            let parent =
+                opening.split("```python\n").nth(1).and_then(|rest| rest.split("\n```").next()).unwrap_or_default();
+            let source = parent.replace("ret = F.relu(self.o1(z)", "ret = torch.tanh(self.o1(z)");
+            format!("Idea: the sign stays.\n\n```python\n{source}\n```\n")
+        };
+        streamed(&text, None)
+    };
+    let server = Server::start(handler).unwrap();
+    let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/seed_mpnn.py");
+    let args = ["--n", "2", "-o", "made.jsonl", "--program", seed.to_str().unwrap()];
+    folder.command(Some(&server)).args(args).assert().success();
+    let row: schemas::Candidate = serde_json::from_value(folder.rows("made.jsonl")[1].clone()).unwrap();
+    assert_eq!(row.factor, schemas::Factor::parse("READOUT"));
+    assert!(row.source.contains("torch.tanh(self.o1(z)"));
+    let rules = check::Rules::new(&stage::Config::default());
+    let checked = check::Inspectors::here(&rules).unwrap().inspect(&row, None).unwrap().candidate;
+    assert_eq!((checked.status, checked.locality), (schemas::Status::Accepted, Some(schemas::Locality::Local)));
+    assert_eq!((checked.edit_distance_operator, checked.edit_distance_frozen), (Some(0), Some(0)));
+    assert!(checked.edit_distance_action > Some(0));
+
+    let asked: Vec<Value> = server.requests().iter().map(llm::mock::Request::json).collect();
+    let said = |call: usize, message: usize| asked[call]["messages"][message]["content"].as_str().unwrap();
+    let choices = r#""OPERATOR", "ACTION", "AGGREGATION", "MEMORY", "MESSAGE ACTION", "MESSAGE OPERATOR" or "READOUT""#;
+    assert!(said(0, 1).contains(choices), "{}", said(0, 1));
+    assert!(
+        said(0, 0).contains("This program has 7 editable factors") && said(0, 0).contains("\n- MEMORY: "),
+        "{}",
+        said(0, 0)
+    );
+    assert!(
+        said(1, 3).contains(&format!("it must be {choices}")) && said(1, 3).contains("\"reason\""),
+        "{}",
+        said(1, 3)
+    );
+    assert!(said(3, 1).contains("marker comments of the READOUT region") && said(3, 1).contains("all other regions"));
+}

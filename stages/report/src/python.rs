@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use program::regions::Marker;
+use schemas::Factor;
 use serde::Serialize;
 
 use crate::draw::visible;
@@ -13,7 +15,7 @@ pub struct Token {
     pub text: String,
 }
 
-/// A line of source, and the editable region that it lies in: `operator`, `action` or empty.
+/// A line of source, and the kind of editable region that it lies in: `operator`, `action`, `factor` for any other, or empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Line {
     pub number: usize,
@@ -147,14 +149,21 @@ impl Lines {
 
     fn end_line(&mut self) {
         let mut tokens = std::mem::take(&mut self.tokens);
-        let marker = tokens.iter().find(|token| token.class == "comment").and_then(|token| marker(&token.text));
+        let marker = tokens
+            .iter()
+            .find(|token| token.class == "comment")
+            .and_then(|token| program::regions::marker(&token.text));
         let region = match marker {
-            Some((true, region)) => {
-                self.region = region;
-                region
+            Some(Marker::Begin(factor)) => {
+                self.region = match factor {
+                    Factor::OPERATOR => "operator",
+                    Factor::ACTION => "action",
+                    _ => "factor",
+                };
+                self.region
             }
-            Some((false, _)) => std::mem::take(&mut self.region),
-            None => self.region,
+            Some(Marker::End(_)) => std::mem::take(&mut self.region),
+            Some(Marker::Nameless(_)) | None => self.region,
         };
         if marker.is_some() {
             tokens.iter_mut().filter(|token| token.class == "comment").for_each(|token| token.class = "marker");
@@ -167,21 +176,6 @@ impl Lines {
             self.end_line();
         }
         self.done
-    }
-}
-
-/// A region's marker: whether it begins, and which region.
-fn marker(comment: &str) -> Option<(bool, &'static str)> {
-    let text = comment.trim_matches(|c: char| c == '#' || c == '=' || c.is_whitespace());
-    let (begins, name) = match (text.strip_prefix("BEGIN "), text.strip_prefix("END ")) {
-        (Some(name), _) => (true, name),
-        (_, Some(name)) => (false, name),
-        _ => return None,
-    };
-    match name.trim_end_matches(" REGION") {
-        "OPERATOR" | "EVOLVE TRIPLET PROJECTIONS" => Some((begins, "operator")),
-        "ACTION" | "EVOLVE TRI_MSGS" => Some((begins, "action")),
-        _ => None,
     }
 }
 
@@ -220,10 +214,10 @@ mod tests {
     }
 
     #[test]
-    fn regions_are_marked_in_both_spellings() {
-        let source = "a\n  # ===== BEGIN OPERATOR REGION =====\nb\n# ===== END OPERATOR REGION =====\nc\n# === BEGIN EVOLVE TRI_MSGS ===\nd\n";
+    fn regions_are_marked_in_every_spelling() {
+        let source = "a\n  # ===== BEGIN OPERATOR REGION =====\nb\n# ===== END OPERATOR REGION =====\nc\n# === EVOLVE TRI_MSGS START\nd\n# === EVOLVE TRI_MSGS END\n# === BEGIN READOUT REGION ===\n";
         let regions: Vec<_> = highlight(source).into_iter().map(|line| line.region).collect();
-        assert_eq!(regions, ["", "operator", "operator", "operator", "", "action", "action"]);
+        assert_eq!(regions, ["", "operator", "operator", "operator", "", "action", "action", "action", "factor"]);
     }
 
     #[test]

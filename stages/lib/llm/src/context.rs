@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemas::{Candidate, Factor, Locality, Severity, Status};
+use search::proposer::factors;
 use serde::Serialize;
 
 /// Learning curves, by `candidate_id`: points of one training seed in the order of steps.
@@ -87,7 +88,7 @@ pub struct Point {
 #[derive(Clone, Debug, Serialize)]
 pub struct PastView {
     pub attempt: i64,
-    pub factor: Option<&'static str>,
+    pub factor: Option<Factor>,
     pub what: String,
     /// `scored`, `rejected`, `entangled`, `duplicate`, `timeout`...
     pub outcome: String,
@@ -104,7 +105,7 @@ pub struct PastView {
 /// How the edits of one factor went.
 #[derive(Clone, Debug, Serialize)]
 pub struct FactorView {
-    pub name: &'static str,
+    pub name: Factor,
     pub tried: usize,
     pub scored: usize,
     pub improved: usize,
@@ -140,19 +141,11 @@ impl Context {
                 None => ProgramView::unknown(situation.parent.source),
             },
             history: history(rows, shown),
-            factors: vec![factor_view(rows, Factor::Operator), factor_view(rows, Factor::Action)],
+            factors: factors(situation.parent.source).into_iter().map(|factor| factor_view(rows, factor)).collect(),
             best_fitness: rows.iter().filter_map(|row| fitness(row)).max_by(f64::total_cmp),
             examples: examples.into_iter().map(|row| ProgramView::new(row, curves)).collect(),
             examples_chosen,
         }
-    }
-}
-
-/// The name of a factor in prompts and tables.
-pub fn factor_name(factor: Factor) -> &'static str {
-    match factor {
-        Factor::Operator => "OPERATOR",
-        Factor::Action => "ACTION",
     }
 }
 
@@ -258,7 +251,7 @@ fn history(rows: &[&Candidate], shown: usize) -> Vec<PastView> {
         .skip(from)
         .map(|row| PastView {
             attempt: row.attempt,
-            factor: row.factor.map(factor_name),
+            factor: row.factor,
             what: what(row),
             outcome: if row.locality == Some(Locality::Entangled) && row.status == Status::Rejected {
                 "entangled".to_owned()
@@ -303,7 +296,7 @@ fn factor_view(rows: &[&Candidate], factor: Factor) -> FactorView {
     let tried: Vec<&&Candidate> = rows.iter().filter(|row| row.factor == Some(factor) && decided(row)).collect();
     let gains: Vec<f64> = tried.iter().filter_map(|row| gain(row, &by_id)).collect();
     FactorView {
-        name: factor_name(factor),
+        name: factor,
         tried: tried.len(),
         scored: tried.iter().filter(|row| fitness(row).is_some()).count(),
         improved: gains.iter().filter(|gain| **gain > 0.0).count(),
@@ -321,7 +314,7 @@ mod tests {
             attempt,
             candidate_id: format!("id{attempt}"),
             parent_id: (attempt > 0).then(|| "id0".to_owned()),
-            factor: Some(if attempt % 2 == 0 { Factor::Operator } else { Factor::Action }),
+            factor: Some(if attempt % 2 == 0 { Factor::OPERATOR } else { Factor::ACTION }),
             source: format!("program {attempt}\n"),
             edit: Some(format!("edit {attempt}")),
             island: attempt % 4,

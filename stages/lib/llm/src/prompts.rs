@@ -28,6 +28,7 @@ const TEMPLATES: &[(&str, &str)] = built_in![
     "parts/examples.jinja",
     "parts/scope.jinja",
     "parts/directive.jinja",
+    "parts/factors.jinja",
     "parts/operation.jinja",
 ];
 

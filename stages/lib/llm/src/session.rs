@@ -13,7 +13,7 @@ use crate::agents::{diff, router, splice};
 use crate::call::{Agent, Call, Finish, Message, Reply, Usage};
 use crate::chat::Chat;
 use crate::checker::Checker;
-use crate::context::{Context, Curves, Situation, TaskFacts, factor_name};
+use crate::context::{Context, Curves, Situation, TaskFacts};
 use crate::error::{CallError, Kind, excerpt};
 use crate::keyed;
 use crate::prompts::Prompts;
@@ -130,8 +130,8 @@ struct Prompt<'a> {
     #[serde(flatten)]
     context: &'a Context,
     agent: &'static str,
-    factor: Option<&'static str>,
-    /// Whether edits without a factor may reach beyond the two regions.
+    factor: Option<Factor>,
+    /// Whether edits without a factor may reach beyond the regions.
     whole_file: bool,
     directive: Option<&'a str>,
     operation: &'a str,
@@ -143,6 +143,7 @@ impl Session {
     /// ASR: which factor to edit. A reply that is not the JSON asked for goes back; in the end the factor is drawn.
     pub fn route(&self, situation: &Situation<'_>) -> Result<Factor, Failure> {
         let context = self.context(situation);
+        let factors = search::proposer::factors(situation.parent.source);
         let mut messages = self.conversation(&context, Agent::Router, &ROUTE)?;
         let mut problem = String::new();
         for round in 0..=self.team.settings.router_rounds {
@@ -155,7 +156,7 @@ impl Session {
                 }
                 Err(error) => return Err(error.into()),
             };
-            match router::read(&reply.text) {
+            match router::read(&reply.text, &factors) {
                 Ok(choice) => {
                     let routed = Routed { factor: choice.factor, reason: choice.reason, fallback: false };
                     self.state.borrow_mut().routed = Some(routed);
@@ -164,14 +165,18 @@ impl Session {
                 Err(wrong) => problem = wrong,
             }
             if round < self.team.settings.router_rounds {
-                let again = self.render("router_repair.jinja", serde_json::json!({ "problem": problem }))?;
+                let again = self.render(
+                    "router_repair.jinja",
+                    serde_json::json!({ "problem": problem, "factors": context.factors }),
+                )?;
                 messages.push(Message::assistant(echo(&reply.text)));
                 messages.push(Message::user(again));
             }
         }
         let seed = self.team.settings.run_seed;
         let drawn = keyed::unit(seed, &["factor", &self.place.attempt.to_string()]);
-        let factor = if drawn < 0.5 { Factor::Operator } else { Factor::Action };
+        let place = (drawn * factors.len() as f64) as usize;
+        let factor = factors.get(place).or(factors.last()).copied().unwrap_or(Factor::ACTION);
         self.state.borrow_mut().routed = Some(Routed { factor, reason: problem, fallback: true });
         Ok(factor)
     }
@@ -287,8 +292,8 @@ impl Session {
     }
 
     /// The factor as prompts name it, where they may know of it.
-    fn told(&self, factor: Option<Factor>) -> Option<&'static str> {
-        factor.filter(|_| self.team.settings.condition).map(factor_name)
+    fn told(&self, factor: Option<Factor>) -> Option<Factor> {
+        factor.filter(|_| self.team.settings.condition)
     }
 
     fn render(&self, name: &str, context: impl Serialize) -> Result<String, Failure> {
@@ -342,15 +347,14 @@ impl Session {
         let Some(factor) = splicing else {
             return if whole { Ok((code, idea)) } else { Err(NOT_WHOLE.to_owned()) };
         };
-        let name = factor_name(factor);
         let checker = &self.team.checker;
-        let own = checker.region(parent, factor).ok_or_else(|| format!("the parent has no {name} region"))?;
+        let own = checker.region(parent, factor).ok_or_else(|| format!("the parent has no {factor} region"))?;
         let spliced = match checker.region(&code, factor) {
             Some(region) => splice::from_program(parent, own, &code, region),
             None if !whole => splice::from_fragment(parent, own, &code),
-            None => return Err(format!("the program has no {name} region: its two marker lines must stay")),
+            None => return Err(format!("the program has no {factor} region: its two marker lines must stay")),
         };
-        spliced.map(|source| (source, idea)).ok_or_else(|| format!("the {name} region could not be taken over"))
+        spliced.map(|source| (source, idea)).ok_or_else(|| format!("the {factor} region could not be taken over"))
     }
 }
 

@@ -90,7 +90,7 @@ fn rows() -> Vec<Candidate> {
         candidate_id: "other".into(),
         parent_id: Some("seed".into()),
         attempt: 1,
-        factor: Some(Factor::Action),
+        factor: Some(Factor::ACTION),
         edit: Some("sum instead of max".into()),
         fitness: Some(0.4),
         fitness_sd: None,
@@ -127,7 +127,7 @@ fn answer(text: &str) -> Vec<Step> {
 }
 
 fn action(body: &str) -> String {
-    Region::find(SEED, Factor::Action).unwrap().splice(body)
+    Region::find(SEED, Factor::ACTION).unwrap().splice(body)
 }
 
 fn program(body: &str) -> String {
@@ -173,7 +173,7 @@ fn where_then_how_then_write() {
     let server = agents(ROUTED, DIRECTED, vec![program("        tri_msgs = 1\n")]);
     let (made, factor, directive) = attempt(&live(&settings(&server), None), "spark", 3);
     assert_eq!(asked(&server), ["router", "critic", "writer"]);
-    assert_eq!((factor, directive.as_deref()), (Some(Factor::Action), Some("Take the mean.")));
+    assert_eq!((factor, directive.as_deref()), (Some(Factor::ACTION), Some("Take the mean.")));
     let [row] = made.as_slice() else { panic!("{made:?}") };
     assert_eq!(row.source.as_deref(), Some(action("        tri_msgs = 1\n").as_str()));
     assert_eq!((row.repair_round, row.calls, row.usage.total()), (0, 3, 330));
@@ -340,7 +340,7 @@ fn a_router_that_babbles_is_asked_again_and_then_replaced() {
     let team = live(&settings, None);
     let drawn: Vec<_> = (0..12).map(|n| attempt(&team, "asr-only", n).1).collect();
     assert_eq!(drawn[2], factor);
-    assert!(drawn.contains(&Some(Factor::Action)) && drawn.contains(&Some(Factor::Operator)));
+    assert!(drawn.contains(&Some(Factor::ACTION)) && drawn.contains(&Some(Factor::OPERATOR)));
 }
 
 #[test]
@@ -496,7 +496,7 @@ fn a_router_or_critic_that_fails_is_a_row_too() {
     })
     .unwrap();
     let (made, factor, _) = attempt(&live(&settings(&server), None), "spark", 0);
-    assert_eq!((made.len(), factor, made[0].calls), (1, Some(Factor::Action), 2));
+    assert_eq!((made.len(), factor, made[0].calls), (1, Some(Factor::ACTION), 2));
     assert!(made[0].failure.as_ref().unwrap().contains("403"), "{made:?}");
 }
 

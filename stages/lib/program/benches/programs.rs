@@ -47,7 +47,7 @@ fn cases(folder: &str) -> io::Result<Vec<Case>> {
             Some(parent) => fs::read_to_string(fixtures.join("invalid").join(parent))?,
             None => seed.clone(),
         };
-        let factor = fact("selected").and_then(Factor::parse).unwrap_or(Factor::Action);
+        let factor = fact("selected").and_then(Factor::parse).unwrap_or(Factor::ACTION);
         cases.push(Case { source: fs::read_to_string(&path)?, name, parent, factor });
     }
     cases.sort_by(|a, b| a.name.cmp(&b.name));

@@ -20,7 +20,8 @@ must mean one fixed tensor graph for every batch size B >= 1 and every number of
 - `forward(self, node_fts, edge_fts, graph_fts, adj_mat, hidden, **unused)` takes [B, N, H], [B, N, N, H], [B, H],
   [B, N, N] and [B, N, H], and returns `(ret, tri_msgs)`: [B, N, H], and [B, N, N, H] or None. H is `out_size`.
 - The OPERATOR region holds the layers of the triplet channel, the ACTION region the code that applies them. Each stands
-  between `# ===== BEGIN ... REGION =====` and `# ===== END ... REGION =====`. All else is frozen.
+  between `# ===== BEGIN ... REGION =====` and `# ===== END ... REGION =====`. A program may mark other factors, by any names,
+  instead or besides: `READOUT`, or a pair such as `MESSAGE OPERATOR` and `MESSAGE ACTION`. All else is frozen.
 - Layers may be made in `__init__` or by the first call of `forward`, behind a flag. Every call must mean the same graph.
 
 ## Python

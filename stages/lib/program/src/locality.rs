@@ -1,24 +1,25 @@
 //! Whether a child changes only the region that was selected in its parent.
 //!
 //! Programs are compared as syntax trees, so comments, spacing, quotes and docstrings are no edits. What lies outside of
-//! both regions is frozen. Kinds of entanglement:
+//! all regions is frozen. Kinds of entanglement:
 //!
 //! - `frozen-code`: frozen code differs
-//! - `other-region`: the region that was not selected differs
+//! - `other-region`: a region that was not selected differs
 //! - `rebinds-frozen`: the selected region binds a name or attribute that frozen code relies on, and that the parent's
 //!   region did not bind
-//! - `region-markers`: the child's regions cannot be found
+//! - `region-markers`: the child's regions cannot be found, are not its parent's, or none is that of the selected factor
 //! - `unparsable`: the child is no program
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use graph::Span;
+use schemas::Factor;
 
 use crate::compile::on_big_stack;
 use crate::diagnostic::{Category, Diagnostic};
 use crate::recent::Recent;
-use crate::regions::{self, Factor, Regions};
+use crate::regions::{self, Regions};
 use crate::syntax::*;
 use crate::tree::{self, Tree};
 use crate::{parse, walk};
@@ -43,7 +44,9 @@ impl LocalityVerdict {
 /// Tree edit distances between parent and child, in nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EditDistance {
+    /// Within the regions of what exists: OPERATOR, and those with a word before it.
     pub operator: u64,
+    /// Within all other regions.
     pub action: u64,
     pub frozen: u64,
 }
@@ -73,18 +76,23 @@ pub fn candidate_id(source: &str) -> String {
     digest.chars().take(16).collect()
 }
 
-/// A program cut into its three parts.
+/// A program cut into its frozen code and its regions.
 #[derive(Default)]
 struct Parts {
     imports: Vec<(String, u32)>,
     frozen: Vec<Tree>,
-    operator: Vec<Tree>,
-    action: Vec<Tree>,
-    binds: [Binds; 2],
+    regions: BTreeMap<Factor, Part>,
     /// What frozen code assigns to `self`.
     frozen_attributes: BTreeSet<Name>,
-    /// The way to each region through frozen code, where it has statements.
-    paths: [Vec<String>; 2],
+}
+
+/// What is inside one region.
+#[derive(Default)]
+struct Part {
+    trees: Vec<Tree>,
+    binds: Binds,
+    /// The way to it through frozen code, where it has statements.
+    path: Vec<String>,
 }
 
 /// What a region binds, with the place of each binding.
@@ -102,20 +110,15 @@ struct Binds {
 
 impl Parts {
     fn region(&self, factor: Factor) -> &[Tree] {
-        match factor {
-            Factor::Operator => &self.operator,
-            Factor::Action => &self.action,
-        }
-    }
-
-    fn binds(&self, factor: Factor) -> &Binds {
-        let [operator, action] = &self.binds;
-        if factor == Factor::Operator { operator } else { action }
+        self.regions.get(&factor).map_or(&[], |part| &part.trees)
     }
 
     fn path(&self, factor: Factor) -> &[String] {
-        let [operator, action] = &self.paths;
-        if factor == Factor::Operator { operator } else { action }
+        self.regions.get(&factor).map_or(&[], |part| &part.path)
+    }
+
+    fn factors(&self) -> Vec<Factor> {
+        self.regions.keys().copied().collect()
     }
 }
 
@@ -131,7 +134,8 @@ fn dissect(source: &str) -> Result<Rc<Parts>, (String, Vec<Diagnostic>)> {
 fn cut(source: &str) -> Result<Parts, (String, Vec<Diagnostic>)> {
     let module = parse::shared(source).map_err(|d| ("unparsable".to_string(), d))?;
     let found = regions::find(source).map_err(|d| ("region-markers".to_string(), d))?;
-    let mut parts = Parts::default();
+    let regions = found.factors().map(|factor| (factor, Part::default())).collect();
+    let mut parts = Parts { regions, ..Parts::default() };
     let body: Vec<&Stmt> = tree::code(&module.body).collect();
     parts.frozen = split(&body, &found, &mut parts, &mut vec!["module".to_string()], None);
     Ok(parts)
@@ -147,25 +151,19 @@ fn split(
 ) -> Vec<Tree> {
     let mut out = Vec::new();
     for stmt in body {
-        if let Some(factor) = regions.factor_at(stmt.at.0.line) {
-            let region = tree::stmt(stmt);
-            match factor {
-                Factor::Operator => parts.operator.push(region),
-                Factor::Action => parts.action.push(region),
+        if let Some((factor, region)) = regions.at(stmt.at.0.line) {
+            let part = parts.regions.entry(factor).or_default();
+            part.trees.push(tree::stmt(stmt));
+            if part.path.is_empty() {
+                part.path.clone_from(path);
             }
-            let slot = usize::from(factor == Factor::Action);
-            if let Some(p) = parts.paths.get_mut(slot).filter(|p| p.is_empty()) {
-                *p = path.clone();
-            }
-            if let Some(binds) = parts.binds.get_mut(slot) {
-                collect(stmt, binds);
-                if let Some(f) = function {
-                    binds.parameters = f.params.iter().map(|p| p.name.clone()).collect();
-                    read_behind(&f.body, regions.get(factor).end, regions, &mut binds.read_later);
-                }
+            collect(stmt, &mut part.binds);
+            let end = region.end;
+            if let Some(f) = function {
+                part.binds.parameters = f.params.iter().map(|p| p.name.clone()).collect();
+                read_behind(&f.body, end, regions, &mut part.binds.read_later);
             }
             // what a region's statement carries out of the region is frozen all the same
-            let end = regions.get(factor).end;
             for block in walk::blocks(stmt) {
                 for inner in block.iter().filter(|s| s.at.0.line > end) {
                     out.push(tree::stmt(inner));
@@ -348,9 +346,15 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
             return out;
         }
     };
+    let factors: Vec<Factor> =
+        before.factors().into_iter().chain(after.factors()).collect::<BTreeSet<_>>().into_iter().collect();
+    let distance = |operators: bool| -> u64 {
+        let which = factors.iter().filter(|factor| factor.is_operator() == operators);
+        which.map(|factor| tree::distance(before.region(*factor), after.region(*factor))).sum()
+    };
     out.edit_distance = EditDistance {
-        operator: tree::distance(&before.operator, &after.operator),
-        action: tree::distance(&before.action, &after.action),
+        operator: distance(true),
+        action: distance(false),
         frozen: tree::distance(&before.frozen, &after.frozen),
     };
     let selected = factor.as_str();
@@ -360,6 +364,21 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
         }
         out.diagnostics.push(Diagnostic::error(Category::Entangled, code, span, message).help(help));
     };
+    let (had, has) = (before.factors(), after.factors());
+    if !had.contains(&factor) {
+        let text = format!("the parent has no {selected} region; its factors are {}", regions::names(&had));
+        entangled("region-markers", "E-ENTANGLED-FACTOR", Span::default(), text, "select one of the parent's factors");
+    }
+    for missing in had.iter().filter(|factor| !has.contains(factor)) {
+        let text = format!("the program lacks the {missing} region of its parent");
+        entangled("region-markers", "E-ENTANGLED-FACTOR", Span::default(), text, "leave the markers as they are");
+    }
+    for (extra, part) in after.regions.iter().filter(|(factor, _)| !had.contains(factor)) {
+        let line = part.trees.first().map_or(0, |t| t.line);
+        let text = format!("the program marks the {extra} region, which its parent does not have");
+        let span = if line == 0 { Span::default() } else { at(line, 1) };
+        entangled("region-markers", "E-ENTANGLED-FACTOR", span, text, "leave the markers as they are");
+    }
     // Imports are a set of names, the rest of the frozen code a sequence.
     let names = |p: &Parts| p.imports.iter().map(|i| i.0.clone()).collect::<BTreeSet<_>>();
     let (had, has) = (names(&before), names(&after));
@@ -371,7 +390,7 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
     } else if let Some((_, now)) = before.imports.iter().zip(&after.imports).find(|(a, b)| a.0 != b.0) {
         reordered = Some(now.1);
     }
-    let moved = Factor::ALL.into_iter().find(|f| {
+    let moved = factors.iter().copied().find(|f| {
         let (a, b) = (before.path(*f), after.path(*f));
         !a.is_empty() && !b.is_empty() && a != b
     });
@@ -380,17 +399,20 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
         let text = format!("frozen code was changed, but only the {selected} region may be");
         entangled("frozen-code", "E-ENTANGLED-FROZEN", at(line, column), text, "put the parent's code back");
     } else if let Some(f) = moved {
-        let text = format!("the {} region was moved to another place", f.as_str());
+        let text = format!("the {f} region was moved to another place");
         let line = after.region(f).first().map_or(1, |t| t.line);
         entangled("frozen-code", "E-ENTANGLED-FROZEN", at(line, 1), text, "leave the markers where they are");
     }
-    let other = if factor == Factor::Operator { Factor::Action } else { Factor::Operator };
-    if before.region(other) != after.region(other) {
-        let (line, column) = first_difference(before.region(other), after.region(other), 1);
-        let text = format!("the {} region was changed, but only the {selected} region was selected", other.as_str());
-        entangled("other-region", "E-ENTANGLED-REGION", at(line, column), text, "put the parent's code back");
+    for other in factors.iter().copied().filter(|other| *other != factor) {
+        if before.region(other) != after.region(other) {
+            let (line, column) = first_difference(before.region(other), after.region(other), 1);
+            let text = format!("the {other} region was changed, but only the {selected} region was selected");
+            entangled("other-region", "E-ENTANGLED-REGION", at(line, column), text, "put the parent's code back");
+        }
     }
-    let (was, is) = (before.binds(factor), after.binds(factor));
+    let nothing = Binds::default();
+    let was = before.regions.get(&factor).map_or(&nothing, |part| &part.binds);
+    let is = after.regions.get(&factor).map_or(&nothing, |part| &part.binds);
     let mut seen = BTreeSet::new();
     for (name, span) in &is.attributes {
         let frozen = after.frozen_attributes.contains(name) && before.frozen_attributes.contains(name);

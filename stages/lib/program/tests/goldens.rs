@@ -71,9 +71,13 @@ fn valid_programs_compile_to_the_parameters_of_pytorch() {
         }
         let regions = compiled.regions.unwrap();
         let lines = |r: program::Region| serde_json::json!([r.begin + 1, r.end - 1]);
-        for (factor, region) in [("OPERATOR", regions.operator), ("ACTION", regions.action)] {
-            if facts["regions"][factor] != lines(region) {
-                wrong.push(format!("{path}: {factor} {} instead of {}", lines(region), facts["regions"][factor]));
+        for (factor, region) in regions.iter() {
+            if facts["regions"][factor.as_str()] != lines(region) {
+                wrong.push(format!(
+                    "{path}: {factor} {} instead of {}",
+                    lines(region),
+                    facts["regions"][factor.as_str()]
+                ));
             }
         }
     }

@@ -40,7 +40,7 @@ fn faults(code: &str, must_be_rejected: bool) -> Vec<String> {
         if must_be_rejected && compiled.verdict() != Verdict::Reject {
             found.push(format!("accepted in {place}:\n{shown}"));
         }
-        locality(&seed(), &source, if in_init { Factor::Operator } else { Factor::Action });
+        locality(&seed(), &source, if in_init { Factor::OPERATOR } else { Factor::ACTION });
     }
     found
 }

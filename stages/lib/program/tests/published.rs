@@ -24,10 +24,13 @@ fn they_run_unchanged_and_their_regions_are_found() {
             let compiled = compile(&source, &Options { kind: kind.into(), ..Options::default() });
             assert_eq!(compiled.verdict(), Verdict::Accept, "{}", render(&source, name, &compiled.diagnostics, false));
             let regions = compiled.regions.unwrap();
-            assert_eq!(regions.operator.begin, line_of(&source, "EVOLVE TRIPLET PROJECTIONS START"));
-            assert_eq!(regions.operator.end, line_of(&source, "EVOLVE TRIPLET PROJECTIONS END"));
-            assert_eq!(regions.action.begin, line_of(&source, "EVOLVE TRI_MSGS START"));
-            assert_eq!(regions.action.end, line_of(&source, "EVOLVE TRI_MSGS END"));
+            assert_eq!(
+                regions.get(Factor::OPERATOR).unwrap().begin,
+                line_of(&source, "EVOLVE TRIPLET PROJECTIONS START")
+            );
+            assert_eq!(regions.get(Factor::OPERATOR).unwrap().end, line_of(&source, "EVOLVE TRIPLET PROJECTIONS END"));
+            assert_eq!(regions.get(Factor::ACTION).unwrap().begin, line_of(&source, "EVOLVE TRI_MSGS START"));
+            assert_eq!(regions.get(Factor::ACTION).unwrap().end, line_of(&source, "EVOLVE TRI_MSGS END"));
         }
     }
     let names: Vec<String> = compile(&published("two_heads.py"), &Options::default())
@@ -65,12 +68,12 @@ fn edits_of_them_are_told_apart() {
         assert_eq!(found.verdict == LocalityVerdict::Local, found.kinds.is_empty());
         found.kinds
     };
-    assert!(judge(&action, Factor::Action).is_empty());
-    assert_eq!(judge(&action, Factor::Operator), ["other-region"]);
-    assert!(judge(&operator, Factor::Operator).is_empty());
-    assert_eq!(judge(&operator, Factor::Action), ["other-region"]);
-    assert_eq!(judge(&frozen, Factor::Action), ["frozen-code"]);
-    assert!(judge(&comment, Factor::Action).is_empty());
-    assert_eq!(judge(&both, Factor::Action), ["other-region"]);
-    assert_eq!(judge(&both, Factor::Operator), ["other-region"]);
+    assert!(judge(&action, Factor::ACTION).is_empty());
+    assert_eq!(judge(&action, Factor::OPERATOR), ["other-region"]);
+    assert!(judge(&operator, Factor::OPERATOR).is_empty());
+    assert_eq!(judge(&operator, Factor::ACTION), ["other-region"]);
+    assert_eq!(judge(&frozen, Factor::ACTION), ["frozen-code"]);
+    assert!(judge(&comment, Factor::ACTION).is_empty());
+    assert_eq!(judge(&both, Factor::ACTION), ["other-region"]);
+    assert_eq!(judge(&both, Factor::OPERATOR), ["other-region"]);
 }

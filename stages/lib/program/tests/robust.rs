@@ -54,7 +54,7 @@ fn deep_nesting_is_refused() {
     for source in cases {
         assert_eq!(soundly(&source).verdict(), Verdict::Reject);
         candidate_id(&source);
-        locality(&source, &source, Factor::Action);
+        locality(&source, &source, Factor::ACTION);
     }
 }
 
@@ -163,7 +163,7 @@ proptest! {
         }
         let mutated = lines.join("\n");
         soundly(&mutated);
-        let verdict = locality(source, &mutated, Factor::Operator);
+        let verdict = locality(source, &mutated, Factor::OPERATOR);
         prop_assert_eq!(verdict.kinds.is_empty(), verdict.verdict == program::LocalityVerdict::Local);
     }
 }

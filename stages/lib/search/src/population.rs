@@ -244,17 +244,17 @@ mod tests {
         let mut rows = vec![scored(0, 0, 0, 0.5)];
         for (slot, fitness) in [0.6, 0.4, 0.7].into_iter().enumerate() {
             let mut row = scored(1, slot as i64, 0, fitness);
-            row.factor = Some(Factor::Action);
+            row.factor = Some(Factor::ACTION);
             rows.push(row);
         }
         for (slot, status) in [Status::Rejected, Status::Duplicate, Status::Proposed].into_iter().enumerate() {
             let mut row = failed(2, slot as i64, 0, status);
-            row.factor = Some(Factor::Action);
+            row.factor = Some(Factor::ACTION);
             rows.push(row);
         }
         let population = Population::new(&rows);
-        assert_eq!(population.factor_record(Factor::Action), Record { trials: 4, successes: 2 });
-        assert_eq!(population.factor_record(Factor::Operator), Record::default());
+        assert_eq!(population.factor_record(Factor::ACTION), Record { trials: 4, successes: 2 });
+        assert_eq!(population.factor_record(Factor::OPERATOR), Record::default());
         assert_eq!(Record::default().rate(), 0.5);
     }
 }

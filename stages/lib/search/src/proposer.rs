@@ -31,6 +31,22 @@ pub struct Parent<'a> {
     pub row: Option<&'a Candidate>,
 }
 
+impl Parent<'_> {
+    /// Its [`factors`].
+    #[must_use]
+    pub fn factors(&self) -> Vec<Factor> {
+        factors(self.source)
+    }
+}
+
+/// The factors that a program marks, in the order of factors; where its markers are wrong, the usual two, of which whoever
+/// looks for them finds out.
+#[must_use]
+pub fn factors(source: &str) -> Vec<Factor> {
+    let marked = program::regions::factors(source);
+    if marked.is_empty() { Factor::PAPER.to_vec() } else { marked }
+}
+
 /// All that a proposer may know about one attempt.
 pub struct Brief<'a> {
     /// The rows that the attempt may know of: by `search.context` those of its island, or all of the run so far. The same

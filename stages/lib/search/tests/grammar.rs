@@ -36,8 +36,8 @@ fn any_operator_fits_any_action() {
     let mut stream = StreamKey { seed: 5, stage: "test", generation: 0, slot: 0, redraw: 0 }.stream("grammar");
     let mut seen = BTreeSet::new();
     for _ in 0..300 {
-        let operator = random_genome(Factor::Operator, &mut stream);
-        let action = random_genome(Factor::Action, &mut stream);
+        let operator = random_genome(Factor::OPERATOR, &mut stream);
+        let action = random_genome(Factor::ACTION, &mut stream);
         seen.insert(computation(&program(&[&operator, &action])));
     }
     assert_eq!(seen.len(), 300, "two of 300 draws compute the same");
@@ -47,19 +47,19 @@ fn any_operator_fits_any_action() {
 fn the_seeds_action_takes_any_operator_without_gates() {
     let mut stream = StreamKey { seed: 6, stage: "test", generation: 0, slot: 0, redraw: 0 }.stream("grammar");
     for _ in 0..60 {
-        accepted(&program(&[&random_genome(Factor::Operator, &mut stream).settled(false)]));
+        accepted(&program(&[&random_genome(Factor::OPERATOR, &mut stream).settled(false)]));
     }
 }
 
 #[test]
 fn every_value_of_every_gene_changes_the_computation() {
-    for factor in [Factor::Operator, Factor::Action] {
+    for factor in [Factor::OPERATOR, Factor::ACTION] {
         // On a background where nothing is hidden: gates on, masks on, a second head.
-        let mut action = Genome::seed(Factor::Action);
+        let mut action = Genome::seed(Factor::ACTION);
         for (gene, value) in [("mask", "path"), ("head", "max"), ("head_2", "jump"), ("inner", "gelu")] {
             assert!(action.set(gene, value));
         }
-        let mut operator = Genome::seed(Factor::Operator);
+        let mut operator = Genome::seed(Factor::OPERATOR);
         for (gene, value) in [("gate_node", "yes"), ("width", "12")] {
             assert!(operator.set(gene, value));
         }

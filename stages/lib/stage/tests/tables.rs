@@ -31,7 +31,7 @@ fn candidate() -> Candidate {
         slot: 3,
         attempt: 19,
         candidate_id: "0123456789abcdef".into(),
-        factor: Some(Factor::Action),
+        factor: Some(Factor::ACTION),
         source: "import torch\n# π \"quoted\"\n".into(),
         status: Status::Scored,
         verdict: Some(Verdict::AcceptWithWarning),

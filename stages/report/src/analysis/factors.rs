@@ -1,13 +1,18 @@
 //! Success by the factor that was edited.
 
+use std::collections::BTreeSet;
+
 use schemas::{Candidate, Factor, Locality};
 
 use crate::run::{Run, is_evaluated, is_valid};
 
+/// What an edit without a factor is called.
+const WHOLE: &str = "whole program";
+
 /// Counts of the proposals that edited one factor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FactorCounts {
-    /// `OPERATOR`, `ACTION` or `whole program`.
+    /// `OPERATOR`, `ACTION`, any other factor, or `whole program`.
     pub name: String,
     pub proposed: usize,
     pub valid: usize,
@@ -19,19 +24,34 @@ pub struct FactorCounts {
 }
 
 /// Name of the part of the program that a row edited.
-pub fn factor_name(row: &Candidate) -> &'static str {
-    match row.factor {
-        Some(Factor::Operator) => "OPERATOR",
-        Some(Factor::Action) => "ACTION",
-        None => "whole program",
+pub fn factor_name(row: &Candidate) -> &str {
+    row.factor.as_ref().map_or(WHOLE, Factor::as_str)
+}
+
+/// The number of the series that figures draw a factor with: each of the usual two has its own, edits of the whole program too,
+/// and other factors share four by their names.
+pub fn factor_series(name: &str) -> usize {
+    match name {
+        "OPERATOR" => 0,
+        "ACTION" => 2,
+        WHOLE => 7,
+        other => 3 + other.bytes().map(usize::from).sum::<usize>() % 4,
     }
 }
 
-/// Counts for each factor that occurs: OPERATOR, ACTION, whole program.
+/// The names of the factors that rows edited: in the order of factors, edits of the whole program last.
+pub fn factors_edited<'a>(rows: impl IntoIterator<Item = &'a Candidate>) -> Vec<String> {
+    let found: BTreeSet<Option<Factor>> = rows.into_iter().map(|row| row.factor).collect();
+    let named = found.iter().flatten().map(Factor::to_string);
+    named.chain(found.contains(&None).then(|| WHOLE.to_owned())).collect()
+}
+
+/// Counts for each factor that occurs: OPERATOR, ACTION, any others by name, whole program.
 pub fn factors<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Vec<FactorCounts> {
-    let mut list: Vec<FactorCounts> = ["OPERATOR", "ACTION", "whole program"]
-        .iter()
-        .map(|name| FactorCounts { name: (*name).into(), ..FactorCounts::default() })
+    let runs: Vec<&Run> = runs.into_iter().collect();
+    let mut list: Vec<FactorCounts> = factors_edited(runs.iter().flat_map(|run| run.proposals()))
+        .into_iter()
+        .map(|name| FactorCounts { name, ..FactorCounts::default() })
         .collect();
     for run in runs {
         for row in run.proposals() {
@@ -71,16 +91,22 @@ mod tests {
             "r".into(),
             vec![
                 row(0, None, None, 0.3),
-                row(1, Some("c0"), Some(Factor::Operator), 0.5),
-                row(2, Some("c1"), Some(Factor::Action), 0.4),
-                row(3, Some("c0"), Some(Factor::Action), 0.35),
-                row(4, Some("gone"), Some(Factor::Action), 0.9),
+                row(1, Some("c0"), Some(Factor::OPERATOR), 0.5),
+                row(2, Some("c1"), Some(Factor::ACTION), 0.4),
+                row(3, Some("c0"), Some(Factor::ACTION), 0.35),
+                row(4, Some("gone"), Some(Factor::ACTION), 0.9),
+                row(5, Some("c0"), None, 0.1),
+                row(6, Some("c0"), Factor::parse("READOUT"), 0.6),
             ],
             Beside::default(),
         );
         let counts = factors([&run]);
-        assert_eq!(counts.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["OPERATOR", "ACTION"]);
+        assert_eq!(
+            counts.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
+            ["OPERATOR", "ACTION", "READOUT", "whole program"]
+        );
         assert_eq!((counts[0].proposed, counts[0].improved), (1, 1));
         assert_eq!((counts[1].proposed, counts[1].improved), (3, 1), "an unknown parent is no improvement");
+        assert_eq!((counts[2].proposed, counts[2].improved, counts[3].improved), (1, 1, 0));
     }
 }

@@ -13,7 +13,7 @@ mod transfer;
 pub use compare::{Group, Reach, edits, group_runs, horizon, levels, mean_std};
 pub use effects::{Effect, LEVEL, Outcome, area, baseline, budget, effects, least_p};
 pub use entanglement::{Against, Outcomes, against, outcomes};
-pub use factors::{FactorCounts, factor_name, factors};
+pub use factors::{FactorCounts, factor_name, factor_series, factors, factors_edited};
 pub use lineage::{Step, lineage};
 pub use losses::{Loss, losses};
 pub use progress::{Evaluation, Rates, Spread, evaluations, rates, reached, spread};

@@ -1,7 +1,9 @@
 //! Best out-of-distribution accuracy over evaluated candidates: the figure that search methods are compared by.
 
 use super::{BESIDE, Figure, LINE_POINTS, MARKS, WIDTH, thin};
-use crate::analysis::{Evaluation, Group, Spread, evaluations, factor_name, mean_std, spread};
+use crate::analysis::{
+    Evaluation, Group, Spread, evaluations, factor_name, factor_series, factors_edited, mean_std, spread,
+};
 use crate::draw::theme::series;
 use crate::draw::{Anchor, FOOT, Format, GUTTER, Label, Panel, Scale, Svg, legend, place_labels, shorten};
 use crate::run::Run;
@@ -234,21 +236,16 @@ fn range(e: &Evaluation<'_>) -> Vec<f64> {
 
 /// Colour of a candidate in the figure of a single run: by the factor that was edited.
 fn dot_class(e: &Evaluation<'_>) -> String {
-    series(match factor_name(e.row) {
-        "OPERATOR" => 0,
-        "ACTION" => 2,
-        _ => 7,
-    })
+    series(factor_series(factor_name(e.row)))
 }
 
 fn entries(runs: &[(usize, &Run, Vec<Evaluation<'_>>)], groups: &[Group<'_>]) -> Vec<(String, String)> {
     let mut list = Vec::new();
     if let [(_, _, evaluations)] = runs {
         list.push(("line s1".to_string(), "best so far".to_string()));
-        for (name, class) in [("OPERATOR", "s0"), ("ACTION", "s2"), ("whole program", "s7")] {
-            if evaluations.iter().any(|e| e.number > 0 && e.accuracy.is_some() && factor_name(e.row) == name) {
-                list.push((class.into(), format!("{name} edited")));
-            }
+        let scored = evaluations.iter().filter(|e| e.number > 0 && e.accuracy.is_some());
+        for name in factors_edited(scored.map(|e| e.row)) {
+            list.push((series(factor_series(&name)), format!("{name} edited")));
         }
         if evaluations.iter().any(|e| e.number == 0) {
             list.push(("diamond ring s7".into(), "seed program".into()));

@@ -1,7 +1,7 @@
 //! What became of the proposals for each factor.
 
 use super::{Figure, WIDTH};
-use crate::analysis::{FactorCounts, factors as counts_of};
+use crate::analysis::{FactorCounts, factor_series, factors as counts_of};
 use crate::draw::{Anchor, Svg};
 use crate::run::Run;
 use crate::text::whole;
@@ -24,18 +24,14 @@ pub fn factors(run: &Run) -> Option<Figure> {
     let mut svg = Svg::new(WIDTH, list.len() as f64 * block - 10.0);
     for (i, counts) in list.iter().enumerate() {
         let top = i as f64 * block;
-        let class = match counts.name.as_str() {
-            "OPERATOR" => "s0",
-            "ACTION" => "s2",
-            _ => "s7",
-        };
+        let class = format!("s{}", factor_series(&counts.name));
         svg.text((0.0, top + 14.0), Anchor::Start, &format!("strong {class}"), &counts.name);
         for (j, (name, pick)) in BARS.iter().enumerate() {
             let (y, value) = (top + j as f64 * step, pick(counts));
             let length = width * value as f64 / most as f64;
             svg.text((left - 10.0, y + 14.0), Anchor::End, "note", name);
             svg.rect((left, y + 3.0), (width * counts.proposed as f64 / most as f64, 14.0), "track", "");
-            svg.rect((left, y + 3.0), (length, 14.0), class, "");
+            svg.rect((left, y + 3.0), (length, 14.0), &class, "");
             let share = if j == 0 || counts.proposed == 0 {
                 String::new()
             } else {

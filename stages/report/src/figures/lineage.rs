@@ -1,7 +1,7 @@
 //! The chain of edits from the seed program to the winner.
 
 use super::{Figure, WIDTH};
-use crate::analysis::{Step, factor_name, lineage as lineage_of};
+use crate::analysis::{Step, factor_name, factor_series, lineage as lineage_of};
 use crate::draw::{Anchor, Format, Panel, Scale, Svg, shorten};
 use crate::run::{Run, short_id};
 use crate::text::{edit, percent, points, tip};
@@ -80,12 +80,7 @@ pub fn lineage(run: &Run) -> Option<Figure> {
 fn draw_step(svg: &mut Svg, run: &Run, step: &Step<'_>, panel: &Panel, y: f64, (first, last): (bool, bool)) {
     let row = step.row;
     let root = first && row.parent_id.is_none();
-    let class = match factor_name(row) {
-        _ if root => "s7",
-        "OPERATOR" => "s0",
-        "ACTION" => "s2",
-        _ => "s7",
-    };
+    let class = format!("s{}", if root { 7 } else { factor_series(factor_name(row)) });
     let text = tip(run, row);
     if last {
         svg.star((10.0, y), 9.0, "star halo s1", &text);
@@ -98,7 +93,7 @@ fn draw_step(svg: &mut Svg, run: &Run, step: &Step<'_>, panel: &Panel, y: f64, (
     svg.text(
         (32.0, y + 13.0),
         Anchor::Start,
-        &format!("code {}", if root { "note" } else { class }),
+        &format!("code {}", if root { "note" } else { &class }),
         &format!("{what}{}", short_id(&row.candidate_id)),
     );
     let Some(score) = row.ood_acc else {
@@ -110,7 +105,7 @@ fn draw_step(svg: &mut Svg, run: &Run, step: &Step<'_>, panel: &Panel, y: f64, (
         let (from, to) = (panel.at(score - std, 0.0).0, panel.at(score + std, 0.0).0);
         svg.line((from, y), (to, y), &format!("whisker {class}"));
     }
-    svg.circle((x, y), 5.0, &format!("halo {}", if last { "s1" } else { class }), &text);
+    svg.circle((x, y), 5.0, &format!("halo {}", if last { "s1" } else { &class }), &text);
     svg.text((panel.right() + 14.0, y + 4.0), Anchor::Start, "tick strong", &percent(score));
     if let Some(gain) = step.gain {
         svg.text((panel.right() + 62.0, y + 4.0), Anchor::Start, "tick", &points(gain));

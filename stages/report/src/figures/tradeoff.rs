@@ -1,7 +1,7 @@
 //! Accuracy against parameters and against multiply-accumulates, with the Pareto front.
 
 use super::{Figure, HALF, MARKS, RIGHT, WIDTH, thin};
-use crate::analysis::{Cost, Group, Point, factor_name, front, points};
+use crate::analysis::{Cost, Group, Point, factor_name, factor_series, factors_edited, front, points};
 use crate::draw::theme::series;
 use crate::draw::{FOOT, Format, GUTTER, Panel, Scale, Svg, legend, shorten};
 use crate::run::Run;
@@ -13,15 +13,10 @@ pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
         groups.iter().enumerate().flat_map(|(g, group)| group.runs.iter().map(move |run| (g, *run))).collect();
     let single = runs.len() == 1;
     let mut entries: Vec<(String, String)> = if single {
-        let edited = |name: &str| {
-            runs.iter()
-                .flat_map(|(_, run)| run.proposals())
-                .any(|row| row.ood_acc.is_some() && factor_name(row) == name)
-        };
-        [("s0", "OPERATOR"), ("s2", "ACTION"), ("s7", "whole program")]
+        let scored = runs.iter().flat_map(|(_, run)| run.proposals()).filter(|row| row.ood_acc.is_some());
+        factors_edited(scored)
             .into_iter()
-            .filter(|(_, name)| edited(name))
-            .map(|(class, name)| (class.into(), format!("{name} edited")))
+            .map(|name| (series(factor_series(&name)), format!("{name} edited")))
             .collect()
     } else {
         groups.iter().enumerate().map(|(g, group)| (series(g), shorten(&group.name, 40))).collect()
@@ -112,9 +107,5 @@ pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
 }
 
 fn factor_class(point: &Point<'_>) -> String {
-    series(match factor_name(point.row) {
-        "OPERATOR" => 0,
-        "ACTION" => 2,
-        _ => 7,
-    })
+    series(factor_series(factor_name(point.row)))
 }

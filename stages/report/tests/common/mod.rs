@@ -57,14 +57,14 @@ pub fn rows(run: &str, method: &str, seed: u64, attempts: usize) -> Vec<Candidat
         row.parent_id = Some(rows[parent].candidate_id.clone());
         row.parent_source = Some(rows[parent].source.clone());
         row.factor =
-            (method != "free-form").then(|| if noise.next() < 0.5 { Factor::Operator } else { Factor::Action });
+            (method != "free-form").then(|| if noise.next() < 0.5 { Factor::OPERATOR } else { Factor::ACTION });
         row.edit = Some(EDITS[noise.below(EDITS.len())].into());
         row.source = edited(&rows[parent].source, row.factor, attempt);
         row.verdict = Some(Verdict::Accept);
         row.locality = Some(Locality::Local);
         let reach = |noise: &mut Noise, most: f64| Some((noise.next() * most) as i64);
-        row.edit_distance_operator = reach(&mut noise, if row.factor == Some(Factor::Action) { 1.0 } else { 60.0 });
-        row.edit_distance_action = reach(&mut noise, if row.factor == Some(Factor::Operator) { 1.0 } else { 90.0 });
+        row.edit_distance_operator = reach(&mut noise, if row.factor == Some(Factor::ACTION) { 1.0 } else { 60.0 });
+        row.edit_distance_action = reach(&mut noise, if row.factor == Some(Factor::OPERATOR) { 1.0 } else { 90.0 });
         row.edit_distance_frozen = reach(&mut noise, if row.factor.is_none() { 20.0 } else { 1.0 });
         row.graph_edit_distance = reach(&mut noise, 40.0);
         row.frozen_outputs_changed = Some(0);
@@ -181,7 +181,7 @@ fn rejected(row: Candidate, kind: usize) -> Candidate {
 /// A program like its parent, with a line more in the region of its factor.
 fn edited(source: &str, factor: Option<Factor>, attempt: usize) -> String {
     let (marker, line) = match factor {
-        Some(Factor::Action) => {
+        Some(Factor::ACTION) => {
             ("# ===== END ACTION REGION =====", format!("messages = messages + 0.{attempt} * torch.tanh(messages)"))
         }
         _ => (

@@ -1,4 +1,4 @@
-//! ASR's reply: strict JSON, `{"factor": "OPERATOR" | "ACTION", "reason": "..."}`.
+//! ASR's reply: strict JSON, `{"factor": "OPERATOR" | "ACTION", "reason": "..."}`, the factors being those of the parent.
 
 use schemas::Factor;
 use serde::Deserialize;
@@ -17,26 +17,34 @@ struct Reply {
     reason: String,
 }
 
-/// Reads the reply; the error says what a second reply should do better.
+/// Reads the reply, which chooses one of `factors`; the error says what a second reply should do better.
 ///
 /// The JSON may stand in a Markdown fence, which many models cannot leave out; nothing else may stand beside it.
-pub fn read(text: &str) -> Result<Choice, String> {
+pub fn read(text: &str, factors: &[Factor]) -> Result<Choice, String> {
     let text = unfence(text.trim());
     if !text.starts_with('{') {
         return Err("the reply does not start with a JSON object".to_owned());
     }
     let reply: Reply =
         serde_json::from_str(text).map_err(|error| format!("the reply is not the JSON asked for: {error}"))?;
-    let factor = match reply.factor.as_str() {
-        "OPERATOR" => Factor::Operator,
-        "ACTION" => Factor::Action,
-        other => return Err(format!("\"factor\" is {other:?}; it must be \"OPERATOR\" or \"ACTION\"")),
+    let Some(factor) = factors.iter().copied().find(|factor| *factor == reply.factor.as_str()) else {
+        return Err(format!("\"factor\" is {:?}; it must be {}", reply.factor, alternatives(factors)));
     };
     let reason = reply.reason.trim().to_owned();
     if reason.is_empty() {
         return Err("\"reason\" is empty".to_owned());
     }
     Ok(Choice { factor, reason })
+}
+
+/// Names in quotation marks: `"OPERATOR" or "ACTION"`.
+fn alternatives(factors: &[Factor]) -> String {
+    let quoted: Vec<String> = factors.iter().map(|factor| format!("\"{factor}\"")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} or {last}", most.join(", ")),
+    }
 }
 
 fn unfence(text: &str) -> &str {
@@ -49,10 +57,23 @@ fn unfence(text: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Result<Choice, String> {
+        super::read(text, &Factor::PAPER)
+    }
+
+    #[test]
+    fn the_parents_factors_are_the_choices() {
+        let factors = ["MESSAGE OPERATOR", "MESSAGE ACTION", "READOUT"].map(|name| Factor::parse(name).unwrap());
+        let choose = |name: &str| super::read(&format!("{{\"factor\": \"{name}\", \"reason\": \"x\"}}"), &factors);
+        assert_eq!(choose("READOUT").unwrap().factor, factors[2]);
+        let error = choose("ACTION").unwrap_err();
+        assert!(error.ends_with("it must be \"MESSAGE OPERATOR\", \"MESSAGE ACTION\" or \"READOUT\""), "{error}");
+    }
+
     #[test]
     fn strict_json() {
         let choice = read("\n{\"factor\": \"ACTION\", \"reason\": \" more heads \"}\n").unwrap();
-        assert_eq!(choice, Choice { factor: Factor::Action, reason: "more heads".into() });
+        assert_eq!(choice, Choice { factor: Factor::ACTION, reason: "more heads".into() });
         assert!(read("```json\n{\"factor\": \"OPERATOR\", \"reason\": \"x\"}\n```").is_ok());
     }
 

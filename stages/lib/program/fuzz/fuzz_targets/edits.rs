@@ -131,7 +131,7 @@ fn edit(lines: &mut Vec<String>, factor: Factor, choices: &mut Choices) -> Optio
 fuzz_target!(|bytes: &[u8]| {
     let mut choices = Choices(bytes);
     let Some(which) = choices.byte() else { return };
-    let factor = if which & 1 == 0 { Factor::Operator } else { Factor::Action };
+    let factor = if which & 1 == 0 { Factor::OPERATOR } else { Factor::ACTION };
     let parent = &programs()[usize::from(which >> 1) % programs().len()];
     let mut child = parent.clone();
     for _ in 0..16 {

@@ -13,8 +13,13 @@ use super::genes::{Genome, is_triple};
 /// The lines of the region, markers excluded.
 #[must_use]
 pub fn render(genome: &Genome, frame: &Frame) -> String {
-    let mut lines = Lines::new(&frame.indent);
+    let mut lines = Lines::new(frame);
     lines.push(&format!("# {}", genome.note()));
+    if frame.returns && frame.use_triplets {
+        lines.open("if not self.use_triplets:");
+        lines.push("return None");
+        lines.close();
+    }
     lines.push("# The pair (j, k) asks, and the middle nodes i answer.");
     let again = genome.is("rounds", "2");
     if again {
@@ -29,6 +34,10 @@ pub fn render(genome: &Genome, frame: &Frame) -> String {
     finish(&mut lines, genome, frame, edges);
     if again {
         lines.push("edges = edge_fts + tri_msgs");
+        lines.close();
+    }
+    if frame.returns {
+        lines.push("return tri_msgs");
     }
     lines.finish()
 }

@@ -100,19 +100,20 @@ pub const ACTION: &[Gene] = &[
 /// The reductions over middle nodes.
 pub const KINDS: &[&str] = &["max", "min", "mean", "lse", "soft", "runner-up", "product", "jump", "lookup"];
 
-/// The genes of a factor.
+/// The genes of a factor; none for a factor that the grammar does not know.
 #[must_use]
 pub fn genes_of(factor: Factor) -> &'static [Gene] {
     match factor {
-        Factor::Operator => OPERATOR,
-        Factor::Action => ACTION,
+        Factor::OPERATOR => OPERATOR,
+        Factor::ACTION => ACTION,
+        _ => &[],
     }
 }
 
 /// A value for every gene of a factor.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Genome {
-    operator: bool,
+    factor: Factor,
     values: Vec<usize>,
 }
 
@@ -120,13 +121,13 @@ impl Genome {
     /// The seed program's.
     #[must_use]
     pub fn seed(factor: Factor) -> Self {
-        Self { operator: factor == Factor::Operator, values: vec![0; genes_of(factor).len()] }
+        Self { factor, values: vec![0; genes_of(factor).len()] }
     }
 
     /// The factor that it describes.
     #[must_use]
     pub fn factor(&self) -> Factor {
-        if self.operator { Factor::Operator } else { Factor::Action }
+        self.factor
     }
 
     /// Its genes.
@@ -168,10 +169,10 @@ impl Genome {
     /// programs have equal genomes. `open`: whether the action region will look for gates.
     #[must_use]
     pub fn settled(mut self, open: bool) -> Self {
-        if self.operator {
-            self.settle_operator(open);
-        } else {
-            self.settle_action();
+        match self.factor {
+            Factor::OPERATOR => self.settle_operator(open),
+            Factor::ACTION => self.settle_action(),
+            _ => {}
         }
         self
     }
@@ -289,7 +290,7 @@ mod tests {
     #[test]
     fn notes_lead_back() {
         let mut stream = key(1).stream("genes");
-        for factor in [Factor::Operator, Factor::Action] {
+        for factor in [Factor::OPERATOR, Factor::ACTION] {
             for _ in 0..500 {
                 let genome = random_genome(factor, &mut stream);
                 assert_eq!(Genome::from_note(factor, &genome.note()), Some(genome));
@@ -297,7 +298,7 @@ mod tests {
             assert_eq!(Genome::from_note(factor, "motif: plain"), Some(Genome::seed(factor)));
         }
         for bad in ["motif: width=3", "motif: colour=red", "motif: width", "something else"] {
-            assert_eq!(Genome::from_note(Factor::Operator, bad), None, "{bad}");
+            assert_eq!(Genome::from_note(Factor::OPERATOR, bad), None, "{bad}");
         }
     }
 
@@ -305,12 +306,12 @@ mod tests {
     fn settling_settles() {
         let mut stream = key(2).stream("genes");
         for _ in 0..2000 {
-            for factor in [Factor::Operator, Factor::Action] {
+            for factor in [Factor::OPERATOR, Factor::ACTION] {
                 let genome = random_genome(factor, &mut stream);
                 assert_eq!(genome.clone().settled(true), genome);
             }
         }
-        let mut genome = Genome::seed(Factor::Action);
+        let mut genome = Genome::seed(Factor::ACTION);
         genome.set("head", "jump");
         genome.set("head_2", "max");
         let genome = genome.settled(true);
@@ -320,10 +321,10 @@ mod tests {
     #[test]
     fn the_grammar_is_large() {
         // 96,000 without gates; 15 sets of gates in 2 forms with 3 biases, or none.
-        assert_eq!(count(Factor::Operator, false), 96_000);
-        assert_eq!(count(Factor::Operator, true), 96_000 * (15 * 6 + 1));
+        assert_eq!(count(Factor::OPERATOR, false), 96_000);
+        assert_eq!(count(Factor::OPERATOR, true), 96_000 * (15 * 6 + 1));
         // 45 sets of one or two reductions: 6 of products alone, which take no activation; 9 with the mean, which takes
         // two of the three; 30 others.
-        assert_eq!(count(Factor::Action, true), 2 * 2 * 3 * 5 * 3 * 6 * 4 * 2 * (6 + 9 * 2 + 30 * 3));
+        assert_eq!(count(Factor::ACTION, true), 2 * 2 * 3 * 5 * 3 * 6 * 4 * 2 * (6 + 9 * 2 + 30 * 3));
     }
 }

@@ -10,11 +10,16 @@
 //! - *Motifs without a directive*: methods that write none meet the same library, so that none has ideas that others lack: in half
 //!   of the cases a motif takes the place of an edit, or comes on top of what a crossover, a next version, a departure or a common
 //!   idea has made. `propose.motifs = false` takes the library from all methods alike.
+//! - *More factors*: among n factors each keeps the probability 0.4 / n; the rest goes by success rates.
+//! - *Hand-written regions*, and factors other than the triplet channel's pair: one typed change of the region's own text
+//!   (a layer's form, a reduction, an activation, a size, a mask), uniform over those that `check` admits; without a factor 1, 2 or
+//!   3 of them in any region. A region that is written otherwise and computes what the seed program's does is read as genes.
 //! - *Variation*: 1, 2 or 3 genes with probability 0.6, 0.3, 0.1, which ones and their new values uniform. Without a factor
 //!   the genes are those of both regions, so that an unscoped edit touches both as often as chance has it.
 
 mod action;
 mod frame;
+mod general;
 pub mod genes;
 mod motifs;
 mod operator;
@@ -28,6 +33,7 @@ pub use reading::{Reading, splice};
 
 use crate::proposer::{Brief, Directive, Draft, Operation, ProposeError, Proposer, Task};
 use crate::random::Stream;
+use general::Edited;
 use genes::Genome;
 use vary::Plan;
 
@@ -69,6 +75,35 @@ impl Builtin {
         Self { condition, ..self }
     }
 
+    /// By genes where the grammar understands what may change. Otherwise by the parent's own text, unless the operation makes a new
+    /// program of genes anyway.
+    fn way(&self, brief: &Brief<'_>, factor: Option<Factor>, operation: Operation) -> Result<Way, ProposeError> {
+        let source = brief.parent.source;
+        let marked = program::regions::factors(source);
+        let plan = Plan::of(source, factor);
+        if let Some(factor) = factor {
+            return match plan {
+                Ok(plan) if plan.understood() => Ok(Way::Genes(plan)),
+                _ if !general::edits(source, &[factor]).is_empty() => Ok(Way::General(vec![factor])),
+                plan => plan.map(Way::Genes).map_err(ProposeError::Failed),
+            };
+        }
+        let grammar: Vec<Factor> = marked.iter().copied().filter(|factor| Factor::PAPER.contains(factor)).collect();
+        let continues =
+            matches!(operation, Operation::Edit | Operation::Modify | Operation::Tune | Operation::Simplify);
+        match plan {
+            Ok(plan) if grammar.len() == marked.len() && (plan.understood() || !continues) => Ok(Way::Genes(plan)),
+            // each factor has its share of the edits
+            Ok(plan) if plan.understood() || !continues => {
+                let share = grammar.len() as f64 / marked.len().max(1) as f64;
+                let others = marked.into_iter().filter(|factor| !grammar.contains(factor)).collect();
+                Ok(if brief.stream("way").chance(share) { Way::Genes(plan) } else { Way::General(others) })
+            }
+            plan if marked.is_empty() => plan.map(Way::Genes).map_err(ProposeError::Failed),
+            _ => Ok(Way::General(marked)),
+        }
+    }
+
     /// A motif for an edit that has no directive, in half of the cases.
     fn idea(&self, brief: &Brief<'_>, plan: &Plan, operation: Operation) -> Option<&Motif> {
         let own_law = matches!(operation, Operation::Tune | Operation::Simplify | Operation::Random);
@@ -91,6 +126,52 @@ impl Builtin {
     }
 }
 
+/// How an edit is made.
+enum Way {
+    /// By choices of genes.
+    Genes(Plan),
+    /// By changes of the text of one of these factors' regions.
+    General(Vec<Factor>),
+}
+
+/// The gene by which a directive names an edit of the text.
+const PLACE: &str = "edit";
+
+/// Probabilities of 1, 2 and 3 changes of the text where no factor bounds them.
+const CHANGES: [f64; 3] = [0.6, 0.3, 0.1];
+
+fn nothing(factors: &[Factor]) -> ProposeError {
+    let names = program::regions::names(factors);
+    ProposeError::Failed(format!("the built-in proposer found no edit of {names} that check would accept"))
+}
+
+/// One change of the text within a factor, or a few in any of them.
+fn general_edit(
+    brief: &Brief<'_>,
+    task: &Task<'_>,
+    factors: &[Factor],
+    stream: &mut Stream,
+) -> Result<Draft, ProposeError> {
+    let source = brief.parent.source;
+    let told = task.directive.and_then(|directive| directive.genes.iter().find(|(gene, _)| gene == PLACE));
+    let place = told.and_then(|(_, place)| place.parse().ok());
+    if let Some(edited) = place.and_then(|place| general::make(source, factors, place)) {
+        return Ok(Draft { source: edited.source, edit: edited.edit.label });
+    }
+    let bounded = factors.len() < 2;
+    let count = if bounded { 1 } else { stream.weighted(&CHANGES).unwrap_or(0) + 1 };
+    let (mut text, mut labels) = (source.to_owned(), Vec::new());
+    for _ in 0..count {
+        let Some(edited) = general::choose(&text, factors, stream) else { break };
+        text = edited.source;
+        labels.push(edited.edit.label);
+    }
+    if labels.is_empty() {
+        return Err(nothing(factors));
+    }
+    Ok(Draft { source: text, edit: labels.join(" ") })
+}
+
 fn pairs(motif: &Motif) -> Vec<(String, String)> {
     motif.genes.iter().map(|(gene, value)| (gene.clone(), value.clone())).collect()
 }
@@ -102,28 +183,43 @@ impl Proposer for Builtin {
 
     fn route(&self, brief: &Brief<'_>) -> Result<Factor, ProposeError> {
         let source = brief.parent.source;
-        let possible = |factor| Plan::of(source, Some(factor)).is_ok();
-        let operator = match (possible(Factor::Operator), possible(Factor::Action)) {
-            (true, false) => 1.0,
-            (false, true) => 0.0,
-            (false, false) => {
-                let error = Plan::of(source, Some(Factor::Operator)).err();
-                return Err(ProposeError::Failed(error.unwrap_or_default()));
+        let possible =
+            |factor: &Factor| Plan::of(source, Some(*factor)).is_ok() || !general::edits(source, &[*factor]).is_empty();
+        let factors: Vec<Factor> = brief.parent.factors().into_iter().filter(possible).collect();
+        let rate = |factor: &Factor| brief.population.factor_record(*factor).rate();
+        let mut stream = brief.stream("factor");
+        let chosen = match factors.as_slice() {
+            [one, other] => {
+                let first = (rate(one) / (rate(one) + rate(other))).clamp(FLOOR, 1.0 - FLOOR);
+                Some(if stream.chance(first) { *one } else { *other })
             }
-            (true, true) => {
-                let rate = |factor| brief.population.factor_record(factor).rate();
-                let (o, a) = (rate(Factor::Operator), rate(Factor::Action));
-                (o / (o + a)).clamp(FLOOR, 1.0 - FLOOR)
+            factors => {
+                let total: f64 = factors.iter().map(rate).sum();
+                // as much above the floor as the rates leave
+                let floor = 2.0 * FLOOR / factors.len().max(1) as f64;
+                let weights: Vec<f64> =
+                    factors.iter().map(|factor| floor + (1.0 - 2.0 * FLOOR) * rate(factor) / total).collect();
+                stream.weighted(&weights).and_then(|index| factors.get(index)).copied()
             }
         };
-        let operator = brief.stream("factor").chance(operator);
-        Ok(if operator { Factor::Operator } else { Factor::Action })
+        chosen.ok_or_else(|| {
+            let error = Plan::of(source, None).err();
+            ProposeError::Failed(error.unwrap_or_else(|| "the parent's regions have nothing to edit".to_owned()))
+        })
     }
 
     fn direct(&self, brief: &Brief<'_>, factor: Option<Factor>) -> Result<Directive, ProposeError> {
         let factor = factor.filter(|_| self.condition);
-        let plan = Plan::of(brief.parent.source, factor).map_err(ProposeError::Failed)?;
         let mut stream = brief.stream("directive");
+        let plan = match self.way(brief, factor, Operation::Edit)? {
+            Way::General(factors) => {
+                let edited = general::choose(brief.parent.source, &factors, &mut stream);
+                let Edited { edit, place, .. } = edited.ok_or_else(|| nothing(&factors))?;
+                let genes = vec![(PLACE.to_owned(), place.to_string())];
+                return Ok(Directive { text: edit.about, label: edit.label, genes });
+            }
+            Way::Genes(plan) => plan,
+        };
         let library = stream.chance(MOTIF) && self.library;
         if let Some(motif) = library.then(|| self.motif(brief, &plan, &mut stream)).flatten() {
             return Ok(Directive { text: motif.directive.clone(), label: motif.name.clone(), genes: pairs(motif) });
@@ -142,8 +238,11 @@ impl Proposer for Builtin {
     fn write(&self, brief: &Brief<'_>, task: &Task<'_>) -> Result<Draft, ProposeError> {
         let source = brief.parent.source;
         let factor = task.factor.filter(|_| self.condition);
-        let plan = Plan::of(source, factor).map_err(ProposeError::Failed)?;
         let mut stream = brief.stream("edit");
+        let plan = match self.way(brief, factor, task.operation)? {
+            Way::General(factors) => return general_edit(brief, task, &factors, &mut stream),
+            Way::Genes(plan) => plan,
+        };
         let others: Vec<Plan> =
             brief.examples.iter().flatten().filter_map(|row| Plan::of(&row.source, factor).ok()).collect();
         let directed = task.directive.filter(|directive| !directive.genes.is_empty());
@@ -180,8 +279,8 @@ impl Proposer for Builtin {
 /// the operators without gates with the seed's own action.
 #[must_use]
 pub fn size() -> usize {
-    let open = genes::count(Factor::Operator, true).saturating_mul(genes::count(Factor::Action, true));
-    open.saturating_add(genes::count(Factor::Operator, false))
+    let open = genes::count(Factor::OPERATOR, true).saturating_mul(genes::count(Factor::ACTION, true));
+    open.saturating_add(genes::count(Factor::OPERATOR, false))
 }
 
 /// Draws any settled genome of a factor, all genes uniform: for tests of the grammar as a whole.

@@ -38,7 +38,7 @@ pub enum MotifError {
         /// Which motif.
         motif: String,
         /// Its factor.
-        factor: &'static str,
+        factor: Factor,
         /// The gene as given.
         gene: String,
         /// The value as given.
@@ -55,10 +55,9 @@ pub fn parse(text: &str) -> Result<Vec<Motif>, MotifError> {
     }
     let library: Library = toml::from_str(text).map_err(|error| MotifError::Form(error.to_string()))?;
     for motif in &library.motif {
-        let mut genome = Genome::seed(motif.factor);
+        let (factor, mut genome) = (motif.factor, Genome::seed(motif.factor));
         for (gene, value) in &motif.genes {
             if !genome.set(gene, value) {
-                let factor = if motif.factor == Factor::Operator { "OPERATOR" } else { "ACTION" };
                 let (gene, value) = (gene.clone(), value.clone());
                 return Err(MotifError::Gene { motif: motif.name.clone(), factor, gene, value });
             }
@@ -83,7 +82,7 @@ mod tests {
         let motifs = embedded().unwrap();
         let names: BTreeSet<&str> = motifs.iter().map(|m| m.name.as_str()).collect();
         assert_eq!(names.len(), motifs.len(), "two motifs share a name");
-        for factor in [Factor::Operator, Factor::Action] {
+        for factor in [Factor::OPERATOR, Factor::ACTION] {
             assert!(motifs.iter().filter(|m| m.factor == factor).count() >= 10);
         }
         for motif in &motifs {

@@ -11,7 +11,7 @@ use super::genes::Genome;
 /// The lines of the region, markers excluded.
 #[must_use]
 pub fn render(genome: &Genome, frame: &Frame) -> String {
-    let mut lines = Lines::new(&frame.indent);
+    let mut lines = Lines::new(frame);
     lines.push(&format!("# {}", genome.note()));
     if frame.use_triplets {
         lines.open("if self.use_triplets:");
@@ -30,6 +30,9 @@ pub fn render(genome: &Genome, frame: &Frame) -> String {
     layer(&mut lines, "t_g", &[format!("nn.Linear({}, width)", frame.g_size)]);
     output(&mut lines, genome, frame);
     gates(&mut lines, genome, frame);
+    if frame.moves {
+        lines.push("self.to(z.device)");
+    }
     lines.finish()
 }
 

@@ -1,15 +1,21 @@
 //! Reading a program's genomes back from its source: proposals carry no other state.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
 use schemas::Factor;
 
 use super::frame::Frame;
 use super::genes::Genome;
-use super::{action, operator};
+use super::{action, general, operator};
 use crate::SEED_PROGRAM;
 use crate::region::{Region, tidy};
 
 /// The names that every rendered operator region defines, and every rendered action region uses.
 pub const INTERFACE: [&str; 8] = ["t_1", "t_2", "t_3", "t_e_1", "t_e_2", "t_e_3", "t_g", "o3"];
+
+/// The tensors that a rendered action region reads.
+const ACTION_READS: [&str; 4] = ["z", "edge_fts", "graph_fts", "adj_mat"];
 
 /// What a program's regions mean in the grammar.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +32,8 @@ pub struct Reading {
 #[must_use]
 pub fn render(genome: &Genome, frame: &Frame) -> String {
     match genome.factor() {
-        Factor::Operator => operator::render(genome, frame),
-        Factor::Action => action::render(genome, frame),
+        Factor::OPERATOR => operator::render(genome, frame),
+        _ => action::render(genome, frame),
     }
 }
 
@@ -42,8 +48,8 @@ impl Reading {
     /// Reads a program.
     #[must_use]
     pub fn of(source: &str) -> Self {
-        let (operator, _) = region(source, Factor::Operator);
-        let (action, open) = region(source, Factor::Action);
+        let (operator, _) = region(source, Factor::OPERATOR);
+        let (action, open) = region(source, Factor::ACTION);
         Self { operator, action, open }
     }
 
@@ -51,8 +57,9 @@ impl Reading {
     #[must_use]
     pub fn genome(&self, factor: Factor) -> Option<&Genome> {
         match factor {
-            Factor::Operator => self.operator.as_ref(),
-            Factor::Action => self.action.as_ref(),
+            Factor::OPERATOR => self.operator.as_ref(),
+            Factor::ACTION => self.action.as_ref(),
+            _ => None,
         }
     }
 }
@@ -72,25 +79,58 @@ fn region(source: &str, factor: Factor) -> (Option<Genome>, bool) {
         .and_then(|note| Genome::from_note(factor, note))
         .filter(|genome| Frame::of(source, factor).is_some_and(|frame| tidy(&render(genome, &frame)) == text));
     let open = genome.is_some();
-    (genome, open)
+    // written otherwise, and yet the seed program's channel
+    let seed = || Some(Genome::seed(factor)).filter(|seed| computes(source, seed));
+    (genome.or_else(seed), open)
+}
+
+thread_local! {
+    /// Which regions of the last programs compute what the seed program's do.
+    static PLAIN: RefCell<VecDeque<(String, Factor, bool)>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// Most answers that are remembered.
+const REMEMBERED: usize = 16;
+
+/// Whether a program computes the same with the region of a genome in the place of its own.
+fn computes(source: &str, genome: &Genome) -> bool {
+    let factor = genome.factor();
+    if !replaceable(source, factor) {
+        return false;
+    }
+    let known = PLAIN.with_borrow(|known| known.iter().find(|k| k.1 == factor && k.0 == source).map(|k| k.2));
+    known.unwrap_or_else(|| {
+        let rendered = splice(source, genome).and_then(|rendered| general::fingerprint(&rendered));
+        let same = rendered.is_some() && rendered == general::fingerprint(source);
+        PLAIN.with_borrow_mut(|known| {
+            known.truncate(REMEMBERED - 1);
+            known.push_front((source.to_owned(), factor, same));
+        });
+        same
+    })
 }
 
 /// Whether the region of a factor can be replaced by a rendered one while the other stays as it is. The answer is
 /// about names only; that the program is right as a whole is for `check` to say.
 #[must_use]
 pub fn replaceable(source: &str, factor: Factor) -> bool {
-    let (Some(operator), Some(action)) = (Region::find(source, Factor::Operator), Region::find(source, Factor::Action))
+    let (Some(operator), Some(action)) = (Region::find(source, Factor::OPERATOR), Region::find(source, Factor::ACTION))
     else {
         return false;
     };
+    let reads: &[&str] = if factor == Factor::ACTION { &ACTION_READS } else { &["z", "edge_fts", "graph_fts"] };
+    if !Frame::of(source, factor).is_some_and(|frame| frame.offers(reads)) {
+        return false;
+    }
     match factor {
-        Factor::Action => INTERFACE.iter().all(|name| operator.text().contains(&format!("self.{name} = "))),
-        Factor::Operator => {
+        Factor::ACTION => INTERFACE.iter().all(|name| operator.text().contains(&format!("self.{name} = "))),
+        Factor::OPERATOR => {
             // What the operator region alone defines is lost with it, unless the new one defines it too.
             let frozen = operator.splice("");
             let lost = |name: &str| !INTERFACE.contains(&name) && !frozen.contains(&format!("self.{name} = "));
             !assigned(operator.text()).any(|name| lost(name) && uses(action.text(), name))
         }
+        _ => false,
     }
 }
 
@@ -115,8 +155,8 @@ mod tests {
     #[test]
     fn the_seed_reads_as_the_seed() {
         let reading = Reading::of(SEED_PROGRAM);
-        assert_eq!(reading.operator, Some(Genome::seed(Factor::Operator)));
-        assert_eq!(reading.action, Some(Genome::seed(Factor::Action)));
+        assert_eq!(reading.operator, Some(Genome::seed(Factor::OPERATOR)));
+        assert_eq!(reading.action, Some(Genome::seed(Factor::ACTION)));
         assert!(!reading.open);
     }
 
@@ -125,17 +165,17 @@ mod tests {
         let mut stream = key(3).stream("genes");
         for _ in 0..200 {
             let (operator, action) =
-                (random_genome(Factor::Operator, &mut stream), random_genome(Factor::Action, &mut stream));
+                (random_genome(Factor::OPERATOR, &mut stream), random_genome(Factor::ACTION, &mut stream));
             let source = splice(&splice(SEED_PROGRAM, &operator).unwrap(), &action).unwrap();
             let expected = Reading { operator: Some(operator), action: Some(action), open: true };
             assert_eq!(Reading::of(&source), expected);
-            assert!(replaceable(&source, Factor::Operator) && replaceable(&source, Factor::Action));
+            assert!(replaceable(&source, Factor::OPERATOR) && replaceable(&source, Factor::ACTION));
         }
     }
 
     #[test]
     fn a_note_that_lies_is_not_believed() {
-        let mut genome = Genome::seed(Factor::Operator);
+        let mut genome = Genome::seed(Factor::OPERATOR);
         genome.set("width", "16");
         let source = splice(SEED_PROGRAM, &genome).unwrap();
         assert_eq!(Reading::of(&source.replace("width = 16", "width = 12")).operator, None);
@@ -148,11 +188,11 @@ mod tests {
             "            self.o3 = nn.Linear(width, size)\n",
             "            self.o3 = nn.Linear(width, size)\n            self.mine = nn.Linear(width, width)\n",
         );
-        assert!(replaceable(&custom, Factor::Operator), "nothing uses self.mine");
+        assert!(replaceable(&custom, Factor::OPERATOR), "nothing uses self.mine");
         let custom = custom.replace("self.o3(triplets", "self.o3(self.mine(triplets)");
-        assert!(!replaceable(&custom, Factor::Operator));
+        assert!(!replaceable(&custom, Factor::OPERATOR));
         let renamed = SEED_PROGRAM.replace("t_1", "first");
-        assert!(!replaceable(&renamed, Factor::Action));
-        assert!(replaceable(SEED_PROGRAM, Factor::Action));
+        assert!(!replaceable(&renamed, Factor::ACTION));
+        assert!(replaceable(SEED_PROGRAM, Factor::ACTION));
     }
 }

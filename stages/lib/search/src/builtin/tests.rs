@@ -30,8 +30,8 @@ fn edit(factor: Option<Factor>) -> Task<'static> {
 }
 
 fn frozen(source: &str) -> String {
-    let source = Region::find(source, Factor::Operator).unwrap().splice("");
-    Region::find(&source, Factor::Action).unwrap().splice("")
+    let source = Region::find(source, Factor::OPERATOR).unwrap().splice("");
+    Region::find(&source, Factor::ACTION).unwrap().splice("")
 }
 
 fn text(source: &str, factor: Factor) -> &str {
@@ -49,7 +49,7 @@ fn a_scoped_proposal_changes_its_factor_alone() {
         let directive = (slot % 2 == 0).then(|| builtin.direct(&brief, Some(factor)).unwrap());
         let task = Task { directive: directive.as_ref(), ..edit(Some(factor)) };
         let draft = builtin.write(&brief, &task).unwrap();
-        let other = if factor == Factor::Action { Factor::Operator } else { Factor::Action };
+        let other = if factor == Factor::ACTION { Factor::OPERATOR } else { Factor::ACTION };
         assert_ne!(text(&draft.source, factor), text(&source, factor), "{} had no effect", draft.edit);
         assert_eq!(text(&draft.source, other), text(&source, other));
         assert_eq!(frozen(&draft.source), frozen(&source));
@@ -66,9 +66,9 @@ fn unscoped_proposals_touch_both_regions_at_times() {
     for slot in 0..400 {
         let draft = builtin.write(&brief(&population, SEED_PROGRAM, slot), &edit(None)).unwrap();
         let touched = |factor| text(&draft.source, factor) != text(SEED_PROGRAM, factor);
-        assert!(touched(Factor::Operator) || touched(Factor::Action));
+        assert!(touched(Factor::OPERATOR) || touched(Factor::ACTION));
         assert_eq!(frozen(&draft.source), frozen(SEED_PROGRAM));
-        both += usize::from(touched(Factor::Operator) && touched(Factor::Action));
+        both += usize::from(touched(Factor::OPERATOR) && touched(Factor::ACTION));
     }
     assert!((50..300).contains(&both), "{both} of 400");
 }
@@ -83,20 +83,20 @@ fn the_law_of_factors() {
     let mut rows = vec![scored(0, 0, 0, 0.5)];
     // OPERATOR: 1 success in 6, rate 2/8. ACTION: 5 in 6, rate 6/8. So OPERATOR is drawn with probability 1/4.
     for slot in 0..6 {
-        rows.push(row(slot, Factor::Operator, if slot == 0 { 0.6 } else { 0.4 }));
-        rows.push(row(10 + slot, Factor::Action, if slot == 0 { 0.4 } else { 0.6 }));
+        rows.push(row(slot, Factor::OPERATOR, if slot == 0 { 0.6 } else { 0.4 }));
+        rows.push(row(10 + slot, Factor::ACTION, if slot == 0 { 0.4 } else { 0.6 }));
     }
     let share = |rows: &[Candidate]| {
         let population = Population::new(rows);
         let builtin = builtin();
-        let drawn = |slot| builtin.route(&brief(&population, SEED_PROGRAM, slot)).unwrap() == Factor::Operator;
+        let drawn = |slot| builtin.route(&brief(&population, SEED_PROGRAM, slot)).unwrap() == Factor::OPERATOR;
         (0..4000).filter(|&slot| drawn(slot)).count() as f64 / 4000.0
     };
     assert!((share(&rows) - 0.25).abs() < 0.035, "{}", share(&rows));
     assert!((share(&[]) - 0.5).abs() < 0.04);
     // Even a factor that always fails keeps its floor.
     for slot in 20..120 {
-        rows.push(row(slot, Factor::Operator, 0.1));
+        rows.push(row(slot, Factor::OPERATOR, 0.1));
     }
     assert!((share(&rows) - FLOOR).abs() < 0.032, "{}", share(&rows));
 }
@@ -111,7 +111,7 @@ fn the_law_of_directives() {
     let population = Population::new(&rows);
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for slot in 0..4000 {
-        let directive = builtin().direct(&brief(&population, SEED_PROGRAM, slot), Some(Factor::Action)).unwrap();
+        let directive = builtin().direct(&brief(&population, SEED_PROGRAM, slot), Some(Factor::ACTION)).unwrap();
         assert!(!directive.text.is_empty());
         let label = if names.contains(&directive.label) { directive.label } else { String::new() };
         *counts.entry(label).or_default() += 1;
@@ -119,7 +119,7 @@ fn the_law_of_directives() {
     // Half are no motifs; of the 15 motifs for ACTION, one has the rate 29/30 and fourteen have 1/2.
     let share = |name: &str| counts.get(name).copied().unwrap_or(0) as f64 / 4000.0;
     assert!((share("") - 0.5).abs() < 0.04, "{counts:?}");
-    let motifs = builtin().motifs.iter().filter(|m| m.factor == Factor::Action).count() as f64;
+    let motifs = builtin().motifs.iter().filter(|m| m.factor == Factor::ACTION).count() as f64;
     let total = 29.0 / 30.0 + 0.5 * (motifs - 1.0);
     assert!((share("directed-path") - 0.5 * 29.0 / 30.0 / total).abs() < 0.02, "{counts:?}");
     assert!((share("two-hops") - 0.25 / total).abs() < 0.015, "{counts:?}");
@@ -160,8 +160,8 @@ fn a_writer_that_is_not_told_of_the_factor_edits_both_regions() {
     let population = Population::new(&[]);
     let untold = builtin().with_condition(false);
     let outside = (0..200).filter(|slot| {
-        let draft = untold.write(&brief(&population, SEED_PROGRAM, *slot), &edit(Some(Factor::Action))).unwrap();
-        text(&draft.source, Factor::Operator) != text(SEED_PROGRAM, Factor::Operator)
+        let draft = untold.write(&brief(&population, SEED_PROGRAM, *slot), &edit(Some(Factor::ACTION))).unwrap();
+        text(&draft.source, Factor::OPERATOR) != text(SEED_PROGRAM, Factor::OPERATOR)
     });
     let outside = outside.count();
     assert!((20..180).contains(&outside), "{outside}");
@@ -169,7 +169,7 @@ fn a_writer_that_is_not_told_of_the_factor_edits_both_regions() {
 
 #[test]
 fn the_law_of_variations() {
-    let plan = Plan::of(SEED_PROGRAM, Some(Factor::Operator)).unwrap();
+    let plan = Plan::of(SEED_PROGRAM, Some(Factor::OPERATOR)).unwrap();
     let mut stream = key(0).stream("edit");
     let mut counts = [0usize; 4];
     for _ in 0..4000 {
@@ -183,12 +183,12 @@ fn the_law_of_variations() {
 #[test]
 fn gates_wait_for_an_action_that_uses_them() {
     let gated = |source: &str| {
-        let plan = Plan::of(source, Some(Factor::Operator)).unwrap();
+        let plan = Plan::of(source, Some(Factor::OPERATOR)).unwrap();
         let child = plan.with(&[("gate_node".into(), "yes".into())]).unwrap();
         child.render(source, &plan).unwrap().contains("self.gate_node = ")
     };
     assert!(!gated(SEED_PROGRAM));
-    let plan = Plan::of(SEED_PROGRAM, Some(Factor::Action)).unwrap();
+    let plan = Plan::of(SEED_PROGRAM, Some(Factor::ACTION)).unwrap();
     let opened = plan.with(&[("mask".into(), "path".into())]).unwrap().render(SEED_PROGRAM, &plan).unwrap();
     assert!(gated(&opened));
 }
@@ -224,16 +224,19 @@ fn methods_moves_do_what_they_say() {
 }
 
 #[test]
-fn foreign_programs_are_refused_or_rewritten() {
+fn foreign_programs_are_edited_as_they_stand_or_rewritten() {
     let population = Population::new(&[]);
     let builtin = builtin();
     let custom = SEED_PROGRAM.replace("t_e_1", "mine").replace("t_1", "yours");
-    for factor in [Factor::Operator, Factor::Action] {
-        let refused = builtin.write(&brief(&population, &custom, 0), &edit(Some(factor)));
-        assert!(matches!(refused, Err(ProposeError::Failed(_))), "{refused:?}");
+    for factor in [Factor::OPERATOR, Factor::ACTION] {
+        let draft = builtin.write(&brief(&population, &custom, 0), &edit(Some(factor))).unwrap();
+        assert_eq!(program::locality(&custom, &draft.source, factor).verdict, program::LocalityVerdict::Local);
+        assert!(draft.source.contains("mine") && draft.source != custom, "{}", draft.edit);
     }
-    assert!(matches!(builtin.route(&brief(&population, &custom, 0)), Err(ProposeError::Failed(_))));
-    let rewritten = builtin.write(&brief(&population, &custom, 0), &edit(None)).unwrap();
+    let continued = builtin.write(&brief(&population, &custom, 0), &edit(None)).unwrap();
+    assert!(continued.source.contains("mine") && !continued.source.contains("# motif"));
+    let crossed = Task { operation: Operation::Crossover, ..edit(None) };
+    let rewritten = builtin.write(&brief(&population, &custom, 0), &crossed).unwrap();
     assert!(!rewritten.source.contains("mine") && rewritten.source.contains("t_e_1"));
     let bare = "def get_processor_factory(): pass\n";
     assert!(matches!(builtin.write(&brief(&population, bare, 0), &edit(None)), Err(ProposeError::Failed(_))));
@@ -259,7 +262,7 @@ fn thousands_of_programs() {
     let mut genomes = BTreeSet::new();
     for _ in 0..1000 {
         let (operator, action) =
-            (random_genome(Factor::Operator, &mut stream), random_genome(Factor::Action, &mut stream));
+            (random_genome(Factor::OPERATOR, &mut stream), random_genome(Factor::ACTION, &mut stream));
         seen.insert(splice(&splice(SEED_PROGRAM, &operator).unwrap(), &action).unwrap());
         genomes.insert((operator, action));
     }

@@ -16,7 +16,8 @@ const TRIES: usize = 32;
 /// Genes that say how much, not how: what EoH calls the parameters of a design.
 const SCALES: [&str; 8] = ["width", "node", "edge", "start", "gate_form", "gate_bias", "act", "rounds"];
 
-const FACTORS: [Factor; 2] = [Factor::Operator, Factor::Action];
+/// What the grammar knows of.
+const FACTORS: [Factor; 2] = Factor::PAPER;
 
 /// The genomes of a program, and which of them may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,24 +37,30 @@ impl Plan {
     pub fn of(source: &str, scope: Option<Factor>) -> Result<Self, String> {
         for factor in FACTORS {
             if Region::find(source, factor).is_none() {
-                return Err(format!("the parent has no {} region with a BEGIN and an END marker", name(factor)));
+                return Err(format!("the parent has no {} region with a BEGIN and an END marker", factor));
             }
         }
         if let Some(factor) = scope.filter(|&factor| !reading::replaceable(source, factor)) {
-            let (this, other) = (name(factor), name(other(factor)));
+            let other = factor.other_half().unwrap_or(factor);
             return Err(format!(
-                "the built-in grammar cannot edit the {this} region alone: the {other} region was written by hand and \
+                "the built-in grammar cannot edit the {factor} region alone: the {other} region was written by hand and \
                  hangs together with it by other names than the grammar's"
             ));
         }
         let reading = Reading::of(source);
         Ok(Self {
             foreign: [reading.operator.is_none(), reading.action.is_none()],
-            operator: reading.operator.unwrap_or_else(|| Genome::seed(Factor::Operator)),
-            action: reading.action.unwrap_or_else(|| Genome::seed(Factor::Action)),
+            operator: reading.operator.unwrap_or_else(|| Genome::seed(Factor::OPERATOR)),
+            action: reading.action.unwrap_or_else(|| Genome::seed(Factor::ACTION)),
             scope,
             open: reading.open,
         })
+    }
+
+    /// Whether all regions that may change say what they are in genes, so that an edit continues from them.
+    #[must_use]
+    pub fn understood(&self) -> bool {
+        FACTORS.into_iter().zip(self.foreign).all(|(factor, foreign)| !foreign || !self.allows(factor))
     }
 
     /// Whether a factor may change.
@@ -68,8 +75,8 @@ impl Plan {
 
     fn genome(&self, factor: Factor) -> &Genome {
         match factor {
-            Factor::Operator => &self.operator,
-            Factor::Action => &self.action,
+            Factor::OPERATOR => &self.operator,
+            _ => &self.action,
         }
     }
 
@@ -300,24 +307,10 @@ impl Plan {
             let changed = self.genome(factor) != parent.genome(factor);
             if self.allows(factor) && (changed || foreign) {
                 text = reading::splice(&text, self.genome(factor))
-                    .ok_or_else(|| format!("the parent has no {} region", name(factor)))?;
+                    .ok_or_else(|| format!("the parent has no {} region", factor))?;
             }
         }
         Ok(text)
-    }
-}
-
-fn name(factor: Factor) -> &'static str {
-    match factor {
-        Factor::Operator => "OPERATOR",
-        Factor::Action => "ACTION",
-    }
-}
-
-fn other(factor: Factor) -> Factor {
-    match factor {
-        Factor::Operator => Factor::Action,
-        Factor::Action => Factor::Operator,
     }
 }
 

@@ -7,9 +7,8 @@
 use super::{Attempt, Method, Moment, parent_of};
 use crate::population::{EMPTY, fitness};
 use crate::proposer::{Brief, Operation, Parent, Proposer, Task};
-use schemas::Factor;
 
-/// As `spark`, with a fair coin in place of ASR: whether it matters which factor is chosen.
+/// As `spark`, with a fair coin (a fair die, where the parent has more than two factors) in place of ASR: whether it matters which factor is chosen.
 pub struct RandomRouter;
 
 /// Every attempt edits the seed program and knows nothing of the others: independent samples.
@@ -56,8 +55,11 @@ impl Method for RandomRouter {
     fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
         let parent = moment.draw_parent();
         let brief = moment.brief(parent, None);
-        let coin = moment.key.stream("coin").chance(0.5);
-        let factor = Some(if coin { Factor::Operator } else { Factor::Action });
+        let mut coin = moment.key.stream("coin");
+        let factor = match parent.factors().as_slice() {
+            [one, other] => Some(if coin.chance(0.5) { *one } else { *other }),
+            factors => coin.choose(factors).copied(),
+        };
         let directive = match proposer.direct(&brief, factor) {
             Ok(directive) => Some(directive),
             Err(error) => return Attempt::failed(parent, factor, error),
@@ -179,7 +181,7 @@ mod tests {
         for slot in 0..2000 {
             let attempt = RandomRouter.attempt(&moment(&population, &[0], slot), &Curious(std::cell::Cell::new(0)));
             assert!(attempt.directive.is_some());
-            operator += usize::from(attempt.factor == Some(Factor::Operator));
+            operator += usize::from(attempt.factor == Some(Factor::OPERATOR));
         }
         // 5 standard deviations of 2,000 tosses
         assert!((888..=1112).contains(&operator), "{operator}");

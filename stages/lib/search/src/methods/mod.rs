@@ -158,7 +158,7 @@ mod tests {
             "silent"
         }
         fn route(&self, _: &Brief<'_>) -> Result<Factor, ProposeError> {
-            Ok(Factor::Operator)
+            Ok(Factor::OPERATOR)
         }
         fn direct(&self, _: &Brief<'_>, _: Option<Factor>) -> Result<Directive, ProposeError> {
             Ok(Directive::default())

@@ -97,7 +97,7 @@ mod tests {
         }
         fn route(&self, brief: &Brief<'_>) -> Result<Factor, ProposeError> {
             self.0.borrow_mut().push(format!("route {}", brief.parent.id));
-            Ok(Factor::Action)
+            Ok(Factor::ACTION)
         }
         fn direct(&self, brief: &Brief<'_>, factor: Option<Factor>) -> Result<Directive, ProposeError> {
             self.0.borrow_mut().push(format!("direct {} {factor:?}", brief.parent.id));
