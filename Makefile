@@ -91,7 +91,7 @@ define generation
 gen$(1)/proposed: $(filter gen$(2)/archive,$(MADE))
 	@mkdir -p $$(HERE)/gen$(1)
 	$$(STAGES)/propose --config $$(HERE)/config.toml --program $$(HERE)/seed_program.py --generation $(1) \
-		$(if $(2),--parents $$(HERE)/gen$(2)/archive.parquet --curves $$(HERE)) --transcripts="$$$$_TRANSCRIPTS" \
+		$(if $(2),--parents $$(HERE)/gen$(2)/archive.parquet --curves $$(HERE) --diagnosis $$(HERE)) --transcripts="$$$$_TRANSCRIPTS" \
 		-o $$(HERE)/$$@.parquet
 gen$(1)/checked: $(filter gen$(1)/proposed gen$(2)/archive,$(MADE))
 	$$(STAGES)/check --config $$(HERE)/config.toml $(if $(2),--known $$(HERE)/gen$(2)/archive.parquet) \

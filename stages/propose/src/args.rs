@@ -88,6 +88,10 @@ pub struct Args {
     #[arg(long, value_name = "TABLE|FOLDER", help_heading = "Language models")]
     pub curves: Vec<String>,
 
+    /// Diagnoses that `score` wrote, for the prompts: tables, patterns, or the folder of a run; may be repeated
+    #[arg(long, value_name = "TABLE|FOLDER", help_heading = "Language models")]
+    pub diagnosis: Vec<String>,
+
     /// Money that the whole run may spend, in the currency of llm.prices [llm.max_cost]
     #[arg(long, value_name = "AMOUNT", help_heading = "Language models")]
     pub max_cost: Option<f64>,
@@ -108,6 +112,10 @@ pub struct Args {
     #[arg(long, visible_alias = "print-prompt", help_heading = "Language models")]
     pub dry_run: bool,
 
+    /// Of a dry run, this attempt alone, as pages that name the template of each paragraph; K as in the column `attempt`
+    #[arg(long, value_name = "K", requires = "dry_run", help_heading = "Language models")]
+    pub attempt: Option<i64>,
+
     /// Ask each model for one word: whether server, key and names are right
     #[arg(long, help_heading = "Language models")]
     pub ping: bool,
@@ -123,18 +131,12 @@ pub struct Args {
 impl Args {
     /// The tables of learning curves. Of a run's folder they are its generations', whatever characters its path has.
     pub fn curve_tables(&self) -> anyhow::Result<Vec<PathBuf>> {
-        let mut tables = Vec::new();
-        for given in &self.curves {
-            if Path::new(given).is_dir() {
-                let pattern = Path::new(&glob::Pattern::escape(given)).join("gen*/curves.parquet");
-                for table in glob::glob(&pattern.to_string_lossy())? {
-                    tables.push(table?);
-                }
-            } else {
-                tables.extend(table::expand(std::slice::from_ref(given))?);
-            }
-        }
-        Ok(tables)
+        side_tables(&self.curves, "curves")
+    }
+
+    /// The tables of diagnoses, likewise.
+    pub fn diagnosis_tables(&self) -> anyhow::Result<Vec<PathBuf>> {
+        side_tables(&self.diagnosis, "diagnosis")
     }
 
     /// The settings in force; `None` after they have been printed.
@@ -173,6 +175,22 @@ impl Args {
         }
         self.common.config(&flags)
     }
+}
+
+/// Tables beside those of candidates; of a run's folder, those of its generations.
+fn side_tables(given: &[String], name: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let mut tables = Vec::new();
+    for given in given {
+        if Path::new(given).is_dir() {
+            let pattern = Path::new(&glob::Pattern::escape(given)).join(format!("gen*/{name}.parquet"));
+            for table in glob::glob(&pattern.to_string_lossy())? {
+                tables.push(table?);
+            }
+        } else {
+            tables.extend(table::expand(std::slice::from_ref(given))?);
+        }
+    }
+    Ok(tables)
 }
 
 fn after_help() -> String {

@@ -48,12 +48,14 @@ impl Checker for Language {
         };
         match self.inspectors.inspect(&candidate, Some(&Show::plain("program.py"))) {
             Ok(inspection) if inspection.candidate.status == Status::Accepted => {
-                Judgement { accepted: true, report: String::new() }
+                Judgement { accepted: true, report: String::new(), graph: inspection.candidate.graph_hash }
             }
-            Ok(inspection) => Judgement { accepted: false, report: inspection.text },
+            Ok(inspection) => {
+                Judgement { accepted: false, report: inspection.text, graph: inspection.candidate.graph_hash }
+            }
             Err(error) => {
                 *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
-                Judgement { accepted: false, report: "the program could not be checked".to_owned() }
+                Judgement { accepted: false, report: "the program could not be checked".to_owned(), graph: None }
             }
         }
     }
@@ -95,7 +97,13 @@ mod tests {
         let action = |body: &str| Region::find(seed, Factor::ACTION).unwrap().splice(body);
         let fine = action("        tri_msgs = self.o3((self.t_e_1(edge_fts) + self.t_e_2(edge_fts)))\n");
         let scope = Some(Factor::ACTION);
-        assert_eq!(language.judge(&fine, seed, scope), Judgement { accepted: true, report: String::new() });
+        let judged = language.judge(&fine, seed, scope);
+        assert!(judged.accepted && judged.report.is_empty());
+        assert_ne!(judged.graph, language.judge(seed, seed, None).graph);
+        let renamed = fine
+            .replace("tri_msgs = self.o3(", "both = (")
+            .replace("edge_fts)))\n", "edge_fts))\n        tri_msgs = self.o3(both)\n");
+        assert_eq!(judged.graph, language.judge(&renamed, seed, scope).graph, "names are no difference");
         let broken = action("        tri_msgs = self.t_9(z)\n");
         let report = language.judge(&broken, seed, scope).report;
         assert!(report.contains("t_9") && report.contains("program.py:"), "{report}");

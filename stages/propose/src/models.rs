@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use llm::{
-    Agent, Call, Chat, Client, Curves, Dry, Ledger, Live, Message, Model, Price, Prompts, ProposedRow, Recorded,
+    Agent, Call, Chat, Client, Curves, Dry, Known, Ledger, Live, Message, Model, Price, Prompts, ProposedRow, Recorded,
     Recorder, Replay, Secret, Settings, Spent, TaskFacts, Team,
 };
+use schemas::DiagnosisRow;
+use search::diagnosis::Diagnosis;
 use search::generation::Generation;
 use search::population::Population;
 use serde_json::Value;
-use stage::table::Extra;
+use stage::config::{LanguageForm, ReplyForm};
+use stage::table::{Extra, read_records};
 use stage::{Config, Row, Table, Usage};
 
 use crate::args::Args;
@@ -34,7 +37,8 @@ pub fn live(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
         None => None,
     };
     let chat = Live::new(client, &settings, transcript);
-    team(args, config, settings, Box::new(chat))
+    let prompts = Prompts::load(settings.prompts.as_deref())?;
+    team(args, config, settings, prompts, Box::new(chat))
 }
 
 /// A recording in place of the server.
@@ -46,21 +50,32 @@ pub fn replay(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
     if recorded.is_empty() {
         bail!("{}: there is no exchange in it", path.display());
     }
-    team(args, config, valid(config)?, Box::new(Replay::new(recorded)))
+    let settings = valid(config)?;
+    let prompts = Prompts::load(settings.prompts.as_deref())?;
+    team(args, config, settings, prompts, Box::new(Replay::new(recorded)))
 }
 
-/// The prompts of a generation, as they would be sent; what depends on a reply stands there as a placeholder.
+/// The prompts of a generation, as they would be sent; what depends on a reply stands there as a placeholder. Of a single
+/// attempt (`--attempt`) pages that say which template each paragraph comes from.
 pub fn dry_run(args: &Args, config: &Config, population: &Population<'_>, plan: &Plan) -> anyhow::Result<String> {
-    let (dry, calls) = Dry::new();
     let settings = valid(config)?;
-    let team = team(args, config, settings, Box::new(dry))?;
-    let plan = plan.generation();
-    let seed_id = program::candidate_id(plan.seed_program);
-    llm::propose(&Generation::new(population, plan, seed_id), &team, &program::candidate_id, &|_| ());
-    let calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
+    let plain = Prompts::load(settings.prompts.as_deref())?;
+    let mut calls = asked(args, config, population, plan, plain)?;
+    let mut shown = calls.clone();
+    if let Some(attempt) = args.attempt {
+        shown = asked(args, config, population, plan, Prompts::with_sources(settings.prompts.as_deref())?)?;
+        shown.retain(|(place, _)| place.attempt == attempt);
+        if shown.is_empty() {
+            let made: std::collections::BTreeSet<i64> = calls.iter().map(|(place, _)| place.attempt).collect();
+            let range = made.first().zip(made.last()).map_or("none".to_owned(), |(a, b)| format!("{a} to {b}"));
+            return Err(Usage(format!("--attempt {attempt}: this generation asks for attempts {range}")).into());
+        }
+        calls.retain(|(place, _)| place.attempt == attempt);
+    }
     let mut text = String::new();
+    let mut by_agent: BTreeMap<Agent, (usize, u64)> = BTreeMap::new();
     let (mut tokens, mut cost) = (0, Some(0.0));
-    for (place, call) in calls.iter() {
+    for ((place, call), (_, shown)) in calls.iter().zip(&shown) {
         let prompt = call.estimated_prompt_tokens();
         let _ = writeln!(
             text,
@@ -71,21 +86,43 @@ pub fn dry_run(args: &Args, config: &Config, population: &Population<'_>, plan: 
             call.model,
             call.key()
         );
-        for message in &call.messages {
+        for message in &shown.messages {
             let _ = writeln!(text, "\n#### {}\n\n{}", speaker(message), message.content.trim_end());
         }
         text.push('\n');
         tokens += prompt;
+        let of = by_agent.entry(call.agent).or_default();
+        *of = (of.0 + 1, of.1.max(prompt));
         let usage = llm::Usage { prompt_tokens: prompt, ..llm::Usage::default() };
-        cost = cost.zip(team.settings.price(&call.model)).map(|(sum, price)| sum + price.of(&usage));
+        cost = cost.zip(settings.price(&call.model)).map(|(sum, price)| sum + price.of(&usage));
     }
     let cost = cost.map_or_else(String::new, |cost| format!(", {cost:.4} in the currency of llm.prices"));
+    let longest: Vec<String> =
+        by_agent.iter().map(|(agent, (count, most))| format!("{} {count} of at most {most}", agent.as_str())).collect();
     let _ = writeln!(
         text,
-        "######## {} prompts of about {tokens} tokens{cost}; replies and repair rounds come on top",
-        calls.len()
+        "######## {} prompts of about {tokens} tokens ({}){cost}; replies and repair rounds come on top",
+        calls.len(),
+        longest.join(", ")
     );
     Ok(text)
+}
+
+/// The calls of a generation that nobody answers.
+fn asked(
+    args: &Args,
+    config: &Config,
+    population: &Population<'_>,
+    plan: &Plan,
+    prompts: Prompts,
+) -> anyhow::Result<Vec<(llm::Place, Call)>> {
+    let (dry, calls) = Dry::new();
+    let team = team(args, config, valid(config)?, prompts, Box::new(dry))?;
+    let plan = plan.generation();
+    let seed_id = program::candidate_id(plan.seed_program);
+    llm::propose(&Generation::new(population, plan, seed_id), &team, &program::candidate_id, &|_| ());
+    let calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(calls.clone())
 }
 
 fn speaker(message: &Message) -> &'static str {
@@ -106,7 +143,8 @@ pub fn ping(config: &Config) -> anyhow::Result<String> {
     let mut text = String::new();
     for name in names {
         let messages = vec![Message::user("Answer with the one word: ready")];
-        let call = Call { agent: Agent::Writer, model: name.clone(), messages, params: settings.params(0) };
+        let call =
+            Call { agent: Agent::Writer, model: name.clone(), messages, params: settings.params(Agent::Writer, 0) };
         let outcome = client.chat(&call, "ping", &ledger, Instant::now() + settings.deadline);
         let reply = outcome.result.with_context(|| format!("{name} at {}", settings.base_url))?;
         let seconds = outcome.latency.as_secs_f64();
@@ -150,23 +188,28 @@ pub fn made(team: &Team, rows: Vec<ProposedRow>) -> anyhow::Result<Made> {
     Ok(Made { rows: table.into_iter().collect(), spent: Some(format!("{tokens} tokens so far{cost}")), ended })
 }
 
-fn team(args: &Args, config: &Config, settings: Settings, chat: Box<dyn Chat>) -> anyhow::Result<Arc<Team>> {
-    let prompts = match &settings.prompts {
-        Some(folder) => Prompts::with_folder(folder)?,
-        None => Prompts::built_in()?,
-    };
+fn team(
+    args: &Args,
+    config: &Config,
+    settings: Settings,
+    prompts: Prompts,
+    chat: Box<dyn Chat>,
+) -> anyhow::Result<Arc<Team>> {
     let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let task = TaskFacts {
         algorithm: config.task.algorithm.clone(),
         hidden: whole(config.network.hidden),
+        batch_size: whole(config.train.batch_size),
+        steps: whole(config.train.steps),
+        card: clrs::Card::new(clrs::find_algorithm(&config.task.algorithm)?).brief(),
         train_lengths: config.train.lengths.iter().map(|length| whole(*length)).collect(),
         eval_length: whole(match config.score.fitness {
             stage::config::Fitness::Ood => config.score.ood_length,
             stage::config::Fitness::Test => config.score.test_length,
         }),
     };
-    let curves = curves(args)?;
-    Ok(Arc::new(Team { settings, prompts, chat, checker: Box::new(Language::new(config)?), task, curves }))
+    let known = Known { curves: curves(args)?, diagnoses: diagnoses(args)? };
+    Ok(Arc::new(Team { settings, prompts, chat, checker: Box::new(Language::new(config)?), task, known }))
 }
 
 /// Where exchanges are recorded: as told, else beside the output. Rows that go to a pipe have no place beside them.
@@ -191,10 +234,27 @@ fn curves(args: &Args) -> anyhow::Result<Curves> {
     Ok(curves)
 }
 
+/// Where programs fail, by candidate.
+fn diagnoses(args: &Args) -> anyhow::Result<BTreeMap<String, Diagnosis>> {
+    let mut found = BTreeMap::new();
+    for table in args.diagnosis_tables()? {
+        let rows: Vec<DiagnosisRow> = read_records(&table)?.rows.into_iter().map(|(row, _)| row).collect();
+        found.extend(Diagnosis::by_candidate(&rows));
+    }
+    Ok(found)
+}
+
 fn valid(config: &Config) -> anyhow::Result<Settings> {
     let settings = settings(config)?;
     settings.validate()?;
     Ok(settings)
+}
+
+fn parameters(table: &toml::Table) -> anyhow::Result<serde_json::Map<String, Value>> {
+    Ok(match serde_json::to_value(table)? {
+        Value::Object(parameters) => parameters,
+        _ => serde_json::Map::new(),
+    })
 }
 
 /// The section `[llm]`, resolved.
@@ -206,10 +266,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
     };
     let named = |agent: Agent, name: &str| (!name.is_empty()).then(|| (agent, name.to_owned()));
     let agents = [(Agent::Router, &c.router_model), (Agent::Critic, &c.critic_model), (Agent::Writer, &c.writer_model)];
-    let extra = match serde_json::to_value(&c.extra)? {
-        Value::Object(extra) => extra,
-        _ => serde_json::Map::new(),
-    };
+    let extra = parameters(&c.extra)?;
     let price =
         |p: &stage::config::ModelPrice| Price { input: p.input, output: p.output, cached_input: p.cached_input };
     Ok(Settings {
@@ -245,6 +302,15 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         router_rounds: c.router_rounds,
         splice: c.splice,
         diff: c.diff,
+        regions: c.reply == ReplyForm::Regions,
+        lenses: c.lenses,
+        whole_page: c.language == LanguageForm::Page,
+        agent_params: [
+            (Agent::Router, parameters(&c.router_parameters)?),
+            (Agent::Critic, parameters(&c.critic_parameters)?),
+            (Agent::Writer, parameters(&c.writer_parameters)?),
+        ]
+        .into(),
         prompts: (!c.prompts.is_empty()).then(|| PathBuf::from(&c.prompts)),
         history: c.history,
     })

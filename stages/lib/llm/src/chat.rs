@@ -148,6 +148,13 @@ pub struct Dry {
     calls: Asked,
 }
 
+/// The first of the factors that a router may choose from, in quotation marks, as its prompt names them.
+fn first_factor(call: &Call) -> &str {
+    let asked = call.messages.last().and_then(|message| message.content.rsplit_once("{\"factor\": "));
+    let name = asked.and_then(|(_, rest)| rest.get(..rest.get(1..)?.find('"')? + 2));
+    name.unwrap_or("\"OPERATOR\"")
+}
+
 /// The calls that nobody answered.
 pub type Asked = Arc<Mutex<Vec<(Place, Call)>>>;
 
@@ -164,11 +171,13 @@ impl Chat for Dry {
     fn chat(&self, call: &Call, place: &Place, _deadline: Instant) -> Answer {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push((*place, call.clone()));
         let text = match call.agent {
-            Agent::Router => r#"{"factor": "OPERATOR", "reason": "a placeholder: nobody was asked"}"#,
-            Agent::Critic => "(here stands what the critic will write)",
+            Agent::Router => {
+                format!(r#"{{"factor": {}, "reason": "a placeholder: nobody was asked"}}"#, first_factor(call))
+            }
+            Agent::Critic => "(here stands what the critic will write)".to_owned(),
             Agent::Writer => return Answer::failed(CallError::new(Kind::Setup, "a dry run asks nobody")),
         };
-        let reply = Reply { text: text.to_owned(), reasoning: None, finish: Finish::Stop, served_by: None };
+        let reply = Reply { text, reasoning: None, finish: Finish::Stop, served_by: None };
         Answer { result: Ok(reply), usage: Usage::default(), cost: None }
     }
 

@@ -10,11 +10,13 @@ pub struct Judgement {
     pub accepted: bool,
     /// The findings as text with excerpts, as a person would be shown them: what a repair round gets.
     pub report: String,
+    /// What the program computes, whatever its spelling (`graph_hash`), where it has a graph.
+    pub graph: Option<String>,
 }
 
 /// The language of candidates, as far as proposing needs it.
 pub trait Checker: Send + Sync {
-    /// The page that tells a writer what can be written.
+    /// The page that tells all of what can be written.
     fn language(&self) -> &str;
 
     /// Checks a program against its parent too: whether the edit stays within the factor, or within what edits without a

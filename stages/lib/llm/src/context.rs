@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Candidate, Factor, Locality, Severity, Status};
+use schemas::{Candidate, Factor, Locality, Severity};
+use search::diagnosis::Diagnosis;
 use search::proposer::factors;
+use search::region::Region;
 use serde::Serialize;
+
+use crate::diagnosis::DiagnosisView;
+use crate::past::{self, PastView, RefusalView, fitness};
 
 /// Learning curves, by `candidate_id`: points of one training seed in the order of steps.
 pub type Curves = BTreeMap<String, Vec<schemas::CurvePoint>>;
@@ -25,6 +30,19 @@ pub struct TaskFacts {
     pub train_lengths: Vec<i64>,
     /// Nodes of the graphs that fitness is measured on.
     pub eval_length: i64,
+    /// Graphs of one optimiser step, and steps of a training.
+    pub batch_size: i64,
+    pub steps: i64,
+    /// What there is to know of the task, in some hundred words (`clrs::Card::brief`).
+    pub card: String,
+}
+
+/// What is known of programs beside the table of candidates.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    pub curves: Curves,
+    /// By `candidate_id`.
+    pub diagnoses: BTreeMap<String, Diagnosis>,
 }
 
 /// The program that an attempt starts from.
@@ -46,10 +64,19 @@ pub struct Situation<'a> {
     pub rows: Vec<&'a Candidate>,
 }
 
+/// The lines of one editable region, without its markers.
+#[derive(Clone, Debug, Serialize)]
+pub struct RegionView {
+    pub name: Factor,
+    pub text: String,
+}
+
 /// A program with what is known of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProgramView {
     pub source: String,
+    /// Its regions, where all else is as in the parent: then they are all there is to show. Else none.
+    pub regions: Vec<RegionView>,
     pub fitness: Option<f64>,
     /// Standard deviation of the fitness as an estimate of the true accuracy; none where it is not known.
     pub fitness_error: Option<f64>,
@@ -66,6 +93,8 @@ pub struct ProgramView {
     pub edit: Option<String>,
     pub warnings: Vec<Warning>,
     pub curve: Vec<Point>,
+    /// Where it fails, and what its parts are worth.
+    pub diagnosis: Option<DiagnosisView>,
 }
 
 /// A warning of `check`.
@@ -82,24 +111,6 @@ pub struct Point {
     pub step: i64,
     pub loss: f64,
     pub val_acc: Option<f64>,
-}
-
-/// An attempt of the past.
-#[derive(Clone, Debug, Serialize)]
-pub struct PastView {
-    pub attempt: i64,
-    pub factor: Option<Factor>,
-    pub what: String,
-    /// `scored`, `rejected`, `entangled`, `duplicate`, `timeout`...
-    pub outcome: String,
-    pub fitness: Option<f64>,
-    /// As of a program.
-    pub fitness_error: Option<f64>,
-    pub trainings: i64,
-    /// Against its parent.
-    pub gain: Option<f64>,
-    /// Code and sentence of the first error.
-    pub error: Option<String>,
 }
 
 /// How the edits of one factor went.
@@ -120,6 +131,12 @@ pub struct Context {
     pub language: String,
     pub parent: ProgramView,
     pub history: Vec<PastView>,
+    /// The edits that led from the seed program to the parent, the oldest first; the last one is the parent's own.
+    pub line: Vec<PastView>,
+    /// Why proposals were refused, the most frequent rule first.
+    pub refusals: Vec<RefusalView>,
+    /// Standard deviation of one training's accuracy, as measured on programs that were trained several times.
+    pub training_noise: Option<f64>,
     pub factors: Vec<FactorView>,
     pub best_fitness: Option<f64>,
     pub examples: Vec<ProgramView>,
@@ -129,7 +146,7 @@ pub struct Context {
 
 impl Context {
     /// `shown`: past attempts to tell of, at most.
-    pub fn new(task: &TaskFacts, language: &str, situation: &Situation<'_>, shown: usize, curves: &Curves) -> Self {
+    pub fn new(task: &TaskFacts, language: &str, situation: &Situation<'_>, shown: usize, known: &Known) -> Self {
         let rows = situation.rows.as_slice();
         let examples_chosen = situation.examples.is_some();
         let examples = situation.examples.clone().unwrap_or_else(|| top_and_diverse(rows, situation.parent.id));
@@ -137,21 +154,38 @@ impl Context {
             task: task.clone(),
             language: language.trim().to_owned(),
             parent: match situation.parent.row {
-                Some(row) => ProgramView::new(row, curves),
+                Some(row) => ProgramView::new(row, known),
                 None => ProgramView::unknown(situation.parent.source),
             },
-            history: history(rows, shown),
+            history: past::latest(rows, shown),
+            line: past::line(rows, situation.parent.id),
+            refusals: past::refusals(rows),
+            training_noise: past::training_noise(rows),
             factors: factors(situation.parent.source).into_iter().map(|factor| factor_view(rows, factor)).collect(),
             best_fitness: rows.iter().filter_map(|row| fitness(row)).max_by(f64::total_cmp),
-            examples: examples.into_iter().map(|row| ProgramView::new(row, curves)).collect(),
+            examples: examples.into_iter().map(|row| example(row, situation.parent.source, known)).collect(),
             examples_chosen,
         }
     }
 }
 
-/// The fitness of a row, if it is one that counts.
-fn fitness(row: &Candidate) -> Option<f64> {
-    row.fitness.filter(|value| row.status == Status::Scored && value.is_finite())
+/// A program beside the parent. Where it fails is told of the parent alone.
+fn example(row: &Candidate, parent: &str, known: &Known) -> ProgramView {
+    ProgramView { regions: regions(&row.source, parent), diagnosis: None, ..ProgramView::new(row, known) }
+}
+
+/// The regions of a program whose frozen code is that of the parent; none where it has another frame, or other regions.
+fn regions(source: &str, parent: &str) -> Vec<RegionView> {
+    let mut views = Vec::new();
+    let (mut own, mut theirs) = (source.trim_end().to_owned(), parent.trim_end().to_owned());
+    for name in factors(source) {
+        let Some(region) = Region::find(source, name) else { return Vec::new() };
+        let blank = |text: &str| Region::find(text, name).map(|region| region.splice(""));
+        let (Some(a), Some(b)) = (blank(&own), blank(&theirs)) else { return Vec::new() };
+        (own, theirs) = (a, b);
+        views.push(RegionView { name, text: region.text().trim_end().to_owned() });
+    }
+    if own == theirs { views } else { Vec::new() }
 }
 
 fn mean(values: Option<&Vec<f64>>) -> Option<f64> {
@@ -163,6 +197,7 @@ impl ProgramView {
     fn unknown(source: &str) -> Self {
         Self {
             source: source.trim_end().to_owned(),
+            regions: Vec::new(),
             fitness: None,
             fitness_error: None,
             trainings: 0,
@@ -176,10 +211,11 @@ impl ProgramView {
             edit: None,
             warnings: Vec::new(),
             curve: Vec::new(),
+            diagnosis: None,
         }
     }
 
-    fn new(row: &Candidate, curves: &Curves) -> Self {
+    fn new(row: &Candidate, known: &Known) -> Self {
         let warnings = row.diagnostics.iter().flatten().filter(|d| d.severity != Severity::Error).take(WARNINGS);
         Self {
             fitness: fitness(row),
@@ -196,7 +232,8 @@ impl ProgramView {
             warnings: warnings
                 .map(|d| Warning { line: d.line, code: d.code.clone(), message: d.message.clone() })
                 .collect(),
-            curve: curves.get(&row.candidate_id).map_or_else(Vec::new, |points| thin(points)),
+            curve: known.curves.get(&row.candidate_id).map_or_else(Vec::new, |points| thin(points)),
+            diagnosis: known.diagnoses.get(&row.candidate_id).map(DiagnosisView::from),
             ..Self::unknown(&row.source)
         }
     }
@@ -242,59 +279,10 @@ fn top_and_diverse<'a>(rows: &[&'a Candidate], parent: &str) -> Vec<&'a Candidat
     shown
 }
 
-fn history(rows: &[&Candidate], shown: usize) -> Vec<PastView> {
-    let by_id: BTreeMap<&str, f64> =
-        rows.iter().filter_map(|row| Some((row.candidate_id.as_str(), fitness(row)?))).collect();
-    let past: Vec<&&Candidate> = rows.iter().filter(|row| row.parent_id.is_some() && decided(row)).collect();
-    let from = past.len().saturating_sub(shown);
-    past.iter()
-        .skip(from)
-        .map(|row| PastView {
-            attempt: row.attempt,
-            factor: row.factor,
-            what: what(row),
-            outcome: if row.locality == Some(Locality::Entangled) && row.status == Status::Rejected {
-                "entangled".to_owned()
-            } else {
-                status_name(row.status)
-            },
-            fitness: fitness(row),
-            fitness_error: row.fitness_sd.filter(|_| fitness(row).is_some()),
-            trainings: row.trainings.unwrap_or(0),
-            gain: gain(row, &by_id),
-            error: first_error(row),
-        })
-        .collect()
-}
-
-/// Whether the outcome of an attempt is known. Failures of the server say nothing about the program.
-fn decided(row: &Candidate) -> bool {
-    !row.source.is_empty() && !matches!(row.status, Status::Proposed | Status::Accepted | Status::Trained)
-}
-
-fn status_name(status: Status) -> String {
-    serde_json::to_value(status).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-fn what(row: &Candidate) -> String {
-    let text = row.edit.as_deref().or(row.directive.as_deref()).unwrap_or("an edit");
-    crate::error::excerpt(text, 160)
-}
-
-fn gain(row: &Candidate, by_id: &BTreeMap<&str, f64>) -> Option<f64> {
-    Some(fitness(row)? - by_id.get(row.parent_id.as_deref()?)?)
-}
-
-fn first_error(row: &Candidate) -> Option<String> {
-    let error = row.diagnostics.iter().flatten().find(|d| d.severity == Severity::Error)?;
-    Some(crate::error::excerpt(&format!("{}: {}", error.code, error.message), 200))
-}
-
 fn factor_view(rows: &[&Candidate], factor: Factor) -> FactorView {
-    let by_id: BTreeMap<&str, f64> =
-        rows.iter().filter_map(|row| Some((row.candidate_id.as_str(), fitness(row)?))).collect();
-    let tried: Vec<&&Candidate> = rows.iter().filter(|row| row.factor == Some(factor) && decided(row)).collect();
-    let gains: Vec<f64> = tried.iter().filter_map(|row| gain(row, &by_id)).collect();
+    let by_id = past::by_id(rows);
+    let tried: Vec<&&Candidate> = rows.iter().filter(|row| row.factor == Some(factor) && past::decided(row)).collect();
+    let gains: Vec<f64> = tried.iter().filter_map(|row| past::gain(row, &by_id)).collect();
     FactorView {
         name: factor,
         tried: tried.len(),
@@ -307,6 +295,8 @@ fn factor_view(rows: &[&Candidate], factor: Factor) -> FactorView {
 
 #[cfg(test)]
 mod tests {
+    use schemas::Status;
+
     use super::*;
 
     fn row(attempt: i64, status: Status, fitness: Option<f64>) -> Candidate {
@@ -325,7 +315,15 @@ mod tests {
     }
 
     fn facts() -> TaskFacts {
-        TaskFacts { algorithm: "dfs".into(), hidden: 64, train_lengths: vec![4, 8], eval_length: 16 }
+        TaskFacts {
+            algorithm: "dfs".into(),
+            hidden: 64,
+            train_lengths: vec![4, 8],
+            eval_length: 16,
+            batch_size: 32,
+            steps: 200,
+            card: "TASK dfs".into(),
+        }
     }
 
     fn context(rows: &[Candidate], examples: Option<&[usize]>) -> Context {
@@ -335,7 +333,7 @@ mod tests {
             examples: examples.map(|list| list.iter().map(|n| rows[*n]).collect()),
             rows: rows.clone(),
         };
-        Context::new(&facts(), "language", &situation, 3, &Curves::new())
+        Context::new(&facts(), "language", &situation, 3, &Known::default())
     }
 
     #[test]
@@ -357,6 +355,17 @@ mod tests {
         let action = &context.factors[1];
         assert_eq!((action.tried, action.scored, action.improved), (2, 1, 1));
         assert_eq!((context.factors[0].entangled, context.factors[0].name), (1, "OPERATOR"));
+    }
+
+    #[test]
+    fn examples_show_their_regions_where_the_frame_is_the_parents() {
+        let seed = search::SEED_PROGRAM;
+        let edited = Region::find(seed, Factor::ACTION).unwrap().splice("        tri_msgs = None\n");
+        let shown = regions(&edited, seed);
+        assert_eq!(shown.iter().map(|region| region.name).collect::<Vec<_>>(), Factor::PAPER);
+        assert_eq!(shown[1].text, "        tri_msgs = None");
+        assert!(regions(&edited.replace("import torch\n", "import torch\nimport math\n"), seed).is_empty());
+        assert!(regions("x = 1\n", seed).is_empty());
     }
 
     #[test]

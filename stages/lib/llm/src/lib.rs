@@ -19,11 +19,13 @@ mod chat;
 mod checker;
 mod client;
 mod context;
+mod diagnosis;
 mod error;
 mod generation;
 mod keyed;
 #[cfg(feature = "mock")]
 pub mod mock;
+mod past;
 mod prompts;
 mod proposer;
 mod secret;
@@ -37,7 +39,7 @@ pub use call::{Agent, Call, Finish, Message, Reply, Speaker, Usage, estimated_to
 pub use chat::{Answer, Asked, Chat, Dry, Live, Replay};
 pub use checker::{Checker, Judgement};
 pub use client::{Backoff, Client, Outcome};
-pub use context::{Context, Curves, Parent, Situation, TaskFacts};
+pub use context::{Context, Curves, Known, Parent, Situation, TaskFacts};
 pub use error::{CallError, Kind};
 pub use generation::{Columns, ProposedRow, propose};
 pub use prompts::{PromptError, Prompts};

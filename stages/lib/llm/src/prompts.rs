@@ -29,8 +29,17 @@ const TEMPLATES: &[(&str, &str)] = built_in![
     "parts/scope.jinja",
     "parts/directive.jinja",
     "parts/factors.jinja",
+    "parts/language.jinja",
+    "parts/lenses.jinja",
+    "parts/diagnosis.jinja",
+    "parts/line.jinja",
+    "parts/refusals.jinja",
+    "parts/answer.jinja",
     "parts/operation.jinja",
 ];
+
+/// Functions for the other templates; it prints nothing.
+const MACROS: &str = "parts/macros.jinja";
 
 /// What is wrong with a template.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +82,11 @@ impl Prompts {
         Self::new(BTreeMap::new())
     }
 
+    /// The built-in templates, or with those of a folder.
+    pub fn load(folder: Option<&Path>) -> Result<Self, PromptError> {
+        folder.map_or_else(Self::built_in, Self::with_folder)
+    }
+
     /// The built-in templates, those that `folder` has replaced by its own. A file that replaces nothing is an error:
     /// it would silently do nothing.
     pub fn with_folder(folder: &Path) -> Result<Self, PromptError> {
@@ -98,6 +112,19 @@ impl Prompts {
             }
         }
         Self::new(own)
+    }
+
+    /// The same templates, each of which says where it begins and ends: for people who want to know where a paragraph comes
+    /// from. Nobody is asked with these.
+    pub fn with_sources(folder: Option<&Path>) -> Result<Self, PromptError> {
+        let mut prompts = Self::load(folder)?;
+        let names: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).filter(|name| *name != MACROS).collect();
+        for name in names {
+            let text = prompts.environment.get_template(name)?.source().to_owned();
+            let text = format!("<!-- prompts/{name} -->\n{text}\n<!-- end of prompts/{name} -->\n");
+            prompts.environment.add_template_owned(name, text)?;
+        }
+        Ok(prompts)
     }
 
     fn new(mut own: BTreeMap<String, String>) -> Result<Self, PromptError> {

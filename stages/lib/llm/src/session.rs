@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use crate::agents::critic::{self, DirectiveText};
 use crate::agents::extract::{self, Extracted, extract};
-use crate::agents::{diff, router, splice};
+use crate::agents::{diff, regions, router, splice};
 use crate::call::{Agent, Call, Finish, Message, Reply, Usage};
 use crate::chat::Chat;
 use crate::checker::Checker;
-use crate::context::{Context, Curves, Situation, TaskFacts};
+use crate::context::{Context, Known, Situation, TaskFacts};
 use crate::error::{CallError, Kind, excerpt};
 use crate::keyed;
 use crate::prompts::Prompts;
@@ -90,7 +90,7 @@ pub struct Team {
     pub chat: Box<dyn Chat>,
     pub checker: Box<dyn Checker>,
     pub task: TaskFacts,
-    pub curves: Curves,
+    pub known: Known,
 }
 
 impl Team {
@@ -137,6 +137,12 @@ struct Prompt<'a> {
     operation: &'a str,
     /// Whether the writer answers with changed passages.
     diff: bool,
+    /// Whether it answers with the editable regions alone.
+    regions: bool,
+    /// Whether the whole page about the language stands in the prompt.
+    whole_page: bool,
+    /// Counts the attempts of a generation: which lens this one is given. None where lenses are not for it.
+    lens: Option<i64>,
 }
 
 impl Session {
@@ -196,6 +202,7 @@ impl Session {
         let mut messages = self.conversation(&context, Agent::Writer, order)?;
         let rounds = i64::from(self.team.settings.repair_rounds);
         let mut last = Ok(());
+        let mut page_is_due = !self.team.settings.whole_page;
         // What changed passages are to be put into: the parent, then what was refused.
         let mut base = situation.parent.source.to_owned();
         for round in 0..=rounds {
@@ -206,31 +213,39 @@ impl Session {
                     return Err(error.into());
                 }
             };
-            let (report, program) = match self.program(&reply, &base, situation.parent.source, order.factor) {
+            let (report, program, twin) = match self.program(&reply, &base, situation.parent.source, order.factor) {
                 Ok((source, idea)) => {
                     let judgement = self.team.checker.judge(&source, situation.parent.source, order.factor);
                     self.note(round, Some(source.clone()), idea, None);
                     last = Ok(());
-                    if judgement.accepted {
+                    let twin =
+                        judgement.graph.as_deref().filter(|_| judgement.accepted).and_then(|g| twin(situation, g));
+                    if judgement.accepted && twin.is_none() {
                         return Ok(());
                     }
                     base.clone_from(&source);
-                    (judgement.report, Some(source))
+                    (judgement.report, Some(source), twin)
                 }
                 Err(problem) => {
                     let failure = Failure::Unusable(problem.clone());
                     self.note(round, None, None, Some(failure.to_string()));
                     last = Err(failure);
-                    (problem, None)
+                    (problem, None, None)
                 }
             };
             if round < rounds {
                 let said = program.as_ref().map_or_else(|| echo(&reply.text), |p| echo(&format!("```python\n{p}```")));
+                // Who meets the bounds of the language is told of all of it, once.
+                let page = page_is_due && UNKNOWN_WORDS.iter().any(|code| report.contains(code));
+                page_is_due &= !page;
                 let again = serde_json::json!({
                     "report": report.trim(),
                     "found": program.is_some(),
+                    "twin": twin,
                     "factor": self.told(order.factor),
                     "diff": self.team.settings.diff,
+                    "regions": self.team.settings.regions,
+                    "language": page.then(|| self.team.checker.language().trim()),
                 });
                 messages.push(Message::assistant(said));
                 messages.push(Message::user(self.render("writer_repair.jinja", again)?));
@@ -272,7 +287,7 @@ impl Session {
 
     fn context(&self, situation: &Situation<'_>) -> Context {
         let team = &self.team;
-        Context::new(&team.task, team.checker.language(), situation, team.settings.history, &team.curves)
+        Context::new(&team.task, team.checker.language(), situation, team.settings.history, &team.known)
     }
 
     /// The two messages that open the conversation with an agent.
@@ -285,6 +300,10 @@ impl Session {
             directive: order.directive,
             operation: order.operation,
             diff: self.team.settings.diff,
+            regions: self.team.settings.regions,
+            whole_page: self.team.settings.whole_page,
+            // A method that shows programs of its choice says with them how to look.
+            lens: (self.team.settings.lenses && !context.examples_chosen).then_some(self.place.slot),
         };
         let system = self.render("system.jinja", &prompt)?;
         let user = self.render(&format!("{}.jinja", agent.as_str()), &prompt)?;
@@ -306,7 +325,7 @@ impl Session {
             agent,
             model: settings.model(agent, self.place.attempt).to_owned(),
             messages: messages.to_vec(),
-            params: settings.params(self.place.attempt),
+            params: settings.params(agent, self.place.attempt),
         };
         let place = Place { call: self.state.borrow().calls, ..self.place };
         let answer = self.team.chat.chat(&call, &place, self.deadline);
@@ -343,6 +362,11 @@ impl Session {
                 thought.filter(|found| found.whole).ok_or(problem)
             })?
         };
+        if self.team.settings.regions && !whole {
+            let factors = search::proposer::factors(parent);
+            let scope = factor.filter(|_| self.team.settings.condition);
+            return regions::assemble(base, &factors, scope, &code).map(|program| (program, idea));
+        }
         let splicing = factor.filter(|_| self.team.settings.splice);
         let Some(factor) = splicing else {
             return if whole { Ok((code, idea)) } else { Err(NOT_WHOLE.to_owned()) };
@@ -357,6 +381,20 @@ impl Session {
         spliced.map(|source| (source, idea)).ok_or_else(|| format!("the {factor} region could not be taken over"))
     }
 }
+
+/// What a program that was understood computes already: what it is called in the repair round. The parent counts as one.
+fn twin(situation: &Situation<'_>, graph: &str) -> Option<String> {
+    let parent = situation.parent.row.and_then(|row| row.graph_hash.as_deref());
+    if parent == Some(graph) {
+        return Some("the parent program".to_owned());
+    }
+    let same = situation.rows.iter().find(|row| row.graph_hash.as_deref() == Some(graph))?;
+    let what = same.edit.as_deref().filter(|edit| *edit != "seed").map(|edit| format!(" ({})", excerpt(edit, 80)));
+    Some(format!("that of attempt {}{}", same.attempt, what.unwrap_or_default()))
+}
+
+/// Rules that are broken by whoever does not know what the language has.
+const UNKNOWN_WORDS: [&str; 3] = ["E-UNSUPPORTED", "E-FORBIDDEN", "E-NAME-ATTRIBUTE"];
 
 const NOT_WHOLE: &str = "the code block is not a whole program: it does not define get_processor_factory";
 

@@ -105,6 +105,14 @@ pub struct Settings {
     pub splice: bool,
     /// Ask the writer for changed passages instead of the whole program.
     pub diff: bool,
+    /// Ask the writer for the lines of the editable regions instead of the whole program.
+    pub regions: bool,
+    /// Give each attempt of a generation another lens (`parts/lenses.jinja`).
+    pub lenses: bool,
+    /// Send the whole page about the language with each prompt, not with a repair round that needs it alone.
+    pub whole_page: bool,
+    /// Parameters of one agent's calls, which take the place of those of all.
+    pub agent_params: BTreeMap<Agent, Map<String, Value>>,
     /// A folder of templates that replace those of the same name.
     pub prompts: Option<PathBuf>,
     /// Past attempts that prompts tell of, at most.
@@ -147,6 +155,10 @@ impl Default for Settings {
             router_rounds: 2,
             splice: false,
             diff: false,
+            regions: true,
+            lenses: true,
+            whole_page: false,
+            agent_params: BTreeMap::new(),
             prompts: None,
             history: 12,
         }
@@ -176,6 +188,9 @@ impl Settings {
         for reserved in ["model", "messages", "stream", "stream_options", "n"] {
             if self.extra.contains_key(reserved) {
                 return wrong(format!("llm.extra may not set {reserved}"));
+            }
+            if let Some((agent, _)) = self.agent_params.iter().find(|(_, params)| params.contains_key(reserved)) {
+                return wrong(format!("llm.{}_parameters may not set {reserved}", agent.as_str()));
             }
         }
         if self.jobs == 0 {
@@ -213,8 +228,8 @@ impl Settings {
         self.models.last().map_or("", |model| &model.name)
     }
 
-    /// The sampling parameters of an attempt's calls: those that are set.
-    pub fn params(&self, attempt: i64) -> Map<String, Value> {
+    /// The sampling parameters of an agent's calls in an attempt: those that are set, its own before those of all.
+    pub fn params(&self, agent: Agent, attempt: i64) -> Map<String, Value> {
         let mut params = Map::new();
         let mut set = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -226,6 +241,11 @@ impl Settings {
         set(&self.max_tokens_field, self.max_tokens.map(|value| json!(value)));
         set("seed", self.seed.map(|value| json!(value.wrapping_add(attempt))));
         params.extend(self.extra.clone());
+        for (name, value) in self.agent_params.get(&agent).into_iter().flatten() {
+            // The limit has the name that the server knows, whatever the settings call it.
+            let name = if name == "max_tokens" { &self.max_tokens_field } else { name };
+            params.insert(name.clone(), value.clone());
+        }
         params
     }
 }
@@ -253,13 +273,19 @@ mod tests {
     #[test]
     fn only_what_is_set_is_sent() {
         let mut settings = two_models();
-        assert!(settings.params(5).is_empty());
+        assert!(settings.params(Agent::Writer, 5).is_empty());
         settings.seed = Some(100);
         settings.max_tokens = Some(9);
         settings.max_tokens_field = "max_completion_tokens".into();
         settings.extra.insert("reasoning_effort".into(), json!("low"));
         let expected = json!({"max_completion_tokens": 9, "seed": 105, "reasoning_effort": "low"});
-        assert_eq!(Value::Object(settings.params(5)), expected);
+        assert_eq!(Value::Object(settings.params(Agent::Writer, 5)), expected);
+        let own = json!({"max_tokens": 50, "temperature": 0.0, "reasoning_effort": "high"});
+        settings.agent_params.insert(Agent::Router, own.as_object().cloned().unwrap());
+        assert_eq!(Value::Object(settings.params(Agent::Writer, 5)), expected);
+        let expected =
+            json!({"max_completion_tokens": 50, "seed": 105, "reasoning_effort": "high", "temperature": 0.0});
+        assert_eq!(Value::Object(settings.params(Agent::Router, 5)), expected);
     }
 
     #[test]

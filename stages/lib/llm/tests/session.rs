@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use llm::mock::{Request, Server, Step, completion, respond_json};
 use llm::{
-    Chat, Checker, Client, Curves, Judgement, Kind, Live, Made, Model, Place, Prompts, Recorded, Recorder, Replay,
+    Chat, Checker, Client, Judgement, Kind, Known, Live, Made, Model, Place, Prompts, Recorded, Recorder, Replay,
     Secret, Session, Settings, TaskFacts, Team,
 };
 use schemas::{Candidate, Factor, Status};
@@ -32,12 +32,15 @@ impl Checker for Words {
 
     fn judge(&self, source: &str, parent: &str, factor: Option<Factor>) -> Judgement {
         if source.contains("BROKEN") {
-            return Judgement { accepted: false, report: "error[E-WORD]: BROKEN is not a word".to_owned() };
+            let report = "error[E-UNSUPPORTED-OP]: BROKEN is not a word".to_owned();
+            return Judgement { accepted: false, report, graph: None };
         }
         let frozen = |text: &str, factor| Region::find(text, factor).map(|region| region.splice(""));
         let local = factor.is_none_or(|factor| frozen(parent, factor) == frozen(source, factor));
         let report = if local { "" } else { "error[E-ENTANGLED]: the edit leaves its region" };
-        Judgement { accepted: local, report: report.to_owned() }
+        // What is computed, as far as these tests go: the text without spaces.
+        let graph = Some(source.split_whitespace().collect::<String>());
+        Judgement { accepted: local, report: report.to_owned(), graph }
     }
 
     fn region(&self, source: &str, factor: Factor) -> Option<Range<usize>> {
@@ -61,9 +64,42 @@ fn settings(server: &Server) -> Settings {
 }
 
 fn team_with(settings: Settings, chat: Box<dyn Chat>) -> Arc<Team> {
-    let task = TaskFacts { algorithm: "dfs".into(), hidden: 32, train_lengths: vec![4, 8], eval_length: 16 };
+    let task = TaskFacts {
+        algorithm: "dfs".into(),
+        hidden: 32,
+        train_lengths: vec![4, 8],
+        eval_length: 16,
+        batch_size: 32,
+        steps: 200,
+        card: "TASK dfs: Depth-first search".into(),
+    };
     let prompts = Prompts::built_in().unwrap();
-    Arc::new(Team { settings, prompts, chat, checker: Box::new(Words), task, curves: Curves::new() })
+    Arc::new(Team { settings, prompts, chat, checker: Box::new(Words), task, known: known() })
+}
+
+/// The seed program fails in `s`, needs `t_1` and does without `t_g`.
+fn known() -> Known {
+    let lesion = |name: &str, loss: f64| search::diagnosis::Lesion {
+        name: name.into(),
+        loss,
+        most: loss.abs(),
+        by_probe: vec![("pi_h".into(), loss)],
+        ..Default::default()
+    };
+    let diagnosis = search::diagnosis::Diagnosis {
+        nodes: 16,
+        score: 0.5,
+        outputs: vec![search::diagnosis::Probe {
+            name: "pi".into(),
+            accuracy: 0.5,
+            forced: Some(0.75),
+            ..Default::default()
+        }],
+        hints: vec![search::diagnosis::Probe { name: "s".into(), accuracy: 0.25, ..Default::default() }],
+        operators: vec![lesion("t_1", 0.25), lesion("t_g", 0.0)],
+        ..Default::default()
+    };
+    Known { diagnoses: [("seed".to_owned(), diagnosis)].into(), ..Known::default() }
 }
 
 fn live(settings: &Settings, transcript: Option<&Path>) -> Arc<Team> {
@@ -102,8 +138,17 @@ fn rows() -> Vec<Candidate> {
 
 /// One attempt of a method; the rows and what the method made of it.
 fn attempt(team: &Arc<Team>, method: &str, number: i64) -> (Vec<Made>, Option<Factor>, Option<String>) {
-    let rows = rows();
-    let population = Population::new(&rows);
+    attempt_on(team, method, number, &rows())
+}
+
+/// The same after these rows.
+fn attempt_on(
+    team: &Arc<Team>,
+    method: &str,
+    number: i64,
+    rows: &[Candidate],
+) -> (Vec<Made>, Option<Factor>, Option<String>) {
+    let population = Population::new(rows);
     let moment = Moment {
         population: &population,
         known: &population,
@@ -195,8 +240,15 @@ fn prompts_tell_what_is_known() {
         let past = "- [ACTION] sum instead of max: fitness 0.4000 (1 training), gain -0.1000";
         assert!(prompt.contains(past), "{agent}: {prompt}");
         let system = request.json()["messages"][0]["content"].as_str().unwrap().to_owned();
-        assert_eq!(system.contains("THE LANGUAGE PAGE"), agent != "router");
-        assert!(system.contains("graphs of 4, 8 nodes") && system.contains("`dfs`"), "{system}");
+        assert!(!system.contains("THE LANGUAGE PAGE"), "the digest is enough to begin with");
+        assert_eq!(system.contains("Refused:"), agent != "router");
+        assert!(system.contains("graphs with 4, 8 nodes") && system.contains("TASK dfs: Depth-first"), "{system}");
+        assert!(system.contains("200 steps of 32 graphs"), "{system}");
+        for fact in ["- output pi: 0.500, true hints 0.750\n", "- hint s: 0.250\n"] {
+            assert!(prompt.contains(fact), "{fact:?} is missing in {prompt}");
+        }
+        assert!(prompt.contains("- without t_1: accuracy -0.250 (most in pi_h: -0.250)\n"), "{prompt}");
+        assert!(prompt.contains("- idle, nothing changes without them: t_g\n"), "{prompt}");
         assert!(!prompt.contains("{{") && !prompt.contains("{%") && !prompt.contains("\n\n\n\n"), "{prompt}");
     }
     let router = server.requests()[0].prompt();
@@ -314,6 +366,60 @@ fn neighbouring_ablations_differ_in_one_setting_and_one_part_of_the_prompt() {
 }
 
 #[test]
+fn no_two_attempts_of_a_generation_get_the_same_writer_prompt() {
+    for method in ["spark", "asr-only", "rc-sar-only", "free-form", "random-router", "sequential"] {
+        let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
+        let team = live(&settings(&server), None);
+        for slot in 0..40 {
+            attempt(&team, method, slot);
+        }
+        let written: Vec<String> =
+            server.requests().iter().filter(|r| agent_of(r) == "writer").map(Request::prompt).collect();
+        let distinct: std::collections::BTreeSet<&String> = written.iter().collect();
+        assert_eq!((written.len(), distinct.len()), (40, 40), "{method}");
+    }
+}
+
+#[test]
+fn regions_alone_are_an_answer() {
+    let region = "Idea: x\n```python\n# ===== BEGIN ACTION REGION =====\ntri_msgs = None\n# ===== END ACTION REGION =====\n```\n";
+    let server = agents(ROUTED, DIRECTED, vec![region.to_owned()]);
+    let (made, ..) = attempt(&live(&settings(&server), None), "spark", 0);
+    let [row] = made.as_slice() else { panic!("{made:?}") };
+    assert_eq!(row.source.as_deref(), Some(action("        tri_msgs = None\n").as_str()));
+}
+
+#[test]
+fn the_page_comes_when_a_program_goes_beyond_the_digest_and_once() {
+    let replies = vec![program("        BROKEN = 1\n"), program("        BROKEN = 2\n"), program("        x = 1\n")];
+    let server = agents(ROUTED, DIRECTED, replies);
+    let (made, ..) = attempt(&live(&settings(&server), None), "asr-only", 0);
+    assert_eq!(made.len(), 3);
+    let prompts: Vec<String> = server.requests().iter().map(Request::prompt).collect();
+    let pages: Vec<bool> = prompts.iter().map(|prompt| prompt.contains("THE LANGUAGE PAGE")).collect();
+    assert_eq!(pages, [false, false, true, false], "router, writer, first and second repair");
+}
+
+#[test]
+fn a_program_that_computes_nothing_new_goes_back_with_the_name_of_its_twin() {
+    let replies = vec![program("        tri_msgs = 1\n"), program("        tri_msgs = 2\n")];
+    let server = agents(ROUTED, DIRECTED, replies);
+    let team = live(&settings(&server), None);
+    let graph = |body: &str| Some(action(body).split_whitespace().collect::<String>());
+    let mut rows = rows();
+    rows[1].graph_hash = graph("        tri_msgs = 1\n");
+    let made = attempt_on(&team, "asr-only", 0, &rows).0;
+    assert_eq!(made.iter().map(|made| made.repair_round).collect::<Vec<_>>(), [0, 1]);
+    let again = server.requests().last().unwrap().prompt();
+    assert!(again.contains("computes the same as that of attempt 1 (sum instead of max)"), "{again}");
+    rows[0].graph_hash = graph("        tri_msgs = 2\n");
+    let server = agents(ROUTED, DIRECTED, vec![program("        tri_msgs = 2\n"), program("        tri_msgs = 3\n")]);
+    let made = attempt_on(&live(&settings(&server), None), "asr-only", 0, &rows).0;
+    assert_eq!(made.len(), 2);
+    assert!(server.requests().last().unwrap().prompt().contains("computes the same as the parent program"));
+}
+
+#[test]
 fn every_method_has_prompts_for_its_operations() {
     for method in methods::all() {
         let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
@@ -332,7 +438,7 @@ fn a_router_that_babbles_is_asked_again_and_then_replaced() {
     assert_eq!(asked(&server)[..2], ["router", "router"]);
     let second = server.requests()[1].json();
     assert_eq!(second["messages"].as_array().unwrap().len(), 4);
-    assert!(second["messages"][3]["content"].as_str().unwrap().contains("does not start with a JSON object"));
+    assert!(second["messages"][3]["content"].as_str().unwrap().contains("no JSON object"));
     let routed = made[0].routed.as_ref().unwrap();
     assert!(routed.fallback && routed.reason.contains("JSON"));
     // drawn from the seed: the same again, and not always the same

@@ -3,5 +3,6 @@
 pub mod critic;
 pub mod diff;
 pub mod extract;
+pub mod regions;
 pub mod router;
 pub mod splice;

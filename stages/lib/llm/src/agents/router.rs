@@ -1,4 +1,4 @@
-//! ASR's reply: strict JSON, `{"factor": "OPERATOR" | "ACTION", "reason": "..."}`, the factors being those of the parent.
+//! ASR's reply: `{"factor": "OPERATOR" | "ACTION", "reason": "..."}`, the factors being those of the parent.
 
 use schemas::Factor;
 use serde::Deserialize;
@@ -11,7 +11,6 @@ pub struct Choice {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Reply {
     factor: String,
     reason: String,
@@ -19,15 +18,11 @@ struct Reply {
 
 /// Reads the reply, which chooses one of `factors`; the error says what a second reply should do better.
 ///
-/// The JSON may stand in a Markdown fence, which many models cannot leave out; nothing else may stand beside it.
+/// Nothing but the JSON is asked for. Where a model writes more, the last object that is a choice counts: what comes before is
+/// how it got there.
 pub fn read(text: &str, factors: &[Factor]) -> Result<Choice, String> {
-    let text = unfence(text.trim());
-    if !text.starts_with('{') {
-        return Err("the reply does not start with a JSON object".to_owned());
-    }
-    let reply: Reply =
-        serde_json::from_str(text).map_err(|error| format!("the reply is not the JSON asked for: {error}"))?;
-    let Some(factor) = factors.iter().copied().find(|factor| *factor == reply.factor.as_str()) else {
+    let reply = last_object(text)?;
+    let Some(factor) = factors.iter().copied().find(|factor| Factor::parse(&reply.factor) == Some(*factor)) else {
         return Err(format!("\"factor\" is {:?}; it must be {}", reply.factor, alternatives(factors)));
     };
     let reason = reply.reason.trim().to_owned();
@@ -35,6 +30,21 @@ pub fn read(text: &str, factors: &[Factor]) -> Result<Choice, String> {
         return Err("\"reason\" is empty".to_owned());
     }
     Ok(Choice { factor, reason })
+}
+
+/// The last object with the two fields, wherever it stands.
+fn last_object(text: &str) -> Result<Reply, String> {
+    let mut problem = "the reply has no JSON object".to_owned();
+    let mut found = None;
+    for (at, _) in text.match_indices('{') {
+        let mut objects = serde_json::Deserializer::from_str(text.get(at..).unwrap_or_default()).into_iter::<Reply>();
+        match objects.next() {
+            Some(Ok(reply)) => found = Some(reply),
+            Some(Err(error)) => problem = format!("the reply is not the JSON asked for: {error}"),
+            None => {}
+        }
+    }
+    found.ok_or(problem)
 }
 
 /// Names in quotation marks: `"OPERATOR" or "ACTION"`.
@@ -45,12 +55,6 @@ fn alternatives(factors: &[Factor]) -> String {
         [one] => one.clone(),
         [most @ .., last] => format!("{} or {last}", most.join(", ")),
     }
-}
-
-fn unfence(text: &str) -> &str {
-    let inner = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
-    let Some(inner) = inner else { return text };
-    inner.strip_prefix("json").unwrap_or(inner).trim()
 }
 
 #[cfg(test)]
@@ -71,24 +75,29 @@ mod tests {
     }
 
     #[test]
-    fn strict_json() {
+    fn the_last_object_counts_whatever_stands_around_it() {
         let choice = read("\n{\"factor\": \"ACTION\", \"reason\": \" more heads \"}\n").unwrap();
         assert_eq!(choice, Choice { factor: Factor::ACTION, reason: "more heads".into() });
-        assert!(read("```json\n{\"factor\": \"OPERATOR\", \"reason\": \"x\"}\n```").is_ok());
+        for text in [
+            "```json\n{\"factor\": \"ACTION\", \"reason\": \"x\"}\n```",
+            "{\"factor\": \"action\", \"reason\": \"x\"}",
+            "{\"factor\": \"ACTION\", \"reason\": \"x\", \"confidence\": 0.9}",
+            "Let me think {about it}. {\"factor\": \"OPERATOR\", \"reason\": \"no\"} Better: {\"reason\": \"x\", \"factor\": \" Action\"} Done.",
+        ] {
+            assert_eq!(read(text).unwrap().factor, Factor::ACTION, "{text}");
+        }
     }
 
     #[test]
     fn everything_else_goes_back_with_a_reason() {
         for (text, problem) in [
-            ("I choose ACTION.", "does not start with"),
-            ("", "does not start with"),
-            ("{\"factor\": \"action\", \"reason\": \"x\"}", "must be \"OPERATOR\" or \"ACTION\""),
-            ("{\"factor\": \"BOTH\", \"reason\": \"x\"}", "\"BOTH\""),
+            ("I choose ACTION.", "no JSON object"),
+            ("", "no JSON object"),
+            ("{\"factor\": \"BOTH\", \"reason\": \"x\"}", "\"BOTH\"; it must be \"OPERATOR\" or \"ACTION\""),
             ("{\"factor\": \"ACTION\"}", "missing field `reason`"),
-            ("{\"factor\": \"ACTION\", \"reason\": \"x\", \"more\": 1}", "unknown field `more`"),
-            ("{\"factor\": \"ACTION\", \"reason\": \"x\"} and so on", "trailing characters"),
             ("{\"factor\": \"ACTION\", \"reason\": \"x", "EOF"),
             ("{\"factor\": \"ACTION\", \"reason\": \" \"}", "empty"),
+            ("{\"factor\": 3, \"reason\": \"x\"}", "invalid type"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(problem), "{text}: {error}");

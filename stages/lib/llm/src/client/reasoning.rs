@@ -54,7 +54,9 @@ mod tests {
 
     #[test]
     fn answers_in_a_thought_are_told_by_their_form() {
-        for thought in ["Well.\n```python\nx\n```", "so {\"factor\": \"ACTION\", \"reason\": \"x\"}", "**Title:** gates\nDo."] {
+        for thought in
+            ["Well.\n```python\nx\n```", "so {\"factor\": \"ACTION\", \"reason\": \"x\"}", "**Title:** gates\nDo."]
+        {
             assert!(answers(thought), "{thought}");
         }
         assert!(!answers("The factor could be \"ACTION\", or so."));

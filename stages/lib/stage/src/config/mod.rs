@@ -18,8 +18,9 @@ use std::path::Path;
 pub use error::ConfigError;
 pub use identity::{Difference, bears_on};
 pub use sections::{
-    Class, Confirm, Context, Dtype, Editable, Entangled, Eoh, EvoPrompting, Fitness, FunSearch, KEYS, Key, Llm,
-    ModelPrice, Network, Propose, Replace, Repred, Score, Search, Settings, Task, TaskSettings, Train, Transfer,
+    Class, Confirm, Context, Dtype, Editable, Entangled, Eoh, EvoPrompting, Fitness, FunSearch, KEYS, Key,
+    LanguageForm, Llm, ModelPrice, Network, Propose, Replace, ReplyForm, Repred, Score, Search, Settings, Task,
+    TaskSettings, Train, Transfer,
 };
 pub use seeds::Seeds;
 pub use sets::quoted;

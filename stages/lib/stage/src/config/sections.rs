@@ -92,6 +92,22 @@ choice! {
     }
 }
 
+choice! {
+    /// What a writer answers with.
+    pub enum ReplyForm {
+        Regions = "regions",
+        File = "file",
+    }
+}
+
+choice! {
+    /// What prompts say of the candidate language.
+    pub enum LanguageForm {
+        Digest = "digest",
+        Page = "page",
+    }
+}
+
 /// What a language model's tokens cost, per million.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -437,8 +453,22 @@ sections! {
         router_rounds: u32 = 2,
         /// Take only the chosen region from the reply, and keep the rest of the parent byte for byte.
         splice: bool = false,
-        /// Ask the writer for changed passages (SEARCH and REPLACE blocks) instead of the whole program.
+        /// Ask the writer for changed passages (SEARCH and REPLACE blocks), whatever llm.reply says.
         diff: bool = false,
+        /// What the writer answers with: regions (the new lines of the regions that it changes), or file (the whole program, the
+        /// form of SPARK's paper). A whole program is taken in both cases.
+        reply: ReplyForm = ReplyForm::Regions,
+        /// What prompts say of the language: digest (what is usual and what is refused; all of it comes with a repair round that
+        /// needs it), or page (all of it, always).
+        language: LanguageForm = LanguageForm::Digest,
+        /// Give each attempt of a generation another lens to look through (prompts/parts/lenses.jinja).
+        lenses: bool = true,
+        /// Parameters of the router's calls alone, before those of all: { temperature = 0.0, max_tokens = 500 }.
+        router_parameters: toml::Table = toml::Table::new(),
+        /// The same for the critic.
+        critic_parameters: toml::Table = toml::Table::new(),
+        /// The same for the writer.
+        writer_parameters: toml::Table = toml::Table::new(),
         /// Folder of templates that replace those of prompts/ with the same name; empty for none.
         prompts: String = String::new(),
         /// Past attempts that prompts tell of, at most.
