@@ -4,9 +4,8 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use crate::{
-    Candidate, Column, ConfirmedRow, CurvePoint, DiagnosisRow, Factor, GraphScore, Kind, SCHEMA_VERSION, Table, TransferRow,
-    TransferSummary,
-    TransferSummary,
+    Candidate, Column, ConfirmedRow, CurvePoint, DiagnosisRow, Factor, GraphScore, Kind, SCHEMA_VERSION, Table,
+    TransferRow, TransferSummary,
 };
 
 /// A JSON value that does not fit its column.
