@@ -37,7 +37,7 @@ fn call(settings: &Settings) -> Call {
         agent: Agent::Writer,
         model: "m".into(),
         messages: vec![Message::system("You write."), Message::user("Größe 🙂?")],
-        params: settings.params(0),
+        params: settings.params(Agent::Writer, 0),
     }
 }
 
