@@ -354,7 +354,7 @@ mod tests {
         assert_eq!(context.best_fitness, Some(0.6));
         let action = &context.factors[1];
         assert_eq!((action.tried, action.scored, action.improved), (2, 1, 1));
-        assert_eq!((context.factors[0].entangled, context.factors[0].name), (1, "OPERATOR"));
+        assert_eq!((context.factors[0].entangled, context.factors[0].name), (1, Factor::OPERATOR));
     }
 
     #[test]
