@@ -25,6 +25,10 @@ table! {
         /// 0 for the first try of an attempt, and one more for each time that it went back to a model with its diagnostics:
         /// each try is a row. Null where no model wrote it.
         Propose: repair_round: Option<i64>,
+        /// 1 for an edit of what exists that computes nothing new by itself, 2 for the edit of how it is used that the same
+        /// attempt makes on top of it (`search.operator = "two-phase"`), whose parent is the program of phase 1; null for all
+        /// others.
+        Propose: phase: Option<i64>,
         /// Island of the population, from 0.
         Propose: island: i64,
         /// Hash of the program's normalised syntax tree: comments and white space do not count. Empty until it is known.

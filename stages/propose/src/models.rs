@@ -16,7 +16,7 @@ use search::diagnosis::Diagnosis;
 use search::generation::Generation;
 use search::population::Population;
 use serde_json::Value;
-use stage::config::{LanguageForm, ReplyForm};
+use stage::config::{Growth, LanguageForm, ReplyForm};
 use stage::table::{Extra, read_records};
 use stage::{Config, Row, Table, Usage};
 
@@ -304,6 +304,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         diff: c.diff,
         regions: c.reply == ReplyForm::Regions,
         lenses: c.lenses,
+        two_phase: config.search.operator == Growth::TwoPhase,
         whole_page: c.language == LanguageForm::Page,
         agent_params: [
             (Agent::Router, parameters(&c.router_parameters)?),

@@ -15,12 +15,12 @@ use stage::{Config, Row, Table};
 /// The rows of both tables in the order of the search, which is also that of a `Population`. A row of the generation
 /// replaces the archive's row for the same attempt, so that a generation that is done again does not count twice.
 pub fn merge(earlier: Table, scored: Table) -> anyhow::Result<Table> {
-    let mut rows: BTreeMap<(i64, i64, i64, i64, String, String, String), Row> = BTreeMap::new();
+    let mut rows: BTreeMap<(i64, i64, i64, (i64, i64), String, String, String), Row> = BTreeMap::new();
     for row in earlier.rows.into_iter().chain(scored.rows) {
         let row = sound(row)?;
         let c = &row.candidate;
         // Tries of one attempt may have the same program, or none: the round tells them apart.
-        let round = c.repair_round.unwrap_or(0);
+        let round = (c.phase.unwrap_or(0), c.repair_round.unwrap_or(0));
         let program = (c.candidate_id.clone(), c.source.clone());
         rows.insert((c.generation, c.slot, c.attempt, round, program.0, program.1, c.run.clone()), row);
     }

@@ -118,8 +118,15 @@ fn fill(
         factor_reason: made.routed.as_ref().map(|routed| routed.reason.clone()),
         factor_fallback: made.routed.as_ref().map(|routed| routed.fallback),
     };
+    let row = match made.prepared {
+        Some((source, factor)) => {
+            Candidate { parent_id: Some(identify(&source)), parent_source: Some(source), factor: Some(factor), ..row }
+        }
+        None => row,
+    };
     let candidate = Candidate {
         repair_round: Some(made.repair_round),
+        phase: made.phase,
         candidate_id: made.source.as_deref().map(identify).unwrap_or_default(),
         status: if made.source.is_some() { Status::Proposed } else { Status::Failed },
         source: made.source.unwrap_or_default(),

@@ -45,7 +45,16 @@ pub fn fitness(row: &Candidate) -> Option<f64> {
 
 /// The fitness of each program that has one.
 pub fn by_id<'a>(rows: &[&'a Candidate]) -> BTreeMap<&'a str, f64> {
-    rows.iter().filter_map(|row| Some((row.candidate_id.as_str(), fitness(row)?))).collect()
+    let mut known: BTreeMap<&str, f64> =
+        rows.iter().filter_map(|row| Some((row.candidate_id.as_str(), fitness(row)?))).collect();
+    // A program that computes the same as another has that one's fitness: so has the first phase of an attempt.
+    for row in rows {
+        let twin = row.duplicate_of.as_deref().and_then(|twin| known.get(twin).copied());
+        if let Some(twin) = twin {
+            known.entry(&row.candidate_id).or_insert(twin);
+        }
+    }
+    known
 }
 
 /// Against its parent.
@@ -73,8 +82,11 @@ pub fn line(rows: &[&Candidate], id: &str) -> Vec<PastView> {
     let mut at = id;
     // The limit also ends a line in a table that says that a program descends from itself.
     while line.len() < LINE {
-        let row = rows.iter().find(|row| row.candidate_id == at && fitness(row).is_some());
-        let Some((row, parent)) = row.and_then(|row| Some((row, row.parent_id.as_deref()?))) else { break };
+        // The first phase of an attempt was never scored: the line leads through it.
+        let of = |row: &&&Candidate| row.candidate_id == at && (fitness(row).is_some() || row.phase == Some(1));
+        let Some((row, parent)) = rows.iter().find(of).and_then(|row| Some((row, row.parent_id.as_deref()?))) else {
+            break;
+        };
         line.push(view(row, &by_id));
         at = parent;
     }

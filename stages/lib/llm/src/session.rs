@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use schemas::Factor;
+use search::region::{Region, tidy};
 use serde::Serialize;
 
 use crate::agents::critic::{self, DirectiveText};
@@ -65,8 +66,12 @@ pub struct Order<'a> {
 /// One try at a program: one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
-    /// 0 for the first try of an attempt.
+    /// 0 for the first try of an attempt, and of its second phase.
     pub repair_round: i64,
+    /// 1 where the program only prepares for a second phase, 2 where it is of that.
+    pub phase: Option<i64>,
+    /// What it was edited from, and by which factor, where that is not the attempt's parent and factor: in phase 2.
+    pub prepared: Option<(String, Factor)>,
     /// The program; none if there was none in the reply, or no reply.
     pub source: Option<String>,
     /// The writer's own words for its edit, if it gave any.
@@ -105,6 +110,22 @@ impl Team {
     }
 }
 
+/// How the tries of one phase ended.
+enum Written {
+    /// With a program, or without one for good.
+    Done,
+    /// With an accepted operator that nothing uses yet.
+    Prepared(String),
+}
+
+/// The second phase of an attempt: the program of the first, the region that was edited there, and the one that is now.
+#[derive(Clone, Copy)]
+struct Second<'a> {
+    prepared: &'a str,
+    operator: Factor,
+    action: Factor,
+}
+
 #[derive(Default)]
 struct State {
     calls: i64,
@@ -139,6 +160,10 @@ struct Prompt<'a> {
     diff: bool,
     /// Whether it answers with the editable regions alone.
     regions: bool,
+    /// Whether an operator that nothing uses yet is followed by the edit that uses it.
+    two_phase: bool,
+    /// The region that has just got an operator which nothing uses yet, in the second phase.
+    grown: Option<Factor>,
     /// Whether the whole page about the language stands in the prompt.
     whole_page: bool,
     /// Counts the attempts of a generation: which lens this one is given. None where lenses are not for it.
@@ -196,10 +221,33 @@ impl Session {
         Ok(critic::read(&reply.text))
     }
 
-    /// SAR: the program. What is refused goes back with its diagnostics; every try becomes a row.
+    /// SAR: the program. What is refused goes back with its diagnostics; every try becomes a row. An operator that nothing
+    /// uses yet is the first phase of two: the second is asked for the region that uses it.
     pub fn write(&self, situation: &Situation<'_>, order: &Order<'_>) -> Result<(), Failure> {
-        let context = self.context(situation);
-        let mut messages = self.conversation(&context, Agent::Writer, order)?;
+        let Written::Prepared(source) = self.tries(situation, order, None)? else { return Ok(()) };
+        let halves = order.factor.and_then(|operator| Some((operator, operator.other_half()?)));
+        let Some((operator, action)) = halves else { return Ok(()) };
+        if let Some(made) = self.state.borrow_mut().made.last_mut() {
+            made.phase = Some(1);
+        }
+        let second = Second { prepared: &source, operator, action };
+        let mut situation = situation.clone();
+        situation.parent.source = &source;
+        self.tries(&situation, &Order { factor: Some(action), ..order.clone() }, Some(second))?;
+        Ok(())
+    }
+
+    /// The tries of one phase.
+    fn tries(
+        &self,
+        situation: &Situation<'_>,
+        order: &Order<'_>,
+        second: Option<Second<'_>>,
+    ) -> Result<Written, Failure> {
+        let mut context = self.context(situation);
+        // The figures are those of the parent, which computes the same.
+        situation.parent.source.trim_end().clone_into(&mut context.parent.source);
+        let mut messages = self.opening(&context, Agent::Writer, order, second)?;
         let rounds = i64::from(self.team.settings.repair_rounds);
         let mut last = Ok(());
         let mut page_is_due = !self.team.settings.whole_page;
@@ -209,26 +257,29 @@ impl Session {
             let reply = match self.chat(Agent::Writer, &messages) {
                 Ok(reply) => reply,
                 Err(error) => {
-                    self.note(round, None, None, Some(error.to_string()));
+                    self.note(round, None, None, Some(error.to_string()), second);
                     return Err(error.into());
                 }
             };
             let (report, program, twin) = match self.program(&reply, &base, situation.parent.source, order.factor) {
                 Ok((source, idea)) => {
                     let judgement = self.team.checker.judge(&source, situation.parent.source, order.factor);
-                    self.note(round, Some(source.clone()), idea, None);
+                    self.note(round, Some(source.clone()), idea, None, second);
                     last = Ok(());
                     let twin =
                         judgement.graph.as_deref().filter(|_| judgement.accepted).and_then(|g| twin(situation, g));
                     if judgement.accepted && twin.is_none() {
-                        return Ok(());
+                        return Ok(Written::Done);
+                    }
+                    if twin.as_deref() == Some(PARENT) && second.is_none() && self.may_grow(order, situation, &source) {
+                        return Ok(Written::Prepared(source));
                     }
                     base.clone_from(&source);
                     (judgement.report, Some(source), twin)
                 }
                 Err(problem) => {
                     let failure = Failure::Unusable(problem.clone());
-                    self.note(round, None, None, Some(failure.to_string()));
+                    self.note(round, None, None, Some(failure.to_string()), second);
                     last = Err(failure);
                     (problem, None, None)
                 }
@@ -251,7 +302,18 @@ impl Session {
                 messages.push(Message::user(self.render("writer_repair.jinja", again)?));
             }
         }
-        last
+        last.map(|()| Written::Done)
+    }
+
+    /// Whether a program that computes what its parent does may be the first of two phases: its edit changed a region of what
+    /// exists, which has another half.
+    fn may_grow(&self, order: &Order<'_>, situation: &Situation<'_>, source: &str) -> bool {
+        let Some(factor) = order.factor.filter(|_| self.team.settings.two_phase && self.team.settings.condition) else {
+            return false;
+        };
+        let text = |source: &str| Region::find(source, factor).map(|region| tidy(region.text()));
+        let half = factor.other_half().and_then(|half| Region::find(source, half));
+        factor.is_operator() && half.is_some() && text(source) != text(situation.parent.source)
     }
 
     /// The program of the last try that has one.
@@ -264,15 +326,24 @@ impl Session {
     pub fn finish(self, failure: Option<String>) -> Vec<Made> {
         if self.state.borrow().made.is_empty() {
             let failure = failure.unwrap_or_else(|| "the method asked for no program".to_owned());
-            self.note(0, None, None, Some(failure));
+            self.note(0, None, None, Some(failure), None);
         }
         self.state.into_inner().made
     }
 
-    fn note(&self, repair_round: i64, source: Option<String>, idea: Option<String>, failure: Option<String>) {
+    fn note(
+        &self,
+        repair_round: i64,
+        source: Option<String>,
+        idea: Option<String>,
+        failure: Option<String>,
+        second: Option<Second<'_>>,
+    ) {
         let mut state = self.state.borrow_mut();
         let made = Made {
             repair_round,
+            phase: second.map(|_| 2),
+            prepared: second.map(|second| (second.prepared.to_owned(), second.action)),
             source,
             idea,
             failure,
@@ -292,6 +363,16 @@ impl Session {
 
     /// The two messages that open the conversation with an agent.
     pub fn conversation(&self, context: &Context, agent: Agent, order: &Order<'_>) -> Result<Vec<Message>, Failure> {
+        self.opening(context, agent, order, None)
+    }
+
+    fn opening(
+        &self,
+        context: &Context,
+        agent: Agent,
+        order: &Order<'_>,
+        second: Option<Second<'_>>,
+    ) -> Result<Vec<Message>, Failure> {
         let prompt = Prompt {
             context,
             agent: agent.as_str(),
@@ -301,6 +382,8 @@ impl Session {
             operation: order.operation,
             diff: self.team.settings.diff,
             regions: self.team.settings.regions,
+            two_phase: self.team.settings.two_phase,
+            grown: second.map(|second| second.operator),
             whole_page: self.team.settings.whole_page,
             // A method that shows programs of its choice says with them how to look.
             lens: (self.team.settings.lenses && !context.examples_chosen).then_some(self.place.slot),
@@ -386,12 +469,15 @@ impl Session {
 fn twin(situation: &Situation<'_>, graph: &str) -> Option<String> {
     let parent = situation.parent.row.and_then(|row| row.graph_hash.as_deref());
     if parent == Some(graph) {
-        return Some("the parent program".to_owned());
+        return Some(PARENT.to_owned());
     }
     let same = situation.rows.iter().find(|row| row.graph_hash.as_deref() == Some(graph))?;
     let what = same.edit.as_deref().filter(|edit| *edit != "seed").map(|edit| format!(" ({})", excerpt(edit, 80)));
     Some(format!("that of attempt {}{}", same.attempt, what.unwrap_or_default()))
 }
+
+/// What the parent is called where it is the twin.
+const PARENT: &str = "the parent program";
 
 /// Rules that are broken by whoever does not know what the language has.
 const UNKNOWN_WORDS: [&str; 3] = ["E-UNSUPPORTED", "E-FORBIDDEN", "E-NAME-ATTRIBUTE"];

@@ -107,6 +107,8 @@ pub struct Settings {
     pub diff: bool,
     /// Ask the writer for the lines of the editable regions instead of the whole program.
     pub regions: bool,
+    /// Whether an edit of an OPERATOR region that nothing uses yet is followed by one of its ACTION region.
+    pub two_phase: bool,
     /// Give each attempt of a generation another lens (`parts/lenses.jinja`).
     pub lenses: bool,
     /// Send the whole page about the language with each prompt, not with a repair round that needs it alone.
@@ -156,6 +158,7 @@ impl Default for Settings {
             splice: false,
             diff: false,
             regions: true,
+            two_phase: true,
             lenses: true,
             whole_page: false,
             agent_params: BTreeMap::new(),

@@ -420,6 +420,57 @@ fn a_program_that_computes_nothing_new_goes_back_with_the_name_of_its_twin() {
 }
 
 #[test]
+fn an_operator_that_nothing_uses_is_followed_by_the_action_that_does() {
+    const OPERATOR: &str = r#"{"factor": "OPERATOR", "reason": "a gate is missing"}"#;
+    let grown = Region::find(SEED, Factor::OPERATOR).unwrap();
+    let operator = grown.splice(&format!("{}        self.t_gate = nn.Linear(z_size, 8)\n", grown.text()));
+    let used = Region::find(&operator, Factor::ACTION).unwrap().splice("        tri_msgs = self.t_gate(z)\n");
+    let reply = |program: &str| format!("Idea: a gate\n```python\n{program}```\n");
+    // `Words` takes the text for what is computed: the operator alone shall be the parent's.
+    struct Unused;
+    impl Checker for Unused {
+        fn language(&self) -> &str {
+            "THE LANGUAGE PAGE\n"
+        }
+        fn judge(&self, source: &str, parent: &str, factor: Option<Factor>) -> Judgement {
+            let judgement = Words.judge(source, parent, factor);
+            let action = Region::find(source, Factor::ACTION).map(|region| region.text().to_owned());
+            Judgement { graph: action, ..judgement }
+        }
+        fn region(&self, source: &str, factor: Factor) -> Option<Range<usize>> {
+            Words.region(source, factor)
+        }
+    }
+    let mut rows = rows();
+    rows[0].graph_hash = Region::find(SEED, Factor::ACTION).map(|region| region.text().to_owned());
+    let attempt = |two_phase: bool| {
+        let server = agents(OPERATOR, DIRECTED, vec![reply(&operator), reply(&used)]);
+        let mut settings = settings(&server);
+        (settings.two_phase, settings.repair_rounds) = (two_phase, 1);
+        let team = live(&settings, None);
+        let mut team = Arc::into_inner(team).expect("nobody else has it");
+        team.checker = Box::new(Unused);
+        let made = attempt_on(&Arc::new(team), "asr-only", 0, &rows).0;
+        (made, server.requests().iter().map(Request::prompt).collect::<Vec<_>>())
+    };
+
+    let (made, prompts) = attempt(true);
+    let [first, second] = made.as_slice() else { panic!("{made:?}") };
+    assert_eq!((first.phase, first.repair_round, first.source.as_deref()), (Some(1), 0, Some(operator.as_str())));
+    assert_eq!((second.phase, second.repair_round, second.source.as_deref()), (Some(2), 0, Some(used.as_str())));
+    assert_eq!(second.prepared, Some((operator.clone(), Factor::ACTION)));
+    assert_eq!(prompts.len(), 3, "router, writer, writer");
+    assert!(prompts[1].contains("is asked for next") && prompts[2].contains("Use it now"), "{}", prompts[2]);
+    assert!(prompts[2].contains("self.t_gate = nn.Linear(z_size, 8)"), "the parent of the second phase is the first's");
+    assert!(prompts[2].contains("the two marker comments of the ACTION region"));
+
+    // Alone, it goes back as one that computes nothing new.
+    let (made, prompts) = attempt(false);
+    assert!(made.iter().all(|made| made.phase.is_none() && made.prepared.is_none()));
+    assert!(prompts[2].contains("computes the same as the parent program"), "{}", prompts[2]);
+}
+
+#[test]
 fn every_method_has_prompts_for_its_operations() {
     for method in methods::all() {
         let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);

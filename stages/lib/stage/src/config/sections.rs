@@ -83,6 +83,16 @@ choice! {
 }
 
 choice! {
+    /// How operators come to be used.
+    pub enum Growth {
+        /// By a second edit of the same attempt.
+        TwoPhase = "two-phase",
+        /// By the edit that creates them, or not at all.
+        Alone = "alone",
+    }
+}
+
+choice! {
     /// What an attempt is told of and shown.
     pub enum Context {
         /// The rows of its island, and those that migrated to it.
@@ -294,6 +304,9 @@ sections! {
         method: String = "spark".into(),
         /// What edits may change where no factor was chosen, the same for every method: regions (both of them) or file.
         editable: Editable = Editable::Regions,
+        /// What becomes of a model's edit of an OPERATOR region that computes nothing new because nothing uses it yet: two-phase
+        /// (the same attempt goes on with the ACTION that uses it, each edit local to its region), or alone (it is a duplicate).
+        operator: Growth = Growth::TwoPhase,
         /// Candidates proposed in total, the seed program not counted.
         attempts: usize = 32,
         /// Most candidates that training is spent on, the seed program not counted; 0: as many as there are attempts. For

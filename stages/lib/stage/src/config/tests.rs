@@ -42,6 +42,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("search.method", "\"eoh\""),
     ("search.editable", "\"file\""),
     ("search.attempts", "100"),
+    ("search.operator", "\"alone\""),
     ("search.evaluations", "20"),
     ("search.tokens", "5000"),
     ("search.context", "\"run\""),
