@@ -235,7 +235,7 @@ fn curves(args: &Args) -> anyhow::Result<Curves> {
 }
 
 /// Where programs fail, by candidate.
-fn diagnoses(args: &Args) -> anyhow::Result<BTreeMap<String, Diagnosis>> {
+pub fn diagnoses(args: &Args) -> anyhow::Result<BTreeMap<String, Diagnosis>> {
     let mut found = BTreeMap::new();
     for table in args.diagnosis_tables()? {
         let rows: Vec<DiagnosisRow> = read_records(&table)?.rows.into_iter().map(|(row, _)| row).collect();

@@ -1,6 +1,9 @@
 //! The command line and the settings, resolved: what is to be proposed.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
+use search::diagnosis::Diagnosis;
 use search::generation;
 use search::islands::IslandSettings;
 use search::methods::{self, Constants, Method, eoh, evoprompting, funsearch};
@@ -12,6 +15,7 @@ use stage::table::{self, Provenance};
 use stage::{Config, Usage};
 
 use crate::args::Args;
+use crate::models;
 use crate::proposers::Made;
 
 /// A resolved call.
@@ -24,6 +28,7 @@ pub struct Plan {
     islands: IslandSettings,
     sampling: SamplingSettings,
     context: generation::Context,
+    diagnoses: Option<BTreeMap<String, Diagnosis>>,
     constants: Constants,
     /// How many rows.
     pub count: usize,
@@ -70,6 +75,7 @@ impl Plan {
                 Told::Island => generation::Context::Island,
                 Told::Run => generation::Context::Run,
             },
+            diagnoses: config.propose.diagnosis.then(|| models::diagnoses(args)).transpose()?,
             constants: constants(config),
             count,
             stop: if args.n.is_some() { None } else { stop::stop(population, &settings) },
@@ -100,6 +106,7 @@ impl Plan {
             islands: self.islands,
             sampling: self.sampling,
             context: self.context,
+            diagnoses: self.diagnoses.as_ref(),
             constants: self.constants,
         }
     }

@@ -152,6 +152,7 @@ fn attempt_on(
     let moment = Moment {
         population: &population,
         known: &population,
+        diagnoses: None,
         constants: search::methods::Constants::default(),
         members: &[0],
         islands: 1,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{Candidate, Status};
 
+use crate::diagnosis::Diagnosis;
 use crate::islands::{self, IslandSettings};
 use crate::methods::{Attempt, Constants, Method, Moment};
 use crate::population::Population;
@@ -36,6 +37,8 @@ pub struct Plan<'a> {
     pub sampling: SamplingSettings,
     /// Whether an attempt knows of the rows of its island alone, or of all.
     pub context: Context,
+    /// Diagnoses by `candidate_id`, where proposers without a model are to know of them.
+    pub diagnoses: Option<&'a BTreeMap<String, Diagnosis>>,
     /// The constants of the methods.
     pub constants: Constants,
 }
@@ -122,6 +125,7 @@ impl<'a> Generation<'a> {
         Moment {
             population: self.population,
             known: self.known.get(island).unwrap_or(self.population),
+            diagnoses: self.plan.diagnoses,
             constants: self.plan.constants,
             members: self.members.get(island).map_or(&[][..], Vec::as_slice),
             islands: count,
@@ -270,6 +274,7 @@ mod tests {
             islands: IslandSettings { count: 3, migration_interval: 2, migrants: 1 },
             sampling: SamplingSettings { exploration: 0.3, exploitation: 0.5 },
             context: Context::Island,
+            diagnoses: None,
             constants: Constants::default(),
         };
         propose(population, plan, &builtin, &identify, &mut |_| ()).rows
@@ -342,6 +347,7 @@ mod tests {
             islands: IslandSettings { count: 3, migration_interval: 2, migrants: 1 },
             sampling: SamplingSettings { exploration: 0.3, exploitation: 0.5 },
             context,
+            diagnoses: None,
             constants: Constants::default(),
         };
         let (narrow, wide) = (plan(Context::Island), plan(Context::Run));

@@ -6,6 +6,7 @@
 
 use schemas::{Candidate, Factor};
 
+use crate::diagnosis::Diagnosis;
 use crate::population::Population;
 use crate::random::{Stream, StreamKey};
 
@@ -57,6 +58,8 @@ pub struct Brief<'a> {
     /// The programs to show beside the parent, in the order that the method wants them in, be it none; without a list the
     /// proposer chooses among the rows that the attempt may know of.
     pub examples: Option<Vec<&'a Candidate>>,
+    /// Where the parent fails, and what its parts are worth, where that was measured and may be known.
+    pub diagnosis: Option<&'a Diagnosis>,
     /// The place of the attempt, for its random streams.
     pub key: StreamKey,
 }

@@ -18,6 +18,7 @@
 //!   the genes are those of both regions, so that an unscoped edit touches both as often as chance has it.
 
 mod action;
+mod evidence;
 mod frame;
 mod general;
 pub mod genes;
@@ -28,6 +29,7 @@ mod vary;
 
 use schemas::Factor;
 
+pub use evidence::Evidence;
 pub use motifs::{Motif, MotifError};
 pub use reading::{Reading, splice};
 
@@ -224,7 +226,10 @@ impl Proposer for Builtin {
         if let Some(motif) = library.then(|| self.motif(brief, &plan, &mut stream)).flatten() {
             return Ok(Directive { text: motif.directive.clone(), label: motif.name.clone(), genes: pairs(motif) });
         }
-        let child = plan.varied(&mut stream);
+        let child = match brief.diagnosis.map(Evidence::of) {
+            Some(evidence) => plan.guided(&evidence, &mut stream),
+            None => plan.varied(&mut stream),
+        };
         let changes = child.differences(&plan);
         let words: Vec<String> =
             changes.iter().map(|(gene, value)| format!("{} to {value}", vary::about(gene))).collect();
@@ -255,7 +260,10 @@ impl Proposer for Builtin {
         }
         let child = match (directed, task.operation) {
             (Some(directive), _) => plan.with(&directive.genes).unwrap_or_else(|| plan.varied(&mut stream)),
-            (None, Operation::Edit | Operation::Modify) => plan.inspired(&others, &mut stream),
+            (None, Operation::Edit | Operation::Modify) => match brief.diagnosis.map(Evidence::of) {
+                Some(evidence) if others.is_empty() => plan.guided(&evidence, &mut stream),
+                _ => plan.inspired(&others, &mut stream),
+            },
             (None, Operation::Crossover) => plan.crossed(&others, &mut stream),
             (None, Operation::NextVersion) => plan.continued(&others, &mut stream),
             (None, Operation::Depart) => plan.departed(&others, &mut stream),

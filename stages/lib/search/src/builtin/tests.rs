@@ -22,7 +22,7 @@ fn builtin() -> Builtin {
 }
 
 fn brief<'a>(population: &'a Population<'a>, source: &'a str, slot: i64) -> Brief<'a> {
-    Brief { population, parent: Parent { id: "p", source, row: None }, examples: None, key: key(slot) }
+    Brief { population, parent: Parent { id: "p", source, row: None }, examples: None, diagnosis: None, key: key(slot) }
 }
 
 fn edit(factor: Option<Factor>) -> Task<'static> {
@@ -268,4 +268,45 @@ fn thousands_of_programs() {
     }
     assert_eq!(seen.len(), genomes.len());
     assert!(seen.len() > 990);
+}
+
+#[test]
+fn a_diagnosis_guides_the_edits() {
+    let population = Population::new(&[]);
+    let lesion = |name: &str, loss: f64| crate::diagnosis::Lesion {
+        name: name.into(),
+        loss,
+        most: loss.abs(),
+        ..crate::diagnosis::Lesion::default()
+    };
+    // The edge of the pair itself is worth all there is.
+    let diagnosis = crate::diagnosis::Diagnosis {
+        operators: vec![lesion("t_e_3", 0.4), lesion("t_1", 0.0)],
+        ..crate::diagnosis::Diagnosis::default()
+    };
+    let builtin = builtin().with_motifs(false);
+    let share = |diagnosis: Option<&crate::diagnosis::Diagnosis>| {
+        let about = |slot| {
+            let brief = Brief { diagnosis, ..brief(&population, SEED_PROGRAM, slot) };
+            builtin.direct(&brief, Some(Factor::ACTION)).unwrap().genes
+        };
+        (0..400).filter(|slot| about(*slot).iter().any(|(gene, _)| gene == "direct")).count()
+    };
+    let (blind, guided) = (share(None), share(Some(&diagnosis)));
+    assert!(guided > 2 * blind && blind > 20, "{guided} {blind}");
+
+    // A gate without effect goes.
+    let mut gated = Plan::of(SEED_PROGRAM, None).unwrap();
+    gated = gated.with(&[("gate_node".into(), "yes".into()), ("inner".into(), "relu".into())]).unwrap();
+    let source = gated.render(SEED_PROGRAM, &Plan::of(SEED_PROGRAM, None).unwrap()).unwrap();
+    let idle = crate::diagnosis::Diagnosis {
+        operators: vec![lesion("gate_node", 0.0), lesion("t_1", 0.1)],
+        ..crate::diagnosis::Diagnosis::default()
+    };
+    let pruned = (0..200).filter(|slot| {
+        let brief = Brief { diagnosis: Some(&idle), ..brief(&population, &source, *slot) };
+        builtin.direct(&brief, Some(Factor::OPERATOR)).unwrap().genes.contains(&("gate_node".into(), "no".into()))
+    });
+    let pruned = pruned.count();
+    assert!(pruned > 40, "{pruned}");
 }

@@ -2,6 +2,7 @@
 
 use schemas::Factor;
 
+use super::evidence::Evidence;
 use super::genes::{self, Genome};
 use super::reading::{self, Reading};
 use crate::random::Stream;
@@ -133,6 +134,29 @@ impl Plan {
                 match stream.choose(others).map(|other| other.get(gene)) {
                     Some(value) if stream.chance(0.5) => {
                         child.set(gene, value);
+                    }
+                    _ => child.redraw(gene, stream),
+                }
+            }
+        })
+    }
+
+    /// As [`Self::varied`], with the genes drawn by what a diagnosis says of them; what does nothing is left out.
+    #[must_use]
+    pub fn guided(&self, evidence: &Evidence, stream: &mut Stream) -> Self {
+        let free = self.free();
+        self.changed(stream, |child, stream| {
+            let count = stream.weighted(&SIZES).unwrap_or(0) + 1;
+            let mut weights: Vec<f64> = free.iter().map(|gene| evidence.weight(gene)).collect();
+            for _ in 0..count.min(free.len()) {
+                let Some(place) = stream.weighted(&weights) else { break };
+                if let Some(weight) = weights.get_mut(place) {
+                    *weight = 0.0;
+                }
+                let Some(gene) = free.get(place) else { continue };
+                match child.get(gene) {
+                    "yes" if evidence.prunes(gene) => {
+                        child.set(gene, "no");
                     }
                     _ => child.redraw(gene, stream),
                 }

@@ -22,7 +22,7 @@ pub struct Random;
 
 /// A brief about the seed program, without a past.
 fn alone<'a>(moment: &Moment<'a>) -> Brief<'a> {
-    Brief { population: &EMPTY, parent: moment.seed, examples: Some(Vec::new()), key: moment.key }
+    Brief { population: &EMPTY, parent: moment.seed, examples: Some(Vec::new()), diagnosis: None, key: moment.key }
 }
 
 /// The program that was accepted last: from the seed program on, each one whose fitness is not below that of the one

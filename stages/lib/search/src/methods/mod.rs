@@ -8,8 +8,11 @@ pub mod funsearch;
 mod openevolve;
 mod spark;
 
+use std::collections::BTreeMap;
+
 use schemas::{Candidate, Factor};
 
+use crate::diagnosis::Diagnosis;
 use crate::features::Feature;
 use crate::population::Population;
 use crate::proposer::{Brief, Directive, Draft, Parent, ProposeError, Proposer, Task};
@@ -30,6 +33,8 @@ pub struct Moment<'a> {
     pub population: &'a Population<'a>,
     /// The rows that the attempt may be told of.
     pub known: &'a Population<'a>,
+    /// Diagnoses by `candidate_id`, where proposers without a model are to know of them.
+    pub diagnoses: Option<&'a BTreeMap<String, Diagnosis>>,
     /// The constants of the methods.
     pub constants: Constants,
     /// Members of the attempt's island, as indices into the population's rows.
@@ -66,7 +71,8 @@ impl<'a> Moment<'a> {
     /// What a proposer gets to know; `examples`: which programs it is to show, where the method has a say in it.
     #[must_use]
     pub fn brief(&self, parent: Parent<'a>, examples: Option<Vec<&'a Candidate>>) -> Brief<'a> {
-        Brief { population: self.known, parent, examples, key: self.key }
+        let diagnosis = self.diagnoses.and_then(|known| known.get(parent.id));
+        Brief { population: self.known, parent, examples, diagnosis, key: self.key }
     }
 }
 
@@ -181,6 +187,7 @@ mod tests {
         Moment {
             population,
             known: population,
+            diagnoses: None,
             constants: Constants::default(),
             members,
             islands: 1,

@@ -116,6 +116,7 @@ mod tests {
         let moment = Moment {
             population: &population,
             known: &population,
+            diagnoses: None,
             constants: crate::methods::Constants::default(),
             members: &[0, 1, 2, 3, 4, 5],
             islands: 1,

@@ -402,6 +402,9 @@ sections! {
         condition: bool = true,
         /// Whether the built-in proposer's edits draw from the library of motifs, for all methods or for none.
         motifs: bool = true,
+        /// Whether the built-in proposer's edits favour what a diagnosis of the parent (score.diagnosis) finds worth most, and drop
+        /// what it finds idle. Language models are told of the diagnosis in any case.
+        diagnosis: bool = false,
     }
 
     /// Language models as proposers, for `propose.proposer` openai or replay. Their key comes from the environment only.

@@ -77,6 +77,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("propose.entangled", "\"allow\""),
     ("propose.condition", "false"),
     ("propose.motifs", "false"),
+    ("propose.diagnosis", "true"),
     ("llm.base_url", "\"http://localhost:11434/v1\""),
     ("llm.key_env", "\"MY_KEY\""),
     ("llm.models", "[\"a\", \"b=2\"]"),
