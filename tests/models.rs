@@ -62,6 +62,77 @@ fn a_search_by_a_model_and_its_replay_are_the_same() {
     no_key_below(folder.path());
 }
 
+/// The seed program's operators, two more that nothing uses yet, and the action that uses all of them.
+const GROWN: [&str; 2] = [
+    "Idea: a head that chooses between two reductions, and a gate\n\n```python\n\
+# ===== BEGIN OPERATOR REGION =====\n\
+if self.use_triplets:\n    \
+    width = self.nb_triplet_fts\n    \
+    self.t_1 = nn.Linear(z_size, width)\n    \
+    self.t_2 = nn.Linear(z_size, width)\n    \
+    self.t_3 = nn.Linear(z_size, width)\n    \
+    self.t_e_1 = nn.Linear(e_size, width)\n    \
+    self.t_e_2 = nn.Linear(e_size, width)\n    \
+    self.t_e_3 = nn.Linear(e_size, width)\n    \
+    self.t_g = nn.Linear(g_size, width)\n    \
+    self.o3 = nn.Linear(width, size)\n    \
+    self.t_head = nn.Linear(z_size, 2)\n    \
+    self.t_gate = nn.Linear(z_size, size)\n\
+# ===== END OPERATOR REGION =====\n```\n",
+    "Idea: both are used\n\n```python\n\
+# ===== BEGIN ACTION REGION =====\n\
+nodes = self.t_1(z)[:, :, None, None, :] + self.t_2(z)[:, None, :, None, :] + self.t_3(z)[:, None, None, :, :]\n\
+edges = self.t_e_1(edge_fts)[:, :, :, None, :] + self.t_e_2(edge_fts)[:, :, None, :, :] + self.t_e_3(edge_fts)[:, None]\n\
+triplets = nodes + edges + self.t_g(graph_fts)[:, None, None, None, :]\n\
+head = torch.softmax(self.t_head(z), dim=-1)[:, :, None, :]\n\
+mixed = head[..., :1] * triplets.amax(dim=1) + head[..., 1:] * triplets.mean(dim=1)\n\
+tri_msgs = torch.sigmoid(self.t_gate(z))[:, :, None, :] * F.relu(self.o3(mixed))\n\
+# ===== END ACTION REGION =====\n```\n",
+];
+
+#[test]
+fn operators_grow_by_local_edits_alone() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let server = Server::start(|_, request: &Request| {
+        let prompt = request.prompt();
+        let [operator, action] = GROWN;
+        let text = if prompt.contains("Choose the one factor") {
+            r#"{"factor": "OPERATOR", "reason": "a head and a gate are missing"}"#
+        } else if prompt.contains("Write a directive") {
+            "Title: head and gate\n\nAdd a head over two reductions, and a gate on the pair's first node."
+        } else if prompt.contains("Use it now") {
+            action
+        } else {
+            operator
+        };
+        streamed(text, Some((100, 10)))
+    })
+    .expect("a local server");
+    let live = [
+        "PROPOSER=openai".to_owned(),
+        format!("API_BASE={}", server.url()),
+        "SET=search.attempts=1 search.generation_size=1 confirm.top=0".to_owned(),
+    ];
+    let mut make = search(folder.path(), "live", &live);
+    make.env("OPENAI_API_KEY", KEY);
+    finish(make).ok();
+    let rows = archive(folder.path(), "live");
+    let [seed, first, second] = rows.as_slice() else { panic!("{rows:#?}") };
+    assert_eq!((&first["phase"], &first["factor"]), (&1.into(), &"OPERATOR".into()));
+    assert_eq!((&second["phase"], &second["factor"]), (&2.into(), &"ACTION".into()));
+    for (row, parent) in [(first, seed), (second, first)] {
+        assert_eq!(row["locality"], "local", "{row}");
+        assert_eq!(row["parent_id"], parent["candidate_id"]);
+        assert_eq!((&row["attempt"], &row["repair_round"]), (&1.into(), &0.into()));
+    }
+    // One of the two is evaluated: the first computes what the seed program does.
+    assert_eq!((&first["status"], &first["duplicate_of"]), (&"duplicate".into(), &seed["candidate_id"]));
+    assert_eq!(second["status"], "scored", "{second}");
+    assert!(second["params"].as_i64() > seed["params"].as_i64());
+    let source = second["source"].as_str().expect("a program");
+    assert!(source.contains("self.t_head(z)") && source.contains("self.t_gate(z)"), "{source}");
+}
+
 /// A server of which three of four replies are faults of one kind or another.
 fn faulty() -> Server {
     let play = player();
