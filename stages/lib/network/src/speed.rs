@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use clrs::Batch;
+use clrs::{Batch, SamplerArgs};
 use graph::Processor;
 use serde::Serialize;
 use tch::{Kind, Tensor};

@@ -8,7 +8,7 @@ use graph::Processor;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use clrs::Batch;
+use clrs::{Batch, SamplerArgs};
 
 use crate::adam::Adam;
 use crate::batch::{Encoded, Hints};
