@@ -51,15 +51,15 @@ pub struct Args {
     pub card: Vec<String>,
 
     /// With --card: the short form for prompts
-    #[arg(long, requires = "card", conflicts_with = "json")]
+    #[arg(long, conflicts_with = "json")]
     pub brief: bool,
 
     /// With --card: the settings that it states, e.g. data/profiles/quick.toml; unknown keys are errors
-    #[arg(long, value_name = "FILE", requires = "card")]
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
     /// With --card: change a setting, or several, as in --set 'train.steps=50 train.val_length=12'; may be repeated
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", requires = "card")]
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub sets: Vec<String>,
 
     /// With --list or --card: as JSON, an object a line

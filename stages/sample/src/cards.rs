@@ -9,6 +9,16 @@ use stage::{Config, Usage};
 use crate::args::Args;
 use crate::plan;
 
+/// That what belongs to cards comes with one. (Clap's `requires` is silent where `--algorithm`, which excludes `--card`, is
+/// given.)
+pub fn check(args: &Args) -> Result<(), Usage> {
+    let given = [("--brief", args.brief), ("--config", args.config.is_some()), ("--set", !args.sets.is_empty())];
+    match given.into_iter().find(|(_, given)| *given && args.card.is_empty()) {
+        Some((flag, _)) => Err(Usage(format!("{flag} belongs to --card"))),
+        None => Ok(()),
+    }
+}
+
 /// Writes the cards of the tasks named.
 pub fn write(args: &Args) -> Result<()> {
     let (tasks, several) = plan::choose(&args.card)?;

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
+    cards::check(args)?;
     if args.list {
         return stage::exit::print(&list::text(args.json));
     }

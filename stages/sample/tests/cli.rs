@@ -203,60 +203,6 @@ fn list_shows_all_thirty() {
 }
 
 #[test]
-fn cards_are_pages_briefs_and_data() {
-    let page = stdout(&["--card", "dfs", "--set", "train.lengths=[3, 9] score.ood_length=21"]);
-    assert!(page.starts_with("# Depth-first search (`dfs`)\n"), "{page}");
-    for part in
-        ["## Score", "T = 3N", "`tri_msgs` are read by the decoders of `pi`", "lengths 3, 9 in turn", "length 21"]
-    {
-        assert!(page.contains(part), "{part}: {page}");
-    }
-    let brief = stdout(&["--card", "dfs", "--brief"]);
-    assert!(brief.starts_with("TASK dfs") && brief.len() < page.len(), "{brief}");
-    let data = rows(&stdout(&["--card", "dfs,kmp_matcher", "--json", "--set", "train.lengths=[4, 16]"]));
-    assert_eq!(data.len(), 2);
-    let triplets = &data[0]["channels"][1];
-    assert_eq!(triplets["feature"], "tri_msgs");
-    assert_eq!((&triplets["outputs"], &triplets["hints"]), (&json!(["pi"]), &json!(["pi_h", "s_prev"])));
-    assert_eq!(
-        data[0]["data"][0],
-        json!({
-            "name": "pos", "stage": "input", "location": "node", "type": "scalar",
-            "meaning": "place of the node in the order in which nodes are tried",
-            "network": [{"name": "pos", "stage": "input", "location": "node", "type": "scalar",
-                         "encoded_into": ["node_fts"], "decoded_from": []}],
-        })
-    );
-    assert_eq!(data[1]["settings"]["training"]["lengths"], json!([20]), "strings are matched at one length");
-    assert_eq!(data[1]["settings"]["test"]["samples"], json!(32 * 64));
-    assert_eq!(data[1]["records"]["most"], "2N");
-}
-
-#[test]
-fn cards_go_to_files() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    sample(&["--card", "all", "-o", at("cards").to_str().unwrap()]).success();
-    let names = std::fs::read_dir(at("cards")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert_eq!(names.filter(|name| name.ends_with(".md")).count(), 30);
-    sample(&["--card", "bfs", "-o", at("bfs.md").to_str().unwrap()]).success();
-    assert_eq!(std::fs::read_to_string(at("bfs.md")).unwrap(), stdout(&["--card", "bfs"]));
-    assert_eq!(std::fs::read_to_string(at("cards/bfs.md")).unwrap(), stdout(&["--card", "bfs"]));
-    refused(&["--card", "bfs,dfs", "-o", at("bfs.md").to_str().unwrap()], 2, "several cards need a folder");
-}
-
-#[test]
-fn wrong_usage_of_cards_is_said() {
-    refused(&["--card", "dijkstr"], 2, "did you mean 'dijkstra'?");
-    refused(&["--card", "simulated_annealing"], 2, "sample --list shows all");
-    refused(&["--card", "dfs", "--length", "8"], 2, "cannot be used with");
-    refused(&["--card", "dfs", "--list"], 2, "cannot be used with");
-    refused(&["--card", "dfs", "--set", "train.stepps=4"], 2, "train.stepps");
-    refused(&["--brief", "-a", "dfs"], 2, "--card");
-    refused(&["--json", "-a", "dfs"], 2, "--list|--card");
-}
-
-#[test]
 fn wrong_usage_is_said_in_one_line() {
     refused(&["-a", "dsf"], 2, "unknown algorithm 'dsf'; did you mean 'dfs'?");
     refused(&["-a", "simulated_annealing"], 2, "sample --list shows all");

@@ -18,7 +18,9 @@ impl Card {
         let outputs: Vec<&str> = self.score.outputs.iter().map(|output| output.formula.as_str()).collect();
         lines.push(format!("Score: {}; {}. Hints count for the loss only.", self.score.formula, outputs.join("; ")));
         lines.push(self.brief_wiring());
-        lines.extend(self.channels.iter().filter(|channel| !channel.carried).map(|channel| channel.sentence(true)));
+        lines.extend(
+            self.channels.iter().filter(|channel| !channel.carried).map(|channel| channel.sentence_with("all others")),
+        );
         let prose = lines.iter().map(|line| line.replace('`', ""));
         let constant = if self.constants().is_empty() { String::new() } else { format!("; {CONSTANT} never changes") };
         let head =

@@ -52,11 +52,14 @@ impl Channel {
         self.outputs.iter().chain(&self.hints).copied().collect()
     }
 
-    /// What it can influence, in sentences; `short`: what it reaches later is not listed.
-    pub(super) fn sentence(&self, short: bool) -> String {
-        let Self { feature, hints, outputs, later, .. } = self;
-        let list = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let at_once = list(&self.at_once());
+    /// What it can influence, in sentences.
+    pub fn sentence(&self) -> String {
+        self.sentence_with(&list(&self.later))
+    }
+
+    /// As [`Channel::sentence`], with these words for what it reaches later.
+    pub(super) fn sentence_with(&self, later: &str) -> String {
+        let Self { feature, hints, outputs, .. } = self;
         if self.carried {
             return format!("`{feature}` is read by all decoders, and is `hidden` of the next step.");
         }
@@ -65,18 +68,22 @@ impl Channel {
                 "`{feature}` are read by no decoder of this task and never enter `hidden`: they have no effect at all."
             );
         }
+        let at_once = list(&self.at_once());
         let read = format!("`{feature}` are read by the decoders of {at_once} and no others, and never enter `hidden`");
         if hints.is_empty() {
             return format!("{read}: nothing else depends on them.");
         }
-        if later.is_empty() {
+        if self.later.is_empty() {
             return format!("{read}.");
         }
         let (kind, verb) = if hints.len() == 1 { ("hint", "is") } else { ("hints", "are") };
-        let later = if short { "all others".to_owned() } else { list(later) };
         let hints = list(hints);
         format!(
             "{read}. They reach {later} only at later steps, through the predicted {kind} {hints}, which {verb} fed back."
         )
     }
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

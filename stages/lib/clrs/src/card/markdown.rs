@@ -70,7 +70,7 @@ impl Card {
             *page += &wrapped("- ", &format!("{}.", output.formula));
         }
         *page += "\n";
-        *page += &wrapped("", "Hints count for the loss of training, not for the score.");
+        *page += &wrapped("", LOSS);
     }
 
     fn write_code(&self, page: &mut String) {
@@ -123,7 +123,7 @@ impl Card {
             *page += &wrapped("- ", OF_THE_GRAPH);
         }
         for channel in &self.channels {
-            *page += &wrapped("- ", &channel.sentence(false));
+            *page += &wrapped("- ", &channel.sentence());
         }
     }
 
@@ -153,6 +153,10 @@ impl Card {
 const OF_THE_GRAPH: &str =
     "Data of the graph are read from `graph_fts` and from the largest values over nodes of the others.";
 
+/// What training does with hints.
+const LOSS: &str = "Hints count for the loss of training, not for the score. Losses are squared errors of scalars, binary \
+    cross-entropies of masks, and cross-entropies of all others, each the mean over what there is to predict.";
+
 /// How the network runs over time.
 const STEPS: &str = "Encoders make features of inputs and hints; the processor makes `next_hidden` and `tri_msgs` of them and of \
     `hidden`; decoders predict. The network takes T - 1 steps (at least one): step t is given hint t and predicts hint t + 1. The \
@@ -174,8 +178,8 @@ impl Settings {
         let in_turn =
             if training.lengths.len() > 1 { format!("lengths {lengths} in turn") } else { format!("length {lengths}") };
         let feedback = match training.hint_feedback {
-            Feedback::Soft => "fed back as probabilities, with gradient",
-            Feedback::Hard => "fed back as decisions, without gradient",
+            Feedback::Soft => "fed back as probabilities (scalars as they are), with gradient",
+            Feedback::Hard => "fed back as decisions (scalars as they are), without gradient",
             Feedback::HardOnEval => "fed back as probabilities with gradient in training, as decisions in evaluation",
         };
         let forcing = match training.hint_teacher_forcing {
