@@ -100,7 +100,7 @@ impl Plan {
 /// A line about a row.
 pub fn summary(row: &schemas::Candidate) -> String {
     let what = row.reason.as_deref().or(row.edit.as_deref()).unwrap_or("?");
-    let factor = row.factor.map_or("", |factor| factor.as_str());
+    let factor = row.factor.as_ref().map_or("", |factor| factor.as_str());
     let id = if row.candidate_id.is_empty() { row.status.as_str() } else { &row.candidate_id };
     format!("{id} {factor} {what}")
 }

@@ -117,7 +117,7 @@ impl Method for Random {
 mod tests {
     use std::collections::BTreeSet;
 
-    use schemas::Candidate;
+    use schemas::{Candidate, Factor};
 
     use super::*;
     use crate::builtin::Builtin;
