@@ -179,7 +179,12 @@ fn people_can_ask_for_costs_by_line_and_for_the_language() {
 fn wrong_usage_is_2_and_missing_files_are_1() {
     for (args, code, word) in [
         (&["--no-such-flag"][..], 2, "--no-such-flag"),
-        (&["--factor", "BOTH", "--parent", "x.py", "y.py"][..], 2, "BOTH"),
+        (&["--factor", "BOTH-OF-THEM", "--parent", "x.py", "y.py"][..], 2, "is not the name of a factor"),
+        (
+            &["--factor", "READOUT", "--parent", "data/seed_pgn.py", "data/seed_pgn.py"][..],
+            2,
+            "its factors are OPERATOR and ACTION",
+        ),
         (&["--set", "network.hiden=3", "data/seed_pgn.py"][..], 2, "did you mean `network.hidden`"),
         (&["no/such.parquet"][..], 1, "no/such.parquet"),
         (&["rows.csv"][..], 1, "rows.csv"),

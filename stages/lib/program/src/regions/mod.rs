@@ -260,7 +260,10 @@ mod tests {
         for name in ["READOUT", "MESSAGE ACTION"] {
             let (begin, end) = (format!("BEGIN {name}"), format!("END {name}"));
             let (begin, end) = (begin.as_str(), end.as_str());
-            let pair = ["BEGIN MESSAGE OPERATOR", "END MESSAGE OPERATOR"];
+            let pair = match name {
+                "READOUT" => ["BEGIN STEP", "END STEP"],
+                _ => ["BEGIN MESSAGE OPERATOR", "END MESSAGE OPERATOR"],
+            };
             let with = |marks: &[&str]| faults(&[&pair, marks].concat());
             assert_eq!(with(&[begin]), [("E-REGION-OPEN", 5)]);
             assert_eq!(with(&[end]), [("E-REGION-OPEN", 5)]);
@@ -277,8 +280,8 @@ mod tests {
 
     #[test]
     fn pairs_are_whole() {
-        assert_eq!(faults(&["BEGIN GATE OPERATOR", "END GATE OPERATOR"]), [("E-REGION-MISSING", 0)]);
-        assert_eq!(faults(&["BEGIN ACTION", "END ACTION", "BEGIN READOUT", "END READOUT"]), [("E-REGION-MISSING", 0)]);
-        assert_eq!(faults(&[]), [("E-REGION-MISSING", 0), ("E-REGION-MISSING", 0)]);
+        assert_eq!(faults(&["BEGIN GATE OPERATOR", "END GATE OPERATOR"]), [("E-REGION-MISSING", 1)]);
+        assert_eq!(faults(&["BEGIN ACTION", "END ACTION", "BEGIN READOUT", "END READOUT"]), [("E-REGION-MISSING", 1)]);
+        assert_eq!(faults(&[]), [("E-REGION-MISSING", 1), ("E-REGION-MISSING", 1)]);
     }
 }
