@@ -38,7 +38,8 @@ fn pages_hold_the_card_and_say_where_everything_comes_from() {
         let text = page(task, None, 2);
         let card = clrs::Card::new(clrs::find_algorithm(task).unwrap()).brief();
         assert_eq!(text.matches(card.trim()).count(), 3, "{task}: router, critic and writer know the task");
-        for part in ["system.jinja", "writer.jinja", "parts/parent.jinja", "parts/language.jinja", "parts/scope.jinja"] {
+        for part in ["system.jinja", "writer.jinja", "parts/parent.jinja", "parts/language.jinja", "parts/scope.jinja"]
+        {
             assert!(text.contains(&format!("<!-- prompts/{part} -->")), "{part} is missing");
         }
         assert!(text.contains("10,000 steps of 32 graphs with 4, 7, 11, 13, 16 nodes"), "{text}");

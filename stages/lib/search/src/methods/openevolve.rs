@@ -2,6 +2,11 @@
 //! from which SPARK starts: free-form edits of whole programs, on islands with MAP-Elites cells, with the best and some
 //! other programs of the island shown beside the parent. Whether a model answers with the whole program or with changed
 //! passages is its proposer's setting (`llm.diff`).
+//!
+//! What differs from the source (openevolve 0.3.2): defaults of `search.exploration` and `search.exploitation` (0.2 and 0.7
+//! there; `PROFILE=paper` has them), an archive by island instead of one for all, migration by generations of the run instead
+//! of an island's, programs that lose their cell stay members of their island, and the past attempts that a prompt tells of
+//! are those of the island.
 
 use schemas::Candidate;
 

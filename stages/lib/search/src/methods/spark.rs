@@ -4,6 +4,11 @@
 //! An attempt takes three steps after its parent is drawn: ASR chooses the factor, RC writes a directive for it, SAR
 //! writes the program. The variants of the ablation each leave out steps and are the same in everything else: the same
 //! parents are drawn at the same places, and the steps that remain use the same random streams.
+//!
+//! What differs from the reference implementation (AIM-NAS/SPARK), whose two agents are a reviewer and a writer: three agents,
+//! as its README describes them; prompts with a history and examples, where it shows none; every scored candidate joins its
+//! island, where it keeps those that improve; fitness from a split of its own, where it takes the test split. Its OPERATOR edits may
+//! touch both regions: here two local edits of one attempt take their place (`search.operator`).
 
 use super::{Attempt, Method, Moment};
 use crate::proposer::{Operation, Proposer, Task};
