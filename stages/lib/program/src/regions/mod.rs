@@ -170,7 +170,7 @@ pub fn find(source: &str) -> Result<Regions, Vec<Diagnostic>> {
         }
     }
     // a program that marks nothing is told of the two regions that are usual, one that has half of a pair of the other half
-    let halves: Vec<Factor> = if found.is_empty() {
+    let halves: Vec<Factor> = if found.is_empty() && faults.is_empty() {
         Factor::PAPER.to_vec()
     } else {
         found.iter().filter_map(|of| of.factor.other_half()).collect()

@@ -140,9 +140,9 @@ mod tests {
     fn variants_differ_in_the_ablated_step_alone() {
         let spark = asked(&SPARK);
         let [route, direct, write] = spark.as_slice() else { panic!("{spark:?}") };
-        assert!(write.ends_with("Some(Action) Some(\"do\")"), "{write}");
+        assert!(write.ends_with("Some(ACTION) Some(\"do\")"), "{write}");
         let no_directive = write.replace("Some(\"do\")", "None");
-        let no_factor = |step: &str| step.replace("Some(Action)", "None");
+        let no_factor = |step: &str| step.replace("Some(ACTION)", "None");
         assert_eq!(asked(&ASR_ONLY), [route.clone(), no_directive.clone()]);
         assert_eq!(asked(&RC_SAR_ONLY), [no_factor(direct), no_factor(write)]);
         assert_eq!(asked(&FREE_FORM), [no_factor(&no_directive)]);
