@@ -102,7 +102,7 @@ mod tests {
         assert_ne!(judged.graph, language.judge(seed, seed, None).graph);
         let renamed = fine
             .replace("tri_msgs = self.o3(", "both = (")
-            .replace("edge_fts)))\n", "edge_fts))\n        tri_msgs = self.o3(both)\n");
+            .replace("edge_fts)))\n", "edge_fts)))\n        tri_msgs = self.o3(both)\n");
         assert_eq!(judged.graph, language.judge(&renamed, seed, scope).graph, "names are no difference");
         let broken = action("        tri_msgs = self.t_9(z)\n");
         let report = language.judge(&broken, seed, scope).report;

@@ -311,7 +311,9 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
             (Agent::Critic, parameters(&c.critic_parameters)?),
             (Agent::Writer, parameters(&c.writer_parameters)?),
         ]
-        .into(),
+        .into_iter()
+        .filter(|(_, parameters)| !parameters.is_empty())
+        .collect(),
         prompts: (!c.prompts.is_empty()).then(|| PathBuf::from(&c.prompts)),
         history: c.history,
     })

@@ -63,7 +63,7 @@ fn a_run_becomes_a_page_with_figures_and_tables() {
     let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
     for part in [
         "Best accuracy over evaluated candidates",
-        "Valid rate and entanglement rate",
+        "Executable and entangled proposals",
         "Accuracy against size and arithmetic",
         "Learning curves",
         "Entanglement, and how far edits reach",

@@ -38,8 +38,8 @@ const TEMPLATES: &[(&str, &str)] = built_in![
     "parts/operation.jinja",
 ];
 
-/// Functions for the other templates; it prints nothing.
-const MACROS: &str = "parts/macros.jinja";
+/// What prints nothing, or a piece of a line: no place to say where it comes from.
+const INLINE: [&str; 2] = ["parts/macros.jinja", "parts/factors.jinja"];
 
 /// What is wrong with a template.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +118,7 @@ impl Prompts {
     /// from. Nobody is asked with these.
     pub fn with_sources(folder: Option<&Path>) -> Result<Self, PromptError> {
         let mut prompts = Self::load(folder)?;
-        let names: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).filter(|name| *name != MACROS).collect();
+        let names: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).filter(|name| !INLINE.contains(name)).collect();
         for name in names {
             let text = prompts.environment.get_template(name)?.source().to_owned();
             let text = format!("<!-- prompts/{name} -->\n{text}\n<!-- end of prompts/{name} -->\n");

@@ -56,7 +56,9 @@ impl EvoPrompting {
             population.scored().filter_map(|index| population.get(index)).filter(fit).collect();
         waiting.sort_by(|a, b| burden(a).total_cmp(&burden(b)).then_with(|| a.attempt.cmp(&b.attempt)));
         let mut parents = Vec::new();
-        for round in 1..=moment.key.generation.min(population.last_generation().saturating_add(1)) {
+        // After so many rounds nobody is left to become a parent.
+        let last = population.last_generation().saturating_add(1).saturating_add_unsigned(waiting.len() as u64);
+        for round in 1..=moment.key.generation.min(last) {
             let (now, later): (Vec<&Candidate>, Vec<&Candidate>) = {
                 let mut free = constants.parents;
                 waiting.iter().partition(|row| {

@@ -313,7 +313,7 @@ sections! {
         /// comparisons at equal numbers of evaluations: then set search.attempts higher.
         evaluations: usize = 0,
         /// Most tokens of language models that the search takes, looked at before each generation; 0: no limit. For
-        /// comparisons at equal tokens. (llm.max_tokens_total is a limit in the middle of a generation, to save money.)
+        /// comparisons at equal tokens; llm.max_tokens_total is a limit in the middle of a generation, to save money.
         tokens: u64 = 0,
         /// Candidates per generation.
         generation_size: usize = 8,

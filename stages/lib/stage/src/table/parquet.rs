@@ -12,7 +12,7 @@ use arrow::datatypes::DataType;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue};
 use parquet::file::properties::WriterProperties;
 use schemas::{Column, Kind, Table};
 
@@ -25,8 +25,17 @@ pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
     let file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
     let footer = footer_length(&file).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
     limits::within(footer, limits::FOOTER, path, "", "bytes of description")?;
+    let size = file.metadata().map_err(|source| TableError::Io { path: path.to_owned(), source })?.len();
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(&error))?;
     check_version(&builder, path)?;
+    let outside =
+        builder.metadata().row_groups().iter().flat_map(|group| group.columns()).find(|c| !lies_within(c, size));
+    if let Some(chunk) = outside {
+        let name = chunk.column_path().string();
+        return Err(broken(&format!(
+            "the column {name} does not lie within the file, by what the file says of itself"
+        )));
+    }
     let reader = sized(builder, path)?.build().map_err(|error| broken(&error))?;
     let mut rows = Vec::new();
     let mut bytes = 0_usize;
@@ -61,6 +70,14 @@ fn footer_length(mut file: &File) -> io::Result<usize> {
     let length = u32::from_le_bytes([a, b, c, d]);
     // A length beyond the file is no description: the reader says so.
     Ok(if magic == *b"PAR1" && u64::from(length) < size { length as usize } else { 0 })
+}
+
+/// Whether a column's pages lie within the file. The reader takes that for granted, and panics where a footer lies.
+fn lies_within(chunk: &ColumnChunkMetaData, size: u64) -> bool {
+    let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+    let end = u64::try_from(start).ok().zip(u64::try_from(chunk.compressed_size()).ok());
+    let end = end.and_then(|(start, length)| start.checked_add(length));
+    chunk.data_page_offset() >= 0 && end.is_some_and(|end| end <= size)
 }
 
 /// Refuses what is too large by its own description, and decodes few rows at once where single values may be large.
