@@ -71,7 +71,7 @@ fn an_attempt_of_another_generation_is_refused() {
 /// An archive of 40 scored programs of the built-in proposer.
 fn archive(folder: &Path) -> PathBuf {
     let made = folder.join("made.jsonl");
-    propose().args(["--n", "41", "--seed", "3", "-o"]).arg(&made).assert().success();
+    propose().args(["--n", "41", "--seed", "3", "--set", "search.islands=5", "-o"]).arg(&made).assert().success();
     let text = std::fs::read_to_string(&made).unwrap();
     let rows = text.lines().enumerate().map(|(n, line)| {
         let mut row: Value = serde_json::from_str(line).unwrap();

@@ -374,8 +374,9 @@ fn no_two_attempts_of_a_generation_get_the_same_writer_prompt() {
         for slot in 0..40 {
             attempt(&team, method, slot);
         }
-        let written: Vec<String> =
-            server.requests().iter().filter(|r| agent_of(r) == "writer").map(Request::prompt).collect();
+        // What opens the conversation: a prompt of a repair round has others before it.
+        let opens = |r: &&Request| agent_of(r) == "writer" && r.json()["messages"].as_array().map(Vec::len) == Some(2);
+        let written: Vec<String> = server.requests().iter().filter(opens).map(Request::prompt).collect();
         let distinct: std::collections::BTreeSet<&String> = written.iter().collect();
         assert_eq!((written.len(), distinct.len()), (40, 40), "{method}");
     }
