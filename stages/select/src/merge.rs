@@ -12,17 +12,32 @@ use search::population::{Population, fitness};
 use stage::config::Fitness;
 use stage::{Config, Row, Table};
 
+/// What tells rows apart, in the order of the search. Tries of one attempt may have the same program, or none: phase and round
+/// tell them apart.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    attempt: (i64, i64, i64),
+    round: (i64, i64),
+    candidate_id: String,
+    source: String,
+    run: String,
+}
+
 /// The rows of both tables in the order of the search, which is also that of a `Population`. A row of the generation
 /// replaces the archive's row for the same attempt, so that a generation that is done again does not count twice.
 pub fn merge(earlier: Table, scored: Table) -> anyhow::Result<Table> {
-    let mut rows: BTreeMap<(i64, i64, i64, (i64, i64), String, String, String), Row> = BTreeMap::new();
+    let mut rows: BTreeMap<Place, Row> = BTreeMap::new();
     for row in earlier.rows.into_iter().chain(scored.rows) {
         let row = sound(row)?;
         let c = &row.candidate;
-        // Tries of one attempt may have the same program, or none: the round tells them apart.
-        let round = (c.phase.unwrap_or(0), c.repair_round.unwrap_or(0));
-        let program = (c.candidate_id.clone(), c.source.clone());
-        rows.insert((c.generation, c.slot, c.attempt, round, program.0, program.1, c.run.clone()), row);
+        let place = Place {
+            attempt: (c.generation, c.slot, c.attempt),
+            round: (c.phase.unwrap_or(0), c.repair_round.unwrap_or(0)),
+            candidate_id: c.candidate_id.clone(),
+            source: c.source.clone(),
+            run: c.run.clone(),
+        };
+        rows.insert(place, row);
     }
     Ok(Table { rows: rows.into_values().collect() })
 }
@@ -128,6 +143,23 @@ mod tests {
         let again = Table { rows: vec![row(1, 0, Status::Scored, Some(0.3))] };
         let table = merge(earlier, again).unwrap();
         assert_eq!(table.candidates().map(|c| c.fitness).collect::<Vec<_>>(), [Some(0.1), Some(0.3)]);
+    }
+
+    #[test]
+    fn tries_without_a_program_are_rows_of_their_own() {
+        let failed = |phase: Option<i64>, round: i64| {
+            let mut row = row(1, 0, Status::Failed, None);
+            row.candidate.source.clear();
+            row.candidate.candidate_id.clear();
+            (row.candidate.phase, row.candidate.repair_round) = (phase, Some(round));
+            row
+        };
+        let rows = vec![failed(Some(2), 0), failed(None, 2), failed(None, 0), failed(None, 1)];
+        let table = merge(Table::default(), Table { rows: rows.clone() }).unwrap();
+        let rounds: Vec<_> = table.candidates().map(|c| (c.phase, c.repair_round)).collect();
+        assert_eq!(rounds, [(None, Some(0)), (None, Some(1)), (None, Some(2)), (Some(2), Some(0))]);
+        let again = merge(table, Table { rows }).unwrap();
+        assert_eq!(again.rows.len(), 4, "made again, they count once");
     }
 
     #[test]

@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn the_line_leads_from_the_seed_to_the_parent() {
         let mut rows: Vec<Candidate> = (0..9).map(|n| row(n, Status::Scored, Some(0.1 * n as f64))).collect();
-        for n in 2..9 {
-            rows[n].parent_id = Some(format!("id{}", n - 1));
+        for (row, parent) in rows.iter_mut().skip(2).zip(1..) {
+            row.parent_id = Some(format!("id{parent}"));
         }
         let all: Vec<&Candidate> = rows.iter().collect();
         let attempts = |id: &str| line(&all, id).iter().map(|past| past.attempt).collect::<Vec<_>>();

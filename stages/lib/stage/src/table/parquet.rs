@@ -153,13 +153,13 @@ fn convert(
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let array = cast_with_options(found, wanted, &strict).map_err(|error| bad(String::new(), error.to_string()))?;
-    let known: Option<Box<dyn Fn(&str) -> bool>> = match column.kind {
-        Kind::Enum(names) => Some(Box::new(move |value| names.contains(&value))),
-        Kind::Factor => Some(Box::new(|value| schemas::Factor::parse(value).is_some())),
-        _ => None,
+    let named = |value: &str| match column.kind {
+        Kind::Enum(names) => names.contains(&value),
+        Kind::Factor => schemas::Factor::parse(value).is_some(),
+        _ => true,
     };
-    if let Some(known) = known {
-        let unknown = |value: Option<&str>| value.filter(|value| !known(value)).map(str::to_owned);
+    if matches!(column.kind, Kind::Enum(_) | Kind::Factor) {
+        let unknown = |value: Option<&str>| value.filter(|value| !named(value)).map(str::to_owned);
         if let Some((row, value)) =
             array.as_string::<i32>().iter().enumerate().find_map(|(row, value)| Some((row, unknown(value)?)))
         {
