@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use schemas::{Candidate, Factor, Locality, Severity};
 use search::diagnosis::Diagnosis;
+use search::population::fitness;
 use search::proposer::factors;
 use search::region::Region;
 use serde::Serialize;
 
 use crate::diagnosis::DiagnosisView;
-use crate::past::{self, PastView, RefusalView, fitness};
+use crate::past::{self, PastView, RefusalView};
 
 /// Learning curves, by `candidate_id`: points of one training seed in the order of steps.
 pub type Curves = BTreeMap<String, Vec<schemas::CurvePoint>>;

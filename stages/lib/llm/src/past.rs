@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use schemas::{Candidate, Factor, Locality, Severity, Status};
+use search::population::fitness;
 use serde::Serialize;
 
 /// Most programs of the parent's line that a prompt tells of.
@@ -36,11 +37,6 @@ pub struct RefusalView {
     pub count: usize,
     /// What was said of the latest of them.
     pub example: String,
-}
-
-/// The fitness of a row, if it is one that counts.
-pub fn fitness(row: &Candidate) -> Option<f64> {
-    row.fitness.filter(|value| row.status == Status::Scored && value.is_finite())
 }
 
 /// The fitness of each program that has one.
