@@ -156,6 +156,8 @@ struct Prompt<'a> {
     whole_file: bool,
     directive: Option<&'a str>,
     operation: &'a str,
+    /// Whether programs are shown with their accuracy and size alone: to the writers of methods whose sources show no more.
+    brief_figures: bool,
     /// Whether the writer answers with changed passages.
     diff: bool,
     /// Whether it answers with the editable regions alone.
@@ -380,6 +382,7 @@ impl Session {
             whole_file: self.team.settings.whole_file,
             directive: order.directive,
             operation: order.operation,
+            brief_figures: agent == Agent::Writer && order.operation != ROUTE.operation,
             diff: self.team.settings.diff,
             regions: self.team.settings.regions,
             two_phase: self.team.settings.two_phase,

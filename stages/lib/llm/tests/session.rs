@@ -797,3 +797,27 @@ fn many_at_once_lose_nothing() {
     assert_eq!(Recorded::read(&transcript(&folder)).unwrap().len(), 24);
     let _ = Kind::Budget;
 }
+
+#[test]
+fn own_templates_may_include_every_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts =
+        ["parent", "diagnosis", "line", "history", "refusals", "examples", "scope", "directive", "operation", "answer"];
+    let text: String = parts.iter().map(|part| format!("{{% include \"parts/{part}.jinja\" %}}\n")).collect();
+    for agent in ["router", "critic", "writer"] {
+        let opening = match agent {
+            "router" => "Choose the one factor",
+            "critic" => "Write a directive",
+            _ => "Write",
+        };
+        std::fs::write(folder.path().join(format!("{agent}.jinja")), format!("{opening}\n{text}")).unwrap();
+    }
+    for method in ["spark", "eoh"] {
+        let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
+        let team = live(&settings(&server), None);
+        let mut team = Arc::into_inner(team).expect("nobody else has it");
+        team.prompts = Prompts::with_folder(folder.path()).unwrap();
+        let made = attempt(&Arc::new(team), method, 0).0;
+        assert!(made[0].failure.is_none(), "{method}: {made:?}");
+    }
+}
