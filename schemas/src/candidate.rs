@@ -50,6 +50,8 @@ table! {
         Propose: status: Status,
         /// Why it is not further, in a sentence.
         Propose: reason: Option<String>,
+        /// Seconds that the calls to language models took for this row, without the time for which their server was away.
+        Propose volatile: llm_seconds: Option<f64>,
 
         /// `accept`, `accept-with-warning` or `reject`.
         Check: verdict: Option<Verdict>,

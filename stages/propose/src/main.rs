@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<()> {
     let Some(config) = args.config()? else { return Ok(()) };
     if args.ping {
-        return exit::say(&models::ping(&config)?);
+        return exit::say(&models::ping(args, &config)?);
     }
     if !args.dry_run {
         table::check_output(&args.output)?;

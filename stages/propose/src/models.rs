@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use llm::{
-    Agent, Call, Chat, Client, Curves, Dry, Known, Ledger, Live, Message, Model, Price, Prompts, ProposedRow, Recorded,
+    Agent, Call, CallError, Chat, Client, Curves, Dry, Known, Ledger, Live, Message, Model, Notice, Price, Prompts, ProposedRow, Recorded,
     Recorder, Replay, Secret, Settings, Spent, TaskFacts, Team,
 };
 use schemas::DiagnosisRow;
@@ -28,7 +28,7 @@ use crate::proposers::Made;
 /// A server, its exchanges recorded.
 pub fn live(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
     let settings = valid(config)?;
-    let client = Client::new(&settings, Secret::from_env(&settings.key_env))?;
+    let client = Client::new(&settings, Secret::from_env(&settings.key_env), notice(args))?;
     let transcript = match transcripts(args) {
         Some(path) => Some(Recorder::open(&path, || {
             let what = format!("{}: another process is recording there; waiting for its end", path.display());
@@ -39,6 +39,12 @@ pub fn live(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
     let chat = Live::new(client, &settings, transcript);
     let prompts = Prompts::load(settings.prompts.as_deref())?;
     team(args, config, settings, prompts, Box::new(chat))
+}
+
+/// Tells on the terminal, or in the log, that the run waits for the server.
+fn notice(args: &Args) -> Notice {
+    let progress = args.common.progress("propose", 0);
+    Arc::new(move |text: &str| progress.say(text))
 }
 
 /// A recording in place of the server.
@@ -120,7 +126,7 @@ fn asked(
     let team = team(args, config, valid(config)?, prompts, Box::new(dry))?;
     let plan = plan.generation();
     let seed_id = program::candidate_id(plan.seed_program);
-    llm::propose(&Generation::new(population, plan, seed_id), &team, &program::candidate_id, &|_| ());
+    llm::propose(&Generation::new(population, plan, seed_id), &team, &program::candidate_id, &|_| ())?;
     let calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(calls.clone())
 }
@@ -134,9 +140,9 @@ fn speaker(message: &Message) -> &'static str {
 }
 
 /// One small call to each model: whether server, key and names are right.
-pub fn ping(config: &Config) -> anyhow::Result<String> {
+pub fn ping(args: &Args, config: &Config) -> anyhow::Result<String> {
     let settings = valid(config)?;
-    let client = Client::new(&settings, Secret::from_env(&settings.key_env))?;
+    let client = Client::new(&settings, Secret::from_env(&settings.key_env), notice(args))?;
     let ledger = Ledger::new(&settings, Spent::default());
     let names = settings.models.iter().map(|model| &model.name).chain(settings.agent_models.values());
     let names: std::collections::BTreeSet<&String> = names.collect();
@@ -144,8 +150,8 @@ pub fn ping(config: &Config) -> anyhow::Result<String> {
     for name in names {
         let messages = vec![Message::user("Answer with the one word: ready")];
         let call =
-            Call { agent: Agent::Writer, model: name.clone(), messages, params: settings.params(Agent::Writer, 0) };
-        let outcome = client.chat(&call, "ping", &ledger, Instant::now() + settings.deadline);
+            Call { agent: Agent::Writer, model: name.clone(), messages, params: settings.params(Agent::Writer, 0, 0) };
+        let outcome = client.chat(&call, "ping", &ledger, settings.deadline.map(|limit| Instant::now() + limit));
         let reply = outcome.result.with_context(|| format!("{name} at {}", settings.base_url))?;
         let seconds = outcome.latency.as_secs_f64();
         let counted = if outcome.usage.estimated { "about " } else { "" };
@@ -165,6 +171,14 @@ pub fn tokens(table: &Table) -> u64 {
     table.rows.iter().map(|row| count(row, "prompt_tokens") + count(row, "completion_tokens")).sum()
 }
 
+/// What ends the stage, and what to do about it. Nothing is lost: what was answered is recorded.
+pub fn stopped(error: CallError) -> anyhow::Error {
+    let remedy = error.remedy();
+    anyhow::anyhow!(
+        "{error}. No row was written; what was answered is recorded: {remedy}, the same command goes on from there"
+    )
+}
+
 /// The rows as a table, with the columns of the models.
 ///
 /// # Errors
@@ -173,8 +187,6 @@ pub fn made(team: &Team, rows: Vec<ProposedRow>) -> anyhow::Result<Made> {
     if let Some(fault) = team.checker.fault() {
         bail!("a program could not be checked: {fault}");
     }
-    let budget = |row: &&ProposedRow| row.candidate.reason.as_deref().is_some_and(|r| r.starts_with("budget:"));
-    let ended = rows.iter().find(budget).and_then(|row| row.candidate.reason.clone());
     let mut table = Vec::with_capacity(rows.len());
     for ProposedRow { candidate, columns } in rows {
         let extra = match columns.map(serde_json::to_value).transpose()? {
@@ -185,7 +197,8 @@ pub fn made(team: &Team, rows: Vec<ProposedRow>) -> anyhow::Result<Made> {
     }
     let Spent { tokens, cost } = team.chat.spent();
     let cost = if team.settings.prices.is_empty() { String::new() } else { format!(", cost {cost:.4}") };
-    Ok(Made { rows: table.into_iter().collect(), spent: Some(format!("{tokens} tokens so far{cost}")), ended })
+    let counts = team.chat.calibration().map_or_else(String::new, |text| format!("; {text}"));
+    Ok(Made { rows: table.into_iter().collect(), spent: Some(format!("{tokens} tokens so far{cost}{counts}")), ended: None })
 }
 
 fn team(
@@ -286,8 +299,10 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         connect_timeout: seconds("connect_timeout_s", c.connect_timeout_s)?,
         first_byte_timeout: seconds("first_byte_timeout_s", c.first_byte_timeout_s)?,
         idle_timeout: seconds("idle_timeout_s", c.idle_timeout_s)?,
-        attempt_timeout: seconds("attempt_timeout_s", c.attempt_timeout_s)?,
-        deadline: seconds("deadline_s", c.deadline_s)?,
+        attempt_timeout: c.attempt_timeout_s.map(|value| seconds("attempt_timeout_s", value)).transpose()?,
+        deadline: c.deadline_s.map(|value| seconds("deadline_s", value)).transpose()?,
+        patience: seconds("patience", c.patience)?,
+        check_prompt: c.check_prompt,
         retries: c.retries,
         backoff: seconds("backoff_s", c.backoff_s)?,
         backoff_max: seconds("backoff_max_s", c.backoff_max_s)?,

@@ -77,7 +77,7 @@ impl Source {
                 let seed_id = program::candidate_id(plan.seed_program);
                 let generation = Generation::new(population, plan, seed_id);
                 let rows = llm::propose(&generation, team, &program::candidate_id, on_row);
-                models::made(team, rows)
+                models::made(team, rows.map_err(models::stopped)?)
             }
         }
     }

@@ -86,13 +86,13 @@ fn a_model_proposes_and_its_recording_repeats_it() {
     };
     assert!(table() == table(), "two replays differ");
 
-    // another prompt has no reply, which is said of each row
-    replay(&["--set", "network.hidden=48"]).assert().success();
-    let rows = folder.rows("again.jsonl");
-    assert_eq!(count(&rows, "status", &json!("failed")), 8);
-    let reason = rows[1]["reason"].as_str().unwrap();
-    assert!(reason.starts_with("unrecorded: transcripts.jsonl has no reply for the router's prompt"), "{reason}");
+    // another prompt has no reply, and nothing is written
+    let before = folder.text("again.jsonl");
+    let output = replay(&["--set", "network.hidden=48"]).assert().code(1).get_output().stderr.clone();
+    let reason = String::from_utf8(output).unwrap();
+    assert!(reason.contains("unrecorded: transcripts.jsonl has no reply for the router's prompt"), "{reason}");
     assert!(reason.contains("message 1, line"), "{reason}");
+    assert_eq!(folder.text("again.jsonl"), before);
 }
 
 #[test]
@@ -125,26 +125,27 @@ fn two_at_once_lose_no_exchange_that_was_paid() {
     assert_eq!(folder.text("a.jsonl"), folder.text("b.jsonl"), "the second one has the replies of the first one");
 }
 
+/// The columns by which runs are compared: without the seconds.
+fn timeless(rows: Vec<Value>) -> Vec<Value> {
+    let strip = |mut row: Value| {
+        row.as_object_mut().unwrap().remove("llm_seconds");
+        row
+    };
+    rows.into_iter().map(strip).collect()
+}
+
 #[test]
-fn every_fault_of_a_server_is_a_row() {
-    let faults: Vec<Vec<Step>> = vec![
-        respond_json(500, &Value::Null),
-        respond_json(401, &json!({"error": {"message": format!("bad key {KEY}")}})),
-        vec![Step::Reset],
-        vec![Step::Stall],
+fn what_a_model_answered_is_a_row() {
+    let answers: Vec<Vec<Step>> = vec![
         respond_json(200, &json!({"choices": [{"message": {"content": null, "refusal": format!("no {KEY}")}}]})),
         streamed("", None),
-        respond(429, &[("Retry-After", "0")], "slow down"),
-        respond(200, &[("Content-Type", "application/json")], "{\"choices\": [{"),
-        respond(200, &[("Content-Type", "text/html")], "<html>Login</html>"),
-        vec![stream_head(), Step::Send(event("half a rep"))],
         streamed(&"unendlich, größer ∞ ".repeat(400_000), None),
         streamed("Je ne peux pas: 対話を終了します", None),
     ];
-    for fault in faults {
-        let (folder, server) = (Folder::new(), Server::scripted(vec![fault]).unwrap());
+    for answer in answers {
+        let (folder, server) = (Folder::new(), Server::scripted(vec![answer]).unwrap());
         let mut command = folder.command(Some(&server));
-        command.args(["--n", "3", "--method", "free-form", "--set", "llm.retries=1", "--set", "llm.deadline_s=3"]);
+        command.args(["--n", "3", "--method", "free-form", "--set", "llm.retries=1"]);
         let output = command.args(["-o", "made.jsonl"]).assert().success().get_output().clone();
         let rows = folder.rows("made.jsonl");
         // An attempt is a row, and each further try of one that had a reply without a program.
@@ -154,6 +155,111 @@ fn every_fault_of_a_server_is_a_row() {
         assert!(rows[1]["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
         assert_eq!((&rows[1]["source"], &rows[1]["parent_id"]), (&json!(""), &rows[0]["candidate_id"]));
         nowhere(folder.0.path(), &output.stdout, &output.stderr);
+    }
+}
+
+#[test]
+fn a_service_that_fails_is_no_attempt_and_costs_none() {
+    let key = |status, body: Value| (respond_json(status, &body), "setup:");
+    let faults: Vec<(Vec<Step>, &str)> = vec![
+        (respond_json(500, &Value::Null), "unavailable:"),
+        (vec![Step::Reset], "unavailable:"),
+        (vec![Step::Stall], "unavailable:"),
+        (respond(429, &[("Retry-After", "0")], "slow down"), "unavailable:"),
+        (respond(429, &[("Retry-After", "7200")], "come back later"), "unavailable:"),
+        (respond(200, &[("Content-Type", "application/json")], "{\"choices\": [{"), "unavailable:"),
+        (respond(200, &[("Content-Type", "text/html")], "<html>Login</html>"), "unavailable:"),
+        (vec![stream_head(), Step::Send(event("half a rep"))], "unavailable:"),
+        // a wrong key as OpenAI, Gemini, LiteLLM and OpenRouter tell of it
+        key(401, json!({"error": {"message": format!("Incorrect API key provided: {KEY}"), "code": "invalid_api_key"}})),
+        key(400, json!([{"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"}}])),
+        key(400, json!({"error": {"message": "Authentication Error, Invalid proxy server token", "code": "400"}})),
+        key(403, json!({"error": {"message": "No auth credentials found", "code": 403}})),
+        key(404, json!({"error": {"message": "model not found"}})),
+        (respond(307, &[("Location", "http://127.0.0.1:9/v2")], ""), "http://127.0.0.1:9/v2"),
+        (respond_json(400, &json!({"error": {"message": "exceeds the available context size"}})), "context:"),
+    ];
+    for (fault, words) in faults {
+        let folder = Folder::new();
+        // The service fails from the third request on, and is mended later.
+        let mended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (state, play, fault) = (mended.clone(), fixed(), fault);
+        let server = Server::start(move |number, request| {
+            let good = number < 3 || state.load(std::sync::atomic::Ordering::SeqCst);
+            if good { play(request) } else { fault.clone() }
+        })
+        .unwrap();
+        let propose = |output: &str| {
+            let mut command = folder.command(Some(&server));
+            command.args(["--n", "3", "--set", "llm.retries=1", "--set", "llm.patience=0.2", "-o", output]);
+            command
+        };
+        let output = propose("made.jsonl").assert().code(1).get_output().clone();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(words) && said.contains("the same command goes on from there"), "{words}: {said}");
+        assert!(!folder.path("made.jsonl").exists(), "{words}: no row is made up");
+        nowhere(folder.0.path(), &output.stdout, &output.stderr);
+        // The same command goes on, and ends where an undisturbed one ends.
+        mended.store(true, std::sync::atomic::Ordering::SeqCst);
+        propose("made.jsonl").assert().success();
+        let calm = Folder::new();
+        let play = fixed();
+        let server = Server::start(move |_, request| play(request)).unwrap();
+        calm.command(Some(&server)).args(["--n", "3", "-o", "made.jsonl"]).assert().success();
+        assert_eq!(timeless(folder.rows("made.jsonl")), timeless(calm.rows("made.jsonl")), "{words}");
+    }
+}
+
+/// A player whose answer depends on the prompt alone.
+fn fixed() -> impl Fn(&llm::mock::Request) -> Vec<Step> + Send + Sync {
+    let play = player();
+    move |request| play(request.prompt().len(), request)
+}
+
+#[test]
+fn an_outage_is_waited_for_and_said() {
+    let folder = Folder::new();
+    let began = std::time::Instant::now();
+    let play = fixed();
+    let server = Server::start(move |_, request| match began.elapsed().as_secs_f64() {
+        // It is down from the start, for longer than all retries take.
+        ..1.5 => respond(503, &[], "loading the model"),
+        _ => play(request),
+    })
+    .unwrap();
+    let mut command = folder.command(Some(&server));
+    let output = command.args(["--n", "3", "--set", "llm.retries=1", "-o", "made.jsonl"]).assert().success();
+    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    let line = |words: &str| said.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((line("does not answer"), line("answers again")), (1, 1), "{said}");
+    assert_eq!(count(&folder.rows("made.jsonl"), "status", &json!("failed")), 0);
+}
+
+#[test]
+fn rows_add_up_to_what_is_recorded() {
+    let folder = Folder::new();
+    let play = player();
+    let server = Server::start(move |number, request| match number % 5 {
+        2 => vec![Step::Reset],
+        4 => vec![stream_head(), Step::Send(event("half a rep"))],
+        _ => play(number, request),
+    })
+    .unwrap();
+    let prices = "llm.prices={ player = { input = 1.0, output = 2.0 } }";
+    folder.command(Some(&server)).args(["--n", "6", "--set", prices, "-o", "made.jsonl"]).assert().success();
+    let (rows, exchanges) = (folder.rows("made.jsonl"), folder.rows("transcripts.jsonl"));
+    let sum = |values: &[Value], pointer: &str| -> f64 {
+        values.iter().filter_map(|value| value.pointer(pointer).and_then(Value::as_f64)).sum()
+    };
+    assert_eq!(sum(&rows, "/llm_calls"), exchanges.len() as f64);
+    for (column, recorded, scale) in [
+        ("/prompt_tokens", "/usage/prompt_tokens", 1.0),
+        ("/completion_tokens", "/usage/completion_tokens", 1.0),
+        ("/llm_cost", "/cost", 1.0),
+        ("/llm_seconds", "/latency_ms", 1e-3),
+    ] {
+        let (ours, theirs) = (sum(&rows, column), sum(&exchanges, recorded) * scale);
+        assert!(ours > 0.0 && (ours - theirs).abs() < 1e-9, "{column}: {ours} and {theirs}");
     }
 }
 
@@ -185,33 +291,31 @@ fn no_key_in_any_output() {
 }
 
 #[test]
-fn max_tokens_stop_before_the_call_and_the_rest_are_rows() {
+fn a_budget_of_tokens_stops_before_the_call_and_can_be_raised() {
     let (folder, server) = (Folder::new(), server());
-    let mut command = folder.command(Some(&server));
-    command.args(["--n", "6", "--set", "llm.jobs=1", "--max-tokens-total", "60000", "-o", "made.jsonl"]);
-    // with a limit for each reply, that for the run is never exceeded
-    command.args(["--set", "llm.max_tokens=4000"]);
-    let output = command.assert().success().get_output().stderr.clone();
-    let stderr = String::from_utf8(output).unwrap();
-    assert!(stderr.contains("ended early: budget:"), "{stderr}");
-    let rows = folder.rows("made.jsonl");
-    let last = rows.last().unwrap();
-    assert_eq!((&last["slot"], &last["status"]), (&json!(5), &json!("failed")));
-    assert!(last["reason"].as_str().unwrap().starts_with("budget:"), "{last}");
-    let spent: i64 = rows
-        .iter()
-        .map(|r| r["prompt_tokens"].as_i64().unwrap_or(0) + r["completion_tokens"].as_i64().unwrap_or(0))
-        .sum();
-    assert!(spent > 10_000 && spent <= 60_000, "{spent}");
+    let propose = |tokens: &str| {
+        let mut command = folder.command(Some(&server));
+        command.args(["--n", "6", "--set", "llm.jobs=1", "--max-tokens-total", tokens, "-o", "made.jsonl"]);
+        // with a limit for each reply, that for the run is never exceeded
+        command.args(["--set", "llm.max_tokens=4000"]);
+        command
+    };
+    let spent = || -> i64 {
+        let tokens = |e: &Value, name: &str| e["usage"][name].as_i64().unwrap();
+        let exchanges = folder.rows("transcripts.jsonl");
+        exchanges.iter().map(|e| tokens(e, "prompt_tokens") + tokens(e, "completion_tokens")).sum()
+    };
+    let output = propose("60000").assert().code(1).get_output().stderr.clone();
+    let said = String::from_utf8(output).unwrap();
+    assert!(said.contains("budget: ") && said.contains("once llm.max_tokens_total or llm.max_cost is raised"), "{said}");
+    assert!(!folder.path("made.jsonl").exists());
+    assert!(spent() > 10_000 && spent() <= 60_000, "{}", spent());
     let before = server.requests().len();
     // the run has spent it: nothing more is asked
-    folder
-        .command(Some(&server))
-        .args(["--n", "6", "--set", "llm.jobs=1", "--max-tokens-total", "60000", "-o", "made.jsonl"])
-        .args(["--set", "llm.max_tokens=4000"])
-        .assert()
-        .success();
+    propose("60000").assert().code(1);
     assert_eq!(server.requests().len(), before);
+    propose("600000").assert().success();
+    assert_eq!(count(&folder.rows("made.jsonl"), "status", &json!("failed")), 0);
 }
 
 #[test]
@@ -220,12 +324,10 @@ fn a_cost_limit_stops_before_the_call() {
     let prices = "llm.prices={ player = { input = 1000.0, output = 1000.0 } }";
     let mut command = folder.command(Some(&server));
     command.args(["--n", "6", "--set", "llm.jobs=1", "--set", prices, "--max-cost", "60", "-o", "made.jsonl"]);
-    let output = command.args(["--set", "llm.max_tokens=4000"]).assert().success().get_output().stderr.clone();
-    let stderr = String::from_utf8(output).unwrap();
-    assert!(stderr.contains("ended early: budget:") && stderr.contains("cost "), "{stderr}");
-    let rows = folder.rows("made.jsonl");
-    assert!(rows.last().unwrap()["reason"].as_str().unwrap().starts_with("budget:"), "{}", rows.last().unwrap());
-    let spent: f64 = rows.iter().filter_map(|row| row["llm_cost"].as_f64()).sum();
+    let output = command.args(["--set", "llm.max_tokens=4000"]).assert().code(1).get_output().stderr.clone();
+    let said = String::from_utf8(output).unwrap();
+    assert!(said.contains("budget: ") && said.contains("of 60 are spent"), "{said}");
+    let spent: f64 = folder.rows("transcripts.jsonl").iter().filter_map(|e| e["cost"].as_f64()).sum();
     assert!(spent > 10.0 && spent <= 60.0, "{spent}");
 }
 

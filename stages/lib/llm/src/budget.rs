@@ -66,7 +66,7 @@ impl Ledger {
         model: &str,
         prompt_tokens: u64,
         completion_tokens: u64,
-        deadline: Instant,
+        deadline: Option<Instant>,
     ) -> Result<Reservation<'_>, CallError> {
         let price = self.prices.get(model).copied();
         let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
@@ -86,6 +86,10 @@ impl Ledger {
                 state.refusal = Some(refusal.clone());
                 return Err(refusal);
             }
+            let Some(deadline) = deadline else {
+                state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(CallError::new(Kind::Deadline, "the time for this proposal is spent"));
@@ -175,8 +179,8 @@ mod tests {
         Ledger::new(&settings, Spent { tokens: 10, cost: 10.0 })
     }
 
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(5)
+    fn soon() -> Option<Instant> {
+        Some(Instant::now() + Duration::from_secs(5))
     }
 
     fn usage(prompt_tokens: u64, completion_tokens: u64) -> Usage {
@@ -222,7 +226,7 @@ mod tests {
     fn waits_no_longer_than_the_deadline() {
         let ledger = ledger(Some(100), None);
         let _first = ledger.reserve("m", 60, 0, soon()).unwrap();
-        let deadline = Instant::now() + Duration::from_millis(20);
+        let deadline = Some(Instant::now() + Duration::from_millis(20));
         assert_eq!(ledger.reserve("m", 60, 0, deadline).unwrap_err().kind, Kind::Deadline);
     }
 }

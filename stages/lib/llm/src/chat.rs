@@ -2,43 +2,50 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::budget::{Ledger, Spent};
-use crate::call::{Agent, Call, Finish, Reply, Usage};
+use crate::call::{Agent, Call, Finish, Reply};
 use crate::client::{Client, Outcome};
 use crate::error::{CallError, Kind};
-use crate::transcript::{Exchange, Place, Recorded, Recorder, now};
+use crate::error::Blame;
+use crate::transcript::{Exchange, Place, Recorded, Recorder, Taken, now};
 
 /// A reply or its failure, with what it took.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub result: Result<Reply, CallError>,
-    pub usage: Usage,
-    pub cost: Option<f64>,
+    pub taken: Taken,
+    /// For how long the call had to wait for the service, which is no time of the proposal's.
+    pub outage: Duration,
 }
 
 impl Answer {
-    fn failed(error: CallError) -> Self {
-        Self { result: Err(error), usage: Usage::default(), cost: None }
+    fn new(result: Result<Reply, CallError>, taken: Taken) -> Self {
+        Self { result, taken, outage: Duration::ZERO }
     }
 
-    fn of(exchange: &Exchange) -> Self {
+    fn of(exchange: &Exchange, recorded: &Recorded) -> Self {
         let result = match (&exchange.reply, &exchange.error) {
             (Some(reply), _) => Ok(reply.clone()),
             (None, Some(error)) => Err(error.clone()),
             (None, None) => Err(CallError::new(Kind::Unrecorded, "the recorded exchange has neither reply nor error")),
         };
-        Self { result, usage: exchange.usage, cost: exchange.cost }
+        Self::new(result, recorded.taken(&exchange.key, &exchange.place))
     }
 }
 
 /// Something that answers calls.
 pub trait Chat: Send + Sync {
-    fn chat(&self, call: &Call, place: &Place, deadline: Instant) -> Answer;
+    fn chat(&self, call: &Call, place: &Place, deadline: Option<Instant>) -> Answer;
 
     /// What the run has spent so far.
     fn spent(&self) -> Spent;
+
+    /// How the service's counts of tokens differ from guesses, in words.
+    fn calibration(&self) -> Option<String> {
+        None
+    }
 
     /// Whether attempts may be made side by side. If not, their order is part of the answers.
     fn side_by_side(&self) -> bool {
@@ -65,14 +72,19 @@ impl Live {
 }
 
 impl Chat for Live {
-    fn chat(&self, call: &Call, place: &Place, deadline: Instant) -> Answer {
+    fn chat(&self, call: &Call, place: &Place, deadline: Option<Instant>) -> Answer {
         let key = call.key();
-        // Failures are not kept: a second run is a second chance.
-        if let Some(exchange) = self.recorded.exact(&key, place).filter(|exchange| exchange.reply.is_some()) {
-            return Answer::of(exchange);
+        // What the model has answered is kept, also where it has declined. The service's faults are not: a second run is a
+        // second chance.
+        let answered = |exchange: &&Exchange| {
+            exchange.reply.is_some() || exchange.error.as_ref().is_some_and(|e| e.kind.is_an_answer() && e.blame() == Blame::Model)
+        };
+        if let Some(exchange) = self.recorded.exact(&key, place).filter(answered) {
+            return Answer::of(exchange, &self.recorded);
         }
         let stream = format!("{}.{}", place.attempt, place.call);
-        let Outcome { result, usage, cost, tries, latency } = self.client.chat(call, &stream, &self.ledger, deadline);
+        let outcome = self.client.chat(call, &stream, &self.ledger, deadline);
+        let Outcome { result, usage, cost, tries, partial, latency, outage } = outcome;
         let exchange = Exchange {
             key,
             place: *place,
@@ -81,20 +93,27 @@ impl Chat for Live {
             error: result.as_ref().err().cloned(),
             usage,
             cost,
+            partial,
             tries,
             latency_ms: latency.as_millis() as u64,
             time: now(),
         };
+        let mut taken = self.recorded.taken(&exchange.key, place);
+        taken.add(&Taken { usage, cost, latency_ms: exchange.latency_ms });
         if let Some(Err(error)) = self.recorder.as_ref().map(|recorder| recorder.append(&exchange)) {
             // a reply that no replay could repeat must not shape the search
             let message = format!("the exchange cannot be recorded: {error}");
-            return Answer { result: Err(CallError::new(Kind::Setup, message)), usage, cost };
+            return Answer::new(Err(CallError::new(Kind::Setup, message)), taken);
         }
-        Answer { result, usage, cost }
+        Answer { result, taken, outage }
     }
 
     fn spent(&self) -> Spent {
         self.ledger.spent()
+    }
+
+    fn calibration(&self) -> Option<String> {
+        self.client.calibration()
     }
 }
 
@@ -115,19 +134,19 @@ impl Replay {
 }
 
 impl Chat for Replay {
-    fn chat(&self, call: &Call, place: &Place, _deadline: Instant) -> Answer {
+    fn chat(&self, call: &Call, place: &Place, _deadline: Option<Instant>) -> Answer {
         let key = call.key();
         if let Some(exchange) = self.recorded.exact(&key, place) {
-            return Answer::of(exchange);
+            return Answer::of(exchange, &self.recorded);
         }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let occurrence = used.entry(key.clone()).or_default();
         match self.recorded.nth(&key, *occurrence) {
             Some(exchange) => {
                 *occurrence += 1;
-                Answer::of(exchange)
+                Answer::of(exchange, &self.recorded)
             }
-            None => Answer::failed(self.recorded.missing(call, place)),
+            None => Answer::new(Err(self.recorded.missing(call, place)), Taken::default()),
         }
     }
 
@@ -168,17 +187,20 @@ impl Dry {
 }
 
 impl Chat for Dry {
-    fn chat(&self, call: &Call, place: &Place, _deadline: Instant) -> Answer {
+    fn chat(&self, call: &Call, place: &Place, _deadline: Option<Instant>) -> Answer {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push((*place, call.clone()));
         let text = match call.agent {
             Agent::Router => {
                 format!(r#"{{"factor": {}, "reason": "a placeholder: nobody was asked"}}"#, first_factor(call))
             }
             Agent::Critic => "(here stands what the critic will write)".to_owned(),
-            Agent::Writer => return Answer::failed(CallError::new(Kind::Setup, "a dry run asks nobody")),
+            Agent::Writer => {
+                let error = CallError::new(Kind::Empty, "a dry run asks nobody");
+                return Answer::new(Err(error), Taken::default());
+            }
         };
         let reply = Reply { text, reasoning: None, finish: Finish::Stop, served_by: None };
-        Answer { result: Ok(reply), usage: Usage::default(), cost: None }
+        Answer::new(Ok(reply), Taken::default())
     }
 
     fn spent(&self) -> Spent {

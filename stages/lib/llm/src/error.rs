@@ -30,8 +30,14 @@ pub enum Kind {
     Refusal,
     /// A reply without text.
     Empty,
+    /// The prompt is longer than the model's context, or the server has cut it to that.
+    Context,
+    /// A body in an encoding that nobody asked for.
+    Encoding,
     /// The time for the whole proposal is spent.
     Deadline,
+    /// The service did not answer for as long as `llm.patience`.
+    Unavailable,
     /// The money or the tokens for the whole run are spent.
     Budget,
     /// A replay found no recorded reply.
@@ -41,6 +47,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether a failure of this kind is what a model had to say.
+    pub fn is_an_answer(self) -> bool {
+        matches!(self, Self::Refusal | Self::Empty | Self::TooLong)
+    }
+
     /// As in transcripts and tables.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -55,7 +66,10 @@ impl Kind {
             Self::TooLong => "too-long",
             Self::Refusal => "refusal",
             Self::Empty => "empty",
+            Self::Context => "context",
+            Self::Encoding => "encoding",
             Self::Deadline => "deadline",
+            Self::Unavailable => "unavailable",
             Self::Budget => "budget",
             Self::Unrecorded => "unrecorded",
             Self::Setup => "setup",
@@ -104,14 +118,62 @@ impl CallError {
                 // an error object without a number, in the midst of a stream: the server fell over
                 None => true,
             },
-            Kind::TooLong | Kind::Refusal | Kind::Deadline | Kind::Budget | Kind::Unrecorded | Kind::Setup => false,
+            Kind::TooLong
+            | Kind::Refusal
+            | Kind::Context
+            | Kind::Encoding
+            | Kind::Deadline
+            | Kind::Unavailable
+            | Kind::Budget
+            | Kind::Unrecorded
+            | Kind::Setup => false,
         }
     }
 
-    /// Whether every further call of the search would meet the same end.
-    pub fn ends_the_search(&self) -> bool {
-        self.kind == Kind::Budget
+    /// Whose fault it is, as far as the answer tells.
+    pub fn blame(&self) -> Blame {
+        match self.kind {
+            Kind::Refusal | Kind::Empty | Kind::TooLong | Kind::Deadline => Blame::Model,
+            Kind::Connect
+            | Kind::Timeout
+            | Kind::Transport
+            | Kind::ContentType
+            | Kind::Malformed
+            | Kind::Truncated => Blame::Service,
+            Kind::Status | Kind::Api if self.can_heal() => Blame::Service,
+            Kind::Status | Kind::Api | Kind::Context | Kind::Encoding | Kind::Setup | Kind::Unrecorded => Blame::Setup,
+            Kind::Unavailable | Kind::Budget => Blame::Run,
+        }
     }
+
+    /// Whether no row is to come of it: the stage ends here, and goes on from here when it is run again. What the client gives
+    /// back of a service's faults concerns the one call: the service answers others.
+    pub fn ends_the_stage(&self) -> bool {
+        matches!(self.blame(), Blame::Setup | Blame::Run)
+    }
+
+    /// When the stage can go on.
+    pub fn remedy(&self) -> &'static str {
+        match self.kind {
+            Kind::Budget => "once llm.max_tokens_total or llm.max_cost is raised",
+            Kind::Unavailable => "once the server answers",
+            Kind::Unrecorded => "once the settings are those of the recording",
+            _ => "once that is mended",
+        }
+    }
+}
+
+/// Whose fault a failed call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The model's: it has answered, and there is nothing in the answer. That is an attempt, and a row.
+    Model,
+    /// The service's: it did not answer, or not in its protocol. Another try may go well.
+    Service,
+    /// The settings': every further call would meet the same end.
+    Setup,
+    /// The run's: it may spend no more, or has waited long enough.
+    Run,
 }
 
 /// The first `limit` characters of a text, on one line, for messages.

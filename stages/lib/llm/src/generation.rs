@@ -9,7 +9,7 @@ use search::proposer::Proposer;
 use serde::Serialize;
 
 use crate::agents::critic::LABEL;
-use crate::error::excerpt;
+use crate::error::{CallError, excerpt};
 use crate::session::{Made, Team};
 use crate::transcript::Place;
 
@@ -25,6 +25,12 @@ pub struct Columns {
     pub prompt_tokens: i64,
     /// With the reasoning.
     pub completion_tokens: i64,
+    /// Of the completion, the part that was reasoning; none where the server does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<i64>,
+    /// Of the prompt, the part that the server had cached; none where it does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<i64>,
     /// The server did not count the tokens of all calls: some are guesses.
     pub tokens_estimated: bool,
     /// In the currency of the price table.
@@ -46,37 +52,54 @@ pub struct ProposedRow {
     pub columns: Option<Columns>,
 }
 
-/// Makes all attempts of a generation. Each gives at least one row, and one more for each repair round; a server that
-/// fails, and a budget that is spent, are rows with status `failed`.
+/// Makes all attempts of a generation. Each gives at least one row, and one more for each repair round. Only what a model has
+/// answered is an attempt: a service that is away, a wrong key and a spent budget end the stage without a row.
 ///
 /// `identify` gives the `candidate_id` of a program; `on_row` hears of the last row of each
 /// attempt when it is made, in any order.
+///
+/// # Errors
+/// What ends the stage. What was answered is recorded: the same call goes on from there.
 pub fn propose(
     generation: &Generation<'_>,
     team: &Arc<Team>,
     identify: &(dyn Fn(&str) -> String + Sync),
     on_row: &(dyn Fn(&Candidate) + Sync),
-) -> Vec<ProposedRow> {
+) -> Result<Vec<ProposedRow>, CallError> {
     let slots: Vec<i64> = generation.slots().collect();
     let jobs = if team.chat.side_by_side() { team.settings.jobs.min(slots.len()) } else { 1 };
     let next = AtomicUsize::new(0);
     let made: Mutex<Vec<(i64, Vec<ProposedRow>)>> = Mutex::new(Vec::with_capacity(slots.len()));
+    let stopped: Mutex<Option<CallError>> = Mutex::new(None);
+    let lock = |stopped| Mutex::lock(stopped).unwrap_or_else(PoisonError::into_inner);
     std::thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
             scope.spawn(|| {
                 while let Some(&slot) = slots.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let rows = attempt(generation, slot, team, identify);
+                    let rows = match attempt(generation, slot, team, identify) {
+                        Ok(rows) => rows,
+                        Err(error) => {
+                            lock(&stopped).get_or_insert(error);
+                            break;
+                        }
+                    };
                     if let Some(last) = rows.last() {
                         on_row(&last.candidate);
                     }
                     made.lock().unwrap_or_else(PoisonError::into_inner).push((slot, rows));
+                    if lock(&stopped).is_some() {
+                        break;
+                    }
                 }
             });
         }
     });
+    if let Some(error) = stopped.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
     let mut made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
     made.sort_by_key(|(slot, _)| *slot);
-    made.into_iter().flat_map(|(_, rows)| rows).collect()
+    Ok(made.into_iter().flat_map(|(_, rows)| rows).collect())
 }
 
 fn attempt(
@@ -84,17 +107,17 @@ fn attempt(
     slot: i64,
     team: &Arc<Team>,
     identify: &(dyn Fn(&str) -> String + Sync),
-) -> Vec<ProposedRow> {
+) -> Result<Vec<ProposedRow>, CallError> {
     let blank = generation.blank(slot, PROPOSER);
     let session = team.session(Place { generation: blank.generation, slot, attempt: blank.attempt, call: 0 });
     if let Some(candidate) = generation.seed_row(slot, session.name()) {
-        return vec![ProposedRow { candidate, columns: None }];
+        return Ok(vec![ProposedRow { candidate, columns: None }]);
     }
     let attempt = generation.attempt(slot, 0, &session);
     let row = attempted(blank, &attempt);
     let label = attempt.directive.map(|directive| directive.label).filter(|label| !label.is_empty());
-    let made = session.finish(attempt.draft.err().map(|error| error.to_string()));
-    made.into_iter().map(|made| fill(row.clone(), label.as_deref(), made, team, identify)).collect()
+    let made = session.finish(attempt.draft.err().map(|error| error.to_string()))?;
+    Ok(made.into_iter().map(|made| fill(row.clone(), label.as_deref(), made, team, identify)).collect())
 }
 
 /// What wrote the rows. A replay gives back what the models wrote, so that its rows are theirs.
@@ -107,14 +130,18 @@ fn fill(
     team: &Team,
     identify: &(dyn Fn(&str) -> String + Sync),
 ) -> ProposedRow {
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let usage = made.taken.usage;
     let columns = Columns {
         prompt_hash: team.prompts.hash().to_owned(),
         llm_model: made.model,
         llm_calls: made.calls,
-        prompt_tokens: i64::try_from(made.usage.prompt_tokens).unwrap_or(i64::MAX),
-        completion_tokens: i64::try_from(made.usage.completion_tokens).unwrap_or(i64::MAX),
-        tokens_estimated: made.usage.estimated,
-        llm_cost: made.cost,
+        prompt_tokens: whole(usage.prompt_tokens),
+        completion_tokens: whole(usage.completion_tokens),
+        reasoning_tokens: usage.reasoning_tokens.map(whole),
+        cached_tokens: usage.cached_tokens.map(whole),
+        tokens_estimated: usage.estimated,
+        llm_cost: made.taken.cost,
         factor_reason: made.routed.as_ref().map(|routed| routed.reason.clone()),
         factor_fallback: made.routed.as_ref().map(|routed| routed.fallback),
     };
@@ -132,6 +159,7 @@ fn fill(
         source: made.source.unwrap_or_default(),
         edit: label.map(str::to_owned).or(made.idea.map(|idea| excerpt(&idea, 2 * LABEL))),
         reason: made.failure,
+        llm_seconds: Some(made.taken.latency_ms as f64 / 1000.0),
         ..row
     };
     ProposedRow { candidate, columns: Some(columns) }

@@ -11,7 +11,7 @@ use crate::session::{Failure, Order, Session};
 
 impl From<Failure> for ProposeError {
     fn from(failure: Failure) -> Self {
-        let ends = failure.ends_the_search();
+        let ends = failure.ends_the_stage();
         let reason = failure.to_string();
         if ends { Self::Ended(reason) } else { Self::Failed(reason) }
     }

@@ -37,7 +37,17 @@ impl Secret {
 
     /// `text` without the key: for anything that a server may have echoed.
     pub fn scrub(&self, text: &str) -> String {
-        if self.0.len() < SHORTEST_REAL_KEY { text.to_owned() } else { text.replace(&self.0, BLANK) }
+        if self.0.len() < SHORTEST_REAL_KEY {
+            return text.to_owned();
+        }
+        let mut clean = text.replace(&self.0, BLANK);
+        // A text that was broken off may end within the key.
+        let starts = self.0.char_indices().map(|(at, _)| at).rev().filter(|at| *at >= SHORTEST_REAL_KEY);
+        if let Some(rest) = starts.filter_map(|at| clean.strip_suffix(self.0.get(..at)?)).map(str::len).next() {
+            clean.truncate(rest);
+            clean.push_str(BLANK);
+        }
+        clean
     }
 }
 
@@ -53,11 +63,21 @@ impl fmt::Display for Secret {
     }
 }
 
-/// [`Secret::scrub`] where there may be no key.
-pub(crate) fn scrub(key: Option<&Secret>, text: String) -> String {
-    match key {
-        Some(key) => key.scrub(&text),
-        None => text,
+/// All the secrets that a server may echo. What it sends is masked before anything is cut from it, kept or shown.
+#[derive(Clone, Debug, Default)]
+pub struct Mask(Vec<Secret>);
+
+impl Mask {
+    pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
+        let mut secrets: Vec<Secret> = secrets.into_iter().collect();
+        // One may be a part of another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.0.len()));
+        Self(secrets)
+    }
+
+    /// `text` without the secrets, and without the beginning of one that the text breaks off in.
+    pub fn scrub(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| secret.scrub(&text))
     }
 }
 
@@ -77,6 +97,15 @@ mod tests {
     #[test]
     fn placeholders_damage_no_text() {
         assert_eq!(Secret::new("none").unwrap().scrub("return none"), "return none");
+    }
+
+    #[test]
+    fn a_text_that_breaks_off_within_the_key_keeps_nothing_of_it() {
+        let key = Secret::new("sk-very-secret-42").unwrap();
+        assert_eq!(key.scrub("half of it: sk-very-secre"), "half of it: ***");
+        assert_eq!(key.scrub("sk- is how keys begin: sk-"), "sk- is how keys begin: sk-");
+        let mask = Mask::new([key, Secret::new("sk-very-secret-42-and-more").unwrap()]);
+        assert_eq!(mask.scrub("sk-very-secret-42-and-more, sk-very-secret-42"), "***, ***");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One attempt: its calls in order, its repair rounds, its deadline, and the rows that come of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::agents::critic::{self, DirectiveText};
 use crate::agents::extract::{self, Extracted, extract};
 use crate::agents::{diff, regions, router, splice};
-use crate::call::{Agent, Call, Finish, Message, Reply, Usage};
+use crate::call::{Agent, Call, Finish, Message, Reply};
 use crate::chat::Chat;
 use crate::checker::Checker;
 use crate::context::{Context, Known, Situation, TaskFacts};
@@ -19,7 +19,7 @@ use crate::error::{CallError, Kind, excerpt};
 use crate::keyed;
 use crate::prompts::Prompts;
 use crate::settings::Settings;
-use crate::transcript::Place;
+use crate::transcript::{Place, Taken};
 
 /// Most bytes of a refused reply that go back to its writer.
 const ECHO: usize = 60_000;
@@ -38,9 +38,9 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether every further attempt would end alike.
-    pub fn ends_the_search(&self) -> bool {
-        matches!(self, Self::Call(error) if error.ends_the_search())
+    /// Whether every further attempt would end alike, and no row is to come of this one.
+    pub fn ends_the_stage(&self) -> bool {
+        matches!(self, Self::Call(error) if error.ends_the_stage())
     }
 }
 
@@ -84,8 +84,8 @@ pub struct Made {
     pub model: String,
     /// Calls that belong to this row: those before the first try count with it.
     pub calls: i64,
-    pub usage: Usage,
-    pub cost: Option<f64>,
+    /// What those calls took.
+    pub taken: Taken,
 }
 
 /// What all attempts of a run share.
@@ -104,7 +104,7 @@ impl Team {
         Session {
             team: Arc::clone(self),
             place,
-            deadline: Instant::now() + self.settings.deadline,
+            deadline: Cell::new(self.settings.deadline.map(|limit| Instant::now() + limit)),
             state: RefCell::default(),
         }
     }
@@ -130,9 +130,10 @@ struct Second<'a> {
 struct State {
     calls: i64,
     /// Since the last row.
-    usage: Usage,
-    cost: Option<f64>,
+    taken: Taken,
     row_calls: i64,
+    /// What ends the stage, met by this attempt.
+    stopped: Option<CallError>,
     routed: Option<Routed>,
     made: Vec<Made>,
 }
@@ -141,7 +142,7 @@ struct State {
 pub struct Session {
     team: Arc<Team>,
     place: Place,
-    deadline: Instant,
+    deadline: Cell<Option<Instant>>,
     state: RefCell<State>,
 }
 
@@ -180,7 +181,7 @@ impl Session {
         let mut messages = self.conversation(&context, Agent::Router, &ROUTE)?;
         let mut problem = String::new();
         for round in 0..=self.team.settings.router_rounds {
-            let reply = match self.chat(Agent::Router, &messages) {
+            let reply = match self.chat(Agent::Router, &messages, situation) {
                 Ok(reply) => reply,
                 // The router had nothing to say; the attempt can go on without it.
                 Err(error) if matches!(error.kind, Kind::Refusal | Kind::Empty | Kind::TooLong) => {
@@ -219,7 +220,7 @@ impl Session {
         let context = self.context(situation);
         let order = Order { factor, ..ROUTE };
         let messages = self.conversation(&context, Agent::Critic, &order)?;
-        let reply = self.chat(Agent::Critic, &messages)?;
+        let reply = self.chat(Agent::Critic, &messages, situation)?;
         Ok(critic::read(&reply.text))
     }
 
@@ -256,7 +257,7 @@ impl Session {
         // What changed passages are to be put into: the parent, then what was refused.
         let mut base = situation.parent.source.to_owned();
         for round in 0..=rounds {
-            let reply = match self.chat(Agent::Writer, &messages) {
+            let reply = match self.chat(Agent::Writer, &messages, situation) {
                 Ok(reply) => reply,
                 Err(error) => {
                     self.note(round, None, None, Some(error.to_string()), second);
@@ -325,12 +326,18 @@ impl Session {
     }
 
     /// The rows of the attempt, never none: an attempt that failed before its first try is a row too.
-    pub fn finish(self, failure: Option<String>) -> Vec<Made> {
+    ///
+    /// # Errors
+    /// What ends the stage: then there are no rows, and the attempt is made again when the stage is.
+    pub fn finish(self, failure: Option<String>) -> Result<Vec<Made>, CallError> {
+        if let Some(error) = self.state.borrow_mut().stopped.take() {
+            return Err(error);
+        }
         if self.state.borrow().made.is_empty() {
             let failure = failure.unwrap_or_else(|| "the method asked for no program".to_owned());
             self.note(0, None, None, Some(failure), None);
         }
-        self.state.into_inner().made
+        Ok(self.state.into_inner().made)
     }
 
     fn note(
@@ -352,8 +359,7 @@ impl Session {
             routed: state.routed.clone(),
             model: self.team.settings.model(Agent::Writer, self.place.attempt).to_owned(),
             calls: std::mem::take(&mut state.row_calls),
-            usage: std::mem::take(&mut state.usage),
-            cost: state.cost.take(),
+            taken: std::mem::take(&mut state.taken),
         };
         state.made.push(made);
     }
@@ -405,24 +411,30 @@ impl Session {
         self.team.prompts.render(name, context).map_err(|error| Failure::Prompt(error.to_string()))
     }
 
-    fn chat(&self, agent: Agent, messages: &[Message]) -> Result<Reply, CallError> {
+    fn chat(&self, agent: Agent, messages: &[Message], situation: &Situation<'_>) -> Result<Reply, CallError> {
         let settings = &self.team.settings;
+        let attempt = self.place.attempt;
         let call = Call {
             agent,
-            model: settings.model(agent, self.place.attempt).to_owned(),
+            model: settings.model(agent, attempt).to_owned(),
             messages: messages.to_vec(),
-            params: settings.params(agent, self.place.attempt),
+            params: settings.params(agent, attempt, situation.parent.source.len()),
         };
         let place = Place { call: self.state.borrow().calls, ..self.place };
-        let answer = self.team.chat.chat(&call, &place, self.deadline);
+        let mut answer = self.team.chat.chat(&call, &place, self.deadline.get());
+        self.deadline.set(self.deadline.get().map(|deadline| deadline + answer.outage));
+        // A conversation that has grown too long is at its end; the model has answered before.
+        if let Err(error) = &mut answer.result
+            && error.kind == Kind::Context
+            && messages.len() > OPENING
+        {
+            error.kind = Kind::TooLong;
+        }
         let mut state = self.state.borrow_mut();
         state.calls += 1;
         state.row_calls += 1;
-        state.usage.add(&answer.usage);
-        state.cost = match (state.cost, answer.cost) {
-            (None, None) => None,
-            (a, b) => Some(a.unwrap_or(0.0) + b.unwrap_or(0.0)),
-        };
+        state.taken.add(&answer.taken);
+        state.stopped = answer.result.as_ref().err().filter(|error| error.ends_the_stage()).cloned();
         answer.result
     }
 
@@ -486,6 +498,9 @@ const PARENT: &str = "the parent program";
 const UNKNOWN_WORDS: [&str; 3] = ["E-UNSUPPORTED", "E-FORBIDDEN", "E-NAME-ATTRIBUTE"];
 
 const NOT_WHOLE: &str = "the code block is not a whole program: it does not define get_processor_factory";
+
+/// Messages of a conversation before anything was answered.
+const OPENING: usize = 2;
 
 /// What the router is asked with; the critic adds its factor.
 const ROUTE: Order<'static> = Order { operation: "edit", factor: None, directive: None };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::call::{Agent, Usage};
+use crate::call::{Agent, Usage, estimated_tokens};
 use crate::error::{CallError, Kind};
 use crate::keyed;
 
@@ -74,10 +74,14 @@ pub struct Settings {
     pub first_byte_timeout: Duration,
     /// Longest silence within a reply.
     pub idle_timeout: Duration,
-    /// Longest time for one attempt at one call.
-    pub attempt_timeout: Duration,
-    /// Longest time for a whole proposal: all its calls, attempts and waits.
-    pub deadline: Duration,
+    /// Longest time for one attempt at one call; none for no limit.
+    pub attempt_timeout: Option<Duration>,
+    /// Longest time for a whole proposal: all its calls, attempts and waits, but for those for the service; none for no limit.
+    pub deadline: Option<Duration>,
+    /// How long a service that does not answer is waited for.
+    pub patience: Duration,
+    /// Whether a count of tokens that is far too low for the prompt ends the stage.
+    pub check_prompt: bool,
     /// Further attempts at a call that failed and may heal.
     pub retries: u32,
     /// The first wait; each further one is twice as long.
@@ -141,8 +145,10 @@ impl Default for Settings {
             connect_timeout: seconds(10),
             first_byte_timeout: seconds(300),
             idle_timeout: seconds(120),
-            attempt_timeout: seconds(900),
-            deadline: seconds(1800),
+            attempt_timeout: None,
+            deadline: None,
+            patience: seconds(1800),
+            check_prompt: true,
             retries: 4,
             backoff: seconds(1),
             backoff_max: seconds(60),
@@ -231,8 +237,15 @@ impl Settings {
         self.models.last().map_or("", |model| &model.name)
     }
 
-    /// The sampling parameters of an agent's calls in an attempt: those that are set, its own before those of all.
-    pub fn params(&self, agent: Agent, attempt: i64) -> Map<String, Value> {
+    /// Whether the user has limited an agent's replies.
+    pub fn limits(&self, agent: Agent) -> bool {
+        let named = |params: &Map<String, Value>| ["max_tokens", "max_completion_tokens"].iter().any(|n| params.contains_key(*n));
+        self.max_tokens.is_some() || named(&self.extra) || self.agent_params.get(&agent).is_some_and(named)
+    }
+
+    /// The sampling parameters of an agent's calls in an attempt: those that are set, its own before those of all, and a limit on
+    /// the reply in any case: what runs on without end never ends by itself. `parent`: bytes of the program to be edited.
+    pub fn params(&self, agent: Agent, attempt: i64, parent: usize) -> Map<String, Value> {
         let mut params = Map::new();
         let mut set = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -241,7 +254,8 @@ impl Settings {
         };
         set("temperature", self.temperature.map(|value| json!(value)));
         set("top_p", self.top_p.map(|value| json!(value)));
-        set(&self.max_tokens_field, self.max_tokens.map(|value| json!(value)));
+        let limit = self.max_tokens.or_else(|| (!self.limits(agent)).then(|| room(agent, parent)));
+        set(&self.max_tokens_field, limit.map(|value| json!(value)));
         set("seed", self.seed.map(|value| json!(value.wrapping_add(attempt))));
         params.extend(self.extra.clone());
         for (name, value) in self.agent_params.get(&agent).into_iter().flatten() {
@@ -250,6 +264,14 @@ impl Settings {
             params.insert(name.clone(), value.clone());
         }
         params
+    }
+}
+
+/// Tokens enough for a reply that thinks first: for the writer's, twice the program on top.
+fn room(agent: Agent, parent: usize) -> u64 {
+    match agent {
+        Agent::Router | Agent::Critic => 8192,
+        Agent::Writer => (12_288 + 2 * estimated_tokens(parent)).next_multiple_of(1024),
     }
 }
 
@@ -276,19 +298,21 @@ mod tests {
     #[test]
     fn only_what_is_set_is_sent() {
         let mut settings = two_models();
-        assert!(settings.params(Agent::Writer, 5).is_empty());
+        let limit = |agent| Value::Object(settings.params(agent, 5, 8000));
+        assert_eq!(limit(Agent::Writer), json!({"max_tokens": 16384}));
+        assert_eq!(limit(Agent::Router), json!({"max_tokens": 8192}));
         settings.seed = Some(100);
         settings.max_tokens = Some(9);
         settings.max_tokens_field = "max_completion_tokens".into();
         settings.extra.insert("reasoning_effort".into(), json!("low"));
         let expected = json!({"max_completion_tokens": 9, "seed": 105, "reasoning_effort": "low"});
-        assert_eq!(Value::Object(settings.params(Agent::Writer, 5)), expected);
+        assert_eq!(Value::Object(settings.params(Agent::Writer, 5, 8000)), expected);
         let own = json!({"max_tokens": 50, "temperature": 0.0, "reasoning_effort": "high"});
         settings.agent_params.insert(Agent::Router, own.as_object().cloned().unwrap());
-        assert_eq!(Value::Object(settings.params(Agent::Writer, 5)), expected);
+        assert_eq!(Value::Object(settings.params(Agent::Writer, 5, 8000)), expected);
         let expected =
             json!({"max_completion_tokens": 50, "seed": 105, "reasoning_effort": "high", "temperature": 0.0});
-        assert_eq!(Value::Object(settings.params(Agent::Router, 5)), expected);
+        assert_eq!(Value::Object(settings.params(Agent::Router, 5, 8000)), expected);
     }
 
     #[test]

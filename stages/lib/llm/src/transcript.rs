@@ -55,6 +55,9 @@ pub struct Exchange {
     pub usage: Usage,
     /// In the currency of the price table; none for models without a price.
     pub cost: Option<f64>,
+    /// The text of a reply that did not come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<String>,
     /// Attempts that failed, in order.
     #[serde(default)]
     pub tries: Vec<Try>,
@@ -80,8 +83,29 @@ pub struct Recorded {
     exchanges: BTreeMap<(i64, i64, String), Exchange>,
     /// The places of each key, in ascending order.
     by_key: BTreeMap<String, Vec<(i64, i64)>>,
+    /// What each call took over all its records: an exchange that failed was paid for as well.
+    taken: BTreeMap<(i64, i64, String), Taken>,
     spent: Spent,
     lines: usize,
+}
+
+/// What a call took, over all that was recorded of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Taken {
+    pub usage: Usage,
+    pub cost: Option<f64>,
+    pub latency_ms: u64,
+}
+
+impl Taken {
+    pub(crate) fn add(&mut self, other: &Taken) {
+        self.usage.add(&other.usage);
+        self.latency_ms = self.latency_ms.saturating_add(other.latency_ms);
+        self.cost = match (self.cost, other.cost) {
+            (None, None) => None,
+            (a, b) => Some(a.unwrap_or(0.0) + b.unwrap_or(0.0)),
+        };
+    }
 }
 
 impl Recorded {
@@ -117,7 +141,15 @@ impl Recorded {
         if let Err(at) = places.binary_search(&place) {
             places.insert(at, place);
         }
-        self.exchanges.insert((place.0, place.1, exchange.key.clone()), exchange);
+        let at = (place.0, place.1, exchange.key.clone());
+        let taken = Taken { usage: exchange.usage, cost: exchange.cost, latency_ms: exchange.latency_ms };
+        self.taken.entry(at.clone()).or_default().add(&taken);
+        self.exchanges.insert(at, exchange);
+    }
+
+    /// What the call of an exchange took over all its records.
+    pub fn taken(&self, key: &str, place: &Place) -> Taken {
+        self.taken.get(&(place.attempt, place.call, key.to_owned())).copied().unwrap_or_default()
     }
 
     /// What all exchanges took, also those that were superseded: they were paid for.
@@ -284,6 +316,7 @@ mod tests {
             error: None,
             usage: Usage { prompt_tokens: 7, completion_tokens: 3, ..Usage::default() },
             cost: Some(0.5),
+            partial: None,
             tries: vec![Try { error: CallError::new(Kind::Timeout, "slow"), waited_ms: 3 }],
             latency_ms: 12,
             time: now(),

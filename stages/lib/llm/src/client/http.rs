@@ -7,9 +7,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::call::Usage;
 use crate::client::sse::Decoder;
-use crate::client::wire::{Assembly, api_error};
-use crate::client::{chain, retry};
+use crate::client::wire::Assembly;
+use crate::client::{chain, faults, retry};
 use crate::error::{CallError, Kind, excerpt};
+use crate::secret::Mask;
 
 /// Most bytes that are read of the body of an HTTP error.
 const ERROR_BYTES: usize = 64 * 1024;
@@ -19,15 +20,19 @@ const GRACE: Duration = Duration::from_secs(2);
 /// One request, ready to send.
 pub struct Request {
     pub url: reqwest::Url,
-    pub authorization: Option<header::HeaderValue>,
+    pub headers: header::HeaderMap,
     pub body: String,
     /// Longest silence until the head of the reply.
     pub first_byte: Duration,
     /// Longest silence within the reply.
     pub idle: Duration,
     /// Longest time for everything.
-    pub total: Duration,
+    pub total: Option<Duration>,
     pub max_bytes: usize,
+    /// Longest text of a reply, reasoning and answer: beyond it the model runs away.
+    pub max_text: usize,
+    /// What no message and no reply may hold.
+    pub mask: Mask,
 }
 
 /// What arrived, also if the attempt failed: it may cost.
@@ -36,6 +41,8 @@ pub struct Received {
     /// The server accepted the request (status 200).
     pub accepted: bool,
     pub text_bytes: usize,
+    /// The text of a reply that did not come to its end.
+    pub partial: Option<String>,
     /// The server's own count.
     pub usage: Option<Usage>,
 }
@@ -46,50 +53,89 @@ pub async fn exchange(
     request: Request,
     received: &mut Received,
 ) -> Result<Assembly, CallError> {
-    let clock = Clock { end: Instant::now() + request.total, total: request.total };
-    let mut builder = http
+    let clock = Clock { end: request.total.map(|total| (Instant::now() + total, total)) };
+    let sending = http
         .post(request.url)
         .header(header::CONTENT_TYPE, "application/json")
-        .header(header::ACCEPT, "text/event-stream, application/json");
-    if let Some(value) = request.authorization {
-        builder = builder.header(header::AUTHORIZATION, value);
-    }
-    let sending = builder.body(request.body).send();
+        .header(header::ACCEPT, "text/event-stream, application/json")
+        // Packing holds back the events of a stream. A server that packs all the same may use gzip.
+        .header(header::ACCEPT_ENCODING, "identity")
+        .headers(request.headers)
+        .body(request.body)
+        .send();
     let response = match timeout(clock.at_most(request.first_byte), sending).await {
-        Err(_) => return Err(clock.expired("no answer", request.first_byte)),
+        Err(_) => return Err(clock.expired(request.first_byte, None)),
         Ok(Err(error)) => return Err(transport(&error)),
         Ok(Ok(response)) => response,
     };
     if response.status() != reqwest::StatusCode::OK {
-        return Err(refused(response, &clock, request.idle).await);
+        return Err(refused(response, &clock, request.idle, &request.mask).await);
     }
+    unpacked(&response, &request.mask)?;
     received.accepted = true;
-    let mut assembly = Assembly::default();
-    let result = read(response, &mut assembly, &clock, request.idle, request.max_bytes).await;
+    let limits = Limits { idle: request.idle, bytes: request.max_bytes, text: request.max_text };
+    let mut assembly = Assembly::new(request.mask.clone());
+    let result = read(response, &mut assembly, &clock, &limits, &request.mask).await;
     received.text_bytes = assembly.text_bytes();
     received.usage = assembly.usage;
+    if result.is_err() {
+        received.partial = assembly.partial();
+    }
     result.map(|()| assembly)
 }
 
-/// The limits of an attempt.
+/// Refuses a body that would have to be unpacked first in a way that this client has not offered (it offers gzip).
+fn unpacked(response: &reqwest::Response, mask: &Mask) -> Result<(), CallError> {
+    let encoding = response.headers().get(header::CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    match encoding.as_deref().map(str::trim) {
+        None | Some("" | "identity") => Ok(()),
+        Some(other) => {
+            let name = excerpt(&mask.scrub(other), 40);
+            Err(CallError::new(Kind::Encoding, format!("the server packs its replies as {name:?}, which was not asked for")))
+        }
+    }
+}
+
+/// The time of an attempt, where it is limited.
 struct Clock {
-    end: Instant,
-    total: Duration,
+    end: Option<(Instant, Duration)>,
 }
 
 impl Clock {
     fn at_most(&self, limit: Duration) -> Duration {
-        limit.min(self.end.saturating_duration_since(Instant::now()))
+        self.end.map_or(limit, |(end, _)| limit.min(end.saturating_duration_since(Instant::now())))
     }
 
-    fn expired(&self, what: &str, limit: Duration) -> CallError {
-        let (limit, which) = if Instant::now() >= self.end {
-            (self.total, "the whole attempt may take no longer")
-        } else {
-            (limit, "no byte came")
-        };
-        CallError::new(Kind::Timeout, format!("{what} within {:.1} s ({which})", limit.as_secs_f64()))
+    /// Nothing came in time. `so_far`: bytes of the reply's text, where it has begun.
+    fn expired(&self, limit: Duration, so_far: Option<usize>) -> CallError {
+        match (self.end.filter(|(end, _)| Instant::now() >= *end), so_far) {
+            // The model was at work, and would be again: to ask once more the same way would cost as much and end alike.
+            (Some((_, total)), Some(bytes)) if bytes > 0 => CallError::new(
+                Kind::TooLong,
+                format!(
+                    "the reply was still coming after {:.1} s ({bytes} bytes of text so far): raise \
+                     llm.attempt_timeout_s or llm.deadline_s",
+                    total.as_secs_f64()
+                ),
+            ),
+            (Some((_, total)), _) => {
+                let seconds = total.as_secs_f64();
+                CallError::new(Kind::Timeout, format!("no answer within {seconds:.1} s (the whole attempt may take no longer)"))
+            }
+            (None, None) => CallError::new(Kind::Timeout, format!("no answer within {:.1} s", limit.as_secs_f64())),
+            (None, Some(bytes)) => {
+                let seconds = limit.as_secs_f64();
+                CallError::new(Kind::Timeout, format!("the reply stalled: no byte for {seconds:.1} s, after {bytes} bytes of text"))
+            }
+        }
     }
+}
+
+/// What a reply may take.
+struct Limits {
+    idle: Duration,
+    bytes: usize,
+    text: usize,
 }
 
 /// The two forms of a reply. What the server declares is often wrong, so the first byte decides.
@@ -102,33 +148,33 @@ async fn read(
     mut response: reqwest::Response,
     assembly: &mut Assembly,
     clock: &Clock,
-    idle: Duration,
-    max_bytes: usize,
+    limits: &Limits,
+    mask: &Mask,
 ) -> Result<(), CallError> {
-    let declared = declared_type(&response);
+    let declared = declared_type(&response, mask);
     let mut head: Vec<u8> = Vec::new();
     let mut form: Option<Form> = None;
     let mut events = Vec::new();
     let mut bytes = 0usize;
     loop {
         let complete = assembly.finish.is_some();
-        let limit = if complete { idle.min(GRACE) } else { idle };
+        let limit = if complete { limits.idle.min(GRACE) } else { limits.idle };
         let chunk = match timeout(clock.at_most(limit), response.chunk()).await {
             // only the count of tokens is missing: better a guess than a lost reply
             Err(_) | Ok(Err(_)) if complete => break,
-            Err(_) => return Err(clock.expired("the reply stalled: nothing", limit)),
+            Err(_) => return Err(clock.expired(limit, Some(assembly.text_bytes()))),
             Ok(Err(error)) => return Err(transport(&error)),
             Ok(Ok(None)) => break,
             Ok(Ok(Some(chunk))) => chunk,
         };
         bytes += chunk.len();
-        if bytes > max_bytes {
-            return Err(CallError::new(Kind::TooLong, format!("the reply exceeds {max_bytes} bytes")));
+        if bytes > limits.bytes {
+            return Err(CallError::new(Kind::TooLong, format!("the reply exceeds {} bytes", limits.bytes)));
         }
         match &mut form {
             None => {
                 head.extend_from_slice(&chunk);
-                form = recognise(&head, &declared)?;
+                form = recognise(&head, &declared, mask)?;
                 if let Some(Form::Events(decoder)) = &mut form {
                     decoder.push(&head, &mut events)?;
                 }
@@ -139,13 +185,20 @@ async fn read(
         for event in events.drain(..) {
             assembly.event(&event)?;
         }
+        if assembly.text_bytes() > limits.text {
+            let message = format!(
+                "the reply is {} bytes long and goes on, more than the longest that was asked for: it was cut off (llm.max_tokens)",
+                assembly.text_bytes()
+            );
+            return Err(CallError::new(Kind::TooLong, message));
+        }
         if assembly.done {
             return Ok(());
         }
     }
     match form {
         None if head.iter().all(u8::is_ascii_whitespace) => Err(CallError::new(Kind::Empty, "the reply has no body")),
-        None => Err(unreadable(&head, &declared)),
+        None => Err(unreadable(&head, &declared, mask)),
         Some(Form::Json(body)) => {
             let text = String::from_utf8(body)
                 .map_err(|_| CallError::new(Kind::Malformed, "the reply's JSON is not valid UTF-8"))?;
@@ -165,13 +218,13 @@ async fn read(
     }
 }
 
-fn declared_type(response: &reqwest::Response) -> String {
+fn declared_type(response: &reqwest::Response, mask: &Mask) -> String {
     let value = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    value.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+    mask.scrub(value.unwrap_or("")).split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }
 
 /// The form of a body that starts with `head`; none as long as that is too little to tell.
-fn recognise(head: &[u8], declared: &str) -> Result<Option<Form>, CallError> {
+fn recognise(head: &[u8], declared: &str, mask: &Mask) -> Result<Option<Form>, CallError> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let start = head.trim_ascii_start();
     if start.is_empty() {
@@ -190,20 +243,21 @@ fn recognise(head: &[u8], declared: &str) -> Result<Option<Form>, CallError> {
     if FIELDS.iter().any(|field| field.starts_with(start)) {
         return Ok(None);
     }
-    Err(unreadable(head, declared))
+    Err(unreadable(head, declared, mask))
 }
 
-fn unreadable(head: &[u8], declared: &str) -> CallError {
+fn unreadable(head: &[u8], declared: &str, mask: &Mask) -> CallError {
     let declared = if declared.is_empty() { "no content type" } else { declared };
-    let text = excerpt(&String::from_utf8_lossy(head), 120);
+    let text = excerpt(&mask.scrub(&String::from_utf8_lossy(head)), 120);
     let message = format!("neither JSON nor an event stream, but {declared}: {text:?}");
     CallError::new(Kind::ContentType, message)
 }
 
 /// An HTTP status other than 200, with what the body says about it.
-async fn refused(mut response: reqwest::Response, clock: &Clock, idle: Duration) -> CallError {
+async fn refused(mut response: reqwest::Response, clock: &Clock, idle: Duration, mask: &Mask) -> CallError {
     let status = response.status();
     let retry_after = retry::retry_after(response.headers());
+    let target = response.headers().get(header::LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let mut body = Vec::new();
     while body.len() < ERROR_BYTES {
         match timeout(clock.at_most(idle), response.chunk()).await {
@@ -212,13 +266,14 @@ async fn refused(mut response: reqwest::Response, clock: &Clock, idle: Duration)
             _ => break,
         }
     }
-    let text = String::from_utf8_lossy(&body);
-    let said = match serde_json::from_str::<serde_json::Value>(&text) {
-        Ok(value) => api_error(value.get("error").unwrap_or(&value)).message,
-        Err(_) => excerpt(&text, 200),
+    let reason = match target.filter(|_| status.is_redirection()) {
+        Some(target) => {
+            let target = excerpt(&mask.scrub(&target), 300);
+            format!("{status}: the server sends to {target} (if that is right, set llm.base_url to it)")
+        }
+        None => status.to_string(),
     };
-    let message = if said.is_empty() { format!("{status}") } else { format!("{status}: {said}") };
-    let mut error = CallError::new(Kind::Status, message).with_status(Some(status.as_u16()));
+    let mut error = faults::http_error(status.as_u16(), &reason, &String::from_utf8_lossy(&body), mask);
     error.retry_after = retry_after;
     error
 }

@@ -1,10 +1,14 @@
 //! A client for chat completions in OpenAI's protocol, as hosted services and local servers (Ollama, vLLM, llama.cpp)
 //! speak it.
 //!
-//! There is exactly one layer of retries, [`Client::chat`], and everything in it ends by the caller's deadline: the
-//! connection, the silence before and between bytes, the whole attempt, the waits between attempts.
+//! There is exactly one layer of retries, [`Client::chat`]. What is limited is silence: before a reply and within it. A service
+//! that does not answer at all is waited for ([`breaker`]), and that time counts against nobody.
 
+mod breaker;
+mod counts;
+mod faults;
 mod http;
+mod limit;
 mod reasoning;
 mod retry;
 mod sse;
@@ -13,12 +17,16 @@ mod wire;
 use std::time::{Duration, Instant};
 
 use crate::budget::Ledger;
-use crate::call::{Call, Reply, Usage};
-use crate::error::{CallError, Kind, excerpt};
-use crate::secret::{Secret, scrub};
+use crate::call::{Agent, Call, Message, Reply, Usage};
+use crate::error::{Blame, CallError, Kind, excerpt};
+use crate::secret::{Mask, Secret};
 use crate::settings::Settings;
 use crate::transcript::Try;
+use breaker::Breaker;
+use counts::Counts;
+use limit::Limit;
 
+pub use breaker::Notice;
 pub use retry::Backoff;
 
 /// What came of a call, over all its attempts.
@@ -30,7 +38,12 @@ pub struct Outcome {
     pub cost: Option<f64>,
     /// The attempts that failed.
     pub tries: Vec<Try>,
+    /// The text of a reply that did not come to its end.
+    pub partial: Option<String>,
+    /// Without the time for which the service was away.
     pub latency: Duration,
+    /// For how long it was away.
+    pub outage: Duration,
 }
 
 /// A connection to one server.
@@ -39,12 +52,17 @@ pub struct Client {
     http: reqwest::Client,
     url: reqwest::Url,
     key: Option<Secret>,
+    mask: Mask,
     settings: Settings,
+    breaker: Breaker,
+    counts: Counts,
+    limit: Limit,
 }
 
 impl Client {
     /// Checks the settings that concern the connection; connects to nothing yet.
-    pub fn new(settings: &Settings, key: Option<Secret>) -> Result<Self, CallError> {
+    /// `notice` is told when the run waits for the service, and when it goes on.
+    pub fn new(settings: &Settings, key: Option<Secret>, notice: Notice) -> Result<Self, CallError> {
         let url = endpoint(&settings.base_url)?;
         // Another part of the process may have installed a provider already; that one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -63,47 +81,131 @@ impl Client {
         if let Some(key) = &key {
             key.header()?;
         }
-        Ok(Self { http, url, key, settings: settings.clone() })
+        let (first, longest) = (settings.backoff, settings.backoff_max.min(LONGEST_WAIT));
+        let breaker =
+            Breaker::new(settings.base_url.clone(), settings.patience, first, longest, settings.run_seed, notice);
+        let mask = Mask::new(key.clone());
+        let (counts, limit) = (Counts::default(), Limit::default());
+        Ok(Self { http, url, key, mask, settings: settings.clone(), breaker, counts, limit })
     }
 
-    /// One call, tried again as long as it may heal, within the retries, the budget and the deadline.
+    /// One call, tried again as long as it may heal, within the retries, the budget and the deadline. While the service is away it
+    /// waits, and the deadline with it.
     ///
     /// `stream` names the call among all of the run: the jitter of its waits is drawn from it.
-    pub fn chat(&self, call: &Call, stream: &str, ledger: &Ledger, deadline: Instant) -> Outcome {
+    pub fn chat(&self, call: &Call, stream: &str, ledger: &Ledger, deadline: Option<Instant>) -> Outcome {
         let start = Instant::now();
-        let mut usage = Usage::default();
-        let mut tries = Vec::new();
+        let (mut usage, mut tries, mut partial) = (Usage::default(), Vec::new(), None);
+        let mut outage = Duration::ZERO;
         let mut backoff = Backoff::new(&self.settings, stream);
+        let mut throttled_since = None;
         let result = loop {
-            match self.attempt(call, ledger, deadline, &mut usage) {
+            match self.breaker.pass() {
+                Ok(waited) => outage += waited,
+                Err(error) => break Err(error),
+            }
+            let due = deadline.map(|deadline| deadline + outage);
+            let error = match self.attempt(call, ledger, due, &mut usage, &mut partial) {
                 Ok(reply) => break Ok(reply),
-                Err(error) => {
-                    let wait = backoff.next(&error);
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let last = match wait {
-                        None => Some(error.clone()),
-                        Some(wait) if wait >= left => Some(out_of_time(&error, wait, left)),
-                        Some(_) => None,
-                    };
-                    let waited = if last.is_some() { Duration::ZERO } else { wait.unwrap_or_default() };
-                    tries.push(Try { error, waited_ms: waited.as_millis() as u64 });
-                    if let Some(error) = last {
-                        break Err(error);
-                    }
-                    std::thread::sleep(waited);
+                Err(error) => error,
+            };
+            let mut note = |waited: Duration| {
+                tries.push(Try { error: error.clone(), waited_ms: waited.as_millis() as u64 });
+            };
+            // A limit of our own making that the service does not know is left out.
+            if !self.settings.limits(call.agent) && self.limit.adapt(&call.model, &error) {
+                note(Duration::ZERO);
+                continue;
+            }
+            // Who asks too often is asked to wait: that is no fault of the call, however often it happens.
+            let asked_to_wait = error.retry_after.is_some_and(|wait| wait > self.settings.patience);
+            if error.can_heal() && (error.status == Some(429) || asked_to_wait) {
+                let since = *throttled_since.get_or_insert_with(Instant::now);
+                let wait = backoff.wait(&error);
+                if since.elapsed() + wait > self.settings.patience {
+                    note(Duration::ZERO);
+                    break Err(self.throttled(&error, since.elapsed(), wait));
                 }
+                note(wait);
+                self.breaker.tell_of_wait(&error, wait);
+                std::thread::sleep(wait);
+                outage += wait;
+                continue;
+            }
+            if let Some(wait) = backoff.next(&error) {
+                let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+                if let Some(left) = left.filter(|left| wait >= *left) {
+                    note(Duration::ZERO);
+                    break Err(out_of_time(&error, wait, left));
+                }
+                note(wait);
+                std::thread::sleep(wait);
+                continue;
+            }
+            note(Duration::ZERO);
+            if error.blame() != Blame::Service {
+                break Err(error);
+            }
+            // As often as it may it has failed: is the service there?
+            let asked = Instant::now();
+            match self.ask(&call.model, &mut usage) {
+                Ok(()) => break Err(error),
+                Err(refused) if refused.blame() == Blame::Setup => break Err(refused),
+                Err(still) => match self.breaker.wait(&still, &mut || self.ask(&call.model, &mut usage)) {
+                    Ok(_) => {
+                        outage += asked.elapsed();
+                        backoff = Backoff::new(&self.settings, stream);
+                    }
+                    Err(error) => break Err(error),
+                },
             }
         };
         let cost = self.settings.price(&call.model).map(|price| price.of(&usage));
-        Outcome { result, usage, cost, tries, latency: start.elapsed() }
+        let latency = start.elapsed().saturating_sub(outage);
+        Outcome { result, usage, cost, tries, partial, latency, outage }
     }
 
-    fn attempt(&self, call: &Call, ledger: &Ledger, deadline: Instant, usage: &mut Usage) -> Result<Reply, CallError> {
-        let prompt_tokens = call.estimated_prompt_tokens();
-        let reservation =
-            ledger.reserve(&call.model, prompt_tokens, self.settings.max_tokens.unwrap_or(0), deadline)?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+    fn throttled(&self, error: &CallError, since: Duration, wait: Duration) -> CallError {
+        let patience = self.settings.patience.as_secs_f64();
+        let message = format!(
+            "{error}; the next attempt would wait {:.0} s after {:.0} s of waiting, and llm.patience is {patience} s",
+            wait.as_secs_f64(),
+            since.as_secs_f64()
+        );
+        CallError::new(Kind::Unavailable, message)
+    }
+
+    /// Whether the service answers at all: a call that takes next to nothing. What it answers does not matter, not even that it
+    /// does not like the question.
+    fn ask(&self, model: &str, usage: &mut Usage) -> Result<(), CallError> {
+        let params = Limit::small(&self.settings);
+        let call = Call { agent: Agent::Router, model: model.to_owned(), messages: vec![Message::user("Ready?")], params };
+        let mut received = http::Received::default();
+        let result = self.send(&call, None, &mut received);
+        if let Some(counted) = received.usage {
+            usage.add(&counted);
+        }
+        match result {
+            Err(error) if matches!(error.kind, Kind::Status | Kind::Api) && error.blame() == Blame::Setup => Ok(()),
+            Err(error) if error.blame() == Blame::Model => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    fn attempt(
+        &self,
+        call: &Call,
+        ledger: &Ledger,
+        deadline: Option<Instant>,
+        usage: &mut Usage,
+        partial: &mut Option<String>,
+    ) -> Result<Reply, CallError> {
+        let guess = call.estimated_prompt_tokens();
+        let prompt_tokens = self.counts.expected(&call.model, guess);
+        let completion_tokens = limit::of(&call.params).unwrap_or(0);
+        let reservation = ledger.reserve(&call.model, prompt_tokens, completion_tokens, deadline)?;
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
             return Err(CallError::new(Kind::Deadline, "the time for this proposal is spent"));
         }
         let mut received = http::Received::default();
@@ -121,33 +223,50 @@ impl Client {
         });
         usage.add(&counted);
         reservation.settle(&counted);
-        result.map_err(|mut error| {
-            error.message = scrub(self.key.as_ref(), error.message);
+        *partial = received.partial;
+        let reply = result.map_err(|mut error| {
+            error.message = self.mask.scrub(&error.message);
             error
-        })
+        })?;
+        if let Some(counted) = received.usage {
+            self.counts.check(&call.model, guess, counted.prompt_tokens, self.settings.check_prompt)?;
+        }
+        Ok(reply)
     }
 
-    fn send(&self, call: &Call, left: Duration, received: &mut http::Received) -> Result<Reply, CallError> {
+    /// How the service's counts of tokens differ from guesses at four bytes each, in words; none before it has counted.
+    pub fn calibration(&self) -> Option<String> {
+        self.counts.summary()
+    }
+
+    fn send(&self, call: &Call, left: Option<Duration>, received: &mut http::Received) -> Result<Reply, CallError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| CallError::new(Kind::Setup, format!("no runtime for the connection: {error}")))?;
         let request = http::Request {
             url: self.url.clone(),
-            authorization: self.key.as_ref().map(Secret::header).transpose()?,
-            body: wire::body(call, &self.settings).to_string(),
+            headers: self.headers()?,
+            body: wire::body(&self.limit.apply(call), &self.settings).to_string(),
             first_byte: self.settings.first_byte_timeout,
             idle: self.settings.idle_timeout,
-            total: self.settings.attempt_timeout.min(left),
+            total: [self.settings.attempt_timeout, left].into_iter().flatten().min(),
             max_bytes: self.settings.max_reply_bytes,
+            max_text: limit::of(&call.params).map_or(usize::MAX, |tokens| (tokens as usize).saturating_mul(LONGEST_TOKEN)),
+            mask: self.mask.clone(),
         };
         let assembly = runtime.block_on(http::exchange(&self.http, request, received));
         // Name resolution runs on a thread that nothing can interrupt: do not wait for it.
         runtime.shutdown_background();
-        let mut reply = assembly.map_err(|error| self.advise(error))?.into_reply()?;
-        reply.text = scrub(self.key.as_ref(), reply.text);
-        reply.reasoning = reply.reasoning.map(|text| scrub(self.key.as_ref(), text));
-        Ok(reply)
+        assembly.map_err(|error| self.advise(error))?.into_reply()
+    }
+
+    fn headers(&self) -> Result<reqwest::header::HeaderMap, CallError> {
+        let mut headers = reqwest::header::HeaderMap::new();
+        if let Some(key) = &self.key {
+            headers.insert(reqwest::header::AUTHORIZATION, key.header()?);
+        }
+        Ok(headers)
     }
 
     /// What to do about the refusals that everybody meets once.
@@ -157,6 +276,10 @@ impl Client {
         let advice = match error.status {
             Some(401 | 403) if self.key.is_none() => {
                 Some(format!("no key was sent: set the environment variable {}", settings.key_env))
+            }
+            Some(401 | 403) => Some(format!("is the key in {} the right one?", settings.key_env)),
+            _ if error.kind == Kind::Context => {
+                Some("give the model a longer context (Ollama: num_ctx; llama.cpp: --ctx-size), or choose one that has it".to_owned())
             }
             Some(404) => Some(format!("is {} right, and does the server know the model?", self.url)),
             Some(400 | 422) if mentions("stream_options") => Some("set llm.stream_usage = false".to_owned()),
@@ -174,6 +297,11 @@ impl Client {
         error
     }
 }
+
+/// Longest wait between two questions to a service that is away.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Bytes that no token exceeds, on average over a reply: more of them than this is more than the limit on tokens allows.
+const LONGEST_TOKEN: usize = 16;
 
 fn out_of_time(error: &CallError, wait: Duration, left: Duration) -> CallError {
     let message = format!(

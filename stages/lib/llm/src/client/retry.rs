@@ -37,19 +37,38 @@ impl Backoff {
         if self.done >= self.retries || !error.can_heal() {
             return None;
         }
+        Some(self.wait(error))
+    }
+
+    /// The next wait, whether or not there may be another attempt.
+    pub fn wait(&mut self, error: &CallError) -> Duration {
         let doubled = self.base.saturating_mul(1u32 << self.done.min(20)).min(self.max);
         let jitter = keyed::unit(self.seed, &["backoff", &self.stream, &self.done.to_string()]);
         self.done += 1;
         let wait = doubled.mul_f64(0.5 + 0.5 * jitter);
         // earlier than the server asks for would only be refused again
-        Some(wait.max(error.retry_after.unwrap_or_default()))
+        wait.max(error.retry_after.unwrap_or_default())
     }
 }
 
-/// The wait that a server asks for, in seconds or until a date. Dates are read against the server's own clock.
+/// The wait that a server asks for, in milliseconds, in seconds or until a date. Dates are read against the server's own clock.
+/// A gateway passes on what the service behind it asks for under a name of its own.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let named = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    for prefix in ["", "llm_provider-"] {
+        let milliseconds = named(&format!("{prefix}retry-after-ms")).and_then(|value| value.parse::<f64>().ok());
+        let exact = milliseconds.and_then(|value| Duration::try_from_secs_f64(value / 1000.0).ok());
+        let wait = exact.or_else(|| wait(named(&format!("{prefix}retry-after"))?, headers));
+        if wait.is_some() {
+            return wait;
+        }
+    }
+    None
+}
+
+/// A wait as one header says it.
+fn wait(value: &str, headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let value = text(header::RETRY_AFTER)?;
     if let Ok(seconds) = value.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
     }
@@ -75,6 +94,10 @@ mod tests {
         let (date, later) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:50:07 GMT");
         assert_eq!(of(&[(header::RETRY_AFTER, later), (header::DATE, date)]), Some(Duration::from_secs(30)));
         assert_eq!(of(&[(header::RETRY_AFTER, date)]), Some(Duration::ZERO));
+        let named = |name: &'static str| header::HeaderName::from_static(name);
+        assert_eq!(of(&[(named("retry-after-ms"), "1500")]), Some(Duration::from_millis(1500)));
+        assert_eq!(of(&[(named("llm_provider-retry-after"), "3")]), Some(Duration::from_secs(3)));
+        assert_eq!(of(&[(named("retry-after-ms"), "x"), (header::RETRY_AFTER, "2")]), Some(Duration::from_secs(2)));
         for bad in ["soon", "-3", "NaN", "1e400"] {
             assert_eq!(of(&[(header::RETRY_AFTER, bad)]), None, "{bad}");
         }

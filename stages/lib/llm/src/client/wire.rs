@@ -3,8 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::call::{Call, Finish, Reply, Usage};
+use crate::client::faults::api_error;
 use crate::client::reasoning;
 use crate::error::{CallError, Kind, excerpt};
+use crate::secret::Mask;
 use crate::settings::Settings;
 
 /// The body of a request: model, messages, and only those parameters that are set.
@@ -27,6 +29,7 @@ pub fn body(call: &Call, settings: &Settings) -> Value {
 /// A reply on its way: what has arrived so far.
 #[derive(Debug, Default)]
 pub struct Assembly {
+    mask: Mask,
     content: String,
     reasoning: String,
     refusal: String,
@@ -39,6 +42,17 @@ pub struct Assembly {
 }
 
 impl Assembly {
+    /// Nothing yet. What the mask hides is in no message and no reply.
+    pub fn new(mask: Mask) -> Self {
+        Self { mask, ..Self::default() }
+    }
+
+    /// The text so far, reasoning first; none if there is none.
+    pub fn partial(&self) -> Option<String> {
+        let text = [self.reasoning.trim(), self.content.trim()].join("\n\n");
+        Some(self.mask.scrub(text.trim())).filter(|text| !text.is_empty())
+    }
+
     /// Bytes of text so far, for guesses at tokens.
     pub fn text_bytes(&self) -> usize {
         self.content.len() + self.reasoning.len() + self.refusal.len()
@@ -54,56 +68,56 @@ impl Assembly {
             self.done = true;
             return Ok(());
         }
-        self.object(parse(data)?, "delta")
+        self.object(parse(data, &self.mask)?, "delta")
     }
 
     /// Takes a whole reply.
     pub fn whole(&mut self, text: &str) -> Result<(), CallError> {
-        self.object(parse(text)?, "message")?;
+        self.object(parse(text, &self.mask)?, "message")?;
         self.done = true;
         Ok(())
     }
 
     fn object(&mut self, value: Value, part: &str) -> Result<(), CallError> {
         if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
-            return Err(api_error(error));
+            return Err(api_error(error, &self.mask));
         }
         if let Some(usage) = value.get("usage").filter(|usage| !usage.is_null()) {
             self.usage = read_usage(usage).or(self.usage);
         }
         if let Some(model) = value.get("model").and_then(Value::as_str) {
-            self.served_by = Some(model.to_owned());
+            self.served_by = Some(self.mask.scrub(model));
         }
         let choices = match value.get("choices") {
             Some(Value::Array(choices)) => choices.as_slice(),
             // events that carry only the usage, or nothing that we know
             None | Some(Value::Null) if part == "delta" => &[],
-            _ => return Err(malformed("the reply has no list \"choices\"", &value)),
+            _ => return Err(malformed("the reply has no list \"choices\"", &value, &self.mask)),
         };
         let choice = choices.iter().find(|c| c.get("index").and_then(Value::as_u64).unwrap_or(0) == 0);
         let Some(choice) = choice else {
-            return if part == "delta" { Ok(()) } else { Err(malformed("\"choices\" is empty", &value)) };
+            return if part == "delta" { Ok(()) } else { Err(malformed("\"choices\" is empty", &value, &self.mask)) };
         };
         if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
-            self.finish = Some(reason.to_owned());
+            self.finish = Some(self.mask.scrub(reason));
         }
         // a server may send a whole message in a stream, or a delta outside of one
         let message = [part, "message", "delta"].iter().find_map(|name| choice.get(*name)).unwrap_or(&Value::Null);
         match message {
             Value::Null => Ok(()),
             Value::Object(message) => self.message(message),
-            _ => Err(malformed("a message is not an object", &value)),
+            _ => Err(malformed("a message is not an object", &value, &self.mask)),
         }
     }
 
     fn message(&mut self, message: &Map<String, Value>) -> Result<(), CallError> {
-        append(&mut self.content, message.get("content"))?;
-        append(&mut self.refusal, message.get("refusal"))?;
+        append(&mut self.content, message.get("content"), &self.mask)?;
+        append(&mut self.refusal, message.get("refusal"), &self.mask)?;
         // two names for the same thing; a server that sends both means one
         let reasoning = ["reasoning_content", "reasoning"]
             .iter()
             .find_map(|name| message.get(*name).filter(|value| value.as_str().is_some_and(|text| !text.is_empty())));
-        append(&mut self.reasoning, reasoning)?;
+        append(&mut self.reasoning, reasoning, &self.mask)?;
         self.tool_calls |= message.get("tool_calls").and_then(Value::as_array).is_some_and(|calls| !calls.is_empty());
         Ok(())
     }
@@ -114,11 +128,12 @@ impl Assembly {
         if !self.refusal.trim().is_empty() || filtered {
             let said = if self.refusal.trim().is_empty() { &self.content } else { &self.refusal };
             let by = if filtered { "a content filter stopped the reply" } else { "the model declined" };
-            return Err(CallError::new(Kind::Refusal, format!("{by}: {:?}", excerpt(said, 200))));
+            let said = excerpt(&self.mask.scrub(said), 200);
+            return Err(CallError::new(Kind::Refusal, format!("{by}: {said:?}")));
         }
-        let (inline, text) = reasoning::split(&self.content);
-        let reasoning: Vec<String> =
-            [Some(self.reasoning).filter(|r| !r.trim().is_empty()), inline].into_iter().flatten().collect();
+        let (inline, text) = reasoning::split(&self.mask.scrub(&self.content));
+        let apart = Some(self.mask.scrub(&self.reasoning)).filter(|text| !text.trim().is_empty());
+        let reasoning: Vec<String> = [apart, inline].into_iter().flatten().collect();
         let finish = match self.finish.as_deref() {
             None | Some("stop" | "eos" | "end_turn" | "") => Finish::Stop,
             Some("length" | "max_tokens" | "model_length") => Finish::Length,
@@ -144,20 +159,20 @@ impl Assembly {
     }
 }
 
-fn parse(text: &str) -> Result<Value, CallError> {
+fn parse(text: &str, mask: &Mask) -> Result<Value, CallError> {
     serde_json::from_str(text).map_err(|error| {
         let end = if error.is_eof() { "ends in the middle" } else { "is not valid" };
-        let message = format!("the reply's JSON {end} ({error}): {:?}", excerpt(text, 120));
+        let message = format!("the reply's JSON {end} ({error}): {:?}", excerpt(&mask.scrub(text), 120));
         CallError::new(Kind::Malformed, message)
     })
 }
 
-fn malformed(what: &str, value: &Value) -> CallError {
-    CallError::new(Kind::Malformed, format!("{what}: {:?}", excerpt(&value.to_string(), 120)))
+fn malformed(what: &str, value: &Value, mask: &Mask) -> CallError {
+    CallError::new(Kind::Malformed, format!("{what}: {:?}", excerpt(&mask.scrub(&value.to_string()), 120)))
 }
 
 /// Text is a string, or a list of parts of which some have text.
-fn append(to: &mut String, value: Option<&Value>) -> Result<(), CallError> {
+fn append(to: &mut String, value: Option<&Value>, mask: &Mask) -> Result<(), CallError> {
     match value {
         None | Some(Value::Null) => {}
         Some(Value::String(text)) => to.push_str(text),
@@ -166,7 +181,7 @@ fn append(to: &mut String, value: Option<&Value>) -> Result<(), CallError> {
                 to.push_str(part.get("text").and_then(Value::as_str).unwrap_or(""));
             }
         }
-        Some(other) => return Err(malformed("a message's text is neither a string nor a list of parts", other)),
+        Some(other) => return Err(malformed("a message's text is neither a string nor a list of parts", other, mask)),
     }
     Ok(())
 }
@@ -180,18 +195,6 @@ fn read_usage(usage: &Value) -> Option<Usage> {
         cached_tokens: number("/prompt_tokens_details/cached_tokens"),
         estimated: false,
     })
-}
-
-/// The error object that servers put in place of a reply, or in the body of an HTTP error.
-pub fn api_error(error: &Value) -> CallError {
-    let text = error.get("message").and_then(Value::as_str).or(error.as_str());
-    let message = text.map_or_else(|| excerpt(&error.to_string(), 400), |text| excerpt(text, 400));
-    let code = error.get("code");
-    let status = code
-        .and_then(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()))
-        .and_then(|code| u16::try_from(code).ok())
-        .filter(|code| (400..600).contains(code));
-    CallError::new(Kind::Api, message).with_status(status)
 }
 
 #[cfg(test)]
@@ -254,7 +257,7 @@ mod tests {
         let error = whole(json!({"error": {"message": "slow down", "code": 429}})).unwrap_err();
         assert_eq!((error.kind, error.status, error.can_heal()), (Kind::Api, Some(429), true));
         let error = whole(json!({"error": {"message": "no such model", "code": "404"}})).unwrap_err();
-        assert!(!error.can_heal());
+        assert!(!error.can_heal() && error.ends_the_stage());
         assert_eq!(whole(json!({"error": "just text"})).unwrap_err().message, "just text");
     }
 

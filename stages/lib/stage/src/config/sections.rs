@@ -443,10 +443,15 @@ sections! {
         @operational first_byte_timeout_s: f64 = 300.0,
         /// Longest silence within a reply, in seconds.
         @operational idle_timeout_s: f64 = 120.0,
-        /// Longest time for one attempt at a call, in seconds.
-        @operational attempt_timeout_s: f64 = 900.0,
-        /// Longest time for a whole proposal, with all its calls, repeated attempts and waits, in seconds.
-        @operational deadline_s: f64 = 1800.0,
+        /// Longest time for one attempt at a call, in seconds. Not set: as long as bytes come.
+        @operational attempt_timeout_s: Option<f64> = None,
+        /// Longest time for a whole proposal, with all its calls, repeated attempts and waits, but for those for a server that is
+        /// away, in seconds. Not set: no limit.
+        @operational deadline_s: Option<f64> = None,
+        /// How long a server that does not answer is waited for, in seconds; then the stage ends, and the same command goes on.
+        @operational patience: f64 = 1800.0,
+        /// End the stage when the server counts far fewer tokens than a prompt must have: it has cut the prompt.
+        @operational check_prompt: bool = true,
         /// Further attempts at a call that failed and may heal.
         @operational retries: u32 = 4,
         /// First wait before a further attempt, in seconds; it doubles each time.

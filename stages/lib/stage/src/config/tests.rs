@@ -97,6 +97,8 @@ const SAMPLES: &[(&str, &str)] = &[
     ("llm.idle_timeout_s", "30.0"),
     ("llm.attempt_timeout_s", "60.0"),
     ("llm.deadline_s", "120.0"),
+    ("llm.patience", "60.0"),
+    ("llm.check_prompt", "false"),
     ("llm.retries", "0"),
     ("llm.backoff_s", "0.5"),
     ("llm.backoff_max_s", "5.0"),
