@@ -20,6 +20,7 @@ DEVICE     ?=#              auto, cpu, cuda (all visible GPUs) or cuda:K [from t
 PROPOSER   ?=#              who writes the candidates: builtin, openai, replay [from the profile: builtin]
 API_BASE   ?=#              server of the language models, e.g. http://localhost:11434/v1 (PROPOSER=openai)
 MODEL      ?=#              its model, or several as "NAME=WEIGHT ..." (PROPOSER=openai, replay)
+PREFLIGHT  ?=#              no: begin without asking each role's model once (PROPOSER=openai)
 TRANSCRIPTS ?= $(RUN)/transcripts.jsonl#  where exchanges are recorded; what PROPOSER=replay answers from
 PROGRAM    ?= data/seed_pgn.py#  the program that the search starts from
 SET        ?=#              more settings, in TOML: SET="train.steps=50 train.max_seeds=2"
@@ -42,7 +43,7 @@ GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/nul
 
 # Whatever was given is text, in Make and in the shell alike: nothing in it is ever expanded or run. Recipes take it from
 # the environment, where each variable stands with an underscore before its name.
-TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE PROPOSER API_BASE MODEL TRANSCRIPTS PROGRAM SET RUNS RUN METHODS \
+TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE PROPOSER API_BASE MODEL PREFLIGHT TRANSCRIPTS PROGRAM SET RUNS RUN METHODS \
 	MODELS SEEDS CACHE TASKS LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS STALE
 given = $(filter command environment,$(firstword $(origin $(1))))
 $(foreach name,$(TEXTS),$(if $(call given,$(name)),$(eval override $(name) := $$(value $(name)))))
@@ -73,8 +74,10 @@ PLAN = $(STAGES)/run plan --profile="$$_PROFILE" --program="$$_PROGRAM" --iterat
 .PHONY: search
 search: build ## a whole search: propose, check, train, score, select by generations; then the report
 	@stale=$$($(PLAN)); \
-	if [ -z "$$stale" ]; then echo "search: nothing to do: $$_RUN is complete"; \
-	else exec $(MAKE) chain STALE="$$(echo $$stale)"; fi
+	if [ -z "$$stale" ]; then echo "search: nothing to do: $$_RUN is complete"; exit; fi; \
+	case " $$(echo $$stale) " in *" gen001/proposed "*) \
+		[ "$$_PREFLIGHT$(DRY_RUN)" != "" ] && [ "$$_PREFLIGHT$(DRY_RUN)" != yes ] || $(STAGES)/propose --config $(HERE)/config.toml --program $(HERE)/seed_program.py --ping || exit;; esac; \
+	exec $(MAKE) chain STALE="$$(echo $$stale)"
 	@$(STAGES)/select --config $(HERE)/config.toml --summary $(HERE)/archive.parquet
 	@echo "report:  $$_RUN/report.html"
 	@echo "winner:  $$_RUN/results/best.py, its weights (best.safetensors) and a page about both (best.md) beside it"

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use llm::mock::{Request, Server, Step, completion, event, player, respond, respond_json, stream_head, streamed};
+use llm::mock::{Request, Server, Step, event, player, respond, respond_json, stream_head, streamed};
 use tests::{finish, make_search, run};
 
 const KEY: &str = "sk-test-0123456789-very-secret";
@@ -135,7 +135,7 @@ fn operators_grow_by_local_edits_alone() {
     assert!(source.contains("self.t_head(z)") && source.contains("self.t_gate(z)"), "{source}");
 }
 
-/// A server of which three of four replies are faults of one kind or another.
+/// A server of which three of four replies are faults of one kind or another. What it answers depends on the prompt alone.
 fn faulty() -> Server {
     let play = player();
     let faults: Vec<Vec<Step>> = vec![
@@ -146,65 +146,109 @@ fn faulty() -> Server {
         respond(200, &[("Content-Type", "application/json")], "{\"choices\": [{"),
         vec![stream_head(), Step::Send(event("half a rep"))],
         respond(200, &[("Content-Type", "text/html")], "<html>Login</html>"),
-        streamed("Ich kann das nicht. 対話を終了します", Some((9, 9))),
-        streamed("", None),
-        respond_json(200, &serde_json::json!({"choices": [{"message": {"content": null, "refusal": "no"}}]})),
-        respond_json(200, &completion(&"x".repeat(200_000), None)),
-        respond_json(401, &serde_json::json!({"error": {"message": format!("bad key {KEY}")}})),
     ];
     Server::start(move |number, request: &Request| match number % 4 {
-        3 => play(number, request),
+        3 => play(request.prompt().len(), request),
         rest => faults[(number / 4 * 3 + rest) % faults.len()].clone(),
     })
     .expect("a local server")
 }
 
-#[test]
-fn a_search_among_faults_ends_with_what_it_has() {
-    let folder = tempfile::tempdir().expect("a scratch folder");
-    let server = faulty();
-    let settings = "llm.retries=1 llm.backoff_s=0.01 llm.first_byte_timeout_s=0.3 llm.idle_timeout_s=0.3 \
-                    llm.max_reply_bytes=100000 llm.deadline_s=20 llm.jobs=2";
-    let live = [
+/// The same without faults.
+fn calm() -> Server {
+    let play = player();
+    Server::start(move |_, request: &Request| play(request.prompt().len(), request)).expect("a local server")
+}
+
+fn make_with(server: &Server, more: &str) -> Vec<String> {
+    let settings = "llm.retries=1 llm.backoff_s=0.01 llm.first_byte_timeout_s=0.3 llm.idle_timeout_s=0.3 llm.jobs=2";
+    vec![
         "PROPOSER=openai".to_owned(),
         "METHOD=free-form".to_owned(),
         format!("API_BASE={}", server.url()),
-        format!("SET={settings}"),
-    ];
-    let mut make = search(folder.path(), "live", &live);
-    make.env("OPENAI_API_KEY", KEY);
-    let said = finish(make).ok();
-    let rows = archive(folder.path(), "live");
-    let attempts: std::collections::BTreeSet<i64> = rows.iter().filter_map(|row| row["attempt"].as_i64()).collect();
-    assert_eq!(attempts, (0..=6).collect(), "no attempt is lost");
-    assert!(rows[0]["fitness"].as_f64().is_some(), "the seed program was scored");
-    let failed = rows.iter().filter(|row| row["status"] == "failed");
-    assert!(failed.clone().count() > 0 && failed.clone().all(|row| row["reason"].as_str().is_some()), "{rows:?}");
-    assert!(folder.path().join("live/report.html").exists() && folder.path().join("live/results/best.py").exists());
-    assert!(!said.stdout.contains("very-secret") && !said.stderr.contains("very-secret"));
+        format!("SET={settings} {more}"),
+    ]
+}
+
+#[test]
+fn faults_of_the_service_do_not_shape_a_search() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let (faults, none) = (faulty(), calm());
+    let said: Vec<String> = [("among-faults", &faults), ("calm", &none)]
+        .iter()
+        .map(|(name, server)| {
+            let mut make = search(folder.path(), name, &make_with(server, ""));
+            make.env("OPENAI_API_KEY", KEY);
+            let said = finish(make).ok();
+            said.stdout + &said.stderr
+        })
+        .collect();
+    assert_eq!(archive(folder.path(), "among-faults"), archive(folder.path(), "calm"));
+    assert!(faults.requests().len() > 2 * none.requests().len());
+    assert!(said.iter().all(|text| !text.contains("very-secret")));
     no_key_below(folder.path());
 }
 
 #[test]
-fn a_spent_budget_ends_a_search_with_what_it_has() {
+fn a_search_stops_at_an_outage_and_goes_on_to_the_undisturbed_archive() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     let folder = tempfile::tempdir().expect("a scratch folder");
-    let server = Server::start(player()).expect("a local server");
-    let live = [
-        "PROPOSER=openai".to_owned(),
-        format!("API_BASE={}", server.url()),
-        "SET=llm.max_tokens_total=60000 llm.max_tokens=4000 llm.jobs=1".to_owned(),
-    ];
-    finish(search(folder.path(), "live", &live)).ok();
-    let rows = archive(folder.path(), "live");
-    let spent = |column: &str| rows.iter().filter_map(|row| row[column].as_i64()).sum::<i64>();
-    let tokens = spent("prompt_tokens") + spent("completion_tokens");
-    assert!(tokens > 10_000 && tokens <= 60_000, "{tokens}");
-    let stopped = rows.iter().filter(|row| row["reason"].as_str().is_some_and(|r| r.starts_with("budget:")));
-    assert!(stopped.count() > 0 && rows.iter().any(|row| row["fitness"].as_f64().is_some()));
-    assert!(folder.path().join("live/results/best.py").exists());
-    // Again: nothing is asked, nothing is made again.
+    let up = Arc::new(AtomicBool::new(true));
+    let (state, play) = (Arc::clone(&up), player());
+    let server = Server::start(move |number, request: &Request| {
+        // After some calls it is away, until somebody mends it.
+        if number == 7 {
+            state.store(false, Ordering::SeqCst);
+        }
+        if state.load(Ordering::SeqCst) { play(request.prompt().len(), request) } else { respond(503, &[], "away") }
+    })
+    .expect("a local server");
+    let run = || search(folder.path(), "run", &make_with(&server, "llm.patience=0.5"));
+    let said = finish(run());
+    assert!(said.code != Some(0), "{}", said.stdout);
+    let text = format!("{}{}", said.stdout, said.stderr);
+    assert!(text.contains("unavailable: ") && text.contains("has not answered for"), "{text}");
+    // Nobody is declared the winner of a search that was cut short.
+    assert!(!folder.path().join("run/results/best.py").exists());
+    up.store(true, Ordering::SeqCst);
+    finish(run()).ok();
+    let none = calm();
+    finish(search(folder.path(), "calm", &make_with(&none, ""))).ok();
+    assert_eq!(archive(folder.path(), "run"), archive(folder.path(), "calm"));
+}
+
+#[test]
+fn a_wrong_key_stops_a_search_at_its_first_call() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let body = serde_json::json!({"error": {"message": format!("Incorrect API key provided: {KEY}")}});
+    let server = Server::scripted(vec![respond_json(400, &body)]).expect("a local server");
+    let mut make = search(folder.path(), "run", &make_with(&server, "llm.jobs=1"));
+    make.env("OPENAI_API_KEY", KEY);
+    let said = finish(make);
+    let text = format!("{}{}", said.stdout, said.stderr);
+    assert!(said.code != Some(0) && text.contains("Incorrect API key provided: ***"), "{text}");
+    assert_eq!(server.requests().len(), 1);
+    no_key_below(folder.path());
+}
+
+#[test]
+fn a_spent_budget_stops_a_search_until_it_is_raised() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let server = calm();
+    let run = |name: &str, tokens: u64| {
+        let settings = format!("llm.max_tokens_total={tokens} llm.max_tokens=4000 llm.jobs=1");
+        finish(search(folder.path(), name, &make_with(&server, &settings)))
+    };
+    let said = run("run", 20_000);
+    let text = format!("{}{}", said.stdout, said.stderr);
+    assert!(said.code != Some(0) && text.contains("budget: "), "{text}");
+    // Again: nothing is asked.
     let asked = server.requests().len();
-    let again = finish(search(folder.path(), "live", &live)).ok();
-    assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+    assert_ne!(run("run", 20_000).code, Some(0));
     assert_eq!(server.requests().len(), asked);
+    run("run", 10_000_000).ok();
+    run("rich", 10_000_000).ok();
+    assert_eq!(archive(folder.path(), "run"), archive(folder.path(), "rich"));
 }

@@ -116,7 +116,8 @@ pub struct Args {
     #[arg(long, value_name = "K", requires = "dry_run", help_heading = "Language models")]
     pub attempt: Option<i64>,
 
-    /// Ask each model for one word: whether server, key and names are right
+    /// Send each role's prompt to its model once: whether server, key and names are right, the prompt fits, the answer is of use,
+    /// and what a search will take
     #[arg(long, help_heading = "Language models")]
     pub ping: bool,
 

@@ -3,6 +3,7 @@
 mod args;
 mod language;
 mod models;
+mod ping;
 mod plan;
 mod proposers;
 
@@ -29,15 +30,15 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     let Some(config) = args.config()? else { return Ok(()) };
-    if args.ping {
-        return exit::say(&models::ping(args, &config)?);
-    }
-    if !args.dry_run {
+    if !args.dry_run && !args.ping {
         table::check_output(&args.output)?;
     }
     let parents = if args.parents.is_empty() { Table::default() } else { table::read(&args.parents)? };
     let population = Population::new(parents.candidates());
     let plan = Plan::new(args, &config, &population, models::tokens(&parents))?;
+    if args.ping {
+        return exit::say(&ping::ping(args, &config, &population, &plan.for_a_trial())?);
+    }
     if args.dry_run {
         return exit::say(&models::dry_run(args, &config, &population, &plan)?);
     }

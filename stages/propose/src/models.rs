@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use llm::{
-    Agent, Call, CallError, Chat, Client, Curves, Dry, Known, Ledger, Live, Message, Model, Notice, Price, Prompts, ProposedRow, Recorded,
+    Agent, Call, CallError, Chat, Client, Curves, Dry, Endpoint, Known, Live, Message, Model, Notice, Price, Prompts, ProposedRow, Recorded,
     Recorder, Replay, Secret, Settings, Spent, TaskFacts, Team,
 };
 use schemas::DiagnosisRow;
@@ -28,7 +28,9 @@ use crate::proposers::Made;
 /// A server, its exchanges recorded.
 pub fn live(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
     let settings = valid(config)?;
-    let client = Client::new(&settings, Secret::from_env(&settings.key_env), notice(args))?;
+    let usual = client(args, &settings, &settings.endpoint)?;
+    let others = settings.agent_endpoints.iter().map(|(agent, at)| Ok((*agent, client(args, &settings, at)?)));
+    let others = others.collect::<anyhow::Result<_>>()?;
     let transcript = match transcripts(args) {
         Some(path) => Some(Recorder::open(&path, || {
             let what = format!("{}: another process is recording there; waiting for its end", path.display());
@@ -36,9 +38,14 @@ pub fn live(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
         })?),
         None => None,
     };
-    let chat = Live::new(client, &settings, transcript);
+    let chat = Live::new(usual, &settings, transcript).with(others);
     let prompts = Prompts::load(settings.prompts.as_deref())?;
     team(args, config, settings, prompts, Box::new(chat))
+}
+
+/// Who asks a server.
+pub fn client(args: &Args, settings: &Settings, endpoint: &Endpoint) -> anyhow::Result<Client> {
+    Ok(Client::new(settings, endpoint, Secret::from_env(&endpoint.key_env), notice(args))?)
 }
 
 /// Tells on the terminal, or in the log, that the run waits for the server.
@@ -115,7 +122,7 @@ pub fn dry_run(args: &Args, config: &Config, population: &Population<'_>, plan: 
 }
 
 /// The calls of a generation that nobody answers.
-fn asked(
+pub fn asked(
     args: &Args,
     config: &Config,
     population: &Population<'_>,
@@ -137,32 +144,6 @@ fn speaker(message: &Message) -> &'static str {
         llm::Speaker::User => "user",
         llm::Speaker::Assistant => "assistant",
     }
-}
-
-/// One small call to each model: whether server, key and names are right.
-pub fn ping(args: &Args, config: &Config) -> anyhow::Result<String> {
-    let settings = valid(config)?;
-    let client = Client::new(&settings, Secret::from_env(&settings.key_env), notice(args))?;
-    let ledger = Ledger::new(&settings, Spent::default());
-    let names = settings.models.iter().map(|model| &model.name).chain(settings.agent_models.values());
-    let names: std::collections::BTreeSet<&String> = names.collect();
-    let mut text = String::new();
-    for name in names {
-        let messages = vec![Message::user("Answer with the one word: ready")];
-        let call =
-            Call { agent: Agent::Writer, model: name.clone(), messages, params: settings.params(Agent::Writer, 0, 0) };
-        let outcome = client.chat(&call, "ping", &ledger, settings.deadline.map(|limit| Instant::now() + limit));
-        let reply = outcome.result.with_context(|| format!("{name} at {}", settings.base_url))?;
-        let seconds = outcome.latency.as_secs_f64();
-        let counted = if outcome.usage.estimated { "about " } else { "" };
-        let _ = writeln!(
-            text,
-            "{name}: {:?} after {seconds:.1} s, {counted}{} tokens",
-            reply.text.trim(),
-            outcome.usage.total()
-        );
-    }
-    Ok(text)
 }
 
 /// Tokens that the rows of a table took, prompts and replies.
@@ -257,7 +238,8 @@ pub fn diagnoses(args: &Args) -> anyhow::Result<BTreeMap<String, Diagnosis>> {
     Ok(found)
 }
 
-fn valid(config: &Config) -> anyhow::Result<Settings> {
+/// The settings, checked.
+pub fn valid(config: &Config) -> anyhow::Result<Settings> {
     let settings = settings(config)?;
     settings.validate()?;
     Ok(settings)
@@ -284,8 +266,8 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         |p: &stage::config::ModelPrice| Price { input: p.input, output: p.output, cached_input: p.cached_input };
     Ok(Settings {
         run_seed: config.search.seed,
-        base_url: c.base_url.clone(),
-        key_env: c.key_env.clone(),
+        endpoint: endpoint(c),
+        agent_endpoints: agent_endpoints(c)?,
         models: c.models.iter().map(|text| model(text)).collect::<Result<_, _>>()?,
         agent_models: agents.into_iter().filter_map(|(agent, name)| named(agent, name)).collect(),
         temperature: c.temperature,
@@ -332,6 +314,48 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         prompts: (!c.prompts.is_empty()).then(|| PathBuf::from(&c.prompts)),
         history: c.history,
     })
+}
+
+/// The server of all roles.
+fn endpoint(c: &stage::config::Llm) -> Endpoint {
+    Endpoint {
+        base_url: c.base_url.clone(),
+        key_env: c.key_env.clone(),
+        key_header: c.key_header.clone(),
+        headers: c.headers.clone(),
+        query: c.query.clone(),
+        context: c.context,
+        requests_per_minute: c.requests_per_minute,
+        tokens_per_minute: c.tokens_per_minute,
+    }
+}
+
+/// The servers of single roles. What they do not say of themselves is as for all; headers, query and limits are their own.
+fn agent_endpoints(c: &stage::config::Llm) -> Result<BTreeMap<Agent, Endpoint>, Usage> {
+    let roles = [
+        (Agent::Router, &c.router_endpoint),
+        (Agent::Critic, &c.critic_endpoint),
+        (Agent::Writer, &c.writer_endpoint),
+    ];
+    let mut found = BTreeMap::new();
+    for (agent, name) in roles.into_iter().filter(|(_, name)| !name.is_empty()) {
+        let known = || c.endpoints.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let own = c.endpoints.get(name).ok_or_else(|| {
+            Usage(format!("llm.{}_endpoint: there is no [llm.endpoints.{name}]; known: {}", agent.as_str(), known()))
+        })?;
+        let endpoint = Endpoint {
+            base_url: own.url.clone(),
+            key_env: own.key_env.clone().unwrap_or_else(|| c.key_env.clone()),
+            key_header: own.key_header.clone().unwrap_or_else(|| c.key_header.clone()),
+            headers: own.headers.clone(),
+            query: own.query.clone(),
+            context: own.context,
+            requests_per_minute: own.requests_per_minute,
+            tokens_per_minute: own.tokens_per_minute,
+        };
+        found.insert(agent, endpoint);
+    }
+    Ok(found)
 }
 
 /// `name` or `name=weight`.

@@ -82,6 +82,16 @@ impl Plan {
         })
     }
 
+    /// The factors that a router may choose among.
+    pub fn factors(&self) -> Vec<schemas::Factor> {
+        search::proposer::factors(&self.seed_program)
+    }
+
+    /// The same with at least one attempt beside the seed program, whether or not any is left.
+    pub fn for_a_trial(self) -> Self {
+        Self { count: self.count.max(2), ..self }
+    }
+
     /// What the rows are made from.
     pub fn provenance(&self, args: &Args, config: &Config) -> anyhow::Result<Provenance> {
         let parents: Vec<String> = args.parents.iter().filter(|input| *input != "-").cloned().collect();

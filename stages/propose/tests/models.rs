@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use llm::mock::{Server, Step, event, player, respond, respond_json, stream_head, streamed};
+use llm::mock::{Server, Step, completion, event, player, respond, respond_json, stream_head, streamed};
 use serde_json::{Value, json};
 
 const KEY: &str = "sk-test-0123456789-very-secret";
@@ -179,7 +179,8 @@ fn a_service_that_fails_is_no_attempt_and_costs_none() {
         (respond(307, &[("Location", "http://127.0.0.1:9/v2")], ""), "http://127.0.0.1:9/v2"),
         (respond_json(400, &json!({"error": {"message": "exceeds the available context size"}})), "context:"),
     ];
-    for (fault, words) in faults {
+    for (number, (fault, words)) in faults.into_iter().enumerate() {
+        let half = number == 7;
         let folder = Folder::new();
         // The service fails from the third request on, and is mended later.
         let mended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -206,7 +207,17 @@ fn a_service_that_fails_is_no_attempt_and_costs_none() {
         let play = fixed();
         let server = Server::start(move |_, request| play(request)).unwrap();
         calm.command(Some(&server)).args(["--n", "3", "-o", "made.jsonl"]).assert().success();
-        assert_eq!(timeless(folder.rows("made.jsonl")), timeless(calm.rows("made.jsonl")), "{words}");
+        let (mut ours, mut theirs) = (timeless(folder.rows("made.jsonl")), timeless(calm.rows("made.jsonl")));
+        if half {
+            // Half a reply was paid for.
+            let paid = |rows: &[Value]| rows.iter().filter_map(|row| row["completion_tokens"].as_i64()).sum::<i64>();
+            assert!(paid(&ours) > paid(&theirs));
+            for row in ours.iter_mut().chain(&mut theirs) {
+                let row = row.as_object_mut().unwrap();
+                ["prompt_tokens", "completion_tokens", "tokens_estimated"].iter().for_each(|name| drop(row.remove(*name)));
+            }
+        }
+        assert_eq!(ours, theirs, "{words}");
     }
 }
 
@@ -366,15 +377,79 @@ fn dry_runs_ask_nobody() {
 
 #[test]
 fn ping_says_whether_all_is_right() {
-    let folder = Folder::new();
-    let server = Server::scripted(vec![streamed("ready", Some((9, 1)))]).unwrap();
-    let output = folder.command(Some(&server)).arg("--ping").assert().success().get_output().stdout.clone();
-    let text = String::from_utf8(output).unwrap();
-    assert!(text.starts_with("player: \"ready\" after") && text.contains("10 tokens"), "{text}");
+    let (folder, server) = (Folder::new(), server());
+    let said = |command: &mut Command, code: i32| {
+        let output = command.assert().code(code).get_output().clone();
+        nowhere(folder.0.path(), &output.stdout, &output.stderr);
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    // Each role is asked its own prompt, as a search would ask it.
+    let text = said(folder.command(Some(&server)).args(["--ping", "--set", "llm.router_model=small"]), 0);
+    for part in ["router: small, ", "chose OPERATOR", "critic: player, ", "writer: player, ", " code", "; NOTE: \"mock\" has answered"] {
+        assert_eq!(text.contains(part), !part.contains("mock"), "{part}: {text}");
+    }
+    assert!(text.contains("a search of 32 attempts would take about 0."), "{text}");
+    assert_eq!(server.requests().len(), 3);
+    assert!(!folder.path("transcripts.jsonl").exists(), "a trial is no part of a run");
+
+    // What is of no use is said; a search may be made with such a model.
+    let server = Server::scripted(vec![respond_json(200, &completion("ready", Some((3000, 1))))]).unwrap();
+    let text = said(folder.command(Some(&server)).arg("--ping"), 0);
+    for part in ["3000 tokens in (guessed ", "NOTE: no choice in its answer", "NOTE: no code", "NOTE: \"mock\" has answered"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // A search would get no further than these.
     let server = Server::scripted(vec![respond_json(404, &json!({"error": {"message": "no model player"}}))]).unwrap();
-    let output = folder.command(Some(&server)).arg("--ping").assert().code(1).get_output().stderr.clone();
-    let text = String::from_utf8(output).unwrap();
-    assert!(text.contains("no model player") && text.contains("player at http"), "{text}");
+    let text = said(folder.command(Some(&server)).arg("--ping"), 1);
+    assert!(text.contains("no model player") && text.contains("player at http") && text.contains("as the router"), "{text}");
+    let cut = Server::start(|_, r| {
+        let sent = r.body.len() as u64 / 4;
+        respond_json(200, &completion("x", Some((sent.min(2048), 1))))
+    })
+    .unwrap();
+    let text = said(folder.command(Some(&cut)).arg("--ping"), 1);
+    assert!(text.contains("it has cut the prompt to its context"), "{text}");
+}
+
+#[test]
+fn each_role_may_ask_a_server_of_its_own() {
+    let (folder, usual, big) = (Folder::new(), server(), server());
+    let endpoint = format!(
+        "llm.endpoints={{ big = {{ url = \"{}\", key_env = \"BIG_KEY\", key_header = \"api-key\", \
+         headers = {{ X-Title = \"a search\", X-Token = \"$BIG_TOKEN\" }}, query = {{ api-version = \"1\" }} }} }}",
+        big.url()
+    );
+    let mut command = folder.command(Some(&usual));
+    command.env("BIG_KEY", "big-key-0123456789").env("BIG_TOKEN", "big-token-0123456789");
+    command.args(["--n", "3", "--set", &endpoint, "--set", "llm.writer_endpoint=big", "-o", "made.jsonl"]);
+    command.assert().success();
+    assert!(big.requests().len() >= 2 && usual.requests().len() == 4);
+    for request in big.requests() {
+        assert_eq!(request.path, "/v1/chat/completions?api-version=1");
+        let expected = [
+            ("api-key", Some("big-key-0123456789")),
+            ("x-token", Some("big-token-0123456789")),
+            ("x-title", Some("a search")),
+            ("authorization", None),
+        ];
+        assert!(expected.iter().all(|(name, value)| request.header(name) == *value), "{request:?}");
+    }
+    // A name that is not there, and a prompt longer than the context.
+    let refused = |sets: &[&str], code: i32, words: &str| {
+        let mut command = folder.command(Some(&usual));
+        for set in sets {
+            command.args(["--set", *set]);
+        }
+        let args = ["--n", "4", "--transcripts", "other.jsonl", "-o", "again.jsonl"];
+        let output = command.args(args).assert().code(code).get_output().stderr.clone();
+        let text = String::from_utf8(output).unwrap();
+        assert!(text.contains(words), "{text}");
+    };
+    refused(&[&endpoint, "llm.writer_endpoint=small"], 2, "there is no [llm.endpoints.small]; known: big");
+    let before = usual.requests().len();
+    refused(&["llm.context=1000"], 1, "context: the prompt has about ");
+    refused(&["llm.headers={ X = \"$NO_SUCH_VARIABLE\" }"], 1, "NO_SUCH_VARIABLE is not set");
+    assert_eq!(usual.requests().len(), before);
 }
 
 #[test]

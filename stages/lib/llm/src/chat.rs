@@ -57,6 +57,8 @@ pub trait Chat: Send + Sync {
 #[derive(Debug)]
 pub struct Live {
     client: Client,
+    /// Those of agents that ask a server of their own.
+    others: BTreeMap<Agent, Client>,
     ledger: Ledger,
     recorder: Option<Recorder>,
     recorded: Recorded,
@@ -67,7 +69,17 @@ impl Live {
     pub fn new(client: Client, settings: &crate::Settings, transcript: Option<(Recorder, Recorded)>) -> Self {
         let (recorder, recorded) = transcript.unzip();
         let recorded = recorded.unwrap_or_default();
-        Self { client, ledger: Ledger::new(settings, recorded.spent()), recorder, recorded }
+        let ledger = Ledger::new(settings, recorded.spent());
+        Self { client, others: BTreeMap::new(), ledger, recorder, recorded }
+    }
+
+    /// With clients for agents that ask a server of their own.
+    pub fn with(self, others: BTreeMap<Agent, Client>) -> Self {
+        Self { others, ..self }
+    }
+
+    fn client(&self, agent: Agent) -> &Client {
+        self.others.get(&agent).unwrap_or(&self.client)
     }
 }
 
@@ -83,7 +95,7 @@ impl Chat for Live {
             return Answer::of(exchange, &self.recorded);
         }
         let stream = format!("{}.{}", place.attempt, place.call);
-        let outcome = self.client.chat(call, &stream, &self.ledger, deadline);
+        let outcome = self.client(call.agent).chat(call, &stream, &self.ledger, deadline);
         let Outcome { result, usage, cost, tries, partial, latency, outage } = outcome;
         let exchange = Exchange {
             key,
@@ -113,7 +125,8 @@ impl Chat for Live {
     }
 
     fn calibration(&self) -> Option<String> {
-        self.client.calibration()
+        let all = std::iter::once(&self.client).chain(self.others.values()).filter_map(Client::calibration);
+        Some(all.collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())
     }
 }
 

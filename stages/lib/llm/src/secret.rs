@@ -27,12 +27,17 @@ impl Secret {
         (!value.is_empty()).then(|| Self(value.to_owned()))
     }
 
-    /// The value of the `Authorization` header, marked so that HTTP libraries do not print it either.
-    pub(crate) fn header(&self) -> Result<reqwest::header::HeaderValue, CallError> {
-        let mut value = reqwest::header::HeaderValue::from_str(&format!("Bearer {}", self.0))
+    /// The value of a header, marked so that HTTP libraries do not print it either.
+    pub(crate) fn header(&self, scheme: &str) -> Result<reqwest::header::HeaderValue, CallError> {
+        let mut value = reqwest::header::HeaderValue::from_str(&format!("{scheme}{}", self.0))
             .map_err(|_| CallError::new(Kind::Setup, "the API key has characters that an HTTP header cannot carry"))?;
         value.set_sensitive(true);
         Ok(value)
+    }
+
+    /// The key itself, for a request.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
     }
 
     /// `text` without the key: for anything that a server may have echoed.
@@ -90,7 +95,7 @@ mod tests {
         let key = Secret::new(" sk-very-secret-42\n").unwrap();
         assert_eq!(format!("{key:?} {key}"), "Secret(***) ***");
         assert_eq!(format!("{:?}", Some(&key)), "Some(Secret(***))");
-        assert!(!format!("{:?}", key.header().unwrap()).contains("very-secret"));
+        assert!(!format!("{:?}", key.header("Bearer ").unwrap()).contains("very-secret"));
         assert_eq!(key.scrub("no such key: sk-very-secret-42!"), "no such key: ***!");
     }
 
@@ -111,7 +116,7 @@ mod tests {
     #[test]
     fn blank_is_no_key_and_line_breaks_are_refused() {
         assert!(Secret::new(" \n").is_none());
-        let error = Secret::new("sk-secret\nsecond-line").unwrap().header().unwrap_err();
+        let error = Secret::new("sk-secret\nsecond-line").unwrap().header("").unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::call::{Agent, Usage, estimated_tokens};
+use crate::endpoint::Endpoint;
 use crate::error::{CallError, Kind};
 use crate::keyed;
 
@@ -45,10 +46,10 @@ pub struct Settings {
     /// Seed of the run: for the jitter of waits and the choice among models.
     pub run_seed: u64,
 
-    /// Where the protocol starts, e.g. `https://api.openai.com/v1` or `http://localhost:11434/v1`.
-    pub base_url: String,
-    /// The environment variable that holds the key. Unset: no key is sent.
-    pub key_env: String,
+    /// The server of all agents ...
+    pub endpoint: Endpoint,
+    /// ... but for those that have one of their own.
+    pub agent_endpoints: BTreeMap<Agent, Endpoint>,
     /// One is drawn for each attempt.
     pub models: Vec<Model>,
     /// Agents that always use a certain model.
@@ -130,8 +131,8 @@ impl Default for Settings {
         let seconds = Duration::from_secs;
         Self {
             run_seed: 0,
-            base_url: String::new(),
-            key_env: "OPENAI_API_KEY".to_owned(),
+            endpoint: Endpoint::default(),
+            agent_endpoints: BTreeMap::new(),
             models: Vec::new(),
             agent_models: BTreeMap::new(),
             temperature: None,
@@ -215,6 +216,11 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// The server that an agent asks.
+    pub fn endpoint(&self, agent: Agent) -> &Endpoint {
+        self.agent_endpoints.get(&agent).unwrap_or(&self.endpoint)
     }
 
     pub fn price(&self, model: &str) -> Option<&Price> {

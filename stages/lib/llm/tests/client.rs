@@ -7,7 +7,7 @@ use llm::mock::{
     Request, Server, Step, completion, data, event, head, respond, respond_json, stream_end, stream_head, streamed,
 };
 use llm::{
-    Agent, Blame, Call, CallError, Client, Finish, Kind, Ledger, Message, Model, Notice, Outcome, Price, Secret, Settings,
+    Agent, Blame, Call, CallError, Client, Endpoint, Finish, Kind, Ledger, Message, Model, Notice, Outcome, Price, Secret, Settings,
     Spent,
 };
 use serde_json::{Value, json};
@@ -18,9 +18,13 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+fn at(url: &str) -> Endpoint {
+    Endpoint { base_url: url.to_owned(), ..Endpoint::default() }
+}
+
 fn settings(server: &Server) -> Settings {
     Settings {
-        base_url: server.url(),
+        endpoint: at(&server.url()),
         models: vec![Model { name: "m".into(), weight: 1.0 }],
         connect_timeout: ms(500),
         first_byte_timeout: ms(150),
@@ -49,7 +53,7 @@ fn quiet() -> Notice {
 }
 
 fn chat_until(settings: &Settings, deadline: Duration) -> Outcome {
-    let client = Client::new(settings, Secret::new(KEY), quiet()).unwrap();
+    let client = Client::new(settings, &settings.endpoint, Secret::new(KEY), quiet()).unwrap();
     let ledger = Ledger::new(settings, Spent::default());
     client.chat(&call(settings), "0.0", &ledger, Some(Instant::now() + deadline))
 }
@@ -161,7 +165,7 @@ fn what_is_not_set_is_not_sent() {
 fn without_a_key_no_header() {
     let server = serve(vec![ok("x")]);
     let settings = settings(&server);
-    let client = Client::new(&settings, None, quiet()).unwrap();
+    let client = Client::new(&settings, &settings.endpoint, None, quiet()).unwrap();
     let ledger = Ledger::new(&settings, Spent::default());
     client.chat(&call(&settings), "0.0", &ledger, Some(Instant::now() + ms(2000))).result.unwrap();
     assert_eq!(server.requests()[0].header("authorization"), None);
@@ -276,7 +280,7 @@ fn nobody_listens() {
 fn tls_against_a_server_without_it() {
     let server = serve(vec![respond(400, &[], "")]);
     let mut settings = settings(&server);
-    settings.base_url = settings.base_url.replace("http://", "https://");
+    settings.endpoint.base_url = settings.endpoint.base_url.replace("http://", "https://");
     assert_eq!(chat(&settings).tries[0].error.kind, Kind::Connect);
 }
 
@@ -320,7 +324,7 @@ fn a_trickle_is_alive_until_the_attempt_is_over() {
     let mut script = vec![stream_head()];
     script.extend((0..40).flat_map(|n| [Step::Send(event(&format!("word {n} "))), Step::Sleep(ms(30))]));
     let server = serve(vec![script]);
-    let settings = Settings { base_url: server.url(), retries: 3, ..settings };
+    let settings = Settings { endpoint: at(&server.url()), retries: 3, ..settings };
     let outcome = chat(&settings);
     let error = outcome.result.unwrap_err();
     assert!(error.kind == Kind::TooLong && error.message.contains("still coming after 0.2 s"), "{error}");
@@ -372,7 +376,7 @@ fn an_outage_is_waited_for_and_counts_against_nobody() {
     let said = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&said);
     let notice = Arc::new(move |text: &str| heard.lock().unwrap().push(text.to_owned()));
-    let client = Client::new(&settings, None, notice).unwrap();
+    let client = Client::new(&settings, &settings.endpoint, None, notice).unwrap();
     let ledger = Ledger::new(&settings, Spent::default());
     // The time for the proposal is shorter than the outage.
     let deadline = Some(Instant::now() + ms(250));
@@ -423,7 +427,7 @@ fn a_packed_reply_is_unpacked_or_refused_at_once() {
 fn a_prompt_that_was_cut_ends_the_stage() {
     let server = serve(vec![respond_json(200, &completion("x", Some((4096, 10))))]);
     let settings = settings(&server);
-    let client = Client::new(&settings, None, quiet()).unwrap();
+    let client = Client::new(&settings, &settings.endpoint, None, quiet()).unwrap();
     let ledger = Ledger::new(&settings, Spent::default());
     let long = Call { messages: vec![Message::user("a prompt of many words ".repeat(1500))], ..call(&settings) };
     let error = client.chat(&long, "", &ledger, None).result.unwrap_err();
@@ -530,7 +534,7 @@ fn the_key_is_nowhere() {
         shown.push(format!("{:?}", chat(&settings(&serve(vec![place])))));
     }
     let server = serve(vec![]);
-    shown.push(format!("{:?}", Client::new(&settings(&server), Secret::new(KEY), quiet()).unwrap()));
+    shown.push(format!("{:?}", Client::new(&Settings::default(), &at(&server.url()), Secret::new(KEY), quiet()).unwrap()));
     for text in &shown {
         assert!(!text.contains("very-secret") && !text.contains(&KEY[..20]), "{text}");
     }
@@ -541,14 +545,14 @@ fn the_key_is_nowhere() {
 fn advice_where_everybody_stumbles() {
     let server = serve(vec![respond_json(401, &json!({"error": {"message": "missing key"}}))]);
     let mut settings = settings(&server);
-    settings.key_env = "MY_KEY".into();
-    let client = Client::new(&settings, None, quiet()).unwrap();
+    settings.endpoint.key_env = "MY_KEY".into();
+    let client = Client::new(&settings, &settings.endpoint, None, quiet()).unwrap();
     let ledger = Ledger::new(&settings, Spent::default());
     let error = client.chat(&call(&settings), "", &ledger, Some(Instant::now() + ms(2000))).result.unwrap_err();
     assert!(error.message.contains("set the environment variable MY_KEY"), "{error}");
     let message = "Unsupported parameter: use 'max_completion_tokens' instead";
     let server = serve(vec![respond_json(400, &json!({"error": {"message": message}}))]);
-    let settings = Settings { base_url: server.url(), max_tokens: Some(100), ..settings };
+    let settings = Settings { endpoint: at(&server.url()), max_tokens: Some(100), ..settings };
     assert!(chat(&settings).result.unwrap_err().message.contains("llm.max_tokens_field"));
 }
 
@@ -558,7 +562,7 @@ fn budgets_stop_before_the_call() {
     let mut settings = settings(&server);
     settings.max_tokens_total = Some(120);
     settings.max_tokens = Some(20);
-    let client = Client::new(&settings, None, quiet()).unwrap();
+    let client = Client::new(&settings, &settings.endpoint, None, quiet()).unwrap();
     let ledger = Ledger::new(&settings, Spent::default());
     let results: Vec<_> = (0..4)
         .map(|_| client.chat(&call(&settings), "", &ledger, Some(Instant::now() + ms(2000))).result.map_err(|e| e.kind))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use llm::mock::{Request, Server, Step, completion, respond_json};
 use llm::{
-    CallError, Chat, Checker, Client, Judgement, Kind, Known, Live, Made, Model, Place, Prompts, Recorded, Recorder, Replay,
+    CallError, Chat, Checker, Client, Endpoint, Judgement, Kind, Known, Live, Made, Model, Place, Prompts, Recorded, Recorder, Replay,
     Secret, Session, Settings, TaskFacts, Team,
 };
 use schemas::{Candidate, Factor, Status};
@@ -50,9 +50,13 @@ impl Checker for Words {
     }
 }
 
+fn at(url: &str) -> Endpoint {
+    Endpoint { base_url: url.to_owned(), ..Endpoint::default() }
+}
+
 fn settings(server: &Server) -> Settings {
     Settings {
-        base_url: server.url(),
+        endpoint: at(&server.url()),
         models: vec![Model { name: "m".into(), weight: 1.0 }],
         first_byte_timeout: Duration::from_millis(300),
         idle_timeout: Duration::from_millis(300),
@@ -103,7 +107,7 @@ fn known() -> Known {
 }
 
 fn live(settings: &Settings, transcript: Option<&Path>) -> Arc<Team> {
-    let client = Client::new(settings, Secret::new(KEY), Arc::new(|_: &str| ())).unwrap();
+    let client = Client::new(settings, &settings.endpoint, Secret::new(KEY), Arc::new(|_: &str| ())).unwrap();
     let transcript = transcript.map(|path| Recorder::open(path, || ()).unwrap());
     team_with(settings.clone(), Box::new(Live::new(client, settings, transcript)))
 }
@@ -613,7 +617,7 @@ fn changed_passages_are_put_into_the_program() {
     assert!(prompts[1].contains("the program as you see it above"), "{}", prompts[1]);
     // a whole program is as good
     let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
-    let settings = Settings { base_url: server.url(), ..settings };
+    let settings = Settings { endpoint: at(&server.url()), ..settings };
     let (made, ..) = attempt(&live(&settings, None), "openevolve", 0);
     assert_eq!(made[0].source.as_deref(), Some(action("        x = 1\n").as_str()));
 }
@@ -796,7 +800,7 @@ fn no_key_in_any_output() {
     // The recording is the first one's while it lives.
     drop(team);
     let server = Server::start(|_, r| respond_json(401, &json!({"error": r.header("authorization")}))).unwrap();
-    let failing = Settings { base_url: server.url(), ..settings };
+    let failing = Settings { endpoint: at(&server.url()), ..settings };
     shown.push(format!("{:?}", stops(&live(&failing, Some(&transcript(&folder))), "spark", 1)));
     shown.push(std::fs::read_to_string(transcript(&folder)).unwrap());
     for text in shown {

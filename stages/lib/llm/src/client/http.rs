@@ -38,8 +38,6 @@ pub struct Request {
 /// What arrived, also if the attempt failed: it may cost.
 #[derive(Debug, Default)]
 pub struct Received {
-    /// The server accepted the request (status 200).
-    pub accepted: bool,
     pub text_bytes: usize,
     /// The text of a reply that did not come to its end.
     pub partial: Option<String>,
@@ -72,7 +70,6 @@ pub async fn exchange(
         return Err(refused(response, &clock, request.idle, &request.mask).await);
     }
     unpacked(&response, &request.mask)?;
-    received.accepted = true;
     let limits = Limits { idle: request.idle, bytes: request.max_bytes, text: request.max_text };
     let mut assembly = Assembly::new(request.mask.clone());
     let result = read(response, &mut assembly, &clock, &limits, &request.mask).await;

@@ -9,6 +9,7 @@ mod counts;
 mod faults;
 mod http;
 mod limit;
+mod pace;
 mod reasoning;
 mod retry;
 mod sse;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::budget::Ledger;
 use crate::call::{Agent, Call, Message, Reply, Usage};
+use crate::endpoint::Endpoint;
 use crate::error::{Blame, CallError, Kind, excerpt};
 use crate::secret::{Mask, Secret};
 use crate::settings::Settings;
@@ -25,6 +27,7 @@ use crate::transcript::Try;
 use breaker::Breaker;
 use counts::Counts;
 use limit::Limit;
+use pace::Pace;
 
 pub use breaker::Notice;
 pub use retry::Backoff;
@@ -47,23 +50,38 @@ pub struct Outcome {
 }
 
 /// A connection to one server.
-#[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
     url: reqwest::Url,
-    key: Option<Secret>,
+    endpoint: Endpoint,
+    /// Whether a key is sent.
+    keyed: bool,
+    headers: reqwest::header::HeaderMap,
     mask: Mask,
     settings: Settings,
+    pace: Pace,
     breaker: Breaker,
     counts: Counts,
     limit: Limit,
 }
 
+impl std::fmt::Debug for Client {
+    /// Without headers and address: there may be secrets in them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("endpoint", &self.endpoint).field("breaker", &self.breaker).finish_non_exhaustive()
+    }
+}
+
 impl Client {
     /// Checks the settings that concern the connection; connects to nothing yet.
     /// `notice` is told when the run waits for the service, and when it goes on.
-    pub fn new(settings: &Settings, key: Option<Secret>, notice: Notice) -> Result<Self, CallError> {
-        let url = endpoint(&settings.base_url)?;
+    pub fn new(settings: &Settings, endpoint: &Endpoint, key: Option<Secret>, notice: Notice) -> Result<Self, CallError> {
+        let mut url = address(&endpoint.base_url)?;
+        let keyed = key.is_some();
+        let access = endpoint.access(key)?;
+        if !access.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&access.query);
+        }
         // Another part of the process may have installed a provider already; that one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -78,15 +96,22 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| CallError::new(Kind::Setup, chain(&error)))?;
-        if let Some(key) = &key {
-            key.header()?;
-        }
         let (first, longest) = (settings.backoff, settings.backoff_max.min(LONGEST_WAIT));
         let breaker =
-            Breaker::new(settings.base_url.clone(), settings.patience, first, longest, settings.run_seed, notice);
-        let mask = Mask::new(key.clone());
-        let (counts, limit) = (Counts::default(), Limit::default());
-        Ok(Self { http, url, key, mask, settings: settings.clone(), breaker, counts, limit })
+            Breaker::new(endpoint.base_url.clone(), settings.patience, first, longest, settings.run_seed, notice);
+        Ok(Self {
+            http,
+            url,
+            endpoint: endpoint.clone(),
+            keyed,
+            headers: access.headers,
+            mask: Mask::new(access.secrets),
+            settings: settings.clone(),
+            pace: Pace::new(endpoint.requests_per_minute, endpoint.tokens_per_minute),
+            breaker,
+            counts: Counts::default(),
+            limit: Limit::default(),
+        })
     }
 
     /// One call, tried again as long as it may heal, within the retries, the budget and the deadline. While the service is away it
@@ -203,7 +228,12 @@ impl Client {
         let guess = call.estimated_prompt_tokens();
         let prompt_tokens = self.counts.expected(&call.model, guess);
         let completion_tokens = limit::of(&call.params).unwrap_or(0);
+        if let Some(context) = self.endpoint.context.filter(|context| prompt_tokens > *context) {
+            let message = format!("the prompt has about {prompt_tokens} tokens, and the model's context {context}");
+            return Err(CallError::new(Kind::Context, message));
+        }
         let reservation = ledger.reserve(&call.model, prompt_tokens, completion_tokens, deadline)?;
+        self.keep_pace(prompt_tokens);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
             return Err(CallError::new(Kind::Deadline, "the time for this proposal is spent"));
@@ -211,15 +241,12 @@ impl Client {
         let mut received = http::Received::default();
         let result = self.send(call, left, &mut received);
         let counted = received.usage.unwrap_or_else(|| {
-            // A server that answered with an error has done no work; one that broke off in its reply has.
+            // A server that answered with an error, or with anything but a reply, has done no work; one that broke off in its
+            // reply has, and so has one that did not count.
             let completion = crate::call::estimated_tokens(received.text_bytes);
-            let prompt = if received.accepted { prompt_tokens } else { 0 };
-            Usage {
-                prompt_tokens: prompt,
-                completion_tokens: completion,
-                estimated: received.accepted,
-                ..Usage::default()
-            }
+            let worked = received.text_bytes > 0 || result.is_ok();
+            let prompt = if worked { prompt_tokens } else { 0 };
+            Usage { prompt_tokens: prompt, completion_tokens: completion, estimated: worked, ..Usage::default() }
         });
         usage.add(&counted);
         reservation.settle(&counted);
@@ -234,6 +261,17 @@ impl Client {
         Ok(reply)
     }
 
+    /// Waits until another request is within the limits of a minute. A reply takes as much again as its prompt, roughly.
+    fn keep_pace(&self, prompt_tokens: u64) {
+        loop {
+            let wait = self.pace.claim(Instant::now(), prompt_tokens.saturating_mul(2));
+            if wait.is_zero() {
+                return;
+            }
+            std::thread::sleep(wait);
+        }
+    }
+
     /// How the service's counts of tokens differ from guesses at four bytes each, in words; none before it has counted.
     pub fn calibration(&self) -> Option<String> {
         self.counts.summary()
@@ -246,7 +284,7 @@ impl Client {
             .map_err(|error| CallError::new(Kind::Setup, format!("no runtime for the connection: {error}")))?;
         let request = http::Request {
             url: self.url.clone(),
-            headers: self.headers()?,
+            headers: self.headers.clone(),
             body: wire::body(&self.limit.apply(call), &self.settings).to_string(),
             first_byte: self.settings.first_byte_timeout,
             idle: self.settings.idle_timeout,
@@ -261,27 +299,19 @@ impl Client {
         assembly.map_err(|error| self.advise(error))?.into_reply()
     }
 
-    fn headers(&self) -> Result<reqwest::header::HeaderMap, CallError> {
-        let mut headers = reqwest::header::HeaderMap::new();
-        if let Some(key) = &self.key {
-            headers.insert(reqwest::header::AUTHORIZATION, key.header()?);
-        }
-        Ok(headers)
-    }
-
     /// What to do about the refusals that everybody meets once.
     fn advise(&self, mut error: CallError) -> CallError {
         let settings = &self.settings;
         let mentions = |word: &str| error.message.contains(word);
         let advice = match error.status {
-            Some(401 | 403) if self.key.is_none() => {
-                Some(format!("no key was sent: set the environment variable {}", settings.key_env))
+            Some(401 | 403) if !self.keyed => {
+                Some(format!("no key was sent: set the environment variable {}", self.endpoint.key_env))
             }
-            Some(401 | 403) => Some(format!("is the key in {} the right one?", settings.key_env)),
+            Some(401 | 403) => Some(format!("is the key in {} the right one?", self.endpoint.key_env)),
             _ if error.kind == Kind::Context => {
                 Some("give the model a longer context (Ollama: num_ctx; llama.cpp: --ctx-size), or choose one that has it".to_owned())
             }
-            Some(404) => Some(format!("is {} right, and does the server know the model?", self.url)),
+            Some(404) => Some(format!("is {} right, and does the server know the model?", self.endpoint.base_url)),
             Some(400 | 422) if mentions("stream_options") => Some("set llm.stream_usage = false".to_owned()),
             Some(400 | 422) if mentions("max_completion_tokens") => {
                 Some("set llm.max_tokens_field = \"max_completion_tokens\"".to_owned())
@@ -313,7 +343,7 @@ fn out_of_time(error: &CallError, wait: Duration, left: Duration) -> CallError {
 }
 
 /// `base` with the path of chat completions, which it may already have.
-fn endpoint(base: &str) -> Result<reqwest::Url, CallError> {
+fn address(base: &str) -> Result<reqwest::Url, CallError> {
     const PATH: &str = "/chat/completions";
     let setup = |message: String| CallError::new(Kind::Setup, message);
     let trimmed = base.trim().trim_end_matches('/');
@@ -328,7 +358,7 @@ fn endpoint(base: &str) -> Result<reqwest::Url, CallError> {
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
         // not echoed: there may be a key in it
         return Err(setup(
-            "llm.base_url must be free of user, password and query: the key belongs in the environment".into(),
+            "llm.base_url must be free of user, password and query: the key belongs in the environment, the rest in llm.query".into(),
         ));
     }
     Ok(url)
@@ -365,10 +395,10 @@ mod tests {
     #[test]
     fn endpoint_takes_what_people_write() {
         for base in ["http://h:1/v1", "http://h:1/v1/", " http://h:1/v1/chat/completions "] {
-            assert_eq!(endpoint(base).unwrap().as_str(), "http://h:1/v1/chat/completions");
+            assert_eq!(address(base).unwrap().as_str(), "http://h:1/v1/chat/completions");
         }
         for base in ["", "localhost:11434", "ftp://h/v1", "http://me:word@h/v1", "http://h/v1?api-key=abcdefgh"] {
-            let error = endpoint(base).unwrap_err();
+            let error = address(base).unwrap_err();
             assert_eq!(error.kind, Kind::Setup);
             assert!(!error.message.contains("word@") && !error.message.contains("abcdefgh"), "{error}");
         }

@@ -19,7 +19,7 @@ pub use error::ConfigError;
 pub use identity::{Difference, bears_on};
 pub use sections::{
     Class, Confirm, Context, Dtype, Editable, Entangled, Eoh, EvoPrompting, Fitness, FunSearch, Growth, KEYS, Key,
-    LanguageForm, Llm, ModelPrice, Network, Propose, Replace, ReplyForm, Repred, Score, Search, Settings, Task,
+    Endpoint, LanguageForm, Llm, ModelPrice, Network, Propose, Replace, ReplyForm, Repred, Score, Search, Settings, Task,
     TaskSettings, Train, Transfer,
 };
 pub use seeds::Seeds;

@@ -129,6 +129,35 @@ pub struct ModelPrice {
     pub cached_input: Option<f64>,
 }
 
+/// A server of language models: what of [llm] is the server's own. What is not given is as in [llm].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// Where the protocol starts.
+    pub url: String,
+    /// Environment variable with the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_env: Option<String>,
+    /// Header that carries the key; `Authorization` carries it as a bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_header: Option<String>,
+    /// Further headers; `$NAME` is the value of an environment variable.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The query of each request, such as Azure's `api-version`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub query: BTreeMap<String, String>,
+    /// Tokens of the context: longer prompts are not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
+    /// Requests a minute at the most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens a minute at the most, prompts and replies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u64>,
+}
+
 /// What is different for one task of a transfer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -413,6 +442,27 @@ sections! {
         @operational base_url: String = String::new(),
         /// Environment variable with the API key; servers that ask for none need none.
         @operational key_env: String = "OPENAI_API_KEY".into(),
+        /// Header that carries the key: Authorization carries it as a bearer token, any other (Azure's api-key) as it is.
+        @operational key_header: String = "Authorization".into(),
+        /// Further headers of each request, such as { "X-Title" = "a search" }; "$NAME" is the value of an environment variable.
+        @operational headers: BTreeMap<String, String> = BTreeMap::new(),
+        /// The query of each request, such as { "api-version" = "2024-10-21" }; "$NAME" likewise.
+        @operational query: BTreeMap<String, String> = BTreeMap::new(),
+        /// Tokens of the models' context: longer prompts are not sent. Not set: the server says so.
+        @operational context: Option<u64> = None,
+        /// Requests a minute at the most. Not set: as many as there are.
+        @operational requests_per_minute: Option<u32> = None,
+        /// Tokens a minute at the most, prompts and replies. Not set: as many as there are.
+        @operational tokens_per_minute: Option<u64> = None,
+        /// Further servers by name, for single roles: [llm.endpoints.NAME] with url, and key_env, key_header, headers, query, context,
+        /// requests_per_minute, tokens_per_minute of its own.
+        @operational endpoints: BTreeMap<String, Endpoint> = BTreeMap::new(),
+        /// Name of the server that the router asks; empty for llm.base_url.
+        @operational router_endpoint: String = String::new(),
+        /// The same for the critic.
+        @operational critic_endpoint: String = String::new(),
+        /// The same for the writer.
+        @operational writer_endpoint: String = String::new(),
         /// Models, each as name or name=weight; one is drawn for each attempt.
         models: Vec<String> = Vec::new(),
         /// Model that chooses the factor (ASR); empty for that of the attempt.
@@ -425,7 +475,8 @@ sections! {
         temperature: Option<f64> = None,
         /// Nucleus sampling. What is not set is not sent.
         top_p: Option<f64> = None,
-        /// Most tokens of one reply. What is not set is not sent.
+        /// Most tokens of one reply. Not set: room to think, and twice the parent program on top; a server that refuses that limit is
+        /// asked without it.
         max_tokens: Option<u64> = None,
         /// What the server calls max_tokens; newer models say max_completion_tokens.
         max_tokens_field: String = "max_tokens".into(),
