@@ -76,7 +76,7 @@ search: build ## a whole search: propose, check, train, score, select by generat
 	@stale=$$($(PLAN)); \
 	if [ -z "$$stale" ]; then echo "search: nothing to do: $$_RUN is complete"; exit; fi; \
 	case " $$(echo $$stale) " in *" gen001/proposed "*) \
-		[ "$$_PREFLIGHT$(DRY_RUN)" != "" ] && [ "$$_PREFLIGHT$(DRY_RUN)" != yes ] || $(STAGES)/propose --config $(HERE)/config.toml --program $(HERE)/seed_program.py --ping || exit;; esac; \
+		[ -n "$(DRY_RUN)" ] || [ "$$_PREFLIGHT" = no ] || [ -s "$$_TRANSCRIPTS" ] || $(STAGES)/propose --config $(HERE)/config.toml --program $(HERE)/seed_program.py --ping || exit;; esac; \
 	exec $(MAKE) chain STALE="$$(echo $$stale)"
 	@$(STAGES)/select --config $(HERE)/config.toml --summary $(HERE)/archive.parquet
 	@echo "report:  $$_RUN/report.html"

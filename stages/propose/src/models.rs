@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use llm::{
-    Agent, Call, CallError, Chat, Client, Curves, Dry, Endpoint, Known, Live, Message, Model, Notice, Price, Prompts, ProposedRow, Recorded,
-    Recorder, Replay, Secret, Settings, Spent, TaskFacts, Team,
+    Agent, Call, CallError, Chat, Client, Curves, Dry, Endpoint, Known, Live, Message, Model, Notice, Price, Prompts,
+    ProposedRow, Recorded, Recorder, Replay, Secret, Settings, Spent, TaskFacts, Team,
 };
 use schemas::DiagnosisRow;
 use search::diagnosis::Diagnosis;
@@ -179,7 +179,11 @@ pub fn made(team: &Team, rows: Vec<ProposedRow>) -> anyhow::Result<Made> {
     let Spent { tokens, cost } = team.chat.spent();
     let cost = if team.settings.prices.is_empty() { String::new() } else { format!(", cost {cost:.4}") };
     let counts = team.chat.calibration().map_or_else(String::new, |text| format!("; {text}"));
-    Ok(Made { rows: table.into_iter().collect(), spent: Some(format!("{tokens} tokens so far{cost}{counts}")), ended: None })
+    Ok(Made {
+        rows: table.into_iter().collect(),
+        spent: Some(format!("{tokens} tokens so far{cost}{counts}")),
+        ended: None,
+    })
 }
 
 fn team(
@@ -332,11 +336,8 @@ fn endpoint(c: &stage::config::Llm) -> Endpoint {
 
 /// The servers of single roles. What they do not say of themselves is as for all; headers, query and limits are their own.
 fn agent_endpoints(c: &stage::config::Llm) -> Result<BTreeMap<Agent, Endpoint>, Usage> {
-    let roles = [
-        (Agent::Router, &c.router_endpoint),
-        (Agent::Critic, &c.critic_endpoint),
-        (Agent::Writer, &c.writer_endpoint),
-    ];
+    let roles =
+        [(Agent::Router, &c.router_endpoint), (Agent::Critic, &c.critic_endpoint), (Agent::Writer, &c.writer_endpoint)];
     let mut found = BTreeMap::new();
     for (agent, name) in roles.into_iter().filter(|(_, name)| !name.is_empty()) {
         let known = || c.endpoints.keys().map(String::as_str).collect::<Vec<_>>().join(", ");

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use anyhow::Context as _;
 use llm::agents::{extract, router};
 use llm::{Agent, Call, Finish, Ledger, Outcome, Reply, Settings, Spent};
 use schemas::Factor;
@@ -41,8 +40,18 @@ pub fn ping(args: &Args, config: &Config, population: &Population<'_>, plan: &Pl
         let endpoint = settings.endpoint(call.agent);
         let client = models::client(args, &settings, endpoint)?;
         let outcome = client.chat(&call, "ping", &ledger, None);
-        let reply = outcome.result.clone();
-        let reply = reply.with_context(|| format!("{} at {} as the {}", call.model, endpoint.base_url, call.agent.as_str()))?;
+        let reply = match outcome.result.clone() {
+            Ok(reply) => reply,
+            Err(error) if error.ends_the_stage() => {
+                let who = format!("{} at {} as the {}", call.model, endpoint.base_url, call.agent.as_str());
+                return Err(anyhow::Error::new(error).context(who));
+            }
+            // It would be the row of one attempt.
+            Err(error) => {
+                let _ = writeln!(text, "{}: {}, NOTE: {error}", call.agent.as_str(), call.model);
+                continue;
+            }
+        };
         let _ = writeln!(text, "{}", line(&call, &outcome, &reply, &factors));
         let sum = sums.entry(call.agent).or_default();
         // Of several models the dearest.
@@ -76,7 +85,9 @@ fn calls(
     let known: BTreeSet<String> = asked.iter().map(|call| call.model.clone()).collect();
     let drawn = asked.iter().find(|call| call.agent == Agent::Writer && config.llm.writer_model.is_empty()).cloned();
     let others = settings.models.iter().filter(|model| !known.contains(&model.name));
-    asked.extend(drawn.iter().flat_map(|call| others.clone().map(|model| Call { model: model.name.clone(), ..call.clone() })));
+    asked.extend(
+        drawn.iter().flat_map(|call| others.clone().map(|model| Call { model: model.name.clone(), ..call.clone() })),
+    );
     Ok(asked)
 }
 

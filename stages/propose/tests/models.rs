@@ -171,7 +171,10 @@ fn a_service_that_fails_is_no_attempt_and_costs_none() {
         (respond(200, &[("Content-Type", "text/html")], "<html>Login</html>"), "unavailable:"),
         (vec![stream_head(), Step::Send(event("half a rep"))], "unavailable:"),
         // a wrong key as OpenAI, Gemini, LiteLLM and OpenRouter tell of it
-        key(401, json!({"error": {"message": format!("Incorrect API key provided: {KEY}"), "code": "invalid_api_key"}})),
+        key(
+            401,
+            json!({"error": {"message": format!("Incorrect API key provided: {KEY}"), "code": "invalid_api_key"}}),
+        ),
         key(400, json!([{"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"}}])),
         key(400, json!({"error": {"message": "Authentication Error, Invalid proxy server token", "code": "400"}})),
         key(403, json!({"error": {"message": "No auth credentials found", "code": 403}})),
@@ -214,7 +217,9 @@ fn a_service_that_fails_is_no_attempt_and_costs_none() {
             assert!(paid(&ours) > paid(&theirs));
             for row in ours.iter_mut().chain(&mut theirs) {
                 let row = row.as_object_mut().unwrap();
-                ["prompt_tokens", "completion_tokens", "tokens_estimated"].iter().for_each(|name| drop(row.remove(*name)));
+                ["prompt_tokens", "completion_tokens", "tokens_estimated"]
+                    .iter()
+                    .for_each(|name| drop(row.remove(*name)));
             }
         }
         assert_eq!(ours, theirs, "{words}");
@@ -318,7 +323,10 @@ fn a_budget_of_tokens_stops_before_the_call_and_can_be_raised() {
     };
     let output = propose("60000").assert().code(1).get_output().stderr.clone();
     let said = String::from_utf8(output).unwrap();
-    assert!(said.contains("budget: ") && said.contains("once llm.max_tokens_total or llm.max_cost is raised"), "{said}");
+    assert!(
+        said.contains("budget: ") && said.contains("once llm.max_tokens_total or llm.max_cost is raised"),
+        "{said}"
+    );
     assert!(!folder.path("made.jsonl").exists());
     assert!(spent() > 10_000 && spent() <= 60_000, "{}", spent());
     let before = server.requests().len();
@@ -385,7 +393,14 @@ fn ping_says_whether_all_is_right() {
     };
     // Each role is asked its own prompt, as a search would ask it.
     let text = said(folder.command(Some(&server)).args(["--ping", "--set", "llm.router_model=small"]), 0);
-    for part in ["router: small, ", "chose OPERATOR", "critic: player, ", "writer: player, ", " code", "; NOTE: \"mock\" has answered"] {
+    for part in [
+        "router: small, ",
+        "chose OPERATOR",
+        "critic: player, ",
+        "writer: player, ",
+        " code",
+        "; NOTE: \"mock\" has answered",
+    ] {
         assert_eq!(text.contains(part), !part.contains("mock"), "{part}: {text}");
     }
     assert!(text.contains("a search of 32 attempts would take about 0."), "{text}");
@@ -395,13 +410,18 @@ fn ping_says_whether_all_is_right() {
     // What is of no use is said; a search may be made with such a model.
     let server = Server::scripted(vec![respond_json(200, &completion("ready", Some((3000, 1))))]).unwrap();
     let text = said(folder.command(Some(&server)).arg("--ping"), 0);
-    for part in ["3000 tokens in (guessed ", "NOTE: no choice in its answer", "NOTE: no code", "NOTE: \"mock\" has answered"] {
+    for part in
+        ["3000 tokens in (guessed ", "NOTE: no choice in its answer", "NOTE: no code", "NOTE: \"mock\" has answered"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     // A search would get no further than these.
     let server = Server::scripted(vec![respond_json(404, &json!({"error": {"message": "no model player"}}))]).unwrap();
     let text = said(folder.command(Some(&server)).arg("--ping"), 1);
-    assert!(text.contains("no model player") && text.contains("player at http") && text.contains("as the router"), "{text}");
+    assert!(
+        text.contains("no model player") && text.contains("player at http") && text.contains("as the router"),
+        "{text}"
+    );
     let cut = Server::start(|_, r| {
         let sent = r.body.len() as u64 / 4;
         respond_json(200, &completion("x", Some((sent.min(2048), 1))))

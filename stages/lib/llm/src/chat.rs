@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::budget::{Ledger, Spent};
 use crate::call::{Agent, Call, Finish, Reply};
 use crate::client::{Client, Outcome};
-use crate::error::{CallError, Kind};
 use crate::error::Blame;
+use crate::error::{CallError, Kind};
 use crate::transcript::{Exchange, Place, Recorded, Recorder, Taken, now};
 
 /// A reply or its failure, with what it took.
@@ -89,7 +89,8 @@ impl Chat for Live {
         // What the model has answered is kept, also where it has declined. The service's faults are not: a second run is a
         // second chance.
         let answered = |exchange: &&Exchange| {
-            exchange.reply.is_some() || exchange.error.as_ref().is_some_and(|e| e.kind.is_an_answer() && e.blame() == Blame::Model)
+            exchange.reply.is_some()
+                || exchange.error.as_ref().is_some_and(|e| e.kind.is_an_answer() && e.blame() == Blame::Model)
         };
         if let Some(exchange) = self.recorded.exact(&key, place).filter(answered) {
             return Answer::of(exchange, &self.recorded);

@@ -134,12 +134,9 @@ impl CallError {
     pub fn blame(&self) -> Blame {
         match self.kind {
             Kind::Refusal | Kind::Empty | Kind::TooLong | Kind::Deadline => Blame::Model,
-            Kind::Connect
-            | Kind::Timeout
-            | Kind::Transport
-            | Kind::ContentType
-            | Kind::Malformed
-            | Kind::Truncated => Blame::Service,
+            Kind::Connect | Kind::Timeout | Kind::Transport | Kind::ContentType | Kind::Malformed | Kind::Truncated => {
+                Blame::Service
+            }
             Kind::Status | Kind::Api if self.can_heal() => Blame::Service,
             Kind::Status | Kind::Api | Kind::Context | Kind::Encoding | Kind::Setup | Kind::Unrecorded => Blame::Setup,
             Kind::Unavailable | Kind::Budget => Blame::Run,

@@ -245,7 +245,9 @@ impl Settings {
 
     /// Whether the user has limited an agent's replies.
     pub fn limits(&self, agent: Agent) -> bool {
-        let named = |params: &Map<String, Value>| ["max_tokens", "max_completion_tokens"].iter().any(|n| params.contains_key(*n));
+        let named = |params: &Map<String, Value>| {
+            ["max_tokens", "max_completion_tokens"].iter().any(|n| params.contains_key(*n))
+        };
         self.max_tokens.is_some() || named(&self.extra) || self.agent_params.get(&agent).is_some_and(named)
     }
 

@@ -7,8 +7,8 @@ use llm::mock::{
     Request, Server, Step, completion, data, event, head, respond, respond_json, stream_end, stream_head, streamed,
 };
 use llm::{
-    Agent, Blame, Call, CallError, Client, Endpoint, Finish, Kind, Ledger, Message, Model, Notice, Outcome, Price, Secret, Settings,
-    Spent,
+    Agent, Blame, Call, CallError, Client, Endpoint, Finish, Kind, Ledger, Message, Model, Notice, Outcome, Price,
+    Secret, Settings, Spent,
 };
 use serde_json::{Value, json};
 
@@ -217,13 +217,16 @@ fn too_many_requests_waits_as_long_as_asked() {
 
 #[test]
 fn a_wait_beyond_the_deadline_is_not_begun() {
-    for (status, patience, kind) in [(503, 7200, Kind::Deadline), (503, 60, Kind::Unavailable), (429, 60, Kind::Unavailable)] {
+    for (status, patience, kind) in
+        [(503, 7200, Kind::Deadline), (503, 60, Kind::Unavailable), (429, 60, Kind::Unavailable)]
+    {
         let server = serve(vec![respond(status, &[("Retry-After", "3600")], "")]);
         let settings = Settings { patience: Duration::from_secs(patience), ..settings(&server) };
         let start = Instant::now();
         let error = chat(&settings).result.unwrap_err();
         assert_eq!((error.kind, server.requests().len()), (kind, 1));
-        let words = [format!("would wait 3600{}", if kind == Kind::Deadline { ".0 s" } else { " s" }), status.to_string()];
+        let words =
+            [format!("would wait 3600{}", if kind == Kind::Deadline { ".0 s" } else { " s" }), status.to_string()];
         assert!(words.iter().all(|word| error.message.contains(word)), "{error}");
         assert!(start.elapsed() < ms(2000));
     }
@@ -350,7 +353,8 @@ fn a_model_that_runs_away_is_cut_off_and_not_asked_again() {
 #[test]
 fn a_limit_that_was_not_asked_for_is_left_out_where_it_is_refused() {
     let refuse = |words: &str| respond_json(400, &json!({"error": {"message": words}}));
-    let other = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
+    let other =
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
     let server = serve(vec![refuse(other), refuse("max_completion_tokens is too large: 16384"), ok("fine")]);
     let outcome = chat(&settings(&server));
     assert_eq!(outcome.result.unwrap().text, "fine");
@@ -368,10 +372,9 @@ fn a_limit_that_was_not_asked_for_is_left_out_where_it_is_refused() {
 fn an_outage_is_waited_for_and_counts_against_nobody() {
     let down = Arc::new(Mutex::new(true));
     let state = Arc::clone(&down);
-    let server = Server::start(move |_, _| {
-        if *state.lock().unwrap() { respond(503, &[], "restarting") } else { ok("fine") }
-    })
-    .unwrap();
+    let server =
+        Server::start(move |_, _| if *state.lock().unwrap() { respond(503, &[], "restarting") } else { ok("fine") })
+            .unwrap();
     let settings = Settings { patience: Duration::from_secs(20), ..settings(&server) };
     let said = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&said);
@@ -388,7 +391,12 @@ fn an_outage_is_waited_for_and_counts_against_nobody() {
         for call in calls {
             let outcome = call.join().unwrap();
             assert_eq!(outcome.result.unwrap().text, "fine");
-            assert!(outcome.outage > ms(300) && outcome.latency < ms(400), "{:?} {:?}", outcome.outage, outcome.latency);
+            assert!(
+                outcome.outage > ms(300) && outcome.latency < ms(400),
+                "{:?} {:?}",
+                outcome.outage,
+                outcome.latency
+            );
         }
     });
     let said = said.lock().unwrap();
@@ -402,21 +410,23 @@ fn a_call_that_fails_beside_others_that_go_well_is_its_own_fault() {
     let outcome = chat(&settings(&server));
     let error = outcome.result.unwrap_err();
     assert_eq!((error.kind, error.status, error.ends_the_stage()), (Kind::Status, Some(500), false));
-    assert_eq!(server.requests().len(), 4, "three attempts, and a question whether anybody is there");
+    assert_eq!(server.requests().len(), 8, "twice three attempts, and a question whether anybody is there");
 }
 
 #[test]
 fn a_packed_reply_is_unpacked_or_refused_at_once() {
     // {"choices": [{"message": {"content": "fine"}}]}
     let packed = [
-        31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 171, 86, 74, 206, 200, 207, 76, 78, 45, 86, 178, 82, 136, 174, 86, 202, 77, 45, 46, 78, 76,
-        79, 5, 114, 170, 149, 146, 243, 243, 74, 82, 243, 74, 128, 108, 165, 180, 204, 188, 84, 165, 218, 218, 216, 90, 0, 237, 114,
-        146, 201, 47, 0, 0, 0,
+        31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 171, 86, 74, 206, 200, 207, 76, 78, 45, 86, 178, 82, 136, 174, 86, 202, 77,
+        45, 46, 78, 76, 79, 5, 114, 170, 149, 146, 243, 243, 74, 82, 243, 74, 128, 108, 165, 180, 204, 188, 84, 165,
+        218, 218, 216, 90, 0, 237, 114, 146, 201, 47, 0, 0, 0,
     ];
-    let gzip = |encoding: &str| vec![
-        head(200, &[("Content-Type", "application/json"), ("Content-Encoding", encoding)]),
-        Step::Send(packed.to_vec()),
-    ];
+    let gzip = |encoding: &str| {
+        vec![
+            head(200, &[("Content-Type", "application/json"), ("Content-Encoding", encoding)]),
+            Step::Send(packed.to_vec()),
+        ]
+    };
     assert_eq!(chat(&settings(&serve(vec![gzip("gzip")]))).result.unwrap().text, "fine");
     let (error, requests) = fails(gzip("br"));
     assert_eq!((error.kind, requests), (Kind::Encoding, 1));
@@ -521,20 +531,31 @@ fn the_key_is_nowhere() {
         respond(307, &[("Location", &format!("http://127.0.0.1:9/{KEY}"))], ""),
         respond(200, &[("Content-Encoding", KEY)], "x"),
         respond_json(200, &json!({"model": KEY, "choices": [{"message": {"content": "x"}, "finish_reason": KEY}]})),
-        respond_json(200, &json!({"choices": [{"message": {"content": null, "refusal": format!("{}{KEY}", "x".repeat(185))}}]})),
+        respond_json(
+            200,
+            &json!({"choices": [{"message": {"content": null, "refusal": format!("{}{KEY}", "x".repeat(185))}}]}),
+        ),
         respond_json(200, &json!({"choices": KEY})),
         respond_json(200, &json!({"choices": [{"message": {"content": 1, "key": KEY}}]})),
         respond_json(200, &json!({"error": {"message": format!("{}{KEY}", "x".repeat(390))}})),
         respond(200, &[("Content-Type", "application/json")], &format!("{{\"{}{KEY}", "x".repeat(100))),
         respond(500, &[], &format!("{}{KEY}", "x".repeat(190))),
         vec![stream_head(), Step::Send(event(&format!("half of {KEY}"))), Step::Send(event(&KEY[..25])), Step::Stall],
-        vec![stream_head(), Step::Send(event(&KEY[..15])), Step::Send(event(&KEY[15..])), Step::Send(stream_end("stop", None))],
+        vec![
+            stream_head(),
+            Step::Send(event(&KEY[..15])),
+            Step::Send(event(&KEY[15..])),
+            Step::Send(stream_end("stop", None)),
+        ],
     ];
     for place in places {
         shown.push(format!("{:?}", chat(&settings(&serve(vec![place])))));
     }
     let server = serve(vec![]);
-    shown.push(format!("{:?}", Client::new(&Settings::default(), &at(&server.url()), Secret::new(KEY), quiet()).unwrap()));
+    shown.push(format!(
+        "{:?}",
+        Client::new(&Settings::default(), &at(&server.url()), Secret::new(KEY), quiet()).unwrap()
+    ));
     for text in &shown {
         assert!(!text.contains("very-secret") && !text.contains(&KEY[..20]), "{text}");
     }

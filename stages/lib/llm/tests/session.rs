@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use llm::mock::{Request, Server, Step, completion, respond_json};
 use llm::{
-    CallError, Chat, Checker, Client, Endpoint, Judgement, Kind, Known, Live, Made, Model, Place, Prompts, Recorded, Recorder, Replay,
-    Secret, Session, Settings, TaskFacts, Team,
+    CallError, Chat, Checker, Client, Endpoint, Judgement, Kind, Known, Live, Made, Model, Place, Prompts, Recorded,
+    Recorder, Replay, Secret, Session, Settings, TaskFacts, Team,
 };
 use schemas::{Candidate, Factor, Status};
 use search::methods::{self, Moment};

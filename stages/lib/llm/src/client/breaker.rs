@@ -44,7 +44,14 @@ impl std::fmt::Debug for Breaker {
 
 impl Breaker {
     /// `first`, `longest`: waits between two questions; they double.
-    pub fn new(name: String, patience: Duration, first: Duration, longest: Duration, seed: u64, notice: Notice) -> Self {
+    pub fn new(
+        name: String,
+        patience: Duration,
+        first: Duration,
+        longest: Duration,
+        seed: u64,
+        notice: Notice,
+    ) -> Self {
         let (state, changed) = (Mutex::new(State::Closed), Condvar::new());
         Self { name, patience, first, longest, seed, state, changed, notice }
     }
@@ -77,7 +84,11 @@ impl Breaker {
     }
 
     /// The service did not answer a call and a question after it: waits until it does. The first that comes here asks.
-    pub fn wait(&self, error: &CallError, ask: &mut dyn FnMut() -> Result<(), CallError>) -> Result<Duration, CallError> {
+    pub fn wait(
+        &self,
+        error: &CallError,
+        ask: &mut dyn FnMut() -> Result<(), CallError>,
+    ) -> Result<Duration, CallError> {
         {
             let mut state = self.lock();
             if !matches!(*state, State::Closed) {
@@ -88,7 +99,10 @@ impl Breaker {
         }
         let began = Instant::now();
         let until = words(self.patience);
-        (self.notice)(&format!("{} does not answer ({error}); waiting for it, for {until} at the most (llm.patience)", self.name));
+        (self.notice)(&format!(
+            "{} does not answer ({error}); waiting for it, for {until} at the most (llm.patience)",
+            self.name
+        ));
         let (end, mut last) = (began + self.patience, error.clone());
         let ended = loop_until(end, |asked| {
             let doubled = self.first.saturating_mul(1u32 << asked.min(16)).min(self.longest);
@@ -114,7 +128,8 @@ impl Breaker {
             }
             Some(Some(error)) => error,
             None => {
-                let message = format!("{} has not answered for {waited} (llm.patience); the last time: {last}", self.name);
+                let message =
+                    format!("{} has not answered for {waited} (llm.patience); the last time: {last}", self.name);
                 CallError::new(Kind::Unavailable, message)
             }
         };

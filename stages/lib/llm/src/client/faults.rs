@@ -57,7 +57,9 @@ pub fn api_error(error: &Value, mask: &Mask) -> CallError {
 pub fn http_error(status: u16, reason: &str, body: &str, mask: &Mask) -> CallError {
     let said = match serde_json::from_str::<Value>(body) {
         // Some put the error into a list of one.
-        Ok(Value::Array(values)) => api_error(values.first().map_or(&Value::Null, |v| v.get("error").unwrap_or(v)), mask).message,
+        Ok(Value::Array(values)) => {
+            api_error(values.first().map_or(&Value::Null, |v| v.get("error").unwrap_or(v)), mask).message
+        }
         Ok(value) => api_error(value.get("error").unwrap_or(&value), mask).message,
         Err(_) => excerpt(&mask.scrub(body), 200),
     };
@@ -98,10 +100,16 @@ mod tests {
     fn a_wrong_key_is_one_in_whatever_clothes() {
         let forms = [
             // OpenAI, Anthropic, Gemini, LiteLLM, OpenRouter, a proxy
-            (401, json!({"error": {"message": "Incorrect API key provided", "type": "invalid_request_error", "code": "invalid_api_key"}})),
+            (
+                401,
+                json!({"error": {"message": "Incorrect API key provided", "type": "invalid_request_error", "code": "invalid_api_key"}}),
+            ),
             (401, json!({"type": "error", "error": {"type": "authentication_error", "message": "invalid x-api-key"}})),
             (400, json!([{"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"}}])),
-            (400, json!({"error": {"message": "Authentication Error, Invalid proxy server token", "type": "auth_error", "code": "400"}})),
+            (
+                400,
+                json!({"error": {"message": "Authentication Error, Invalid proxy server token", "type": "auth_error", "code": "400"}}),
+            ),
             (500, json!({"error": {"message": "litellm.AuthenticationError: wrong key"}})),
             (403, json!({"error": {"message": "No auth credentials found", "code": 403}})),
             (402, json!({"error": {"message": "pay first"}})),
@@ -127,7 +135,8 @@ mod tests {
         for status in [429, 500, 502, 503, 529] {
             assert_eq!(of(status, &json!({"error": {"message": "overloaded"}})).blame(), Blame::Service, "{status}");
         }
-        let busy = json!({"error": {"message": "Rate limit for your API key: see billing", "code": "rate_limit_exceeded"}});
+        let busy =
+            json!({"error": {"message": "Rate limit for your API key: see billing", "code": "rate_limit_exceeded"}});
         assert_eq!(of(429, &busy).blame(), Blame::Service);
         let page = http_error(502, "X", "<html>the authentication service is away</html>", &Mask::default());
         assert_eq!(page.blame(), Blame::Service);

@@ -83,12 +83,16 @@ pub async fn exchange(
 
 /// Refuses a body that would have to be unpacked first in a way that this client has not offered (it offers gzip).
 fn unpacked(response: &reqwest::Response, mask: &Mask) -> Result<(), CallError> {
-    let encoding = response.headers().get(header::CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let encoding =
+        response.headers().get(header::CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
     match encoding.as_deref().map(str::trim) {
         None | Some("" | "identity") => Ok(()),
         Some(other) => {
             let name = excerpt(&mask.scrub(other), 40);
-            Err(CallError::new(Kind::Encoding, format!("the server packs its replies as {name:?}, which was not asked for")))
+            Err(CallError::new(
+                Kind::Encoding,
+                format!("the server packs its replies as {name:?}, which was not asked for"),
+            ))
         }
     }
 }
@@ -117,12 +121,18 @@ impl Clock {
             ),
             (Some((_, total)), _) => {
                 let seconds = total.as_secs_f64();
-                CallError::new(Kind::Timeout, format!("no answer within {seconds:.1} s (the whole attempt may take no longer)"))
+                CallError::new(
+                    Kind::Timeout,
+                    format!("no answer within {seconds:.1} s (the whole attempt may take no longer)"),
+                )
             }
             (None, None) => CallError::new(Kind::Timeout, format!("no answer within {:.1} s", limit.as_secs_f64())),
             (None, Some(bytes)) => {
                 let seconds = limit.as_secs_f64();
-                CallError::new(Kind::Timeout, format!("the reply stalled: no byte for {seconds:.1} s, after {bytes} bytes of text"))
+                CallError::new(
+                    Kind::Timeout,
+                    format!("the reply stalled: no byte for {seconds:.1} s, after {bytes} bytes of text"),
+                )
             }
         }
     }
@@ -254,7 +264,8 @@ fn unreadable(head: &[u8], declared: &str, mask: &Mask) -> CallError {
 async fn refused(mut response: reqwest::Response, clock: &Clock, idle: Duration, mask: &Mask) -> CallError {
     let status = response.status();
     let retry_after = retry::retry_after(response.headers());
-    let target = response.headers().get(header::LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let target =
+        response.headers().get(header::LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let mut body = Vec::new();
     while body.len() < ERROR_BYTES {
         match timeout(clock.at_most(idle), response.chunk()).await {

@@ -89,6 +89,8 @@ mod tests {
         assert!(limit.adapt("m", &refused("max_completion_tokens is too large")));
         assert_eq!(Value::Object(limit.apply(&call).params), json!({"seed": 1}));
         assert!(!limit.adapt("m", &refused("max_tokens again")));
-        assert!(limit.adapt("other", &refused("you requested 9000 tokens (1000 in the messages, 8000 in the completion)")));
+        assert!(
+            limit.adapt("other", &refused("you requested 9000 tokens (1000 in the messages, 8000 in the completion)"))
+        );
     }
 }

@@ -68,14 +68,22 @@ pub struct Client {
 impl std::fmt::Debug for Client {
     /// Without headers and address: there may be secrets in them.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("endpoint", &self.endpoint).field("breaker", &self.breaker).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("endpoint", &self.endpoint)
+            .field("breaker", &self.breaker)
+            .finish_non_exhaustive()
     }
 }
 
 impl Client {
     /// Checks the settings that concern the connection; connects to nothing yet.
     /// `notice` is told when the run waits for the service, and when it goes on.
-    pub fn new(settings: &Settings, endpoint: &Endpoint, key: Option<Secret>, notice: Notice) -> Result<Self, CallError> {
+    pub fn new(
+        settings: &Settings,
+        endpoint: &Endpoint,
+        key: Option<Secret>,
+        notice: Notice,
+    ) -> Result<Self, CallError> {
         let mut url = address(&endpoint.base_url)?;
         let keyed = key.is_some();
         let access = endpoint.access(key)?;
@@ -124,6 +132,7 @@ impl Client {
         let mut outage = Duration::ZERO;
         let mut backoff = Backoff::new(&self.settings, stream);
         let mut throttled_since = None;
+        let mut doubted = false;
         let result = loop {
             match self.breaker.pass() {
                 Ok(waited) => outage += waited,
@@ -174,7 +183,12 @@ impl Client {
             // As often as it may it has failed: is the service there?
             let asked = Instant::now();
             match self.ask(&call.model, &mut usage) {
-                Ok(()) => break Err(error),
+                Ok(()) if doubted => break Err(error),
+                // It may just have come back: the call gets all its attempts once more.
+                Ok(()) => {
+                    doubted = true;
+                    backoff = Backoff::new(&self.settings, stream);
+                }
                 Err(refused) if refused.blame() == Blame::Setup => break Err(refused),
                 Err(still) => match self.breaker.wait(&still, &mut || self.ask(&call.model, &mut usage)) {
                     Ok(_) => {
@@ -204,7 +218,8 @@ impl Client {
     /// does not like the question.
     fn ask(&self, model: &str, usage: &mut Usage) -> Result<(), CallError> {
         let params = Limit::small(&self.settings);
-        let call = Call { agent: Agent::Router, model: model.to_owned(), messages: vec![Message::user("Ready?")], params };
+        let call =
+            Call { agent: Agent::Router, model: model.to_owned(), messages: vec![Message::user("Ready?")], params };
         let mut received = http::Received::default();
         let result = self.send(&call, None, &mut received);
         if let Some(counted) = received.usage {
@@ -290,7 +305,8 @@ impl Client {
             idle: self.settings.idle_timeout,
             total: [self.settings.attempt_timeout, left].into_iter().flatten().min(),
             max_bytes: self.settings.max_reply_bytes,
-            max_text: limit::of(&call.params).map_or(usize::MAX, |tokens| (tokens as usize).saturating_mul(LONGEST_TOKEN)),
+            max_text: limit::of(&call.params)
+                .map_or(usize::MAX, |tokens| (tokens as usize).saturating_mul(LONGEST_TOKEN)),
             mask: self.mask.clone(),
         };
         let assembly = runtime.block_on(http::exchange(&self.http, request, received));
@@ -308,9 +324,10 @@ impl Client {
                 Some(format!("no key was sent: set the environment variable {}", self.endpoint.key_env))
             }
             Some(401 | 403) => Some(format!("is the key in {} the right one?", self.endpoint.key_env)),
-            _ if error.kind == Kind::Context => {
-                Some("give the model a longer context (Ollama: num_ctx; llama.cpp: --ctx-size), or choose one that has it".to_owned())
-            }
+            _ if error.kind == Kind::Context => Some(
+                "give the model a longer context (Ollama: num_ctx; llama.cpp: --ctx-size), or choose one that has it"
+                    .to_owned(),
+            ),
             Some(404) => Some(format!("is {} right, and does the server know the model?", self.endpoint.base_url)),
             Some(400 | 422) if mentions("stream_options") => Some("set llm.stream_usage = false".to_owned()),
             Some(400 | 422) if mentions("max_completion_tokens") => {

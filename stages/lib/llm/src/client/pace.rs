@@ -33,7 +33,9 @@ impl Pace {
         let many = self.requests.is_some_and(|most| made.len() >= most.max(1) as usize);
         let much = self.tokens.is_some_and(|most| sum.saturating_add(tokens) > most);
         match made.front() {
-            Some((oldest, _)) if many || much => (WINDOW - now.saturating_duration_since(*oldest)).max(Duration::from_millis(1)),
+            Some((oldest, _)) if many || much => {
+                (WINDOW - now.saturating_duration_since(*oldest)).max(Duration::from_millis(1))
+            }
             _ => {
                 made.push_back((now, tokens));
                 Duration::ZERO

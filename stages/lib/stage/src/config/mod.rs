@@ -18,8 +18,8 @@ use std::path::Path;
 pub use error::ConfigError;
 pub use identity::{Difference, bears_on};
 pub use sections::{
-    Class, Confirm, Context, Dtype, Editable, Entangled, Eoh, EvoPrompting, Fitness, FunSearch, Growth, KEYS, Key,
-    Endpoint, LanguageForm, Llm, ModelPrice, Network, Propose, Replace, ReplyForm, Repred, Score, Search, Settings, Task,
+    Class, Confirm, Context, Dtype, Editable, Endpoint, Entangled, Eoh, EvoPrompting, Fitness, FunSearch, Growth, KEYS,
+    Key, LanguageForm, Llm, ModelPrice, Network, Propose, Replace, ReplyForm, Repred, Score, Search, Settings, Task,
     TaskSettings, Train, Transfer,
 };
 pub use seeds::Seeds;
