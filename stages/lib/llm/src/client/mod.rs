@@ -182,7 +182,7 @@ impl Client {
             }
             // As often as it may it has failed: is the service there?
             let asked = Instant::now();
-            match self.ask(&call.model, &mut usage) {
+            match self.ask(&call.model) {
                 Ok(()) if doubted => break Err(error),
                 // It may just have come back: the call gets all its attempts once more.
                 Ok(()) => {
@@ -190,7 +190,7 @@ impl Client {
                     backoff = Backoff::new(&self.settings, stream);
                 }
                 Err(refused) if refused.blame() == Blame::Setup => break Err(refused),
-                Err(still) => match self.breaker.wait(&still, &mut || self.ask(&call.model, &mut usage)) {
+                Err(still) => match self.breaker.wait(&still, &mut || self.ask(&call.model)) {
                     Ok(_) => {
                         outage += asked.elapsed();
                         backoff = Backoff::new(&self.settings, stream);
@@ -215,16 +215,13 @@ impl Client {
     }
 
     /// Whether the service answers at all: a call that takes next to nothing. What it answers does not matter, not even that it
-    /// does not like the question.
-    fn ask(&self, model: &str, usage: &mut Usage) -> Result<(), CallError> {
+    /// does not like the question. Its few tokens are in no account: rows are to be those of a search that met no outage.
+    fn ask(&self, model: &str) -> Result<(), CallError> {
         let params = Limit::small(&self.settings);
         let call =
             Call { agent: Agent::Router, model: model.to_owned(), messages: vec![Message::user("Ready?")], params };
         let mut received = http::Received::default();
         let result = self.send(&call, None, &mut received);
-        if let Some(counted) = received.usage {
-            usage.add(&counted);
-        }
         match result {
             Err(error) if matches!(error.kind, Kind::Status | Kind::Api) && error.blame() == Blame::Setup => Ok(()),
             Err(error) if error.blame() == Blame::Model => Ok(()),
