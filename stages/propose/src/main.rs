@@ -5,6 +5,7 @@ mod language;
 mod models;
 mod plan;
 mod proposers;
+mod show;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
+    if let [run, attempt @ ..] = args.show.as_slice() {
+        let attempt = attempt.first().map(|number| number.to_string_lossy());
+        return exit::say(&show::show(run, attempt.as_deref(), args.json)?);
+    }
     let Some(config) = args.config()? else { return Ok(()) };
     if args.ping {
         return exit::say(&models::ping(&config)?);
