@@ -1,10 +1,12 @@
 //! The page: what it says about the runs, as data for the template, and the template itself.
 
+mod attempts;
 mod cards;
 mod caveats;
 mod compared;
 mod diagnosis;
 mod effects;
+mod models;
 mod tables;
 mod transfer;
 mod view;
