@@ -26,7 +26,7 @@ SETTINGS   ?=#              a .toml file of settings that go over the profile's
 SET        ?=#              more settings, in TOML, over both: SET='train.steps=50 llm.extra.reasoning_effort="low"'
 RUNS       ?= runs#         folder of all runs
 RUN        ?= $(RUNS)/$(METHOD)-$(TASK)-seed$(SEED)#  folder of the run
-REPLAY     ?= $(RUN)-replay#  make replay: folder of the search that is made from the recording
+REPLAY     ?=#              make replay: folder of the search that is made from the recording [RUN-replay]
 METHODS    ?= spark openevolve evoprompting funsearch eoh#  what make compare compares; all: ablations and controls, too
 MODELS     ?=#              models of make compare and make ablation, each for itself: "small large" (PROPOSER=openai)
 SEEDS      ?= 0 1 2 3 4#    seeds of make compare and make ablation; of make confirm training seeds of your choice
@@ -48,10 +48,9 @@ TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE PROPOSER API_BASE MODEL
 	METHODS MODELS SEEDS CACHE TASKS LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS STALE
 given = $(filter command environment,$(firstword $(origin $(1))))
 $(foreach name,$(TEXTS),$(if $(call given,$(name)),$(eval override $(name) := $$(value $(name)))))
-$(foreach name,$(filter-out RUN REPLAY,$(TEXTS)),$(eval export _$(name) = $$($(name))))
+$(foreach name,$(filter-out RUN,$(TEXTS)),$(eval export _$(name) = $$($(name))))
 # A path that starts with a dash is not an option.
 export _RUN = $(if $(filter -%,$(firstword $(RUN))),./)$(RUN)
-export _REPLAY = $(if $(filter -%,$(firstword $(REPLAY))),./)$(REPLAY)
 
 # An empty LIBTORCH must not hide the link that .cargo/config.toml points to.
 ifeq ($(strip $(LIBTORCH)),)
@@ -83,12 +82,15 @@ search: build ## a whole search: propose, check, train, score, select by generat
 	@echo "winner:  $$_RUN/results/best.py, its weights (best.safetensors) and a page about both (best.md) beside it"
 
 # Everything but the recording comes from the run: its settings, its seed program. The gain is not confirmed once more.
+INTO = into="$$_REPLAY"; if [ -z "$$into" ]; then into="$$_RUN"; while [[ $$into == */ ]]; do into="$${into%/}"; done; into+=-replay; fi; \
+	if [[ $$into == -* ]]; then into="./$$into"; fi
+
 .PHONY: replay
 replay: build ## a finished search of models once more (RUN=...), from its recording alone: is the archive equal?
-	@$(STAGES)/run replay --transcripts="$$_TRANSCRIPTS" -- $(HERE) "$$_REPLAY"
-	@$(MAKE) search BUILD=no PROPOSER=replay RUN="$$_REPLAY" PROFILE="$$_RUN/config.toml" PROGRAM="$$_RUN/seed_program.py" \
+	@$(INTO); $(STAGES)/run replay --transcripts="$$_TRANSCRIPTS" -- $(HERE) "$$into"
+	@$(INTO); $(MAKE) search BUILD=no PROPOSER=replay RUN="$$into" PROFILE="$$_RUN/config.toml" PROGRAM="$$_RUN/seed_program.py" \
 		TRANSCRIPTS="$$_TRANSCRIPTS" SET="confirm.top=0" SETTINGS= SEED= METHOD= TASK= ITERATIONS= DEVICE= API_BASE= MODEL=
-	@$(STAGES)/run compare -- $(HERE) "$$_REPLAY"
+	@$(INTO); $(STAGES)/run compare -- $(HERE) "$$into"
 
 # A run's settings hold, where there is a run; what is asked for now comes on top of them.
 .PHONY: ping

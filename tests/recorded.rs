@@ -95,8 +95,10 @@ fn a_recorded_search_is_replayed_from_its_recording_alone() {
     let outcome = finish(of_run(folder.path(), "replay", &live));
     failed(&outcome, &["differs:", "the first one is of attempt", "was recorded", "was made"]);
 
-    // A replay takes no folder but a replay's.
+    // A replay takes no folder but a replay's, however the run is written.
     write_exchanges(&live, &lines);
+    let slash = finish(of_run(folder.path(), "replay", &live.join(""))).ok();
+    assert!(slash.stdout.contains("equal:") && !live.join("-replay").exists(), "{}", slash.stdout);
     fs::create_dir(folder.path().join("mine")).expect("a folder");
     let mut into = of_run(folder.path(), "replay", &live);
     into.arg(format!("REPLAY={}", folder.path().join("mine").display()));

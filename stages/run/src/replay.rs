@@ -42,12 +42,12 @@ pub fn prepare(args: &ReplayArgs) -> Result<()> {
         return Err(missing(format!("there is no {}{why}", args.transcripts.display())).into());
     }
     let into = &args.into;
+    let (here, there) = (place(run)?, place(into)?);
+    if there.starts_with(&here) || here.starts_with(&there) {
+        bail!(Usage(format!("{}: a replay needs a folder of its own: give REPLAY=runs/NAME", into.display())));
+    }
     if !into.exists() {
         return Ok(());
-    }
-    let place = |path: &Path| path.canonicalize().with_context(|| path.display().to_string());
-    if place(into)?.starts_with(place(run)?) || place(run)?.starts_with(place(into)?) {
-        bail!(Usage(format!("{}: a replay needs a folder of its own: give REPLAY=runs/NAME", into.display())));
     }
     let earlier = Config::load(Some(&into.join(CONFIG)), &[], &[]);
     if !earlier.is_ok_and(|config| config.propose.proposer == "replay") {
@@ -56,6 +56,19 @@ pub fn prepare(args: &ReplayArgs) -> Result<()> {
         return Err(Usage(message).into());
     }
     remove::remove(into)
+}
+
+/// Where a path leads to; of what is not there yet, where it would lie.
+fn place(path: &Path) -> Result<PathBuf> {
+    let named = || path.display().to_string();
+    if path.exists() {
+        return path.canonicalize().with_context(named);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match path.file_name() {
+        Some(name) => Ok(place(folder)?.join(name)),
+        None => Ok(path.to_owned()),
+    }
 }
 
 /// Says whether the archives of two runs are equal, byte for byte, and what differs first where they are not.
@@ -163,8 +176,12 @@ mod tests {
         fs::write(args.into.join(CONFIG), Config::load(None, &[], &flags).unwrap().to_toml()).unwrap();
         prepare(&args).unwrap();
         assert!(!args.into.exists());
-        let same = ReplayArgs { into: args.folder.clone(), ..args };
-        assert!(prepare(&same).unwrap_err().to_string().contains("folder of its own"));
+        for into in
+            [args.folder.clone(), args.folder.join("-replay"), args.folder.join("new/deeper"), scratch.path().into()]
+        {
+            let inside = ReplayArgs { into, folder: args.folder.clone(), transcripts: args.transcripts.clone() };
+            assert!(prepare(&inside).unwrap_err().to_string().contains("folder of its own"));
+        }
     }
 
     #[test]

@@ -68,3 +68,49 @@ impl Calls {
         earlier.fold((0, 0), |best, next| if next.0 > best.0 { next } else { best })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use llm::{Agent, Call, Message, Place, Usage};
+
+    use super::*;
+
+    fn exchange(attempt: i64, call: i64, messages: &[&str]) -> Exchange {
+        Exchange {
+            key: "k".into(),
+            place: Place { generation: 0, slot: 0, attempt, call },
+            call: Call {
+                agent: Agent::Writer,
+                model: "m".into(),
+                messages: messages.iter().map(|text| Message::user(*text)).collect(),
+                params: serde_json::Map::new(),
+            },
+            reply: None,
+            error: None,
+            usage: Usage { prompt_tokens: 2, cached_tokens: (call == 0).then_some(1), ..Usage::default() },
+            cost: (call == 1).then_some(0.5),
+            tries: Vec::new(),
+            latency_ms: 1500,
+            time: "t".into(),
+        }
+    }
+
+    #[test]
+    fn calls_are_in_order_and_know_what_took_their_place_and_what_they_repeat() {
+        let recorded = [
+            exchange(1, 1, &["a", "b"]),
+            exchange(2, 0, &["z"]),
+            exchange(1, 0, &["a"]),
+            exchange(1, 1, &["a", "b"]),
+            exchange(1, 2, &["a", "b", "c"]),
+        ];
+        let calls = Calls::of(&recorded, 1);
+        let found: Vec<_> = calls.iter().map(|r| (r.exchange.place.call, r.superseded)).collect();
+        assert_eq!(found, [(0, false), (1, true), (1, false), (2, false)]);
+        assert_eq!((0..4).map(|index| calls.repeated(index)).collect::<Vec<_>>(), [(0, 0), (1, 0), (2, 1), (2, 1)]);
+        let account = calls.account();
+        assert_eq!((account.calls, account.failed, account.seconds, account.cost), (4, 4, 6.0, Some(1.0)));
+        assert_eq!(account.tokens(), "8 prompt (1 cached), 0 completion");
+        assert!(Calls::of(&recorded, 3).is_empty());
+    }
+}

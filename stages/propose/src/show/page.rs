@@ -178,10 +178,7 @@ fn row(out: &mut String, number: usize, count: usize, made: &Try) {
     let phase = row.phase.map(|phase| format!(", phase {phase}"));
     let more: String = [phase, repair].into_iter().flatten().collect();
     let _ = writeln!(out, "## Row {number} of {count}{more}: {}\n", row.status);
-    for (table, status, reason) in &made.tables {
-        let reason = reason.as_deref().map_or_else(String::new, |reason| format!(": {}", text(reason)));
-        let _ = writeln!(out, "- {}: {status}{reason}", code(table));
-    }
+    way(out, made);
     out.push('\n');
     let word = |value: &Option<String>| value.as_deref().map(code).unwrap_or_default();
     let rate = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.4}"));
@@ -219,8 +216,46 @@ fn row(out: &mut String, number: usize, count: usize, made: &Try) {
     out.push('\n');
 }
 
+/// What each table says of the row; tables that say the same stand in one line.
+fn way(out: &mut String, made: &Try) {
+    for alike in made.tables.chunk_by(|a, b| (&a.1, &a.2) == (&b.1, &b.2)) {
+        let names: Vec<String> = alike.iter().map(|(table, ..)| code(table)).collect();
+        let Some((_, status, reason)) = alike.first() else { continue };
+        let reason = reason.as_deref().map_or_else(String::new, |reason| format!(": {}", text(reason)));
+        let _ = writeln!(out, "- {}: {status}{reason}", names.join(", "));
+    }
+}
+
 fn finding(out: &mut String, found: &Diagnostic) {
     let place = if found.line > 0 { format!(", line {}, column {}", found.line, found.column) } else { String::new() };
     let help = found.help.as_deref().map_or_else(String::new, |help| format!(" Help: {}", text(help)));
     let _ = writeln!(out, "- {} {}{place}: {}{help}", found.severity, code(&found.code), text(&found.message));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(tables: &[(&str, &str, Option<&str>)]) -> Try {
+        let owned = |(table, status, reason): &(&str, &str, Option<&str>)| {
+            ((*table).to_owned(), (*status).to_owned(), reason.map(str::to_owned))
+        };
+        Try { row: Candidate::default(), extra: serde_json::Map::new(), tables: tables.iter().map(owned).collect() }
+    }
+
+    #[test]
+    fn tables_that_say_the_same_share_a_line() {
+        let mut out = String::new();
+        way(&mut out, &made(&[("a", "proposed", None), ("b", "rejected", Some("x")), ("c", "rejected", Some("x"))]));
+        assert_eq!(out, "- `a`: proposed\n- `b`, `c`: rejected: x\n");
+    }
+
+    #[test]
+    fn a_list_is_a_table_whatever_the_outcomes_say() {
+        let line = |outcome: &str| (3, Account::default(), outcome.to_owned());
+        let page = list("run", &[line("failed: a | b\nc"), line(&"x".repeat(1000))]);
+        let bars = |line: &str| line.replace("\\|", "").matches('|').count();
+        assert!(page.lines().filter(|line| line.starts_with('|')).all(|line| bars(line) == 8), "{page}");
+        assert!(page.contains("failed: a \\| b c") && page.contains("x…") && page.len() < 1000);
+    }
 }
