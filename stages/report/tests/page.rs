@@ -544,6 +544,10 @@ fn a_run_of_models_says_what_was_asked_and_what_it_took() {
     assert!(losses.lines().any(|line| line.starts_with("propose,timeout,,2,attempt 3,")), "{losses}");
     assert!(losses.lines().any(|line| line.starts_with("propose,status,,1,attempt 5,")), "{losses}");
     let models = fs::read_to_string(folder.path().join("tables/models.csv")).expect("the table");
+    let done = report(folder.path(), &["archive.parquet", "--json", "--no-svg", "--no-tables", "--quiet"]).success();
+    let summary: serde_json::Value = serde_json::from_slice(&done.get_output().stdout).expect("JSON");
+    let took = serde_json::json!({"names": "small-model", "calls": 18, "tokens": 2160, "cost": 4.5, "seconds": 27.0});
+    assert_eq!(summary["runs"][0]["models"], took);
     assert_eq!(models.lines().nth(1), Some("router,small-model,9,0,9,900,540,180,,0,2.25,1.5,1.5,13.333333333333334"));
 }
 

@@ -11,6 +11,7 @@ mod tables;
 mod transfer;
 mod view;
 
+pub use models::names as model_names;
 pub use view::{Options, Report, View};
 
 use anyhow::{Context, Result};
