@@ -118,7 +118,8 @@ pub struct Args {
     pub attempt: Option<i64>,
 
     /// Print an attempt of a run as a page: prompts, reasoning, replies, tokens, costs, and its rows in the tables. RUN is the
-    /// run's folder, or a transcripts.jsonl alone; without K, a list of all attempts
+    /// run's folder (with --transcripts where its exchanges lie elsewhere), or a transcripts.jsonl alone; without K, a list of
+    /// all attempts
     #[arg(long, num_args = 1..=2, value_names = ["RUN", "K"], allow_negative_numbers = true, help_heading = "Language models")]
     pub show: Vec<PathBuf>,
 

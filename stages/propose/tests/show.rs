@@ -123,6 +123,17 @@ fn an_attempt_is_a_page_and_a_json_object() {
         json!({"table": "gen000/checked", "status": "rejected", "reason": "one | two\u{1b}[31m"})
     );
 
+    // Exchanges that lie elsewhere, as those of a replay do.
+    std::fs::rename(run.join("transcripts.jsonl"), folder.path().join("elsewhere.jsonl")).unwrap();
+    let without = said(propose(folder.path()).args(["--show", "run", "1"]));
+    assert!(without.contains(" by the tables; --transcripts FILE") && without.contains("## Row 1"), "{without}");
+    let with = said(propose(folder.path()).args(["--show", "run", "1", "--transcripts", "elsewhere.jsonl"]));
+    assert_eq!(with, page);
+    let message =
+        refused(propose(folder.path()).args(["--show", "run", "1", "--transcripts", "run/transcripts.jsonl"]), 1);
+    assert!(message.contains("transcripts.jsonl"), "{message}");
+    std::fs::rename(folder.path().join("elsewhere.jsonl"), run.join("transcripts.jsonl")).unwrap();
+
     // The transcript alone, the list, and what is not there.
     let alone = said(propose(folder.path()).args(["--show", "run/transcripts.jsonl", "1"]));
     assert!(alone.contains("## Call 0: router") && alone.contains("outcome: not known") && !alone.contains("## Row"));

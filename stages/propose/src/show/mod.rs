@@ -37,12 +37,13 @@ struct Source {
     exchanges: Vec<Exchange>,
 }
 
-/// Writes an attempt as a page in Markdown, or as one JSON object; without a number the list of all attempts.
+/// Writes an attempt as a page in Markdown, or as one JSON object; without a number the list of all attempts. `transcripts`: where
+/// the exchanges of a run are, if not in its folder.
 ///
 /// # Errors
 /// When the run cannot be read, or has no such attempt.
-pub fn show(path: &Path, attempt: Option<&str>, as_json: bool) -> anyhow::Result<String> {
-    let source = Source::open(path)?;
+pub fn show(path: &Path, attempt: Option<&str>, transcripts: Option<&Path>, as_json: bool) -> anyhow::Result<String> {
+    let source = Source::open(path, transcripts)?;
     let Some(attempt) = attempt else { return source.list(as_json) };
     let number: i64 = attempt
         .parse()
@@ -52,17 +53,18 @@ pub fn show(path: &Path, attempt: Option<&str>, as_json: bool) -> anyhow::Result
 }
 
 impl Source {
-    fn open(path: &Path) -> anyhow::Result<Self> {
+    fn open(path: &Path, transcripts: Option<&Path>) -> anyhow::Result<Self> {
         let name = path.display().to_string();
         let (folder, file) = match path.is_dir() {
             true => (Some(path.to_owned()), path.join(TRANSCRIPTS)),
             false => (None, path.to_owned()),
         };
+        let file = transcripts.map_or(file, Path::to_owned);
         let exchanges = match llm::exchanges(&file) {
             Ok(exchanges) => exchanges,
             // A search by the built-in proposer has none.
             Err(llm::TranscriptError::Io { source, .. })
-                if folder.is_some() && source.kind() == std::io::ErrorKind::NotFound =>
+                if folder.is_some() && transcripts.is_none() && source.kind() == std::io::ErrorKind::NotFound =>
             {
                 Vec::new()
             }

@@ -71,7 +71,11 @@ fn summary(out: &mut String, attempt: &Attempt) {
     let account = attempt.calls.account();
     let models: Vec<String> = attempt.calls.models().into_iter().map(code).collect();
     line(out, "models", models.join(", "));
-    if account.calls == 0 {
+    let counted: i64 = attempt.tries.iter().filter_map(|made| made.extra.get("llm_calls")?.as_i64()).sum();
+    if account.calls == 0 && counted > 0 {
+        // As in a replay, whose exchanges are those of the run that it repeats.
+        line(out, "calls", format!("{counted} by the tables; --transcripts FILE shows them, where they are recorded"));
+    } else if account.calls == 0 {
         line(out, "calls", "none: no model was asked");
     } else {
         let failed = if account.failed > 0 { format!(", {} without a reply", account.failed) } else { String::new() };
