@@ -66,6 +66,13 @@ impl Layers {
             Some(found) => found,
             None => {
                 let (key, value) = text.split_once('=').ok_or_else(|| ConfigError::Form { text: text.to_owned() })?;
+                if let Some(setting) = KEYS.iter().find(|known| key.trim().starts_with(&(known.path() + "."))) {
+                    let message =
+                        "a name within it that has other characters than letters, digits, `_` and `-` stands in \
+                                   quotation marks: llm.prices.\"qwen3:32b\".input=1"
+                            .to_owned();
+                    return Err(ConfigError::Value { origin, key: setting.path(), message });
+                }
                 (vec![key.trim().to_owned()], value)
             }
         };
