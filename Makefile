@@ -23,9 +23,11 @@ MODEL      ?=#              its model, or several as "NAME=WEIGHT ..." (PROPOSER
 PREFLIGHT  ?=#              no: begin without asking each role's model once (PROPOSER=openai)
 TRANSCRIPTS ?= $(RUN)/transcripts.jsonl#  where exchanges are recorded; what PROPOSER=replay answers from
 PROGRAM    ?= data/seed_pgn.py#  the program that the search starts from
-SET        ?=#              more settings, in TOML: SET="train.steps=50 train.max_seeds=2"
+SETTINGS   ?=#              a .toml file of settings that go over the profile's
+SET        ?=#              more settings, in TOML, over both: SET='train.steps=50 llm.extra.reasoning_effort="low"'
 RUNS       ?= runs#         folder of all runs
 RUN        ?= $(RUNS)/$(METHOD)-$(TASK)-seed$(SEED)#  folder of the run
+REPLAY     ?=#              make replay: folder of the search that is made from the recording [RUN-replay]
 METHODS    ?= spark openevolve evoprompting funsearch eoh#  what make compare compares; all: ablations and controls, too
 MODELS     ?=#              models of make compare and make ablation, each for itself: "small large" (PROPOSER=openai)
 SEEDS      ?= 0 1 2 3 4#    seeds of make compare and make ablation; of make confirm training seeds of your choice
@@ -43,8 +45,8 @@ GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/nul
 
 # Whatever was given is text, in Make and in the shell alike: nothing in it is ever expanded or run. Recipes take it from
 # the environment, where each variable stands with an underscore before its name.
-TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE PROPOSER API_BASE MODEL PREFLIGHT TRANSCRIPTS PROGRAM SET RUNS RUN METHODS \
-	MODELS SEEDS CACHE TASKS LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS STALE
+TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE PROPOSER API_BASE MODEL PREFLIGHT TRANSCRIPTS PROGRAM SETTINGS SET RUNS RUN REPLAY \
+	METHODS MODELS SEEDS CACHE TASKS LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS STALE
 given = $(filter command environment,$(firstword $(origin $(1))))
 $(foreach name,$(TEXTS),$(if $(call given,$(name)),$(eval override $(name) := $$(value $(name)))))
 $(foreach name,$(filter-out RUN,$(TEXTS)),$(eval export _$(name) = $$($(name))))
@@ -67,7 +69,7 @@ HERE = "$$_RUN"
 
 # ---- the search --------------------------------------------------------------------------------------------------
 DRY_RUN = $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
-PLAN = $(STAGES)/run plan --profile="$$_PROFILE" --program="$$_PROGRAM" --iterations="$$_ITERATIONS" --seed="$$_SEED" \
+PLAN = $(STAGES)/run plan --profile="$$_PROFILE" --settings="$$_SETTINGS" --program="$$_PROGRAM" --iterations="$$_ITERATIONS" --seed="$$_SEED" \
 	--method="$$_METHOD" --task="$$_TASK" --device="$$_DEVICE" --proposer="$$_PROPOSER" --api-base="$$_API_BASE" \
 	--model="$$_MODEL" --set="$$_SET" $(if $(DRY_RUN),--dry-run) -- $(HERE)
 
@@ -81,6 +83,26 @@ search: build ## a whole search: propose, check, train, score, select by generat
 	@$(STAGES)/select --config $(HERE)/config.toml --summary $(HERE)/archive.parquet
 	@echo "report:  $$_RUN/report.html"
 	@echo "winner:  $$_RUN/results/best.py, its weights (best.safetensors) and a page about both (best.md) beside it"
+
+# Everything but the recording comes from the run: its settings, its seed program. The gain is not confirmed once more.
+INTO = into="$$_REPLAY"; if [ -z "$$into" ]; then into="$$_RUN"; while [[ $$into == */ ]]; do into="$${into%/}"; done; into+=-replay; fi; \
+	if [[ $$into == -* ]]; then into="./$$into"; fi
+
+.PHONY: replay
+replay: build ## a finished search of models once more (RUN=...), from its recording alone: is the archive equal?
+	@$(INTO); $(STAGES)/run replay --transcripts="$$_TRANSCRIPTS" -- $(HERE) "$$into"
+	@$(INTO); $(MAKE) search BUILD=no PROPOSER=replay RUN="$$into" PROFILE="$$_RUN/config.toml" PROGRAM="$$_RUN/seed_program.py" \
+		TRANSCRIPTS="$$_TRANSCRIPTS" SET="confirm.top=0" SETTINGS= SEED= METHOD= TASK= ITERATIONS= DEVICE= API_BASE= MODEL=
+	@$(INTO); $(STAGES)/run compare -- $(HERE) "$$into"
+
+# A run's settings hold, where there is a run; what is asked for now comes on top of them.
+.PHONY: ping
+ping: build ## ask the models of a run, or of MODEL, API_BASE, SETTINGS: are server, key and names right?
+	@config=$(HERE)/config.toml; [ -e "$$config" ] || config=$$_PROFILE_FILE; \
+	set -f; models=(); for model in $$_MODEL; do models+=("--model=$$model"); done; \
+	seed=$(HERE)/seed_program.py; [ -e "$$seed" ] || seed=; \
+	$(STAGES)/propose --ping --proposer openai $${seed:+"--program=$$seed"} --config="$$config" $${_SETTINGS:+"--config=$$_SETTINGS"} --set="$$_SET" \
+		$${_API_BASE:+"--api-base=$$_API_BASE"} "$${models[@]}"
 
 # The stages that are to be run: STALE names their outputs, and says in a word of its own (races/N) how many rounds of
 # racing a generation has. Each waits for those of its inputs that are made, too.
@@ -143,14 +165,14 @@ report: $(filter archive confirmed,$(MADE))
 	@$(STAGES)/run made $(HERE) report
 
 # A confirmation with training seeds of the reader's choice, or with other settings, lies beside that of the search.
-AGAIN = $(if $(filter-out file,$(firstword $(origin SEEDS)) $(firstword $(origin SET))),_again)
+AGAIN = $(if $(filter-out file,$(firstword $(origin SEEDS)) $(firstword $(origin SET)) $(firstword $(origin SETTINGS))),_again)
 
 .PHONY: confirm
 confirm: build ## the winner's gain once more, on fresh seeds (SEEDS="100 101 102": on these); make search ends with it
 	@[ -e $(HERE)/archive.parquet ] || { echo "error: $$_RUN/archive.parquet does not exist; run first: make search SEED=$$_SEED" >&2; exit 1; }
 	@set -f; seeds=($(if $(filter-out file,$(firstword $(origin SEEDS))),$$_SEEDS)); \
 	list=$$(IFS=,; echo "$${seeds[*]}"); seeds="$${list:+confirm.seeds=[$$list]}"; \
-	$(STAGES)/confirm --config $(HERE)/config.toml --set="$$_SET" --set="$$seeds" $${_DEVICE:+"--device=$$_DEVICE"} \
+	$(STAGES)/confirm --config $(HERE)/config.toml $${_SETTINGS:+"--config=$$_SETTINGS"} --set="$$_SET" --set="$$seeds" $${_DEVICE:+"--device=$$_DEVICE"} \
 		--cache="$$_CACHE" --jobs="$$_JOBS" --json $(HERE)/confirm$(AGAIN).json -o $(HERE)/confirmed$(AGAIN).parquet \
 		$(HERE)/archive.parquet
 	@echo "rows:    $$_RUN/confirmed$(AGAIN).parquet"
@@ -166,7 +188,7 @@ transfer: build ## the winner of a search (or PROGRAM=my.py), trained from scrat
 	@[ -e "$$_SUBJECT" ] || { echo "error: $$_SUBJECT does not exist; run first: make search SEED=$$_SEED" >&2; exit 1; }
 	@mkdir -p $(HERE)
 	@config=$(HERE)/config.toml; [ -e "$$config" ] || config=$$_PROFILE_FILE; \
-	$(STAGES)/transfer --config="$$config" --set="$$_SET" $${_DEVICE:+"--device=$$_DEVICE"} --cache="$$_CACHE" \
+	$(STAGES)/transfer --config="$$config" $${_SETTINGS:+"--config=$$_SETTINGS"} --set="$$_SET" $${_DEVICE:+"--device=$$_DEVICE"} --cache="$$_CACHE" \
 		--jobs="$$_JOBS" $${_TASKS:+"--tasks=$$_TASKS"} --program="$$_SUBJECT" -o $(HERE)/transfer.parquet
 	@[ ! -e $(HERE)/archive.parquet ] || $(STAGES)/report $(HERE)/archive.parquet -o $(HERE)/report.html
 	@echo "rows:    $$_RUN/transfer.parquet"
@@ -348,4 +370,5 @@ help: ## this list
 	@echo "  make search SEED=0 PROFILE=paper DEVICE=cuda RUN=runs/paper-seed0"
 	@echo "  make gpu-check DRY=yes; make gpu-check MINUTES=30 DEVICE=cuda:1"
 	@echo "  make search SEED=0 PROPOSER=openai API_BASE=http://localhost:11434/v1 MODEL=qwen3:32b RUN=runs/qwen-seed0"
-	@echo "  make search SEED=0 PROPOSER=replay MODEL=qwen3:32b TRANSCRIPTS=runs/qwen-seed0/transcripts.jsonl RUN=runs/again"
+	@echo "  make ping RUN=runs/qwen-seed0; make replay RUN=runs/qwen-seed0"
+	@echo "  make search SEED=0 SETTINGS=my.toml SET='llm.prices.\"qwen3:32b\".input=0.1 llm.prices.\"qwen3:32b\".output=0.4'"

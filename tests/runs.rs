@@ -218,6 +218,8 @@ fn no_variable_is_run_in_any_target() {
         "PROGRAM",
         "TRANSCRIPTS",
         "SET",
+        "SETTINGS",
+        "REPLAY",
         "API_BASE",
         "MODEL",
         "TASKS",
@@ -239,12 +241,14 @@ fn no_variable_is_run_in_any_target() {
     for value in HOSTILE {
         for name in names {
             // What comes of it is mostly a refusal; that nothing is run, and nothing left, is what counts.
-            for target in ["search", "transfer", "compare", "clean-run", "gpu-check"] {
+            for target in ["search", "transfer", "compare", "clean-run", "gpu-check", "replay", "ping"] {
                 let wanted = match target {
                     "search" => true,
                     "compare" => ["METHODS", "SEEDS", "RUNS"].contains(&name),
                     "gpu-check" => ["OUT", "MINUTES", "DRY"].contains(&name),
                     "clean-run" => ["RUN", "RUNS"].contains(&name),
+                    "replay" => ["RUN", "REPLAY", "TRANSCRIPTS"].contains(&name),
+                    "ping" => ["RUN", "SET", "SETTINGS", "API_BASE", "MODEL", "PROFILE"].contains(&name),
                     _ => ["TASKS", "PROGRAM", "RUN", "DEVICE", "SET"].contains(&name),
                 };
                 if wanted {

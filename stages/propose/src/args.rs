@@ -30,6 +30,7 @@ Examples:
   propose --proposer openai --api-base URL --model NAME --n 3 --dry-run
   propose --proposer openai --api-base URL --model NAME --n 3 --max-tokens-total 200000 -o made.jsonl
   propose --proposer replay --transcripts transcripts.jsonl --model NAME --n 3 -o again.jsonl
+  propose --show runs/qwen-seed0 17 | less                 what was asked and answered in attempt 17, and what came of it
 ";
 
 /// Proposes the candidates of one generation: a table of programs with status `proposed`
@@ -115,6 +116,16 @@ pub struct Args {
     /// Of a dry run, this attempt alone, as pages that name the template of each paragraph; K as in the column `attempt`
     #[arg(long, value_name = "K", requires = "dry_run", help_heading = "Language models")]
     pub attempt: Option<i64>,
+
+    /// Print an attempt of a run as a page: prompts, reasoning, replies, tokens, costs, and its rows in the tables. RUN is the
+    /// run's folder (with --transcripts where its exchanges lie elsewhere), or a transcripts.jsonl alone; without K, a list of
+    /// all attempts
+    #[arg(long, num_args = 1..=2, value_names = ["RUN", "K"], allow_negative_numbers = true, help_heading = "Language models")]
+    pub show: Vec<PathBuf>,
+
+    /// With --show: everything as one JSON object
+    #[arg(long, requires = "show", help_heading = "Language models")]
+    pub json: bool,
 
     /// Send each role's prompt to its model once: whether server, key and names are right, the prompt fits, the answer is of use,
     /// and what a search will take

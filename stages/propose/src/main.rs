@@ -6,6 +6,7 @@ mod models;
 mod ping;
 mod plan;
 mod proposers;
+mod show;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
+    if let [run, attempt @ ..] = args.show.as_slice() {
+        let attempt = attempt.first().map(|number| number.to_string_lossy());
+        return exit::say(&show::show(run, attempt.as_deref(), args.transcripts.as_deref(), args.json)?);
+    }
     let Some(config) = args.config()? else { return Ok(()) };
     if !args.dry_run && !args.ping {
         table::check_output(&args.output)?;

@@ -14,8 +14,8 @@ const EXAMPLES: &str = "Examples:
 
 /// Draw one HTML page about one or several searches, with figures and tables as files of their own.
 ///
-/// The page needs nothing else: no network, no scripts. Beside each archive, config.toml, confirm.json, gen*/curves*.parquet
-/// and transfer.parquet are read where they exist. Costs seconds.
+/// The page needs nothing else: no network, no scripts. Beside each archive, config.toml, confirm.json, transcripts.jsonl,
+/// gen*/curves*.parquet and transfer.parquet are read where they exist. Costs seconds.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "report", version, after_help = EXAMPLES)]
 pub struct Args {

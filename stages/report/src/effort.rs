@@ -4,16 +4,13 @@
 //! `gen*/trained*.parquet` have the seconds of training, `transcripts.jsonl` every exchange with a model. Without
 //! transcripts (a replay has its own elsewhere) the token columns of the archive's rows tell the tokens.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use schemas::Candidate;
-use serde::Deserialize;
-use stage::table::limits::LINE;
 use stage::table::{Extra, read_records};
+
+use crate::exchanges::Exchange;
 
 /// What the models took for one attempt, over all its calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -35,24 +32,9 @@ pub struct Effort {
     pub models: BTreeMap<i64, Spent>,
 }
 
-/// The part of an exchange that counts here; the whole is described in `prompts/README.md`.
-#[derive(Deserialize)]
-struct Exchange {
-    attempt: i64,
-    usage: Usage,
-    cost: Option<f64>,
-    latency_ms: u64,
-}
-
-#[derive(Deserialize)]
-struct Usage {
-    prompt_tokens: u64,
-    completion_tokens: u64,
-}
-
 impl Effort {
-    /// Of an archive in this folder. Exchanges count that belong to attempts of its rows.
-    pub fn read(folder: &Path, tables: &[std::path::PathBuf], rows: &[(Candidate, Extra)]) -> Result<Self> {
+    /// Of an archive with these rows: by the tables of its trainings, and its exchanges with models.
+    pub fn read(tables: &[std::path::PathBuf], rows: &[(Candidate, Extra)], exchanges: &[Exchange]) -> Result<Self> {
         let mut effort = Self::default();
         // A candidate that raced stands in several tables, each time with the seconds of all its trainings so far.
         let mut most: BTreeMap<(i64, String), f64> = BTreeMap::new();
@@ -64,48 +46,17 @@ impl Effort {
             }
             effort.train_seconds = Some(most.values().sum());
         }
-        let attempts: BTreeSet<i64> = rows.iter().map(|(row, _)| row.attempt).collect();
-        let transcripts = folder.join("transcripts.jsonl");
-        if transcripts.is_file() {
-            effort.transcripts(&transcripts, &attempts)?;
-        } else {
+        if exchanges.is_empty() {
             effort.columns(rows);
         }
-        Ok(effort)
-    }
-
-    fn transcripts(&mut self, path: &Path, attempts: &BTreeSet<i64>) -> Result<()> {
-        let named = || path.display().to_string();
-        let mut file = BufReader::new(File::open(path).with_context(named)?);
-        let mut line = Vec::new();
-        for number in 0.. {
-            line.clear();
-            if file.by_ref().take(LINE as u64 + 1).read_until(b'\n', &mut line).with_context(named)? == 0 {
-                break;
-            }
-            ensure!(line.len() <= LINE, "{}: line {}: more than {LINE} bytes", path.display(), number + 1);
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            match serde_json::from_slice::<Exchange>(&line) {
-                Ok(exchange) if attempts.contains(&exchange.attempt) => {
-                    let spent = self.models.entry(exchange.attempt).or_default();
-                    spent.calls += 1;
-                    let usage = &exchange.usage;
-                    let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
-                    spent.tokens = spent.tokens.saturating_add(tokens);
-                    spent.cost += exchange.cost.unwrap_or(0.0);
-                    spent.seconds += exchange.latency_ms as f64 / 1000.0;
-                }
-                Ok(_) => {}
-                // The trace of an interrupt: half a last line, which the next search removes.
-                Err(error) if error.is_eof() => {}
-                Err(error) => {
-                    return Err(error).with_context(|| format!("{}: line {}", path.display(), number + 1));
-                }
-            }
+        for exchange in exchanges {
+            let spent = effort.models.entry(exchange.attempt).or_default();
+            spent.calls += 1;
+            spent.tokens = spent.tokens.saturating_add(exchange.usage.total());
+            spent.cost += exchange.cost.unwrap_or(0.0);
+            spent.seconds += exchange.latency_ms as f64 / 1000.0;
         }
-        Ok(())
+        Ok(effort)
     }
 
     /// From the columns that `propose` adds to rows that a model wrote.
@@ -139,6 +90,7 @@ mod tests {
     use stage::table::{Table, write};
 
     use super::*;
+    use crate::exchanges;
 
     fn row(attempt: i64, seconds: Option<f64>) -> Candidate {
         Candidate { attempt, candidate_id: format!("c{attempt}"), train_seconds: seconds, ..Candidate::default() }
@@ -162,7 +114,9 @@ mod tests {
         let raced = folder.path().join("trained1.parquet");
         let table: Table = [row(0, Some(10.0)), row(2, Some(35.0))].map(Row::from).into_iter().collect();
         write(&table, &raced).expect("written");
-        let effort = Effort::read(folder.path(), &[trained, raced], &rows).expect("read");
+        let attempts = rows.iter().map(|(row, _)| row.attempt).collect();
+        let exchanges = exchanges::read(&folder.path().join("transcripts.jsonl"), &attempts).expect("read");
+        let effort = Effort::read(&[trained, raced], &rows, &exchanges).expect("read");
         assert_eq!((effort.train_seconds, effort.tokens()), (Some(45.0), Some(175)));
         assert_eq!(effort.models[&1], Spent { calls: 2, tokens: 175, cost: 1.0, seconds: 3.6 });
         assert!((effort.hours().expect("known") - 48.6 / 3600.0).abs() < 1e-12);
@@ -170,21 +124,21 @@ mod tests {
 
     #[test]
     fn without_transcripts_the_columns_tell_and_without_either_nothing_does() {
-        let folder = tempfile::tempdir().expect("a folder");
         let columns = serde_json::json!({"prompt_tokens": 8, "completion_tokens": 3, "llm_calls": 2});
         let extra = Extra::from(columns.as_object().expect("an object").clone());
-        let effort = Effort::read(folder.path(), &[], &[(row(0, None), Extra::default()), (row(4, None), extra)]);
+        let effort = Effort::read(&[], &[(row(0, None), Extra::default()), (row(4, None), extra)], &[]);
         let effort = effort.expect("read");
         assert_eq!((effort.tokens(), effort.hours()), (Some(11), None));
-        let none = Effort::read(folder.path(), &[], &[(row(0, None), Extra::default())]).expect("read");
+        let none = Effort::read(&[], &[(row(0, None), Extra::default())], &[]).expect("read");
         assert_eq!((none.tokens(), none.hours()), (None, None));
     }
 
     #[test]
     fn a_broken_line_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("transcripts.jsonl"), "{\"attempt\": \"one\"}\n").expect("written");
-        let error = Effort::read(folder.path(), &[], &[]).expect_err("no number");
+        let path = folder.path().join("transcripts.jsonl");
+        std::fs::write(&path, "{\"attempt\": \"one\"}\n").expect("written");
+        let error = exchanges::read(&path, &[1].into()).expect_err("no number");
         assert!(format!("{error:#}").contains("transcripts.jsonl: line 1"), "{error:#}");
     }
 }

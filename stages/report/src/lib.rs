@@ -9,6 +9,7 @@ pub mod args;
 mod diff;
 pub mod draw;
 pub mod effort;
+pub mod exchanges;
 pub mod figures;
 pub mod load;
 pub mod output;

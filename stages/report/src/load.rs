@@ -9,6 +9,7 @@ use search::diagnosis::Diagnosis;
 use stage::table::{Extra, read_records};
 
 use crate::effort::Effort;
+use crate::exchanges;
 use crate::run::{Beside, Run, Setting};
 
 /// All runs of all archives, in the order given; an archive that holds several runs gives each of them.
@@ -44,7 +45,7 @@ pub fn load(archives: &[PathBuf]) -> Result<Vec<Run>> {
     Ok(runs)
 }
 
-/// Settings, curves, diagnoses, effort and transfer results in the archive's folder. What is not there is empty; what is broken is an
+/// Settings, curves, diagnoses, exchanges with models, effort and transfer results in the archive's folder. What is not there is empty; what is broken is an
 /// error.
 fn beside(archive: &Path, rows: &[(Candidate, Extra)]) -> Result<Beside> {
     if archive == Path::new("-") {
@@ -66,9 +67,11 @@ fn beside(archive: &Path, rows: &[(Candidate, Extra)]) -> Result<Beside> {
     let transfer_summary = optional::<TransferSummary>(&folder.join("transfer_summary.parquet"))?;
     let config = folder.join("config.toml");
     let settings = if config.is_file() { settings(&config)? } else { Vec::new() };
-    let effort = Effort::read(folder, &tables(folder, "trained*.parquet")?, rows)?;
+    let attempts = rows.iter().map(|(row, _)| row.attempt).collect();
+    let exchanges = exchanges::read(&folder.join("transcripts.jsonl"), &attempts)?;
+    let effort = Effort::read(&tables(folder, "trained*.parquet")?, rows, &exchanges)?;
     let confirmation = stage::confirmation::beside(archive)?;
-    Ok(Beside { settings, curves, diagnoses, confirmation, effort, transfer, transfer_summary })
+    Ok(Beside { settings, curves, diagnoses, confirmation, exchanges, effort, transfer, transfer_summary })
 }
 
 /// The rows of a table that may not be there.

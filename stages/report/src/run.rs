@@ -8,6 +8,7 @@ use search::diagnosis::Diagnosis;
 use search::population::{better, fitness};
 
 use crate::effort::Effort;
+use crate::exchanges::Exchange;
 
 pub use search::population::evaluated as is_evaluated;
 
@@ -29,6 +30,8 @@ pub struct Beside {
     /// What the gain is on fresh seeds and graphs.
     pub confirmation: Option<Confirmation>,
     pub transfer: Vec<TransferRow>,
+    /// Exchanges with language models, in the order in which they were recorded.
+    pub exchanges: Vec<Exchange>,
     pub effort: Effort,
     pub transfer_summary: Vec<TransferSummary>,
 }
@@ -54,6 +57,8 @@ pub struct Run {
     pub diagnoses: BTreeMap<String, Diagnosis>,
     pub confirmation: Option<Confirmation>,
     pub transfer: Vec<TransferRow>,
+    /// Exchanges with language models, in the order in which they were recorded.
+    pub exchanges: Vec<Exchange>,
     /// Tokens and times.
     pub effort: Effort,
     pub transfer_summary: Vec<TransferSummary>,
@@ -129,6 +134,7 @@ impl Run {
             diagnoses: beside.diagnoses,
             confirmation: beside.confirmation,
             transfer: beside.transfer,
+            exchanges: beside.exchanges,
             effort: beside.effort,
             transfer_summary: beside.transfer_summary,
             remarks,

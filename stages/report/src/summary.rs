@@ -42,8 +42,22 @@ fn one(run: &Run) -> Value {
         "losses": losses(run).iter().map(|l| json!({
             "stage": l.stage, "category": l.category, "code": l.code, "count": l.count,
         })).collect::<Vec<_>>(),
+        "models": models(run),
         "remarks": run.remarks,
     })
+}
+
+/// What language models took; null without any.
+fn models(run: &Run) -> Option<Value> {
+    let spent = || run.effort.models.values();
+    let tokens = run.effort.tokens()?;
+    Some(json!({
+        "names": crate::page::model_names(run),
+        "calls": spent().map(|attempt| attempt.calls).sum::<usize>(),
+        "tokens": tokens,
+        "cost": spent().map(|attempt| attempt.cost).sum::<f64>(),
+        "seconds": spent().map(|attempt| attempt.seconds).sum::<f64>(),
+    }))
 }
 
 fn candidate(row: &Candidate) -> Value {

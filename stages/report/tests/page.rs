@@ -402,6 +402,7 @@ fn write_run_of(folder: &Path, attack: &str) {
     keys.insert(attack.into(), attack.into());
     let settings = toml::Table::from_iter([("search".to_owned(), keys.into()), (attack.to_owned(), attack.into())]);
     fs::write(folder.join("config.toml"), settings.to_string()).expect("settings");
+    common::write_transcripts(folder, &rows, attack, 10);
     common::write_rows(&folder.join("archive.parquet"), rows);
 }
 
@@ -416,8 +417,11 @@ fn hostile_texts_add_no_element_no_attribute_no_formula_and_no_markup() {
             &["*/archive.parquet", "-o", "report.html", &format!("--title={}", attack.replace('\0', ""))],
         )
         .success();
-        let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
-        (page, folder)
+        report(folder.path(), &["a/archive.parquet", "-o", "single.html", "--no-svg", "--no-tables"]).success();
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect("the page");
+        let single = read("single.html");
+        assert!(single.contains("What was asked and answered"));
+        (read("report.html") + &single, folder)
     };
     // What a highlighter makes of quotes and signs is the same in both.
     let (harmless, _kept) = page("plain 'x' \"y\" # z @w = 1");
@@ -501,6 +505,65 @@ fn a_source_of_any_size_makes_a_page_in_seconds() {
     report(folder.path(), &["archive.parquet"]).success();
     assert!(began.elapsed().as_secs() < 120, "{:?}", began.elapsed());
     assert!(fs::metadata(folder.path().join("report.html")).expect("the page").len() < 20 << 20);
+}
+
+#[test]
+fn a_run_of_models_says_what_was_asked_and_what_it_took() {
+    let folder = TempDir::new().expect("a folder");
+    let mut rows = common::rows("r", "spark", 1, 9);
+    for (attempt, reason) in [(3, "timeout: no byte in 60 s"), (4, "timeout: no byte in 90 s"), (5, "status: 500")] {
+        let row = Candidate {
+            status: Status::Failed,
+            reason: Some(reason.into()),
+            candidate_id: String::new(),
+            ..rows[attempt].clone()
+        };
+        rows[attempt] = Candidate { verdict: None, ood_acc: None, fitness: None, diagnostics: None, ..row };
+    }
+    common::write_transcripts(folder.path(), &rows, "small-model", 10);
+    common::write_rows(&folder.path().join("archive.parquet"), rows);
+    report(folder.path(), &["archive.parquet"]).success();
+    let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
+    for part in [
+        "<dt>models</dt><dd>small-model</dd>",
+        "<span class=\"what\">Tokens</span><strong>2\u{202f}160</strong>",
+        "1\u{202f}800 prompt (1\u{202f}080 cached), 360 completion; 18 calls; of 9 calls estimated",
+        "<strong>4.5000</strong>",
+        "<strong>1.5 s</strong>",
+        "attempt by attempt (9)",
+        "Call 1: writer asks small-model",
+        "about 100 (60 cached) and 20 tokens, cost 0.250000, 1.5 s",
+        "Tried again after: status: small-model",
+        "Prompt (system): as in attempt 1, call 0",
+        "no program: failed",
+    ] {
+        assert!(page.contains(part), "the page lacks: {part}");
+    }
+    assert_eq!(page.matches("<details class=\"attempt\">").count(), 9);
+    let losses = fs::read_to_string(folder.path().join("tables/losses.csv")).expect("the table");
+    assert!(losses.lines().any(|line| line.starts_with("propose,timeout,,2,attempt 3,")), "{losses}");
+    assert!(losses.lines().any(|line| line.starts_with("propose,status,,1,attempt 5,")), "{losses}");
+    let models = fs::read_to_string(folder.path().join("tables/models.csv")).expect("the table");
+    let done = report(folder.path(), &["archive.parquet", "--json", "--no-svg", "--no-tables", "--quiet"]).success();
+    let summary: serde_json::Value = serde_json::from_slice(&done.get_output().stdout).expect("JSON");
+    let took = serde_json::json!({"names": "small-model", "calls": 18, "tokens": 2160, "cost": 4.5, "seconds": 27.0});
+    assert_eq!(summary["runs"][0]["models"], took);
+    assert_eq!(models.lines().nth(1), Some("router,small-model,9,0,9,900,540,180,,0,2.25,1.5,1.5,13.333333333333334"));
+}
+
+#[test]
+fn long_conversations_keep_the_page_small_and_say_what_is_left_out() {
+    let folder = TempDir::new().expect("a folder");
+    let mut rows = common::rows("r", "spark", 3, 400);
+    rows.iter_mut().for_each(|row| (row.source, row.parent_source) = (common::SEED_PROGRAM.into(), None));
+    common::write_transcripts(folder.path(), &rows, "m", 50_000);
+    common::write_rows(&folder.path().join("archive.parquet"), rows);
+    report(folder.path(), &["archive.parquet"]).success();
+    let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
+    assert!(page.len() < 1_500_000, "{} bytes", page.len());
+    assert!(page.contains("characters are left out here"));
+    let shown = page.matches("<details class=\"attempt\">").count();
+    assert!(page.contains(&format!("{} more attempts have no room on this page", 400 - shown)), "{shown} are shown");
 }
 
 #[test]

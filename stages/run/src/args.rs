@@ -1,9 +1,9 @@
 //! The command line, as typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args as Group, Parser, Subcommand};
-use stage::config::{self, ConfigError};
+use stage::config::{self, ConfigError, Origin};
 use stage::{Config, Usage};
 use toml::Value;
 
@@ -14,6 +14,7 @@ Examples:
   run plan runs/a --profile quick --program data/seed_pgn.py      what is to be made, one name a line
   run plan runs/a --profile quick --iterations 64 --dry-run       the same, and nothing is written
   run remove runs/a
+  run compare runs/a runs/a-replay
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, or settings that are not the run's.";
 
@@ -32,6 +33,8 @@ pub enum Command {
     Plan(Box<PlanArgs>),
     Made(MadeArgs),
     Remove(RemoveArgs),
+    Replay(ReplayArgs),
+    Compare(CompareArgs),
 }
 
 /// Open a run, or make its folder, and print the names of what is to be made in it, in order
@@ -46,6 +49,10 @@ pub struct PlanArgs {
     /// A name in data/profiles, or a path to a .toml file
     #[arg(long, value_name = "PROFILE")]
     pub profile: String,
+
+    /// A file of settings that go over the profile's
+    #[arg(long, value_name = "FILE", default_value = "")]
+    pub settings: String,
 
     /// The program that the search starts from [propose.program]
     #[arg(long, value_name = "FILE")]
@@ -105,6 +112,27 @@ pub struct RemoveArgs {
     pub folder: PathBuf,
 }
 
+/// Check that a search can be made again from its recording, and make room for that: an earlier replay is removed
+#[derive(Group, Debug)]
+pub struct ReplayArgs {
+    /// The run's folder
+    pub folder: PathBuf,
+
+    /// The folder of the replay
+    pub into: PathBuf,
+
+    /// The recording
+    #[arg(long, value_name = "FILE")]
+    pub transcripts: PathBuf,
+}
+
+/// Say whether the archives of two runs are equal, byte for byte, and what differs; exit code 1 where they are not
+#[derive(Group, Debug)]
+pub struct CompareArgs {
+    pub folder: PathBuf,
+    pub other: PathBuf,
+}
+
 impl PlanArgs {
     /// The settings that are asked for.
     pub fn config(&self) -> anyhow::Result<Config> {
@@ -136,7 +164,23 @@ impl PlanArgs {
         } else {
             PathBuf::from("data/profiles").join(format!("{name}.toml"))
         };
-        Config::load(Some(&path), &self.sets, flags)
+        let own = self.settings();
+        let files: Vec<&Path> = [Some(path.as_path()), own].into_iter().flatten().collect();
+        Config::layered(&files, &self.sets, flags)
+    }
+
+    /// The file of settings that somebody has asked for.
+    fn settings(&self) -> Option<&Path> {
+        (!self.settings.trim().is_empty()).then(|| Path::new(&self.settings))
+    }
+
+    /// Whether a value was asked for with this call, and is not only what the profile has.
+    pub fn asks_for(&self, origin: &Origin) -> bool {
+        match origin {
+            Origin::Default => false,
+            Origin::File { path, .. } => self.settings().is_some_and(|own| own.display().to_string() == *path),
+            Origin::Set | Origin::Flag(_) => true,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod made;
 mod open;
 mod plan;
 mod remove;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -16,5 +17,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(args),
         Command::Made(args) => made::record(&args.folder, args.product),
         Command::Remove(args) => remove::remove(&args.folder),
+        Command::Replay(args) => replay::prepare(args),
+        Command::Compare(args) => replay::compare(args),
     })
 }

@@ -38,7 +38,7 @@ pub fn open(args: &PlanArgs) -> Result<Run> {
     let asked = args.config()?;
     let recorded = recorded(folder)?;
     let (config, changes) = match &recorded {
-        Some(recorded) => settle(folder, recorded, asked)?,
+        Some(recorded) => settle(args, recorded, asked)?,
         None => (asked, Vec::new()),
     };
     let program = seed_program(folder, &args.program)?;
@@ -69,11 +69,12 @@ fn recorded(folder: &Path) -> Result<Option<Config>> {
 }
 
 /// The settings with which a run goes on, and what changes.
-fn settle(folder: &Path, recorded: &Config, asked: Config) -> Result<(Config, Vec<Difference>)> {
+fn settle(args: &PlanArgs, recorded: &Config, asked: Config) -> Result<(Config, Vec<Difference>)> {
+    let folder = &args.folder;
     let (mut config, mut changes, mut refused) = (asked.clone(), Vec::new(), Vec::new());
     for difference in asked.differences(recorded) {
         let path = difference.key.path();
-        let explicit = matches!(asked.origin(&path), Origin::Set | Origin::Flag(_));
+        let explicit = args.asks_for(&asked.origin(&path));
         let given = asked.origin(&path) != Origin::Default;
         // The run has its own copy of the seed program: what counts is the text, not where it came from.
         let keep = path == "propose.program"

@@ -21,17 +21,20 @@ use crate::call::{Call, Reply, Usage};
 use crate::error::{CallError, Kind};
 
 /// An attempt at a call that failed, and the wait after it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Try {
     #[serde(flatten)]
     pub error: CallError,
+    /// Milliseconds.
     pub waited_ms: u64,
 }
 
 /// Which call of the search this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Place {
+    /// Generation of the search, from 0.
     pub generation: i64,
+    /// Place within the generation, from 0.
     pub slot: i64,
     /// Number of the attempt within the run.
     pub attempt: i64,
@@ -39,8 +42,8 @@ pub struct Place {
     pub call: i64,
 }
 
-/// One line of the file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// An exchange with a language model: a line of `transcripts.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Exchange {
     /// [`Call::key`].
     pub key: String,
@@ -52,6 +55,7 @@ pub struct Exchange {
     pub reply: Option<Reply>,
     /// Why it failed for good.
     pub error: Option<CallError>,
+    /// Tokens.
     pub usage: Usage,
     /// In the currency of the price table; none for models without a price.
     pub cost: Option<f64>,
@@ -61,6 +65,7 @@ pub struct Exchange {
     /// Attempts that failed, in order.
     #[serde(default)]
     pub tries: Vec<Try>,
+    /// Milliseconds from the first request to the end of the reply, waits and repeats included.
     pub latency_ms: u64,
     /// When the exchange ended, UTC.
     pub time: String,
@@ -108,6 +113,27 @@ impl Taken {
     }
 }
 
+/// All exchanges of a file in the order in which they were recorded, those that were superseded, too. A last line without
+/// its end is the trace of an interrupt, and no exchange.
+pub fn exchanges(path: &Path) -> Result<Vec<Exchange>, TranscriptError> {
+    let text = std::fs::read(path).map_err(|source| TranscriptError::Io { path: path.to_owned(), source })?;
+    let mut found = Vec::new();
+    lines(&text, path, |exchange| found.push(exchange))?;
+    Ok(found)
+}
+
+fn lines(text: &[u8], path: &Path, mut each: impl FnMut(Exchange)) -> Result<(), TranscriptError> {
+    for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let Some(line) = line.strip_suffix(b"\n") else { break };
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let wrong = |source| TranscriptError::Line { path: path.to_owned(), line: number + 1, source };
+        each(serde_json::from_slice(line).map_err(wrong)?);
+    }
+    Ok(())
+}
+
 impl Recorded {
     /// Reads a file. A last line without its end is the trace of an interrupt, and no exchange.
     pub fn read(path: &Path) -> Result<Self, TranscriptError> {
@@ -117,18 +143,7 @@ impl Recorded {
 
     fn parse(text: &[u8], path: &Path) -> Result<Self, TranscriptError> {
         let mut recorded = Self { name: path.display().to_string(), ..Self::default() };
-        for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            let Some(line) = line.strip_suffix(b"\n") else { break };
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            let exchange: Exchange = serde_json::from_slice(line).map_err(|source| TranscriptError::Line {
-                path: path.to_owned(),
-                line: number + 1,
-                source,
-            })?;
-            recorded.insert(exchange);
-        }
+        lines(text, path, |exchange| recorded.insert(exchange))?;
         Ok(recorded)
     }
 

@@ -1,6 +1,6 @@
 //! The flags that mean the same in every stage.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -15,11 +15,12 @@ use crate::{Config, Progress, Table, exit, pool, table};
 /// Configuration and verbosity.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Common {
-    /// Settings in TOML, e.g. data/profiles/quick.toml; unknown keys are errors
+    /// Settings in TOML, e.g. data/profiles/quick.toml; unknown keys are errors. May be repeated: each goes over those before it
     #[arg(long, value_name = "FILE", help_heading = "Common options")]
-    pub config: Option<PathBuf>,
+    pub config: Vec<PathBuf>,
 
-    /// Change a setting, or several: --set 'train.steps=50 train.seeds=[0, 1]'; may be repeated, and wins over the file
+    /// Change a setting, or several: --set 'train.steps=50 llm.extra.reasoning_effort="low"'; may be repeated, and wins over
+    /// the files
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE", help_heading = "Common options")]
     pub sets: Vec<String>,
 
@@ -33,12 +34,13 @@ pub struct Common {
 }
 
 impl Common {
-    /// The settings in force: defaults, then the file, then `--set`, then `flags`, each `(flag, section.key, TOML
+    /// The settings in force: defaults, then the files, then `--set`, then `flags`, each `(flag, section.key, TOML
     /// value)`, for the options of a stage that are settings in their own right.
     ///
     /// `None` after `--print-config` has printed them.
     pub fn config(&self, flags: &[(&str, &str, String)]) -> Result<Option<Config>> {
-        let config = Config::load(self.config.as_deref(), &self.sets, flags)?;
+        let files: Vec<&Path> = self.config.iter().map(PathBuf::as_path).collect();
+        let config = Config::layered(&files, &self.sets, flags)?;
         if self.print_config {
             exit::print(&config.to_toml())?;
             return Ok(None);

@@ -11,7 +11,7 @@ use crate::run::Run;
 pub struct Loss<'a> {
     /// Where it happened: `check`, `train`, `propose`, ...
     pub stage: &'static str,
-    /// Category of the first error, kind of entanglement, or status.
+    /// Category of the first error, kind of entanglement, kind of fault of an attempt without a program, or status.
     pub category: String,
     /// Code of the first error; empty where there is none.
     pub code: String,
@@ -82,7 +82,15 @@ fn loss(row: &Candidate) -> Option<Loss<'_>> {
         let of = row.duplicate_of.as_deref().map(|id| format!("the same graph as {id}")).unwrap_or_default();
         return Some(plain("duplicate".into(), if reason.is_empty() { of } else { reason }));
     }
-    Some(plain(row.status.as_str().into(), reason))
+    let category = if stage == "propose" { kind(&reason) } else { None };
+    Some(plain(category.unwrap_or(row.status.as_str()).to_owned(), reason.clone()))
+}
+
+/// The kind of fault that an attempt without a program names first: `timeout` of `timeout: no byte in 60 s`.
+fn kind(reason: &str) -> Option<&str> {
+    let (kind, _) = reason.split_once(':')?;
+    let word = |c: char| c.is_ascii_lowercase() || c == '-' || c == ' ';
+    (!kind.is_empty() && kind.len() <= 24 && kind.chars().all(word)).then_some(kind)
 }
 
 #[cfg(test)]
@@ -90,6 +98,23 @@ mod tests {
     use super::*;
     use crate::run::Beside;
     use schemas::Verdict;
+
+    #[test]
+    fn attempts_without_a_program_are_grouped_by_the_kind_of_fault() {
+        let failed = |attempt: i64, reason: &str| Candidate {
+            attempt,
+            status: Status::Failed,
+            reason: Some(reason.into()),
+            parent_id: Some("c0".into()),
+            ..Candidate::default()
+        };
+        let rows = ["timeout: 1", "unusable reply: x: y", "timeout: 2", "http://a", "Why: no", ""];
+        let rows = rows.iter().zip(1..).map(|(reason, attempt)| failed(attempt, reason)).collect();
+        let run = Run::new("r".into(), rows, Beside::default());
+        let found: Vec<_> = losses(&run).iter().map(|l| (l.stage, l.category.clone(), l.count)).collect();
+        let of = |category: &str, count| ("propose", category.to_owned(), count);
+        assert_eq!(found, [of("failed", 2), of("timeout", 2), of("http", 1), of("unusable reply", 1)]);
+    }
 
     #[test]
     fn reasons_are_grouped_and_the_commonest_comes_first() {

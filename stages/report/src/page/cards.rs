@@ -18,7 +18,7 @@ pub struct Card {
     pub main: bool,
 }
 
-fn card(label: &str, value: impl Into<String>, note: impl Into<String>) -> Card {
+pub fn card(label: &str, value: impl Into<String>, note: impl Into<String>) -> Card {
     Card { label: label.into(), value: value.into(), spread: String::new(), note: note.into(), main: false }
 }
 
@@ -81,6 +81,7 @@ pub fn cards(run: &Run) -> Vec<Card> {
         let note = known.join(", ");
         list.push(card("Attempts", whole(end.attempts as i64), note));
     }
+    list.extend(super::models::cards(run));
     list
 }
 

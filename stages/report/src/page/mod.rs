@@ -1,14 +1,17 @@
 //! The page: what it says about the runs, as data for the template, and the template itself.
 
+mod attempts;
 mod cards;
 mod caveats;
 mod compared;
 mod diagnosis;
 mod effects;
+mod models;
 mod tables;
 mod transfer;
 mod view;
 
+pub use models::names as model_names;
 pub use view::{Options, Report, View};
 
 use anyhow::{Context, Result};

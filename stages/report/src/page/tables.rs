@@ -1,5 +1,7 @@
 //! The tables of the page.
 
+use schemas::Candidate;
+
 use crate::analysis::{evaluations, factor_name, factors, lineage, losses, rates};
 use crate::run::{Run, short_id};
 use crate::table::{Cell, Table};
@@ -106,12 +108,20 @@ pub fn loss_table(run: &Run) -> Table {
             Cell::text(&loss.category),
             Cell::text(&loss.code),
             Cell::count(loss.count),
-            Cell::both(short_id(&loss.example.candidate_id), &loss.example.candidate_id),
+            example(loss.example),
             Cell::number(loss.line, |line| line.to_string()),
             Cell::both(crate::draw::shorten(&message, 400), message),
         ]);
     }
     table
+}
+
+/// A candidate; an attempt without a program has a number alone.
+fn example(row: &Candidate) -> Cell {
+    if row.candidate_id.is_empty() {
+        return Cell::text(format!("attempt {}", row.attempt));
+    }
+    Cell::both(short_id(&row.candidate_id), &row.candidate_id)
 }
 
 /// The rates at the end of each run.

@@ -3,8 +3,9 @@
 use race::Confirmation;
 use serde::Serialize;
 
+use super::attempts::{self, AttemptsView};
 use super::cards::{Card, cards, profile, statuses};
-use super::{caveats, compared, effects, tables};
+use super::{caveats, compared, effects, models, tables};
 use crate::analysis::{Group, factor_name, group_runs, levels, lineage};
 use crate::diff::{Diff, bounded, diff};
 use crate::draw::shorten;
@@ -72,6 +73,10 @@ pub struct RunView {
     /// The edits from the seed program to the winner, one by one; empty where there are fewer than two.
     pub steps: Vec<StepView>,
     pub candidates: Table,
+    /// What the language models took; None without any.
+    pub models: Option<Table>,
+    /// What was asked and answered; on the page of one run.
+    pub attempts: Option<AttemptsView>,
     pub transfer: Option<FigureView>,
     pub transfer_table: Option<Table>,
     pub settings: Option<Table>,
@@ -244,6 +249,8 @@ fn run_view(run: &Run, slug: &str, single: bool, options: &Options, files: &mut 
         factor_table: write(tables::factor_table(run)),
         loss_table: write(tables::loss_table(run)),
         candidates: write(tables::candidates(run, options.top)),
+        models: models::table(run).map(&mut write),
+        attempts: attempts::attempts(run).filter(|_| single),
         transfer_table: super::transfer::transfer_table(run).map(&mut write),
         settings: tables::settings_table(run).map(&mut write),
         program: program(run),
@@ -299,6 +306,7 @@ fn facts(run: &Run) -> Vec<(String, String)> {
     add("task", run.task.clone());
     add("seed", run.seed.clone().unwrap_or_default());
     add("proposer", run.proposers.join(", "));
+    add("models", shorten(&models::names(run), 160));
     let mut devices: Vec<String> = run.rows().iter().filter_map(|row| row.device.clone()).collect();
     devices.sort();
     devices.dedup();

@@ -387,3 +387,25 @@ pub fn write_run(folder: &Path, run: &str, method: &str, seed: u64, attempts: us
     std::fs::write(folder.join("config.toml"), config).expect("settings");
     write_rows(&folder.join("archive.parquet"), rows);
 }
+
+/// Exchanges of every attempt beside an archive: a router's and a writer's, with these texts.
+pub fn write_transcripts(folder: &Path, rows: &[Candidate], said: &str, length: usize) {
+    let mut text = String::new();
+    for row in rows.iter().filter(|row| row.parent_id.is_some()) {
+        for (call, agent) in ["router", "writer"].iter().enumerate() {
+            let prompt = format!("{said} {agent} {} {}", row.attempt, "p".repeat(length));
+            let line = serde_json::json!({
+                "key": "k", "generation": 0, "slot": 0, "attempt": row.attempt, "call": call, "agent": agent,
+                "model": said, "params": {},
+                "messages": [{"role": "system", "content": format!("{said} system {agent}")}, {"role": "user", "content": prompt}],
+                "reply": {"text": format!("{said} reply {}", "r".repeat(length)), "reasoning": said, "finish": "stop"},
+                "error": null,
+                "usage": {"prompt_tokens": 100, "completion_tokens": 20, "cached_tokens": 60, "estimated": call == 1},
+                "cost": 0.25, "tries": [{"kind": "status", "message": said, "waited_ms": 5}],
+                "latency_ms": 1500, "time": "2026-03-01T12:00:00Z",
+            });
+            text += &format!("{line}\n");
+        }
+    }
+    std::fs::write(folder.join("transcripts.jsonl"), text).expect("transcripts");
+}

@@ -15,7 +15,7 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Adds a TOML file.
+    /// Adds a TOML file. Where a setting is a table, such as `llm.prices`, what it holds is added to that of earlier files.
     pub(super) fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text =
             crate::files::read_text(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
@@ -42,7 +42,12 @@ impl Layers {
                 let value =
                     values.get_mut(name).and_then(Value::as_table_mut).and_then(|t| t.remove(key.get_ref().as_ref()));
                 if let Some(value) = value {
-                    self.insert(&format!("{name}.{}", key.get_ref()), value, origin(key.span().start))?;
+                    let path = format!("{name}.{}", key.get_ref());
+                    let value = match self.values.get(&path) {
+                        Some((before, _)) => merged(before.clone(), value),
+                        None => value,
+                    };
+                    self.insert(&path, value, origin(key.span().start))?;
                 }
             }
         }
@@ -54,15 +59,61 @@ impl Layers {
         super::sets::split(text).into_iter().try_for_each(|set| self.set(set, Origin::Set))
     }
 
-    /// Adds one `section.key=value`. The value is TOML; what is not, is taken for a string.
+    /// Adds one `section.key=value`, or one value within a setting that is a table, as in `llm.prices.m.input=2`. The value is
+    /// TOML; what is not, is taken for a string.
     pub(super) fn set(&mut self, text: &str, origin: Origin) -> Result<(), ConfigError> {
-        let Some((key, value)) = text.split_once('=') else {
-            return Err(ConfigError::Form { text: text.to_owned() });
+        let (names, value) = match super::sets::key(text) {
+            Some(found) => found,
+            None => {
+                let (key, value) = text.split_once('=').ok_or_else(|| ConfigError::Form { text: text.to_owned() })?;
+                if let Some(setting) = KEYS.iter().find(|known| key.trim().starts_with(&(known.path() + "."))) {
+                    let message =
+                        "a name within it that has other characters than letters, digits, `_` and `-` stands in \
+                                   quotation marks: llm.prices.\"qwen3:32b\".input=1"
+                            .to_owned();
+                    return Err(ConfigError::Value { origin, key: setting.path(), message });
+                }
+                (vec![key.trim().to_owned()], value)
+            }
         };
-        let (key, value) = (key.trim(), value.trim());
+        let value = value.trim();
         let parsed =
             toml::from_str::<toml::Table>(&format!("value = {value}")).ok().and_then(|mut t| t.remove("value"));
-        self.insert(key, parsed.unwrap_or_else(|| Value::String(value.to_owned())), origin)
+        let value = parsed.unwrap_or_else(|| Value::String(value.to_owned()));
+        match names.as_slice() {
+            [section, name, first, deeper @ ..] => {
+                self.within(&format!("{section}.{name}"), first, deeper, value, origin)
+            }
+            names => self.insert(&names.join("."), value, origin),
+        }
+    }
+
+    /// Sets a value within a setting that is a table. Whether the whole of it is right is told when all layers are there: a
+    /// price, for instance, comes in two parts.
+    fn within(
+        &mut self,
+        path: &str,
+        first: &str,
+        deeper: &[String],
+        value: Value,
+        origin: Origin,
+    ) -> Result<(), ConfigError> {
+        let Some(key) = KEYS.iter().find(|key| key.path() == path) else {
+            return Err(unknown(path, origin));
+        };
+        let wrong = |message: String| ConfigError::Value { origin: origin.clone(), key: path.to_owned(), message };
+        if (key.check)(Value::Table(toml::Table::new())).is_err() {
+            return Err(wrong(format!("it is no table, so there is no `{first}` in it")));
+        }
+        let added = deeper.iter().rev().fold(value, |value, name| table_of(name, value));
+        let before = match self.values.get(path) {
+            Some((before, _)) => before.clone(),
+            None => Config::default().value(path).unwrap_or_else(|| Value::Table(toml::Table::new())),
+        };
+        // Of two tables the parts are joined; where a whole value is named, it takes the place of what was there.
+        let whole = merged(before, table_of(first, added));
+        self.values.insert(path.to_owned(), (whole, origin));
+        Ok(())
     }
 
     fn insert(&mut self, path: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
@@ -86,6 +137,10 @@ impl Layers {
         let mut table = toml::Table::new();
         let mut origins = BTreeMap::new();
         for (path, (value, origin)) in self.values {
+            let check = KEYS.iter().find(|key| key.path() == path).map(|key| (key.check)(value.clone()));
+            if let Some(Err(error)) = check {
+                return Err(ConfigError::Value { origin, key: path, message: complaint(&error, &value) });
+            }
             if let Some((section, key)) = path.split_once('.') {
                 let section = table.entry(section).or_insert_with(|| Value::Table(toml::Table::new()));
                 if let Some(section) = section.as_table_mut() {
@@ -100,6 +155,28 @@ impl Layers {
             message: error.message().to_owned(),
         })?;
         Ok(Config { settings, origins })
+    }
+}
+
+/// A table of one name.
+fn table_of(name: &str, value: Value) -> Value {
+    Value::Table(toml::Table::from_iter([(name.to_owned(), value)]))
+}
+
+/// Two values as one: of tables what both hold, the later value where both have a name; else the later one.
+fn merged(before: Value, now: Value) -> Value {
+    match (before, now) {
+        (Value::Table(mut whole), Value::Table(now)) => {
+            for (name, value) in now {
+                let value = match whole.remove(&name) {
+                    Some(before) => merged(before, value),
+                    None => value,
+                };
+                whole.insert(name, value);
+            }
+            Value::Table(whole)
+        }
+        (_, now) => now,
     }
 }
 

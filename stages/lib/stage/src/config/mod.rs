@@ -1,4 +1,4 @@
-//! Configuration: one TOML file, then `--set section.key=value`, then flags; each value remembers where it came from.
+//! Configuration: TOML files, one over the other, then `--set section.key=value`, then flags; each value remembers where it came from.
 //!
 //! There are no keys that do nothing: unknown ones are errors, and [`Config::to_toml`] prints every value in force.
 
@@ -62,10 +62,14 @@ impl Deref for Config {
 impl Config {
     /// Reads the layers. `flags` are `(flag, section.key, TOML value)`, for options that are settings in their own right.
     pub fn load(file: Option<&Path>, sets: &[String], flags: &[(&str, &str, String)]) -> Result<Self, ConfigError> {
+        let files: Vec<&Path> = file.into_iter().collect();
+        Self::layered(&files, sets, flags)
+    }
+
+    /// As [`Config::load`], from several files: each goes over those before it. Tables within a setting are joined.
+    pub fn layered(files: &[&Path], sets: &[String], flags: &[(&str, &str, String)]) -> Result<Self, ConfigError> {
         let mut layers = layers::Layers::default();
-        if let Some(path) = file {
-            layers.file(path)?;
-        }
+        files.iter().try_for_each(|path| layers.file(path))?;
         Self::finish(layers, sets, flags)
     }
 

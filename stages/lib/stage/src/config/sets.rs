@@ -38,12 +38,50 @@ pub(super) fn split(text: &str) -> Vec<&str> {
     pieces.map(str::trim).filter(|piece| !piece.is_empty()).collect()
 }
 
-/// Whether a text begins with `section.key=`.
+/// Whether a text begins with `section.key=`, or with the name of something within a setting: `llm.prices.m.input=`.
 fn begins_setting(text: &str) -> bool {
-    let Some((path, _)) = text.split_once('=') else { return false };
-    let Some((section, key)) = path.trim_end().split_once('.') else { return false };
-    let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    word(section) && word(key)
+    let word = |text: &String| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    key(text).is_some_and(|(names, _)| names.len() >= 2 && names.iter().take(2).all(word))
+}
+
+/// The names of a dotted key and the text behind its `=`. As in TOML, names are letters, digits, `_` and `-`, or stand in
+/// quotation marks: `llm.prices."a/b:1".input=2`.
+pub(super) fn key(text: &str) -> Option<(Vec<String>, &str)> {
+    let end = key_end(text)?;
+    let (name, rest) = (text.get(..end)?, text.get(end..)?);
+    let value = rest.trim_start().strip_prefix('=')?;
+    let mut table: toml::Table = toml::from_str(&format!("{} = 0", name.trim())).ok()?;
+    let mut names = Vec::new();
+    loop {
+        let (name, within) = table.into_iter().next()?;
+        names.push(name);
+        match within {
+            toml::Value::Table(deeper) => table = deeper,
+            _ => return Some((names, value)),
+        }
+    }
+}
+
+/// Where the names of a dotted key end.
+fn key_end(text: &str) -> Option<usize> {
+    let mut quote: Option<char> = None;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match quote {
+            Some(mark) => {
+                let ends = c == mark && !escaped;
+                escaped = mark == '"' && c == '\\' && !escaped;
+                quote = quote.filter(|_| !ends);
+            }
+            None => match c {
+                '"' | '\'' => quote = Some(c),
+                '=' => return Some(at),
+                c if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '\t') => {}
+                _ => return None,
+            },
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -63,6 +101,26 @@ mod tests {
         );
         assert_eq!(of(" \n "), Vec::<&str>::new());
         assert_eq!(of("é train.steps=1"), ["é", "train.steps=1"]);
+    }
+
+    #[test]
+    fn names_within_a_setting_are_told_from_values() {
+        let sets = r#"llm.prices."a/b:1".input=1 llm.prices.m.output=2 llm.extra.top-k=3 llm.jobs=1"#;
+        assert_eq!(
+            split(sets),
+            [r#"llm.prices."a/b:1".input=1"#, "llm.prices.m.output=2", "llm.extra.top-k=3", "llm.jobs=1"]
+        );
+        assert_eq!(
+            key(r#"llm.prices."a = \"b\"".input = 1"#).expect("a key").0,
+            ["llm", "prices", "a = \"b\"", "input"]
+        );
+        assert_eq!(
+            key("llm.extra . x = y = z").expect("a key"),
+            (vec!["llm".into(), "extra".into(), "x".into()], " y = z")
+        );
+        for none in ["", "=", "a.b", "a..b=1", "a/b.c=1", "\"a=1", "llm.prices.qwen3:32b.input=1", "a b=1"] {
+            assert_eq!(key(none), None, "{none}");
+        }
     }
 
     #[test]

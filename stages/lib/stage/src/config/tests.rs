@@ -201,6 +201,47 @@ fn prices_are_a_table_of_their_own_or_inline() {
 }
 
 #[test]
+fn values_within_a_setting_are_set_one_by_one() {
+    let sets = |sets: &[&str]| sets.iter().map(|set| (*set).to_owned()).collect::<Vec<_>>();
+    let (_folder, path) = file("[llm]\nextra = { top_k = 3 }\n\n[llm.prices.m]\ninput = 9\noutput = 4\n");
+    let given = sets(&["llm.prices.m.input=1.5 llm.extra.reasoning_effort=\"low\"", "llm.prices.\"a/b:1\".input=2"]);
+    let message = Config::load(Some(&path), &given, &[]).expect_err("half a price").to_string();
+    assert!(message.starts_with("--set: setting `llm.prices`: ") && message.contains("output"), "{message}");
+    let given = [given, sets(&["llm.prices.\"a/b:1\".output=3 llm.extra.stop=[\"x y=1\", \"}\"]"])].concat();
+    let config = Config::load(Some(&path), &given, &[]).expect("valid");
+    let price = |input, output| ModelPrice { input, output, cached_input: None };
+    assert_eq!(config.llm.prices, [("m".into(), price(1.5, 4.0)), ("a/b:1".into(), price(2.0, 3.0))].into());
+    assert_eq!(
+        toml::Value::from(config.llm.extra.clone()).to_string(),
+        r#"{ reasoning_effort = "low", stop = ["x y=1", "}"], top_k = 3 }"#
+    );
+    assert_eq!(config.origin("llm.prices"), Origin::Set);
+    // A whole value takes the place of what was there.
+    let config = Config::load(Some(&path), &sets(&["llm.extra={ a = { b = 1 } }", "llm.extra.a.c=2"]), &[]);
+    let extra = config.expect("valid").llm.extra.clone();
+    assert_eq!(toml::Value::from(extra).to_string(), "{ a = { b = 1, c = 2 } }");
+    assert_eq!(error(&["train.steps.x=1"]), "--set: setting `train.steps`: it is no table, so there is no `x` in it");
+    assert!(error(&["llm.price.m.input=1"]).ends_with("unknown setting `llm.price`; did you mean `llm.prices`?"));
+    assert!(error(&["llm.prices.m.imput=1"]).contains("setting `llm.prices`: unknown field `imput`"));
+    let message = error(&["llm.prices.qwen3:32b.input=1"]);
+    assert!(message.starts_with("--set: setting `llm.prices`: ") && message.contains("quotation marks"), "{message}");
+}
+
+#[test]
+fn files_go_one_over_the_other() {
+    let (_first, profile) = file("[train]\nsteps = 3\njobs = 2\n\n[llm.prices.m]\ninput = 9\noutput = 4\n");
+    let (_second, own) =
+        file("[train]\nsteps = 7\n\n[llm.prices.m]\ninput = 1\n[llm.prices.n]\ninput = 2\noutput = 2\n");
+    let config = Config::layered(&[&profile, &own], &[], &[]).expect("valid");
+    assert_eq!((config.train.steps, config.train.jobs), (7, 2));
+    assert_eq!(config.llm.prices.keys().collect::<Vec<_>>(), ["m", "n"]);
+    assert_eq!((config.llm.prices["m"].input, config.llm.prices["m"].output), (1.0, 4.0));
+    assert_eq!(config.origin("train.steps").to_string(), format!("{}:2", own.display()));
+    assert_eq!(config.origin("train.jobs").to_string(), format!("{}:3", profile.display()));
+    assert!(Config::layered(&[&own], &[], &[]).is_err(), "half a price");
+}
+
+#[test]
 fn single_tasks_have_settings_of_their_own() {
     let (_folder, path) = file("[transfer]\nsteps = 2\n\n[transfer.overrides.bfs]\nlearning_rate = 1e-3\n");
     let config = Config::load(Some(&path), &[], &[]).expect("valid");
