@@ -71,6 +71,14 @@ pub struct PlanArgs {
     #[arg(long, value_name = "DEVICE", default_value = "")]
     pub device: String,
 
+    /// [train.engine]
+    #[arg(long, value_name = "ENGINE", default_value = "")]
+    pub engine: String,
+
+    /// Options of sbatch, as one text [engine.slurm.options]
+    #[arg(long, value_name = "OPTIONS", default_value = "", allow_hyphen_values = true)]
+    pub slurm: String,
+
     /// [propose.proposer]
     #[arg(long, value_name = "NAME", default_value = "")]
     pub proposer: String,
@@ -114,6 +122,7 @@ impl PlanArgs {
             .ok_or_else(|| Usage(format!("{}: the path of the seed program must be UTF-8", self.program.display())))?;
         let models: Vec<Value> = self.model.split_whitespace().map(Value::from).collect();
         let models = if models.is_empty() { String::new() } else { Value::from(models).to_string() };
+        let options = if self.slurm.trim().is_empty() { String::new() } else { config::words(&self.slurm) };
         let flags = [
             ("--program", "propose.program", config::quoted(program)),
             ("--iterations", "search.attempts", self.iterations.clone()),
@@ -121,6 +130,8 @@ impl PlanArgs {
             ("--method", "search.method", quoted(&self.method)),
             ("--task", "task.algorithm", quoted(&self.task)),
             ("--device", "train.device", quoted(&self.device)),
+            ("--engine", "train.engine", quoted(&self.engine)),
+            ("--slurm", "engine.slurm.options", options),
             ("--proposer", "propose.proposer", quoted(&self.proposer)),
             ("--api-base", "llm.base_url", quoted(&self.api_base)),
             ("--model", "llm.models", models),
