@@ -44,8 +44,8 @@ GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/nul
 
 # Whatever was given is text, in Make and in the shell alike: nothing in it is ever expanded or run. Recipes take it from
 # the environment, where each variable stands with an underscore before its name.
-TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE ENGINE SLURM PROPOSER API_BASE MODEL TRANSCRIPTS PROGRAM SET RUNS RUN METHODS \
-	MODELS SEEDS CACHE TASKS LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS STALE
+TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE ENGINE SLURM PROPOSER API_BASE MODEL TRANSCRIPTS PROGRAM SET RUNS RUN \
+	METHODS MODELS SEEDS CACHE TASKS LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS STALE
 given = $(filter command environment,$(firstword $(origin $(1))))
 $(foreach name,$(TEXTS),$(if $(call given,$(name)),$(eval override $(name) := $$(value $(name)))))
 $(foreach name,$(filter-out RUN,$(TEXTS)),$(eval export _$(name) = $$($(name))))
@@ -72,8 +72,8 @@ HERE = "$$_RUN"
 # ---- the search --------------------------------------------------------------------------------------------------
 DRY_RUN = $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 PLAN = $(STAGES)/run plan --profile="$$_PROFILE" --program="$$_PROGRAM" --iterations="$$_ITERATIONS" --seed="$$_SEED" \
-	--method="$$_METHOD" --task="$$_TASK" --device="$$_DEVICE" --engine="$$_ENGINE" --slurm="$$_SLURM" --proposer="$$_PROPOSER" --api-base="$$_API_BASE" \
-	--model="$$_MODEL" --set="$$_SET" $(if $(DRY_RUN),--dry-run) -- $(HERE)
+	--method="$$_METHOD" --task="$$_TASK" --device="$$_DEVICE" --engine="$$_ENGINE" --slurm="$$_SLURM" \
+	--proposer="$$_PROPOSER" --api-base="$$_API_BASE" --model="$$_MODEL" --set="$$_SET" $(if $(DRY_RUN),--dry-run) -- $(HERE)
 
 .PHONY: search
 search: build ## a whole search: propose, check, train, score, select by generations; then the report
@@ -223,6 +223,10 @@ ablate: $(MEMBERS)
 	@cat -- "$$_RUNS"/ablation/tables/effects.md "$$_RUNS"/ablation/tables/comparison.md
 	@echo "page:    $$_RUNS/ablation/report.html"
 
+.PHONY: status
+status: build ## what is on its way to other machines: queued, running where and for how long, lost, failed
+	@$(STAGES)/run status --cache="$$_CACHE" -- $(HERE)
+
 .PHONY: clean-run
 clean-run: build ## remove the folder of the run (trainings stay in the cache)
 	@$(STAGES)/run remove -- $(HERE)
@@ -240,7 +244,7 @@ build: $(if $(filter no,$(BUILD)),,setup) ## the release binaries, in target/rel
 		$$([ ! -e $(STAGES)/report ] || echo --quiet)
 
 .PHONY: doctor
-doctor: setup ## what was found: tools, libtorch, CUDA, threads
+doctor: setup ## what was found: tools, libtorch, CUDA, threads; with ENGINE, what a job on a node finds
 	@echo "rust:     $$(rustc --version)"
 	@echo "make:     $(MAKE_VERSION)"
 	@echo "c++:      $$( (c++ --version || g++ --version) 2>/dev/null | head -n 1)"
@@ -249,6 +253,8 @@ doctor: setup ## what was found: tools, libtorch, CUDA, threads
 	@sh stages/lib/executor/libtorch.sh "$(CURDIR)" --show
 	@$(MAKE) build
 	@$(STAGES)/probe doctor
+	@[ -z "$$_ENGINE" ] || { mkdir -p -- "$$_CACHE" && $(STAGES)/probe doctor $(ENGINES) $${_DEVICE:+"--device=$$_DEVICE"} \
+		$${_SET:+"--set=$$_SET"} --cache="$$_CACHE"; }
 
 # ---- tests -------------------------------------------------------------------------------------------------------
 .PHONY: test
@@ -348,6 +354,7 @@ help: ## this list
 	@echo "  make search SEED=0"
 	@echo "  make search SEED=1 ITERATIONS=64 JOBS=2"
 	@echo "  make search SEED=0 PROFILE=paper DEVICE=cuda RUN=runs/paper-seed0"
+	@echo "  make search SEED=0 ENGINE=slurm SLURM=\"--partition=a100 --gpus=1 --mem=16G --time=2:00:00\" DEVICE=cuda"
 	@echo "  make gpu-check DRY=yes; make gpu-check MINUTES=30 DEVICE=cuda:1"
 	@echo "  make search SEED=0 PROPOSER=openai API_BASE=http://localhost:11434/v1 MODEL=qwen3:32b RUN=runs/qwen-seed0"
 	@echo "  make search SEED=0 PROPOSER=replay MODEL=qwen3:32b TRANSCRIPTS=runs/qwen-seed0/transcripts.jsonl RUN=runs/again"

@@ -144,7 +144,7 @@ fn a_search_on_three_nodes_gives_the_local_archive_to_the_byte() {
 }
 
 /// Trainings of some seconds, so that they can be met in the middle.
-const LONGER: &str = "SET=engine.poll_s=1 train.steps=250 train.val_every=125 train.checkpoint_s=0.5 train.max_seeds=1 \
+const LONGER: &str = "SET=engine.poll_s=1 train.steps=2000 train.val_every=1000 train.checkpoint_s=0.5 train.max_seeds=1 \
                       confirm.top=0";
 
 #[test]
@@ -276,7 +276,8 @@ fn ctrl_c_takes_back_what_waits_and_the_next_call_collects_what_runs() {
 /// A queue of shell scripts: jobs are processes of their own, and their ids pids.
 fn stand_in(words: &str) -> String {
     let submit = "setsid {script} > {log} 2>&1 < /dev/null & echo $!";
-    let status = "for id in {ids}; do if grep -q '^State:.[^ZX]' /proc/$id/status 2>/dev/null; then echo $id R here; fi; done";
+    let status =
+        "for id in {ids}; do if grep -q '^State:.[^ZX]' /proc/$id/status 2>/dev/null; then echo $id R here; fi; done";
     format!(
         "train.engine=command engine.poll_s=0.5 engine.command={{ submit = \"{submit}\", status = \"{status}\", \
          cancel = \"kill {{ids}}\" }} {words}"
@@ -441,4 +442,127 @@ fn keys_do_not_depend_on_the_machine_that_collects() {
     let before = entries();
     train(&["--collect", "--set", "train.steps=5"]).refused(3, &["1 of 1"]);
     assert_eq!(entries(), before, "collecting writes nothing");
+}
+
+#[test]
+fn what_is_on_its_way_is_told_and_nodes_are_asked() {
+    let Some(cluster) = Cluster::start() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let status = || {
+        let mut command = cluster.with(stage("run"));
+        command.arg("status").arg(folder.path()).arg("--cache").arg(&cache);
+        finish(command).ok().stdout
+    };
+    assert!(status().contains("nothing is on its way"), "{}", status());
+    let sets = "train.steps=100000 train.val_every=50000 train.seeds=[1, 2, 3, 4, 5, 6, 7] engine.running=cancel";
+    let mut command = train(&cluster, &cache, &["--slurm=--mem=900", "--set", sets, "data/processors/mpnn.py"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    wait_until("seven jobs are seen", || status().contains("1 queued, 6 running"));
+    let text = status();
+    assert!(text.lines().any(|line| line.trim_start().starts_with("running") && line.contains("n2 for 0:")), "{text}");
+    assert!(text.contains("train: slurm ") && text.contains("(PENDING") || text.contains("PENDING, "), "{text}");
+    // SAFETY: a plain system call; the process is our child.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+    let output = child.wait_with_output().expect("it ends");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("1 waiting jobs cancelled, 6 running ones ended"), "{words}");
+    wait_until("all jobs end", || cluster.ask("squeue --noheader").is_empty());
+
+    let mut doctor = cluster.with(stage("probe"));
+    doctor.args(["doctor", "--engine", "slurm", "--slurm=--mem=900", "--cache"]).arg(&cache);
+    let found = finish(doctor).ok().stdout;
+    for line in [
+        "node           n",
+        "cache          ok",
+        "code           ok",
+        "rename         ok",
+        "clock          ok",
+        "locks          ok",
+    ] {
+        assert!(found.contains(line), "{line} in\n{found}");
+    }
+    let mut doctor = cluster.with(stage("probe"));
+    doctor.args(["doctor", "--engine", "slurm", "--device", "cuda", "--slurm=--mem=900", "--cache"]).arg(&cache);
+    let none = finish(doctor);
+    assert!(none.code == Some(1) && none.stdout.contains("CUDA           WRONG: none"), "{none:?}");
+}
+
+/// The keys of all results of a cache, with the number of trainings that were begun for each: every one writes a scratch
+/// folder of its own, so starts are counted by what the programs say.
+fn trained(outcomes: &[Outcome]) -> usize {
+    let done = |outcome: &Outcome| {
+        outcome.stderr.lines().filter(|line| line.contains(": loss ") && !line.contains("(from the cache)")).count()
+    };
+    outcomes.iter().map(done).sum()
+}
+
+/// Eight processes with one table and one cache, all at once.
+fn eight(wrap: &[&str]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (cache, table) = (folder.path().join("cache"), folder.path().join("checked.jsonl"));
+    let made = shell(&format!("propose --n 6 --seed 3 | check - > {}", table.display()));
+    made.ok();
+    let children: Vec<Child> = (0..8)
+        .map(|_| {
+            let words: Vec<&str> = wrap.to_vec();
+            let program = tests::bin().join("train");
+            let mut command = match words.split_first() {
+                Some((first, rest)) => {
+                    let mut command = Command::new(first);
+                    command.args(rest).arg(program);
+                    command
+                }
+                None => Command::new(program),
+            };
+            command.current_dir(root()).args(["--config", "data/profiles/tiny.toml", "--device", "cpu", "--jobs", "2"]);
+            command.args(["--set", "train.seeds=1", "--cache"]).arg(&cache).arg(&table);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+        })
+        .collect();
+    let outcomes: Vec<Outcome> = children
+        .into_iter()
+        .map(|child| {
+            let output = child.wait_with_output().expect("it ends");
+            Outcome {
+                code: output.status.code(),
+                stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+                stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            }
+            .ok()
+        })
+        .collect();
+    let results = shell(&format!("find {} -name result.json | wc -l", cache.display())).ok().stdout;
+    let results: usize = results.trim().parse().expect("a number");
+    assert!(results >= 4, "only {results} trainings");
+    assert_eq!(trained(&outcomes), results, "each was trained once");
+    for outcome in &outcomes {
+        assert!(outcome.stdout == outcomes[0].stdout, "tables differ");
+    }
+    let left = shell(&format!("find {} -name '*.tmp' -o -name '*.part'", cache.display())).ok().stdout;
+    assert_eq!(left, "");
+}
+
+#[test]
+fn eight_processes_with_one_table_share_the_work() {
+    eight(&[]);
+}
+
+#[test]
+#[ignore = "minutes: twenty times over"]
+fn eight_processes_with_one_table_share_the_work_twenty_times_over() {
+    for _ in 0..20 {
+        eight(&[]);
+    }
+}
+
+#[test]
+fn two_namespaces_of_pids_on_one_cache_leave_each_other_alone() {
+    let wrap = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+    let able = Command::new(wrap[0]).args(&wrap[1..]).arg("true").stderr(Stdio::null()).status();
+    if !able.is_ok_and(|status| status.success()) {
+        return skip("namespaces cannot be made here (unshare --user --pid)");
+    }
+    // Each in one of its own: the pids of all are the same few.
+    eight(&wrap);
 }

@@ -13,6 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   run plan runs/a --profile quick --program data/seed_pgn.py      what is to be made, one name a line
   run plan runs/a --profile quick --iterations 64 --dry-run       the same, and nothing is written
+  run status runs/a --cache cache
   run remove runs/a
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, or settings that are not the run's.";
@@ -31,6 +32,7 @@ pub struct Args {
 pub enum Command {
     Plan(Box<PlanArgs>),
     Made(MadeArgs),
+    Status(StatusArgs),
     Remove(RemoveArgs),
 }
 
@@ -105,6 +107,18 @@ pub struct PlanArgs {
 pub struct MadeArgs {
     pub folder: PathBuf,
     pub product: Product,
+}
+
+/// Say what is on its way to other machines: queued, running where and for how long, lost, failed
+#[derive(Group, Debug)]
+pub struct StatusArgs {
+    /// The run's folder, for the commands of its queue (engine.command)
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+
+    /// Folder of results, which all runs share
+    #[arg(long, value_name = "DIR", default_value = "cache")]
+    pub cache: PathBuf,
 }
 
 /// Remove a run's folder; whatever is not, or holds more than a run, is refused

@@ -5,6 +5,7 @@ mod made;
 mod open;
 mod plan;
 mod remove;
+mod status;
 
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     stage::main("run", || match &args.command {
         Command::Plan(args) => plan::plan(args),
         Command::Made(args) => made::record(&args.folder, args.product),
+        Command::Status(args) => status::status(args),
         Command::Remove(args) => remove::remove(&args.folder),
     })
 }
