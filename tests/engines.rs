@@ -566,3 +566,50 @@ fn two_namespaces_of_pids_on_one_cache_leave_each_other_alone() {
     // Each in one of its own: the pids of all are the same few.
     eight(&wrap);
 }
+
+/// The lines of the README for a queue, as settings.
+fn of_the_readme(queue: &str) -> String {
+    let readme = fs::read_to_string(root().join("README.md")).expect("the README");
+    let head = format!("    # {queue}");
+    let lines = readme.lines().skip_while(|line| !line.starts_with(&head)).skip(1);
+    let lines: Vec<&str> = lines.take(3).map(str::trim).collect();
+    let starts = |at: usize, word: &str| lines.get(at).is_some_and(|line| line.starts_with(word));
+    assert!(starts(0, "submit = ") && starts(1, "status = ") && starts(2, "cancel = "), "{queue}: {lines:?}");
+    format!("[engine.command]\n{}\n", lines.join("\n"))
+}
+
+#[test]
+fn the_examples_for_other_queues_work_with_stand_ins() {
+    let queues = root().join("tests/fixtures/queues");
+    let path = format!("{}:{}", queues.display(), std::env::var("PATH").unwrap_or_default());
+    let tiny = fs::read_to_string(root().join("data/profiles/tiny.toml")).expect("the profile");
+    for queue in ["PBS", "HTCondor", "Kubernetes"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("config.toml");
+        fs::write(&config, format!("{tiny}\n[engine]\npoll_s = 0.5\n{}", of_the_readme(queue))).expect("written");
+        let train = |sets: &str| {
+            let mut command = stage("train");
+            command.env("PATH", &path).env("QUEUE", folder.path().join("queue")).arg("--config").arg(&config);
+            command.args(["--engine", "command", "--set", sets, "--cache"]).arg(folder.path().join("cache"));
+            command.arg("data/processors/mpnn.py").stdout(Stdio::piped()).stderr(Stdio::piped());
+            command
+        };
+        let outcome = finish(train("train.seeds=[1, 2]")).ok();
+        assert_eq!(outcome.rows()[0]["status"], "trained", "{queue}");
+        assert!(outcome.stderr.contains("2 of 2 sent"), "{queue}: {}", outcome.stderr);
+        // A job that is gone is noticed, and sent again.
+        let child = train("train.seeds=[3] train.steps=3000 train.val_every=1500").spawn().expect("it starts");
+        let cache = fs::canonicalize(folder.path()).expect("a path").join("cache");
+        wait_until("a job runs", || !jobs(&cache).is_empty());
+        shell(&format!("kill -9 {}", jobs(&cache).join(" "))).ok();
+        let (rows, stderr) = ended(child);
+        assert!(rows[0]["status"] == "trained" && stderr.contains("it is sent again"), "{queue}: {stderr}");
+        // Who is interrupted may have what runs ended.
+        let child = train("train.seeds=[4] train.steps=100000 engine.running=cancel").spawn().expect("it starts");
+        wait_until("a job runs", || !jobs(&cache).is_empty());
+        // SAFETY: a plain system call; the process is our child.
+        unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+        assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(1));
+        wait_until("the job is gone", || jobs(&cache).is_empty());
+    }
+}

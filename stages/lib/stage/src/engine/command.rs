@@ -144,7 +144,8 @@ fn phase(state: &str) -> Phase {
         "r" | "run" | "running" | "active" => Phase::Running,
         "oom" | "oomkilled" => Phase::OutOfMemory,
         "c" | "f" | "x" | "complete" | "completed" | "done" | "exit" | "exited" | "failed" | "finished"
-        | "succeeded" | "removed" | "cancelled" | "canceled" | "error" | "evicted" => Phase::Ended,
+        | "succeeded" | "removed" | "cancelled" | "canceled" | "error" | "evicted" | "successcriteriamet"
+        | "failuretarget" => Phase::Ended,
         _ => Phase::Waiting,
     }
 }

@@ -7,7 +7,9 @@ use anyhow::Result;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Outcome, Runner, ticket};
+use super::ticket::{self, Ticket};
+use super::{Outcome, Runner};
+use crate::cache::failed::FailureRecord;
 use crate::engine::batch::ON_NODE;
 use crate::engine::grant::Granted;
 use crate::{Gpus, Machine, exit};
@@ -33,7 +35,14 @@ pub fn one<J: Serialize + DeserializeOwned, R: DeserializeOwned>(
 ) -> Result<()> {
     let host = Machine::here().host.unwrap_or_default();
     exit::note(&format!("{ON_NODE}{host}"));
-    let ticket = ticket::read::<J>(&runner.cache, key, runner.code)?;
+    let ticket = match ticket::read::<J>(&runner.cache, key, runner.code) {
+        // Who has seen the result has taken the job away.
+        Err(_) if matches!(runner.known::<R>(key), Some(Outcome::Done { .. })) => {
+            exit::note("the result is there already");
+            return Ok(());
+        }
+        ticket => ticket?,
+    };
     let runner = Runner {
         limits: crate::supervise::Limits { grace: GRACE, ..ticket.limits() },
         granted: Granted::here(&ticket.options),
@@ -44,8 +53,26 @@ pub fn one<J: Serialize + DeserializeOwned, R: DeserializeOwned>(
     runner.prepare()?;
     match runner.run::<J, R>(key, &ticket.job, &mut |_| {})? {
         Outcome::Done { result, .. } => exit::note(&format!("{}: {}", ticket.label, sum_up(&result))),
-        Outcome::Failed { status, reason, .. } => exit::note(&format!("{}: {status}: {reason}", ticket.label)),
+        Outcome::Failed { status, reason, .. } => {
+            renew(&runner, key, &ticket)?;
+            exit::note(&format!("{}: {status}: {reason}", ticket.label));
+        }
         Outcome::Interrupted => return Err(Unfinished.into()),
+    }
+    Ok(())
+}
+
+/// A failure that still holds here, though more was asked for than before: the machine grants no more. From now on it holds
+/// for the sender, too.
+fn renew<J>(runner: &Runner<'_>, key: &str, ticket: &Ticket<J>) -> Result<()> {
+    let path = runner.cache().failed(key);
+    let Some(mut record) = FailureRecord::read(&path) else { return Ok(()) };
+    if !record.holds_there(&runner.limits, Some(&ticket.options)) {
+        record.limits = ticket.limits;
+        if let Some(granted) = &mut record.granted {
+            granted.options.clone_from(&ticket.options);
+        }
+        record.write(&path)?;
     }
     Ok(())
 }
