@@ -233,6 +233,14 @@ fn candidates_that_hang_or_eat_memory_are_rows_once() {
     let before = jobs();
     assert_eq!(finish(train(&cluster, &cache, &eat)).ok().rows().remove(0), row);
     assert_eq!(jobs(), before, "the same options give no more memory");
+    // Others that give no more, and a higher limit than the node grants, are found out by the node, which begins nothing.
+    for other in
+        [["--slurm=--mem=290", "train.seeds=[2]"], ["--slurm=--mem=300", "train.seeds=[2] train.memory_limit_mb=9000"]]
+    {
+        let other = [other[0], "--set", other[1], program];
+        let again = finish(train(&cluster, &cache, &other)).ok().rows().remove(0);
+        assert_eq!((&again["status"], &again["reason"]), (&row["status"], &row["reason"]));
+    }
     // With more memory it is tried again.
     let more = ["--slurm=--mem=900", "--set", "train.seeds=[2]", program];
     assert_eq!(finish(train(&cluster, &cache, &more)).ok().rows().remove(0)["status"], "trained");
