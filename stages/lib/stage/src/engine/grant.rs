@@ -5,10 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::proc::Memory;
-
-/// What is kept free for growth between two looks.
-const MARGIN: u64 = 64 << 20;
+/// What is kept back for the supervisor itself (130 MiB), and for growth between two looks. A fixed number: the supervisor's
+/// own use differs from run to run, and the limit would with it.
+const RESERVE: u64 = 192 << 20;
 
 /// The memory that a job could have where less was granted than its limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +22,7 @@ impl Granted {
     /// What is left for a child of this process, in MiB; `None` where nothing is known to bound it.
     pub fn here(options: &str) -> Option<Self> {
         let granted = [of_slurm(), of_cgroup()].into_iter().flatten().min()?;
-        let own = Memory::of(std::process::id()).resident;
-        let left = granted.saturating_sub(own).saturating_sub(MARGIN.max(granted / 20));
+        let left = granted.saturating_sub(RESERVE.max(granted / 20));
         Some(Self { memory_mib: left >> 20, options: options.to_owned() })
     }
 }
