@@ -17,6 +17,8 @@ PROFILE    ?= $(if $(GPU),paper,quick)#  settings: a name in data/profiles, or a
 ITERATIONS ?=#              proposals in total, over all generations [from the profile]
 JOBS       ?= 0#            candidates trained side by side, on each GPU; 0: as many as there are cores for, at most 4 on a GPU
 DEVICE     ?=#              auto, cpu, cuda (all visible GPUs) or cuda:K [from the profile: auto; gpu-check: cuda]
+ENGINE     ?=#              where trainings run: local, slurm, command [from the profile: local]
+SLURM      ?=#              options of sbatch (ENGINE=slurm): "--partition=a100 --gpus=1 --mem=16G --time=2:00:00"
 PROPOSER   ?=#              who writes the candidates: builtin, openai, replay [from the profile: builtin]
 API_BASE   ?=#              server of the language models, e.g. http://localhost:11434/v1 (PROPOSER=openai)
 MODEL      ?=#              its model, or several as "NAME=WEIGHT ..." (PROPOSER=openai, replay)
@@ -45,7 +47,7 @@ GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/nul
 
 # Whatever was given is text, in Make and in the shell alike: nothing in it is ever expanded or run. Recipes take it from
 # the environment, where each variable stands with an underscore before its name.
-TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE PROPOSER API_BASE MODEL PREFLIGHT TRANSCRIPTS PROGRAM SETTINGS SET RUNS RUN REPLAY \
+TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE ENGINE SLURM PROPOSER API_BASE MODEL PREFLIGHT TRANSCRIPTS PROGRAM SETTINGS SET RUNS RUN REPLAY \
 	METHODS MODELS SEEDS CACHE TASKS LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS STALE
 given = $(filter command environment,$(firstword $(origin $(1))))
 $(foreach name,$(TEXTS),$(if $(call given,$(name)),$(eval override $(name) := $$(value $(name)))))
@@ -63,6 +65,9 @@ export CUDA
 # Idle OpenMP threads sleep: spinning ones starve the trainings beside them.
 export OMP_WAIT_POLICY ?= PASSIVE
 
+# Where the work of a single stage runs, where it is not told by its settings.
+ENGINES = $${_ENGINE:+"--engine=$$_ENGINE"} $${_SLURM:+"--slurm=$$_SLURM"}
+
 # Folders as recipes write them.
 STAGES = "$$_BIN"
 HERE = "$$_RUN"
@@ -70,8 +75,8 @@ HERE = "$$_RUN"
 # ---- the search --------------------------------------------------------------------------------------------------
 DRY_RUN = $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 PLAN = $(STAGES)/run plan --profile="$$_PROFILE" --settings="$$_SETTINGS" --program="$$_PROGRAM" --iterations="$$_ITERATIONS" --seed="$$_SEED" \
-	--method="$$_METHOD" --task="$$_TASK" --device="$$_DEVICE" --proposer="$$_PROPOSER" --api-base="$$_API_BASE" \
-	--model="$$_MODEL" --set="$$_SET" $(if $(DRY_RUN),--dry-run) -- $(HERE)
+	--method="$$_METHOD" --task="$$_TASK" --device="$$_DEVICE" --engine="$$_ENGINE" --slurm="$$_SLURM" \
+	--proposer="$$_PROPOSER" --api-base="$$_API_BASE" --model="$$_MODEL" --set="$$_SET" $(if $(DRY_RUN),--dry-run) -- $(HERE)
 
 .PHONY: search
 search: build ## a whole search: propose, check, train, score, select by generations; then the report
@@ -172,7 +177,7 @@ confirm: build ## the winner's gain once more, on fresh seeds (SEEDS="100 101 10
 	@[ -e $(HERE)/archive.parquet ] || { echo "error: $$_RUN/archive.parquet does not exist; run first: make search SEED=$$_SEED" >&2; exit 1; }
 	@set -f; seeds=($(if $(filter-out file,$(firstword $(origin SEEDS))),$$_SEEDS)); \
 	list=$$(IFS=,; echo "$${seeds[*]}"); seeds="$${list:+confirm.seeds=[$$list]}"; \
-	$(STAGES)/confirm --config $(HERE)/config.toml $${_SETTINGS:+"--config=$$_SETTINGS"} --set="$$_SET" --set="$$seeds" $${_DEVICE:+"--device=$$_DEVICE"} \
+	$(STAGES)/confirm --config $(HERE)/config.toml $${_SETTINGS:+"--config=$$_SETTINGS"} --set="$$_SET" --set="$$seeds" $${_DEVICE:+"--device=$$_DEVICE"} $(ENGINES) \
 		--cache="$$_CACHE" --jobs="$$_JOBS" --json $(HERE)/confirm$(AGAIN).json -o $(HERE)/confirmed$(AGAIN).parquet \
 		$(HERE)/archive.parquet
 	@echo "rows:    $$_RUN/confirmed$(AGAIN).parquet"
@@ -188,7 +193,7 @@ transfer: build ## the winner of a search (or PROGRAM=my.py), trained from scrat
 	@[ -e "$$_SUBJECT" ] || { echo "error: $$_SUBJECT does not exist; run first: make search SEED=$$_SEED" >&2; exit 1; }
 	@mkdir -p $(HERE)
 	@config=$(HERE)/config.toml; [ -e "$$config" ] || config=$$_PROFILE_FILE; \
-	$(STAGES)/transfer --config="$$config" $${_SETTINGS:+"--config=$$_SETTINGS"} --set="$$_SET" $${_DEVICE:+"--device=$$_DEVICE"} --cache="$$_CACHE" \
+	$(STAGES)/transfer --config="$$config" $${_SETTINGS:+"--config=$$_SETTINGS"} --set="$$_SET" $${_DEVICE:+"--device=$$_DEVICE"} $(ENGINES) --cache="$$_CACHE" \
 		--jobs="$$_JOBS" $${_TASKS:+"--tasks=$$_TASKS"} --program="$$_SUBJECT" -o $(HERE)/transfer.parquet
 	@[ ! -e $(HERE)/archive.parquet ] || $(STAGES)/report $(HERE)/archive.parquet -o $(HERE)/report.html
 	@echo "rows:    $$_RUN/transfer.parquet"
@@ -243,6 +248,10 @@ ablate: $(MEMBERS)
 	@cat -- "$$_RUNS"/ablation/tables/effects.md "$$_RUNS"/ablation/tables/comparison.md
 	@echo "page:    $$_RUNS/ablation/report.html"
 
+.PHONY: status
+status: build ## what is on its way to other machines: queued, running where and for how long, lost, failed
+	@$(STAGES)/run status --cache="$$_CACHE" -- $(HERE)
+
 .PHONY: clean-run
 clean-run: build ## remove the folder of the run (trainings stay in the cache)
 	@$(STAGES)/run remove -- $(HERE)
@@ -260,7 +269,7 @@ build: $(if $(filter no,$(BUILD)),,setup) ## the release binaries, in target/rel
 		$$([ ! -e $(STAGES)/report ] || echo --quiet)
 
 .PHONY: doctor
-doctor: setup ## what was found: tools, libtorch, CUDA, threads
+doctor: setup ## what was found: tools, libtorch, CUDA, threads; with ENGINE, what a job on a node finds
 	@echo "rust:     $$(rustc --version)"
 	@echo "make:     $(MAKE_VERSION)"
 	@echo "c++:      $$( (c++ --version || g++ --version) 2>/dev/null | head -n 1)"
@@ -269,6 +278,8 @@ doctor: setup ## what was found: tools, libtorch, CUDA, threads
 	@sh stages/lib/executor/libtorch.sh "$(CURDIR)" --show
 	@$(MAKE) build
 	@$(STAGES)/probe doctor
+	@[ -z "$$_ENGINE" ] || { mkdir -p -- "$$_CACHE" && $(STAGES)/probe doctor $(ENGINES) $${_DEVICE:+"--device=$$_DEVICE"} \
+		$${_SET:+"--set=$$_SET"} --cache="$$_CACHE"; }
 
 # ---- tests -------------------------------------------------------------------------------------------------------
 .PHONY: test
@@ -368,6 +379,7 @@ help: ## this list
 	@echo "  make search SEED=0"
 	@echo "  make search SEED=1 ITERATIONS=64 JOBS=2"
 	@echo "  make search SEED=0 PROFILE=paper DEVICE=cuda RUN=runs/paper-seed0"
+	@echo "  make search SEED=0 ENGINE=slurm SLURM=\"--partition=a100 --gpus=1 --mem=16G --time=2:00:00\" DEVICE=cuda"
 	@echo "  make gpu-check DRY=yes; make gpu-check MINUTES=30 DEVICE=cuda:1"
 	@echo "  make search SEED=0 PROPOSER=openai API_BASE=http://localhost:11434/v1 MODEL=qwen3:32b RUN=runs/qwen-seed0"
 	@echo "  make ping RUN=runs/qwen-seed0; make replay RUN=runs/qwen-seed0"

@@ -92,7 +92,7 @@ fn row(
             row.train_loss = Some(result.loss);
             row.weights = Some(stage::cache::weights::name_of(key));
         }
-        Outcome::Failed { status, reason } => (row.status, row.reason) = (*status, Some(reason.clone())),
+        Outcome::Failed { status, reason, .. } => (row.status, row.reason) = (*status, Some(reason.clone())),
         Outcome::Interrupted => {}
     }
     Ok(row)
@@ -104,7 +104,7 @@ fn fill(row: &mut ConfirmedRow, outcome: &Outcome<score::Scored>) {
             (row.ood_acc, row.test_acc) = (result.scores.first().copied(), result.scores.get(1).copied());
             row.status = if row.test_acc.is_some() { Status::Scored } else { Status::Failed };
         }
-        Outcome::Failed { status, reason } => {
+        Outcome::Failed { status, reason, .. } => {
             (row.status, row.reason) = (*status, Some(format!("evaluation: {reason}")));
         }
         Outcome::Interrupted => {}

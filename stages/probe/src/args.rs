@@ -33,6 +33,8 @@ pub enum Command {
     Network(NetworkArgs),
     Speed(SpeedArgs),
     Doctor(DoctorArgs),
+    #[command(hide = true)]
+    Node(NodeArgs),
     GpuCheck(GpuCheckArgs),
 }
 
@@ -158,8 +160,42 @@ pub struct SpeedArgs {
 #[derive(Debug, Group)]
 pub struct DoctorArgs {
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "engine")]
     pub json: bool,
+
+    /// Ask the machines of a queue instead, slurm or command, by a job: same cache, same code, CUDA, rename, clock
+    #[arg(long, value_name = "ENGINE")]
+    pub engine: Option<String>,
+
+    /// Options of sbatch, as one text
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true, requires = "engine")]
+    pub slurm: Option<String>,
+
+    /// The device that the nodes are to have
+    #[arg(long, value_name = "DEVICE", requires = "engine")]
+    pub device: Option<String>,
+
+    /// Further settings, as of the stages' --set
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", requires = "engine")]
+    pub sets: Vec<String>,
+
+    /// The cache that all machines are to see
+    #[arg(long, value_name = "DIR", default_value = "cache")]
+    pub cache: PathBuf,
+
+    /// Longest wait for the job, in seconds
+    #[arg(long = "patience", value_name = "SECONDS", default_value_t = 300)]
+    pub patience_s: u64,
+}
+
+/// What a queue's node is asked by doctor; for its use only
+#[derive(Debug, Group)]
+pub struct NodeArgs {
+    #[arg(long, value_name = "DIR")]
+    pub cache: PathBuf,
+
+    #[arg(long)]
+    pub key: String,
 }
 
 /// Check and measure everything on a GPU, within so many minutes, and write a page about it

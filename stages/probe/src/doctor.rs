@@ -4,9 +4,19 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
+use stage::Config;
+use stage::config::{quoted, words};
+
 use crate::args::DoctorArgs;
+use crate::node;
 
 pub fn run(args: &DoctorArgs) -> Result<()> {
+    if let Some(engine) = &args.engine {
+        let mut flags = vec![("--engine", "train.engine", quoted(engine))];
+        flags.extend(args.slurm.as_ref().map(|text| ("--slurm", "engine.slurm.options", words(text))));
+        flags.extend(args.device.as_ref().map(|device| ("--device", "train.device", quoted(device))));
+        return node::ask(args, &Config::load(None, &args.sets, &flags)?);
+    }
     let found = network::doctor()?;
     if args.json {
         return stage::exit::print(&format!("{}\n", serde_json::to_string_pretty(&found)?));

@@ -4,6 +4,7 @@ mod args;
 mod beside;
 mod doctor;
 mod gpu_check;
+mod node;
 mod parity;
 mod programs;
 mod speed;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         args::Command::Network(args) => parity::network(&args),
         args::Command::Speed(args) => speed::run(&args),
         args::Command::Doctor(args) => doctor::run(&args),
+        args::Command::Node(args) => node::answer(&args),
         args::Command::GpuCheck(args) => gpu_check::run(&args),
     })
 }

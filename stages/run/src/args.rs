@@ -13,6 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   run plan runs/a --profile quick --program data/seed_pgn.py      what is to be made, one name a line
   run plan runs/a --profile quick --iterations 64 --dry-run       the same, and nothing is written
+  run status runs/a --cache cache
   run remove runs/a
   run compare runs/a runs/a-replay
 
@@ -32,6 +33,7 @@ pub struct Args {
 pub enum Command {
     Plan(Box<PlanArgs>),
     Made(MadeArgs),
+    Status(StatusArgs),
     Remove(RemoveArgs),
     Replay(ReplayArgs),
     Compare(CompareArgs),
@@ -78,6 +80,14 @@ pub struct PlanArgs {
     #[arg(long, value_name = "DEVICE", default_value = "")]
     pub device: String,
 
+    /// [train.engine]
+    #[arg(long, value_name = "ENGINE", default_value = "")]
+    pub engine: String,
+
+    /// Options of sbatch, as one text [engine.slurm.options]
+    #[arg(long, value_name = "OPTIONS", default_value = "", allow_hyphen_values = true)]
+    pub slurm: String,
+
     /// [propose.proposer]
     #[arg(long, value_name = "NAME", default_value = "")]
     pub proposer: String,
@@ -104,6 +114,18 @@ pub struct PlanArgs {
 pub struct MadeArgs {
     pub folder: PathBuf,
     pub product: Product,
+}
+
+/// Say what is on its way to other machines: queued, running where and for how long, lost, failed
+#[derive(Group, Debug)]
+pub struct StatusArgs {
+    /// The run's folder, for the commands of its queue (engine.command)
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+
+    /// Folder of results, which all runs share
+    #[arg(long, value_name = "DIR", default_value = "cache")]
+    pub cache: PathBuf,
 }
 
 /// Remove a run's folder; whatever is not, or holds more than a run, is refused
@@ -142,6 +164,7 @@ impl PlanArgs {
             .ok_or_else(|| Usage(format!("{}: the path of the seed program must be UTF-8", self.program.display())))?;
         let models: Vec<Value> = self.model.split_whitespace().map(Value::from).collect();
         let models = if models.is_empty() { String::new() } else { Value::from(models).to_string() };
+        let options = if self.slurm.trim().is_empty() { String::new() } else { config::words(&self.slurm) };
         let flags = [
             ("--program", "propose.program", config::quoted(program)),
             ("--iterations", "search.attempts", self.iterations.clone()),
@@ -149,6 +172,8 @@ impl PlanArgs {
             ("--method", "search.method", quoted(&self.method)),
             ("--task", "task.algorithm", quoted(&self.task)),
             ("--device", "train.device", quoted(&self.device)),
+            ("--engine", "train.engine", quoted(&self.engine)),
+            ("--slurm", "engine.slurm.options", options),
             ("--proposer", "propose.proposer", quoted(&self.proposer)),
             ("--api-base", "llm.base_url", quoted(&self.api_base)),
             ("--model", "llm.models", models),

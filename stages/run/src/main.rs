@@ -6,6 +6,7 @@ mod open;
 mod plan;
 mod remove;
 mod replay;
+mod status;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
     stage::main("run", || match &args.command {
         Command::Plan(args) => plan::plan(args),
         Command::Made(args) => made::record(&args.folder, args.product),
+        Command::Status(args) => status::status(args),
         Command::Remove(args) => remove::remove(&args.folder),
         Command::Replay(args) => replay::prepare(args),
         Command::Compare(args) => replay::compare(args),

@@ -22,7 +22,8 @@ Fitness is the mean accuracy over training seeds on an out-of-distribution split
 graphs are drawn from search.seed unless score.ood_seed is set); select shrinks it by the noise of a training. The CLRS test split is only reported; --set score.fitness=test makes it the fitness, as the reference
 implementation has it, and leaks it into the search.
 
-Exit codes: 0 done, whatever became of single rows; 1 failed or interrupted; 2 wrong usage.";
+Exit codes: 0 done, whatever became of single rows; 1 failed or interrupted; 2 wrong usage; 3 (--one) there is no result
+yet.";
 
 /// Evaluates trained candidates on larger graphs than they were trained on, and gives them their fitness.
 ///
@@ -56,6 +57,10 @@ pub struct Args {
     /// With --summary: one JSON object per method
     #[arg(long, requires = "summary")]
     pub json: bool,
+
+    /// Do this one job as it lies in the cache, and leave its result or failure there: what a queue runs on a node
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["summary", "weights", "graphs", "diagnosis", "no_cache", "retry_failed"])]
+    pub one: Option<String>,
 
     #[command(flatten)]
     pub common: Common,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stage::config::Config;
 use stage::job::{Failure, Place, Work, serve};
-use train::{CODE_VERSION, Program};
+use train::{CODE_VERSION, Kind, Program};
 
 /// What a child is to evaluate.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,6 +94,16 @@ pub fn work(
     let (source, device) = (program.source.clone(), device.to_owned());
     let job = Job { source, weights, evaluations, diagnosis: None, threads, graphs, device };
     Ok(Work { key, label, weight: 1.0, job })
+}
+
+/// Evaluations as jobs of their own.
+pub const EVALUATION: Kind<Job, Scored> =
+    Kind { subcommand: "score-child", folder: "score", files: &[], device: |job| &job.device, sum_up };
+
+/// An evaluation in a line.
+pub fn sum_up(scored: &Scored) -> String {
+    let percent: Vec<_> = scored.scores.iter().map(|score| format!("{:.1} %", score * 100.0)).collect();
+    percent.join(", ")
 }
 
 /// Does one job as the supervisor asks for it on stdin.

@@ -11,7 +11,7 @@ mod summary;
 pub use args::Args;
 pub use diagnosis::{diagnosing, diagnosis, of_settings};
 pub use graphs::{Measured, graphs};
-pub use job::{Job, SPLITS, Scored, child, evaluations, evaluations_on, test, work};
+pub use job::{EVALUATION, Job, SPLITS, Scored, child, evaluations, evaluations_on, sum_up, test, work};
 pub use rows::{run, score};
 pub use statistics::{mean, std};
 pub use summary::{json as summary_json, text as summary};

@@ -19,6 +19,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(key) = &args.one {
+        return train::one(&score::EVALUATION, key, &args.work);
+    }
     if args.summary {
         let rows = args.table.read()?;
         let reach = search::reach::by_method(rows.candidates());

@@ -10,7 +10,7 @@ use stage::job::{Outcome, Work};
 use stage::{Common, Table, cache};
 use train::{Lab, Program, by_hand, prepare};
 
-use crate::{Job, Measured, Scored, diagnosing, evaluations, mean, of_settings, std, work};
+use crate::{Job, Measured, Scored, diagnosing, evaluations, mean, of_settings, std, sum_up, work};
 
 /// Scores the trained rows; all others stay as they are. `weights` are those of the programs given as files, one file per
 /// training seed. Returns the table, in order, and what the trainings came to whose scores it did not have before.
@@ -112,10 +112,6 @@ fn by_hand_before(candidate: &Candidate) -> bool {
 /// Runs evaluations with a progress display of their own; outcomes in order.
 pub fn run(works: &[Work<Job>], lab: &Lab<'_>, common: &Common) -> Result<Vec<Outcome<Scored>>> {
     let progress = common.progress("score", works.len());
-    let sum_up = |scored: &Scored| {
-        let percent: Vec<_> = scored.scores.iter().map(|score| format!("{:.1} %", score * 100.0)).collect();
-        percent.join(", ")
-    };
     let tell = |note: &Value| match note.get("length") {
         Some(length) => Some(format!("length {length}")),
         None => note.get("diagnosis").map(|_| "diagnosis".to_owned()),
@@ -136,7 +132,7 @@ fn fill(candidate: &mut Candidate, outcomes: &[Outcome<Scored>], config: &Config
                     values.push(*score);
                 }
             }
-            Outcome::Failed { status, reason } => {
+            Outcome::Failed { status, reason, .. } => {
                 candidate.status = *status;
                 candidate.reason = Some(format!("evaluation: {reason}"));
                 return;
@@ -197,7 +193,8 @@ mod tests {
 
     #[test]
     fn missing_score_is_failed() {
-        let failed = Outcome::Failed { status: Status::Timeout, reason: "killed".into() };
+        let failed =
+            Outcome::Failed { status: Status::Timeout, reason: "killed".into(), machine: stage::Machine::default() };
         let row = filled(&[done(&[0.5, 0.2]), failed], &Config::default());
         assert_eq!((row.status, row.fitness, row.ood_acc), (Status::Timeout, None, None));
         for outcomes in [vec![], vec![done(&[0.5])], vec![done(&[0.5, f64::NAN])]] {

@@ -28,7 +28,13 @@ still be the best:
 A training that hangs, crashes, diverges or takes too much memory is its row's status (timeout, crashed, diverged, oom)
 and no other's.
 
-Exit codes: 0 done, whatever became of single rows; 1 failed or interrupted; 2 wrong usage.";
+On other machines (train.engine=slurm): jobs wait in the cache, a queue runs train --one KEY for each, and rows are made
+of what they leave. Every machine must see the same cache, and have the same build.
+  train --engine slurm --slurm '--partition=a100 --gpus=1 --mem=16G' checked.parquet -o trained.parquet
+  train --collect --device cuda checked.parquet -o trained.parquet
+
+Exit codes: 0 done, whatever became of single rows; 1 failed or interrupted; 2 wrong usage; 3 (--collect, --one) there is
+no result yet.";
 
 /// Trains accepted candidates, each seed of each in a child process with limits of time and memory.
 ///
@@ -54,6 +60,15 @@ pub struct Args {
     /// With --race: the archive before these rows [default: none]
     #[arg(long, value_name = "TABLE", requires = "race")]
     pub archive: Vec<String>,
+
+    /// Train nothing: take the rows from the cache. Where it does not have all that is needed nothing is written, and the exit
+    /// code is 3. No device is looked for: --device says on which kind the trainings were made (auto: whichever the cache has)
+    #[arg(long, conflicts_with_all = ["no_cache", "retry_failed", "explain"])]
+    pub collect: bool,
+
+    /// Do this one job as it lies in the cache, and leave its result or failure there: what a queue runs on a node
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["race", "curves", "explain", "collect", "no_cache", "retry_failed"])]
+    pub one: Option<String>,
 
     /// Print the graph of the network around the programs, before and after it is rewritten, with costs; and stop
     #[arg(long)]

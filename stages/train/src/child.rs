@@ -10,6 +10,7 @@ use stage::atomic;
 use stage::clock::WorkClock;
 use stage::job::{Failure, Place, serve};
 use stage::proc::Stat;
+use stage::signal;
 
 use crate::curves::CURVE;
 use crate::{CODE_VERSION, Job, Measured, WEIGHTS, kind};
@@ -54,6 +55,12 @@ fn train(job: Job, place: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Measur
         }
         trained => trained,
     };
+    if let Err(NetworkError::Stopped { .. }) = trained {
+        let cpu = Stat::of("self").map_or(Duration::MAX, |stat| stat.cpu);
+        let at_work = clock.look(Instant::now(), cpu, false);
+        let _ = place.note_spent(place.spent + at_work.as_secs_f64());
+        signal::end_by(libc::SIGTERM);
+    }
     let trained = trained.map_err(|error| failure(&error))?;
     if !(trained.best_val_acc.is_finite() && trained.final_loss.is_finite()) {
         return Err(Failure::of_job(Status::Diverged, "the accuracy or the last loss is not finite"));
@@ -94,7 +101,9 @@ fn checkpoints(job: &Job, place: &Place) -> Result<Option<Checkpoints>, Failure>
     let every = Duration::try_from_secs_f64(job.checkpoint_s).unwrap_or(Duration::MAX);
     // Beyond the settings: what the job's key depends on.
     let code = format!("{CODE_VERSION} {}", kind(&job.device));
-    Ok(Some(Checkpoints { path: place.lasting.join(CHECKPOINT), every, code }))
+    // Without checkpoints a training ends at once.
+    let stop = signal::install().map_err(Failure::of_machine)?;
+    Ok(Some(Checkpoints { path: place.lasting.join(CHECKPOINT), every, code, stop: Some(stop) }))
 }
 
 /// The processor of a program that was accepted before.

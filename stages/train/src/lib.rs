@@ -9,6 +9,7 @@ mod child;
 mod curves;
 mod halving;
 mod job;
+mod one;
 mod program;
 mod rows;
 
@@ -17,5 +18,6 @@ pub use args::{Args, known_task};
 pub use child::{child, failure, peak_rss_mb, processor};
 pub use curves::{Trained, curves};
 pub use job::{CODE_VERSION, FILES, Job, Measured, WEIGHTS, as_the_benchmark, hash, kind, seed, seeds, settings, work};
+pub use one::{Kind, one};
 pub use program::{Program, by_hand, explain, prepare};
 pub use rows::{Lab, train};

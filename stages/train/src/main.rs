@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use schemas::Stage;
+use stage::job::Missing;
 use stage::signal;
 use stage::table::{self, Table};
 use train::{Args, Lab};
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(key) = &args.one {
+        return train::one(&train::Kind::TRAINING, key, &args.work);
+    }
     let Some(config) = args.config()? else { return Ok(()) };
     if args.explain {
         return args.explain(&config);
@@ -28,14 +32,37 @@ fn run(args: &Args) -> Result<()> {
     let archive = if args.archive.is_empty() { Table::default() } else { table::read(&args.archive)? };
     let provenance = args.table.provenance(Stage::Train, &config, &args.archive)?;
     let stop = signal::install()?;
-    let lab = Lab::new(&config, &args.work, stop)?;
-    let (table, trainings) = match args.race {
-        Some(round) => train::race(table, &archive, round, &lab, &args.common)?,
-        None => train::train(table, &lab, &args.common)?,
+    let work = |lab: &Lab<'_>, table: Table| match args.race {
+        Some(round) => train::race(table, &archive, round, lab, &args.common),
+        None => train::train(table, lab, &args.common),
+    };
+    let (table, trainings) = if args.collect {
+        collect(&config.train.device, |device| {
+            work(&Lab::collecting(&config, &args.work, stop, device), table.clone())
+        })?
+    } else {
+        work(&Lab::new(&config, &args.work, stop)?, table)?
     };
     // The table comes last: where it is there, all of the stage's files are.
     if let Some(path) = &args.curves {
         train::curves(&trainings, path)?;
     }
     args.table.write(&table, &provenance)
+}
+
+/// Collects the results of trainings on a kind of device. Which kind `auto` was is for the cache to say, and not for this
+/// machine: that of which less is missing, the CPU of equals.
+fn collect<T>(device: &str, on: impl Fn(&str) -> Result<T>) -> Result<T> {
+    if device != "auto" {
+        return on(if device.starts_with("cuda") { "cuda:0" } else { "cpu" });
+    }
+    let missing = |error: &anyhow::Error| error.downcast_ref::<Missing>().map(|missing| missing.missing);
+    match (on("cpu"), on("cuda:0")) {
+        (Err(cpu), cuda) => match cuda {
+            Err(cuda) if missing(&cuda) < missing(&cpu) => Err(cuda),
+            Ok(collected) => Ok(collected),
+            Err(_) => Err(cpu),
+        },
+        (collected, _) => collected,
+    }
 }

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use network::DeviceArg;
 use schemas::{Candidate, Status};
 use serde_json::Value;
 use stage::config::Config;
+use stage::engine::Engine;
 use stage::job::{Outcome, Runner, Work};
 use stage::{Common, Gpus, Machine, Progress, Table, Usage, WorkArgs};
 
 use crate::halving::{self, Raced};
-use crate::{FILES, Job, Measured, Program, Trained, by_hand, hash, kind, prepare, seeds, settings, work};
+use crate::{
+    CODE_VERSION, FILES, Job, Measured, Program, Trained, by_hand, hash, kind, prepare, seeds, settings, work,
+};
 
 /// Where children work: device, cache, limits.
 pub struct Lab<'a> {
@@ -22,6 +25,8 @@ pub struct Lab<'a> {
     /// What children are placed on.
     pub gpus: Arc<Gpus>,
     pub jobs: usize,
+    /// Where jobs are done.
+    pub engine: Engine,
     pub args: &'a WorkArgs,
     pub stop: &'a AtomicBool,
 }
@@ -29,6 +34,17 @@ pub struct Lab<'a> {
 impl<'a> Lab<'a> {
     /// Finds the device and the GPUs, before any child looks for them.
     pub fn new(config: &'a Config, args: &'a WorkArgs, stop: &'a AtomicBool) -> Result<Self> {
+        let engine = Engine::of(config).context("this program does not know where it lies")?;
+        if let Engine::Remote(remote) = &engine {
+            if args.no_cache {
+                let text = "--no-cache goes with train.engine=local: results of other machines come through the cache";
+                return Err(Usage(text.to_owned()).into());
+            }
+            // What the nodes have, and not what this machine has.
+            let gpu =
+                config.train.device.starts_with("cuda") || config.train.device == "auto" && remote.queue.gives_gpus();
+            return Ok(Self::elsewhere(config, args, stop, engine, if gpu { "cuda:0" } else { "cpu" }));
+        }
         let wanted: DeviceArg = config.train.device.parse().map_err(Usage)?;
         // Whichever GPU it is to be: whether there is any, and libtorch can use it.
         let any = if matches!(wanted, DeviceArg::Cuda(_)) { DeviceArg::Cuda(0) } else { wanted };
@@ -39,12 +55,22 @@ impl<'a> Lab<'a> {
             device = network::init(&wanted, config.train.threads)?;
         }
         let jobs = WorkArgs::jobs(config, if device.is_cuda() { gpus.all().len().max(1) } else { 0 });
-        Ok(Self { config, device: device.to_string(), gpus: Arc::new(gpus), jobs, args, stop })
+        Ok(Self { config, device: device.to_string(), gpus: Arc::new(gpus), jobs, engine, args, stop })
+    }
+
+    /// One in which nothing is computed: outcomes come from the cache, of trainings on this kind of device.
+    pub fn collecting(config: &'a Config, args: &'a WorkArgs, stop: &'a AtomicBool, device: &str) -> Self {
+        Self::elsewhere(config, args, stop, Engine::Collect, device)
+    }
+
+    fn elsewhere(config: &'a Config, args: &'a WorkArgs, stop: &'a AtomicBool, engine: Engine, device: &str) -> Self {
+        Self { config, device: device.to_owned(), gpus: Arc::new(Gpus::none()), jobs: 1, engine, args, stop }
     }
 
     /// Where it is computed, in words.
     pub fn place(&self) -> String {
         match self.gpus.all().len() {
+            _ if !self.engine.is_local() => format!("{} of other machines", kind(&self.device)),
             0 | 1 => kind(&self.device).to_owned(),
             several => format!("{several} GPUs"),
         }
@@ -59,6 +85,10 @@ impl<'a> Lab<'a> {
             retry_failed: self.args.retry_failed,
             files,
             limits: WorkArgs::limits(self.config),
+            granted: None,
+            engine: self.engine.clone(),
+            once: false,
+            code: CODE_VERSION,
             gpus: Arc::clone(&self.gpus),
             stop: self.stop,
         }
@@ -75,16 +105,14 @@ impl<'a> Lab<'a> {
 
     /// Runs trainings as a part of what a display shows.
     pub fn trainings_on(&self, works: &[Work<Job>], progress: &Progress) -> Result<Vec<Outcome<Measured>>> {
-        let sum_up = |measured: &Measured| {
-            format!(
-                "loss {:.4}, validation {:.1} %, {:.1} s",
-                measured.loss,
-                measured.val_acc * 100.0,
-                measured.seconds
-            )
-        };
         self.runner("train-child", "train", FILES).run_all(works, self.jobs, progress, step, sum_up)
     }
+}
+
+/// A training in a line.
+pub(crate) fn sum_up(measured: &Measured) -> String {
+    let Measured { loss, val_acc, seconds, .. } = measured;
+    format!("loss {loss:.4}, validation {:.1} %, {seconds:.1} s", val_acc * 100.0)
 }
 
 /// What a child says after a step, for the progress display.
@@ -166,7 +194,8 @@ pub(crate) fn fill(
     for (work, outcome) in works.iter().zip(outcomes) {
         match outcome {
             Outcome::Done { result, .. } => measured.push(result),
-            Outcome::Failed { status, reason } => {
+            Outcome::Failed { status, reason, machine } => {
+                made_on(candidate, &[machine]);
                 let seed = if works.len() > 1 { format!("seed {}: ", work.job.config.seed) } else { String::new() };
                 candidate.status = *status;
                 candidate.reason = Some(format!("{seed}{reason}"));
@@ -182,8 +211,13 @@ pub(crate) fn fill(
     candidate.weights = Some(keys.iter().map(|key| stage::cache::weights::name_of(key)).collect());
     candidate.train_seconds = Some(measured.iter().map(|m| m.seconds).sum());
     candidate.peak_rss_mb = measured.iter().map(|m| m.peak_rss_mb).reduce(f64::max);
-    let made_on = |of: fn(&Machine) -> Option<&String>| Machine::words(measured.iter().map(|m| &m.machine), of);
-    candidate.train_host = made_on(|machine| machine.host.as_ref());
-    candidate.train_gpu = made_on(|machine| machine.gpu.as_ref());
-    candidate.train_driver = made_on(|machine| machine.driver.as_ref());
+    made_on(candidate, &measured.iter().map(|measured| &measured.machine).collect::<Vec<_>>());
+}
+
+/// Notes where a row's trainings ran.
+fn made_on(candidate: &mut Candidate, machines: &[&Machine]) {
+    let words = |of: fn(&Machine) -> Option<&String>| Machine::words(machines.iter().copied(), of);
+    candidate.train_host = words(|machine| machine.host.as_ref());
+    candidate.train_gpu = words(|machine| machine.gpu.as_ref());
+    candidate.train_driver = words(|machine| machine.driver.as_ref());
 }

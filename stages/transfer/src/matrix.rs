@@ -103,7 +103,7 @@ fn fill_trained(row: &mut TransferRow, outcome: &Outcome<Measured>, key: &str) {
             row.weights = Some(stage::cache::weights::name_of(key));
             row.train_seconds = Some(result.seconds);
         }
-        Outcome::Failed { status, reason } => {
+        Outcome::Failed { status, reason, .. } => {
             row.status = *status;
             row.reason = Some(reason.clone());
         }
@@ -128,7 +128,7 @@ fn fill_tested(row: &mut TransferRow, outcome: Outcome<Scored>) {
             row.test_acc = result.scores.first().copied();
             row.status = if row.test_acc.is_some() { Status::Scored } else { Status::Failed };
         }
-        Outcome::Failed { status, reason } => {
+        Outcome::Failed { status, reason, .. } => {
             row.status = status;
             row.reason = Some(format!("evaluation: {reason}"));
         }

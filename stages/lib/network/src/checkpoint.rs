@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use executor::Dtype;
@@ -33,6 +34,8 @@ pub struct Checkpoints {
     pub every: Duration,
     /// Whatever else results depend on, such as the version of the code: a checkpoint of another one is refused.
     pub code: String,
+    /// Asks to stop: the training then writes a checkpoint after the step that it is at, and ends.
+    pub stop: Option<&'static AtomicBool>,
 }
 
 /// What the metadata says.
@@ -112,6 +115,16 @@ impl CheckpointWriter {
             self.written = Instant::now();
         }
         Ok(())
+    }
+
+    /// Writes a checkpoint and ends the training, where it was asked to stop.
+    pub fn stop_if_asked(&self, trainer: &Trainer<'_>, progress: &Progress) -> Result<()> {
+        if !self.to.stop.is_some_and(|stop| stop.load(Ordering::SeqCst)) {
+            return Ok(());
+        }
+        let state = trainer.state()?;
+        self.save(&state, progress)?;
+        Err(NetworkError::Stopped { step: state.steps })
     }
 
     fn save(&self, state: &State, progress: &Progress) -> Result<()> {

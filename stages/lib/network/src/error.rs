@@ -11,6 +11,9 @@ pub enum NetworkError {
     Diverged { step: usize, reason: String },
     #[error("out of memory: {0}")]
     OutOfMemory(String),
+    /// The training was asked to stop, and has written a checkpoint.
+    #[error("stopped at step {step}; it goes on from there")]
+    Stopped { step: usize },
     /// Any other complaint of libtorch, its first line.
     #[error("libtorch: {0}")]
     Torch(String),

@@ -84,7 +84,7 @@ const PATIENCE: usize = 10;
 /// # Errors
 /// [`NetworkError::Diverged`] as soon as a loss, a gradient or a validation is not finite, or the loss stays a thousand
 /// times above where it began; [`NetworkError::OutOfMemory`]; [`NetworkError::File`] for a checkpoint that is broken or of
-/// another training.
+/// another training; [`NetworkError::Stopped`] where it was asked to stop, with a checkpoint.
 pub fn train(
     processor: &Processor,
     cfg: &TrainConfig,
@@ -132,6 +132,7 @@ pub fn train(
         if let Some(writer) = &mut writer
             && step < cfg.steps
         {
+            writer.stop_if_asked(&trainer, &state)?;
             writer.save_if_due(&trainer, &state)?;
         }
     }

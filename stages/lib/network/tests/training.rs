@@ -115,7 +115,7 @@ fn train_half(config: &TrainConfig, path: &Path, stop: usize) {
 }
 
 fn every_step(path: &Path) -> Checkpoints {
-    Checkpoints { path: path.to_owned(), every: Duration::ZERO, code: "test".to_owned() }
+    Checkpoints { path: path.to_owned(), every: Duration::ZERO, code: "test".to_owned(), stop: None }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use schemas::Stage;
 
-use crate::config::quoted;
+use crate::config::{quoted, words};
 use crate::supervise::Limits;
 use crate::table::Provenance;
 use crate::{Config, Progress, Table, exit, pool, table};
@@ -123,6 +123,14 @@ pub struct WorkArgs {
     /// auto, cpu, cuda (all visible GPUs) or cuda:K (one of them) [default: train.device]
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
+
+    /// Where the work runs: local, slurm or command [default: train.engine]
+    #[arg(long, value_name = "ENGINE")]
+    pub engine: Option<String>,
+
+    /// Options of sbatch, as one text: '--partition=a100 --gpus=1' [default: engine.slurm.options]
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    pub slurm: Option<String>,
 }
 
 impl WorkArgs {
@@ -130,7 +138,9 @@ impl WorkArgs {
     pub fn flags(&self) -> Vec<(&'static str, &'static str, String)> {
         let jobs = self.jobs.map(|jobs| ("--jobs", "train.jobs", jobs.to_string()));
         let device = self.device.as_ref().map(|device| ("--device", "train.device", quoted(device)));
-        jobs.into_iter().chain(device).collect()
+        let engine = self.engine.as_ref().map(|engine| ("--engine", "train.engine", quoted(engine)));
+        let slurm = self.slurm.as_ref().map(|text| ("--slurm", "engine.slurm.options", words(text)));
+        jobs.into_iter().chain(device).chain(engine).chain(slurm).collect()
     }
 
     /// Processes side by side in all, in numbers, on so many GPUs; none: on the CPU.

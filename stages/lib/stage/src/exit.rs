@@ -1,4 +1,4 @@
-//! Exit codes, the same for every stage: 0 done, 1 failed, 2 wrong usage.
+//! Exit codes, the same for every stage: 0 done, 1 failed, 2 wrong usage, 3 not all there yet.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -62,7 +62,12 @@ fn report(name: &str, error: &anyhow::Error) -> ExitCode {
     // Nothing sensible is left to do when stderr is gone, too.
     let _ = writeln!(io::stderr(), "{name}: error: {}", terminal::message(&format!("{error:#}")));
     let usage = error.is::<Usage>() || error.is::<crate::ConfigError>();
-    ExitCode::from(if usage { 2 } else { 1 })
+    let later = error.is::<crate::job::Missing>() || error.is::<crate::job::Unfinished>();
+    ExitCode::from(match (usage, later) {
+        (true, _) => 2,
+        (_, true) => 3,
+        _ => 1,
+    })
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {

@@ -9,6 +9,7 @@ pub mod card;
 pub mod clock;
 pub mod config;
 pub mod confirmation;
+pub mod engine;
 pub mod exit;
 pub mod files;
 pub mod gpus;

@@ -18,7 +18,9 @@ pub struct Machine {
 impl Machine {
     /// This one, without a GPU.
     pub fn here() -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        // A node of Slurm is told by the name that it has there.
+        let host = std::env::var("SLURMD_NODENAME").ok();
+        let host = host.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
         let host = host.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
         Self { host, gpu: None, driver: None }
     }

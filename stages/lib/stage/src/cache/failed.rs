@@ -8,6 +8,7 @@ use anyhow::Result;
 use schemas::Status;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::grant::Granted;
 use crate::supervise::Limits;
 use crate::{Gpus, Machine, atomic};
 
@@ -24,7 +25,7 @@ impl Bounds {
     }
 
     /// Whether one of them allows more than before.
-    fn is_above(&self, before: &Self) -> bool {
+    pub fn is_above(&self, before: &Self) -> bool {
         let time = before.time_s.is_some_and(|before| self.time_s.is_none_or(|now| now > before));
         time || before.memory_mib.is_some_and(|before| self.memory_mib.is_none_or(|now| now > before))
     }
@@ -47,7 +48,14 @@ pub struct FailureRecord {
     pub reason: String,
     /// Whether one of the limits was met, and the reason is about that.
     pub at_limit: bool,
+    /// As they were set.
     pub limits: Bounds,
+    /// Where the machine granted less memory than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Granted>,
+    /// How attempts have ended that may be repeated once elsewhere: then this is not the last word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<String>,
     #[serde(default)]
     pub machine: Machine,
     pub attempts: usize,
@@ -79,12 +87,23 @@ impl FailureRecord {
         atomic::write_bytes(path, &serde_json::to_vec_pretty(&sealed)?)
     }
 
-    /// Whether the same would happen again: under limits that are not above those it had, and not on another model of
+    /// Whether the same would happen again here: under limits that are not above those it had, and not on another model of
     /// GPU, whose memory and speed are others.
     pub fn holds(&self, limits: &Limits, gpus: &Gpus) -> bool {
         let same_gpu = |model: &String| gpus.all().iter().any(|gpu| gpu.model.as_ref() == Some(model));
         let depends = matches!(self.status, Status::Oom | Status::Timeout);
-        !Bounds::of(limits).is_above(&self.limits) && (!depends || self.machine.gpu.as_ref().is_none_or(same_gpu))
+        let granted = self.granted.as_ref().map(|granted| granted.memory_mib);
+        let before = Bounds { memory_mib: granted.or(self.limits.memory_mib), ..self.limits };
+        let elsewhere = depends && !self.machine.gpu.as_ref().is_none_or(same_gpu);
+        self.open.is_empty() && !Bounds::of(limits).is_above(&before) && !elsewhere
+    }
+
+    /// Whether the same would happen again on the machines of a queue, which is asked for them with these `options`; `None`:
+    /// whatever they are.
+    pub fn holds_there(&self, limits: &Limits, options: Option<&str>) -> bool {
+        let as_before = |granted: &Granted| options.is_none_or(|options| granted.options == options);
+        let same = self.granted.as_ref().is_none_or(as_before);
+        self.open.is_empty() && !Bounds::of(limits).is_above(&self.limits) && same
     }
 
     fn sum(&self) -> String {

@@ -6,8 +6,8 @@
 //! verifies: an entry that is damaged is as good as none, and is replaced. Beside it, `abcd....failed.json` says why
 //! there is [none](failed).
 //!
-//! In the folder `work` are the [locks](lock) of those who are at it, their scratch folders, and what long jobs left in
-//! order to go on from there. Whoever starts clears away what the [dead](owner) have left.
+//! In the folder `work` are the [locks](lock) of those who are at it, their scratch folders, what long jobs left in
+//! order to go on from there, and jobs that were sent to [other machines](crate::engine). Whoever starts clears away what the [dead](owner) have left.
 //!
 //! Folders of before, with all entries side by side (`train/abcd...`), are still read.
 
@@ -33,6 +33,7 @@ const WORK: &str = "work";
 const SCRATCH: &str = ".tmp";
 const LASTING: &str = ".part";
 const LOCK: &str = ".lock";
+const JOB: &str = ".job.json";
 /// What nobody of this machine can judge is given up after this time without a change.
 const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -76,6 +77,10 @@ impl Cache {
             } else if let Some(key) = name.strip_suffix(LASTING) {
                 // Whoever is at it finds that it is done, or is done soon.
                 if self.place(key).is_dir() && self.lock(key).is_ok_and(|lock| lock.is_some()) {
+                    clear(&path);
+                }
+            } else if let Some(key) = name.strip_suffix(JOB) {
+                if self.place(key).is_dir() {
                     clear(&path);
                 }
             } else if name.ends_with(LOCK) && is_forgotten(&path) {

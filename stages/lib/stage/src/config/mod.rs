@@ -18,12 +18,12 @@ use std::path::Path;
 pub use error::ConfigError;
 pub use identity::{Difference, bears_on};
 pub use sections::{
-    Class, Confirm, Context, Dtype, Editable, Endpoint, Entangled, Eoh, EvoPrompting, Fitness, FunSearch, Growth, KEYS,
-    Key, LanguageForm, Llm, ModelPrice, Network, Propose, Replace, ReplyForm, Repred, Score, Search, Settings, Task,
-    TaskSettings, Train, Transfer,
+    Class, CommandEngine, Confirm, Context, Dtype, Editable, Endpoint, EngineKind, EngineSettings, Entangled, Eoh,
+    EvoPrompting, Fitness, FunSearch, Growth, KEYS, Key, LanguageForm, Llm, ModelPrice, Network, OnInterrupt, Propose,
+    Replace, ReplyForm, Repred, Score, Search, Settings, SlurmEngine, Task, TaskSettings, Train, Transfer,
 };
 pub use seeds::Seeds;
-pub use sets::quoted;
+pub use sets::{quoted, words};
 
 /// The settings in force. Dereferences to [`Settings`]: `config.train.steps`.
 #[derive(Clone, Debug, Default)]

@@ -170,6 +170,49 @@ pub struct TaskSettings {
     pub learning_rate: Option<f64>,
 }
 
+choice! {
+    /// Where trainings and evaluations run.
+    pub enum EngineKind {
+        /// In processes on this machine.
+        Local = "local",
+        /// As array jobs of Slurm.
+        Slurm = "slurm",
+        /// As jobs of another queue, through commands of the user's.
+        Command = "command",
+    }
+}
+
+choice! {
+    /// What becomes of running jobs when the stage that waits for them is interrupted.
+    pub enum OnInterrupt {
+        /// They go on; the same command collects them later.
+        Leave = "leave",
+        Cancel = "cancel",
+    }
+}
+
+/// How jobs are sent to Slurm.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlurmEngine {
+    /// Options of sbatch.
+    pub options: Vec<String>,
+    /// Most jobs of one array that run at once; 0: as many as there is room for.
+    pub max: usize,
+}
+
+/// The commands of another queue, each for `sh -c`; words in braces are replaced.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CommandEngine {
+    /// Sends one job, the script `{script}`, and prints its id last.
+    pub submit: String,
+    /// Prints a line `ID STATE [NODE]` for each job that waits or runs, of `{ids}`.
+    pub status: String,
+    /// Ends the jobs `{ids}`.
+    pub cancel: String,
+}
+
 /// Whether a setting belongs to what is found out, or only to how the work gets done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -299,6 +342,23 @@ sections! {
         @operational jobs: usize = 0,
         /// auto (all GPUs where there are any, else the CPU), cpu, cuda (all visible GPUs) or cuda:K (one of them, from 0).
         @operational device: String = "auto".into(),
+        /// Where trainings and evaluations run: local (here), slurm (as job arrays), or command (another queue, see [engine]).
+        @operational engine: EngineKind = EngineKind::Local,
+    }
+
+    /// Running the heavy work on other machines, which see the same cache, see train.engine.
+    pub struct EngineSettings [engine] {
+        /// Slurm: the options of sbatch, such as { options = ["--partition=a100", "--gpus=1"], max = 64 }; max: most that run
+        /// at once of one array, 0 for no limit.
+        @operational slurm: SlurmEngine = SlurmEngine::default(),
+        /// Another queue: the commands submit, status and cancel, each for a shell; {script}, {name}, {log} and {ids} are put in.
+        @operational command: CommandEngine = CommandEngine::default(),
+        /// Seconds between two questions to the queue. Results are looked for in the cache, more often than that.
+        @operational poll_s: f64 = 15.0,
+        /// How often a job that is gone without a result is lost before its row is crashed.
+        @operational losses: usize = 3,
+        /// What becomes of running jobs when a stage is interrupted: leave (they are collected later) or cancel.
+        @operational running: OnInterrupt = OnInterrupt::Leave,
     }
 
     /// Evaluation.

@@ -5,6 +5,24 @@ pub fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
+/// The words of a text as a list in TOML, split as a shell does: at white space outside of quotes.
+pub fn words(text: &str) -> String {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None::<char>);
+    for c in text.chars() {
+        match quote {
+            Some(mark) if c == mark => quote = None,
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    toml::Value::from(words).to_string()
+}
+
 /// Splits a text before every `section.key=` that stands after white space and outside of quotes and brackets. So values
 /// are TOML with all its spaces, and a text that is one setting stays one.
 pub(super) fn split(text: &str) -> Vec<&str> {
@@ -130,6 +148,15 @@ mod tests {
             let config = super::super::Config::load(None, &[], &flags).expect("valid");
             assert_eq!(config.propose.program, text);
         }
+    }
+
+    #[test]
+    fn words_are_split_as_a_shell_does() {
+        assert_eq!(
+            words("--partition=a100  --comment='two words' -x\"a b\"c ''"),
+            r#"["--partition=a100", "--comment=two words", "-xa bc", ""]"#
+        );
+        assert_eq!(words("  "), "[]");
     }
 
     #[test]

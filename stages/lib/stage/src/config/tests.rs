@@ -29,6 +29,12 @@ const SAMPLES: &[(&str, &str)] = &[
     ("train.graphs", "false"),
     ("train.jobs", "3"),
     ("train.device", "\"cuda:1\""),
+    ("train.engine", "\"slurm\""),
+    ("engine.slurm", "{ max = 3, options = [\"--partition=a100\", \"--gpus=1\"] }"),
+    ("engine.command", "{ cancel = \"c {ids}\", status = \"q {ids}\", submit = \"s {script}\" }"),
+    ("engine.poll_s", "2.0"),
+    ("engine.losses", "5"),
+    ("engine.running", "\"cancel\""),
     ("score.ood_length", "24"),
     ("score.ood_samples", "16"),
     ("score.ood_seed", "99"),
@@ -250,6 +256,18 @@ fn single_tasks_have_settings_of_their_own() {
         error(&["transfer.overrides={ bfs = { stepz = 1 } }"]).contains("setting `transfer.overrides`: unknown field")
     );
     assert!(error(&["transfer.overrides={ bfs = { steps = 0 } }"]).contains("steps at least 1"));
+}
+
+#[test]
+fn a_part_of_a_table_can_be_set_alone() {
+    let (_folder, path) = file("[engine.slurm]\noptions = ['--gpus=1']\nmax = 4\n");
+    let sets = ["engine.slurm.options=['--mem=2G'] train.steps=3".to_owned()];
+    let config = Config::load(Some(&path), &sets, &[]).expect("valid");
+    let slurm = SlurmEngine { options: vec!["--mem=2G".into()], max: 4 };
+    assert_eq!((&config.engine.slurm, config.train.steps), (&slurm, 3));
+    assert!(error(&["engine.slurm.option=['a']"]).contains("setting `engine.slurm`: unknown field"));
+    assert!(error(&["train.steps.much=3"]).contains("unknown setting `train.steps.much`"));
+    assert!(error(&["train.engine=command"]).contains("give the commands submit and status"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Values that have the right type and still make no sense.
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, EngineKind};
 
 pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
     let c = config;
@@ -24,6 +24,16 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("train.checkpoint_s", c.train.checkpoint_s.is_finite() && c.train.checkpoint_s >= 0.0, "it must be 0 or more"),
         ("train.threads", (1..=1024).contains(&c.train.threads), "it must be from 1 to 1024"),
         ("train.device", device(&c.train.device), "it must be auto, cpu, cuda or cuda:K"),
+        ("engine.poll_s", positive(c.engine.poll_s), "it must be above 0"),
+        ("engine.losses", (1..=100).contains(&c.engine.losses), "it must be from 1 to 100"),
+        (
+            "engine.command",
+            c.train.engine != EngineKind::Command
+                || [&c.engine.command.submit, &c.engine.command.status]
+                    .iter()
+                    .all(|command| !command.trim().is_empty()),
+            "with train.engine = \"command\", give the commands submit and status",
+        ),
         ("score.ood_length", c.score.ood_length >= 2, "it must be at least 2"),
         ("score.ood_samples", c.score.ood_samples >= 1, "it must be at least 1"),
         ("score.test_length", c.score.test_length >= 2, "it must be at least 2"),

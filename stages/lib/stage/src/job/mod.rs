@@ -8,7 +8,11 @@
 //! Processes that share a cache share the work: while one is at a job, the others do other jobs, and then wait for it.
 
 mod child;
+mod collect;
+mod one;
+mod remote;
 mod runner;
+mod ticket;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,7 +25,11 @@ use schemas::Status;
 use serde::{Deserialize, Serialize};
 
 pub use child::serve;
+pub use collect::Missing;
+pub use one::{Unfinished, one};
 
+use crate::engine::Engine;
+use crate::engine::grant::Granted;
 use crate::supervise::Limits;
 use crate::{Gpus, Machine, atomic};
 
@@ -41,7 +49,16 @@ pub struct Runner<'a> {
     pub retry_failed: bool,
     /// Files that a result must have beside `result.json` to be taken from the cache.
     pub files: &'static [&'static str],
+    /// As they are set.
     pub limits: Limits,
+    /// What the machine has of memory, where that may be less.
+    pub granted: Option<Granted>,
+    /// Where jobs are done.
+    pub engine: Engine,
+    /// Whether a job that dies of a signal is left for another machine to repeat.
+    pub once: bool,
+    /// The version of the code that results depend on.
+    pub code: &'static str,
     /// What children are placed on.
     pub gpus: Arc<Gpus>,
     /// Asks to stop; see [`crate::signal`].
@@ -98,8 +115,8 @@ pub enum Outcome<R> {
         /// Whether it was there already.
         cached: bool,
     },
-    /// The job's own failure, which concerns nobody else.
-    Failed { status: Status, reason: String },
+    /// The job's own failure, which concerns nobody else, and where it happened.
+    Failed { status: Status, reason: String, machine: Machine },
     /// We were asked to stop before it was done.
     Interrupted,
 }

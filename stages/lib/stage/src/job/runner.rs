@@ -19,6 +19,8 @@ use crate::cache::entry::{RESULT, seal};
 use crate::cache::failed::{Bounds, FailureRecord, Measurements, at_limit};
 use crate::cache::lock::{BEAT, LOOK, Lock, Patience};
 use crate::cache::{Cache, Scratch, clear};
+use crate::engine::Engine;
+use crate::engine::grant::Granted;
 use crate::signal::Interrupted;
 use crate::supervise::{self, End, Limits, Report};
 use crate::{Machine, Progress, VERSION, atomic, pool};
@@ -56,6 +58,8 @@ struct Tally {
     measured: Measurements,
     machine: Machine,
     attempts: usize,
+    /// Machines of attempts before ours.
+    before: Vec<Machine>,
 }
 
 impl Tally {
@@ -111,6 +115,11 @@ impl Runner<'_> {
         tell: impl Fn(&Value) -> Option<String> + Sync,
         sum_up: impl Fn(&R) -> String + Sync,
     ) -> Result<Vec<Outcome<R>>> {
+        match &self.engine {
+            Engine::Local => {}
+            Engine::Collect => return self.collect(works, progress, sum_up),
+            Engine::Remote(remote) => return self.send(remote, works, progress, sum_up),
+        }
         self.prepare()?;
         let mut unique: BTreeMap<&str, &Work<J>> = BTreeMap::new();
         let mut left: Vec<&Work<J>> = works.iter().filter(|work| unique.insert(&work.key, work).is_none()).collect();
@@ -150,7 +159,7 @@ impl Runner<'_> {
         works.iter().map(of_work).collect::<Option<Vec<_>>>().ok_or_else(|| Interrupted.into())
     }
 
-    fn cache(&self) -> Cache {
+    pub(super) fn cache(&self) -> Cache {
         Cache::new(&self.cache)
     }
 
@@ -175,6 +184,14 @@ impl Runner<'_> {
         };
         let mut tally = Tally::default();
         let mut ends: Vec<String> = Vec::new();
+        if self.once
+            && let Some(before) =
+                FailureRecord::read(&self.cache().failed(key)).filter(|record| !record.open.is_empty())
+        {
+            tally.attempts = before.attempts;
+            tally.before = vec![before.machine];
+            ends = before.open;
+        }
         loop {
             tally.attempts += 1;
             let (status, reason, at_limit) =
@@ -184,6 +201,12 @@ impl Runner<'_> {
                     Attempt::Killed(_) if stopped() => return Ok(Some(Outcome::Interrupted)),
                     Attempt::Killed(how) => {
                         ends.push(how);
+                        if ends.len() < ATTEMPTS && self.once {
+                            let reason = in_words(&ends);
+                            let record = self.record(Status::Crashed, reason, false, tally, ends);
+                            record.write(&self.cache().failed(key))?;
+                            return Ok(Some(Outcome::Interrupted));
+                        }
                         if ends.len() < ATTEMPTS {
                             continue;
                         }
@@ -191,12 +214,53 @@ impl Runner<'_> {
                         (Status::Crashed, in_words(&ends), false)
                     }
                 };
-            let Tally { measured, machine, attempts } = tally;
-            let limits = Bounds::of(&self.limits);
-            let record =
-                FailureRecord { status, reason: reason.clone(), at_limit, limits, machine, attempts, measured };
+            let record = self.record(status, reason, at_limit, tally, Vec::new());
             record.write(&self.cache().failed(key))?;
-            return Ok(Some(Outcome::Failed { status, reason }));
+            let FailureRecord { status, reason, machine, .. } = record;
+            return Ok(Some(Outcome::Failed { status, reason, machine }));
+        }
+    }
+
+    fn record(&self, status: Status, reason: String, at_limit: bool, tally: Tally, open: Vec<String>) -> FailureRecord {
+        let Tally { measured, machine, attempts, mut before } = tally;
+        before.push(machine);
+        FailureRecord {
+            status,
+            reason,
+            at_limit,
+            limits: Bounds::of(&self.limits),
+            granted: self.short().cloned(),
+            open,
+            machine: Machine {
+                host: Machine::words(&before, |machine| machine.host.as_ref()),
+                gpu: Machine::words(&before, |machine| machine.gpu.as_ref()),
+                driver: Machine::words(&before, |machine| machine.driver.as_ref()),
+            },
+            attempts,
+            measured,
+        }
+    }
+
+    /// What the machine grants, where that is less than the limit.
+    fn short(&self) -> Option<&Granted> {
+        let limit = self.limits.memory.unwrap_or(u64::MAX);
+        self.granted.as_ref().filter(|granted| granted.memory_mib.saturating_mul(1 << 20) < limit)
+    }
+
+    /// The limits that are in force on this machine.
+    fn in_force(&self) -> Limits {
+        let memory = self.short().map(|granted| granted.memory_mib.saturating_mul(1 << 20));
+        Limits { memory: memory.or(self.limits.memory), ..self.limits }
+    }
+
+    /// The reason of who has met a limit here.
+    fn at_limit(&self, status: Status) -> String {
+        match self.short().filter(|_| status == Status::Oom) {
+            None => at_limit(status, &self.limits),
+            Some(Granted { memory_mib, .. }) => {
+                let host = Machine::here().host.unwrap_or_else(|| "the node".to_owned());
+                format!("killed at {memory_mib} MiB: {host} grants no more memory")
+            }
         }
     }
 
@@ -217,16 +281,22 @@ impl Runner<'_> {
     }
 
     /// What the cache has on a job: its result, or why there is none.
-    fn known<R: DeserializeOwned>(&self, key: &str) -> Option<Outcome<R>> {
+    pub(super) fn known<R: DeserializeOwned>(&self, key: &str) -> Option<Outcome<R>> {
         if let Some(outcome) = self.cached(key) {
             return Some(outcome);
         }
         let record = FailureRecord::read(&self.cache().failed(key)).filter(|_| !self.retry_failed)?;
-        record.holds(&self.limits, &self.gpus).then(|| {
-            let FailureRecord { status, reason, .. } = record;
+        let holds = match &self.engine {
+            Engine::Local => record.holds(&self.in_force(), &self.gpus),
+            Engine::Collect => record.holds_there(&self.limits, None),
+            Engine::Remote(remote) => record.holds_there(&self.limits, Some(&remote.queue.options())),
+        };
+        holds.then(|| {
+            let FailureRecord { status, reason, machine, granted, .. } = record;
             // With a lower limit the reason is that.
-            let reason = if record.at_limit { at_limit(status, &self.limits) } else { reason };
-            Outcome::Failed { status, reason }
+            let of_limit = record.at_limit && (granted.is_none() || status != Status::Oom);
+            let reason = if of_limit { at_limit(status, &self.limits) } else { reason };
+            Outcome::Failed { status, reason, machine }
         })
     }
 
@@ -240,7 +310,8 @@ impl Runner<'_> {
                 whole.then_some(Outcome::Done { folder: entry.folder, result, cached: true })
             }
             Answer::Failed(Failure { status, reason }) => {
-                Some(Outcome::Failed { status: status.unwrap_or(Status::Failed), reason })
+                let machine = made_on(&entry.folder);
+                Some(Outcome::Failed { status: status.unwrap_or(Status::Failed), reason, machine })
             }
         }
     }
@@ -261,7 +332,7 @@ impl Runner<'_> {
         let spent = Place::spent(&lasting);
         // Who asks for another try does not mean the rest of the last one.
         let used = if self.retry_failed { Duration::ZERO } else { spent };
-        let limits = Limits { time: self.limits.time.map(|time| time.saturating_sub(used)), ..self.limits };
+        let limits = Limits { time: self.limits.time.map(|time| time.saturating_sub(used)), ..self.in_force() };
         let seat = self.gpus.take();
         tally.machine = seat.machine();
         let place = Place {
@@ -292,7 +363,7 @@ impl Runner<'_> {
         drop((seat, private));
         tally.add(&report);
         // What it was killed by may be raised, or not come again, and then it goes on.
-        let limited = |status| Attempt::Failed { status, reason: at_limit(status, &self.limits), at_limit: true };
+        let limited = |status| Attempt::Failed { status, reason: self.at_limit(status), at_limit: true };
         match report.end {
             End::Interrupted => return Ok(Attempt::Ended(Outcome::Interrupted)),
             End::Timeout => return Ok(limited(Status::Timeout)),
@@ -342,8 +413,9 @@ impl Runner<'_> {
         let provenance = json!({
             "version": VERSION,
             "machine": tally.machine,
+            "job": job_of_queue(),
             "attempts": tally.attempts,
-            "limits": Bounds::of(&self.limits),
+            "limits": Bounds::of(&self.in_force()),
             "measured": tally.measured,
         });
         atomic::write_bytes(&scratch.0.join(PROVENANCE), &serde_json::to_vec_pretty(&provenance)?)?;
@@ -359,13 +431,13 @@ impl Runner<'_> {
     }
 }
 
-fn show<J, R>(progress: &Progress, work: &Work<J>, outcome: &Outcome<R>, sum_up: &impl Fn(&R) -> String) {
+pub(super) fn show<J, R>(progress: &Progress, work: &Work<J>, outcome: &Outcome<R>, sum_up: &impl Fn(&R) -> String) {
     match outcome {
         Outcome::Done { result, cached, .. } => {
             let from = if *cached { " (from the cache)" } else { "" };
             progress.item_of(work.weight, *cached, &format!("{}: {}{from}", work.label, sum_up(result)));
         }
-        Outcome::Failed { status, reason } => {
+        Outcome::Failed { status, reason, .. } => {
             progress.item_of(work.weight, false, &format!("{}: {status}: {reason}", work.label));
         }
         Outcome::Interrupted => {}
@@ -383,6 +455,22 @@ fn beat<'a>(scratch: &'a Scratch, lock: Option<&'a Lock>) -> impl Fn() + 'a {
                 lock.beat();
             }
         }
+    }
+}
+
+/// Where a result was made, as is noted beside it.
+fn made_on(folder: &Path) -> Machine {
+    let noted = std::fs::read(folder.join(PROVENANCE)).ok();
+    let noted = noted.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    noted.and_then(|mut noted| serde_json::from_value(noted.get_mut("machine")?.take()).ok()).unwrap_or_default()
+}
+
+/// The job of a queue that this process is, for people.
+fn job_of_queue() -> Option<String> {
+    let of = |name: &str| std::env::var(name).ok();
+    match (of("SLURM_ARRAY_JOB_ID"), of("SLURM_ARRAY_TASK_ID")) {
+        (Some(array), Some(task)) => Some(format!("slurm {array}_{task}")),
+        _ => of("SLURM_JOB_ID").map(|job| format!("slurm {job}")),
     }
 }
 

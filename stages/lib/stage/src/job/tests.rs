@@ -23,6 +23,10 @@ fn runner(cache: &Path, script: &str) -> Runner<'static> {
         retry_failed: false,
         files: &["weights"],
         limits: Limits { time: Some(Duration::from_secs(20)), grace: Duration::from_millis(200), memory: None },
+        granted: None,
+        engine: Engine::Local,
+        once: false,
+        code: "test",
         gpus: Arc::new(Gpus::none()),
         stop: &GO,
     }
@@ -140,7 +144,7 @@ fn jobs_are_spread_over_the_gpus_and_told_what_they_run_on() {
 fn failures_are_told_and_leave_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let fail = |script: &str| match run(&Runner { retry_failed: true, ..runner(folder.path(), script) }, "k") {
-        Outcome::Failed { status, reason } => (status, reason),
+        Outcome::Failed { status, reason, .. } => (status, reason),
         other => panic!("{script}: {other:?}"),
     };
     let (status, reason) = fail("echo 'half' > $folder/weights; echo oops >&2; exit 3");
@@ -162,7 +166,7 @@ fn time_limit_is_a_status_and_touches_no_other_job() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut looping = runner(folder.path(), "while :; do :; done");
     looping.limits.time = Some(Duration::from_millis(200));
-    let Outcome::Failed { status, reason } = run(&looping, "k") else { panic!("it looped for ever") };
+    let Outcome::Failed { status, reason, .. } = run(&looping, "k") else { panic!("it looped for ever") };
     assert_eq!(status, Status::Timeout);
     assert_eq!(reason, "killed at the time limit (0.2 s)");
     assert!(matches!(run(&runner(folder.path(), GOOD), "next"), Outcome::Done { .. }));
@@ -240,7 +244,7 @@ fn a_kill_from_outside_is_not_believed_at_once() {
     }
     let (always, count) = counted(folder.path(), "test $(wc -l < $log) = 1 && kill -ABRT $$; kill -KILL $$");
     let crashed = run(&always, "k");
-    let Outcome::Failed { status: Status::Crashed, reason } = &crashed else { panic!("{crashed:?}") };
+    let Outcome::Failed { status: Status::Crashed, reason, .. } = &crashed else { panic!("{crashed:?}") };
     let second = "killed by signal 9, perhaps by the system for lack of memory";
     assert_eq!(reason, &format!("killed by signal 6; then {second}"));
     assert_eq!(run(&always, "k"), crashed);
@@ -254,7 +258,7 @@ fn failures_are_taken_from_the_cache_until_a_limit_is_raised() {
     let run_within = |runner: &mut Runner<'static>, millis: u64| {
         runner.limits.time = Some(Duration::from_millis(millis));
         match run(runner, "k") {
-            Outcome::Failed { status: Status::Timeout, reason } => reason,
+            Outcome::Failed { status: Status::Timeout, reason, .. } => reason,
             other => panic!("{other:?}"),
         }
     };
