@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Budgets;
 use crate::diagnostic::{Category, Diagnostic, Severity};
+use crate::eval::state::Numbers;
 use crate::eval::{Data, Interp, Object, Phase, R, Tensor, Value, lost_value};
 use crate::regions::{self, Regions};
 use crate::syntax::Name;
@@ -225,19 +226,101 @@ fn evaluate(vm: &mut Interp, module: &crate::syntax::Module, inputs: [NodeId; 5]
     // first call left behind in attributes shows.
     vm.phase = Phase::First;
     let first = call(vm, &root, inputs)?;
+    let mut numbers = Numbers::default();
+    let before = vm.picture(&root, &mut numbers)?;
     vm.phase = Phase::Second;
-    let mut again = inputs;
-    for (id, old) in again.iter_mut().zip(inputs) {
-        let shape = vm.graph.shape(old).clone();
-        *id = vm.graph.input("again", shape, DType::Float, true);
-    }
+    vm.asked_mode = None;
+    let again = fresh_inputs(vm, inputs);
     let second = call(vm, &root, again)?;
     let returned = vm.returned;
     let (ret, tri) = outputs(vm, &second, options.hidden, returned)?;
     // the first call must have been sound, too
     outputs(vm, &first, options.hidden, returned)?;
+    let after = vm.picture(&root, &mut numbers)?;
+    if let Some(difference) = before.difference(&after) {
+        let span = vm.changed_at(&difference).unwrap_or(forward);
+        let what = match difference.slot.as_str() {
+            "" => "something".to_string(),
+            slot => format!("'{slot}'"),
+        };
+        return vm.stateful(span, format!("every call of forward changes {what}, so that calls would differ"));
+    }
+    same_for_all_calls(vm, &root, inputs, (ret, tri), options.hidden, forward)?;
     let processor = finish(vm, &root, ret, tri, again, options.hidden, forward)?;
     Ok(Built { processor, forward })
+}
+
+/// Inputs for one more call.
+fn fresh_inputs(vm: &mut Interp, like: [NodeId; 5]) -> [NodeId; 5] {
+    like.map(|old| {
+        let shape = vm.graph.shape(old).clone();
+        vm.graph.input("again", shape, DType::Float, true)
+    })
+}
+
+/// A further call computes the same, whatever sizes the calls before had, and whether or not it is part of the training.
+fn same_for_all_calls(
+    vm: &mut Interp,
+    root: &Rc<Object>,
+    inputs: [NodeId; 5],
+    outs: (NodeId, Option<NodeId>),
+    hidden: usize,
+    forward: Span,
+) -> R<()> {
+    let (writes, kept) = (vm.writes.len(), vm.kept_results.len());
+    let mut calls = 2;
+    if let Some(span) = vm.asked_mode {
+        vm.training = false;
+        calls += 1;
+        if !computes_the_same(vm, root, inputs, outs, hidden, calls) {
+            vm.span = span;
+            let text = "forward computes something else in evaluation than in training, but one graph stands for both";
+            let d = vm.fault(Category::Unsupported, "E-UNSUPPORTED-TRAINING", text);
+            return Err(Box::new(d.help("compute the same in both: do not ask for self.training or requires_grad")));
+        }
+        vm.training = true;
+    }
+    let next = fresh_inputs(vm, inputs);
+    if vm.spoil(root)? {
+        calls += 1;
+        if !computes_the_same_of(vm, root, next, outs, hidden, calls) {
+            let text = "forward uses sizes or tensors that an earlier call left behind, which may have been of another size";
+            return vm.stateful(forward, text);
+        }
+    }
+    vm.writes.truncate(writes);
+    vm.kept_results.truncate(kept);
+    Ok(())
+}
+
+fn computes_the_same(
+    vm: &mut Interp,
+    root: &Rc<Object>,
+    inputs: [NodeId; 5],
+    outs: (NodeId, Option<NodeId>),
+    hidden: usize,
+    calls: u32,
+) -> bool {
+    let next = fresh_inputs(vm, inputs);
+    computes_the_same_of(vm, root, next, outs, hidden, calls)
+}
+
+/// Whether a call of these inputs gives the graph of the second call.
+fn computes_the_same_of(
+    vm: &mut Interp,
+    root: &Rc<Object>,
+    inputs: [NodeId; 5],
+    outs: (NodeId, Option<NodeId>),
+    hidden: usize,
+    calls: u32,
+) -> bool {
+    vm.extend_budgets();
+    let returned = vm.returned;
+    let called = call(vm, root, inputs).and_then(|value| outputs(vm, &value, hidden, returned));
+    let Ok((ret, tri)) = called else { return false };
+    let mut numbers = Numbers::default();
+    let mut number = |id| numbers.number(&vm.graph, id, calls);
+    number(ret) == number(outs.0) && tri.map(&mut number) == outs.1.map(&mut number)
 }
 
 fn interface(vm: &Interp, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
@@ -478,7 +561,7 @@ fn finish(
             span: leaf.span,
         });
     }
-    if let Some((write, user)) = lost_value(&vm.graph, &vm.writes, ret, tri) {
+    if let Some((write, user)) = lost_value(&vm.graph, &vm.writes, &vm.kept_results, ret, tri) {
         vm.span = write;
         let text = "this changes a tensor in place that the gradient of an earlier operation needs as it was";
         let mut d = *vm.fault(Category::Interface, "E-INPLACE-GRADIENT", text);

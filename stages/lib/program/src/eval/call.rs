@@ -103,6 +103,11 @@ impl Interp {
     }
 
     pub fn call_native(&mut self, native: &'static Native, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
+        if let Some(Value::List(_) | Value::Dict(_) | Value::Set(_) | Value::Iter(_)) = positional.first()
+            && let Some(address) = positional.first().and_then(Value::identity)
+        {
+            self.note_change(address, None);
+        }
         let done = Args::bind(self, native, positional, keywords).and_then(|args| (native.run)(self, &args));
         if done.is_err() && !native.is_python() {
             self.hide_exception();

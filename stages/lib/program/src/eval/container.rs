@@ -58,6 +58,9 @@ impl Interp {
     }
 
     pub fn container_get(&mut self, o: &Rc<Object>, index: &Value) -> R<Value> {
+        if let Some(f) = o.class.find("__getitem__") {
+            return self.call(&f, vec![Value::Object(o.clone()), index.clone()], Vec::new());
+        }
         if matches!(self.container(o), "ModuleDict" | "ParameterDict") {
             let Value::Str(name) = index else {
                 return self.type_fault(format!("this is indexed by names, not {}", index.type_name()));
@@ -92,10 +95,7 @@ impl Interp {
                 }
                 _ => self.subscript(&Value::list(items), index),
             },
-            None => match o.class.find("__getitem__") {
-                Some(f) => self.call(&f, vec![Value::Object(o.clone()), index.clone()], Vec::new()),
-                None => self.type_fault(format!("{} cannot be indexed", o.class.name)),
-            },
+            None => self.type_fault(format!("{} cannot be indexed", o.class.name)),
         }
     }
 
@@ -219,9 +219,21 @@ type Modules = Vec<(String, Rc<Object>)>;
 
 pub static TABLE: &[Native] = &[
     Native {
-        names: "Module.to Module.cuda Module.cpu Module.float Module.train Module.eval Module.zero_grad",
+        names: "Module.to Module.cuda Module.cpu Module.float Module.zero_grad",
         signature: "self *args **kwargs",
         run: |vm, a| Ok(Value::Object(module(vm, a)?)),
+    },
+    Native {
+        names: "Module.train Module.eval",
+        signature: "self mode?",
+        run: |vm, a| {
+            // before the first call it says nothing: the trainer sets the mode of all modules
+            let o = module(vm, a)?;
+            if vm.phase != super::Phase::Load {
+                return vm.unsupported("E-UNSUPPORTED-OP", "whether a module trains is the trainer's choice");
+            }
+            Ok(Value::Object(o))
+        },
     },
     Native {
         names: "Module.double Module.half Module.bfloat16",
@@ -249,7 +261,7 @@ pub static TABLE: &[Native] = &[
                             *t.data.borrow_mut() = Data::Leaf(leaf);
                         }
                         Data::Leaf(_) => {}
-                        Data::Node(id) => match vm.constant(id)? {
+                        Data::Node(_) => match vm.node(&t).and_then(|id| vm.constant(id))? {
                             Some(l) => {
                                 let span = vm.span;
                                 let leaf = vm.leaf(l, true, transient, span)?;

@@ -60,6 +60,10 @@ impl Interp {
         Ok(Some(match member {
             Member::Module(full) => Value::Module(full.into()),
             Member::Native(native) => Value::Native(native),
+            Member::InPlace(native) => {
+                let update = native::find("Tensor.$in_place").map_or(Value::None, Value::Native);
+                Value::Partial(Rc::new((update, vec![Value::Native(native)], Vec::new())))
+            }
             Member::Typing => Value::Typing,
             Member::Layer(layer) => Value::Class(self.layer_class(layer)),
             Member::DType(dtype) => Value::DType(dtype),

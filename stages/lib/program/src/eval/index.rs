@@ -199,7 +199,7 @@ impl Interp {
             }
         }
         if picks.is_empty() {
-            return Ok(self.view_value(id, t));
+            return self.view_value(id, t);
         }
         let out = self.pick(id, &picks)?;
         Ok(self.tensor_value(out))
@@ -282,11 +282,17 @@ impl Interp {
         let old = self.node(t)?;
         let dtype = self.graph.dtype(old);
         self.writing = self.writing.or(Some(self.graph.nodes.len()));
+        if let Value::Tensor(source) = &value
+            && Rc::ptr_eq(&source.storage, &t.storage)
+        {
+            let target = self.tensor_index(t, index)?;
+            if let Value::Tensor(target) = &target {
+                self.no_overlap(target, &value)?;
+            }
+        }
         let Some(new) = self.operand(&value)? else {
             return self.type_fault(format!("a tensor's elements cannot become {}", value.type_name()));
         };
-        // a view of the tensor itself may have been the value
-        drop(value);
         let new = self.cast(new, dtype)?;
         if let Some((mask, axis)) = only_mask(&parts) {
             let mut mask = mask;
@@ -320,12 +326,7 @@ impl Interp {
         let flat = vec![graph::numel(&shape)];
         let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat.clone(), DType::Int)?;
         let places = self.push_as(Op::Reshape, &[places], shape.clone(), DType::Int)?;
-        let numbered = Rc::new(Tensor {
-            data: Data::Node(places).into(),
-            storage: Rc::default(),
-            requires_grad: false.into(),
-            span: t.span,
-        });
+        let numbered = Rc::new(Tensor::new(Data::Node(places), Rc::default(), false, t.span));
         let Value::Tensor(picked) = self.tensor_index(&numbered, index)? else {
             return self.type_fault("a tensor is needed");
         };
@@ -354,7 +355,6 @@ impl Interp {
             ),
             Part::All => self.written(x, rest, axis + 1, new),
             Part::Slice(..) | Part::Select(_) => {
-                let size = self.graph.shape(x).get(axis).cloned().unwrap_or_default();
                 let (start, end) = match part {
                     Part::Slice(start, end, 1) => (start.clone(), end.clone()),
                     Part::Select(at) => (at.clone(), at.clone() + Dim::known(1)),
@@ -376,15 +376,7 @@ impl Interp {
                     }
                 }
                 let middle = self.written(middle, rest, axis + 1, new)?;
-                let mut pieces = Vec::new();
-                if start.as_known() != Some(0) {
-                    pieces.push(self.push(Op::Slice { dim: axis, start: Dim::known(0), end: start, step: 1 }, &[x])?);
-                }
-                pieces.push(middle);
-                if end != size {
-                    pieces.push(self.push(Op::Slice { dim: axis, start: end, end: size, step: 1 }, &[x])?);
-                }
-                if pieces.len() == 1 { Ok(middle) } else { self.push(Op::Cat { dim: axis }, &pieces) }
+                self.joined(x, axis, start, end, middle)
             }
         }
     }

@@ -309,7 +309,10 @@ pub static TABLE: &[Native] = &[
             let data = t.data.borrow().clone();
             let literal = match data {
                 Data::Literal(l) => Some(l),
-                Data::Node(id) => vm.constant(id)?,
+                Data::Node(_) => {
+                    let id = vm.node(&t)?;
+                    vm.constant(id)?
+                }
                 Data::Leaf(i) => {
                     vm.leaves.get(i).map(|l| Literal { shape: l.shape.clone(), init: l.init.clone(), dtype: l.dtype })
                 }
@@ -350,8 +353,7 @@ pub static TABLE: &[Native] = &[
                 leaf.trainable = trains;
             }
             // a fresh object, as in torch: the tensor that was given stays what it is
-            let parameter =
-                Tensor { data: Data::Leaf(leaf).into(), storage: Rc::default(), requires_grad: trains.into(), span };
+            let parameter = Tensor::new(Data::Leaf(leaf), Rc::default(), trains, span);
             Ok(Value::Tensor(Rc::new(parameter)))
         },
     },

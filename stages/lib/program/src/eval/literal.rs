@@ -42,12 +42,8 @@ impl Interp {
     }
 
     pub fn literal_value(&mut self, shape: Vec<usize>, init: Init, dtype: DType) -> Value {
-        Value::Tensor(Rc::new(Tensor {
-            data: Data::Literal(Literal { shape, init, dtype }).into(),
-            storage: Rc::default(),
-            requires_grad: false.into(),
-            span: self.span,
-        }))
+        let data = Data::Literal(Literal { shape, init, dtype });
+        Value::Tensor(Rc::new(Tensor::new(data, Rc::default(), false, self.span)))
     }
 
     /// A literal after `f` has changed how it starts.

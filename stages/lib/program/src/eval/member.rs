@@ -14,6 +14,8 @@ pub enum Member {
     /// A module, by its full name.
     Module(String),
     Native(&'static Native),
+    /// The form of a function that works in place.
+    InPlace(&'static Native),
     /// Something that only annotations use.
     Typing,
     Layer(&'static Layer),
@@ -45,6 +47,9 @@ pub fn resolve(module: &str, name: &str) -> Option<Member> {
     if let Some(native) = native::find(&format!("{module}.{name}")).or_else(|| native::find(&full)) {
         return Some(Member::Native(native));
     }
+    if let Some(native) = attr::in_place_function(module, name) {
+        return Some(Member::InPlace(native));
+    }
     if let Some(layer) = full.strip_prefix("torch.nn.").and_then(nn::find) {
         return Some(Member::Layer(layer));
     }
@@ -62,7 +67,9 @@ fn constant(full: &str) -> Option<Member> {
         "torch.bfloat16" => dtype(DType::Float, "torch.bfloat16"),
         "torch.int64" | "torch.long" => dtype(DType::Int, "torch.int64"),
         "torch.int32" | "torch.int" => dtype(DType::Int, "torch.int32"),
-        "torch.int16" | "torch.int8" | "torch.uint8" | "torch.short" => dtype(DType::Int, "torch.int16"),
+        "torch.int16" | "torch.short" => dtype(DType::Int, "torch.int16"),
+        "torch.int8" => dtype(DType::Int, "torch.int8"),
+        "torch.uint8" => dtype(DType::Int, "torch.uint8"),
         "torch.bool" => dtype(DType::Bool, "torch.bool"),
         "torch.device" => native::find("torch.device").map(Member::Native),
         "torch.dtype" => Some(Member::Typing),

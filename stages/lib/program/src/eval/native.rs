@@ -84,6 +84,14 @@ impl Interp {
         if matches!(t.name, "torch.float64" | "torch.float16" | "torch.bfloat16") {
             return self.unsupported("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice");
         }
+        if t.dtype == DType::Int && t.name != "torch.int64" {
+            let d = self.fault(
+                crate::Category::Unsupported,
+                "E-UNSUPPORTED-PRECISION",
+                format!("{} wraps around; integers are of 64 bits here", t.name),
+            );
+            return Err(Box::new(d.help("use torch.long, or .float()")));
+        }
         Ok(t.dtype)
     }
 }

@@ -88,7 +88,13 @@ fn has_gradient(graph: &Graph) -> Vec<bool> {
 }
 
 /// The first change in place of a value that the backward pass from the outputs needs, with the operation that needs it.
-pub fn lost_value(graph: &Graph, writes: &[Write], ret: NodeId, tri: Option<NodeId>) -> Option<(Span, Span)> {
+pub fn lost_value(
+    graph: &Graph,
+    writes: &[Write],
+    kept_results: &[NodeId],
+    ret: NodeId,
+    tri: Option<NodeId>,
+) -> Option<(Span, Span)> {
     if writes.is_empty() {
         return None;
     }
@@ -114,6 +120,7 @@ pub fn lost_value(graph: &Graph, writes: &[Write], ret: NodeId, tri: Option<Node
         let node = graph.node(id);
         let needs: Vec<bool> = node.args.iter().map(|a| has.get(a.0 as usize) == Some(&true)).collect();
         let (args, result) = kept(&node.op, &needs);
+        let result = result || kept_results.contains(&id);
         let kept = args.iter().filter_map(|i| node.args.get(*i)).chain(result.then_some(&id));
         for value in kept {
             if let Some(write) = lost.get(value).filter(|w| (id.0 as usize) < w.from) {

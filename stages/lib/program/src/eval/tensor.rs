@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, Shape, UnaryOp};
 
-use super::saved::Write;
 use super::value::{Data, Tensor, Value};
 use super::{Interp, Phase, R};
 use crate::diagnostic::Category;
@@ -14,16 +13,11 @@ impl Interp {
     /// A new tensor that stands for a node.
     pub fn tensor_value(&mut self, id: NodeId) -> Value {
         let id = self.without_gradient(id);
-        Value::Tensor(Rc::new(Tensor {
-            data: Data::Node(id).into(),
-            storage: Rc::new(vec![id].into()),
-            requires_grad: false.into(),
-            span: self.span,
-        }))
+        Value::Tensor(Rc::new(Tensor::new(Data::Node(id), Self::own_storage(id), false, self.span)))
     }
 
     /// Inside of `torch.no_grad()`, what is computed passes no gradient on.
-    fn without_gradient(&mut self, id: NodeId) -> NodeId {
+    pub fn without_gradient(&mut self, id: NodeId) -> NodeId {
         let node = self.graph.node(id);
         if self.no_grad == 0 || node.dtype != DType::Float || matches!(node.op, Op::Detach | Op::Input(_)) {
             return id;
@@ -34,18 +28,6 @@ impl Interp {
     /// An input of the graph as a value.
     pub fn tensor(&mut self, id: NodeId) -> Value {
         self.tensor_value(id)
-    }
-
-    /// A tensor that views the storage of another.
-    pub fn view_value(&mut self, id: NodeId, base: &Tensor) -> Value {
-        let id = self.without_gradient(id);
-        base.storage.borrow_mut().push(id);
-        Value::Tensor(Rc::new(Tensor {
-            data: Data::Node(id).into(),
-            storage: base.storage.clone(),
-            requires_grad: false.into(),
-            span: self.span,
-        }))
     }
 
     pub fn shape_of(&self, t: &Tensor) -> Shape {
@@ -78,34 +60,6 @@ impl Interp {
         }
     }
 
-    /// Replaces what a tensor stands for, as an in-place operation does.
-    pub fn replace(&mut self, t: &Rc<Tensor>, id: NodeId) -> R<()> {
-        // One reference is this tensor's own: more means that views of it are alive and would have to change as well.
-        if Rc::strong_count(&t.storage) > 1 {
-            let d = self.fault(
-                Category::Unsupported,
-                "E-UNSUPPORTED-INPLACE",
-                "this changes a tensor in place that shares memory with another one (a view)",
-            );
-            return Err(Box::new(d.help("write x = x + y instead of x += y")));
-        }
-        if let Data::Node(old) = &*t.data.borrow()
-            && matches!(self.graph.node(*old).op, Op::Input(_))
-        {
-            let d = self.fault(
-                Category::Unsupported,
-                "E-UNSUPPORTED-INPLACE",
-                "this changes an input of forward in place, which its caller would see",
-            );
-            return Err(Box::new(d.help("write x = x + y instead of x += y")));
-        }
-        let nodes = t.storage.replace(vec![id]);
-        let from = self.writing.take().unwrap_or(self.graph.nodes.len());
-        self.writes.push(Write { nodes, from, span: self.span });
-        *t.data.borrow_mut() = Data::Node(id);
-        Ok(())
-    }
-
     /// `t op= value`.
     pub fn update_in_place(&mut self, t: &Rc<Tensor>, op: BinOp, value: &Value) -> R<()> {
         let number = match value {
@@ -129,16 +83,45 @@ impl Interp {
             };
             return self.reinitialise(t, |init| super::literal::affine(init, scale, shift));
         }
+        self.no_overlap(t, value)?;
         let old = self.node(t)?;
         self.writing = Some(self.graph.nodes.len());
         let Some(new) = self.operand(value)? else {
             return self.type_fault(format!("a tensor cannot be changed by {}", value.type_name()));
         };
+        if op == BinOp::FloorDiv {
+            self.no_gradient_here("//=", &[old, new])?;
+        }
         let Some(op) = super::arith::tensor_op(op) else {
             return self.unsupported("E-UNSUPPORTED-INPLACE", "this in-place operator is not supported");
         };
         let id = self.push(Op::Binary(op), &[old, new])?;
         self.finish_in_place(t, old, id)
+    }
+
+    /// Gives a tensor the values that `f` computes of it, in place.
+    pub fn change(&mut self, t: &Rc<Tensor>, f: impl FnOnce(&mut Self, NodeId) -> R<NodeId>) -> R<()> {
+        if matches!(&*t.data.borrow(), Data::Leaf(_)) {
+            return self.unsupported("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place");
+        }
+        let old = self.node(t)?;
+        self.writing = Some(self.graph.nodes.len());
+        let new = f(self, old)?;
+        // torch differentiates these in terms of their result, which may not change after that
+        let by_result = matches!(
+            self.graph.node(new).op,
+            Op::Unary(
+                UnaryOp::LeakyRelu { .. }
+                    | UnaryOp::Elu { .. }
+                    | UnaryOp::Celu { .. }
+                    | UnaryOp::Selu
+                    | UnaryOp::Hardtanh { .. }
+            )
+        );
+        if by_result {
+            self.kept_results.push(new);
+        }
+        self.finish_in_place(t, old, new)
     }
 
     /// Stores the result of an in-place operation, which must keep the tensor's shape and type.
@@ -170,7 +153,7 @@ impl Interp {
             );
             return Err(Box::new(d.help("compute a new tensor from it instead")));
         }
-        self.replace(t, id)
+        self.replace(t, old, id)
     }
 
     /// Whether a change of `t` is part of its initialisation. Faults where torch would refuse it.
@@ -237,6 +220,7 @@ impl Interp {
             return self
                 .unsupported("E-UNSUPPORTED-INIT", "a parameter may be initialised by numbers and constants only");
         }
+        self.no_overlap(t, value)?;
         let old = self.node(t)?;
         let Some(new) = self.operand(value)? else {
             return self.type_fault(format!("a tensor cannot be set to {}", value.type_name()));

@@ -92,12 +92,7 @@ fn param(vm: &mut Interp, o: &Rc<Object>, name: &str, shape: &[usize], init: Ini
     let literal = Literal { shape: shape.to_vec(), init, dtype: DType::Float };
     let span = vm.span;
     let leaf = vm.leaf(literal, false, false, span)?;
-    let t = Tensor {
-        data: super::value::Data::Leaf(leaf).into(),
-        storage: Rc::default(),
-        requires_grad: true.into(),
-        span,
-    };
+    let t = Tensor::new(super::value::Data::Leaf(leaf), Rc::default(), true, span);
     vm.set_attribute(&Value::Object(o.clone()), &name.into(), Value::Tensor(Rc::new(t)))
 }
 
@@ -258,24 +253,24 @@ static LAYERS: &[Layer] = &[
     layer!("Identity", "*args **kwargs", |vm, a| begin(vm, a).map(|_| Value::None), "input", |_, a| Ok(
         a.value("input")
     )),
-    activation!("ReLU", "inplace?", [], "torch.nn.functional.relu"),
-    activation!("ReLU6", "inplace?", [], "torch.nn.functional.relu6"),
-    activation!("LeakyReLU", "negative_slope? inplace?", ["negative_slope"], "torch.nn.functional.leaky_relu"),
-    activation!("ELU", "alpha? inplace?", ["alpha"], "torch.nn.functional.elu"),
-    activation!("CELU", "alpha? inplace?", ["alpha"], "torch.nn.functional.celu"),
-    activation!("SELU", "inplace?", [], "torch.nn.functional.selu"),
+    activation!("ReLU", "inplace?", ["inplace"], "torch.nn.functional.relu"),
+    activation!("ReLU6", "inplace?", ["inplace"], "torch.nn.functional.relu6"),
+    activation!("LeakyReLU", "negative_slope? inplace?", ["negative_slope", "inplace"], "torch.nn.functional.leaky_relu"),
+    activation!("ELU", "alpha? inplace?", ["alpha", "inplace"], "torch.nn.functional.elu"),
+    activation!("CELU", "alpha? inplace?", ["alpha", "inplace"], "torch.nn.functional.celu"),
+    activation!("SELU", "inplace?", ["inplace"], "torch.nn.functional.selu"),
     activation!("GELU", "approximate?", ["approximate"], "torch.nn.functional.gelu"),
-    activation!("SiLU", "inplace?", [], "torch.nn.functional.silu"),
-    activation!("Mish", "inplace?", [], "torch.nn.functional.mish"),
+    activation!("SiLU", "inplace?", ["inplace"], "torch.nn.functional.silu"),
+    activation!("Mish", "inplace?", ["inplace"], "torch.nn.functional.mish"),
     activation!("Sigmoid", "", [], "torch.sigmoid"),
     activation!("Tanh", "", [], "torch.tanh"),
     activation!("LogSigmoid", "", [], "torch.nn.functional.logsigmoid"),
     activation!("Softplus", "beta? threshold?", ["beta", "threshold"], "torch.nn.functional.softplus"),
     activation!("Softsign", "", [], "torch.nn.functional.softsign"),
     activation!("Tanhshrink", "", [], "torch.nn.functional.tanhshrink"),
-    activation!("Hardtanh", "min_val? max_val? inplace?", ["min_val", "max_val"], "torch.nn.functional.hardtanh"),
-    activation!("Hardsigmoid", "inplace?", [], "torch.nn.functional.hardsigmoid"),
-    activation!("Hardswish", "inplace?", [], "torch.nn.functional.hardswish"),
+    activation!("Hardtanh", "min_val? max_val? inplace?", ["min_val", "max_val", "inplace"], "torch.nn.functional.hardtanh"),
+    activation!("Hardsigmoid", "inplace?", ["inplace"], "torch.nn.functional.hardsigmoid"),
+    activation!("Hardswish", "inplace?", ["inplace"], "torch.nn.functional.hardswish"),
     activation!("Softmax", "dim?", ["dim"], "torch.nn.functional.softmax"),
     activation!("LogSoftmax", "dim?", ["dim"], "torch.nn.functional.log_softmax"),
     activation!("Softmin", "dim?", ["dim"], "torch.nn.functional.softmin"),
@@ -319,7 +314,7 @@ static LAYERS: &[Layer] = &[
     )),
     activation!("Hardshrink", "lambd?", ["lambd"], "torch.nn.functional.hardshrink"),
     activation!("Softshrink", "lambd?", ["lambd"], "torch.nn.functional.softshrink"),
-    activation!("Threshold", "threshold value inplace?", ["threshold", "value"], "torch.nn.functional.threshold"),
+    activation!("Threshold", "threshold value inplace?", ["threshold", "value", "inplace"], "torch.nn.functional.threshold"),
     activation!("Dropout", "p? inplace?", ["p"], "torch.nn.functional.dropout"),
     activation!("Dropout1d", "p? inplace?", ["p"], "torch.nn.functional.dropout"),
     activation!("Dropout2d", "p? inplace?", ["p"], "torch.nn.functional.dropout"),

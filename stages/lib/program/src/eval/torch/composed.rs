@@ -294,7 +294,11 @@ pub static TABLE: &[Native] = &[
         let out = vm.push(Op::Where, &[outside, moved, zero]);
         done(vm, out)
     }),
-    f!("torch.nn.functional.threshold torch.threshold", "input threshold value inplace?", |vm, a| {
+    f!("torch.nn.functional.threshold", "input threshold value inplace?", |vm, a| {
+        let (bound, value) = (a.float_or(vm, "threshold", 0.0)?, a.float_or(vm, "value", 0.0)?);
+        changed(vm, a, |vm, x| keep_where(vm, x, BinaryOp::Gt, bound, value))
+    }),
+    f!("torch.threshold", "input threshold value", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let (bound, value) = (a.float_or(vm, "threshold", 0.0)?, a.float_or(vm, "value", 0.0)?);
         let out = keep_where(vm, x, BinaryOp::Gt, bound, value);

@@ -59,7 +59,7 @@ pub(super) fn pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, sizes: &[Dim])
     for size in sizes {
         let end = start.clone() + size.clone();
         let piece = vm.push(Op::Slice { dim, start, end: end.clone(), step: 1 }, &[id])?;
-        out.push(vm.view_value(piece, t));
+        out.push(vm.view_value(piece, t)?);
         start = end;
     }
     Ok(Value::tuple(out))
@@ -274,7 +274,7 @@ pub static TABLE: &[Native] = &[
         let mut out = Vec::new();
         for i in 0..count {
             let one = vm.push(Op::Select { dim, index: i.into() }, &[id])?;
-            out.push(vm.view_value(one, &t));
+            out.push(vm.view_value(one, &t)?);
         }
         Ok(Value::tuple(out))
     }),

@@ -29,6 +29,23 @@ pub(super) fn matmul(vm: &mut Interp, a: &Args, rank: Option<usize>) -> R<Value>
     done(vm, out)
 }
 
+/// The product of tensors of these numbers of axes.
+fn of_ranks(vm: &mut Interp, a: &Args, second: &str, first_rank: usize, second_rank: usize) -> R<Value> {
+    let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, second)?);
+    let ranks = (vm.graph.shape(x).len(), vm.graph.shape(y).len());
+    if ranks != (first_rank, second_rank) {
+        let text = format!(
+            "{}() takes tensors of {first_rank} and {second_rank} axes, not {} and {}",
+            a.function(),
+            graph::display(vm.graph.shape(x)),
+            graph::display(vm.graph.shape(y))
+        );
+        return vm.shape_fault("E-SHAPE-MATMUL", text);
+    }
+    let out = vm.push(Op::MatMul, &[x, y]);
+    done(vm, out)
+}
+
 /// `beta * input + alpha * (x @ y)`.
 pub(super) fn add_matmul(vm: &mut Interp, a: &Args) -> R<Value> {
     let (input, x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "x")?, a.tensor(vm, "y")?);
@@ -227,7 +244,8 @@ pub static TABLE: &[Native] = &[
     f!("torch.matmul Tensor.matmul", "input other", |vm, a| matmul(vm, a, None)),
     f!("torch.bmm Tensor.bmm", "input other", |vm, a| matmul(vm, a, Some(3))),
     f!("torch.mm Tensor.mm", "input other", |vm, a| matmul(vm, a, Some(2))),
-    f!("torch.mv torch.dot Tensor.dot", "input other", |vm, a| matmul(vm, a, None)),
+    f!("torch.mv Tensor.mv", "input vec", |vm, a| of_ranks(vm, a, "vec", 2, 1)),
+    f!("torch.dot Tensor.dot", "input tensor", |vm, a| of_ranks(vm, a, "tensor", 1, 1)),
     f!("torch.baddbmm torch.addmm Tensor.baddbmm Tensor.addmm", "input x y | beta? alpha?", add_matmul),
     f!("torch.einsum", "equation *operands", einsum),
     f!("torch.outer Tensor.outer", "input other", |vm, a| {
