@@ -299,6 +299,10 @@ fn expected(init: &Init) -> f64 {
         Init::Uniform { low, high } => 0.5 * (low + high),
         Init::Normal { mean, .. } => *mean,
         Init::TruncatedNormal { .. } | Init::Orthogonal { .. } | Init::Eye => 0.0,
+        // of symmetric bounds, the mean
+        Init::BoundedNormal { mean, low, high, .. } => mean.clamp(*low, *high),
+        Init::Patched { base, .. } => expected(base),
+        Init::Copied { init, .. } => expected(init),
         Init::Affine { base, scale, shift } => scale * expected(base) + shift,
     }
 }

@@ -417,6 +417,7 @@ fn outputs(vm: &mut Interp, value: &Value, hidden: usize, returned: Span) -> R<(
     let pair = match value {
         Value::Tuple(items) => items.to_vec(),
         Value::List(items) => items.borrow().clone(),
+        Value::Object(o) if vm.tuple_items(o).is_some() => vm.tuple_items(o).unwrap_or_default(),
         other => {
             let d = interface(
                 vm,
@@ -549,13 +550,18 @@ fn finish(
     let named = state.named;
     let (mut graph, new_inputs) = Processor::inputs(hidden);
     let mut leaf_param: BTreeMap<usize, ParamId> = BTreeMap::new();
+    // an unregistered source is drawn under a name of its own
+    let source = |of: &str| -> String {
+        let known = of.parse::<usize>().ok().and_then(|i| named.iter().find(|n| n.0 == i));
+        known.map_or_else(|| format!("#{of}"), |n| n.1.clone())
+    };
     for (index, name) in &named {
         let Some(leaf) = vm.leaves.get(*index) else { continue };
         leaf_param.insert(*index, ParamId(u32::try_from(graph.params.len()).unwrap_or(u32::MAX)));
         graph.params.push(graph::Param {
             name: name.clone(),
             shape: leaf.shape.clone(),
-            init: leaf.init.clone(),
+            init: if leaf.init.copies() { leaf.init.with_names(&source) } else { leaf.init.clone() },
             trainable: leaf.trainable && !leaf.buffer,
             transient: leaf.transient,
             span: leaf.span,

@@ -130,6 +130,13 @@ impl Interp {
                 list.borrow_mut().extend(more);
                 Ok(old.clone())
             }
+            // `layers += [...]`
+            Value::Object(o) if op == BinOp::Add && self.is_list_of_modules(o) => {
+                for item in self.items(value)? {
+                    self.append(o, item)?;
+                }
+                Ok(old.clone())
+            }
             Value::Tensor(t)
                 if matches!(
                     value,

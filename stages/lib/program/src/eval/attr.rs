@@ -42,7 +42,7 @@ pub const LAYER: &[&str] = &[
 
 /// Data of Python's own objects and of records.
 pub const OBJECT: &[&str] =
-    &["args", "func", "index", "is_floating_point", "name", "start", "step", "stop", "type", "value", "out_proj"];
+    &["_fields", "args", "func", "index", "is_floating_point", "name", "start", "step", "stop", "type", "value", "out_proj"];
 
 /// Whether a function that is a class attribute becomes a method of instances. Those of torch that are written in
 /// Python do, too: `act = F.relu` in a class body makes `self.act(x)` call `F.relu(self, x)`.
@@ -59,7 +59,7 @@ fn binds(value: &Value) -> bool {
         "scaled_dot_product_attention",
     ];
     match value {
-        Value::Function(_) => true,
+        Value::Function(_) | Value::PartialMethod(_) => true,
         Value::Native(n) if n.signature.starts_with("self") => true,
         Value::Native(n) => {
             let first = n.names.split(' ').next().unwrap_or("");
@@ -290,6 +290,22 @@ impl Interp {
             }
             if let Some((_, c)) = state.children.iter().find(|c| c.0 == *name) {
                 return Ok(Some(c.clone().map_or(Value::None, Value::Object)));
+            }
+            // the text may only look one of them up: see `forbidden`
+            let held: Option<Vec<(Name, Value)>> = match &**name {
+                "_modules" => {
+                    Some(state.children.iter().map(|c| (c.0.clone(), c.1.clone().map_or(Value::None, Value::Object))).collect())
+                }
+                "_parameters" => {
+                    Some(state.params.iter().map(|p| (p.0.clone(), p.1.clone().map_or(Value::None, Value::Tensor))).collect())
+                }
+                "_buffers" => {
+                    Some(state.buffers.iter().map(|b| (b.0.clone(), b.1.clone().map_or(Value::None, Value::Tensor))).collect())
+                }
+                _ => None,
+            };
+            if let Some(held) = held {
+                return self.make_dict(Vec::new(), held).map(Some);
             }
             if &**name == "training" {
                 let span = self.span;

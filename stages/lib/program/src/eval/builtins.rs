@@ -79,6 +79,9 @@ pub static TABLE: &[Native] = &[
                     Some(d) => Value::dim(d),
                     None => return vm.type_fault("len() of a 0-dimensional tensor"),
                 },
+                Value::Object(o) if vm.tuple_items(&o).is_some() => {
+                    Value::Int(vm.tuple_items(&o).map_or(0, |items| items.len() as i64))
+                }
                 Value::Object(o) => match (o.class.find("__len__"), vm.container_len(&o)) {
                     (Some(f), _) => vm.call(&f, vec![Value::Object(o.clone())], Vec::new())?,
                     (None, Some(n)) => Value::Int(n as i64),

@@ -81,6 +81,7 @@ impl Interp {
                 out
             }
             Value::Class(class) if self.members(class).is_some() => self.members(class).unwrap_or_default(),
+            Value::Object(o) if self.tuple_items(o).is_some() => self.tuple_items(o).unwrap_or_default(),
             Value::Object(o) => match (o.class.find("__iter__"), self.container_items(o)) {
                 (Some(f), _) => {
                     let it = self.call(&f, vec![value.clone()], Vec::new())?;

@@ -27,6 +27,31 @@ impl Interp {
         o.class.layer().map_or("", |l| l.container)
     }
 
+    /// Whether it is a list of layers or parameters, or a `Sequential`.
+    pub fn is_list_of_modules(&self, o: &Object) -> bool {
+        o.module.borrow().is_some() && matches!(self.container(o), "ModuleList" | "ParameterList")
+    }
+
+    /// Puts an element into a list of layers or parameters, and those behind it one further.
+    pub fn insert(&mut self, o: &Rc<Object>, at: i64, value: Value) -> R<()> {
+        let len = self.container_len(o).unwrap_or(0) as i64;
+        let at = (if at < 0 { at.saturating_add(len) } else { at }).clamp(0, len);
+        self.append(o, value)?;
+        self.go_over_module(o)?;
+        if let Some(state) = o.module.borrow_mut().as_mut() {
+            let at = usize::try_from(at).unwrap_or(0);
+            let name = |i: usize| -> Name { i.to_string().as_str().into() };
+            if let Some(slots) = state.children.get_mut(at..) {
+                slots.rotate_right(1);
+                state.children.iter_mut().enumerate().for_each(|(i, c)| c.0 = name(i));
+            } else if let Some(slots) = state.params.get_mut(at..) {
+                slots.rotate_right(1);
+                state.params.iter_mut().enumerate().for_each(|(i, p)| p.0 = name(i));
+            }
+        }
+        Ok(())
+    }
+
     /// The number of elements of a container.
     pub fn container_len(&self, o: &Object) -> Option<usize> {
         let state = o.module.borrow();
@@ -58,6 +83,9 @@ impl Interp {
     }
 
     pub fn container_get(&mut self, o: &Rc<Object>, index: &Value) -> R<Value> {
+        if let Some(items) = self.tuple_items(o) {
+            return self.subscript(&Value::tuple(items), index);
+        }
         if let Some(f) = o.class.find("__getitem__") {
             return self.call(&f, vec![Value::Object(o.clone()), index.clone()], Vec::new());
         }
@@ -117,6 +145,15 @@ impl Interp {
 
     /// Registers a layer or parameter under a name, as containers do.
     pub fn register(&mut self, o: &Rc<Object>, name: &Name, value: Value) -> R<()> {
+        let mut value = value;
+        // lists and dicts of parameters make parameters of tensors
+        if let Value::Tensor(t) = &value
+            && matches!(self.container(o), "ParameterList" | "ParameterDict")
+            && !self.is_parameter(t)
+            && let Some(make) = super::native::find("torch.nn.Parameter")
+        {
+            value = self.call_native(make, vec![value], Vec::new())?;
+        }
         match &value {
             Value::Object(c) if c.class.layer().is_some() => {}
             Value::Tensor(t) if self.is_parameter(t) => {}
@@ -438,6 +475,15 @@ pub static TABLE: &[Native] = &[
                 vm.append(&o, item)?;
             }
             Ok(Value::Object(o))
+        },
+    },
+    Native {
+        names: "ModuleList.insert",
+        signature: "self index module",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            vm.insert(&o, a.int(vm, "index")?, a.value("module"))?;
+            Ok(Value::None)
         },
     },
     Native {

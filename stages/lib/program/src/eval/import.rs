@@ -40,6 +40,10 @@ impl Interp {
             self.lazy_annotations |= &*alias.name == "annotations";
             return Ok(());
         }
+        if modules::is_optional(module, &alias.name) {
+            let text = format!("the package '{module}' is not part of the language and counts as not installed");
+            return Err(self.exception("ModuleNotFoundError", text));
+        }
         if !modules::exists(module) {
             return self.unsupported("E-UNSUPPORTED-IMPORT", format!("the module '{module}' is not available"));
         }
@@ -71,6 +75,7 @@ impl Interp {
             Member::Type(name) => Value::Class(self.type_class(name)),
             Member::Object(name) => Value::Class(self.native_class(name, NativeClass::Object)),
             Member::Float(value) => Value::Float(value),
+            Member::False => Value::Bool(false),
             Member::None => Value::None,
             Member::Text(text) => Value::str(text),
         }))

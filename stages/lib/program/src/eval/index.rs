@@ -275,8 +275,22 @@ impl Interp {
 
     /// `t[index] = value`.
     pub fn tensor_set(&mut self, t: &Rc<Tensor>, index: &Value, value: Value) -> R<()> {
-        if matches!(&*t.data.borrow(), Data::Leaf(_)) {
-            return self.unsupported("E-UNSUPPORTED-INIT", "a part of a parameter cannot be assigned to");
+        if matches!(&*t.data.borrow(), Data::Leaf(_)) || self.is_part_of_leaf(t) {
+            // a part of a parameter, while it is made
+            let part = self.tensor_index(t, index)?;
+            if let Value::Tensor(part) = &part
+                && self.start_as(part, &value)?
+            {
+                return Ok(());
+            }
+            let text = "a parameter or buffer is changed in place inside the computation, or by an index tensor";
+            return self.unsupported("E-UNSUPPORTED-INIT", text);
+        }
+        let literal = t.data.borrow().clone();
+        if let Data::Literal(literal) = literal
+            && literal.is_random()
+        {
+            return self.patch_random(t, literal, index, &value);
         }
         let parts = self.parts(t, index)?;
         let old = self.node(t)?;
@@ -318,6 +332,34 @@ impl Interp {
         }
         let out = self.written(old, &parts, 0, new)?;
         self.finish_in_place(t, old, out)
+    }
+
+    /// Sets a part of a random tensor that parameters are to be made of.
+    fn patch_random(&mut self, t: &Rc<Tensor>, mut literal: super::value::Literal, index: &Value, value: &Value) -> R<()> {
+        let shape = self.shape_of(t);
+        let flat = vec![graph::numel(&shape)];
+        let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat, DType::Int)?;
+        let places = self.push_as(Op::Reshape, &[places], shape, DType::Int)?;
+        let numbered = Rc::new(Tensor::new(Data::Node(places), Self::own_storage(places), false, t.span));
+        let Value::Tensor(picked) = self.tensor_index(&numbered, index)? else {
+            return self.type_fault("a tensor is needed");
+        };
+        let picked = self.node(&picked)?;
+        let number = match value {
+            Value::Int(i) => Some(*i as f64),
+            Value::Float(f) => Some(*f),
+            _ => None,
+        };
+        let (Some(places), Some(number)) = (self.constant(picked)?.and_then(|l| l.values()), number) else {
+            let text = "of a random tensor, a part may be set to a number only";
+            return self.unsupported("E-UNSUPPORTED-INIT", text);
+        };
+        let places: Vec<u32> = places.into_iter().map(|p| p as u32).collect();
+        let count = literal.numel();
+        let part = vec![places.len()];
+        literal.init = super::literal::patched(literal.init, count, places, part, &graph::Init::Constant(number));
+        *t.data.borrow_mut() = Data::Literal(literal);
+        Ok(())
     }
 
     /// `x` with new values at the places that `index` picks: the places are numbered, picked in the same way, and written to.

@@ -27,12 +27,16 @@ pub enum Member {
     /// A class without behaviour that is known here, by its name.
     Object(&'static str),
     Float(f64),
+    False,
     None,
     Text(&'static str),
 }
 
 /// A member of a module, both by their full names as in PyTorch.
 pub fn resolve(module: &str, name: &str) -> Option<Member> {
+    if full_is(module, name, "typing.TYPE_CHECKING") {
+        return Some(Member::False);
+    }
     if modules::is_annotation(module, name) {
         return Some(native::find(&format!("typing.{name}")).map_or(Member::Typing, Member::Native));
     }
@@ -47,6 +51,9 @@ pub fn resolve(module: &str, name: &str) -> Option<Member> {
     if let Some(native) = native::find(&format!("{module}.{name}")).or_else(|| native::find(&full)) {
         return Some(Member::Native(native));
     }
+    if let Some(layer) = full.starts_with("einops.").then(|| nn::find_full(&full)).flatten() {
+        return Some(Member::Layer(layer));
+    }
     if let Some(native) = attr::in_place_function(module, name) {
         return Some(Member::InPlace(native));
     }
@@ -56,10 +63,15 @@ pub fn resolve(module: &str, name: &str) -> Option<Member> {
     constant(&full)
 }
 
+fn full_is(module: &str, name: &str, full: &str) -> bool {
+    let module = if module == "typing_extensions" { "typing" } else { module };
+    full.strip_prefix(module).and_then(|rest| rest.strip_prefix('.')) == Some(name)
+}
+
 fn constant(full: &str) -> Option<Member> {
     let dtype = |dtype, name| Some(Member::DType(TensorType { dtype, name }));
     match full {
-        "torch.Tensor" | "torch.FloatTensor" | "torch.LongTensor" | "torch.BoolTensor" => Some(Member::Tensor),
+        "torch.Tensor" | "torch.FloatTensor" => Some(Member::Tensor),
         "torch.Size" => Some(Member::Type("tuple")),
         "torch.float32" | "torch.float" => dtype(DType::Float, "torch.float32"),
         "torch.float64" | "torch.double" => dtype(DType::Float, "torch.float64"),
@@ -81,6 +93,7 @@ fn constant(full: &str) -> Option<Member> {
         "torch.newaxis" | "numpy.newaxis" => Some(Member::None),
         "torch.__version__" => Some(Member::Text("2.11.0")),
         "numpy.ndarray" | "numpy.floating" | "numpy.integer" | "abc.ABCMeta" => Some(Member::Typing),
+        // a class to derive from
         "abc.ABC" => Some(Member::Object("ABC")),
         "enum.Enum" => Some(Member::Object("Enum")),
         "enum.IntEnum" => Some(Member::Object("IntEnum")),

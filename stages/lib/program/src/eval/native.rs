@@ -40,6 +40,9 @@ impl Native {
                 | "operator"
                 | "dataclasses"
                 | "enum"
+                | "namedtuple"
+                | "collections"
+                | "logging"
         )
     }
 
@@ -54,7 +57,7 @@ static TABLE: OnceLock<BTreeMap<&'static str, &'static Native>> = OnceLock::new(
 
 fn table() -> &'static BTreeMap<&'static str, &'static Native> {
     TABLE.get_or_init(|| {
-        let python: [&'static [Native]; 7] = [
+        let python: [&'static [Native]; 9] = [
             super::builtins::TABLE,
             super::text::TABLE,
             super::methods::TABLE,
@@ -62,6 +65,8 @@ fn table() -> &'static BTreeMap<&'static str, &'static Native> {
             super::init::TABLE,
             super::container::TABLE,
             super::records::TABLE,
+            super::named_tuple::TABLE,
+            super::einops::TABLE,
         ];
         let all = python.into_iter().chain(super::torch::tables()).flatten();
         all.flat_map(|n| n.names.split(' ').map(move |name| (name, n))).collect()

@@ -234,7 +234,7 @@ impl Interp {
                 (Rc::as_ptr(f).addr(), "method".into(), indexed(&[(**f).clone()]))
             }
             Value::Super(pair) => (Rc::as_ptr(pair).addr(), "super".into(), indexed(&[pair.1.clone()])),
-            Value::Partial(p) => {
+            Value::Partial(p) | Value::PartialMethod(p) => {
                 let mut slots = indexed(&p.1);
                 slots.extend(p.2.iter().map(|(n, v)| (n.to_string(), v.clone())));
                 slots.push(("function".into(), p.0.clone()));
@@ -473,7 +473,7 @@ impl Interp {
                 let first = self.spoiled(&pair.0, seen)?.1;
                 (None, self.spoiled(&pair.1, seen)?.1 || first)
             }
-            Value::Partial(p) => {
+            Value::Partial(p) | Value::PartialMethod(p) => {
                 let (_, mut any) = self.spoiled_all(&p.1, seen)?;
                 for (_, value) in &p.2 {
                     any |= self.spoiled(value, seen)?.1;

@@ -34,6 +34,13 @@ pub struct View {
     shape: Shape,
 }
 
+impl Storage {
+    /// Whether it is the memory of a parameter or buffer.
+    pub fn is_of_leaf(&self) -> bool {
+        self.leaf.get().is_some()
+    }
+}
+
 impl View {
     /// The steps from the whole on.
     fn steps(last: Option<&Rc<Self>>) -> Vec<&Self> {
@@ -85,7 +92,7 @@ fn overlap(x: &Tensor, y: &Tensor) -> bool {
 }
 
 /// Whether an operation gives a view of its first argument.
-fn is_view(op: &Op) -> bool {
+pub fn is_view(op: &Op) -> bool {
     matches!(
         op,
         Op::Reshape
@@ -112,6 +119,9 @@ impl Interp {
         };
         let id = self.without_gradient(id);
         let mut steps = Vec::new();
+        if base.detached {
+            steps.push((Op::Detach, self.graph.shape(from).clone()));
+        }
         let mut at = id;
         while at != from {
             let node = self.graph.node(at);
@@ -326,18 +336,51 @@ impl Interp {
     pub fn viewed_leaf(&mut self, t: &Tensor) -> R<Option<(usize, Vec<usize>, Vec<u32>)>> {
         let Some(leaf) = t.storage.leaf.get() else { return Ok(None) };
         let Some(shape) = self.leaves.get(leaf).map(|l| l.shape.clone()) else { return Ok(None) };
+        let steps: Vec<(Op, Shape)> =
+            View::steps(t.view.as_ref()).iter().map(|s| (s.op.clone(), s.shape.clone())).collect();
+        Ok(self.places(shape, &steps)?.map(|p| (leaf, p.shape, p.at)))
+    }
+
+    /// As [`Interp::viewed_leaf`], for a node that moves and copies elements of a parameter only.
+    pub fn moved_leaf(&mut self, id: NodeId) -> R<Option<(usize, Vec<usize>, Vec<u32>)>> {
+        let mut steps = Vec::new();
+        let mut at = id;
+        loop {
+            let node = self.graph.node(at);
+            if let Some(param) = self.graph.param_of(at) {
+                let Ok(leaf) = param.name.parse::<usize>() else { return Ok(None) };
+                steps.reverse();
+                return Ok(self.places(param.shape.clone(), &steps)?.map(|p| (leaf, p.shape, p.at)));
+            }
+            match node.args.first() {
+                Some(arg) if is_view(&node.op) => {
+                    steps.push((node.op.clone(), node.shape.clone()));
+                    at = *arg;
+                }
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    fn places(&mut self, shape: Vec<usize>, steps: &[(Op, Shape)]) -> R<Option<Places>> {
         let count: usize = shape.iter().product();
-        let steps: Vec<Op> = View::steps(t.view.as_ref()).iter().map(|s| s.op.clone()).collect();
-        let shapes: Vec<Shape> = View::steps(t.view.as_ref()).iter().map(|s| s.shape.clone()).collect();
-        self.charge((count * (1 + steps.len())) as u64 / 4)?;
-        let mut places = Places { shape, at: (0..u32::try_from(count).unwrap_or(0)).collect() };
-        for (op, shape) in steps.iter().zip(&shapes) {
+        self.charge((count.saturating_mul(1 + steps.len())) as u64 / 4)?;
+        let Ok(end) = u32::try_from(count) else { return Ok(None) };
+        let mut places = Places { shape, at: (0..end).collect() };
+        for (op, shape) in steps {
             match places.step(op, shape) {
                 Some(next) => places = next,
                 None => return Ok(None),
             }
         }
-        Ok(Some((leaf, places.shape, places.at)))
+        Ok(Some(places))
+    }
+}
+
+impl Tensor {
+    /// Whether it is the `.data` of a tensor, or a view behind `detach()`.
+    pub fn is_detached(&self) -> bool {
+        self.detached || View::steps(self.view.as_ref()).iter().any(|s| s.op == Op::Detach)
     }
 }
 
@@ -348,6 +391,12 @@ pub struct Places {
 }
 
 impl Places {
+    /// All elements of a tensor.
+    pub fn all(shape: Vec<usize>) -> Option<Self> {
+        let end = u32::try_from(shape.iter().product::<usize>()).ok()?;
+        Some(Self { shape, at: (0..end).collect() })
+    }
+
     /// What a view of these places shows; nothing where its size is not known.
     pub fn step(&self, op: &Op, shape: &[Dim]) -> Option<Self> {
         let known = |d: &Dim| d.as_known().and_then(|s| usize::try_from(s).ok());

@@ -67,6 +67,24 @@ impl Interp {
             Value::Int(i) => Some(*i as f64),
             _ => None,
         };
+        if self.is_part_of_leaf(t) && self.phase != Phase::Second {
+            // arithmetic on a part of a parameter's start
+            if let (Some(literal), Some(x)) = (self.copy_of_view(t)?, number) {
+                let init = match op {
+                    BinOp::Mul => Some(super::literal::affine(&literal.init, x, 0.0)),
+                    BinOp::Div if x != 0.0 => Some(super::literal::affine(&literal.init, 1.0 / x, 0.0)),
+                    BinOp::Add => Some(super::literal::affine(&literal.init, 1.0, x)),
+                    BinOp::Sub => Some(super::literal::affine(&literal.init, 1.0, -x)),
+                    _ => None,
+                };
+                if let Some(init) = init
+                    && self.initialise_part(t, &init)?
+                {
+                    return Ok(());
+                }
+            }
+            return self.unsupported("E-UNSUPPORTED-INIT", "this initialisation of a part of a parameter is not supported");
+        }
         if matches!(&*t.data.borrow(), Data::Leaf(_) | Data::Literal(_)) && self.is_initialising(t) {
             let Some(x) = number else {
                 return self.unsupported(
@@ -189,10 +207,7 @@ impl Interp {
                     );
                     return Err(Box::new(d.help("put it inside 'with torch.no_grad():' or use nn.init")));
                 }
-                let used = self.leaves.get(i).is_some_and(|l| l.node.is_some());
-                if used {
-                    return self.unsupported("E-STATEFUL", "a parameter is changed after it has been used");
-                }
+                self.unused_yet(i)?;
                 if let Some(leaf) = self.leaves.get_mut(i) {
                     leaf.init = f(&leaf.init);
                 }
@@ -202,8 +217,83 @@ impl Interp {
         }
     }
 
+    /// Whether a tensor is a view of a parameter or buffer.
+    pub fn is_part_of_leaf(&self, t: &Tensor) -> bool {
+        matches!(&*t.data.borrow(), Data::Node(_)) && t.storage.is_of_leaf()
+    }
+
+    /// How a value starts that a parameter is set to: a constant or random tensor, or one that has the numbers of another parameter.
+    fn source(&mut self, value: &Value) -> R<Option<super::value::Literal>> {
+        let Value::Tensor(t) = value else {
+            let number = match value {
+                Value::Int(i) => *i as f64,
+                Value::Float(f) => *f,
+                _ => return Ok(None),
+            };
+            return Ok(Some(super::value::Literal { shape: Vec::new(), init: Init::Constant(number), dtype: DType::Float }));
+        };
+        let data = t.data.borrow().clone();
+        match data {
+            Data::Literal(l) => Ok(Some(l)),
+            Data::Leaf(leaf) => Ok(self.copy_of_leaf(leaf, None)),
+            Data::Node(_) => {
+                let id = self.node(t)?;
+                match self.constant(id)? {
+                    Some(literal) => Ok(Some(literal)),
+                    None => self.copy_of_view(t),
+                }
+            }
+        }
+    }
+
+    /// `t.copy_(value)`, `t.data = value`, `t[...] = value` while parameters are made. Gives whether it was that.
+    pub fn start_as(&mut self, t: &Rc<Tensor>, value: &Value) -> R<bool> {
+        let part = self.is_part_of_leaf(t);
+        if self.phase == Phase::Second || !(part || (matches!(&*t.data.borrow(), Data::Leaf(_)) && self.is_initialising(t))) {
+            return Ok(false);
+        }
+        let Some(mut literal) = self.source(value)? else {
+            return self.unsupported(
+                "E-UNSUPPORTED-INIT",
+                "a parameter may be initialised by constants, random tensors and parts of other parameters only",
+            );
+        };
+        let shape: Vec<Dim> = literal.shape.iter().map(|&s| Dim::known(s as i64)).collect();
+        let wanted = self.shape_of(t);
+        if shape != wanted {
+            // what is broadcast to it
+            let fits = graph::broadcast(&shape, &wanted).is_ok_and(|both| both == wanted);
+            let spread: Option<Vec<usize>> =
+                wanted.iter().map(|d| d.as_known().and_then(|k| usize::try_from(k).ok())).collect();
+            let (true, Some(to)) = (fits, spread) else {
+                return self.shape_fault(
+                    "E-SHAPE-INPLACE",
+                    format!("{} cannot be copied into {}", graph::display(&shape), graph::display(&wanted)),
+                );
+            };
+            let whole = super::storage::Places::all(literal.shape.clone());
+            let spread = whole.and_then(|p| p.step(&Op::Expand, &wanted));
+            let init = match (&literal.init, literal.values(), spread) {
+                (Init::Constant(v), _, _) => Init::Constant(*v),
+                (_, Some(values), Some(places)) => {
+                    Init::Values(places.at.iter().map(|at| values.get(*at as usize).copied().unwrap_or(0.0)).collect())
+                }
+                _ => return self.unsupported("E-UNSUPPORTED-INIT", "a random tensor is broadcast to a parameter"),
+            };
+            literal = super::value::Literal { shape: to, init, dtype: literal.dtype };
+        }
+        if part {
+            return self.initialise_part(t, &literal.init);
+        }
+        self.reinitialise(t, |_| literal.init)?;
+        Ok(true)
+    }
+
     /// `t.copy_(value)`, `t.data = value`.
     pub fn copy_into(&mut self, t: &Rc<Tensor>, value: &Value) -> R<()> {
+        if self.start_as(t, value)? {
+            return Ok(());
+        }
         if self.is_initialising(t)
             && let Some(literal) = self.literal(value)
         {
@@ -215,10 +305,6 @@ impl Interp {
                 );
             }
             return self.reinitialise(t, |_| literal.init);
-        }
-        if self.is_initialising(t) && matches!(&*t.data.borrow(), Data::Leaf(_)) {
-            return self
-                .unsupported("E-UNSUPPORTED-INIT", "a parameter may be initialised by numbers and constants only");
         }
         self.no_overlap(t, value)?;
         let old = self.node(t)?;

@@ -52,6 +52,8 @@ pub enum Value {
     Super(Rc<(Rc<Class>, Value)>),
     /// `functools.partial`.
     Partial(Rc<Partial>),
+    /// `functools.partialmethod`: its arguments come behind the object.
+    PartialMethod(Rc<Partial>),
     /// What annotations are made of; nothing can be done with it.
     Typing,
     /// `torch.no_grad()` and other contexts: whether gradients are off inside, if that changes.
@@ -402,6 +404,7 @@ impl Value {
             Self::StaticMethod(_) | Self::ClassMethod(_) => "method".into(),
             Self::Super(_) => "super".into(),
             Self::Partial(_) => "functools.partial".into(),
+            Self::PartialMethod(_) => "functools.partialmethod".into(),
             Self::Typing => "typing object".into(),
             Self::Context(_) => "context manager".into(),
         }

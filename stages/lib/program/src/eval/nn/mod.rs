@@ -4,6 +4,7 @@ mod attention;
 mod containers;
 mod dense;
 mod norms;
+mod pool;
 mod recurrent;
 
 use std::rc::Rc;
@@ -28,11 +29,18 @@ pub struct Layer {
     pub forward: Native,
 }
 
-pub use self::norms::grouped;
+pub use self::dense::{looked_up, padding_row, rectified};
+pub use self::norms::{grouped, root_mean_square};
+pub use self::pool::pooled_to;
 
 /// The layer of a name without `torch.nn.`.
 pub fn find(name: &str) -> Option<&'static Layer> {
     LAYERS.iter().find(|l| l.name.strip_prefix("torch.nn.") == Some(name))
+}
+
+/// The layer of a full name.
+pub fn find_full(name: &str) -> Option<&'static Layer> {
+    LAYERS.iter().find(|l| l.name == name)
 }
 
 /// All layers, with their full names.
@@ -239,7 +247,7 @@ static LAYERS: &[Layer] = &[
     ),
     layer!(
         "Embedding",
-        "num_embeddings embedding_dim padding_idx? max_norm?",
+        "num_embeddings embedding_dim padding_idx? max_norm? norm_type? scale_grad_by_freq? sparse? _weight? device? dtype?",
         dense::embedding_init,
         "input",
         dense::embedding
@@ -294,14 +302,14 @@ static LAYERS: &[Layer] = &[
     layer!("LazyLinear", "out_features bias? device? dtype?", dense::lazy_linear_init, "input", dense::lazy_linear),
     layer!(
         "Conv1d",
-        "in_channels out_channels kernel_size stride? padding? dilation? groups? bias?",
+        "in_channels out_channels kernel_size stride? padding? dilation? groups? bias? padding_mode? device? dtype?",
         |vm, a| dense::convolution_init(vm, a, 1),
         "input",
         |vm, a| dense::convolution(vm, a, 1)
     ),
     layer!(
         "Conv2d",
-        "in_channels out_channels kernel_size stride? padding? dilation? groups? bias?",
+        "in_channels out_channels kernel_size stride? padding? dilation? groups? bias? padding_mode? device? dtype?",
         |vm, a| dense::convolution_init(vm, a, 2),
         "input",
         |vm, a| dense::convolution(vm, a, 2)
@@ -312,6 +320,30 @@ static LAYERS: &[Layer] = &[
         "torch.cosine_similarity",
         &["x1", "x2"]
     )),
+    layer!("AdaptiveAvgPool1d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 1, false)),
+    layer!("AdaptiveAvgPool2d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 2, false)),
+    layer!("AdaptiveAvgPool3d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 3, false)),
+    layer!("AdaptiveMaxPool1d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(vm, a, 1, true)),
+    layer!("AdaptiveMaxPool2d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(vm, a, 2, true)),
+    layer!("AdaptiveMaxPool3d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(vm, a, 3, true)),
+    Layer {
+        name: "einops.layers.torch.Rearrange",
+        base: Some("Module"),
+        container: "",
+        init: Native { names: "Rearrange", signature: "self pattern **sizes", run: containers::einops_init },
+        forward: Native {
+            names: "Rearrange",
+            signature: "self input",
+            run: |vm, a| containers::einops(vm, a, "einops.rearrange"),
+        },
+    },
+    Layer {
+        name: "einops.layers.torch.Reduce",
+        base: Some("Module"),
+        container: "",
+        init: Native { names: "Reduce", signature: "self pattern reduction **sizes", run: containers::einops_init },
+        forward: Native { names: "Reduce", signature: "self input", run: |vm, a| containers::einops(vm, a, "einops.reduce") },
+    },
     activation!("Hardshrink", "lambd?", ["lambd"], "torch.nn.functional.hardshrink"),
     activation!("Softshrink", "lambd?", ["lambd"], "torch.nn.functional.softshrink"),
     activation!("Threshold", "threshold value inplace?", ["threshold", "value", "inplace"], "torch.nn.functional.threshold"),

@@ -209,7 +209,15 @@ pub static TABLE: &[Native] = &[
         Ok(Value::Bool(vm.dtype_of(&t) == DType::Float))
     }),
     f!("torch.is_tensor", "obj", |_, a| Ok(Value::Bool(matches!(a.value("obj"), Value::Tensor(_))))),
-    f!("Tensor.item Tensor.tolist Tensor.numpy", "input", |vm, a| vm.tensor_to_number(&format!(".{}()", a.function()))),
+    f!("Tensor.item", "input", |vm, a| {
+        let t = base(vm, a, "input")?;
+        vm.number_of(&t, ".item()")
+    }),
+    f!("Tensor.tolist", "input", |vm, a| {
+        let t = base(vm, a, "input")?;
+        vm.list_of(&t)
+    }),
+    f!("Tensor.numpy", "input", |vm, _| vm.tensor_to_number(".numpy()")),
     f!(
         "Tensor.nonzero torch.nonzero torch.masked_select Tensor.masked_select torch.unique Tensor.unique",
         "*args **kwargs",

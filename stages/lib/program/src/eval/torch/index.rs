@@ -104,9 +104,18 @@ pub static TABLE: &[Native] = &[
     f!("torch.scatter Tensor.scatter", "input dim index src? | value?", |vm, a| scatter(vm, a, false)),
     f!("torch.scatter_add Tensor.scatter_add", "input dim index src", |vm, a| scatter(vm, a, true)),
     f!("torch.nn.functional.one_hot", "input num_classes?", one_hot),
-    f!("torch.nn.functional.embedding", "input weight", |vm, a| {
-        let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
-        let out = vm.push(Op::IndexSelect { dim: 0 }, &[w, x]);
-        done(vm, out)
-    }),
+    f!(
+        "torch.nn.functional.embedding",
+        "input weight padding_idx? max_norm? norm_type? scale_grad_by_freq? sparse?",
+        |vm, a| {
+            if a.some("max_norm").is_some() || a.bool(vm, "scale_grad_by_freq", false)? || a.bool(vm, "sparse", false)? {
+                return vm.unsupported("E-UNSUPPORTED-OP", "embedding() is supported with padding_idx alone");
+            }
+            let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
+            let count = vm.graph.shape(w).first().and_then(Dim::as_known).and_then(|c| usize::try_from(c).ok());
+            let padding = super::super::nn::padding_row(vm, a, count.unwrap_or(0))?;
+            let out = super::super::nn::looked_up(vm, w, x, padding);
+            done(vm, out)
+        }
+    ),
 ];

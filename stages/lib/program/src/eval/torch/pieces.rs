@@ -141,6 +141,42 @@ pub(super) fn chunk(vm: &mut Interp, a: &Args) -> R<Value> {
     }
 }
 
+/// `tensor_split`: that many pieces, the first ones being longer, or cut before each of the indices.
+fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
+    let t = base(vm, a, "input")?;
+    let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
+    let size = axis_size(vm, &t, dim);
+    match a.value("indices_or_sections") {
+        Value::Int(count) if count > 0 => match size.as_known() {
+            Some(size) => {
+                vm.charge(count.unsigned_abs())?;
+                let sizes: Vec<Dim> = (0..count).map(|i| Dim::known(size / count + i64::from(i < size % count))).collect();
+                pieces(vm, &t, dim, &sizes)
+            }
+            None => match size.div_exact(&Dim::known(count)) {
+                Some(step) => equal_pieces(vm, &t, dim, &step),
+                None => vm.unsupported(
+                    "E-UNSUPPORTED-SIZE",
+                    format!("cutting an axis of size {size} into {count} pieces comes out differently from graph to graph"),
+                ),
+            },
+        },
+        list @ (Value::List(_) | Value::Tuple(_)) => {
+            let (mut start, mut sizes) = (Dim::known(0), Vec::new());
+            for item in vm.items(&list)? {
+                let Some(end) = vm.as_dim(&item).filter(|end| end.provably_ge(&start) && size.provably_ge(end)) else {
+                    return vm.unsupported("E-UNSUPPORTED-OP", "tensor_split() needs indices in order, within the axis");
+                };
+                sizes.push(end.clone() - start);
+                start = end;
+            }
+            sizes.push(size - start);
+            pieces(vm, &t, dim, &sizes)
+        }
+        other => vm.type_fault(format!("tensor_split() needs a number of pieces or indices, not {}", other.type_name())),
+    }
+}
+
 pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
     let sizes = a.sizes(vm)?;
     let counts = vm.new_shape(&sizes)?;
@@ -264,6 +300,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.stack", "tensors dim?", stack),
     f!("torch.split Tensor.split", "input split_size_or_sections dim?", split),
     f!("torch.chunk Tensor.chunk", "input chunks dim?", chunk),
+    f!("torch.tensor_split Tensor.tensor_split", "input indices_or_sections dim?", tensor_split),
     f!("torch.unbind Tensor.unbind", "input dim?", |vm, a| {
         let t = base(vm, a, "input")?;
         let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;

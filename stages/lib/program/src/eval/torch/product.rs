@@ -276,6 +276,41 @@ pub static TABLE: &[Native] = &[
         attention
     ),
     f!("torch.nn.functional.layer_norm", "input normalized_shape weight? bias? eps?", layer_norm),
+    f!("torch.nn.functional.rms_norm torch.rms_norm", "input normalized_shape weight? eps?", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let sizes = match a.value("normalized_shape") {
+            v @ (Value::Tuple(_) | Value::List(_)) => vm.items(&v)?,
+            _ => return vm.type_fault("rms_norm(): 'normalized_shape' must be a tuple of integers"),
+        };
+        let sizes = vm.new_shape(&sizes)?;
+        let weight = if a.some("weight").is_some() { Some(a.tensor(vm, "weight")?) } else { None };
+        let eps = a.float_or(vm, "eps", f64::from(f32::EPSILON))?;
+        let out = super::super::nn::root_mean_square(vm, x, &sizes, weight, eps);
+        done(vm, out)
+    }),
+    f!("torch.nn.functional.prelu torch.prelu", "input weight", |vm, a| {
+        let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
+        let out = super::super::nn::rectified(vm, x, w);
+        done(vm, out)
+    }),
+    f!("torch.nn.functional.adaptive_avg_pool1d torch.adaptive_avg_pool1d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 1, false)
+    }),
+    f!("torch.nn.functional.adaptive_avg_pool2d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 2, false)
+    }),
+    f!("torch.nn.functional.adaptive_avg_pool3d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 3, false)
+    }),
+    f!("torch.nn.functional.adaptive_max_pool1d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 1, true)
+    }),
+    f!("torch.nn.functional.adaptive_max_pool2d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 2, true)
+    }),
+    f!("torch.nn.functional.adaptive_max_pool3d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 3, true)
+    }),
     f!("torch.nn.functional.linear", "input weight bias?", |vm, a| {
         let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
         let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
