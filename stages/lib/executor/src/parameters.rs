@@ -22,6 +22,7 @@ pub struct Parameters {
 
 struct Entry {
     name: String,
+    aliases: Vec<String>,
     shape: Vec<usize>,
     transient: bool,
     /// Shares memory with `flat` where trained.
@@ -72,8 +73,8 @@ impl Parameters {
             } else {
                 (from_f64(data, &shape, dtype.kind(), device)?, None)
             };
-            let (name, shape) = (param.name.clone(), param.shape.clone());
-            entries.push(Entry { name, shape, transient: param.transient, value, window });
+            let (name, aliases, shape) = (param.name.clone(), param.aliases.clone(), param.shape.clone());
+            entries.push(Entry { name, aliases, shape, transient: param.transient, value, window });
         }
         Ok(Self { flat, entries, dtype })
     }
@@ -82,6 +83,7 @@ impl Parameters {
     pub fn share(&self) -> Self {
         let entry = |entry: &Entry| Entry {
             name: entry.name.clone(),
+            aliases: entry.aliases.clone(),
             shape: entry.shape.clone(),
             transient: entry.transient,
             value: entry.value.shallow_clone(),
@@ -142,6 +144,9 @@ impl Parameters {
         let mut weights = Weights { dtype: self.dtype, ..Weights::default() };
         for entry in self.entries.iter().filter(|entry| !entry.transient) {
             let array = Array { shape: entry.shape.clone(), data: to_f64(&entry.value)? };
+            for alias in &entry.aliases {
+                weights.arrays.insert(alias.clone(), array.clone());
+            }
             weights.arrays.insert(entry.name.clone(), array);
         }
         Ok(weights)

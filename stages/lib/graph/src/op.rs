@@ -129,6 +129,8 @@ impl Init {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param {
     pub name: String,
+    /// Further names of the same parameter, where several modules hold it: PyTorch's `state_dict` has all of them.
+    pub aliases: Vec<String>,
     pub shape: Vec<usize>,
     pub init: Init,
     /// False for buffers and for parameters with `requires_grad=False`.

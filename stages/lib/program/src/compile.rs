@@ -254,7 +254,11 @@ fn evaluate(vm: &mut Interp, module: &crate::syntax::Module, inputs: [NodeId; 5]
 fn fresh_inputs(vm: &mut Interp, like: [NodeId; 5]) -> [NodeId; 5] {
     like.map(|old| {
         let shape = vm.graph.shape(old).clone();
-        vm.graph.input("again", shape, DType::Float, true)
+        let name = match vm.graph.node(old).op {
+            Op::Input(i) => vm.graph.inputs.get(i as usize).map_or_else(String::new, |input| input.name.clone()),
+            _ => String::new(),
+        };
+        vm.graph.input(&name, shape, DType::Float, true)
     })
 }
 
@@ -472,6 +476,10 @@ struct State {
     /// Names of all parameters and buffers in the order of `state_dict()`, by index; a tied one counts under its first name.
     named: Vec<(usize, String)>,
     known: BTreeSet<usize>,
+    /// Further names of tied ones.
+    aliases: Vec<(usize, String)>,
+    /// Visits to modules that were visited before.
+    again: u64,
     /// How many visits each module takes, itself and all that it holds; 0 while it is under way.
     visits: BTreeMap<usize, u64>,
 }
@@ -488,7 +496,17 @@ impl State {
                     "a module holds itself, so that torch would visit it for ever",
                 ));
             }
-            Some(known) => return Ok(*known),
+            Some(known) => {
+                let known = *known;
+                self.again = self.again.saturating_add(known);
+                if self.again > MAX_MODULE_VISITS {
+                    let text =
+                        format!("shared modules are held more than {MAX_MODULE_VISITS} times, each of which torch visits");
+                    return Err(too_many_modules(vm, object, text));
+                }
+                self.rename(object, prefix);
+                return Ok(known);
+            }
             None => {}
         }
         if depth > MAX_MODULE_DEPTH {
@@ -517,11 +535,27 @@ impl State {
         Ok(visits)
     }
 
+    /// The names that a shared module's parameters have where it is held once more.
+    fn rename(&mut self, object: &Object, prefix: &str) {
+        let Some(state) = &*object.module.borrow() else { return };
+        let params = state.params.iter().filter_map(|(name, p)| Some((name, p.as_ref()?)));
+        let buffers = state.buffers.iter().filter_map(|(name, b, _)| Some((name, b.as_ref()?)));
+        for (name, tensor) in params.chain(buffers) {
+            self.name(tensor, prefix, name);
+        }
+        for (name, child) in &state.children {
+            child.iter().for_each(|child| self.rename(child, &format!("{prefix}{name}.")));
+        }
+    }
+
     fn name(&mut self, tensor: &Tensor, prefix: &str, name: &Name) {
-        if let Data::Leaf(i) = &*tensor.data.borrow()
-            && self.known.insert(*i)
-        {
-            self.named.push((*i, format!("{prefix}{name}")));
+        if let Data::Leaf(i) = &*tensor.data.borrow() {
+            let full = format!("{prefix}{name}");
+            if self.known.insert(*i) {
+                self.named.push((*i, full));
+            } else {
+                self.aliases.push((*i, full));
+            }
         }
     }
 }
@@ -547,7 +581,7 @@ fn finish(
     vm.span = root.span;
     let mut state = State::default();
     state.visit(vm, root, "", 0)?;
-    let named = state.named;
+    let named = &state.named;
     let (mut graph, new_inputs) = Processor::inputs(hidden);
     let mut leaf_param: BTreeMap<usize, ParamId> = BTreeMap::new();
     // an unregistered source is drawn under a name of its own
@@ -555,11 +589,12 @@ fn finish(
         let known = of.parse::<usize>().ok().and_then(|i| named.iter().find(|n| n.0 == i));
         known.map_or_else(|| format!("#{of}"), |n| n.1.clone())
     };
-    for (index, name) in &named {
+    for (index, name) in named {
         let Some(leaf) = vm.leaves.get(*index) else { continue };
         leaf_param.insert(*index, ParamId(u32::try_from(graph.params.len()).unwrap_or(u32::MAX)));
         graph.params.push(graph::Param {
             name: name.clone(),
+            aliases: state.aliases.iter().filter(|a| a.0 == *index).map(|a| a.1.clone()).collect(),
             shape: leaf.shape.clone(),
             init: if leaf.init.copies() { leaf.init.with_names(&source) } else { leaf.init.clone() },
             trainable: leaf.trainable && !leaf.buffer,

@@ -76,7 +76,7 @@ impl Interp {
                 let mut out = Vec::new();
                 for i in 0..count {
                     let one = self.push(Op::Select { dim: 0, index: i.into() }, &[id])?;
-                    out.push(self.view_value(one, t)?);
+                    out.push(self.view_among(one, t, true)?);
                 }
                 out
             }

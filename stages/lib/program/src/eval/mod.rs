@@ -454,6 +454,7 @@ impl Interp {
         // names are known only when all modules are: until then the index serves
         let param = Param {
             name: index.to_string(),
+            aliases: Vec::new(),
             shape: leaf.shape.clone(),
             init: Init::Constant(0.0),
             trainable: leaf.trainable,

@@ -52,7 +52,19 @@ impl Interp {
                 }
                 ("data", _) => {
                     let t = t.clone();
-                    self.copy_into(&t, &value)
+                    if let Value::Tensor(new) = &value
+                        && self.shape_of(new) != self.shape_of(&t)
+                    {
+                        return self.unsupported(
+                            "E-UNSUPPORTED-INIT",
+                            "the .data of a parameter is replaced by a tensor of another shape; make the parameter of it",
+                        );
+                    }
+                    // it works behind the back of the gradients
+                    self.no_grad += 1;
+                    let done = self.copy_into(&t, &value);
+                    self.no_grad -= 1;
+                    done
                 }
                 _ => self.unsupported("E-UNSUPPORTED-ATTRIBUTE", format!("Tensor.{name} cannot be assigned to")),
             },

@@ -85,7 +85,6 @@ impl Numbers {
 pub struct Difference {
     pub address: usize,
     pub slot: String,
-    pub kind: String,
 }
 
 impl Picture {
@@ -95,7 +94,7 @@ impl Picture {
         let mut stack = vec![(0, 0)];
         while let Some((a, b)) = stack.pop() {
             let (Some(x), Some(y)) = (self.holders.get(a), later.holders.get(b)) else { continue };
-            let differs = |slot: &str| Difference { address: y.address, slot: slot.into(), kind: y.kind.clone() };
+            let differs = |slot: &str| Difference { address: y.address, slot: slot.into() };
             if x.kind != y.kind {
                 return Some(differs(""));
             }

@@ -32,6 +32,8 @@ pub struct View {
     before: Option<Rc<View>>,
     op: Op,
     shape: Shape,
+    /// Whether it is one of several that one function of torch gives, which does not follow changes.
+    of_several: bool,
 }
 
 impl Storage {
@@ -109,6 +111,12 @@ impl Interp {
     /// A tensor that views the memory of another, where the operations from `base` to `id` give views; a tensor of its own where
     /// one of them copies.
     pub fn view_value(&mut self, id: NodeId, base: &Rc<Tensor>) -> R<Value> {
+        self.view_among(id, base, false)
+    }
+
+    /// As [`Interp::view_value`]; `several`: whether it is one of the views that a function such as `split` or `unbind` gives, whose
+    /// memory torch lets nobody change in place while gradients flow through it.
+    pub fn view_among(&mut self, id: NodeId, base: &Rc<Tensor>, several: bool) -> R<Value> {
         let data = base.data.borrow().clone();
         let from = match data {
             Data::Leaf(leaf) => {
@@ -139,7 +147,7 @@ impl Interp {
         }
         let mut view = base.view.clone();
         for (op, shape) in steps.into_iter().rev() {
-            view = Some(Rc::new(View { before: view, op, shape }));
+            view = Some(Rc::new(View { before: view, op, shape, of_several: several }));
         }
         let storage = &base.storage;
         if storage.root.get().is_none() {
@@ -177,6 +185,7 @@ impl Interp {
         let version = tensor.storage.version.get();
         let (true, Some(root)) = (tensor.seen.get() != version, tensor.storage.root.get()) else { return Ok(id) };
         let mut at = root;
+        self.one_of_several(tensor, root)?;
         for step in View::steps(tensor.view.as_ref()) {
             at = self.step_to(step, at)?;
         }
@@ -184,6 +193,15 @@ impl Interp {
         tensor.seen.set(version);
         tensor.storage.nodes.borrow_mut().push(at);
         Ok(at)
+    }
+
+    /// Refuses what torch does not do with one of several views.
+    fn one_of_several(&mut self, t: &Tensor, root: NodeId) -> R<()> {
+        if View::steps(t.view.as_ref()).iter().any(|s| s.of_several) && self.has_gradient(root) {
+            let text = "memory that split(), chunk(), unbind() or a loop over a tensor gave views of is changed in place, which torch refuses";
+            return Err(self.in_place_fault(text, "index or narrow() instead, or change a copy"));
+        }
+        Ok(())
     }
 
     fn step_to(&mut self, step: &View, from: NodeId) -> R<NodeId> {
@@ -231,6 +249,7 @@ impl Interp {
             }
             _ => {}
         }
+        self.one_of_several(t, root)?;
         let steps = View::steps(t.view.as_ref());
         if steps.iter().any(|s| s.op == Op::Detach) && self.has_gradient(root) {
             let text = "this changes a tensor through .data or detach(), behind the back of the gradients";

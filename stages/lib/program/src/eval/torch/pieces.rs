@@ -53,13 +53,18 @@ pub(super) fn stack(vm: &mut Interp, a: &Args) -> R<Value> {
 
 /// Pieces of the given sizes along an axis.
 pub(super) fn pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, sizes: &[Dim]) -> R<Value> {
+    cut(vm, t, dim, sizes, true)
+}
+
+/// As [`pieces`]; `several`: whether they are what one function of torch gives.
+fn cut(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, sizes: &[Dim], several: bool) -> R<Value> {
     let id = vm.node(t)?;
     let mut start = Dim::known(0);
     let mut out = Vec::new();
     for size in sizes {
         let end = start.clone() + size.clone();
         let piece = vm.push(Op::Slice { dim, start, end: end.clone(), step: 1 }, &[id])?;
-        out.push(vm.view_value(piece, t)?);
+        out.push(vm.view_among(piece, t, several)?);
         start = end;
     }
     Ok(Value::tuple(out))
@@ -151,10 +156,13 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
             Some(size) => {
                 vm.charge(count.unsigned_abs())?;
                 let sizes: Vec<Dim> = (0..count).map(|i| Dim::known(size / count + i64::from(i < size % count))).collect();
-                pieces(vm, &t, dim, &sizes)
+                cut(vm, &t, dim, &sizes, false)
             }
             None => match size.div_exact(&Dim::known(count)) {
-                Some(step) => equal_pieces(vm, &t, dim, &step),
+                Some(step) => {
+                    let sizes: Vec<Dim> = (0..count).map(|_| step.clone()).collect();
+                    cut(vm, &t, dim, &sizes, false)
+                }
                 None => vm.unsupported(
                     "E-UNSUPPORTED-SIZE",
                     format!("cutting an axis of size {size} into {count} pieces comes out differently from graph to graph"),
@@ -171,7 +179,7 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
                 start = end;
             }
             sizes.push(size - start);
-            pieces(vm, &t, dim, &sizes)
+            cut(vm, &t, dim, &sizes, false)
         }
         other => vm.type_fault(format!("tensor_split() needs a number of pieces or indices, not {}", other.type_name())),
     }
@@ -311,7 +319,7 @@ pub static TABLE: &[Native] = &[
         let mut out = Vec::new();
         for i in 0..count {
             let one = vm.push(Op::Select { dim, index: i.into() }, &[id])?;
-            out.push(vm.view_value(one, &t)?);
+            out.push(vm.view_among(one, &t, true)?);
         }
         Ok(Value::tuple(out))
     }),
