@@ -240,14 +240,41 @@ mod tests {
         let bounded = draw(Init::BoundedNormal { mean: 0.0, std: 1.0, low: 0.5, high: 3.0 }, &[1000]);
         assert!(bounded.iter().all(|x| (0.5..=3.0).contains(x)));
         let base = Box::new(Init::Uniform { low: 0.0, high: 1.0 });
-        let patched = Init::Patched { base, places: vec![3, 1], part: vec![2], init: Box::new(Init::Values(vec![5.0, 6.0])) };
+        let patched =
+            Init::Patched { base, places: vec![3, 1], part: vec![2], init: Box::new(Init::Values(vec![5.0, 6.0])) };
         let values = draw(patched, &[2, 2]);
         assert_eq!((values[1], values[3]), (6.0, 5.0));
         // a copy starts as its source does, transposed here
         let source = Init::Normal { mean: 0.0, std: 1.0 };
-        let copied = Init::Copied { of: "p".into(), shape: vec![2, 2], init: Box::new(source.clone()), places: vec![0, 2, 1, 3] };
-        let (drawn, copy) = (draw(source, &[2, 2]), initial(&copied, &[2, 2], 1, &mut Rng::new(1, "q")).expect("draws"));
+        let copied = Init::Copied {
+            of: "p".into(),
+            shape: vec![2, 2],
+            init: Box::new(source.clone()),
+            places: vec![0, 2, 1, 3],
+        };
+        let (drawn, copy) =
+            (draw(source, &[2, 2]), initial(&copied, &[2, 2], 1, &mut Rng::new(1, "q")).expect("draws"));
         assert_eq!(copy, [drawn[0], drawn[2], drawn[1], drawn[3]]);
+    }
+
+    #[test]
+    fn tied_parameters_are_written_under_all_their_names() {
+        let mut graph = Graph::new();
+        let param = graph::Param {
+            name: "a.weight".into(),
+            aliases: vec!["b.weight".into()],
+            shape: vec![2],
+            init: Init::Uniform { low: 0.0, high: 1.0 },
+            trainable: true,
+            transient: false,
+            span: graph::Span::default(),
+        };
+        graph.param(param, graph::Span::default());
+        let parameters = Parameters::init(&graph, 1, Dtype::F32, Device::CPU).expect("draws");
+        let weights = parameters.weights().expect("reads");
+        assert_eq!(weights.arrays.len(), 2);
+        assert_eq!(weights.arrays["a.weight"], weights.arrays["b.weight"]);
+        assert!(Parameters::from_weights(&graph, &weights, Dtype::F32, Device::CPU).is_ok());
     }
 
     #[test]

@@ -90,12 +90,18 @@ fn real(graph: &Graph, node: &Node, known: &[Option<Range>]) -> Option<Range> {
         Op::Input(i) => {
             let input = graph.inputs.get(*i as usize)?;
             let shape = [Dim::b(), Dim::n(), Dim::n()];
-            (input.name == ADJACENCY && input.shape == shape).then(|| Range { least: Dim::known(0), most: Dim::known(1) })
+            (input.name == ADJACENCY && input.shape == shape)
+                .then(|| Range { least: Dim::known(0), most: Dim::known(1) })
         }
         // integers beyond 2^24 are rounded
-        Op::Cast => of(0).filter(|r| Dim::known(1 << 20).provably_ge(&r.most) || graph.dtype(node.args[0]) != DType::Int),
+        Op::Cast => {
+            of(0).filter(|r| Dim::known(1 << 20).provably_ge(&r.most) || graph.dtype(node.args[0]) != DType::Int)
+        }
         Op::Reduce { op: ReduceOp::Mean, .. } => of(0),
-        Op::Reduce { op: ReduceOp::Sum | ReduceOp::Amax | ReduceOp::Amin | ReduceOp::MaxValues | ReduceOp::MinValues, .. }
+        Op::Reduce {
+            op: ReduceOp::Sum | ReduceOp::Amax | ReduceOp::Amin | ReduceOp::MaxValues | ReduceOp::MinValues,
+            ..
+        }
         | Op::Scalar(_)
         | Op::Full(_)
         | Op::Const(_)
@@ -114,9 +120,9 @@ fn real(graph: &Graph, node: &Node, known: &[Option<Range>]) -> Option<Range> {
         | Op::Where
         | Op::Eye
         | Op::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Maximum | BinaryOp::Minimum)
-        | Op::Unary(UnaryOp::Clamp { .. } | UnaryOp::Neg | UnaryOp::Relu | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Round) => {
-            range(graph, node, known)
-        }
+        | Op::Unary(
+            UnaryOp::Clamp { .. } | UnaryOp::Neg | UnaryOp::Relu | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Round,
+        ) => range(graph, node, known),
         Op::MatMul => {
             // paths of two steps: at most as many as there are nodes between
             let (x, y) = (of(0)?, of(1)?);
@@ -290,7 +296,8 @@ mod tests {
         let features = g.input("x", vec![b.clone(), n.clone(), n.clone()], DType::Float, true);
         let mut looked_up = |of: NodeId, most: f64| {
             let whole = g.push_as(Op::Cast, &[of], vec![b.clone(), n.clone(), n.clone()], DType::Int, span).unwrap();
-            let degree = g.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![2], keepdim: false }, &[whole], span).unwrap();
+            let degree =
+                g.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![2], keepdim: false }, &[whole], span).unwrap();
             let clamp = UnaryOp::Clamp { min: f64::NEG_INFINITY, max: most };
             let degree = g.push(Op::Unary(clamp), &[degree], span).unwrap();
             let table = g.push_as(Op::Full(0.0), &[], vec![k(8), k(4)], DType::Float, span).unwrap();

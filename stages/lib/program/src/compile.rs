@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Budgets;
 use crate::diagnostic::{Category, Diagnostic, Severity};
 use crate::eval::state::Numbers;
-use crate::eval::{Data, Interp, Object, Phase, R, Tensor, Value, lost_value};
+use crate::eval::{Data, Interp, Object, Phase, R, Tensor, Value, lost_value, reached_by_gradients};
 use crate::regions::{self, Regions};
 use crate::syntax::Name;
 use crate::{forbidden, parse, warn};
@@ -288,7 +288,8 @@ fn same_for_all_calls(
     if vm.spoil(root)? {
         calls += 1;
         if !computes_the_same_of(vm, root, next, outs, hidden, calls) {
-            let text = "forward uses sizes or tensors that an earlier call left behind, which may have been of another size";
+            let text =
+                "forward uses sizes or tensors that an earlier call left behind, which may have been of another size";
             return vm.stateful(forward, text);
         }
     }
@@ -500,8 +501,9 @@ impl State {
                 let known = *known;
                 self.again = self.again.saturating_add(known);
                 if self.again > MAX_MODULE_VISITS {
-                    let text =
-                        format!("shared modules are held more than {MAX_MODULE_VISITS} times, each of which torch visits");
+                    let text = format!(
+                        "shared modules are held more than {MAX_MODULE_VISITS} times, each of which torch visits"
+                    );
                     return Err(too_many_modules(vm, object, text));
                 }
                 self.rename(object, prefix);
@@ -601,6 +603,13 @@ fn finish(
             transient: leaf.transient,
             span: leaf.span,
         });
+    }
+    if let Some(id) = reached_by_gradients(&vm.graph, &vm.undifferentiable, ret, tri) {
+        vm.span = vm.graph.node(id).span;
+        let text = "floor division has no derivative in torch, so that training fails";
+        let d = vm.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
+        let help = "use torch.div(x, y, rounding_mode=\"floor\"), which has the gradient 0, or detach() before";
+        return Err(Box::new(d.help(help)));
     }
     if let Some((write, user)) = lost_value(&vm.graph, &vm.writes, &vm.kept_results, ret, tri) {
         vm.span = write;

@@ -81,7 +81,16 @@ fn is_zero(graph: &Graph, id: NodeId) -> bool {
             (Op::Param(_), _) => {
                 return graph.param_of(id).is_some_and(|p| !p.trainable && p.init == graph::Init::Constant(0.0));
             }
-            (Op::Cast | Op::Detach | Op::Reshape | Op::Permute(_) | Op::Expand | Op::Slice { .. } | Op::Select { .. }, [arg]) => {
+            (
+                Op::Cast
+                | Op::Detach
+                | Op::Reshape
+                | Op::Permute(_)
+                | Op::Expand
+                | Op::Slice { .. }
+                | Op::Select { .. },
+                [arg],
+            ) => {
                 id = *arg;
             }
             _ => return false,

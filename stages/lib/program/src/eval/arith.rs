@@ -118,7 +118,9 @@ impl Interp {
                 return Err(self.tensor_decides());
             }
             Value::Number(_) => return self.undecided("a number that depends on the size of the graph"),
-            Value::Object(o) if self.tuple_items(o).is_some() => self.tuple_items(o).is_some_and(|items| !items.is_empty()),
+            Value::Object(o) if self.tuple_items(o).is_some() => {
+                self.tuple_items(o).is_some_and(|items| !items.is_empty())
+            }
             Value::Object(o) => match (o.class.find("__len__"), self.container_len(o)) {
                 (Some(f), _) => {
                     let count = self.call(&f, vec![value.clone()], Vec::new())?;
@@ -479,25 +481,17 @@ impl Interp {
         Ok(Value::Number(self.push(Op::Binary(op), &[x, y])?))
     }
 
-    /// Refuses an operation that torch has no derivative for where a gradient would have to pass.
-    pub fn no_gradient_here(&mut self, symbol: &str, ids: &[NodeId]) -> R<()> {
-        if self.no_grad > 0 || !ids.iter().any(|id| self.has_gradient(*id)) {
-            return Ok(());
-        }
-        let text = format!("{symbol} has no derivative in torch, so that training fails");
-        let d = self.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
-        Err(Box::new(d.help("use torch.div(x, y, rounding_mode=\"floor\"), which has the gradient 0, or detach() before")))
-    }
-
     pub fn binary_tensor(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
         if let Some(folded) = self.fold_binary(a, op, b)? {
             return Ok(folded);
         }
         let (x, y) = self.operands(a, op.symbol(), b)?;
-        if op == BinOp::FloorDiv {
-            self.no_gradient_here("//", &[x, y])?;
-        }
         let id = match tensor_op(op) {
+            Some(BinaryOp::FloorDiv) => {
+                let id = self.push(Op::Binary(BinaryOp::FloorDiv), &[x, y])?;
+                self.undifferentiable.push(id);
+                id
+            }
             Some(op) => self.push(Op::Binary(op), &[x, y])?,
             None if op == BinOp::MatMul => self.push(Op::MatMul, &[x, y])?,
             None => {

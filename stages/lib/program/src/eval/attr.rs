@@ -41,8 +41,20 @@ pub const LAYER: &[&str] = &[
 ];
 
 /// Data of Python's own objects and of records.
-pub const OBJECT: &[&str] =
-    &["_fields", "args", "func", "index", "is_floating_point", "name", "start", "step", "stop", "type", "value", "out_proj"];
+pub const OBJECT: &[&str] = &[
+    "_fields",
+    "args",
+    "func",
+    "index",
+    "is_floating_point",
+    "name",
+    "start",
+    "step",
+    "stop",
+    "type",
+    "value",
+    "out_proj",
+];
 
 /// Whether a function that is a class attribute becomes a method of instances. Those of torch that are written in
 /// Python do, too: `act = F.relu` in a class body makes `self.act(x)` call `F.relu(self, x)`.
@@ -83,9 +95,45 @@ pub fn in_place_twin(name: &str) -> Option<&'static native::Native> {
 
 /// Functions that torch also has in a form that works in place, as `torch.relu_`.
 const IN_PLACE: &[&str] = &[
-    "abs", "acos", "asin", "atan", "ceil", "celu", "clamp", "clamp_max", "clamp_min", "clip", "cos", "cosh", "erf", "erfc", "exp",
-    "exp2", "expm1", "floor", "frac", "log", "log10", "log1p", "log2", "nan_to_num", "neg", "reciprocal", "relu", "round", "rsqrt",
-    "selu", "sigmoid", "sin", "sinh", "sqrt", "square", "tan", "tanh", "threshold", "trunc",
+    "abs",
+    "acos",
+    "asin",
+    "atan",
+    "ceil",
+    "celu",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "clip",
+    "cos",
+    "cosh",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "frac",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "nan_to_num",
+    "neg",
+    "reciprocal",
+    "relu",
+    "round",
+    "rsqrt",
+    "selu",
+    "sigmoid",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "threshold",
+    "trunc",
 ];
 
 /// As [`IN_PLACE`], for `torch.nn.functional`.
@@ -293,15 +341,27 @@ impl Interp {
             }
             // the text may only look one of them up: see `forbidden`
             let held: Option<Vec<(Name, Value)>> = match &**name {
-                "_modules" => {
-                    Some(state.children.iter().map(|c| (c.0.clone(), c.1.clone().map_or(Value::None, Value::Object))).collect())
-                }
-                "_parameters" => {
-                    Some(state.params.iter().map(|p| (p.0.clone(), p.1.clone().map_or(Value::None, Value::Tensor))).collect())
-                }
-                "_buffers" => {
-                    Some(state.buffers.iter().map(|b| (b.0.clone(), b.1.clone().map_or(Value::None, Value::Tensor))).collect())
-                }
+                "_modules" => Some(
+                    state
+                        .children
+                        .iter()
+                        .map(|c| (c.0.clone(), c.1.clone().map_or(Value::None, Value::Object)))
+                        .collect(),
+                ),
+                "_parameters" => Some(
+                    state
+                        .params
+                        .iter()
+                        .map(|p| (p.0.clone(), p.1.clone().map_or(Value::None, Value::Tensor)))
+                        .collect(),
+                ),
+                "_buffers" => Some(
+                    state
+                        .buffers
+                        .iter()
+                        .map(|b| (b.0.clone(), b.1.clone().map_or(Value::None, Value::Tensor)))
+                        .collect(),
+                ),
                 _ => None,
             };
             if let Some(held) = held {

@@ -101,7 +101,10 @@ impl Interp {
         let copy = match data {
             Data::Leaf(at) => {
                 if self.phase == Phase::Second {
-                    return self.unsupported("E-STATEFUL", "a parameter is copied in every call of forward, so it is never trained");
+                    return self.unsupported(
+                        "E-STATEFUL",
+                        "a parameter is copied in every call of forward, so it is never trained",
+                    );
                 }
                 let (Some(literal), Some(old)) = (self.copy_of_leaf(at, None), self.leaves.get(at)) else {
                     return self.type_fault("this tensor cannot be copied");
@@ -118,7 +121,8 @@ impl Interp {
             Data::Node(_) => {
                 let id = self.node(t)?;
                 if self.has_gradient(id) {
-                    return Err(self.exception("RuntimeError", "only tensors that a program makes explicitly can be deep-copied"));
+                    return Err(self
+                        .exception("RuntimeError", "only tensors that a program makes explicitly can be deep-copied"));
                 }
                 let (shape, dtype) = (self.graph.shape(id).clone(), self.graph.dtype(id));
                 let out = self.push_as(graph::Op::Reshape, &[id], shape, dtype)?;

@@ -219,13 +219,14 @@ fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
     };
     let Some((left, right)) = pattern.split_once("->") else { return fault(vm, &pattern, "it has no '->'") };
     let inputs: Option<Vec<String>> = left.split(',').map(&mut spell).collect();
-    let (Some(inputs), Some(output)) = (inputs, spell(right)) else { return fault(vm, &pattern, "it has too many axes") };
+    let (Some(inputs), Some(output)) = (inputs, spell(right)) else {
+        return fault(vm, &pattern, "it has too many axes");
+    };
     let equation = format!("{}->{output}", inputs.join(","));
     let Some(einsum) = super::native::find("torch.einsum") else { return vm.type_fault("einsum() is not there") };
     all.insert(0, Value::str(&equation));
     vm.call_native(einsum, all, Vec::new())
 }
-
 
 pub static TABLE: &[Native] = &[
     Native {
@@ -244,4 +245,3 @@ pub static TABLE: &[Native] = &[
     },
     Native { names: "einops.einsum", signature: "*args", run: einsum },
 ];
-

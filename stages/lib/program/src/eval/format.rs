@@ -74,7 +74,13 @@ impl Spec {
         let (left, is_text) = (has('-'), matches!(kind, 's' | 'r'));
         Self {
             align: Some(if left { '<' } else { '>' }).filter(|_| left || is_text),
-            sign: if has('+') { Some('+') } else if has(' ') { Some(' ') } else { None },
+            sign: if has('+') {
+                Some('+')
+            } else if has(' ') {
+                Some(' ')
+            } else {
+                None
+            },
             alternate: has('#'),
             zero: has('0') && !left && !is_text,
             width: width.min(MAX_WIDTH),
@@ -233,7 +239,11 @@ fn general(size: f64, precision: usize, keep: bool) -> String {
     let exponent: i32 = rounded.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
     let digits = i32::try_from(precision).unwrap_or(i32::MAX);
     let strip = |text: &str| -> String {
-        if keep || !text.contains('.') { text.to_string() } else { text.trim_end_matches('0').trim_end_matches('.').to_string() }
+        if keep || !text.contains('.') {
+            text.to_string()
+        } else {
+            text.trim_end_matches('0').trim_end_matches('.').to_string()
+        }
     };
     if (-4..digits).contains(&exponent) {
         let decimals = usize::try_from(digits - 1 - exponent).unwrap_or(0);
@@ -299,7 +309,9 @@ mod tests {
         for (spec, text, wanted) in texts {
             assert_eq!(Spec::parse(spec).and_then(|s| s.apply(&Item::Text(text))).as_deref(), Some(wanted), "{spec}");
         }
-        for (spec, item) in [("d", Item::Float(1.0)), ("d", Item::Text("x")), (".1d", Item::Int(1)), ("=5", Item::Text("x"))] {
+        for (spec, item) in
+            [("d", Item::Float(1.0)), ("d", Item::Text("x")), (".1d", Item::Int(1)), ("=5", Item::Text("x"))]
+        {
             assert!(Spec::parse(spec).and_then(|s| s.apply(&item)).is_none(), "{spec}");
         }
         assert!(Spec::parse("5.").is_none() && Spec::parse("dd").is_none());

@@ -335,7 +335,13 @@ impl Interp {
     }
 
     /// Sets a part of a random tensor that parameters are to be made of.
-    fn patch_random(&mut self, t: &Rc<Tensor>, mut literal: super::value::Literal, index: &Value, value: &Value) -> R<()> {
+    fn patch_random(
+        &mut self,
+        t: &Rc<Tensor>,
+        mut literal: super::value::Literal,
+        index: &Value,
+        value: &Value,
+    ) -> R<()> {
         let shape = self.shape_of(t);
         let flat = vec![graph::numel(&shape)];
         let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat, DType::Int)?;

@@ -65,7 +65,8 @@ impl Interp {
     /// A tensor that starts as a parameter or buffer does, or as some of its elements do: with the numbers that are drawn for it.
     pub fn copy_of_leaf(&self, leaf: usize, part: Option<(Vec<usize>, Vec<u32>)>) -> Option<Literal> {
         let source = self.leaves.get(leaf)?;
-        let (dtype, whole) = (source.dtype, Literal { shape: source.shape.clone(), init: source.init.clone(), dtype: source.dtype });
+        let (dtype, whole) =
+            (source.dtype, Literal { shape: source.shape.clone(), init: source.init.clone(), dtype: source.dtype });
         if part.is_none() && matches!(source.init, Init::Constant(_) | Init::Values(_) | Init::Eye) {
             return Some(whole);
         }
@@ -77,7 +78,12 @@ impl Interp {
                 Init::Values(places.iter().map(|at| values.get(*at as usize).copied().unwrap_or(0.0)).collect())
             }
             // the name follows when all modules are known
-            _ => Init::Copied { of: leaf.to_string(), shape: source.shape.clone(), init: Box::new(source.init.clone()), places },
+            _ => Init::Copied {
+                of: leaf.to_string(),
+                shape: source.shape.clone(),
+                init: Box::new(source.init.clone()),
+                places,
+            },
         };
         Some(Literal { shape, init, dtype })
     }

@@ -52,7 +52,7 @@ pub use self::member::native_names;
 pub use self::member::{Member, attribute_names, builtin_names, is_builtin, is_in_place, is_special_method, resolve};
 pub use self::native::names;
 pub use self::nn::layers;
-pub use self::saved::lost_value;
+pub use self::saved::{lost_value, reached_by_gradients};
 use self::value::{Class, Literal, Scope, ScopeKind};
 pub use self::value::{Data, Object, Tensor, Value};
 use crate::budget::Budgets;
@@ -140,6 +140,8 @@ pub struct Interp {
     pub writes: Vec<saved::Write>,
     /// Results of in-place operations that the backward pass needs although their plain forms need the argument.
     pub kept_results: Vec<NodeId>,
+    /// Operations that torch has no derivative for, so that no gradient may reach them.
+    pub undifferentiable: Vec<NodeId>,
     /// The number of nodes when the change that is being made began.
     writing: Option<usize>,
     /// Whether `self.training` is true.
@@ -194,6 +196,7 @@ impl Interp {
             yields: Vec::new(),
             writes: Vec::new(),
             kept_results: Vec::new(),
+            undifferentiable: Vec::new(),
             writing: None,
             training: true,
             asked_mode: None,

@@ -62,7 +62,11 @@ pub static TABLE: &[Native] = &[
             let (o, fields) = this(vm, a)?;
             let name = o.class.name.clone();
             if a.rest.len() > fields.len() {
-                return vm.type_fault(format!("{name}() takes {} values, but {} are given", fields.len(), a.rest.len()));
+                return vm.type_fault(format!(
+                    "{name}() takes {} values, but {} are given",
+                    fields.len(),
+                    a.rest.len()
+                ));
             }
             let given = fields.get(..a.rest.len()).unwrap_or(&[]);
             if let Some((odd, _)) = a.keywords.iter().find(|k| !fields.contains(&k.0) || given.contains(&k.0)) {
@@ -120,7 +124,9 @@ pub static TABLE: &[Native] = &[
                     for item in vm.items(&list)? {
                         match item {
                             Value::Str(n) => names.push(n),
-                            other => return vm.type_fault(format!("field names are strings, not {}", other.type_name())),
+                            other => {
+                                return vm.type_fault(format!("field names are strings, not {}", other.type_name()));
+                            }
                         }
                     }
                     names

@@ -42,15 +42,15 @@ impl Interp {
             return Ok(id);
         }
         let is_number = |a: &NodeId| matches!(self.graph.node(*a).op, Op::Scalar(_) | Op::Size(_));
-        let is_narrow = |a: &NodeId| self.narrow.contains(a) || is_number(a) || self.graph.dtype(*a) == DType::Bool;
-        let late = |from: usize| node.args.iter().skip(from).any(|a| self.narrow.contains(a));
-        let wide = match &node.op {
-            Op::Gather { .. } | Op::Scatter { .. } | Op::ScatterAdd { .. } => late(1),
-            Op::OneHot { .. } => true,
-            _ => false,
+        // a 0-dimensional operand does not widen one of more axes
+        let ranked = node.args.iter().any(|a| !self.graph.shape(*a).is_empty());
+        let is_narrow = |a: &NodeId| {
+            self.narrow.contains(a)
+                || self.graph.dtype(*a) == DType::Bool
+                || (if ranked { self.graph.shape(*a).is_empty() } else { is_number(a) })
         };
-        if wide {
-            let text = "this needs integers of 64 bits, which torch does not make of those of 32";
+        if matches!(node.op, Op::OneHot { .. }) {
+            let text = "one_hot() needs integers of 64 bits, not of 32";
             let d = self.fault(crate::Category::Shape, "E-SHAPE-DTYPE", text);
             return Err(Box::new(d.help("use .long() instead of .int()")));
         }
@@ -58,8 +58,12 @@ impl Interp {
             return Ok(id);
         }
         let (keeps, wraps) = match &node.op {
-            Op::Cast | Op::ArgSort { .. } | Op::TopKIndices { .. } | Op::CumSum { .. } | Op::CumProd { .. } => (false, false),
-            Op::Reduce { op: ReduceOp::Sum | ReduceOp::Prod | ReduceOp::ArgMax | ReduceOp::ArgMin, .. } => (false, false),
+            Op::Cast | Op::ArgSort { .. } | Op::TopKIndices { .. } | Op::CumSum { .. } | Op::CumProd { .. } => {
+                (false, false)
+            }
+            Op::Reduce { op: ReduceOp::Sum | ReduceOp::Prod | ReduceOp::ArgMax | ReduceOp::ArgMin, .. } => {
+                (false, false)
+            }
             Op::IndexSelect { .. } => (node.args.first().is_some_and(is_narrow), false),
             Op::Where => (node.args.iter().skip(1).all(is_narrow), false),
             Op::Binary(BinaryOp::Pow) => {
@@ -67,10 +71,9 @@ impl Interp {
                 let d = self.fault(crate::Category::Unsupported, "E-UNSUPPORTED-PRECISION", text);
                 return Err(Box::new(d.help("use .long() instead of .int()")));
             }
-            Op::Binary(op) => (
-                node.args.iter().all(is_narrow),
-                matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul),
-            ),
+            Op::Binary(op) => {
+                (node.args.iter().all(is_narrow), matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul))
+            }
             Op::Unary(op) => (true, matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Square)),
             Op::MatMul | Op::Einsum(_) | Op::Linear { .. } => (true, true),
             _ => (node.args.iter().all(is_narrow), false),

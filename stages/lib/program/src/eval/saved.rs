@@ -87,6 +87,31 @@ fn has_gradient(graph: &Graph) -> Vec<bool> {
     has
 }
 
+/// The nodes that gradients of the outputs pass through.
+fn reached(graph: &Graph, has: &[bool], ret: NodeId, tri: Option<NodeId>) -> Vec<bool> {
+    let mut reached = vec![false; graph.nodes.len()];
+    let mut stack: Vec<NodeId> = std::iter::once(ret).chain(tri).collect();
+    while let Some(id) = stack.pop() {
+        let at = id.0 as usize;
+        if has.get(at) == Some(&true)
+            && let Some(seen) = reached.get_mut(at).filter(|r| !**r)
+        {
+            *seen = true;
+            stack.extend(&graph.node(id).args);
+        }
+    }
+    reached
+}
+
+/// The first of some nodes that a gradient of the outputs would pass through.
+pub fn reached_by_gradients(graph: &Graph, nodes: &[NodeId], ret: NodeId, tri: Option<NodeId>) -> Option<NodeId> {
+    if nodes.is_empty() {
+        return None;
+    }
+    let reached = reached(graph, &has_gradient(graph), ret, tri);
+    nodes.iter().copied().find(|id| reached.get(id.0 as usize) == Some(&true))
+}
+
 /// The first change in place of a value that the backward pass from the outputs needs, with the operation that needs it.
 pub fn lost_value(
     graph: &Graph,
@@ -99,17 +124,7 @@ pub fn lost_value(
         return None;
     }
     let has = has_gradient(graph);
-    let mut reached = vec![false; graph.nodes.len()];
-    let mut stack: Vec<NodeId> = std::iter::once(ret).chain(tri).collect();
-    while let Some(id) = stack.pop() {
-        let at = id.0 as usize;
-        if has.get(at) == Some(&true)
-            && let Some(seen) = reached.get_mut(at).filter(|r| !**r)
-        {
-            *seen = true;
-            stack.extend(&graph.node(id).args);
-        }
-    }
+    let reached = reached(graph, &has, ret, tri);
     let mut lost: BTreeMap<NodeId, &Write> = BTreeMap::new();
     for write in writes {
         for id in &write.nodes {

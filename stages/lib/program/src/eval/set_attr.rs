@@ -23,7 +23,8 @@ impl Interp {
                     };
                 }
                 if &**name == "training" && object.class.layer().is_some() {
-                    return self.unsupported("E-UNSUPPORTED-ATTRIBUTE", "whether a module trains is the trainer's choice");
+                    return self
+                        .unsupported("E-UNSUPPORTED-ATTRIBUTE", "whether a module trains is the trainer's choice");
                 }
                 if object.class.find("$tuple").is_some() {
                     return Err(self.exception("AttributeError", "the fields of a named tuple cannot be assigned to"));

@@ -445,9 +445,7 @@ impl Interp {
                 let (_, hit) = self.nested(|vm| vm.spoiled(&Value::Class(object.class.clone()), seen))?;
                 (None, any || hit)
             }
-            Value::Class(class)
-                if matches!(class.native, NativeClass::No) && seen.insert(Rc::as_ptr(class).addr()) =>
-            {
+            Value::Class(class) if matches!(class.native, NativeClass::No) && seen.insert(Rc::as_ptr(class).addr()) => {
                 let attrs: Vec<(Name, Value)> =
                     class.attrs.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
                 let mut any = false;
@@ -487,7 +485,9 @@ impl Interp {
     pub fn stateful<T>(&mut self, span: Span, message: impl Into<String>) -> R<T> {
         self.span = span;
         let d = self.fault(Category::Unsupported, "E-STATEFUL", message);
-        Err(Box::new(d.help("compute from the inputs, settings and parameters alone, and keep nothing from one call to the next")))
+        Err(Box::new(d.help(
+            "compute from the inputs, settings and parameters alone, and keep nothing from one call to the next",
+        )))
     }
 }
 

@@ -60,7 +60,9 @@ pub static TABLE: &[Native] = &[
         signature: "self",
         run: |vm, a| match a.value("self") {
             Value::Float(f) => Ok(Value::Bool(f.is_finite() && f.fract() == 0.0)),
-            Value::Int(_) | Value::Dim(_) | Value::Bool(_) => vm.name_fault("E-NAME-ATTRIBUTE", "int has no attribute 'is_integer'"),
+            Value::Int(_) | Value::Dim(_) | Value::Bool(_) => {
+                vm.name_fault("E-NAME-ATTRIBUTE", "int has no attribute 'is_integer'")
+            }
             _ => vm.undecided("a number that depends on the size of the graph"),
         },
     },
@@ -225,7 +227,8 @@ pub static TABLE: &[Native] = &[
         signature: "obj",
         run: |vm, a| match a.value("obj") {
             f @ Value::Function(_) => Ok(f),
-            other => vm.unsupported("E-UNSUPPORTED-OP", format!("torch.jit.script of {} is not supported", other.type_name())),
+            other => vm
+                .unsupported("E-UNSUPPORTED-OP", format!("torch.jit.script of {} is not supported", other.type_name())),
         },
     },
     Native {
@@ -238,7 +241,10 @@ pub static TABLE: &[Native] = &[
         signature: "device_type dtype? enabled? cache_enabled?",
         run: |vm, a| {
             if a.bool(vm, "enabled", true)? {
-                return vm.unsupported("E-UNSUPPORTED-PRECISION", "the precision is the trainer's choice; only enabled=False changes nothing");
+                return vm.unsupported(
+                    "E-UNSUPPORTED-PRECISION",
+                    "the precision is the trainer's choice; only enabled=False changes nothing",
+                );
             }
             Ok(Value::Context(None))
         },

@@ -439,7 +439,8 @@ impl Places {
                 }
                 Op::Expand => {
                     let added = to.len().checked_sub(self.shape.len())?;
-                    let one = |(i, size): (usize, &usize)| if *size == 1 { Some(0) } else { index.get(i + added).copied() };
+                    let one =
+                        |(i, size): (usize, &usize)| if *size == 1 { Some(0) } else { index.get(i + added).copied() };
                     self.shape.iter().enumerate().map(one).collect::<Option<_>>()?
                 }
                 Op::Slice { dim, start, step, .. } => {
@@ -470,7 +471,10 @@ impl Places {
                 }
                 _ => return None,
             };
-            let flat = from.iter().zip(&self.shape).try_fold(0_usize, |sum, (i, size)| (i < size).then_some(sum * size + i))?;
+            let flat = from
+                .iter()
+                .zip(&self.shape)
+                .try_fold(0_usize, |sum, (i, size)| (i < size).then_some(sum * size + i))?;
             at.push(*self.at.get(flat)?);
             for (slot, size) in index.iter_mut().zip(&to).rev() {
                 *slot += 1;

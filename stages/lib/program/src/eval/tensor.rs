@@ -83,7 +83,8 @@ impl Interp {
                     return Ok(());
                 }
             }
-            return self.unsupported("E-UNSUPPORTED-INIT", "this initialisation of a part of a parameter is not supported");
+            return self
+                .unsupported("E-UNSUPPORTED-INIT", "this initialisation of a part of a parameter is not supported");
         }
         if matches!(&*t.data.borrow(), Data::Leaf(_) | Data::Literal(_)) && self.is_initialising(t) {
             let Some(x) = number else {
@@ -107,13 +108,13 @@ impl Interp {
         let Some(new) = self.operand(value)? else {
             return self.type_fault(format!("a tensor cannot be changed by {}", value.type_name()));
         };
-        if op == BinOp::FloorDiv {
-            self.no_gradient_here("//=", &[old, new])?;
-        }
         let Some(op) = super::arith::tensor_op(op) else {
             return self.unsupported("E-UNSUPPORTED-INPLACE", "this in-place operator is not supported");
         };
         let id = self.push(Op::Binary(op), &[old, new])?;
+        if op == BinaryOp::FloorDiv {
+            self.undifferentiable.push(id);
+        }
         self.finish_in_place(t, old, id)
     }
 
@@ -230,7 +231,11 @@ impl Interp {
                 Value::Float(f) => *f,
                 _ => return Ok(None),
             };
-            return Ok(Some(super::value::Literal { shape: Vec::new(), init: Init::Constant(number), dtype: DType::Float }));
+            return Ok(Some(super::value::Literal {
+                shape: Vec::new(),
+                init: Init::Constant(number),
+                dtype: DType::Float,
+            }));
         };
         let data = t.data.borrow().clone();
         match data {
@@ -249,7 +254,9 @@ impl Interp {
     /// `t.copy_(value)`, `t.data = value`, `t[...] = value` while parameters are made. Gives whether it was that.
     pub fn start_as(&mut self, t: &Rc<Tensor>, value: &Value) -> R<bool> {
         let part = self.is_part_of_leaf(t);
-        if self.phase == Phase::Second || !(part || (matches!(&*t.data.borrow(), Data::Leaf(_)) && self.is_initialising(t))) {
+        if self.phase == Phase::Second
+            || !(part || (matches!(&*t.data.borrow(), Data::Leaf(_)) && self.is_initialising(t)))
+        {
             return Ok(false);
         }
         let Some(mut literal) = self.source(value)? else {

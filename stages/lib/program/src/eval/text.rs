@@ -193,9 +193,7 @@ impl Interp {
                     None => return self.key_fault(format!("the dict has no key '{name}'")),
                 }
             }
-            let mut take = |test: fn(&char) -> bool| -> String {
-                std::iter::from_fn(|| chars.next_if(test)).collect()
-            };
+            let mut take = |test: fn(&char) -> bool| -> String { std::iter::from_fn(|| chars.next_if(test)).collect() };
             let flags = take(|c| matches!(c, '-' | '+' | ' ' | '#' | '0'));
             let width = take(char::is_ascii_digit).parse().unwrap_or(0);
             let precision = match take(|c| *c == '.').as_str() {

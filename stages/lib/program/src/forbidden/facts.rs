@@ -70,7 +70,9 @@ pub fn imported(stmt: &Stmt) -> Vec<(Name, Name)> {
         // a logger has no more than its functions
         StmtKind::Assign(targets, value) if makes_logger(value).is_some() => targets
             .iter()
-            .filter_map(|t| if let ExprKind::Name(n) = &t.kind { Some((n.clone(), crate::modules::LOGGER.into())) } else { None })
+            .filter_map(|t| {
+                if let ExprKind::Name(n) = &t.kind { Some((n.clone(), crate::modules::LOGGER.into())) } else { None }
+            })
             .collect(),
         _ => Vec::new(),
     }

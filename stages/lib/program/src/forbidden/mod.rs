@@ -76,7 +76,14 @@ pub struct Findings {
 /// Reads a whole program.
 pub fn scan(module: &Module) -> Findings {
     let facts = Facts::of(module);
-    let mut scan = Scan { facts: &facts, scopes: Vec::new(), annotation: false, may_lack: false, decorates: false, found: Findings::default() };
+    let mut scan = Scan {
+        facts: &facts,
+        scopes: Vec::new(),
+        annotation: false,
+        may_lack: false,
+        decorates: false,
+        found: Findings::default(),
+    };
     scan.statements(&module.body);
     let mut found = scan.found;
     for list in [&mut found.reaching, &mut found.unknown] {
@@ -323,7 +330,11 @@ impl<'a> Scan<'a> {
             self.refuse("E-FORBIDDEN-IMPORT", stmt.at.0, message);
         }
         if &**module == "logging" {
-            self.refuse("E-FORBIDDEN-IMPORT", stmt.at.0, "write import logging, and logger = logging.getLogger(__name__)");
+            self.refuse(
+                "E-FORBIDDEN-IMPORT",
+                stmt.at.0,
+                "write import logging, and logger = logging.getLogger(__name__)",
+            );
         }
         for alias in names {
             self.definition(alias.asname.as_ref().unwrap_or(&alias.name), alias.at.0);
@@ -351,7 +362,9 @@ impl<'a> Scan<'a> {
             self.found.reaching.push(d.help(help));
         } else if name == crate::modules::LOGGER {
             self.refuse("E-FORBIDDEN-IMPORT", span, format!("'{name}' is no module"));
-        } else if !crate::modules::exists(name) && name.split('.').skip(1).any(|part| OUTSIDE.contains(&part) || part.starts_with('_')) {
+        } else if !crate::modules::exists(name)
+            && name.split('.').skip(1).any(|part| OUTSIDE.contains(&part) || part.starts_with('_'))
+        {
             self.refuse("E-FORBIDDEN-IMPORT", span, format!("'{name}' may not be imported"));
         } else if !crate::modules::exists(name) {
             let said = (format!("the module '{name}' is not available"), None);
@@ -395,7 +408,14 @@ impl<'a> Scan<'a> {
         }
         let Ok(module) = crate::parse::parse(text.trim()) else { return };
         let facts = Facts { modules: self.facts.modules.clone(), bound: self.facts.bound.clone(), ..Facts::default() };
-        let mut inner = Scan { facts: &facts, scopes: Vec::new(), annotation: true, may_lack: false, decorates: false, found: Findings::default() };
+        let mut inner = Scan {
+            facts: &facts,
+            scopes: Vec::new(),
+            annotation: true,
+            may_lack: false,
+            decorates: false,
+            found: Findings::default(),
+        };
         inner.statements(&module.body);
         let found = inner.found;
         let place = |mut d: Diagnostic| {
@@ -695,9 +715,7 @@ fn held_by_module(e: &Expr) -> Option<&Expr> {
 
 /// Whether a handler of this kind catches that a package is not installed.
 fn catches_missing(kind: Option<&Expr>) -> bool {
-    let one = |e: &Expr| {
-        matches!(&e.kind, ExprKind::Name(n) if matches!(&**n, "ImportError" | "ModuleNotFoundError" | "Exception"))
-    };
+    let one = |e: &Expr| matches!(&e.kind, ExprKind::Name(n) if matches!(&**n, "ImportError" | "ModuleNotFoundError" | "Exception"));
     match kind {
         None => true,
         Some(Expr { kind: ExprKind::Tuple(kinds), .. }) => kinds.iter().any(one),

@@ -201,9 +201,7 @@ fn all_are(vm: &mut Interp, a: &Args, name: &str, wanted: i64) -> R<bool> {
 pub(super) fn convolution_init(vm: &mut Interp, a: &Args, axes: usize) -> R<Value> {
     let o = begin(vm, a)?;
     let (input, output) = (a.size(vm, "in_channels")?, a.size(vm, "out_channels")?);
-    let plain = all_are(vm, a, "kernel_size", 1)?
-        && all_are(vm, a, "stride", 1)?
-        && all_are(vm, a, "padding", 0)?;
+    let plain = all_are(vm, a, "kernel_size", 1)? && all_are(vm, a, "stride", 1)? && all_are(vm, a, "padding", 0)?;
     if !plain {
         let d = vm.fault(
             Category::Unsupported,

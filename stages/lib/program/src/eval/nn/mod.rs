@@ -263,7 +263,12 @@ static LAYERS: &[Layer] = &[
     )),
     activation!("ReLU", "inplace?", ["inplace"], "torch.nn.functional.relu"),
     activation!("ReLU6", "inplace?", ["inplace"], "torch.nn.functional.relu6"),
-    activation!("LeakyReLU", "negative_slope? inplace?", ["negative_slope", "inplace"], "torch.nn.functional.leaky_relu"),
+    activation!(
+        "LeakyReLU",
+        "negative_slope? inplace?",
+        ["negative_slope", "inplace"],
+        "torch.nn.functional.leaky_relu"
+    ),
     activation!("ELU", "alpha? inplace?", ["alpha", "inplace"], "torch.nn.functional.elu"),
     activation!("CELU", "alpha? inplace?", ["alpha", "inplace"], "torch.nn.functional.celu"),
     activation!("SELU", "inplace?", ["inplace"], "torch.nn.functional.selu"),
@@ -276,7 +281,12 @@ static LAYERS: &[Layer] = &[
     activation!("Softplus", "beta? threshold?", ["beta", "threshold"], "torch.nn.functional.softplus"),
     activation!("Softsign", "", [], "torch.nn.functional.softsign"),
     activation!("Tanhshrink", "", [], "torch.nn.functional.tanhshrink"),
-    activation!("Hardtanh", "min_val? max_val? inplace?", ["min_val", "max_val", "inplace"], "torch.nn.functional.hardtanh"),
+    activation!(
+        "Hardtanh",
+        "min_val? max_val? inplace?",
+        ["min_val", "max_val", "inplace"],
+        "torch.nn.functional.hardtanh"
+    ),
     activation!("Hardsigmoid", "inplace?", ["inplace"], "torch.nn.functional.hardsigmoid"),
     activation!("Hardswish", "inplace?", ["inplace"], "torch.nn.functional.hardswish"),
     activation!("Softmax", "dim?", ["dim"], "torch.nn.functional.softmax"),
@@ -323,9 +333,15 @@ static LAYERS: &[Layer] = &[
     layer!("AdaptiveAvgPool1d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 1, false)),
     layer!("AdaptiveAvgPool2d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 2, false)),
     layer!("AdaptiveAvgPool3d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 3, false)),
-    layer!("AdaptiveMaxPool1d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(vm, a, 1, true)),
-    layer!("AdaptiveMaxPool2d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(vm, a, 2, true)),
-    layer!("AdaptiveMaxPool3d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(vm, a, 3, true)),
+    layer!("AdaptiveMaxPool1d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(
+        vm, a, 1, true
+    )),
+    layer!("AdaptiveMaxPool2d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(
+        vm, a, 2, true
+    )),
+    layer!("AdaptiveMaxPool3d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(
+        vm, a, 3, true
+    )),
     Layer {
         name: "einops.layers.torch.Rearrange",
         base: Some("Module"),
@@ -342,11 +358,20 @@ static LAYERS: &[Layer] = &[
         base: Some("Module"),
         container: "",
         init: Native { names: "Reduce", signature: "self pattern reduction **sizes", run: containers::einops_init },
-        forward: Native { names: "Reduce", signature: "self input", run: |vm, a| containers::einops(vm, a, "einops.reduce") },
+        forward: Native {
+            names: "Reduce",
+            signature: "self input",
+            run: |vm, a| containers::einops(vm, a, "einops.reduce"),
+        },
     },
     activation!("Hardshrink", "lambd?", ["lambd"], "torch.nn.functional.hardshrink"),
     activation!("Softshrink", "lambd?", ["lambd"], "torch.nn.functional.softshrink"),
-    activation!("Threshold", "threshold value inplace?", ["threshold", "value", "inplace"], "torch.nn.functional.threshold"),
+    activation!(
+        "Threshold",
+        "threshold value inplace?",
+        ["threshold", "value", "inplace"],
+        "torch.nn.functional.threshold"
+    ),
     activation!("Dropout", "p? inplace?", ["p"], "torch.nn.functional.dropout"),
     activation!("Dropout1d", "p? inplace?", ["p"], "torch.nn.functional.dropout"),
     activation!("Dropout2d", "p? inplace?", ["p"], "torch.nn.functional.dropout"),

@@ -186,6 +186,11 @@ pub static TABLE: &[Native] = &[
         let t = base(vm, a, "input")?;
         let on = a.bool(vm, "requires_grad", true)?;
         if matches!(&*t.data.borrow(), Data::Node(_)) {
+            let id = vm.node(&t)?;
+            // it changes nothing
+            if vm.has_gradient(id) == on {
+                return Ok(Value::Tensor(t));
+            }
             let text = "requires_grad_() of a computed tensor is not supported";
             let d = vm.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
             return Err(Box::new(d.help("cut gradients with detach()")));

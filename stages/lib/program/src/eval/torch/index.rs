@@ -108,7 +108,10 @@ pub static TABLE: &[Native] = &[
         "torch.nn.functional.embedding",
         "input weight padding_idx? max_norm? norm_type? scale_grad_by_freq? sparse?",
         |vm, a| {
-            if a.some("max_norm").is_some() || a.bool(vm, "scale_grad_by_freq", false)? || a.bool(vm, "sparse", false)? {
+            if a.some("max_norm").is_some()
+                || a.bool(vm, "scale_grad_by_freq", false)?
+                || a.bool(vm, "sparse", false)?
+            {
                 return vm.unsupported("E-UNSUPPORTED-OP", "embedding() is supported with padding_idx alone");
             }
             let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);

@@ -231,6 +231,7 @@ fn done(vm: &mut Interp, id: R<NodeId>) -> R<Value> {
 
 /// The argument with new values, where it is to change in place, or else a new tensor.
 fn changed(vm: &mut Interp, a: &Args, f: impl FnOnce(&mut Interp, NodeId) -> R<NodeId>) -> R<Value> {
+    base(vm, a, "input")?;
     if !a.bool(vm, "inplace", false)? {
         let id = a.tensor(vm, "input")?;
         let out = f(vm, id);

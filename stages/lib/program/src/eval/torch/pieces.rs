@@ -155,7 +155,8 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
         Value::Int(count) if count > 0 => match size.as_known() {
             Some(size) => {
                 vm.charge(count.unsigned_abs())?;
-                let sizes: Vec<Dim> = (0..count).map(|i| Dim::known(size / count + i64::from(i < size % count))).collect();
+                let sizes: Vec<Dim> =
+                    (0..count).map(|i| Dim::known(size / count + i64::from(i < size % count))).collect();
                 cut(vm, &t, dim, &sizes, false)
             }
             None => match size.div_exact(&Dim::known(count)) {
@@ -165,7 +166,9 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
                 }
                 None => vm.unsupported(
                     "E-UNSUPPORTED-SIZE",
-                    format!("cutting an axis of size {size} into {count} pieces comes out differently from graph to graph"),
+                    format!(
+                        "cutting an axis of size {size} into {count} pieces comes out differently from graph to graph"
+                    ),
                 ),
             },
         },
@@ -173,7 +176,8 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
             let (mut start, mut sizes) = (Dim::known(0), Vec::new());
             for item in vm.items(&list)? {
                 let Some(end) = vm.as_dim(&item).filter(|end| end.provably_ge(&start) && size.provably_ge(end)) else {
-                    return vm.unsupported("E-UNSUPPORTED-OP", "tensor_split() needs indices in order, within the axis");
+                    return vm
+                        .unsupported("E-UNSUPPORTED-OP", "tensor_split() needs indices in order, within the axis");
                 };
                 sizes.push(end.clone() - start);
                 start = end;
@@ -181,7 +185,9 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
             sizes.push(size - start);
             cut(vm, &t, dim, &sizes, false)
         }
-        other => vm.type_fault(format!("tensor_split() needs a number of pieces or indices, not {}", other.type_name())),
+        other => {
+            vm.type_fault(format!("tensor_split() needs a number of pieces or indices, not {}", other.type_name()))
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) fn unary(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
 
 /// A function of `torch.nn.functional` that may work in place.
 pub(super) fn activation(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
+    base(vm, a, "input")?;
     if !a.bool(vm, "inplace", false)? {
         return unary(vm, a, op);
     }
