@@ -606,9 +606,9 @@ fn finish(
     }
     if let Some(id) = reached_by_gradients(&vm.graph, &vm.undifferentiable, ret, tri) {
         vm.span = vm.graph.node(id).span;
-        let text = "floor division has no derivative in torch, so that training fails";
+        let text = "this operation has no derivative in torch, so that training fails";
         let d = vm.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
-        let help = "use torch.div(x, y, rounding_mode=\"floor\"), which has the gradient 0, or detach() before";
+        let help = "detach() its arguments, or use one with the gradient 0, such as torch.div(x, y, rounding_mode=\"floor\") for x // y";
         return Err(Box::new(d.help(help)));
     }
     if let Some((write, user)) = lost_value(&vm.graph, &vm.writes, &vm.kept_results, ret, tri) {

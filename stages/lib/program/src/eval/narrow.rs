@@ -9,7 +9,7 @@ const RANGE: f64 = 4_294_967_296.0;
 
 impl Interp {
     /// A tensor as one of 32-bit integers.
-    pub fn to_narrow(&mut self, id: NodeId) -> R<NodeId> {
+    pub fn narrowed(&mut self, id: NodeId) -> R<NodeId> {
         let from = self.graph.dtype(id);
         let known = self.narrow.contains(&id);
         let mut out = self.cast(id, DType::Int)?;

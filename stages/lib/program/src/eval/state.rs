@@ -228,11 +228,11 @@ impl Interp {
             Value::Bound(pair) => {
                 (Rc::as_ptr(pair).addr(), "method".into(), indexed(&[pair.0.clone(), pair.1.clone()]))
             }
-            Value::Property(p) => (Rc::as_ptr(p).addr(), "property".into(), indexed(&[p.get.clone()])),
+            Value::Property(p) => (Rc::as_ptr(p).addr(), "property".into(), indexed(std::slice::from_ref(&p.get))),
             Value::StaticMethod(f) | Value::ClassMethod(f) => {
                 (Rc::as_ptr(f).addr(), "method".into(), indexed(&[(**f).clone()]))
             }
-            Value::Super(pair) => (Rc::as_ptr(pair).addr(), "super".into(), indexed(&[pair.1.clone()])),
+            Value::Super(pair) => (Rc::as_ptr(pair).addr(), "super".into(), indexed(std::slice::from_ref(&pair.1))),
             Value::Partial(p) | Value::PartialMethod(p) => {
                 let mut slots = indexed(&p.1);
                 slots.extend(p.2.iter().map(|(n, v)| (n.to_string(), v.clone())));

@@ -352,7 +352,7 @@ impl Interp {
     }
 
     /// The leaf whose parameter or buffer a tensor views, with the places of the leaf's elements that it shows.
-    pub fn viewed_leaf(&mut self, t: &Tensor) -> R<Option<(usize, Vec<usize>, Vec<u32>)>> {
+    pub fn viewed_leaf(&mut self, t: &Tensor) -> R<Option<PartOfLeaf>> {
         let Some(leaf) = t.storage.leaf.get() else { return Ok(None) };
         let Some(shape) = self.leaves.get(leaf).map(|l| l.shape.clone()) else { return Ok(None) };
         let steps: Vec<(Op, Shape)> =
@@ -361,7 +361,7 @@ impl Interp {
     }
 
     /// As [`Interp::viewed_leaf`], for a node that moves and copies elements of a parameter only.
-    pub fn moved_leaf(&mut self, id: NodeId) -> R<Option<(usize, Vec<usize>, Vec<u32>)>> {
+    pub fn moved_leaf(&mut self, id: NodeId) -> R<Option<PartOfLeaf>> {
         let mut steps = Vec::new();
         let mut at = id;
         loop {
@@ -402,6 +402,9 @@ impl Tensor {
         self.detached || View::steps(self.view.as_ref()).iter().any(|s| s.op == Op::Detach)
     }
 }
+
+/// A parameter or buffer by its index, and the shape and places of some of its elements.
+pub type PartOfLeaf = (usize, Vec<usize>, Vec<u32>);
 
 /// Places of elements in a row-major tensor of known size.
 pub struct Places {

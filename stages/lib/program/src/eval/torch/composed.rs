@@ -264,8 +264,14 @@ pub static TABLE: &[Native] = &[
         let (above, equal) = (vm.bin(BinaryOp::Gt, x, zero)?, vm.bin(BinaryOp::Eq, x, zero)?);
         let step = vm.push(Op::Where, &[above, one, zero])?;
         let out = vm.push(Op::Where, &[equal, at_zero, step])?;
-        let out = vm.push(Op::Detach, &[out]);
-        done(vm, out)
+        if vm.has_gradient(x) || vm.has_gradient(at_zero) {
+            // torch has no derivative for it: the choice that is never made marks that a gradient would pass
+            let never = vm.scalar(0.0, DType::Bool)?;
+            let out = vm.push(Op::Where, &[never, x, out])?;
+            vm.undifferentiable.push(out);
+            return Ok(vm.tensor_value(out));
+        }
+        done(vm, Ok(out))
     }),
     f!("torch.addcdiv Tensor.addcdiv", "input tensor1 tensor2 | value?", |vm, a| {
         let quotient = vm.binary_tensor(&a.value("tensor1"), BinOp::Div, &a.value("tensor2"))?;

@@ -57,7 +57,7 @@ fn to_int32(vm: &mut Interp, t: &Rc<Tensor>) -> R<Value> {
         return Ok(Value::Tensor(t.clone()));
     }
     let id = vm.node(t)?;
-    let out = vm.to_narrow(id);
+    let out = vm.narrowed(id);
     done(vm, out)
 }
 

@@ -92,6 +92,21 @@ pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
         Ok(text) => text,
         Err(reason) => return vm.shape_fault("E-SHAPE-EINSUM", format!("einsum \"{equation}\": {reason}")),
     };
+    // the axes of one tensor in another order are a view, as is what it repeats
+    if let ([id], Some((input, output)), [Value::Tensor(t)]) =
+        (ids.as_slice(), normal.split_once("->"), operands.as_slice())
+    {
+        let places: Option<Vec<usize>> = output.chars().map(|c| input.chars().position(|i| i == c)).collect();
+        let distinct = input.chars().enumerate().all(|(i, c)| input.chars().position(|o| o == c) == Some(i));
+        match places {
+            Some(places) if distinct && places.len() == ranks.first().copied().unwrap_or(0) => {
+                let out = vm.push(Op::Permute(places), &[*id])?;
+                return vm.view_value(out, t);
+            }
+            _ if !distinct => vm.may_be_shared(t),
+            _ => {}
+        }
+    }
     let out = vm.push(Op::Einsum(normal), &ids);
     done(vm, out)
 }
