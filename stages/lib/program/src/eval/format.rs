@@ -155,12 +155,12 @@ impl Spec {
         let text = match kind {
             'f' | 'F' => format!("{size:.precision$}"),
             'e' | 'E' => scientific(size, precision),
-            'g' | 'G' | 'n' => general(size, precision, self.alternate),
+            'g' | 'G' | 'n' => general(size, precision, self.alternate, 0),
             '%' => format!("{:.precision$}%", size * 100.0),
             'r' => match self.precision {
                 None => super::text::float_text(size),
                 Some(p) => {
-                    let text = general(size, p, self.alternate);
+                    let text = general(size, p, self.alternate, 1);
                     if text.contains(['.', 'e']) { text } else { format!("{text}.0") }
                 }
             },
@@ -232,8 +232,8 @@ fn scientific(size: f64, precision: usize) -> String {
     format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 
-/// `g`: fixed where the exponent is small, and without zeros at the end.
-fn general(size: f64, precision: usize, keep: bool) -> String {
+/// `g`: fixed where the exponent is small, and without zeros at the end; `below`: by how many digits earlier it is not.
+fn general(size: f64, precision: usize, keep: bool, below: i32) -> String {
     let precision = precision.max(1);
     let rounded = format!("{size:.*e}", precision - 1);
     let exponent: i32 = rounded.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
@@ -245,7 +245,7 @@ fn general(size: f64, precision: usize, keep: bool) -> String {
             text.trim_end_matches('0').trim_end_matches('.').to_string()
         }
     };
-    if (-4..digits).contains(&exponent) {
+    if (-4..digits - below).contains(&exponent) {
         let decimals = usize::try_from(digits - 1 - exponent).unwrap_or(0);
         return strip(&format!("{size:.decimals$}"));
     }

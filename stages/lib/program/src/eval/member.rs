@@ -45,8 +45,9 @@ pub fn resolve(module: &str, name: &str) -> Option<Member> {
         "torch.special" => format!("torch.{name}"),
         _ => format!("{module}.{name}"),
     };
-    if modules::exists(&full) {
-        return Some(Member::Module(full));
+    let own = format!("{module}.{name}");
+    if modules::exists(&own) {
+        return Some(Member::Module(own));
     }
     if let Some(native) = native::find(&format!("{module}.{name}")).or_else(|| native::find(&full)) {
         return Some(Member::Native(native));
