@@ -111,6 +111,10 @@ fn locate(candidate: &mut Candidate, diagnostics: &mut Vec<Diagnostic>, rules: &
     // Where all regions may change, an edit of another one is no fault.
     let may_both = candidate.factor.is_none() && rules.entangled == Entangled::Auto;
     for mut finding in found.diagnostics.iter().map(convert) {
+        // what is wrong with the text alone has been said
+        if diagnostics.iter().any(|d| (&d.code, d.line, d.column) == (&finding.code, finding.line, finding.column)) {
+            continue;
+        }
         if !rejects || (may_both && finding.code == "E-ENTANGLED-REGION") {
             finding.severity = Severity::Note;
         }

@@ -50,6 +50,10 @@ fn a_fault_has_its_place_and_exit_code_1() {
     let row = &rows(&output)[0];
     assert_eq!((&row["status"], &row["verdict"]), (&"rejected".into(), &"reject".into()));
     assert_eq!((&row["diagnostics"][0]["category"], &row["diagnostics"][0]["line"]), (&"syntax".into(), &3.into()));
+    // a comparison with a parent reads the same text, and says nothing twice
+    let output = check(&[&path, "--json", "--parent", "data/seed_pgn.py"]);
+    let found = rows(&output)[0]["diagnostics"].as_array().cloned().unwrap_or_default();
+    assert_eq!(found.iter().filter(|d| d["code"] == "E-SYNTAX").count(), 1, "{found:?}");
     let output = check(&[&path, "--format", "text"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("broken.py:3:"), "{}", text(&output.stdout));

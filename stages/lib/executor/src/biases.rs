@@ -59,7 +59,10 @@ mod tests {
         let mut args = vec![x];
         for (name, shape) in [("weight", vec![8, 3]), ("bias", vec![8])] {
             let (name, init, span) = (name.to_owned(), Init::Constant(1.0), Span::default());
-            args.push(graph.param(Param { name, shape, init, trainable: true, transient: false, span }, span));
+            args.push(graph.param(
+                Param { name, aliases: Vec::new(), shape, init, trainable: true, transient: false, span },
+                span,
+            ));
         }
         let push = |graph: &mut Graph, op: Op, args: &[NodeId]| graph.push(op, args, Span::default()).expect("types");
         let layer = push(&mut graph, Op::Linear { biased: true }, &args);

@@ -22,6 +22,7 @@ pub struct Parameters {
 
 struct Entry {
     name: String,
+    aliases: Vec<String>,
     shape: Vec<usize>,
     transient: bool,
     /// Shares memory with `flat` where trained.
@@ -34,7 +35,7 @@ impl Parameters {
     /// Draws the initial values. Each parameter has a random stream of its own, named for it: what else a network
     /// holds does not change how it starts.
     pub fn init(graph: &Graph, seed: u64, dtype: Dtype, device: Device) -> Result<Self> {
-        let draw = |param: &graph::Param| initial(&param.init, &param.shape, &mut Rng::new(seed, &param.name));
+        let draw = |param: &graph::Param| initial(&param.init, &param.shape, seed, &mut Rng::new(seed, &param.name));
         let values = graph.params.iter().map(draw).collect::<Result<Vec<_>>>()?;
         Self::assemble(graph, &values, dtype, device)
     }
@@ -44,7 +45,7 @@ impl Parameters {
         let take = |param: &graph::Param| -> Result<Vec<f64>> {
             let fail = |reason: String| Error::Tensor { name: param.name.clone(), reason };
             match weights.arrays.get(&param.name) {
-                None if param.transient => initial(&param.init, &param.shape, &mut Rng::new(0, &param.name)),
+                None if param.transient => initial(&param.init, &param.shape, 0, &mut Rng::new(0, &param.name)),
                 None => Err(fail("is missing".to_owned())),
                 Some(array) if array.shape != param.shape => {
                     Err(fail(format!("has shape {:?}, the network needs {:?}", array.shape, param.shape)))
@@ -72,8 +73,8 @@ impl Parameters {
             } else {
                 (from_f64(data, &shape, dtype.kind(), device)?, None)
             };
-            let (name, shape) = (param.name.clone(), param.shape.clone());
-            entries.push(Entry { name, shape, transient: param.transient, value, window });
+            let (name, aliases, shape) = (param.name.clone(), param.aliases.clone(), param.shape.clone());
+            entries.push(Entry { name, aliases, shape, transient: param.transient, value, window });
         }
         Ok(Self { flat, entries, dtype })
     }
@@ -82,6 +83,7 @@ impl Parameters {
     pub fn share(&self) -> Self {
         let entry = |entry: &Entry| Entry {
             name: entry.name.clone(),
+            aliases: entry.aliases.clone(),
             shape: entry.shape.clone(),
             transient: entry.transient,
             value: entry.value.shallow_clone(),
@@ -142,6 +144,9 @@ impl Parameters {
         let mut weights = Weights { dtype: self.dtype, ..Weights::default() };
         for entry in self.entries.iter().filter(|entry| !entry.transient) {
             let array = Array { shape: entry.shape.clone(), data: to_f64(&entry.value)? };
+            for alias in &entry.aliases {
+                weights.arrays.insert(alias.clone(), array.clone());
+            }
             weights.arrays.insert(entry.name.clone(), array);
         }
         Ok(weights)
@@ -152,8 +157,8 @@ impl Parameters {
     }
 }
 
-/// Draws one parameter, row-major.
-fn initial(init: &Init, shape: &[usize], rng: &mut Rng) -> Result<Vec<f64>> {
+/// Draws one parameter, row-major, from its stream; what it copies of others is drawn from theirs.
+fn initial(init: &Init, shape: &[usize], seed: u64, rng: &mut Rng) -> Result<Vec<f64>> {
     let count: usize = shape.iter().product();
     Ok(match init {
         Init::Constant(value) => vec![*value; count],
@@ -165,7 +170,24 @@ fn initial(init: &Init, shape: &[usize], rng: &mut Rng) -> Result<Vec<f64>> {
         Init::Normal { mean, std } => (0..count).map(|_| mean + std * rng.normal()).collect(),
         Init::TruncatedNormal { std, cut } => (0..count).map(|_| std * rng.truncated_normal(*cut)).collect(),
         Init::Affine { base, scale, shift } => {
-            initial(base, shape, rng)?.into_iter().map(|x| scale * x + shift).collect()
+            initial(base, shape, seed, rng)?.into_iter().map(|x| scale * x + shift).collect()
+        }
+        Init::BoundedNormal { mean, std, low, high } => {
+            (0..count).map(|_| rng.bounded_normal(*mean, *std, *low, *high)).collect()
+        }
+        Init::Patched { base, places, part, init } => {
+            let mut values = initial(base, shape, seed, rng)?;
+            for (place, value) in places.iter().zip(initial(init, part, seed, rng)?) {
+                if let Some(slot) = values.get_mut(*place as usize) {
+                    *slot = value;
+                }
+            }
+            values
+        }
+        Init::Copied { of, shape, init, places } => {
+            let values = initial(init, shape, seed, &mut Rng::new(seed, of))?;
+            let wrong = || Error::Inconsistent(format!("{of} has fewer elements than are copied"));
+            places.iter().map(|at| values.get(*at as usize).copied().ok_or_else(wrong)).collect::<Result<_>>()?
         }
         Init::Eye => {
             let columns = shape.get(1).copied().unwrap_or(1).max(1);
@@ -207,20 +229,58 @@ mod tests {
 
     #[test]
     fn initial_values_follow_their_rules() {
-        let draw = |init: Init, shape: &[usize]| initial(&init, shape, &mut Rng::new(1, "p")).expect("draws");
+        let draw = |init: Init, shape: &[usize]| initial(&init, shape, 1, &mut Rng::new(1, "p")).expect("draws");
         assert_eq!(draw(Init::Constant(-3.0), &[2]), [-3.0, -3.0]);
         assert_eq!(draw(Init::Eye, &[2, 3]), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
         assert!(draw(Init::TruncatedNormal { std: 0.5, cut: 2.0 }, &[64, 64]).iter().all(|x| x.abs() <= 1.0));
         assert!(draw(Init::Uniform { low: -0.25, high: 0.25 }, &[1000]).iter().all(|x| x.abs() <= 0.25));
         let base = Box::new(Init::Constant(2.0));
         assert_eq!(draw(Init::Affine { base, scale: 0.5, shift: 1.0 }, &[1]), [2.0]);
-        assert!(initial(&Init::Values(vec![1.0]), &[2], &mut Rng::new(1, "p")).is_err());
+        assert!(initial(&Init::Values(vec![1.0]), &[2], 1, &mut Rng::new(1, "p")).is_err());
+        let bounded = draw(Init::BoundedNormal { mean: 0.0, std: 1.0, low: 0.5, high: 3.0 }, &[1000]);
+        assert!(bounded.iter().all(|x| (0.5..=3.0).contains(x)));
+        let base = Box::new(Init::Uniform { low: 0.0, high: 1.0 });
+        let patched =
+            Init::Patched { base, places: vec![3, 1], part: vec![2], init: Box::new(Init::Values(vec![5.0, 6.0])) };
+        let values = draw(patched, &[2, 2]);
+        assert_eq!((values[1], values[3]), (6.0, 5.0));
+        // a copy starts as its source does, transposed here
+        let source = Init::Normal { mean: 0.0, std: 1.0 };
+        let copied = Init::Copied {
+            of: "p".into(),
+            shape: vec![2, 2],
+            init: Box::new(source.clone()),
+            places: vec![0, 2, 1, 3],
+        };
+        let (drawn, copy) =
+            (draw(source, &[2, 2]), initial(&copied, &[2, 2], 1, &mut Rng::new(1, "q")).expect("draws"));
+        assert_eq!(copy, [drawn[0], drawn[2], drawn[1], drawn[3]]);
+    }
+
+    #[test]
+    fn tied_parameters_are_written_under_all_their_names() {
+        let mut graph = Graph::new();
+        let param = graph::Param {
+            name: "a.weight".into(),
+            aliases: vec!["b.weight".into()],
+            shape: vec![2],
+            init: Init::Uniform { low: 0.0, high: 1.0 },
+            trainable: true,
+            transient: false,
+            span: graph::Span::default(),
+        };
+        graph.param(param, graph::Span::default());
+        let parameters = Parameters::init(&graph, 1, Dtype::F32, Device::CPU).expect("draws");
+        let weights = parameters.weights().expect("reads");
+        assert_eq!(weights.arrays.len(), 2);
+        assert_eq!(weights.arrays["a.weight"], weights.arrays["b.weight"]);
+        assert!(Parameters::from_weights(&graph, &weights, Dtype::F32, Device::CPU).is_ok());
     }
 
     #[test]
     fn orthogonal_matrices_are() {
         for shape in [[3, 5], [5, 3], [4, 4]] {
-            let data = initial(&Init::Orthogonal { gain: 2.0 }, &shape, &mut Rng::new(1, "p")).expect("draws");
+            let data = initial(&Init::Orthogonal { gain: 2.0 }, &shape, 1, &mut Rng::new(1, "p")).expect("draws");
             let (rows, columns) = (shape[0], shape[1]);
             let get = |row: usize, column: usize| data[row * columns + column];
             for one in 0..rows.min(columns) {

@@ -52,6 +52,12 @@ impl Rng {
         (0..1000).map(|_| self.normal()).find(|x| x.abs() <= cut).unwrap_or(0.0)
     }
 
+    /// Normal between `low` and `high`: drawn again while it lies outside, and uniform where that is hopeless, as far out in a tail.
+    pub fn bounded_normal(&mut self, mean: f64, std: f64, low: f64, high: f64) -> f64 {
+        let drawn = (0..10_000).map(|_| mean + std * self.normal()).find(|x| (low..=high).contains(x));
+        drawn.unwrap_or_else(|| low + (high - low) * self.uniform())
+    }
+
     /// Standard Gumbel, with the guards of the benchmark's Sinkhorn noise.
     pub fn gumbel(&mut self) -> f64 {
         -(-(self.uniform() + 1e-12).ln() + 1e-12).ln()

@@ -190,7 +190,9 @@ impl Graph {
                 }
                 Op::Param(p) => {
                     let source = other.params.get(p.0 as usize).ok_or(OpError::NoSuchNode { node: p.0 })?;
-                    let param = Param { name: format!("{prefix}{}", source.name), ..source.clone() };
+                    let init = source.init.renamed(prefix);
+                    let aliases = source.aliases.iter().map(|name| format!("{prefix}{name}")).collect();
+                    let param = Param { name: format!("{prefix}{}", source.name), aliases, init, ..source.clone() };
                     if self.params.iter().any(|known| known.name == param.name && !same_param(known, &param)) {
                         return Err(OpError::ParamClash { name: param.name });
                     }

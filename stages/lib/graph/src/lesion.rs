@@ -79,7 +79,8 @@ pub fn operator_of(parameter: &str) -> &str {
 
 /// A parameter of a switch: not trained, and in no file of weights.
 pub fn switch_param(name: String, shape: Vec<usize>, value: f64) -> Param {
-    Param { name, shape, init: Init::Constant(value), trainable: false, transient: true, span: Span::default() }
+    let (aliases, init) = (Vec::new(), Init::Constant(value));
+    Param { name, aliases, shape, init, trainable: false, transient: true, span: Span::default() }
 }
 
 /// `value` where `keep` (a scalar, 1 or 0) is 1, else `fill`, whose shape is that of the last axis, or a scalar's. Of linear
@@ -299,6 +300,10 @@ fn expected(init: &Init) -> f64 {
         Init::Uniform { low, high } => 0.5 * (low + high),
         Init::Normal { mean, .. } => *mean,
         Init::TruncatedNormal { .. } | Init::Orthogonal { .. } | Init::Eye => 0.0,
+        // of symmetric bounds, the mean
+        Init::BoundedNormal { mean, low, high, .. } => mean.clamp(*low, *high),
+        Init::Patched { base, .. } => expected(base),
+        Init::Copied { init, .. } => expected(init),
         Init::Affine { base, scale, shift } => scale * expected(base) + shift,
     }
 }
@@ -327,7 +332,9 @@ mod tests {
 
         fn param(&mut self, name: &str, shape: &[usize], init: Init) -> NodeId {
             let (name, shape, span) = (name.to_owned(), shape.to_vec(), Span::default());
-            self.graph.param(Param { name, shape, init, trainable: true, transient: false, span }, Span::default())
+            let aliases = Vec::new();
+            let param = Param { name, aliases, shape, init, trainable: true, transient: false, span };
+            self.graph.param(param, Span::default())
         }
 
         fn layer(&mut self, name: &str, x: NodeId) -> NodeId {

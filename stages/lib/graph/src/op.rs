@@ -61,6 +61,29 @@ pub enum Init {
     Orthogonal {
         gain: f64,
     },
+    /// Normal, drawn again until it lies between `low` and `high`.
+    BoundedNormal {
+        mean: f64,
+        std: f64,
+        low: f64,
+        high: f64,
+    },
+    /// As `base`, but for the elements at `places` (row-major), which start as a tensor of shape `part` with `init`: what the
+    /// initialisation of a slice leaves.
+    Patched {
+        base: Box<Init>,
+        places: Vec<u32>,
+        part: Vec<usize>,
+        init: Box<Init>,
+    },
+    /// The elements at `places` of the tensor of shape `shape` that `init` draws for the name `of`: a copy of another
+    /// parameter's start, whether or not that parameter is used. The name is the source's own: see [`Init::renamed`].
+    Copied {
+        of: String,
+        shape: Vec<usize>,
+        init: Box<Init>,
+        places: Vec<u32>,
+    },
     /// `scale * base + shift`: what in-place `mul_`/`add_` on an initialised parameter leaves.
     Affine {
         base: Box<Init>,
@@ -70,10 +93,44 @@ pub enum Init {
     Eye,
 }
 
+impl Init {
+    /// Whether it depends on how another parameter starts.
+    pub fn copies(&self) -> bool {
+        match self {
+            Self::Copied { .. } => true,
+            Self::Patched { base, init, .. } => base.copies() || init.copies(),
+            Self::Affine { base, .. } => base.copies(),
+            _ => false,
+        }
+    }
+
+    /// The same start with other names for what is copied.
+    pub fn with_names(&self, name: &dyn Fn(&str) -> String) -> Self {
+        let inner = |init: &Self| Box::new(init.with_names(name));
+        match self {
+            Self::Copied { of, shape, init, places } => {
+                Self::Copied { of: name(of), shape: shape.clone(), init: inner(init), places: places.clone() }
+            }
+            Self::Patched { base, places, part, init } => {
+                Self::Patched { base: inner(base), places: places.clone(), part: part.clone(), init: inner(init) }
+            }
+            Self::Affine { base, scale, shift } => Self::Affine { base: inner(base), scale: *scale, shift: *shift },
+            other => other.clone(),
+        }
+    }
+
+    /// The same start where all names get a prefix.
+    pub fn renamed(&self, prefix: &str) -> Self {
+        if self.copies() { self.with_names(&|name| format!("{prefix}{name}")) } else { self.clone() }
+    }
+}
+
 /// A parameter or buffer, with its torch name (`heads.0.t_1.bias`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param {
     pub name: String,
+    /// Further names of the same parameter, where several modules hold it: PyTorch's `state_dict` has all of them.
+    pub aliases: Vec<String>,
     pub shape: Vec<usize>,
     pub init: Init,
     /// False for buffers and for parameters with `requires_grad=False`.

@@ -43,12 +43,16 @@ fn greater(x: Dim, y: Dim) -> Option<Dim> {
     if x.provably_ge(&y) { Some(x) } else { y.provably_ge(&x).then_some(y) }
 }
 
-/// The values that each Int or Bool node can take, by node index; `None` where nothing is known, as for inputs.
+/// The adjacency matrix of a processor, by its name among the inputs: it holds 0 and 1, so that degrees are bounded by N.
+const ADJACENCY: &str = "adj_mat";
+
+/// The values that each Int or Bool node can take, by node index, and those Float nodes that are made of the adjacency matrix and
+/// of constants; `None` where nothing is known, as for other inputs.
 pub fn ranges(graph: &Graph) -> Vec<Option<Range>> {
     let mut known: Vec<Option<Range>> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let range = match node.dtype {
-            DType::Float => None,
+            DType::Float => real(graph, node, &known),
             DType::Bool => Range::new(Dim::known(0), Dim::known(1)),
             DType::Int => range(graph, node, &known),
         };
@@ -77,6 +81,57 @@ pub fn unproven_indices(graph: &Graph) -> Vec<NodeId> {
 
 fn whole(value: f64) -> Option<Dim> {
     (value.fract() == 0.0 && value.abs() < 9e15).then(|| Dim::known(value as i64))
+}
+
+/// Bounds of a Float node. They hold between integers as well, so that only those rules of integers apply that do not count on it.
+fn real(graph: &Graph, node: &Node, known: &[Option<Range>]) -> Option<Range> {
+    let of = |at: usize| node.args.get(at).and_then(|x| known[x.0 as usize].clone());
+    match &node.op {
+        Op::Input(i) => {
+            let input = graph.inputs.get(*i as usize)?;
+            let shape = [Dim::b(), Dim::n(), Dim::n()];
+            (input.name == ADJACENCY && input.shape == shape)
+                .then(|| Range { least: Dim::known(0), most: Dim::known(1) })
+        }
+        // integers beyond 2^24 are rounded
+        Op::Cast => {
+            of(0).filter(|r| Dim::known(1 << 20).provably_ge(&r.most) || graph.dtype(node.args[0]) != DType::Int)
+        }
+        Op::Reduce { op: ReduceOp::Mean, .. } => of(0),
+        Op::Reduce {
+            op: ReduceOp::Sum | ReduceOp::Amax | ReduceOp::Amin | ReduceOp::MaxValues | ReduceOp::MinValues,
+            ..
+        }
+        | Op::Scalar(_)
+        | Op::Full(_)
+        | Op::Const(_)
+        | Op::Detach
+        | Op::Reshape
+        | Op::Permute(_)
+        | Op::Expand
+        | Op::Slice { .. }
+        | Op::Select { .. }
+        | Op::Flip { .. }
+        | Op::Roll { .. }
+        | Op::Diagonal { .. }
+        | Op::Tril { .. }
+        | Op::Triu { .. }
+        | Op::Cat { .. }
+        | Op::Where
+        | Op::Eye
+        | Op::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Maximum | BinaryOp::Minimum)
+        | Op::Unary(
+            UnaryOp::Clamp { .. } | UnaryOp::Neg | UnaryOp::Relu | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Round,
+        ) => range(graph, node, known),
+        Op::MatMul => {
+            // paths of two steps: at most as many as there are nodes between
+            let (x, y) = (of(0)?, of(1)?);
+            let low = x.least.provably_ge(&Dim::known(0)) && y.least.provably_ge(&Dim::known(0));
+            let between = graph.shape(*node.args.first()?).last()?;
+            low.then(|| Range { least: Dim::known(0), most: &(&x.most * &y.most) * between })
+        }
+        _ => None,
+    }
 }
 
 fn range(graph: &Graph, node: &Node, known: &[Option<Range>]) -> Option<Range> {
@@ -230,5 +285,27 @@ mod tests {
         let raw = g.input("raw", vec![n], int, true);
         let given = g.push(Op::IndexSelect { dim: 1 }, &[x, raw], span).unwrap();
         assert_eq!(unproven_indices(&g), [narrow, features, given]);
+    }
+
+    #[test]
+    fn degrees_are_bounded() {
+        let mut g = Graph::new();
+        let span = Span::default();
+        let (b, n, k) = (Dim::b(), Dim::n(), Dim::known);
+        let adjacency = g.input(ADJACENCY, vec![b.clone(), n.clone(), n.clone()], DType::Float, true);
+        let features = g.input("x", vec![b.clone(), n.clone(), n.clone()], DType::Float, true);
+        let mut looked_up = |of: NodeId, most: f64| {
+            let whole = g.push_as(Op::Cast, &[of], vec![b.clone(), n.clone(), n.clone()], DType::Int, span).unwrap();
+            let degree =
+                g.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![2], keepdim: false }, &[whole], span).unwrap();
+            let clamp = UnaryOp::Clamp { min: f64::NEG_INFINITY, max: most };
+            let degree = g.push(Op::Unary(clamp), &[degree], span).unwrap();
+            let table = g.push_as(Op::Full(0.0), &[], vec![k(8), k(4)], DType::Float, span).unwrap();
+            let id = g.push(Op::IndexSelect { dim: 0 }, &[table, degree], span).unwrap();
+            unproven_indices(&g).contains(&id)
+        };
+        assert!(!looked_up(adjacency, 7.0));
+        assert!(looked_up(adjacency, 8.0));
+        assert!(looked_up(features, 7.0));
     }
 }

@@ -5,7 +5,10 @@ use graph::{DType, Dim, Graph, Init, NodeId, Op, Param, ReduceOp, Span, UnaryOp,
 fn param(graph: &mut Graph, name: &str, shape: &[usize], trainable: bool) -> NodeId {
     let init = Init::Constant(0.0);
     let (name, shape) = (name.to_owned(), shape.to_vec());
-    graph.param(Param { name, shape, init, trainable, transient: false, span: Span::default() }, Span::default())
+    graph.param(
+        Param { name, aliases: Vec::new(), shape, init, trainable, transient: false, span: Span::default() },
+        Span::default(),
+    )
 }
 
 fn line(line: u32) -> Span {

@@ -4,8 +4,15 @@ use graph::{BinaryOp, DType, Dim, Graph, Init, NodeId, Op, Param, Span, UnaryOp}
 use graph::{changed_outputs, edit_distance, fingerprint};
 
 fn param(graph: &mut Graph, name: &str, init: Init) -> NodeId {
-    let p =
-        Param { name: name.into(), shape: vec![8, 8], init, trainable: true, transient: false, span: Span::default() };
+    let p = Param {
+        name: name.into(),
+        aliases: Vec::new(),
+        shape: vec![8, 8],
+        init,
+        trainable: true,
+        transient: false,
+        span: Span::default(),
+    };
     graph.param(p, Span::default())
 }
 

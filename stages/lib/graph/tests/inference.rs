@@ -232,6 +232,7 @@ fn stated_types_are_checked() {
 #[test]
 fn inlining_shares_parameters_by_name() {
     let param = |name: &str, init| Param {
+        aliases: Vec::new(),
         name: name.into(),
         shape: vec![4, 8],
         init,

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Budgets;
 use crate::diagnostic::{Category, Diagnostic, Severity};
-use crate::eval::{Data, Interp, Object, Phase, R, Tensor, Value, lost_value};
+use crate::eval::state::Numbers;
+use crate::eval::{Data, Interp, Object, Phase, R, Tensor, Value, lost_value, reached_by_gradients};
 use crate::regions::{self, Regions};
 use crate::syntax::Name;
 use crate::{forbidden, parse, warn};
@@ -225,19 +226,106 @@ fn evaluate(vm: &mut Interp, module: &crate::syntax::Module, inputs: [NodeId; 5]
     // first call left behind in attributes shows.
     vm.phase = Phase::First;
     let first = call(vm, &root, inputs)?;
+    let mut numbers = Numbers::default();
+    let before = vm.picture(&root, &mut numbers)?;
     vm.phase = Phase::Second;
-    let mut again = inputs;
-    for (id, old) in again.iter_mut().zip(inputs) {
-        let shape = vm.graph.shape(old).clone();
-        *id = vm.graph.input("again", shape, DType::Float, true);
-    }
+    vm.asked_mode = None;
+    let again = fresh_inputs(vm, inputs);
     let second = call(vm, &root, again)?;
     let returned = vm.returned;
     let (ret, tri) = outputs(vm, &second, options.hidden, returned)?;
     // the first call must have been sound, too
     outputs(vm, &first, options.hidden, returned)?;
+    let after = vm.picture(&root, &mut numbers)?;
+    if let Some(difference) = before.difference(&after) {
+        let span = vm.changed_at(&difference).unwrap_or(forward);
+        let what = match difference.slot.as_str() {
+            "" => "something".to_string(),
+            slot => format!("'{slot}'"),
+        };
+        return vm.stateful(span, format!("every call of forward changes {what}, so that calls would differ"));
+    }
+    same_for_all_calls(vm, &root, inputs, (ret, tri), options.hidden, forward)?;
     let processor = finish(vm, &root, ret, tri, again, options.hidden, forward)?;
     Ok(Built { processor, forward })
+}
+
+/// Inputs for one more call.
+fn fresh_inputs(vm: &mut Interp, like: [NodeId; 5]) -> [NodeId; 5] {
+    like.map(|old| {
+        let shape = vm.graph.shape(old).clone();
+        let name = match vm.graph.node(old).op {
+            Op::Input(i) => vm.graph.inputs.get(i as usize).map_or_else(String::new, |input| input.name.clone()),
+            _ => String::new(),
+        };
+        vm.graph.input(&name, shape, DType::Float, true)
+    })
+}
+
+/// A further call computes the same, whatever sizes the calls before had, and whether or not it is part of the training.
+fn same_for_all_calls(
+    vm: &mut Interp,
+    root: &Rc<Object>,
+    inputs: [NodeId; 5],
+    outs: (NodeId, Option<NodeId>),
+    hidden: usize,
+    forward: Span,
+) -> R<()> {
+    let (writes, kept) = (vm.writes.len(), vm.kept_results.len());
+    let mut calls = 2;
+    if let Some(span) = vm.asked_mode {
+        vm.training = false;
+        calls += 1;
+        if !computes_the_same(vm, root, inputs, outs, hidden, calls) {
+            vm.span = span;
+            let text = "forward computes something else in evaluation than in training, but one graph stands for both";
+            let d = vm.fault(Category::Unsupported, "E-UNSUPPORTED-TRAINING", text);
+            return Err(Box::new(d.help("compute the same in both: do not ask for self.training or requires_grad")));
+        }
+        vm.training = true;
+    }
+    let next = fresh_inputs(vm, inputs);
+    if vm.spoil(root)? {
+        calls += 1;
+        if !computes_the_same_of(vm, root, next, outs, hidden, calls) {
+            let text =
+                "forward uses sizes or tensors that an earlier call left behind, which may have been of another size";
+            return vm.stateful(forward, text);
+        }
+    }
+    vm.writes.truncate(writes);
+    vm.kept_results.truncate(kept);
+    Ok(())
+}
+
+fn computes_the_same(
+    vm: &mut Interp,
+    root: &Rc<Object>,
+    inputs: [NodeId; 5],
+    outs: (NodeId, Option<NodeId>),
+    hidden: usize,
+    calls: u32,
+) -> bool {
+    let next = fresh_inputs(vm, inputs);
+    computes_the_same_of(vm, root, next, outs, hidden, calls)
+}
+
+/// Whether a call of these inputs gives the graph of the second call.
+fn computes_the_same_of(
+    vm: &mut Interp,
+    root: &Rc<Object>,
+    inputs: [NodeId; 5],
+    outs: (NodeId, Option<NodeId>),
+    hidden: usize,
+    calls: u32,
+) -> bool {
+    vm.extend_budgets();
+    let returned = vm.returned;
+    let called = call(vm, root, inputs).and_then(|value| outputs(vm, &value, hidden, returned));
+    let Ok((ret, tri)) = called else { return false };
+    let mut numbers = Numbers::default();
+    let mut number = |id| numbers.number(&vm.graph, id, calls);
+    number(ret) == number(outs.0) && tri.map(&mut number) == outs.1.map(&mut number)
 }
 
 fn interface(vm: &Interp, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
@@ -334,6 +422,7 @@ fn outputs(vm: &mut Interp, value: &Value, hidden: usize, returned: Span) -> R<(
     let pair = match value {
         Value::Tuple(items) => items.to_vec(),
         Value::List(items) => items.borrow().clone(),
+        Value::Object(o) if vm.tuple_items(o).is_some() => vm.tuple_items(o).unwrap_or_default(),
         other => {
             let d = interface(
                 vm,
@@ -388,6 +477,10 @@ struct State {
     /// Names of all parameters and buffers in the order of `state_dict()`, by index; a tied one counts under its first name.
     named: Vec<(usize, String)>,
     known: BTreeSet<usize>,
+    /// Further names of tied ones.
+    aliases: Vec<(usize, String)>,
+    /// Visits to modules that were visited before.
+    again: u64,
     /// How many visits each module takes, itself and all that it holds; 0 while it is under way.
     visits: BTreeMap<usize, u64>,
 }
@@ -404,7 +497,18 @@ impl State {
                     "a module holds itself, so that torch would visit it for ever",
                 ));
             }
-            Some(known) => return Ok(*known),
+            Some(known) => {
+                let known = *known;
+                self.again = self.again.saturating_add(known);
+                if self.again > MAX_MODULE_VISITS {
+                    let text = format!(
+                        "shared modules are held more than {MAX_MODULE_VISITS} times, each of which torch visits"
+                    );
+                    return Err(too_many_modules(vm, object, text));
+                }
+                self.rename(object, prefix);
+                return Ok(known);
+            }
             None => {}
         }
         if depth > MAX_MODULE_DEPTH {
@@ -433,11 +537,27 @@ impl State {
         Ok(visits)
     }
 
+    /// The names that a shared module's parameters have where it is held once more.
+    fn rename(&mut self, object: &Object, prefix: &str) {
+        let Some(state) = &*object.module.borrow() else { return };
+        let params = state.params.iter().filter_map(|(name, p)| Some((name, p.as_ref()?)));
+        let buffers = state.buffers.iter().filter_map(|(name, b, _)| Some((name, b.as_ref()?)));
+        for (name, tensor) in params.chain(buffers) {
+            self.name(tensor, prefix, name);
+        }
+        for (name, child) in &state.children {
+            child.iter().for_each(|child| self.rename(child, &format!("{prefix}{name}.")));
+        }
+    }
+
     fn name(&mut self, tensor: &Tensor, prefix: &str, name: &Name) {
-        if let Data::Leaf(i) = &*tensor.data.borrow()
-            && self.known.insert(*i)
-        {
-            self.named.push((*i, format!("{prefix}{name}")));
+        if let Data::Leaf(i) = &*tensor.data.borrow() {
+            let full = format!("{prefix}{name}");
+            if self.known.insert(*i) {
+                self.named.push((*i, full));
+            } else {
+                self.aliases.push((*i, full));
+            }
         }
     }
 }
@@ -463,22 +583,35 @@ fn finish(
     vm.span = root.span;
     let mut state = State::default();
     state.visit(vm, root, "", 0)?;
-    let named = state.named;
+    let named = &state.named;
     let (mut graph, new_inputs) = Processor::inputs(hidden);
     let mut leaf_param: BTreeMap<usize, ParamId> = BTreeMap::new();
-    for (index, name) in &named {
+    // an unregistered source is drawn under a name of its own
+    let source = |of: &str| -> String {
+        let known = of.parse::<usize>().ok().and_then(|i| named.iter().find(|n| n.0 == i));
+        known.map_or_else(|| format!("#{of}"), |n| n.1.clone())
+    };
+    for (index, name) in named {
         let Some(leaf) = vm.leaves.get(*index) else { continue };
         leaf_param.insert(*index, ParamId(u32::try_from(graph.params.len()).unwrap_or(u32::MAX)));
         graph.params.push(graph::Param {
             name: name.clone(),
+            aliases: state.aliases.iter().filter(|a| a.0 == *index).map(|a| a.1.clone()).collect(),
             shape: leaf.shape.clone(),
-            init: leaf.init.clone(),
+            init: if leaf.init.copies() { leaf.init.with_names(&source) } else { leaf.init.clone() },
             trainable: leaf.trainable && !leaf.buffer,
             transient: leaf.transient,
             span: leaf.span,
         });
     }
-    if let Some((write, user)) = lost_value(&vm.graph, &vm.writes, ret, tri) {
+    if let Some(id) = reached_by_gradients(&vm.graph, &vm.undifferentiable, ret, tri) {
+        vm.span = vm.graph.node(id).span;
+        let text = "this operation has no derivative in torch, so that training fails";
+        let d = vm.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
+        let help = "detach() its arguments, or use one with the gradient 0, such as torch.div(x, y, rounding_mode=\"floor\") for x // y";
+        return Err(Box::new(d.help(help)));
+    }
+    if let Some((write, user)) = lost_value(&vm.graph, &vm.writes, &vm.kept_results, ret, tri) {
         vm.span = write;
         let text = "this changes a tensor in place that the gradient of an earlier operation needs as it was";
         let mut d = *vm.fault(Category::Interface, "E-INPLACE-GRADIENT", text);

@@ -33,13 +33,19 @@ must mean one fixed tensor graph for every batch size B >= 1 and every number of
   known while the graph is built: they may depend on settings and feature sizes, not on the values of tensors.
 - `try`, `except`, `else`, `finally` for exceptions of Python (a missing attribute, key, name, a wrong type or value, `raise`,
   `assert`). A fault of a tensor operation cannot be caught: it rejects the program.
-- `dataclasses.dataclass`, `enum.Enum`, `types.SimpleNamespace`, `nn.Module` classes of your own.
+- `dataclasses.dataclass`, `enum.Enum`, `typing.NamedTuple`, `collections.namedtuple`, `types.SimpleNamespace`, `nn.Module` classes of
+  your own.
+- `logger = logging.getLogger(__name__)` and its `info`, `warning` and the like, which say nothing here; `@torch.jit.script` above
+  functions; `torch.autocast(..., enabled=False)`; `torch.utils.checkpoint.checkpoint`; `einops`. `try: from flash_attn import
+  flash_attn_func` with a handler of `ImportError` counts as not installed.
 - Sizes such as `n` in `b, n, _ = z.shape` are numbers: they can be added, multiplied, divided where that comes out even,
   and used in `view`, `expand`, slices and arithmetic. A loop over `range(n)` or a branch on `n` has no fixed graph.
 - Indexing of tensors by integers, slices, `...`, `None` and index tensors, also several; the same in assignments. A bool mask
   may be assigned a number through, not read through.
-- In-place operations mean what they mean in torch, also for gradients: a value that an earlier operation needs for its
-  gradient may not change. `view` needs a fitting memory layout; `reshape` always works.
+- In-place operations, on views too, and `inplace=True` mean what they mean in torch, also for gradients: a value that an earlier
+  operation needs for its gradient may not change. `view` needs a fitting memory layout; `reshape` always works.
+- A call of `forward` leaves Python's state as it found it: no counters, growing lists, or sizes kept for the next call. `self.training`
+  may be asked, but training and evaluation must compute the same.
 - Not there: `async`, iterators written as classes, files, network, `eval`, dunder walks.
 - Random values may initialise parameters; noise in `forward` and dropout with p > 0 are refused, for the graph computes the same
   in training and in evaluation. So are BatchNorm, whose statistics change from call to call (use LayerNorm), `.item()`,
@@ -54,8 +60,9 @@ such as `torch.nn.Linear`. The name that `getattr` gets can be read in the text.
 may not be redefined, but for the special methods that are evaluated, and for `__repr__`, `__str__` and `extra_repr`.
 
 So an accepted file may be imported, built, called, trained, saved, loaded, printed, copied, pickled and deleted under Python 3.11 and
-PyTorch 2.11, where this is tested: it opens no file, starts no process, talks to no network and imports nothing but the modules of the language
-and what PyTorch itself imports. Not promised: that code which was not evaluated ends, is fast, or needs little memory; that it
+PyTorch 2.11, where this is tested: it opens no file, starts no process, talks to no network and imports nothing but the modules of the language,
+what PyTorch itself imports, and functions by name of the packages flash_attn, xformers.ops and apex.normalization where it is ready to
+do without them. Not promised: that code which was not evaluated ends, is fast, or needs little memory; that it
 leaves PyTorch's own settings, such as the seed, alone; and anything about a file that was changed afterwards.
 
 ";

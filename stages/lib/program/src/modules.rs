@@ -9,6 +9,14 @@ const MODULES: &[&str] = &[
     "torch.nn.modules",
     "torch.special",
     "torch.linalg",
+    "torch.amp",
+    "torch.jit",
+    "torch.utils",
+    "torch.utils.checkpoint",
+    "einops",
+    "einops.layers",
+    "einops.layers.torch",
+    "logging",
     "math",
     "typing",
     "typing_extensions",
@@ -28,6 +36,21 @@ const MODULES: &[&str] = &[
     "warnings",
     "__future__",
 ];
+
+/// What `logging.getLogger` gives: to a program it is a module, of which only functions may be called.
+pub const LOGGER: &str = "logging.Logger";
+
+/// Functions of packages that a program may ask for inside of `try` with a handler of `ImportError`. They count as not installed.
+const OPTIONAL: &[(&str, &[&str])] = &[
+    ("flash_attn", &["flash_attn_func", "flash_attn_qkvpacked_func", "flash_attn_varlen_func"]),
+    ("xformers.ops", &["memory_efficient_attention"]),
+    ("apex.normalization", &["FusedLayerNorm", "FusedRMSNorm"]),
+];
+
+/// Whether a program may try to import a name from a package that is not part of the language.
+pub fn is_optional(module: &str, name: &str) -> bool {
+    OPTIONAL.iter().any(|(package, names)| *package == module && names.contains(&name))
+}
 
 /// What annotations are made of: the public names of `typing` but for those that evaluate text or print.
 const TYPING: &[&str] = &[
@@ -155,7 +178,7 @@ pub fn is_annotation(module: &str, name: &str) -> bool {
 
 /// Whether a module of this full name is there.
 pub fn exists(name: &str) -> bool {
-    MODULES.contains(&name)
+    MODULES.contains(&name) || name == LOGGER
 }
 
 /// Whether anything of a package may be imported: `torch` of `torch.nn`.

@@ -18,24 +18,23 @@ pub fn warnings(built: &Built) -> Vec<Diagnostic> {
     out
 }
 
-/// Marks the nodes that the outputs depend on; `through` says whether dependence passes from a node to its arguments.
-fn reach(p: &Processor, through: impl Fn(&Node) -> bool) -> Vec<bool> {
+/// Marks the nodes that the outputs depend on; `through` says whether dependence passes from a node to one of its arguments, which
+/// is given by its place.
+fn reach(p: &Processor, through: impl Fn(&Node, usize) -> bool) -> Vec<bool> {
     let mut seen = vec![false; p.graph.nodes.len()];
     let mut stack = p.outputs();
     while let Some(id) = stack.pop() {
         let Some(slot) = seen.get_mut(id.0 as usize).filter(|s| !**s) else { continue };
         *slot = true;
         let node = p.graph.node(id);
-        if through(node) {
-            stack.extend(&node.args);
-        }
+        stack.extend(node.args.iter().enumerate().filter(|(at, _)| through(node, *at)).map(|(_, arg)| *arg));
     }
     seen
 }
 
 /// Neither output depends on the hidden state.
 fn hidden(p: &Processor, forward: Span, out: &mut Vec<Diagnostic>) {
-    let seen = reach(p, |_| true);
+    let seen = reach(p, |_, _| true);
     let input = |i: u32| p.graph.nodes.iter().position(|n| n.op == Op::Input(i));
     if input(4).is_some_and(|at| seen.get(at) == Some(&true)) {
         return;
@@ -65,10 +64,44 @@ fn passes_gradient(node: &Node) -> bool {
     )
 }
 
+/// Whether an argument is multiplied by zeros, so that nothing of it is left.
+fn is_cancelled(graph: &Graph, node: &Node, at: usize) -> bool {
+    let products = matches!(node.op, Op::Binary(graph::BinaryOp::Mul) | Op::MatMul | Op::Einsum(_));
+    products && node.args.iter().enumerate().any(|(i, arg)| i != at && is_zero(graph, *arg))
+}
+
+/// Whether a value is 0 whatever the inputs and parameters are.
+fn is_zero(graph: &Graph, id: NodeId) -> bool {
+    let mut id = id;
+    loop {
+        let node = graph.node(id);
+        match (&node.op, node.args.as_slice()) {
+            (Op::Scalar(v) | Op::Full(v), _) => return *v == 0.0,
+            (Op::Const(values), _) => return values.iter().all(|v| *v == 0.0),
+            (Op::Param(_), _) => {
+                return graph.param_of(id).is_some_and(|p| !p.trainable && p.init == graph::Init::Constant(0.0));
+            }
+            (
+                Op::Cast
+                | Op::Detach
+                | Op::Reshape
+                | Op::Permute(_)
+                | Op::Expand
+                | Op::Slice { .. }
+                | Op::Select { .. },
+                [arg],
+            ) => {
+                id = *arg;
+            }
+            _ => return false,
+        }
+    }
+}
+
 /// Parameters that nothing trains.
 fn untrained(p: &Processor, out: &mut Vec<Diagnostic>) {
-    let used = reach(p, |_| true);
-    let trained = reach(p, passes_gradient);
+    let used = reach(p, |_, _| true);
+    let trained = reach(p, |node, at| passes_gradient(node) && !is_cancelled(&p.graph, node, at));
     let node_of: BTreeMap<u32, usize> = p
         .graph
         .nodes
@@ -107,13 +140,17 @@ fn untrained(p: &Processor, out: &mut Vec<Diagnostic>) {
     }
     // the place where the gradient ends: the last such node among those that the outputs need
     let stop = p.graph.nodes.iter().enumerate().rev().find(|(at, n)| {
-        used.get(*at) == Some(&true) && !passes_gradient(n) && !n.args.is_empty() && depends(&p.graph, *at, &cut)
+        let cancels = (0..n.args.len()).any(|arg| is_cancelled(&p.graph, n, arg));
+        used.get(*at) == Some(&true)
+            && (cancels || !passes_gradient(n))
+            && !n.args.is_empty()
+            && depends(&p.graph, *at, &cut)
     });
     let span = stop.map_or_else(Span::default, |(_, n)| n.span);
     let text = format!("no gradient reaches {}, so nothing there is ever trained", list(&cut));
     out.push(
         Diagnostic::warning(Category::DeadCode, "W-DEAD-GRADIENT", span, text).help(
-            "leave out detach(), and keep comparisons and roundings off the way from the parameters to the outputs",
+            "leave out detach() and products with zeros, and keep comparisons and roundings off the way from the parameters to the outputs",
         ),
     );
 }

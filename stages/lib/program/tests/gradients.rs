@@ -141,3 +141,113 @@ fn valid_programs_have_the_gradients_of_their_tangents() {
 fn what_language_models_write_has_the_gradients_of_its_tangents() {
     all_train("further");
 }
+
+/// Statements on `v` [B, N, H], `u` [B, N, N, H], `w` [H] and `k` [B, N], integers below N; each may be refused.
+const STATEMENTS: &[&str] = &[
+    "v = v * 0.5 + w",
+    "v = F.relu(v, inplace=True)",
+    "F.leaky_relu_(v, 0.1)",
+    "nn.SiLU(inplace=True)(v)",
+    "v = F.softplus(v) - torch.tanh(v)",
+    "v += w",
+    "v *= v",
+    "v[:, 0] += w",
+    "v[..., ::2] = 0.5",
+    "v[..., 1:] += v[..., :-1].clone()",
+    "v[..., 1:] += v[..., :-1]",
+    "h = v.transpose(1, 2)\nh *= 2.0",
+    "h = v.view(b, n, 2, -1)[:, :, 1]\nh -= 1.0",
+    "p, q = v.chunk(2, dim=-1)\nv = torch.cat([q, p], dim=-1)",
+    "p, q = v.chunk(2, dim=-1)\np += q",
+    "v = v.clone()",
+    "v = v + v.detach()",
+    "v = v.contiguous()",
+    "v = torch.div(v, 0.3, rounding_mode='floor') + v",
+    "v = v // 0.3",
+    "v = v % 0.7",
+    "v = torch.fmax(v, v.roll(1, -1))",
+    "v = v.clamp(-0.5, 0.5)",
+    "v = v.softmax(-1) + v.amax(-1, keepdim=True)",
+    "v = v / v.norm(dim=-1, keepdim=True).clamp(min=0.1)",
+    "v = torch.where(v > 0, v, w)",
+    "v = u.mean(2) + v",
+    "v = u.amax(1) * v",
+    "v = torch.einsum('bnmh,bmh->bnh', u, v)",
+    "v = v.gather(1, k[..., None].expand(-1, -1, v.shape[-1]))",
+    "v = torch.take_along_dim(v, k[..., None], 1)",
+    "v = v.cumsum(1)",
+    "v = v.sort(dim=-1).values",
+    "v = F.layer_norm(v, v.shape[-1:], w)",
+    "v = F.rms_norm(v, v.shape[-1:], w, 1e-3)",
+    "v = F.normalize(v, dim=-1)",
+    "v.sigmoid_()",
+    "v.masked_fill_(k[..., None] > 1, 0.25)",
+    "v.copy_(w)",
+    "v = v.flip(1)",
+    "u = u + v[:, None] * v[:, :, None]",
+    "u[:, torch.arange(n), torch.arange(n)] = 0.0",
+    "u = u.tril() + u.diagonal(dim1=1, dim2=2).sum(-1)[..., None, None, None]",
+    "d = u.diagonal(dim1=1, dim2=2)\nd *= 2.0",
+    "u = u.permute(0, 2, 1, 3)",
+    "u = u * adj_mat[..., None]",
+    "u[..., 0] *= adj_mat",
+    "u = F.gelu(u)",
+    "u = u - u.mean(dim=(1, 2), keepdim=True)",
+    "k = u.sum(-1).argmax(-1)",
+    "k = (k + 1) % n",
+    "k = torch.bitwise_not(k) + n",
+    "k = k.clamp(max=0)",
+    "with torch.no_grad():\n    v = v * 1.5",
+    "with torch.no_grad():\n    v *= 1.5",
+    "v.data.mul_(2.0)",
+    "v = v.data + v",
+    "n0 = getattr(self, 'n0', 0) + 1\nself.n0 = n0",
+    "v = v * 0.9 if self.training else v",
+];
+
+/// A program whose ACTION region is some of the statements.
+fn generated(numbers: &mut Numbers) -> String {
+    let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../data/seed_pgn.py");
+    let source = fs::read_to_string(seed).unwrap();
+    let mut pick = |count: usize| (((numbers.next() + 1.0) / 2.0 * count as f64) as usize).min(count - 1);
+    let mut code = String::from(
+        "b, n, _ = z.shape\nif not hasattr(self, 'own'):\n    self.lift = nn.Linear(z.shape[-1], edge_fts.shape[-1])\n    self.own = nn.Parameter(torch.ones(edge_fts.shape[-1]))\nv = self.lift(z)\nu = edge_fts * self.own\nw = self.own\nk = adj_mat.argmax(-1)\n",
+    );
+    for _ in 0..1 + pick(5) {
+        code.push_str(STATEMENTS[pick(STATEMENTS.len())]);
+        code.push('\n');
+    }
+    code.push_str("tri_msgs = u + v[:, None] + k[..., None, None]");
+    let begin = "# ===== BEGIN ACTION REGION =====\n";
+    let start = source.find(begin).unwrap() + begin.len();
+    let stop = source[..source.find("# ===== END ACTION REGION =====").unwrap()].rfind('\n').unwrap() + 1;
+    let indented: String = code.lines().map(|l| format!("        {l}\n")).collect();
+    format!("{}{indented}{}", &source[..start], &source[stop..])
+}
+
+/// What is accepted has a gradient for everything that it depends on, which is the transpose of its tangents.
+#[test]
+fn what_is_accepted_trains() {
+    let mut numbers = Numbers(20);
+    let options = Options { hidden: 4, budgets: Budgets::default(), ..Options::default() };
+    let (mut accepted, mut refused, mut wrong) = (0, std::collections::BTreeMap::<&str, usize>::new(), Vec::new());
+    for _ in 0..600 {
+        let source = generated(&mut numbers);
+        let compiled = compile(&source, &options);
+        let Some(processor) = compiled.processor else {
+            let code = compiled.diagnostics.iter().find(|d| d.is_error()).map_or("", |d| d.code);
+            *refused.entry(code).or_default() += 1;
+            continue;
+        };
+        accepted += 1;
+        if let Some(fault) = fault(&processor.graph, &processor.outputs()) {
+            wrong.push(format!("{fault}\n{source}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} faults\n{}", wrong.len(), wrong.join("\n"));
+    assert!(accepted > 200, "only {accepted} are accepted: {refused:?}");
+    for code in ["E-STATEFUL", "E-UNSUPPORTED-INPLACE", "E-UNSUPPORTED-TRAINING", "E-UNSUPPORTED-OP"] {
+        assert!(refused.contains_key(code), "{code}: {refused:?}");
+    }
+    assert!(!refused.contains_key("E-INTERNAL") && !refused.contains_key("E-SYNTAX"), "{refused:?}");
+}

@@ -53,6 +53,54 @@ fn what_is_computed_without_gradients_trains_nothing() {
 }
 
 #[test]
+fn what_is_multiplied_by_zeros_trains_nothing() {
+    for code in [
+        "tri_msgs = self.o3(self.t_e_1(edge_fts)) * 0.0",
+        "tri_msgs = self.o3(self.t_e_1(edge_fts)) * torch.zeros_like(adj_mat)[..., None]",
+    ] {
+        let compiled = compile(&seed_with(code), &Options { hidden: 16, ..Options::default() });
+        let warned = compiled.diagnostics.iter().find(|d| d.code == "W-DEAD-GRADIENT");
+        assert!(warned.is_some_and(|d| d.message.contains("t_e_1.weight")), "{code}: {:?}", compiled.diagnostics);
+    }
+    let compiled = compile(
+        &seed_with("tri_msgs = self.o3(self.t_e_1(edge_fts)) * 0.5"),
+        &Options { hidden: 16, ..Options::default() },
+    );
+    assert!(!compiled.diagnostics.iter().any(|d| d.code == "W-DEAD-GRADIENT"));
+}
+
+#[test]
+fn tied_parameters_have_all_their_names() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs/further/tied_names.py");
+    let compiled = compile(&fs::read_to_string(path).unwrap(), &Options { hidden: 16, ..Options::default() });
+    let processor = compiled.processor.unwrap();
+    let names = |name: &str| {
+        let param = processor.graph.params.iter().find(|p| p.name == name);
+        param.map(|p| p.aliases.clone()).unwrap_or_default()
+    };
+    assert_eq!(names("first.weight"), ["second.weight"]);
+    assert_eq!(names("shared.bias"), ["again.bias"]);
+    assert_eq!(names("second.bias"), Vec::<String>::new());
+}
+
+#[test]
+fn parts_of_parameters_start_as_they_are_told() {
+    use graph::Init;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs/further/initial_parts.py");
+    let compiled = compile(&fs::read_to_string(path).unwrap(), &Options { hidden: 4, ..Options::default() });
+    let processor = compiled.processor.unwrap();
+    let init = |name: &str| processor.graph.params.iter().find(|p| p.name == name).map(|p| p.init.clone()).unwrap();
+    let Init::Patched { places, init: end, .. } = init("up.bias") else { panic!("{:?}", init("up.bias")) };
+    assert_eq!((places, *end), (vec![4, 5, 6, 7], Init::Constant(-1.0)));
+    // the transposed first half of the output layer's weights, which are [4, 8]
+    let Init::Copied { of, shape, places, .. } = init("down.weight") else { panic!("{:?}", init("down.weight")) };
+    assert_eq!((of.as_str(), shape, places[..5].to_vec()), ("out.weight", vec![4, 8], vec![0, 8, 16, 24, 1]));
+    assert_eq!(init("scale"), Init::BoundedNormal { mean: 0.1, std: 0.2, low: 0.0, high: 0.5 });
+    let Init::Values(values) = init("freq") else { panic!("{:?}", init("freq")) };
+    assert!(values.iter().zip([0.1, 0.2, 0.3, 0.4]).all(|(x, y)| (x - y).abs() < 1e-12), "{values:?}");
+}
+
+#[test]
 fn python_functions_of_torch_become_methods() {
     // F.relu in a class body is bound to the instance, a function made in C is not
     let action = "class Act:\n    act = FUNCTION\n\ntri_msgs = self.o3(Act().act(self.t_e_1(edge_fts)))";

@@ -215,6 +215,7 @@ fn head(shape: &graph::Shape) -> Option<graph::Shape> {
 
 pub fn param(graph: &mut Graph, shape: &[usize]) -> NodeId {
     let p = Param {
+        aliases: Vec::new(),
         name: format!("p{}", graph.params.len()),
         shape: shape.to_vec(),
         init: Init::Normal { mean: 0.0, std: 1.0 },

@@ -40,7 +40,15 @@ impl Builder {
     pub fn layer(&mut self, name: &str, inputs: usize, outputs: usize, std: f64) -> Layer {
         let mut param = |part: &str, shape: Vec<usize>, init| {
             let name = format!("{name}.{part}");
-            let param = Param { name, shape, init, trainable: true, transient: false, span: Span::default() };
+            let param = Param {
+                name,
+                aliases: Vec::new(),
+                shape,
+                init,
+                trainable: true,
+                transient: false,
+                span: Span::default(),
+            };
             self.graph.param(param, Span::default())
         };
         let weight = param("weight", vec![outputs, inputs], Init::TruncatedNormal { std, cut: 2.0 });

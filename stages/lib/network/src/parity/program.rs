@@ -37,7 +37,8 @@ pub fn program_case(processor: &Processor, file: &Path, device: Device, options:
     let stored = arrays::under(&golden, "param/");
     let alone = Alone::new(processor)?;
     let parameters = Parameters::from_weights(&alone.step.graph, &stored, options.dtype, device)?;
-    let known = |name: &str| processor.graph.params.iter().any(|param| param.name == name);
+    let known =
+        |name: &str| processor.graph.params.iter().any(|p| p.name == name || p.aliases.iter().any(|a| a == name));
     if let Some(extra) = stored.arrays.keys().find(|name| !known(name)) {
         let reason = "the file has it, the program does not".to_owned();
         return Err(NetworkError::Tensor { name: extra.clone(), reason });

@@ -118,9 +118,16 @@ impl Interp {
                 return Err(self.tensor_decides());
             }
             Value::Number(_) => return self.undecided("a number that depends on the size of the graph"),
-            Value::Object(o) => match self.container_len(o) {
-                Some(n) => n > 0,
-                None => true,
+            Value::Object(o) if self.tuple_items(o).is_some() => {
+                self.tuple_items(o).is_some_and(|items| !items.is_empty())
+            }
+            Value::Object(o) => match (o.class.find("__len__"), self.container_len(o)) {
+                (Some(f), _) => {
+                    let count = self.call(&f, vec![value.clone()], Vec::new())?;
+                    return self.truth(&count);
+                }
+                (None, Some(n)) => n > 0,
+                (None, None) => true,
             },
             _ => true,
         })
@@ -211,6 +218,16 @@ impl Interp {
 
     pub fn binary(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
         use Value as V;
+        if let V::Object(o) = a
+            && let (Some(items), true) = (self.tuple_items(o), matches!(op, BinOp::Add | BinOp::Mul))
+        {
+            return self.binary(&V::tuple(items), op, b);
+        }
+        if let V::Object(o) = b
+            && let (Some(items), true) = (self.tuple_items(o), matches!((a, op), (V::Tuple(_), BinOp::Add)))
+        {
+            return self.binary(a, op, &V::tuple(items));
+        }
         let wrong = |vm: &Self| {
             vm.type_fault(format!("{} is not defined for {} and {}", op.symbol(), a.type_name(), b.type_name()))
         };
@@ -319,6 +336,23 @@ impl Interp {
     }
 
     fn binary_object(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
+        if let (Value::Object(o), BinOp::Add) = (a, op)
+            && o.class.find("__add__").is_none()
+            && self.container_len(o).is_some()
+        {
+            // `layers + more`
+            let mut items = self.container_items(o).unwrap_or_default();
+            items.extend(self.items(b)?);
+            let class = o.class.layer().map(|l| Value::Class(self.layer_class(l)));
+            if let Some(class) = class {
+                let sequential = o.class.layer().is_some_and(|l| l.name == "torch.nn.Sequential");
+                return if sequential {
+                    self.call(&class, items, Vec::new())
+                } else {
+                    self.call(&class, vec![Value::list(items)], Vec::new())
+                };
+            }
+        }
         let Some((_, name, reflected)) = OPERATORS.iter().find(|o| o.0 == op) else {
             return self.type_fault(format!("{} is not defined for objects", op.symbol()));
         };
@@ -453,6 +487,11 @@ impl Interp {
         }
         let (x, y) = self.operands(a, op.symbol(), b)?;
         let id = match tensor_op(op) {
+            Some(BinaryOp::FloorDiv) => {
+                let id = self.push(Op::Binary(BinaryOp::FloorDiv), &[x, y])?;
+                self.undifferentiable.push(id);
+                id
+            }
             Some(op) => self.push(Op::Binary(op), &[x, y])?,
             None if op == BinOp::MatMul => self.push(Op::MatMul, &[x, y])?,
             None => {

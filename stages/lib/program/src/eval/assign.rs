@@ -24,6 +24,9 @@ impl Interp {
                 at = s.parent.clone();
             }
         }
+        if !Rc::ptr_eq(&target, scope) {
+            self.note_change(Rc::as_ptr(&target).addr(), Some(name));
+        }
         target.vars.borrow_mut().insert(name.clone(), value);
         Ok(())
     }
@@ -99,7 +102,12 @@ impl Interp {
                 let value = self.expr(value, scope)?;
                 self.span = span;
                 // on a tensor, `x[i] += v` computes on a view and writes it back
-                let new = if matches!(base, Value::Tensor(_)) {
+                let new = if let Value::Tensor(whole) = &base {
+                    if let Value::Tensor(part) = &old
+                        && Rc::ptr_eq(&part.storage, &whole.storage)
+                    {
+                        self.no_overlap(part, &value)?;
+                    }
                     self.writing = Some(self.graph.nodes.len());
                     self.binary(&old, op, &value)?
                 } else {
@@ -118,7 +126,15 @@ impl Interp {
             Value::List(list) if op == BinOp::Add => {
                 let more = self.items(value)?;
                 self.allocate(more.len())?;
+                self.note_change(Rc::as_ptr(list).addr(), None);
                 list.borrow_mut().extend(more);
+                Ok(old.clone())
+            }
+            // `layers += [...]`
+            Value::Object(o) if op == BinOp::Add && self.is_list_of_modules(o) => {
+                for item in self.items(value)? {
+                    self.append(o, item)?;
+                }
                 Ok(old.clone())
             }
             Value::Tensor(t)

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use graph::{DType, Op};
 
-use super::value::{BOOL, Class, Data, FLOAT32, INT64, NativeClass, Object, Tensor, Value};
+use super::value::{BOOL, Class, Data, FLOAT32, INT32, INT64, NativeClass, Object, Tensor, Value};
 use super::{Interp, R, native, torch};
 use crate::diagnostic::Category;
 use crate::syntax::Name;
@@ -41,8 +41,20 @@ pub const LAYER: &[&str] = &[
 ];
 
 /// Data of Python's own objects and of records.
-pub const OBJECT: &[&str] =
-    &["args", "func", "index", "is_floating_point", "name", "start", "step", "stop", "type", "value", "out_proj"];
+pub const OBJECT: &[&str] = &[
+    "_fields",
+    "args",
+    "func",
+    "index",
+    "is_floating_point",
+    "name",
+    "start",
+    "step",
+    "stop",
+    "type",
+    "value",
+    "out_proj",
+];
 
 /// Whether a function that is a class attribute becomes a method of instances. Those of torch that are written in
 /// Python do, too: `act = F.relu` in a class body makes `self.act(x)` call `F.relu(self, x)`.
@@ -59,7 +71,7 @@ fn binds(value: &Value) -> bool {
         "scaled_dot_product_attention",
     ];
     match value {
-        Value::Function(_) => true,
+        Value::Function(_) | Value::PartialMethod(_) => true,
         Value::Native(n) if n.signature.starts_with("self") => true,
         Value::Native(n) => {
             let first = n.names.split(' ').next().unwrap_or("");
@@ -79,6 +91,63 @@ pub fn in_place_twin(name: &str) -> Option<&'static native::Native> {
         return None;
     }
     native::find(&format!("Tensor.{plain}"))
+}
+
+/// Functions that torch also has in a form that works in place, as `torch.relu_`.
+const IN_PLACE: &[&str] = &[
+    "abs",
+    "acos",
+    "asin",
+    "atan",
+    "ceil",
+    "celu",
+    "clamp",
+    "clamp_max",
+    "clamp_min",
+    "clip",
+    "cos",
+    "cosh",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "frac",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "nan_to_num",
+    "neg",
+    "reciprocal",
+    "relu",
+    "round",
+    "rsqrt",
+    "selu",
+    "sigmoid",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "threshold",
+    "trunc",
+];
+
+/// As [`IN_PLACE`], for `torch.nn.functional`.
+const IN_PLACE_FUNCTIONAL: &[&str] = &["celu", "elu", "hardtanh", "leaky_relu", "relu", "selu", "threshold"];
+
+/// The operation that a function such as `torch.relu_` performs in place.
+pub fn in_place_function(module: &str, name: &str) -> Option<&'static native::Native> {
+    let plain = name.strip_suffix('_')?;
+    let known = match module {
+        "torch" => IN_PLACE,
+        "torch.nn.functional" => IN_PLACE_FUNCTIONAL,
+        _ => return None,
+    };
+    if known.contains(&plain) { native::find(&format!("{module}.{plain}")) } else { None }
 }
 
 /// What is said about an attribute that tensors have not, and what helps.
@@ -270,8 +339,38 @@ impl Interp {
             if let Some((_, c)) = state.children.iter().find(|c| c.0 == *name) {
                 return Ok(Some(c.clone().map_or(Value::None, Value::Object)));
             }
+            // the text may only look one of them up: see `forbidden`
+            let held: Option<Vec<(Name, Value)>> = match &**name {
+                "_modules" => Some(
+                    state
+                        .children
+                        .iter()
+                        .map(|c| (c.0.clone(), c.1.clone().map_or(Value::None, Value::Object)))
+                        .collect(),
+                ),
+                "_parameters" => Some(
+                    state
+                        .params
+                        .iter()
+                        .map(|p| (p.0.clone(), p.1.clone().map_or(Value::None, Value::Tensor)))
+                        .collect(),
+                ),
+                "_buffers" => Some(
+                    state
+                        .buffers
+                        .iter()
+                        .map(|b| (b.0.clone(), b.1.clone().map_or(Value::None, Value::Tensor)))
+                        .collect(),
+                ),
+                _ => None,
+            };
+            if let Some(held) = held {
+                return self.make_dict(Vec::new(), held).map(Some);
+            }
             if &**name == "training" {
-                return Ok(Some(Value::Bool(true)));
+                let span = self.span;
+                self.asked_mode.get_or_insert(span);
+                return Ok(Some(Value::Bool(self.training)));
             }
         }
         Ok(match from_class {
@@ -330,28 +429,41 @@ impl Interp {
             "ndim" => Value::Int(self.shape_of(t).len() as i64),
             "dtype" => Value::DType(match self.dtype_of(t) {
                 DType::Float => FLOAT32,
+                DType::Int if matches!(&*t.data.borrow(), Data::Node(id) if self.narrow.contains(id)) => INT32,
                 DType::Int => INT64,
                 DType::Bool => BOOL,
             }),
             "device" => Value::Device,
             "is_cuda" | "is_sparse" | "is_quantized" => Value::Bool(false),
             "grad" => Value::None,
+            "requires_grad" if matches!(&*t.data.borrow(), Data::Node(_)) => {
+                let id = self.node(t)?;
+                if self.no_grad > 0 || !self.has_gradient(id) {
+                    return Ok(Some(Value::Bool(false)));
+                }
+                // an evaluation computes without gradients
+                let span = self.span;
+                self.asked_mode.get_or_insert(span);
+                Value::Bool(self.training)
+            }
             "requires_grad" => Value::Bool(t.requires_grad.get()),
             "is_leaf" => Value::Bool(!matches!(&*t.data.borrow(), Data::Node(_))),
-            "data" => match &*t.data.borrow() {
-                // writing to `.data` writes to the parameter itself
-                Data::Leaf(_) | Data::Literal(_) => Value::Tensor(Rc::new(Tensor {
-                    data: t.data.clone(),
-                    storage: t.storage.clone(),
-                    requires_grad: false.into(),
-                    span: t.span,
-                })),
-                Data::Node(id) => {
-                    let id = *id;
-                    let id = self.push(Op::Detach, &[id])?;
-                    self.tensor_value(id)
+            "data" => {
+                let data = t.data.borrow().clone();
+                match data {
+                    // writing to `.data` writes to the parameter itself
+                    Data::Leaf(_) => {
+                        let same = Tensor::new(data, t.storage.clone(), false, t.span);
+                        Value::Tensor(Rc::new(Tensor { detached: true, view: t.view.clone(), ..same }))
+                    }
+                    Data::Literal(_) => Value::Tensor(t.clone()),
+                    Data::Node(_) => {
+                        let id = self.node(t)?;
+                        let id = self.push(Op::Detach, &[id])?;
+                        self.view_value(id, t)?
+                    }
                 }
-            },
+            }
             "T" | "mT" => {
                 let id = self.node(t)?;
                 let rank = self.graph.shape(id).len();
@@ -364,7 +476,7 @@ impl Interp {
                 let mut perm: Vec<usize> = (0..rank).collect();
                 perm.swap(rank - 1, rank - 2);
                 let out = self.push(Op::Permute(perm), &[id])?;
-                self.view_value(out, t)
+                self.view_value(out, t)?
             }
             _ => return Ok(None),
         }))

@@ -79,12 +79,13 @@ pub static TABLE: &[Native] = &[
                     Some(d) => Value::dim(d),
                     None => return vm.type_fault("len() of a 0-dimensional tensor"),
                 },
-                Value::Object(o) => match vm.container_len(&o) {
-                    Some(n) => Value::Int(n as i64),
-                    None => match o.class.find("__len__") {
-                        Some(f) => vm.call(&f, vec![Value::Object(o.clone())], Vec::new())?,
-                        None => return vm.type_fault(format!("{} has no length", o.class.name)),
-                    },
+                Value::Object(o) if vm.tuple_items(&o).is_some() => {
+                    Value::Int(vm.tuple_items(&o).map_or(0, |items| items.len() as i64))
+                }
+                Value::Object(o) => match (o.class.find("__len__"), vm.container_len(&o)) {
+                    (Some(f), _) => vm.call(&f, vec![Value::Object(o.clone())], Vec::new())?,
+                    (None, Some(n)) => Value::Int(n as i64),
+                    (None, None) => return vm.type_fault(format!("{} has no length", o.class.name)),
                 },
                 Value::Class(c) if vm.members(&c).is_some() => Value::Int(vm.members(&c).map_or(0, |m| m.len() as i64)),
                 other => return vm.type_fault(format!("{} has no length", other.type_name())),
@@ -232,15 +233,39 @@ pub static TABLE: &[Native] = &[
         signature: "number ndigits?",
         run: |vm, a| {
             let value = a.value("number");
-            if let v @ (Value::Int(_) | Value::Dim(_)) = value {
-                return Ok(v);
+            let digits = match a.some("ndigits") {
+                None => None,
+                Some(_) => Some(a.int(vm, "ndigits")?),
+            };
+            match (&value, digits) {
+                (Value::Int(i), Some(n)) if n < 0 => {
+                    // to the nearest multiple, and to the even one of two
+                    let unit = u32::try_from(-n).ok().and_then(|n| 10_i128.checked_pow(n)).unwrap_or(i128::MAX);
+                    let (down, i) = (i128::from(*i).div_euclid(unit), i128::from(*i));
+                    let rest = i.rem_euclid(unit);
+                    let up = rest > unit - rest || (rest == unit - rest && down % 2 != 0);
+                    return match (down + i128::from(up)).checked_mul(unit).and_then(|r| i64::try_from(r).ok()) {
+                        Some(i) => Ok(Value::Int(i)),
+                        None => vm.overflow(),
+                    };
+                }
+                (Value::Int(_) | Value::Dim(_), _) => return Ok(value),
+                (Value::Bool(b), _) => return Ok(Value::Int((*b).into())),
+                _ => {}
             }
             let x = vm.as_float(&value, "round", "number")?;
-            match a.some("ndigits") {
-                None => Ok(Value::Int(x.round_ties_even() as i64)),
-                Some(_) => {
-                    let scale = 10_f64.powi(i32::try_from(a.int(vm, "ndigits")?).unwrap_or(0).clamp(-300, 300));
-                    Ok(Value::Float((x * scale).round_ties_even() / scale))
+            match digits {
+                None if x.is_finite() && x.abs() < 9e18 => Ok(Value::Int(x.round_ties_even() as i64)),
+                None => vm.value_fault("this float cannot become an integer"),
+                Some(_) if !x.is_finite() => Ok(Value::Float(x)),
+                // the shortest way to what Python does: the decimal digits are those of the exact value
+                Some(n) if n >= 0 => {
+                    let text = format!("{x:.*}", usize::try_from(n).unwrap_or(0).min(320));
+                    Ok(Value::Float(text.parse().unwrap_or(x)))
+                }
+                Some(n) => {
+                    let unit = 10_f64.powi(i32::try_from(-n).unwrap_or(308).min(308));
+                    Ok(Value::Float((x / unit).round_ties_even() * unit))
                 }
             }
         },

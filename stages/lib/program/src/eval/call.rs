@@ -75,6 +75,18 @@ impl Interp {
                 named.append(&mut keywords);
                 self.call(&p.0, all, named)
             }
+            Value::PartialMethod(p) => {
+                if positional.is_empty() {
+                    return self.type_fault("a partialmethod is called on an object");
+                }
+                let rest = positional.split_off(1);
+                positional.extend(p.1.iter().cloned());
+                positional.extend(rest);
+                let mut named: Keywords =
+                    p.2.iter().filter(|(n, _)| !keywords.iter().any(|(m, _)| m == n)).cloned().collect();
+                named.append(&mut keywords);
+                self.call(&p.0, positional, named)
+            }
             Value::Class(class) => self.instantiate(class, positional, keywords),
             Value::Object(object) => self.call_object(object, positional, keywords),
             Value::Typing => Ok(Value::Typing),
@@ -103,6 +115,11 @@ impl Interp {
     }
 
     pub fn call_native(&mut self, native: &'static Native, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
+        if let Some(Value::List(_) | Value::Dict(_) | Value::Set(_) | Value::Iter(_)) = positional.first()
+            && let Some(address) = positional.first().and_then(Value::identity)
+        {
+            self.note_change(address, None);
+        }
         let done = Args::bind(self, native, positional, keywords).and_then(|args| (native.run)(self, &args));
         if done.is_err() && !native.is_python() {
             self.hide_exception();
@@ -242,7 +259,10 @@ impl Interp {
         }
         match class.native {
             NativeClass::Type => return self.construct(class, positional, keywords),
-            NativeClass::Tensor => return self.unsupported("E-UNSUPPORTED-OP", "use torch.tensor to make a tensor"),
+            NativeClass::Tensor => match super::native::find("torch.Tensor.$new") {
+                Some(new) => return self.call_native(new, positional, keywords),
+                None => return self.unsupported("E-UNSUPPORTED-OP", "use torch.tensor to make a tensor"),
+            },
             _ => {}
         }
         let object = Rc::new(Object {

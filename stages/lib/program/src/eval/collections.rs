@@ -76,24 +76,23 @@ impl Interp {
                 let mut out = Vec::new();
                 for i in 0..count {
                     let one = self.push(Op::Select { dim: 0, index: i.into() }, &[id])?;
-                    out.push(self.view_value(one, t));
+                    out.push(self.view_among(one, t, true)?);
                 }
                 out
             }
             Value::Class(class) if self.members(class).is_some() => self.members(class).unwrap_or_default(),
-            Value::Object(o) => match self.container_items(o) {
-                Some(items) => items,
-                None => match o.class.find("__iter__") {
-                    Some(f) => {
-                        let it = self.call(&f, vec![value.clone()], Vec::new())?;
-                        if matches!(it, Value::Object(_)) {
-                            return self
-                                .unsupported("E-UNSUPPORTED-CLASS", "iterators written as classes are not supported");
-                        }
-                        self.items(&it)?
+            Value::Object(o) if self.tuple_items(o).is_some() => self.tuple_items(o).unwrap_or_default(),
+            Value::Object(o) => match (o.class.find("__iter__"), self.container_items(o)) {
+                (Some(f), _) => {
+                    let it = self.call(&f, vec![value.clone()], Vec::new())?;
+                    if matches!(it, Value::Object(_)) {
+                        return self
+                            .unsupported("E-UNSUPPORTED-CLASS", "iterators written as classes are not supported");
                     }
-                    None => return self.type_fault(format!("{} cannot be iterated over", o.class.name)),
-                },
+                    self.items(&it)?
+                }
+                (None, Some(items)) => items,
+                (None, None) => return self.type_fault(format!("{} cannot be iterated over", value.type_name())),
             },
             Value::Int(_) | Value::Dim(_) => {
                 let d = self.fault(Category::Interface, "E-TYPE", "an integer cannot be iterated over");

@@ -226,7 +226,9 @@ impl Interp {
             }
             (V::Range(a0, a1, a2), V::Range(b0, b1, b2)) => (a0, a1, a2) == (b0, b1, b2),
             (V::Device, V::Device) => true,
-            (V::Object(x), V::Object(y)) if !self.same(a, b) && Rc::ptr_eq(&x.class, &y.class) => {
+            (V::Object(x), V::Object(y))
+                if !self.same(a, b) && Rc::ptr_eq(&x.class, &y.class) && self.tuple_items(x).is_none() =>
+            {
                 match (self.record(x)?, self.record(y)?) {
                     (Some(x), Some(y)) => {
                         for ((_, x), (_, y)) in x.iter().zip(&y) {
@@ -238,6 +240,18 @@ impl Interp {
                     }
                     _ => false,
                 }
+            }
+            (V::Object(x), V::Tuple(_)) if self.tuple_items(x).is_some() => {
+                let items = self.tuple_items(x).unwrap_or_default();
+                self.equal(&V::tuple(items), b)?
+            }
+            (V::Tuple(_), V::Object(y)) if self.tuple_items(y).is_some() => {
+                let items = self.tuple_items(y).unwrap_or_default();
+                self.equal(a, &V::tuple(items))?
+            }
+            (V::Object(x), V::Object(y)) if self.tuple_items(x).is_some() && self.tuple_items(y).is_some() => {
+                let (x, y) = (self.tuple_items(x).unwrap_or_default(), self.tuple_items(y).unwrap_or_default());
+                self.equal(&V::tuple(x), &V::tuple(y))?
             }
             (V::Object(o), V::Str(_) | V::Int(_)) => match self.plain_member(o) {
                 Some(plain) => self.equal(&plain, b)?,

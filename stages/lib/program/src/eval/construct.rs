@@ -5,7 +5,7 @@ use std::rc::Rc;
 use graph::{DType, Op};
 
 use super::native::Args;
-use super::value::{Class, Dict, NativeClass, Object, Value};
+use super::value::{Class, Data, Dict, NativeClass, Object, Tensor, Value};
 use super::{Interp, R};
 use crate::syntax::Name;
 
@@ -117,7 +117,10 @@ impl Interp {
                     "a rounded number that depends on the size of the graph is not supported",
                 );
             }
-            Value::Tensor(_) => return self.tensor_to_number("int()"),
+            Value::Tensor(t) => {
+                let number = self.number_of(t, "int()")?;
+                return self.int_of(&number);
+            }
             other => return self.type_fault(format!("{} cannot become an integer", other.type_name())),
         })
     }
@@ -141,9 +144,56 @@ impl Interp {
                 Ok(f) => Value::Float(f),
                 Err(_) => return self.value_fault(format!("'{s}' is not a number")),
             },
-            Value::Tensor(_) => return self.tensor_to_number("float()"),
+            Value::Tensor(t) => {
+                let number = self.number_of(t, "float()")?;
+                return self.float_of(&number);
+            }
             other => return self.type_fault(format!("{} cannot become a float", other.type_name())),
         })
+    }
+
+    /// The elements of a tensor of constants, row-major, as Python's numbers, with its sizes.
+    fn constants(&mut self, t: &Tensor, what: &str) -> R<(Vec<usize>, Vec<Value>)> {
+        let data = t.data.borrow().clone();
+        let literal = match data {
+            Data::Literal(l) => Some(l),
+            Data::Leaf(_) => None,
+            Data::Node(_) => {
+                let id = self.node(t)?;
+                self.constant(id)?
+            }
+        };
+        let Some((literal, values)) = literal.and_then(|l| l.values().map(|v| (l, v))) else {
+            return self.tensor_to_number(what);
+        };
+        self.allocate(values.len())?;
+        let number = |v: f64| match literal.dtype {
+            // tensors hold 32 bits
+            DType::Float => Value::Float(f64::from(v as f32)),
+            DType::Int => Value::Int(v as i64),
+            DType::Bool => Value::Bool(v != 0.0),
+        };
+        Ok((literal.shape.clone(), values.into_iter().map(number).collect()))
+    }
+
+    /// A tensor of one constant as Python's number.
+    pub fn number_of(&mut self, t: &Tensor, what: &str) -> R<Value> {
+        match self.constants(t, what)?.1.as_slice() {
+            [one] => Ok(one.clone()),
+            many => self.value_fault(format!("{what} needs a tensor of one element, not of {}", many.len())),
+        }
+    }
+
+    /// A tensor of constants as nested lists.
+    pub fn list_of(&mut self, t: &Tensor) -> R<Value> {
+        let (shape, mut values) = self.constants(t, ".tolist()")?;
+        if shape.is_empty() {
+            return Ok(values.into_iter().next().unwrap_or(Value::None));
+        }
+        for size in shape.iter().skip(1).rev() {
+            values = values.chunks((*size).max(1)).map(|c| Value::list(c.to_vec())).collect();
+        }
+        Ok(Value::list(values))
     }
 
     pub fn tensor_to_number<T>(&self, what: &str) -> R<T> {
@@ -193,6 +243,7 @@ impl Interp {
                 _ => false,
             },
             Value::Class(class) => match value {
+                Value::Object(o) if &*class.name == "tuple" && self.tuple_items(o).is_some() => true,
                 Value::Object(o) => o.class.is_subclass_of(class),
                 _ if &*class.name == "object" => true,
                 Value::Bool(_) if &*class.name == "int" => true,

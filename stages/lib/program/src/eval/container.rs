@@ -27,6 +27,31 @@ impl Interp {
         o.class.layer().map_or("", |l| l.container)
     }
 
+    /// Whether it is a list of layers or parameters, or a `Sequential`.
+    pub fn is_list_of_modules(&self, o: &Object) -> bool {
+        o.module.borrow().is_some() && matches!(self.container(o), "ModuleList" | "ParameterList")
+    }
+
+    /// Puts an element into a list of layers or parameters, and those behind it one further.
+    pub fn insert(&mut self, o: &Rc<Object>, at: i64, value: Value) -> R<()> {
+        let len = self.container_len(o).unwrap_or(0) as i64;
+        let at = (if at < 0 { at.saturating_add(len) } else { at }).clamp(0, len);
+        self.append(o, value)?;
+        self.go_over_module(o)?;
+        if let Some(state) = o.module.borrow_mut().as_mut() {
+            let at = usize::try_from(at).unwrap_or(0);
+            let name = |i: usize| -> Name { i.to_string().as_str().into() };
+            if let Some(slots) = state.children.get_mut(at..) {
+                slots.rotate_right(1);
+                state.children.iter_mut().enumerate().for_each(|(i, c)| c.0 = name(i));
+            } else if let Some(slots) = state.params.get_mut(at..) {
+                slots.rotate_right(1);
+                state.params.iter_mut().enumerate().for_each(|(i, p)| p.0 = name(i));
+            }
+        }
+        Ok(())
+    }
+
     /// The number of elements of a container.
     pub fn container_len(&self, o: &Object) -> Option<usize> {
         let state = o.module.borrow();
@@ -58,6 +83,12 @@ impl Interp {
     }
 
     pub fn container_get(&mut self, o: &Rc<Object>, index: &Value) -> R<Value> {
+        if let Some(items) = self.tuple_items(o) {
+            return self.subscript(&Value::tuple(items), index);
+        }
+        if let Some(f) = o.class.find("__getitem__") {
+            return self.call(&f, vec![Value::Object(o.clone()), index.clone()], Vec::new());
+        }
         if matches!(self.container(o), "ModuleDict" | "ParameterDict") {
             let Value::Str(name) = index else {
                 return self.type_fault(format!("this is indexed by names, not {}", index.type_name()));
@@ -92,10 +123,7 @@ impl Interp {
                 }
                 _ => self.subscript(&Value::list(items), index),
             },
-            None => match o.class.find("__getitem__") {
-                Some(f) => self.call(&f, vec![Value::Object(o.clone()), index.clone()], Vec::new()),
-                None => self.type_fault(format!("{} cannot be indexed", o.class.name)),
-            },
+            None => self.type_fault(format!("{} cannot be indexed", o.class.name)),
         }
     }
 
@@ -117,6 +145,15 @@ impl Interp {
 
     /// Registers a layer or parameter under a name, as containers do.
     pub fn register(&mut self, o: &Rc<Object>, name: &Name, value: Value) -> R<()> {
+        let mut value = value;
+        // lists and dicts of parameters make parameters of tensors
+        if let Value::Tensor(t) = &value
+            && matches!(self.container(o), "ParameterList" | "ParameterDict")
+            && !self.is_parameter(t)
+            && let Some(make) = super::native::find("torch.nn.Parameter")
+        {
+            value = self.call_native(make, vec![value], Vec::new())?;
+        }
         match &value {
             Value::Object(c) if c.class.layer().is_some() => {}
             Value::Tensor(t) if self.is_parameter(t) => {}
@@ -219,9 +256,21 @@ type Modules = Vec<(String, Rc<Object>)>;
 
 pub static TABLE: &[Native] = &[
     Native {
-        names: "Module.to Module.cuda Module.cpu Module.float Module.train Module.eval Module.zero_grad",
+        names: "Module.to Module.cuda Module.cpu Module.float Module.zero_grad",
         signature: "self *args **kwargs",
         run: |vm, a| Ok(Value::Object(module(vm, a)?)),
+    },
+    Native {
+        names: "Module.train Module.eval",
+        signature: "self mode?",
+        run: |vm, a| {
+            // before the first call it says nothing: the trainer sets the mode of all modules
+            let o = module(vm, a)?;
+            if vm.phase != super::Phase::Load {
+                return vm.unsupported("E-UNSUPPORTED-OP", "whether a module trains is the trainer's choice");
+            }
+            Ok(Value::Object(o))
+        },
     },
     Native {
         names: "Module.double Module.half Module.bfloat16",
@@ -249,7 +298,7 @@ pub static TABLE: &[Native] = &[
                             *t.data.borrow_mut() = Data::Leaf(leaf);
                         }
                         Data::Leaf(_) => {}
-                        Data::Node(id) => match vm.constant(id)? {
+                        Data::Node(_) => match vm.node(&t).and_then(|id| vm.constant(id))? {
                             Some(l) => {
                                 let span = vm.span;
                                 let leaf = vm.leaf(l, true, transient, span)?;
@@ -426,6 +475,15 @@ pub static TABLE: &[Native] = &[
                 vm.append(&o, item)?;
             }
             Ok(Value::Object(o))
+        },
+    },
+    Native {
+        names: "ModuleList.insert",
+        signature: "self index module",
+        run: |vm, a| {
+            let o = module(vm, a)?;
+            vm.insert(&o, a.int(vm, "index")?, a.value("module"))?;
+            Ok(Value::None)
         },
     },
     Native {

@@ -46,16 +46,18 @@ impl Interp {
 
     pub fn class(&mut self, code: &Rc<crate::syntax::Class>, scope: &Rc<Scope>) -> R<()> {
         let mut bases = Vec::new();
+        let mut named = false;
         for base in &code.bases {
             let value = self.expr(base, scope)?;
             self.span = base.at.0;
             match value {
                 Value::Class(c) => bases.push(c),
-                Value::Typing if is_called(base, "NamedTuple") || is_called(base, "TypedDict") => {
+                Value::Typing if is_called(base, "NamedTuple") => named = true,
+                Value::Typing if is_called(base, "TypedDict") => {
                     let d = self.fault(
                         Category::Unsupported,
                         "E-UNSUPPORTED-CLASS",
-                        "deriving from NamedTuple or TypedDict is not supported",
+                        "deriving from TypedDict is not supported",
                     );
                     return Err(Box::new(d.help("use dataclasses.dataclass")));
                 }
@@ -112,6 +114,9 @@ impl Interp {
             })
             .collect();
         *class.attrs.borrow_mut() = vars;
+        if named {
+            self.make_tuple_class(&class, &fields)?;
+        }
         class.attrs.borrow_mut().insert("$fields".into(), Value::tuple(fields.into_iter().map(Value::Str).collect()));
         if is_enum {
             self.make_members(&class, code)?;

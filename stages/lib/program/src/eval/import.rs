@@ -40,6 +40,10 @@ impl Interp {
             self.lazy_annotations |= &*alias.name == "annotations";
             return Ok(());
         }
+        if modules::is_optional(module, &alias.name) {
+            let text = format!("the package '{module}' is not part of the language and counts as not installed");
+            return Err(self.exception("ModuleNotFoundError", text));
+        }
         if !modules::exists(module) {
             return self.unsupported("E-UNSUPPORTED-IMPORT", format!("the module '{module}' is not available"));
         }
@@ -60,6 +64,10 @@ impl Interp {
         Ok(Some(match member {
             Member::Module(full) => Value::Module(full.into()),
             Member::Native(native) => Value::Native(native),
+            Member::InPlace(native) => {
+                let update = native::find("Tensor.$in_place").map_or(Value::None, Value::Native);
+                Value::Partial(Rc::new((update, vec![Value::Native(native)], Vec::new())))
+            }
             Member::Typing => Value::Typing,
             Member::Layer(layer) => Value::Class(self.layer_class(layer)),
             Member::DType(dtype) => Value::DType(dtype),
@@ -67,6 +75,7 @@ impl Interp {
             Member::Type(name) => Value::Class(self.type_class(name)),
             Member::Object(name) => Value::Class(self.native_class(name, NativeClass::Object)),
             Member::Float(value) => Value::Float(value),
+            Member::False => Value::Bool(false),
             Member::None => Value::None,
             Member::Text(text) => Value::str(text),
         }))

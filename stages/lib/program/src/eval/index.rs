@@ -199,7 +199,7 @@ impl Interp {
             }
         }
         if picks.is_empty() {
-            return Ok(self.view_value(id, t));
+            return self.view_value(id, t);
         }
         let out = self.pick(id, &picks)?;
         Ok(self.tensor_value(out))
@@ -275,18 +275,38 @@ impl Interp {
 
     /// `t[index] = value`.
     pub fn tensor_set(&mut self, t: &Rc<Tensor>, index: &Value, value: Value) -> R<()> {
-        if matches!(&*t.data.borrow(), Data::Leaf(_)) {
-            return self.unsupported("E-UNSUPPORTED-INIT", "a part of a parameter cannot be assigned to");
+        if matches!(&*t.data.borrow(), Data::Leaf(_)) || self.is_part_of_leaf(t) {
+            // a part of a parameter, while it is made
+            let part = self.tensor_index(t, index)?;
+            if let Value::Tensor(part) = &part
+                && self.start_as(part, &value)?
+            {
+                return Ok(());
+            }
+            let text = "a parameter or buffer is changed in place inside the computation, or by an index tensor";
+            return self.unsupported("E-UNSUPPORTED-INIT", text);
+        }
+        let literal = t.data.borrow().clone();
+        if let Data::Literal(literal) = literal
+            && literal.is_random()
+        {
+            return self.patch_random(t, literal, index, &value);
         }
         let parts = self.parts(t, index)?;
         let old = self.node(t)?;
         let dtype = self.graph.dtype(old);
         self.writing = self.writing.or(Some(self.graph.nodes.len()));
+        if let Value::Tensor(source) = &value
+            && Rc::ptr_eq(&source.storage, &t.storage)
+        {
+            let target = self.tensor_index(t, index)?;
+            if let Value::Tensor(target) = &target {
+                self.no_overlap(target, &value)?;
+            }
+        }
         let Some(new) = self.operand(&value)? else {
             return self.type_fault(format!("a tensor's elements cannot become {}", value.type_name()));
         };
-        // a view of the tensor itself may have been the value
-        drop(value);
         let new = self.cast(new, dtype)?;
         if let Some((mask, axis)) = only_mask(&parts) {
             let mut mask = mask;
@@ -314,18 +334,47 @@ impl Interp {
         self.finish_in_place(t, old, out)
     }
 
+    /// Sets a part of a random tensor that parameters are to be made of.
+    fn patch_random(
+        &mut self,
+        t: &Rc<Tensor>,
+        mut literal: super::value::Literal,
+        index: &Value,
+        value: &Value,
+    ) -> R<()> {
+        let shape = self.shape_of(t);
+        let flat = vec![graph::numel(&shape)];
+        let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat, DType::Int)?;
+        let places = self.push_as(Op::Reshape, &[places], shape, DType::Int)?;
+        let numbered = Rc::new(Tensor::new(Data::Node(places), Self::own_storage(places), false, t.span));
+        let Value::Tensor(picked) = self.tensor_index(&numbered, index)? else {
+            return self.type_fault("a tensor is needed");
+        };
+        let picked = self.node(&picked)?;
+        let number = match value {
+            Value::Int(i) => Some(*i as f64),
+            Value::Float(f) => Some(*f),
+            _ => None,
+        };
+        let (Some(places), Some(number)) = (self.constant(picked)?.and_then(|l| l.values()), number) else {
+            let text = "of a random tensor, a part may be set to a number only";
+            return self.unsupported("E-UNSUPPORTED-INIT", text);
+        };
+        let places: Vec<u32> = places.into_iter().map(|p| p as u32).collect();
+        let count = literal.numel();
+        let part = vec![places.len()];
+        literal.init = super::literal::patched(literal.init, count, places, part, &graph::Init::Constant(number));
+        *t.data.borrow_mut() = Data::Literal(literal);
+        Ok(())
+    }
+
     /// `x` with new values at the places that `index` picks: the places are numbered, picked in the same way, and written to.
     fn scattered(&mut self, t: &Rc<Tensor>, x: NodeId, index: &Value, new: NodeId) -> R<NodeId> {
         let (shape, dtype) = (self.graph.shape(x).clone(), self.graph.dtype(x));
         let flat = vec![graph::numel(&shape)];
         let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat.clone(), DType::Int)?;
         let places = self.push_as(Op::Reshape, &[places], shape.clone(), DType::Int)?;
-        let numbered = Rc::new(Tensor {
-            data: Data::Node(places).into(),
-            storage: Rc::default(),
-            requires_grad: false.into(),
-            span: t.span,
-        });
+        let numbered = Rc::new(Tensor::new(Data::Node(places), Rc::default(), false, t.span));
         let Value::Tensor(picked) = self.tensor_index(&numbered, index)? else {
             return self.type_fault("a tensor is needed");
         };
@@ -354,7 +403,6 @@ impl Interp {
             ),
             Part::All => self.written(x, rest, axis + 1, new),
             Part::Slice(..) | Part::Select(_) => {
-                let size = self.graph.shape(x).get(axis).cloned().unwrap_or_default();
                 let (start, end) = match part {
                     Part::Slice(start, end, 1) => (start.clone(), end.clone()),
                     Part::Select(at) => (at.clone(), at.clone() + Dim::known(1)),
@@ -376,15 +424,7 @@ impl Interp {
                     }
                 }
                 let middle = self.written(middle, rest, axis + 1, new)?;
-                let mut pieces = Vec::new();
-                if start.as_known() != Some(0) {
-                    pieces.push(self.push(Op::Slice { dim: axis, start: Dim::known(0), end: start, step: 1 }, &[x])?);
-                }
-                pieces.push(middle);
-                if end != size {
-                    pieces.push(self.push(Op::Slice { dim: axis, start: end, end: size, step: 1 }, &[x])?);
-                }
-                if pieces.len() == 1 { Ok(middle) } else { self.push(Op::Cat { dim: axis }, &pieces) }
+                self.joined(x, axis, start, end, middle)
             }
         }
     }

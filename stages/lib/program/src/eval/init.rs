@@ -61,6 +61,88 @@ impl Interp {
     }
 }
 
+impl Interp {
+    /// A tensor that starts as a parameter or buffer does, or as some of its elements do: with the numbers that are drawn for it.
+    pub fn copy_of_leaf(&self, leaf: usize, part: Option<(Vec<usize>, Vec<u32>)>) -> Option<Literal> {
+        let source = self.leaves.get(leaf)?;
+        let (dtype, whole) =
+            (source.dtype, Literal { shape: source.shape.clone(), init: source.init.clone(), dtype: source.dtype });
+        if part.is_none() && matches!(source.init, Init::Constant(_) | Init::Values(_) | Init::Eye) {
+            return Some(whole);
+        }
+        let count = u32::try_from(whole.numel()).ok()?;
+        let (shape, places) = part.unwrap_or_else(|| (source.shape.clone(), (0..count).collect()));
+        let init = match (&source.init, whole.values()) {
+            (Init::Constant(v), _) => Init::Constant(*v),
+            (_, Some(values)) => {
+                Init::Values(places.iter().map(|at| values.get(*at as usize).copied().unwrap_or(0.0)).collect())
+            }
+            // the name follows when all modules are known
+            _ => Init::Copied {
+                of: leaf.to_string(),
+                shape: source.shape.clone(),
+                init: Box::new(source.init.clone()),
+                places,
+            },
+        };
+        Some(Literal { shape, init, dtype })
+    }
+
+    /// As [`Interp::copy_of_leaf`], for a tensor that views or copies some of the elements of a parameter or buffer.
+    pub fn copy_of_view(&mut self, t: &Tensor) -> R<Option<Literal>> {
+        if let Some((leaf, shape, places)) = self.viewed_leaf(t)? {
+            return Ok(self.copy_of_leaf(leaf, Some((shape, places))));
+        }
+        if !matches!(t.data.borrow().clone(), Data::Node(_)) {
+            return Ok(None);
+        }
+        let id = self.node(t)?;
+        match self.moved_leaf(id)? {
+            Some((leaf, shape, places)) => Ok(self.copy_of_leaf(leaf, Some((shape, places)))),
+            None => Ok(None),
+        }
+    }
+
+    /// Changes how the elements of a parameter or buffer start that a view shows. Gives whether `t` is such a view, and its change
+    /// a part of the initialisation.
+    pub fn initialise_part(&mut self, t: &Tensor, init: &Init) -> R<bool> {
+        if self.phase == Phase::Second || !matches!(&*t.data.borrow(), Data::Node(_)) {
+            return Ok(false);
+        }
+        let Some((leaf, part, places)) = self.viewed_leaf(t)? else { return Ok(false) };
+        if self.no_grad == 0 && !t.is_detached() && self.leaves.get(leaf).is_some_and(|l| l.trainable) {
+            let text = "a parameter that requires gradients is changed in place";
+            let d = self.fault(Category::Interface, "E-LEAF-INPLACE", text);
+            return Err(Box::new(d.help("put it inside 'with torch.no_grad():' or use nn.init")));
+        }
+        self.unused_yet(leaf)?;
+        self.allocate(places.len())?;
+        if let Some(leaf) = self.leaves.get_mut(leaf) {
+            let base = std::mem::replace(&mut leaf.init, Init::Constant(0.0));
+            let count: usize = leaf.shape.iter().product();
+            leaf.init = super::literal::patched(base, count, places, part, init);
+        }
+        Ok(true)
+    }
+
+    /// Refuses the change of a parameter that something has been computed from.
+    pub fn unused_yet(&mut self, leaf: usize) -> R<()> {
+        let Some(node) = self.leaves.get(leaf).and_then(|l| l.node) else { return Ok(()) };
+        self.charge((self.graph.nodes.len() as u64).saturating_sub(node.0.into()) / 4)?;
+        let mut views = BTreeSet::from([node]);
+        for id in self.graph.ids().skip(node.0 as usize + 1) {
+            let user = self.graph.node(id);
+            if user.args.iter().any(|a| views.contains(a)) {
+                if !super::storage::is_view(&user.op) {
+                    return self.unsupported("E-STATEFUL", "a parameter is changed after it has been used");
+                }
+                views.insert(id);
+            }
+        }
+        Ok(())
+    }
+}
+
 fn target(vm: &Interp, a: &Args, name: &str) -> R<Rc<Tensor>> {
     match a.value(name) {
         Value::Tensor(t) => Ok(t),
@@ -80,6 +162,16 @@ fn target(vm: &Interp, a: &Args, name: &str) -> R<Rc<Tensor>> {
 fn start(vm: &mut Interp, a: &Args, name: &str, init: Init) -> R<Value> {
     let t = target(vm, a, name)?;
     let native_init = name == "tensor";
+    if native_init {
+        vm.no_grad += 1;
+    }
+    let part = vm.initialise_part(&t, &init);
+    if native_init {
+        vm.no_grad -= 1;
+    }
+    if part? {
+        return Ok(Value::Tensor(t));
+    }
     if matches!(&*t.data.borrow(), Data::Node(_)) {
         // an ordinary tensor: `zeros.fill_(1.0)`
         if let Init::Constant(v) = init {
@@ -151,8 +243,11 @@ fn xavier(vm: &mut Interp, a: &Args) -> R<f64> {
 fn truncated(vm: &mut Interp, a: &Args) -> R<Init> {
     let (mean, std) = (a.float_or(vm, "mean", 0.0)?, a.float_or(vm, "std", 1.0)?);
     let (low, high) = (a.float_or(vm, "a", -2.0)?, a.float_or(vm, "b", 2.0)?);
-    if std <= 0.0 || ((high - mean) - (mean - low)).abs() > 1e-9 * high.abs().max(1.0) || high <= low {
-        return vm.unsupported("E-UNSUPPORTED-INIT", "trunc_normal_ needs bounds at equal distance from the mean");
+    if std <= 0.0 || high <= low {
+        return vm.value_fault("trunc_normal_ needs a positive std, and bounds in order");
+    }
+    if ((high - mean) - (mean - low)).abs() > 1e-9 * high.abs().max(1.0) {
+        return Ok(Init::BoundedNormal { mean, std, low, high });
     }
     let cut = (high - mean) / std;
     let base = Init::TruncatedNormal { std, cut };
@@ -203,7 +298,7 @@ pub static TABLE: &[Native] = &[
         },
     },
     Native {
-        names: "torch.nn.init.xavier_uniform_ torch.nn.init.xavier_uniform torch.nn.init.glorot_uniform_",
+        names: "torch.nn.init.xavier_uniform_ torch.nn.init.xavier_uniform",
         signature: "tensor gain? generator?",
         run: |vm, a| {
             let bound = xavier(vm, a)? * 3.0_f64.sqrt();
@@ -309,10 +404,15 @@ pub static TABLE: &[Native] = &[
             let data = t.data.borrow().clone();
             let literal = match data {
                 Data::Literal(l) => Some(l),
-                Data::Node(id) => vm.constant(id)?,
-                Data::Leaf(i) => {
-                    vm.leaves.get(i).map(|l| Literal { shape: l.shape.clone(), init: l.init.clone(), dtype: l.dtype })
+                Data::Node(_) => {
+                    let id = vm.node(&t)?;
+                    vm.constant(id)?
                 }
+                Data::Leaf(i) => vm.copy_of_leaf(i, None),
+            };
+            let literal = match literal {
+                None => vm.copy_of_view(&t)?,
+                known => known,
             };
             let Some(literal) = literal else {
                 let shape = vm.shape_of(&t);
@@ -350,8 +450,7 @@ pub static TABLE: &[Native] = &[
                 leaf.trainable = trains;
             }
             // a fresh object, as in torch: the tensor that was given stays what it is
-            let parameter =
-                Tensor { data: Data::Leaf(leaf).into(), storage: Rc::default(), requires_grad: trains.into(), span };
+            let parameter = Tensor::new(Data::Leaf(leaf), Rc::default(), trains, span);
             Ok(Value::Tensor(Rc::new(parameter)))
         },
     },

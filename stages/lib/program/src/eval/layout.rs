@@ -375,6 +375,11 @@ impl Interp {
         matches!(self.layouts.get(&id.0), Some(Layout::Strided(_))) && !self.can_view(id, to)
     }
 
+    /// Whether it is not known how a value lies in memory.
+    pub fn is_unknown(&self, id: NodeId) -> bool {
+        matches!(self.layouts.get(&id.0), Some(Layout::Unknown))
+    }
+
     /// States that torch makes this value contiguous, whatever its arguments are.
     pub fn plain(&mut self, id: NodeId) -> NodeId {
         self.layouts.remove(&id.0);
@@ -398,6 +403,22 @@ impl Interp {
             }
         }
         id
+    }
+
+    /// States that a value lies in memory as another of its shape does.
+    pub fn same_layout(&mut self, id: NodeId, as_this: NodeId) {
+        if id == as_this {
+            return;
+        }
+        let layout = match self.layouts.get(&as_this.0) {
+            Some(Layout::Strided(strides)) => Some(Layout::Strided(strides.clone())),
+            Some(Layout::Unknown) => Some(Layout::Unknown),
+            None => None,
+        };
+        match layout {
+            Some(layout) => self.layouts.insert(id.0, layout),
+            None => self.layouts.remove(&id.0),
+        };
     }
 
     /// States that nothing is known of how this value lies in memory.

@@ -29,6 +29,27 @@ pub fn affine(init: &Init, scale: f64, shift: f64) -> Init {
     }
 }
 
+/// `base`, of `count` elements, with those at `places` replaced by a tensor of shape `part`.
+pub fn patched(base: Init, count: usize, places: Vec<u32>, part: Vec<usize>, init: &Init) -> Init {
+    if places.len() == count && places.iter().zip(0..).all(|(a, b)| *a == b) {
+        return init.clone();
+    }
+    let values = |init: &Init, count: usize| match init {
+        Init::Constant(v) => Some(vec![*v; count]),
+        Init::Values(v) => Some(v.clone()),
+        _ => None,
+    };
+    if let (Some(mut all), Some(new)) = (values(&base, count), values(init, places.len())) {
+        for (at, value) in places.iter().zip(new) {
+            if let Some(slot) = all.get_mut(*at as usize) {
+                *slot = value;
+            }
+        }
+        return Init::Values(all);
+    }
+    Init::Patched { base: Box::new(base), places, part, init: Box::new(init.clone()) }
+}
+
 impl Interp {
     /// The literal behind a value, if nothing has used it as a tensor of the graph.
     pub fn literal(&self, value: &Value) -> Option<Literal> {
@@ -42,12 +63,8 @@ impl Interp {
     }
 
     pub fn literal_value(&mut self, shape: Vec<usize>, init: Init, dtype: DType) -> Value {
-        Value::Tensor(Rc::new(Tensor {
-            data: Data::Literal(Literal { shape, init, dtype }).into(),
-            storage: Rc::default(),
-            requires_grad: false.into(),
-            span: self.span,
-        }))
+        let data = Data::Literal(Literal { shape, init, dtype });
+        Value::Tensor(Rc::new(Tensor::new(data, Rc::default(), false, self.span)))
     }
 
     /// A literal after `f` has changed how it starts.

@@ -14,6 +14,8 @@ pub enum Member {
     /// A module, by its full name.
     Module(String),
     Native(&'static Native),
+    /// The form of a function that works in place.
+    InPlace(&'static Native),
     /// Something that only annotations use.
     Typing,
     Layer(&'static Layer),
@@ -25,12 +27,16 @@ pub enum Member {
     /// A class without behaviour that is known here, by its name.
     Object(&'static str),
     Float(f64),
+    False,
     None,
     Text(&'static str),
 }
 
 /// A member of a module, both by their full names as in PyTorch.
 pub fn resolve(module: &str, name: &str) -> Option<Member> {
+    if full_is(module, name, "typing.TYPE_CHECKING") {
+        return Some(Member::False);
+    }
     if modules::is_annotation(module, name) {
         return Some(native::find(&format!("typing.{name}")).map_or(Member::Typing, Member::Native));
     }
@@ -39,11 +45,18 @@ pub fn resolve(module: &str, name: &str) -> Option<Member> {
         "torch.special" => format!("torch.{name}"),
         _ => format!("{module}.{name}"),
     };
-    if modules::exists(&full) {
-        return Some(Member::Module(full));
+    let own = format!("{module}.{name}");
+    if modules::exists(&own) {
+        return Some(Member::Module(own));
     }
     if let Some(native) = native::find(&format!("{module}.{name}")).or_else(|| native::find(&full)) {
         return Some(Member::Native(native));
+    }
+    if let Some(layer) = full.starts_with("einops.").then(|| nn::find_full(&full)).flatten() {
+        return Some(Member::Layer(layer));
+    }
+    if let Some(native) = attr::in_place_function(module, name) {
+        return Some(Member::InPlace(native));
     }
     if let Some(layer) = full.strip_prefix("torch.nn.").and_then(nn::find) {
         return Some(Member::Layer(layer));
@@ -51,10 +64,15 @@ pub fn resolve(module: &str, name: &str) -> Option<Member> {
     constant(&full)
 }
 
+fn full_is(module: &str, name: &str, full: &str) -> bool {
+    let module = if module == "typing_extensions" { "typing" } else { module };
+    full.strip_prefix(module).and_then(|rest| rest.strip_prefix('.')) == Some(name)
+}
+
 fn constant(full: &str) -> Option<Member> {
     let dtype = |dtype, name| Some(Member::DType(TensorType { dtype, name }));
     match full {
-        "torch.Tensor" | "torch.FloatTensor" | "torch.LongTensor" | "torch.BoolTensor" => Some(Member::Tensor),
+        "torch.Tensor" | "torch.FloatTensor" => Some(Member::Tensor),
         "torch.Size" => Some(Member::Type("tuple")),
         "torch.float32" | "torch.float" => dtype(DType::Float, "torch.float32"),
         "torch.float64" | "torch.double" => dtype(DType::Float, "torch.float64"),
@@ -62,7 +80,9 @@ fn constant(full: &str) -> Option<Member> {
         "torch.bfloat16" => dtype(DType::Float, "torch.bfloat16"),
         "torch.int64" | "torch.long" => dtype(DType::Int, "torch.int64"),
         "torch.int32" | "torch.int" => dtype(DType::Int, "torch.int32"),
-        "torch.int16" | "torch.int8" | "torch.uint8" | "torch.short" => dtype(DType::Int, "torch.int16"),
+        "torch.int16" | "torch.short" => dtype(DType::Int, "torch.int16"),
+        "torch.int8" => dtype(DType::Int, "torch.int8"),
+        "torch.uint8" => dtype(DType::Int, "torch.uint8"),
         "torch.bool" => dtype(DType::Bool, "torch.bool"),
         "torch.device" => native::find("torch.device").map(Member::Native),
         "torch.dtype" => Some(Member::Typing),
@@ -74,6 +94,7 @@ fn constant(full: &str) -> Option<Member> {
         "torch.newaxis" | "numpy.newaxis" => Some(Member::None),
         "torch.__version__" => Some(Member::Text("2.11.0")),
         "numpy.ndarray" | "numpy.floating" | "numpy.integer" | "abc.ABCMeta" => Some(Member::Typing),
+        // a class to derive from
         "abc.ABC" => Some(Member::Object("ABC")),
         "enum.Enum" => Some(Member::Object("Enum")),
         "enum.IntEnum" => Some(Member::Object("IntEnum")),

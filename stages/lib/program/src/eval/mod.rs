@@ -9,9 +9,12 @@ mod collections;
 mod compare;
 mod construct;
 mod container;
+mod deepcopy;
 mod define;
+mod einops;
 mod exceptions;
 mod expr;
+mod format;
 mod import;
 mod index;
 mod init;
@@ -19,13 +22,17 @@ mod layout;
 mod literal;
 mod member;
 mod methods;
+mod named_tuple;
+mod narrow;
 pub mod native;
 mod nn;
 mod records;
 mod saved;
 mod set_attr;
+pub mod state;
 mod stdlib;
 mod stmt;
+mod storage;
 mod tensor;
 mod text;
 mod torch;
@@ -45,12 +52,12 @@ pub use self::member::native_names;
 pub use self::member::{Member, attribute_names, builtin_names, is_builtin, is_in_place, is_special_method, resolve};
 pub use self::native::names;
 pub use self::nn::layers;
-pub use self::saved::lost_value;
+pub use self::saved::{lost_value, reached_by_gradients};
 use self::value::{Class, Literal, Scope, ScopeKind};
 pub use self::value::{Data, Object, Tensor, Value};
 use crate::budget::Budgets;
 use crate::diagnostic::{Category, Diagnostic};
-use crate::syntax::{Function, Module};
+use crate::syntax::{Function, Module, Name};
 
 /// Evaluation ends at the first fault, as Python would.
 pub type R<T> = Result<T, Box<Diagnostic>>;
@@ -131,8 +138,24 @@ pub struct Interp {
     yields: Vec<Vec<Value>>,
     /// All changes of tensors in place.
     pub writes: Vec<saved::Write>,
+    /// Results of in-place operations that the backward pass needs although their plain forms need the argument.
+    pub kept_results: Vec<NodeId>,
+    /// Operations that torch has no derivative for, so that no gradient may reach them.
+    pub undifferentiable: Vec<NodeId>,
     /// The number of nodes when the change that is being made began.
     writing: Option<usize>,
+    /// Whether `self.training` is true.
+    pub training: bool,
+    /// Where the program last asked whether it is being trained.
+    pub asked_mode: Option<Span>,
+    /// Where the second call changed something that may outlive it, by address and slot.
+    changes: BTreeMap<(usize, Option<Name>), Span>,
+    /// Nodes that are integers of 32 bits.
+    narrow: std::collections::BTreeSet<NodeId>,
+    /// For the nodes so far: whether they depend on an input.
+    from_inputs: Vec<bool>,
+    /// For the nodes so far: whether gradients flow through them.
+    gradients: Vec<bool>,
     /// How the tensors that are not contiguous lie in memory.
     layouts: BTreeMap<u32, layout::Layout>,
 }
@@ -172,7 +195,15 @@ impl Interp {
             printing: Vec::new(),
             yields: Vec::new(),
             writes: Vec::new(),
+            kept_results: Vec::new(),
+            undifferentiable: Vec::new(),
             writing: None,
+            training: true,
+            asked_mode: None,
+            changes: BTreeMap::new(),
+            narrow: Default::default(),
+            from_inputs: Vec::new(),
+            gradients: Vec::new(),
             layouts: BTreeMap::new(),
         }
     }
@@ -192,6 +223,13 @@ impl Interp {
 
     fn function_scope(&mut self, parent: &Rc<Scope>, code: &Rc<Function>) -> Rc<Scope> {
         self.scope(parent, ScopeKind::Function(code.clone()))
+    }
+
+    /// Gives one more call as much as all before it were given.
+    pub fn extend_budgets(&mut self) {
+        self.budgets.steps = self.budgets.steps.saturating_add(self.steps);
+        self.budgets.elements = self.budgets.elements.saturating_add(self.elements);
+        self.budgets.nodes = self.budgets.nodes.saturating_add(self.graph.nodes.len());
     }
 
     // === Faults ===
@@ -345,7 +383,7 @@ impl Interp {
             return Err(Box::new(d.help("project to fewer features (nb_triplet_fts) before lifting to triples of nodes, or reduce one node axis first")));
         }
         self.note_layout(id);
-        Ok(id)
+        if self.narrow.is_empty() { Ok(id) } else { self.with_width(id) }
     }
 
     /// Registers a parameter or buffer that starts as `literal`.
@@ -370,8 +408,11 @@ impl Interp {
     pub fn node(&mut self, tensor: &Tensor) -> R<NodeId> {
         let data = tensor.data.borrow().clone();
         match data {
-            Data::Node(id) => Ok(id),
-            Data::Leaf(index) => self.leaf_node(index),
+            Data::Node(id) => self.current(tensor, id),
+            Data::Leaf(index) => {
+                let id = self.leaf_node(index)?;
+                if tensor.detached { self.push(Op::Detach, &[id]) } else { Ok(id) }
+            }
             Data::Literal(literal) => {
                 if literal.is_random() {
                     let mut d = *self.fault(
@@ -387,8 +428,7 @@ impl Interp {
                     ));
                 }
                 let id = self.literal_node(&literal)?;
-                *tensor.data.borrow_mut() = Data::Node(id);
-                tensor.storage.borrow_mut().push(id);
+                self.settle(tensor, id);
                 Ok(id)
             }
         }
@@ -407,7 +447,7 @@ impl Interp {
         self.push_as(op, &[], shape, literal.dtype)
     }
 
-    fn leaf_node(&mut self, index: usize) -> R<NodeId> {
+    pub fn leaf_node(&mut self, index: usize) -> R<NodeId> {
         let Some(leaf) = self.leaves.get_mut(index) else {
             return self.unsupported("E-INTERNAL", "a parameter without a place");
         };
@@ -417,6 +457,7 @@ impl Interp {
         // names are known only when all modules are: until then the index serves
         let param = Param {
             name: index.to_string(),
+            aliases: Vec::new(),
             shape: leaf.shape.clone(),
             init: Init::Constant(0.0),
             trainable: leaf.trainable,

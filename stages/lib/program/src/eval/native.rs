@@ -40,6 +40,9 @@ impl Native {
                 | "operator"
                 | "dataclasses"
                 | "enum"
+                | "namedtuple"
+                | "collections"
+                | "logging"
         )
     }
 
@@ -54,7 +57,7 @@ static TABLE: OnceLock<BTreeMap<&'static str, &'static Native>> = OnceLock::new(
 
 fn table() -> &'static BTreeMap<&'static str, &'static Native> {
     TABLE.get_or_init(|| {
-        let python: [&'static [Native]; 7] = [
+        let python: [&'static [Native]; 9] = [
             super::builtins::TABLE,
             super::text::TABLE,
             super::methods::TABLE,
@@ -62,6 +65,8 @@ fn table() -> &'static BTreeMap<&'static str, &'static Native> {
             super::init::TABLE,
             super::container::TABLE,
             super::records::TABLE,
+            super::named_tuple::TABLE,
+            super::einops::TABLE,
         ];
         let all = python.into_iter().chain(super::torch::tables()).flatten();
         all.flat_map(|n| n.names.split(' ').map(move |name| (name, n))).collect()
@@ -83,6 +88,14 @@ impl Interp {
     pub fn precision(&self, t: TensorType) -> R<DType> {
         if matches!(t.name, "torch.float64" | "torch.float16" | "torch.bfloat16") {
             return self.unsupported("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice");
+        }
+        if t.dtype == DType::Int && t.name != "torch.int64" {
+            let d = self.fault(
+                crate::Category::Unsupported,
+                "E-UNSUPPORTED-PRECISION",
+                format!("{} wraps around; integers are of 64 bits here", t.name),
+            );
+            return Err(Box::new(d.help("use torch.long, or .float()")));
         }
         Ok(t.dtype)
     }

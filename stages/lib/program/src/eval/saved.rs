@@ -87,12 +87,8 @@ fn has_gradient(graph: &Graph) -> Vec<bool> {
     has
 }
 
-/// The first change in place of a value that the backward pass from the outputs needs, with the operation that needs it.
-pub fn lost_value(graph: &Graph, writes: &[Write], ret: NodeId, tri: Option<NodeId>) -> Option<(Span, Span)> {
-    if writes.is_empty() {
-        return None;
-    }
-    let has = has_gradient(graph);
+/// The nodes that gradients of the outputs pass through.
+fn reached(graph: &Graph, has: &[bool], ret: NodeId, tri: Option<NodeId>) -> Vec<bool> {
     let mut reached = vec![false; graph.nodes.len()];
     let mut stack: Vec<NodeId> = std::iter::once(ret).chain(tri).collect();
     while let Some(id) = stack.pop() {
@@ -104,6 +100,31 @@ pub fn lost_value(graph: &Graph, writes: &[Write], ret: NodeId, tri: Option<Node
             stack.extend(&graph.node(id).args);
         }
     }
+    reached
+}
+
+/// The first of some nodes that a gradient of the outputs would pass through.
+pub fn reached_by_gradients(graph: &Graph, nodes: &[NodeId], ret: NodeId, tri: Option<NodeId>) -> Option<NodeId> {
+    if nodes.is_empty() {
+        return None;
+    }
+    let reached = reached(graph, &has_gradient(graph), ret, tri);
+    nodes.iter().copied().find(|id| reached.get(id.0 as usize) == Some(&true))
+}
+
+/// The first change in place of a value that the backward pass from the outputs needs, with the operation that needs it.
+pub fn lost_value(
+    graph: &Graph,
+    writes: &[Write],
+    kept_results: &[NodeId],
+    ret: NodeId,
+    tri: Option<NodeId>,
+) -> Option<(Span, Span)> {
+    if writes.is_empty() {
+        return None;
+    }
+    let has = has_gradient(graph);
+    let reached = reached(graph, &has, ret, tri);
     let mut lost: BTreeMap<NodeId, &Write> = BTreeMap::new();
     for write in writes {
         for id in &write.nodes {
@@ -114,6 +135,7 @@ pub fn lost_value(graph: &Graph, writes: &[Write], ret: NodeId, tri: Option<Node
         let node = graph.node(id);
         let needs: Vec<bool> = node.args.iter().map(|a| has.get(a.0 as usize) == Some(&true)).collect();
         let (args, result) = kept(&node.op, &needs);
+        let result = result || kept_results.contains(&id);
         let kept = args.iter().filter_map(|i| node.args.get(*i)).chain(result.then_some(&id));
         for value in kept {
             if let Some(write) = lost.get(value).filter(|w| (id.0 as usize) < w.from) {

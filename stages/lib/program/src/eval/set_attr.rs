@@ -9,6 +9,9 @@ use crate::syntax::Name;
 
 impl Interp {
     pub fn set_attribute(&mut self, base: &Value, name: &Name, value: Value) -> R<()> {
+        if let Some(address) = base.identity() {
+            self.note_change(address, Some(name));
+        }
         match base {
             Value::Object(object) => {
                 if let Some(Value::Property(p)) = object.class.find(name) {
@@ -18,6 +21,13 @@ impl Interp {
                             self.name_fault("E-NAME-ATTRIBUTE", format!("the property '{name}' cannot be assigned to"))
                         }
                     };
+                }
+                if &**name == "training" && object.class.layer().is_some() {
+                    return self
+                        .unsupported("E-UNSUPPORTED-ATTRIBUTE", "whether a module trains is the trainer's choice");
+                }
+                if object.class.find("$tuple").is_some() {
+                    return Err(self.exception("AttributeError", "the fields of a named tuple cannot be assigned to"));
                 }
                 if object.class.find("$frozen").is_some() {
                     return Err(self.exception("AttributeError", format!("{} is frozen", object.class.name)));
@@ -38,9 +48,24 @@ impl Interp {
                     }
                     Ok(())
                 }
+                ("data", _) if matches!(&*t.data.borrow(), Data::Node(_)) => {
+                    self.unsupported("E-UNSUPPORTED-ATTRIBUTE", "the .data of a computed tensor cannot be assigned to")
+                }
                 ("data", _) => {
                     let t = t.clone();
-                    self.copy_into(&t, &value)
+                    if let Value::Tensor(new) = &value
+                        && self.shape_of(new) != self.shape_of(&t)
+                    {
+                        return self.unsupported(
+                            "E-UNSUPPORTED-INIT",
+                            "the .data of a parameter is replaced by a tensor of another shape; make the parameter of it",
+                        );
+                    }
+                    // it works behind the back of the gradients
+                    self.no_grad += 1;
+                    let done = self.copy_into(&t, &value);
+                    self.no_grad -= 1;
+                    done
                 }
                 _ => self.unsupported("E-UNSUPPORTED-ATTRIBUTE", format!("Tensor.{name} cannot be assigned to")),
             },
@@ -132,6 +157,9 @@ impl Interp {
     }
 
     pub fn delete_attribute(&mut self, base: &Value, name: &Name) -> R<()> {
+        if let Some(address) = base.identity() {
+            self.note_change(address, Some(name));
+        }
         let Value::Object(object) = base else {
             return self.unsupported(
                 "E-UNSUPPORTED-ATTRIBUTE",

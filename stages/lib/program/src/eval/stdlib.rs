@@ -56,6 +56,34 @@ fn product(vm: &mut Interp, items: Vec<Value>, start: Value) -> R<Value> {
 
 pub static TABLE: &[Native] = &[
     Native {
+        names: "number.is_integer",
+        signature: "self",
+        run: |vm, a| match a.value("self") {
+            Value::Float(f) => Ok(Value::Bool(f.is_finite() && f.fract() == 0.0)),
+            Value::Int(_) | Value::Dim(_) | Value::Bool(_) => {
+                vm.name_fault("E-NAME-ATTRIBUTE", "int has no attribute 'is_integer'")
+            }
+            _ => vm.undecided("a number that depends on the size of the graph"),
+        },
+    },
+    Native {
+        names: "number.bit_length",
+        signature: "self",
+        run: |vm, a| {
+            let i = a.int(vm, "self")?;
+            Ok(Value::Int((u64::BITS - i.unsigned_abs().leading_zeros()).into()))
+        },
+    },
+    Native {
+        names: "functools.partialmethod",
+        signature: "function *args **kwargs",
+        run: |vm, a| {
+            vm.allocate(1 + a.rest.len() + a.keywords.len())?;
+            let given = Rc::new((a.value("function"), a.rest.clone(), a.keywords.clone()));
+            Ok(Value::PartialMethod(given))
+        },
+    },
+    Native {
         names: "abc.abstractmethod functools.cache typing.final typing.override torch.jit.ignore torch.jit.export torch.jit.unused",
         signature: "function",
         run: |_, a| Ok(a.value("function")),
@@ -175,6 +203,50 @@ pub static TABLE: &[Native] = &[
                 Ok(v)
             }
             other => vm.unsupported("E-UNSUPPORTED-OP", format!("copying {} is not supported", other.type_name())),
+        },
+    },
+    Native {
+        names: "copy.deepcopy",
+        signature: "x memo?",
+        run: |vm, a| vm.deep_copy(&a.value("x"), &mut super::deepcopy::Copies::default()),
+    },
+    // a logger is a module to the text: see `forbidden`
+    Native {
+        names: "logging.getLogger",
+        signature: "name?",
+        run: |_, _| Ok(Value::Module(crate::modules::LOGGER.into())),
+    },
+    Native {
+        names: "logging.Logger.debug logging.Logger.info logging.Logger.warning logging.Logger.error logging.Logger.critical \
+                logging.debug logging.info logging.warning logging.error logging.critical",
+        signature: "msg *args **kwargs",
+        run: |_, _| Ok(Value::None),
+    },
+    Native {
+        names: "torch.jit.script",
+        signature: "obj",
+        run: |vm, a| match a.value("obj") {
+            f @ Value::Function(_) => Ok(f),
+            other => vm
+                .unsupported("E-UNSUPPORTED-OP", format!("torch.jit.script of {} is not supported", other.type_name())),
+        },
+    },
+    Native {
+        names: "torch.utils.checkpoint.checkpoint",
+        signature: "function *args | use_reentrant? preserve_rng_state?",
+        run: |vm, a| vm.call(&a.value("function"), a.rest.clone(), Vec::new()),
+    },
+    Native {
+        names: "torch.autocast torch.amp.autocast",
+        signature: "device_type dtype? enabled? cache_enabled?",
+        run: |vm, a| {
+            if a.bool(vm, "enabled", true)? {
+                return vm.unsupported(
+                    "E-UNSUPPORTED-PRECISION",
+                    "the precision is the trainer's choice; only enabled=False changes nothing",
+                );
+            }
+            Ok(Value::Context(None))
         },
     },
     Native {

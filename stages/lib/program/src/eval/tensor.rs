@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, Shape, UnaryOp};
 
-use super::saved::Write;
 use super::value::{Data, Tensor, Value};
 use super::{Interp, Phase, R};
 use crate::diagnostic::Category;
@@ -14,16 +13,11 @@ impl Interp {
     /// A new tensor that stands for a node.
     pub fn tensor_value(&mut self, id: NodeId) -> Value {
         let id = self.without_gradient(id);
-        Value::Tensor(Rc::new(Tensor {
-            data: Data::Node(id).into(),
-            storage: Rc::new(vec![id].into()),
-            requires_grad: false.into(),
-            span: self.span,
-        }))
+        Value::Tensor(Rc::new(Tensor::new(Data::Node(id), Self::own_storage(id), false, self.span)))
     }
 
     /// Inside of `torch.no_grad()`, what is computed passes no gradient on.
-    fn without_gradient(&mut self, id: NodeId) -> NodeId {
+    pub fn without_gradient(&mut self, id: NodeId) -> NodeId {
         let node = self.graph.node(id);
         if self.no_grad == 0 || node.dtype != DType::Float || matches!(node.op, Op::Detach | Op::Input(_)) {
             return id;
@@ -34,18 +28,6 @@ impl Interp {
     /// An input of the graph as a value.
     pub fn tensor(&mut self, id: NodeId) -> Value {
         self.tensor_value(id)
-    }
-
-    /// A tensor that views the storage of another.
-    pub fn view_value(&mut self, id: NodeId, base: &Tensor) -> Value {
-        let id = self.without_gradient(id);
-        base.storage.borrow_mut().push(id);
-        Value::Tensor(Rc::new(Tensor {
-            data: Data::Node(id).into(),
-            storage: base.storage.clone(),
-            requires_grad: false.into(),
-            span: self.span,
-        }))
     }
 
     pub fn shape_of(&self, t: &Tensor) -> Shape {
@@ -78,34 +60,6 @@ impl Interp {
         }
     }
 
-    /// Replaces what a tensor stands for, as an in-place operation does.
-    pub fn replace(&mut self, t: &Rc<Tensor>, id: NodeId) -> R<()> {
-        // One reference is this tensor's own: more means that views of it are alive and would have to change as well.
-        if Rc::strong_count(&t.storage) > 1 {
-            let d = self.fault(
-                Category::Unsupported,
-                "E-UNSUPPORTED-INPLACE",
-                "this changes a tensor in place that shares memory with another one (a view)",
-            );
-            return Err(Box::new(d.help("write x = x + y instead of x += y")));
-        }
-        if let Data::Node(old) = &*t.data.borrow()
-            && matches!(self.graph.node(*old).op, Op::Input(_))
-        {
-            let d = self.fault(
-                Category::Unsupported,
-                "E-UNSUPPORTED-INPLACE",
-                "this changes an input of forward in place, which its caller would see",
-            );
-            return Err(Box::new(d.help("write x = x + y instead of x += y")));
-        }
-        let nodes = t.storage.replace(vec![id]);
-        let from = self.writing.take().unwrap_or(self.graph.nodes.len());
-        self.writes.push(Write { nodes, from, span: self.span });
-        *t.data.borrow_mut() = Data::Node(id);
-        Ok(())
-    }
-
     /// `t op= value`.
     pub fn update_in_place(&mut self, t: &Rc<Tensor>, op: BinOp, value: &Value) -> R<()> {
         let number = match value {
@@ -113,6 +67,25 @@ impl Interp {
             Value::Int(i) => Some(*i as f64),
             _ => None,
         };
+        if self.is_part_of_leaf(t) && self.phase != Phase::Second {
+            // arithmetic on a part of a parameter's start
+            if let (Some(literal), Some(x)) = (self.copy_of_view(t)?, number) {
+                let init = match op {
+                    BinOp::Mul => Some(super::literal::affine(&literal.init, x, 0.0)),
+                    BinOp::Div if x != 0.0 => Some(super::literal::affine(&literal.init, 1.0 / x, 0.0)),
+                    BinOp::Add => Some(super::literal::affine(&literal.init, 1.0, x)),
+                    BinOp::Sub => Some(super::literal::affine(&literal.init, 1.0, -x)),
+                    _ => None,
+                };
+                if let Some(init) = init
+                    && self.initialise_part(t, &init)?
+                {
+                    return Ok(());
+                }
+            }
+            return self
+                .unsupported("E-UNSUPPORTED-INIT", "this initialisation of a part of a parameter is not supported");
+        }
         if matches!(&*t.data.borrow(), Data::Leaf(_) | Data::Literal(_)) && self.is_initialising(t) {
             let Some(x) = number else {
                 return self.unsupported(
@@ -129,6 +102,7 @@ impl Interp {
             };
             return self.reinitialise(t, |init| super::literal::affine(init, scale, shift));
         }
+        self.no_overlap(t, value)?;
         let old = self.node(t)?;
         self.writing = Some(self.graph.nodes.len());
         let Some(new) = self.operand(value)? else {
@@ -138,7 +112,35 @@ impl Interp {
             return self.unsupported("E-UNSUPPORTED-INPLACE", "this in-place operator is not supported");
         };
         let id = self.push(Op::Binary(op), &[old, new])?;
+        if op == BinaryOp::FloorDiv {
+            self.undifferentiable.push(id);
+        }
         self.finish_in_place(t, old, id)
+    }
+
+    /// Gives a tensor the values that `f` computes of it, in place.
+    pub fn change(&mut self, t: &Rc<Tensor>, f: impl FnOnce(&mut Self, NodeId) -> R<NodeId>) -> R<()> {
+        if matches!(&*t.data.borrow(), Data::Leaf(_)) {
+            return self.unsupported("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place");
+        }
+        let old = self.node(t)?;
+        self.writing = Some(self.graph.nodes.len());
+        let new = f(self, old)?;
+        // torch differentiates these in terms of their result, which may not change after that
+        let by_result = matches!(
+            self.graph.node(new).op,
+            Op::Unary(
+                UnaryOp::LeakyRelu { .. }
+                    | UnaryOp::Elu { .. }
+                    | UnaryOp::Celu { .. }
+                    | UnaryOp::Selu
+                    | UnaryOp::Hardtanh { .. }
+            )
+        );
+        if by_result {
+            self.kept_results.push(new);
+        }
+        self.finish_in_place(t, old, new)
     }
 
     /// Stores the result of an in-place operation, which must keep the tensor's shape and type.
@@ -170,7 +172,7 @@ impl Interp {
             );
             return Err(Box::new(d.help("compute a new tensor from it instead")));
         }
-        self.replace(t, id)
+        self.replace(t, old, id)
     }
 
     /// Whether a change of `t` is part of its initialisation. Faults where torch would refuse it.
@@ -206,10 +208,7 @@ impl Interp {
                     );
                     return Err(Box::new(d.help("put it inside 'with torch.no_grad():' or use nn.init")));
                 }
-                let used = self.leaves.get(i).is_some_and(|l| l.node.is_some());
-                if used {
-                    return self.unsupported("E-STATEFUL", "a parameter is changed after it has been used");
-                }
+                self.unused_yet(i)?;
                 if let Some(leaf) = self.leaves.get_mut(i) {
                     leaf.init = f(&leaf.init);
                 }
@@ -219,8 +218,89 @@ impl Interp {
         }
     }
 
+    /// Whether a tensor is a view of a parameter or buffer.
+    pub fn is_part_of_leaf(&self, t: &Tensor) -> bool {
+        matches!(&*t.data.borrow(), Data::Node(_)) && t.storage.is_of_leaf()
+    }
+
+    /// How a value starts that a parameter is set to: a constant or random tensor, or one that has the numbers of another parameter.
+    fn source(&mut self, value: &Value) -> R<Option<super::value::Literal>> {
+        let Value::Tensor(t) = value else {
+            let number = match value {
+                Value::Int(i) => *i as f64,
+                Value::Float(f) => *f,
+                _ => return Ok(None),
+            };
+            return Ok(Some(super::value::Literal {
+                shape: Vec::new(),
+                init: Init::Constant(number),
+                dtype: DType::Float,
+            }));
+        };
+        let data = t.data.borrow().clone();
+        match data {
+            Data::Literal(l) => Ok(Some(l)),
+            Data::Leaf(leaf) => Ok(self.copy_of_leaf(leaf, None)),
+            Data::Node(_) => {
+                let id = self.node(t)?;
+                match self.constant(id)? {
+                    Some(literal) => Ok(Some(literal)),
+                    None => self.copy_of_view(t),
+                }
+            }
+        }
+    }
+
+    /// `t.copy_(value)`, `t.data = value`, `t[...] = value` while parameters are made. Gives whether it was that.
+    pub fn start_as(&mut self, t: &Rc<Tensor>, value: &Value) -> R<bool> {
+        let part = self.is_part_of_leaf(t);
+        if self.phase == Phase::Second
+            || !(part || (matches!(&*t.data.borrow(), Data::Leaf(_)) && self.is_initialising(t)))
+        {
+            return Ok(false);
+        }
+        let Some(mut literal) = self.source(value)? else {
+            return self.unsupported(
+                "E-UNSUPPORTED-INIT",
+                "a parameter may be initialised by constants, random tensors and parts of other parameters only",
+            );
+        };
+        let shape: Vec<Dim> = literal.shape.iter().map(|&s| Dim::known(s as i64)).collect();
+        let wanted = self.shape_of(t);
+        if shape != wanted {
+            // what is broadcast to it
+            let fits = graph::broadcast(&shape, &wanted).is_ok_and(|both| both == wanted);
+            let spread: Option<Vec<usize>> =
+                wanted.iter().map(|d| d.as_known().and_then(|k| usize::try_from(k).ok())).collect();
+            let (true, Some(to)) = (fits, spread) else {
+                return self.shape_fault(
+                    "E-SHAPE-INPLACE",
+                    format!("{} cannot be copied into {}", graph::display(&shape), graph::display(&wanted)),
+                );
+            };
+            let whole = super::storage::Places::all(literal.shape.clone());
+            let spread = whole.and_then(|p| p.step(&Op::Expand, &wanted));
+            let init = match (&literal.init, literal.values(), spread) {
+                (Init::Constant(v), _, _) => Init::Constant(*v),
+                (_, Some(values), Some(places)) => {
+                    Init::Values(places.at.iter().map(|at| values.get(*at as usize).copied().unwrap_or(0.0)).collect())
+                }
+                _ => return self.unsupported("E-UNSUPPORTED-INIT", "a random tensor is broadcast to a parameter"),
+            };
+            literal = super::value::Literal { shape: to, init, dtype: literal.dtype };
+        }
+        if part {
+            return self.initialise_part(t, &literal.init);
+        }
+        self.reinitialise(t, |_| literal.init)?;
+        Ok(true)
+    }
+
     /// `t.copy_(value)`, `t.data = value`.
     pub fn copy_into(&mut self, t: &Rc<Tensor>, value: &Value) -> R<()> {
+        if self.start_as(t, value)? {
+            return Ok(());
+        }
         if self.is_initialising(t)
             && let Some(literal) = self.literal(value)
         {
@@ -233,10 +313,7 @@ impl Interp {
             }
             return self.reinitialise(t, |_| literal.init);
         }
-        if self.is_initialising(t) && matches!(&*t.data.borrow(), Data::Leaf(_)) {
-            return self
-                .unsupported("E-UNSUPPORTED-INIT", "a parameter may be initialised by numbers and constants only");
-        }
+        self.no_overlap(t, value)?;
         let old = self.node(t)?;
         let Some(new) = self.operand(value)? else {
             return self.type_fault(format!("a tensor cannot be set to {}", value.type_name()));

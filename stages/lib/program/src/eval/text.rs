@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use super::format::{Item, Spec};
 use super::native::{Args, Native};
-use super::value::{Scope, Value};
+use super::value::{Object, Scope, Value};
 use super::{Interp, R};
 use crate::syntax::{Name, Piece};
 
@@ -50,7 +51,17 @@ impl Interp {
                     Some(many) => self.repr_of(&Value::tuple(many.to_vec())),
                 }
             }
+            Value::Object(o) if o.class.find("__str__").is_some() => self.described(o, "__str__"),
             other => self.repr_of(other),
+        }
+    }
+
+    /// What a method of the program says of its object.
+    fn described(&mut self, o: &Rc<Object>, method: &str) -> R<String> {
+        let Some(f) = o.class.find(method) else { return Ok(String::new()) };
+        match self.call(&f, vec![Value::Object(o.clone())], Vec::new())? {
+            Value::Str(s) => Ok(s.to_string()),
+            other => self.type_fault(format!("{method}() must give a string, not {}", other.type_name())),
         }
     }
 
@@ -112,6 +123,7 @@ impl Interp {
             }
             Value::DType(t) => t.name.into(),
             Value::Tensor(t) => format!("Tensor{}", graph::display(&self.shape_of(t))),
+            Value::Object(o) if o.class.find("__repr__").is_some() => self.described(o, "__repr__")?,
             Value::Object(o) => match (self.record(o)?, o.attrs.borrow().get("name")) {
                 (Some(fields), _) => {
                     let mut parts = Vec::new();
@@ -139,97 +151,24 @@ impl Interp {
             return self.str_of(value);
         }
         self.go_over(spec.len())?;
-        let chars: Vec<char> = spec.chars().collect();
-        let is_align = |c: Option<&char>| matches!(c, Some('<' | '>' | '^' | '='));
-        let (fill, align, mut at) = match (chars.first(), is_align(chars.get(1)), is_align(chars.first())) {
-            (Some(f), true, _) => (*f, chars.get(1).copied(), 2),
-            (_, false, true) => (' ', chars.first().copied(), 1),
-            _ => (' ', None, 0),
-        };
-        let mut sign = false;
-        let mut fill = fill;
-        let mut zero = false;
-        if chars.get(at) == Some(&'+') {
-            sign = true;
-            at += 1;
+        let fault = |vm: &Self| vm.value_fault(format!("the format '{spec}' does not fit {}", value.type_name()));
+        let Some(parsed) = Spec::parse(spec) else { return fault(self) };
+        match self.formatted(value, &parsed)? {
+            Some(text) => Ok(text),
+            None => fault(self),
         }
-        if chars.get(at) == Some(&'0') {
-            zero = true;
-            fill = '0';
-            at += 1;
-        }
-        let digits = |at: &mut usize| {
-            let start = *at;
-            while chars.get(*at).is_some_and(char::is_ascii_digit) {
-                *at += 1;
-            }
-            chars.get(start..*at).unwrap_or(&[]).iter().collect::<String>().parse::<usize>().ok()
-        };
-        let width = digits(&mut at).unwrap_or(0).min(MAX_WIDTH);
-        let comma = chars.get(at) == Some(&',');
-        if comma {
-            at += 1;
-        }
-        let mut precision = None;
-        if chars.get(at) == Some(&'.') {
-            at += 1;
-            precision = digits(&mut at).map(|p| p.min(64));
-        }
-        let kind = chars.get(at).copied();
-        let number = match value {
-            Value::Int(i) => Some(*i as f64),
-            Value::Float(f) => Some(*f),
-            Value::Bool(b) => Some(f64::from(u8::from(*b))),
-            _ => None,
-        };
-        let mut text = match (kind, number, value) {
-            (Some('d'), _, Value::Int(i)) => i.to_string(),
-            (Some('f' | 'F'), Some(x), _) => format!("{x:.*}", precision.unwrap_or(6)),
-            (Some('e'), Some(x), _) => {
-                let text = format!("{x:.*e}", precision.unwrap_or(6));
-                match text.split_once('e') {
-                    Some((m, e)) => {
-                        let e: i32 = e.parse().unwrap_or(0);
-                        format!("{m}e{}{:02}", if e < 0 { '-' } else { '+' }, e.abs())
-                    }
-                    None => text,
-                }
-            }
-            (Some('g'), Some(x), _) => float_text(x),
-            (Some('%'), Some(x), _) => format!("{:.*}%", precision.unwrap_or(6), x * 100.0),
-            (Some('x'), _, Value::Int(i)) => format!("{i:x}"),
-            (Some('b'), _, Value::Int(i)) => format!("{i:b}"),
-            (None, Some(x), Value::Float(_)) => match precision {
-                Some(p) => format!("{x:.p$}"),
-                None => float_text(x),
-            },
-            (None | Some('s' | 'd'), _, _) => {
-                let text = self.str_of(value)?;
-                match precision {
-                    Some(p) => text.chars().take(p).collect(),
-                    None => text,
-                }
-            }
-            _ => return self.value_fault(format!("the format '{spec}' does not fit {}", value.type_name())),
-        };
-        if sign && number.is_some_and(|x| x >= 0.0) {
-            text.insert(0, '+');
-        }
-        let missing = width.saturating_sub(text.chars().count());
-        let pad: String = std::iter::repeat_n(fill, missing).collect();
-        let align = align.unwrap_or(if number.is_some() || zero { '>' } else { '<' });
-        Ok(match align {
-            '<' => format!("{text}{pad}"),
-            '^' => {
-                let left: String = std::iter::repeat_n(fill, missing / 2).collect();
-                let right: String = std::iter::repeat_n(fill, missing - missing / 2).collect();
-                format!("{left}{text}{right}")
-            }
-            _ => format!("{pad}{text}"),
+    }
+
+    fn formatted(&mut self, value: &Value, spec: &Spec) -> R<Option<String>> {
+        Ok(match value {
+            Value::Int(i) => spec.apply(&Item::Int(*i)),
+            Value::Bool(b) => spec.apply(&Item::Int((*b).into())),
+            Value::Float(f) => spec.apply(&Item::Float(*f)),
+            other => spec.apply(&Item::Text(&self.str_of(other)?)),
         })
     }
 
-    /// `text % value`, for `%s`, `%d`, `%r` and `%f`.
+    /// `text % value`.
     pub fn percent_format(&mut self, text: &Name, value: &Value) -> R<Value> {
         self.go_over(text.len())?;
         let mut values = match value {
@@ -238,45 +177,65 @@ impl Interp {
         }
         .into_iter();
         let mut out = String::new();
-        let mut chars = text.chars();
+        let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
             if c != '%' {
                 out.push(c);
                 continue;
             }
-            let mut spec = String::new();
-            let kind = loop {
-                match chars.next() {
-                    Some(d) if d.is_ascii_digit() || d == '.' => spec.push(d),
-                    other => break other,
+            let mut named = None;
+            if chars.next_if_eq(&'(').is_some() {
+                let name: String = chars.by_ref().take_while(|c| *c != ')').collect();
+                let Value::Dict(dict) = value else { return self.type_fault("'%(name)' needs a dict") };
+                let found = dict.borrow().get(&super::value::Key::Str(name.as_str().into())).cloned();
+                match found {
+                    Some(v) => named = Some(v),
+                    None => return self.key_fault(format!("the dict has no key '{name}'")),
                 }
-            };
-            match kind {
-                Some('%') => out.push('%'),
-                Some(k @ ('s' | 'd' | 'r' | 'f')) => {
-                    let Some(v) = values.next() else {
-                        return self.type_fault("there are fewer values than the format asks for");
-                    };
-                    let piece = match k {
-                        's' => self.str_of(&v)?,
-                        'r' => self.repr_of(&v)?,
-                        _ => self.format_value(&v, &format!("{spec}{k}"))?,
-                    };
-                    self.allocate(piece.len())?;
-                    out.push_str(&piece);
-                }
-                _ => return self.unsupported("E-UNSUPPORTED-OP", "this % format is not supported; use an f-string"),
             }
+            let mut take = |test: fn(&char) -> bool| -> String { std::iter::from_fn(|| chars.next_if(test)).collect() };
+            let flags = take(|c| matches!(c, '-' | '+' | ' ' | '#' | '0'));
+            let width = take(char::is_ascii_digit).parse().unwrap_or(0);
+            let precision = match take(|c| *c == '.').as_str() {
+                "" => None,
+                _ => Some(take(char::is_ascii_digit).parse().unwrap_or(0)),
+            };
+            let kind = match chars.next() {
+                Some('%') => {
+                    out.push('%');
+                    continue;
+                }
+                Some(k @ ('s' | 'r' | 'd' | 'i' | 'u' | 'f' | 'F' | 'e' | 'E' | 'g' | 'G' | 'x' | 'X' | 'o')) => k,
+                _ => return self.unsupported("E-UNSUPPORTED-OP", "this % format is not supported; use an f-string"),
+            };
+            let Some(v) = named.or_else(|| values.next()) else {
+                return self.type_fault("there are fewer values than the format asks for");
+            };
+            let v = match (kind, v) {
+                ('s', v) => Value::str(&self.str_of(&v)?),
+                ('r', v) => Value::str(&self.repr_of(&v)?),
+                ('d' | 'i' | 'u', Value::Float(f)) => self.int_of(&Value::Float(f))?,
+                (_, v) => v,
+            };
+            let spec = Spec::of_percent(&flags, width, precision, kind);
+            let is_symbolic = matches!(v, Value::Dim(_) | Value::Number(_));
+            let piece = match self.formatted(&v, &spec)? {
+                Some(piece) => piece,
+                None if is_symbolic => self.str_of(&v)?,
+                None => return self.type_fault(format!("'%{kind}' needs a number, not {}", v.type_name())),
+            };
+            self.allocate(piece.len())?;
+            out.push_str(&piece);
         }
         self.allocate(text.len())?;
-        if values.next().is_some() {
+        if values.next().is_some() && !matches!(value, Value::Dict(_)) {
             return self.type_fault("there are more values than the format asks for");
         }
         Ok(Value::str(&out))
     }
 }
 
-fn float_text(f: f64) -> String {
+pub fn float_text(f: f64) -> String {
     if f.is_nan() {
         "nan".into()
     } else if f.is_infinite() {

@@ -8,6 +8,7 @@ use graph::{DType, Dim, Init, NodeId, Span};
 
 use super::native::Native;
 use super::nn::Layer;
+use super::storage::{Storage, View};
 use crate::syntax::{self, Name};
 
 #[derive(Clone)]
@@ -51,6 +52,8 @@ pub enum Value {
     Super(Rc<(Rc<Class>, Value)>),
     /// `functools.partial`.
     Partial(Rc<Partial>),
+    /// `functools.partialmethod`: its arguments come behind the object.
+    PartialMethod(Rc<Partial>),
     /// What annotations are made of; nothing can be done with it.
     Typing,
     /// `torch.no_grad()` and other contexts: whether gradients are off inside, if that changes.
@@ -68,6 +71,7 @@ pub struct TensorType {
 }
 
 pub const FLOAT32: TensorType = TensorType { dtype: DType::Float, name: "torch.float32" };
+pub const INT32: TensorType = TensorType { dtype: DType::Int, name: "torch.int32" };
 pub const INT64: TensorType = TensorType { dtype: DType::Int, name: "torch.int64" };
 pub const BOOL: TensorType = TensorType { dtype: DType::Bool, name: "torch.bool" };
 
@@ -242,11 +246,33 @@ pub struct ModuleState {
 /// A tensor. In-place operations replace what it stands for.
 pub struct Tensor {
     pub data: RefCell<Data>,
-    /// Shared by tensors that view one storage: the nodes that they have stood for.
-    pub storage: Rc<RefCell<Vec<NodeId>>>,
+    /// Shared by tensors that view one memory.
+    pub storage: Rc<Storage>,
+    /// How it views that memory; nothing for the tensor whose memory it is.
+    pub view: Option<Rc<View>>,
+    /// The version of the memory that `data` was read from.
+    pub seen: Cell<u64>,
     /// Whether gradients flow into it as a leaf.
     pub requires_grad: Cell<bool>,
+    /// Whether it is the `.data` of a parameter: the same memory, and no gradient.
+    pub detached: bool,
     pub span: Span,
+}
+
+impl Tensor {
+    /// A tensor with memory of its own, or that of another one.
+    pub fn new(data: Data, storage: Rc<Storage>, requires_grad: bool, span: Span) -> Self {
+        let seen = Cell::new(0);
+        Self {
+            data: data.into(),
+            storage,
+            view: None,
+            seen,
+            requires_grad: requires_grad.into(),
+            detached: false,
+            span,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -378,6 +404,7 @@ impl Value {
             Self::StaticMethod(_) | Self::ClassMethod(_) => "method".into(),
             Self::Super(_) => "super".into(),
             Self::Partial(_) => "functools.partial".into(),
+            Self::PartialMethod(_) => "functools.partialmethod".into(),
             Self::Typing => "typing object".into(),
             Self::Context(_) => "context manager".into(),
         }

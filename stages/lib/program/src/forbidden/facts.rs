@@ -67,7 +67,27 @@ pub fn imported(stmt: &Stmt) -> Vec<(Name, Name)> {
             })
             .collect(),
         StmtKind::ImportFrom(from, names, _) => names.iter().filter_map(|a| full(a, from)).collect(),
+        // a logger has no more than its functions
+        StmtKind::Assign(targets, value) if makes_logger(value).is_some() => targets
+            .iter()
+            .filter_map(|t| {
+                if let ExprKind::Name(n) = &t.kind { Some((n.clone(), crate::modules::LOGGER.into())) } else { None }
+            })
+            .collect(),
         _ => Vec::new(),
+    }
+}
+
+/// The arguments of `logging.getLogger(...)`, if it is that.
+pub fn makes_logger(value: &Expr) -> Option<&[Expr]> {
+    match &value.kind {
+        ExprKind::Call(f, args, keywords) if keywords.is_empty() && args.len() <= 1 => match &f.kind {
+            ExprKind::Attribute(base, name) if &**name == "getLogger" => {
+                matches!(&base.kind, ExprKind::Name(n) if &**n == "logging").then_some(args)
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -255,6 +275,13 @@ impl<'a> Facts<'a> {
                 for name in keywords.iter().filter_map(|k| k.name.as_ref()) {
                     self.attributes.insert(name.clone());
                     self.words.insert(name.clone());
+                }
+                // the fields of a named tuple are attributes
+                if matches!(&f.kind, ExprKind::Name(n) | ExprKind::Attribute(_, n) if &**n == "namedtuple")
+                    && let Some(Expr { kind: ExprKind::Str(fields), .. }) = args.get(1)
+                {
+                    let words = fields.split([',', ' ', '\t', '\n']).filter(|w| !w.is_empty());
+                    words.for_each(|w| self.text(&w.into()));
                 }
                 if matches!(&f.kind, ExprKind::Name(n) if &**n == "len") {
                     args.iter().for_each(|a| self.read_items(a));

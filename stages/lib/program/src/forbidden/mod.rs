@@ -76,7 +76,14 @@ pub struct Findings {
 /// Reads a whole program.
 pub fn scan(module: &Module) -> Findings {
     let facts = Facts::of(module);
-    let mut scan = Scan { facts: &facts, scopes: Vec::new(), annotation: false, found: Findings::default() };
+    let mut scan = Scan {
+        facts: &facts,
+        scopes: Vec::new(),
+        annotation: false,
+        may_lack: false,
+        decorates: false,
+        found: Findings::default(),
+    };
     scan.statements(&module.body);
     let mut found = scan.found;
     for list in [&mut found.reaching, &mut found.unknown] {
@@ -91,6 +98,10 @@ struct Scan<'a> {
     scopes: Vec<Scope<'a>>,
     /// Whether an annotation is read, of which names need not exist.
     annotation: bool,
+    /// Whether what stands here may fail to be imported: the body of a `try` with a handler of `ImportError`.
+    may_lack: bool,
+    /// Whether the decorator of a function is read.
+    decorates: bool,
     found: Findings,
 }
 
@@ -129,7 +140,10 @@ impl<'a> Scan<'a> {
             }
             StmtKind::Assign(targets, value) => {
                 targets.iter().for_each(|t| self.store(t));
-                self.expr(value);
+                match facts::makes_logger(value) {
+                    Some(args) if self.binds_logger(targets) => args.iter().for_each(|e| self.logger_name(e)),
+                    _ => self.expr(value),
+                }
             }
             StmtKind::AugAssign(target, _, value) => {
                 self.store(target);
@@ -161,10 +175,34 @@ impl<'a> Scan<'a> {
             }
             _ => walk::stmt_exprs(stmt, &mut |e| self.expr(e)),
         }
-        if !matches!(stmt.kind, StmtKind::Function(_) | StmtKind::Class(_)) {
+        if let StmtKind::Try(t) = &stmt.kind {
+            let before = self.may_lack;
+            self.may_lack = before || t.handlers.iter().any(|h| catches_missing(h.kind.as_ref()));
+            self.statements(&t.body);
+            self.may_lack = before;
+            t.handlers.iter().for_each(|h| self.statements(&h.body));
+            self.statements(&t.orelse);
+            self.statements(&t.finally);
+        } else if !matches!(stmt.kind, StmtKind::Function(_) | StmtKind::Class(_)) {
             for block in walk::blocks(stmt) {
                 self.statements(block);
             }
+        }
+    }
+
+    /// Whether `name = logging.getLogger(...)` binds plain names of a function or of the module, and `logging` is the module.
+    fn binds_logger(&self, targets: &[Expr]) -> bool {
+        let logging = self.facts.modules.get("logging");
+        logging.is_some_and(|m| m.len() == 1 && m.iter().all(|m| &**m == "logging"))
+            && self.is_module(&"logging".into())
+            && !matches!(self.scopes.last(), Some(Scope::Class { .. }))
+            && targets.iter().all(|t| matches!(t.kind, ExprKind::Name(_)))
+    }
+
+    /// The name of a logger: text, or `__name__`.
+    fn logger_name(&mut self, e: &'a Expr) {
+        if !matches!(&e.kind, ExprKind::Name(n) if &**n == "__name__") {
+            self.expr(e);
         }
     }
 
@@ -174,7 +212,12 @@ impl<'a> Scan<'a> {
     }
 
     fn function(&mut self, f: &'a Function) {
-        f.decorators.iter().for_each(|e| self.expr(e));
+        for e in &f.decorators {
+            // above a method it would compile a function that gets an object
+            self.decorates = matches!(e.kind, ExprKind::Attribute(..)) && self.scopes.is_empty();
+            self.expr(e);
+            self.decorates = false;
+        }
         for p in &f.params {
             p.default.iter().for_each(|e| self.expr(e));
             p.annotation.iter().for_each(|e| self.annotated(e));
@@ -244,6 +287,10 @@ impl<'a> Scan<'a> {
                 self.expr(base);
                 self.stored_attribute(name, target.at.0);
             }
+            ExprKind::Subscript(base, index) => {
+                self.expr(base);
+                self.expr(index);
+            }
             _ => self.expr(target),
         }
     }
@@ -274,7 +321,21 @@ impl<'a> Scan<'a> {
             self.refuse("E-FORBIDDEN-IMPORT", stmt.at.0, "relative imports reach outside of the program");
             return;
         }
-        self.imported_module(module, stmt.at.0);
+        let lacks = self.may_lack && names.iter().all(|a| crate::modules::is_optional(module, &a.name));
+        if !lacks {
+            self.imported_module(module, stmt.at.0);
+        }
+        if &**module == "torch.jit" {
+            let message = "torch.jit.script stands above functions only, as a decorator: @torch.jit.script";
+            self.refuse("E-FORBIDDEN-IMPORT", stmt.at.0, message);
+        }
+        if &**module == "logging" {
+            self.refuse(
+                "E-FORBIDDEN-IMPORT",
+                stmt.at.0,
+                "write import logging, and logger = logging.getLogger(__name__)",
+            );
+        }
         for alias in names {
             self.definition(alias.asname.as_ref().unwrap_or(&alias.name), alias.at.0);
             if &**module == "__future__" || !crate::modules::exists(module) {
@@ -299,7 +360,11 @@ impl<'a> Scan<'a> {
             let d = Diagnostic::error(Category::Forbidden, "E-FORBIDDEN-IMPORT", span, message);
             let help = "a program may import torch, math, typing, abc, functools and the like";
             self.found.reaching.push(d.help(help));
-        } else if name.split('.').skip(1).any(|part| OUTSIDE.contains(&part) || part.starts_with('_')) {
+        } else if name == crate::modules::LOGGER {
+            self.refuse("E-FORBIDDEN-IMPORT", span, format!("'{name}' is no module"));
+        } else if !crate::modules::exists(name)
+            && name.split('.').skip(1).any(|part| OUTSIDE.contains(&part) || part.starts_with('_'))
+        {
             self.refuse("E-FORBIDDEN-IMPORT", span, format!("'{name}' may not be imported"));
         } else if !crate::modules::exists(name) {
             let said = (format!("the module '{name}' is not available"), None);
@@ -343,7 +408,14 @@ impl<'a> Scan<'a> {
         }
         let Ok(module) = crate::parse::parse(text.trim()) else { return };
         let facts = Facts { modules: self.facts.modules.clone(), bound: self.facts.bound.clone(), ..Facts::default() };
-        let mut inner = Scan { facts: &facts, scopes: Vec::new(), annotation: true, found: Findings::default() };
+        let mut inner = Scan {
+            facts: &facts,
+            scopes: Vec::new(),
+            annotation: true,
+            may_lack: false,
+            decorates: false,
+            found: Findings::default(),
+        };
         inner.statements(&module.body);
         let found = inner.found;
         let place = |mut d: Diagnostic| {
@@ -362,6 +434,11 @@ impl<'a> Scan<'a> {
             ExprKind::Name(name) => self.name(name, span),
             ExprKind::Attribute(base, name) => self.attribute(e, base, name),
             ExprKind::Call(function, args, keywords) => self.call(function, args, keywords),
+            // to look up what a module holds changes nothing
+            ExprKind::Subscript(base, index) if held_by_module(base).is_some() => {
+                held_by_module(base).into_iter().for_each(|e| self.expr(e));
+                self.expr(index);
+            }
             ExprKind::Compare(left, rest) if is_main_guard(left, rest) => {}
             ExprKind::Lambda(f) => self.function(f),
             ExprKind::ListComp(item, g) | ExprKind::SetComp(item, g) | ExprKind::GeneratorExp(item, g) => {
@@ -486,6 +563,14 @@ impl<'a> Scan<'a> {
         let mut module = module.to_string();
         let mut parts = parts.iter();
         while let Some((name, span)) = parts.next() {
+            if &*module == "logging" && matches!(&***name, "getLogger" | "Logger") {
+                let message = "a logger is only bound to a name: logger = logging.getLogger(__name__)";
+                return self.refuse("E-FORBIDDEN-MODULE", *span, message);
+            }
+            if &*module == "torch.jit" && &***name == "script" && !self.decorates {
+                let message = "torch.jit.script stands above functions only, as a decorator";
+                return self.refuse("E-FORBIDDEN-TORCH", *span, message);
+            }
             match vocabulary::member(&module, name) {
                 Some(Member::Module(inner)) => module = inner,
                 Some(_) => {
@@ -617,6 +702,24 @@ impl<'a> Scan<'a> {
             }
         }
         Some(rest)
+    }
+}
+
+/// The module in `module._modules`, `module._parameters` or `module._buffers`.
+fn held_by_module(e: &Expr) -> Option<&Expr> {
+    match &e.kind {
+        ExprKind::Attribute(base, name) if matches!(&**name, "_modules" | "_parameters" | "_buffers") => Some(base),
+        _ => None,
+    }
+}
+
+/// Whether a handler of this kind catches that a package is not installed.
+fn catches_missing(kind: Option<&Expr>) -> bool {
+    let one = |e: &Expr| matches!(&e.kind, ExprKind::Name(n) if matches!(&**n, "ImportError" | "ModuleNotFoundError" | "Exception"));
+    match kind {
+        None => true,
+        Some(Expr { kind: ExprKind::Tuple(kinds), .. }) => kinds.iter().any(one),
+        Some(e) => one(e),
     }
 }
 

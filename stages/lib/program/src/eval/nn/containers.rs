@@ -48,3 +48,31 @@ pub(super) fn no_forward(vm: &mut Interp, a: &Args) -> R<Value> {
     let name = o.class.name.rsplit('.').next().unwrap_or("").to_string();
     Err(vm.fault(Category::Interface, "E-INTERFACE-FORWARD", format!("{name} has no forward method")))
 }
+
+/// A layer of `einops` keeps its pattern.
+pub(super) fn einops_init(vm: &mut Interp, a: &Args) -> R<Value> {
+    let o = begin(vm, a)?;
+    set(&o, "$pattern", Value::Str(a.text(vm, "pattern")?));
+    if a.get("reduction").is_some() {
+        set(&o, "$reduction", Value::Str(a.text(vm, "reduction")?));
+    }
+    let sizes = a.keywords.iter().map(|(n, v)| Value::tuple(vec![Value::Str(n.clone()), v.clone()])).collect();
+    set(&o, "$sizes", Value::tuple(sizes));
+    Ok(Value::None)
+}
+
+pub(super) fn einops(vm: &mut Interp, a: &Args, function: &str) -> R<Value> {
+    let o = this(vm, a)?;
+    let mut keywords = Vec::new();
+    for pair in vm.items(&get(&o, "$sizes"))? {
+        if let [Value::Str(name), value] = vm.items(&pair)?.as_slice() {
+            keywords.push((name.clone(), value.clone()));
+        }
+    }
+    let mut given = vec![a.value("input"), get(&o, "$pattern")];
+    given.extend(Some(get(&o, "$reduction")).filter(|r| !matches!(r, Value::None)));
+    match super::super::native::find(function) {
+        Some(f) => vm.call_native(f, given, keywords),
+        None => vm.unsupported("E-UNSUPPORTED-OP", format!("{function} is not supported")),
+    }
+}

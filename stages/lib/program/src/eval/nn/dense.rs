@@ -50,18 +50,69 @@ pub(super) fn bilinear(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn embedding_init(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = begin(vm, a)?;
     let (count, size) = (a.size(vm, "num_embeddings")?, a.size(vm, "embedding_dim")?);
-    if a.some("padding_idx").is_some() || a.some("max_norm").is_some() {
-        return vm.unsupported("E-UNSUPPORTED-OP", "Embedding knows neither padding_idx nor max_norm here");
+    for option in ["max_norm", "_weight"] {
+        if a.some(option).is_some() {
+            return vm.unsupported("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
+        }
     }
-    param(vm, &o, "weight", &[count, size], Init::Normal { mean: 0.0, std: 1.0 })?;
+    for option in ["scale_grad_by_freq", "sparse"] {
+        if a.bool(vm, option, false)? {
+            return vm.unsupported("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
+        }
+    }
+    set(&o, "num_embeddings", Value::Int(count as i64));
+    set(&o, "embedding_dim", Value::Int(size as i64));
+    let drawn = Init::Normal { mean: 0.0, std: 1.0 };
+    let padding = padding_row(vm, a, count)?;
+    set(&o, "padding_idx", padding.map_or(Value::None, |row| Value::Int(row as i64)));
+    let init = match padding {
+        None => drawn,
+        Some(row) => {
+            let places = (row * size..(row + 1) * size).filter_map(|at| u32::try_from(at).ok()).collect();
+            super::super::literal::patched(drawn, count * size, places, vec![size], &Init::Constant(0.0))
+        }
+    };
+    param(vm, &o, "weight", &[count, size], init)?;
     Ok(Value::None)
+}
+
+/// The row that `padding_idx` names, counted from the end where negative.
+pub fn padding_row(vm: &mut Interp, a: &Args, count: usize) -> R<Option<usize>> {
+    if a.some("padding_idx").is_none() {
+        return Ok(None);
+    }
+    let (index, rows) = (a.int(vm, "padding_idx")?, count as i64);
+    let at = if index < 0 { index.saturating_add(rows) } else { index };
+    match usize::try_from(at) {
+        Ok(at) if at < count => Ok(Some(at)),
+        _ => vm.value_fault(format!("padding_idx {index} is not among {count} rows")),
+    }
+}
+
+/// Rows of `weight`; the padding row gets no gradient.
+pub fn looked_up(vm: &mut Interp, weight: NodeId, index: NodeId, padding: Option<usize>) -> R<NodeId> {
+    let mut weight = weight;
+    if let Some(row) = padding {
+        let count = vm.graph.shape(weight).first().and_then(Dim::as_known).unwrap_or(0);
+        let rows = vm.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![Dim::known(count)], DType::Int)?;
+        let rows = vm.unsqueeze(rows, 1)?;
+        let row = vm.scalar(row as f64, DType::Int)?;
+        let is_padding = vm.bin(BinaryOp::Eq, rows, row)?;
+        let fixed = vm.push(Op::Detach, &[weight])?;
+        weight = vm.push(Op::Where, &[is_padding, fixed, weight])?;
+    }
+    vm.push(Op::IndexSelect { dim: 0 }, &[weight, index])
 }
 
 pub(super) fn embedding(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = this(vm, a)?;
     let index = a.tensor(vm, "input")?;
     let weight = needed(vm, &o, "weight")?;
-    let id = vm.push(Op::IndexSelect { dim: 0 }, &[weight, index])?;
+    let padding = match get(&o, "padding_idx") {
+        Value::Int(row) => usize::try_from(row).ok(),
+        _ => None,
+    };
+    let id = looked_up(vm, weight, index, padding)?;
     Ok(vm.tensor_value(id))
 }
 
@@ -69,6 +120,7 @@ pub(super) fn prelu_init(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = begin(vm, a)?;
     let count = usize::try_from(a.int_or(vm, "num_parameters", 1)?).unwrap_or(1);
     let start = a.float_or(vm, "init", 0.25)?;
+    set(&o, "num_parameters", Value::Int(count as i64));
     param(vm, &o, "weight", &[count], Init::Constant(start))?;
     Ok(Value::None)
 }
@@ -77,15 +129,31 @@ pub(super) fn prelu(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = this(vm, a)?;
     let x = a.tensor(vm, "input")?;
     let weight = needed(vm, &o, "weight")?;
-    if vm.graph.shape(weight).first().is_some_and(|d| !d.is_known_one()) {
-        return vm.unsupported("E-UNSUPPORTED-OP", "PReLU with more than one parameter is not supported");
+    let id = made_here(&o, rectified(vm, x, weight))?;
+    Ok(vm.tensor_value(id))
+}
+
+/// `x` where it is positive, else `x` times the weight: one, or one for each channel, which is the second axis.
+pub fn rectified(vm: &mut Interp, x: NodeId, weight: NodeId) -> R<NodeId> {
+    let (shape, sizes) = (vm.graph.shape(x).clone(), vm.graph.shape(weight).clone());
+    let count = graph::numel(&sizes);
+    let mut slope = weight;
+    if !count.is_known_one() {
+        let channels = if shape.len() < 2 { Dim::known(1) } else { shape.get(1).cloned().unwrap_or_default() };
+        if sizes.len() != 1 || count != channels {
+            let text = format!("{count} slopes do not fit the {channels} channels of {}", graph::display(&shape));
+            return vm.shape_fault("E-SHAPE-BROADCAST", text);
+        }
+        let mut wide = vec![count];
+        wide.extend(shape.iter().skip(2).map(|_| Dim::known(1)));
+        slope = vm.push_as(Op::Reshape, &[weight], wide, DType::Float)?;
+    } else if !sizes.is_empty() {
+        slope = vm.push_as(Op::Reshape, &[weight], Vec::new(), DType::Float)?;
     }
     let zero = vm.float(0.0)?;
-    let up = vm.un(UnaryOp::Relu, x)?;
-    let down = vm.bin(BinaryOp::Minimum, x, zero)?;
-    let down = vm.bin(BinaryOp::Mul, weight, down)?;
-    let id = vm.bin(BinaryOp::Add, up, down)?;
-    Ok(vm.tensor_value(id))
+    let up = vm.bin(BinaryOp::Gt, x, zero)?;
+    let down = vm.bin(BinaryOp::Mul, slope, x)?;
+    vm.push(Op::Where, &[up, x, down])
 }
 
 /// `Linear` whose width is that of its first input.
@@ -133,20 +201,23 @@ fn all_are(vm: &mut Interp, a: &Args, name: &str, wanted: i64) -> R<bool> {
 pub(super) fn convolution_init(vm: &mut Interp, a: &Args, axes: usize) -> R<Value> {
     let o = begin(vm, a)?;
     let (input, output) = (a.size(vm, "in_channels")?, a.size(vm, "out_channels")?);
-    let plain = all_are(vm, a, "kernel_size", 1)?
-        && all_are(vm, a, "stride", 1)?
-        && all_are(vm, a, "padding", 0)?
-        && all_are(vm, a, "groups", 1)?;
+    let plain = all_are(vm, a, "kernel_size", 1)? && all_are(vm, a, "stride", 1)? && all_are(vm, a, "padding", 0)?;
     if !plain {
         let d = vm.fault(
             Category::Unsupported,
             "E-UNSUPPORTED-OP",
-            "nodes have no order that a convolution could follow: only kernel_size=1 is supported, ungrouped and unpadded",
+            "nodes have no order that a convolution could follow: only kernel_size=1 is supported, unpadded",
         );
         return Err(Box::new(d.help("use nn.Linear over the features")));
     }
+    let groups = if a.some("groups").is_some() { a.size(vm, "groups")? } else { 1 };
+    if groups == 0 || input % groups != 0 || output % groups != 0 {
+        return vm.value_fault(format!("{groups} groups do not divide {input} and {output} channels"));
+    }
     set(&o, "in_channels", Value::Int(input as i64));
     set(&o, "out_channels", Value::Int(output as i64));
+    set(&o, "groups", Value::Int(groups as i64));
+    let input = input / groups;
     let mut shape = vec![output, input];
     shape.extend(std::iter::repeat_n(1, axes));
     param(vm, &o, "weight", &shape, uniform(input))?;
@@ -173,8 +244,42 @@ pub(super) fn convolution(vm: &mut Interp, a: &Args, axes: usize) -> R<Value> {
     let last: Vec<usize> = [0].into_iter().chain(2..rank).chain([1]).collect();
     let second: Vec<usize> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
     let x = vm.push(Op::Permute(last), &[x])?;
-    let y = made_here(&o, vm.linear(x, weight, bias))?;
+    let groups = number(&o, "groups") as i64;
+    let y = if groups > 1 {
+        made_here(&o, grouped_linear(vm, x, weight, bias, groups))?
+    } else {
+        made_here(&o, vm.linear(x, weight, bias))?
+    };
     let y = vm.push(Op::Permute(second), &[y])?;
     let y = vm.any_layout(y);
     Ok(vm.tensor_value(y))
+}
+
+/// A `Linear` over each of `groups` equal parts of the features.
+fn grouped_linear(vm: &mut Interp, x: NodeId, weight: NodeId, bias: Option<NodeId>, groups: i64) -> R<NodeId> {
+    let shape = vm.graph.shape(x).clone();
+    let (Some((features, lead)), Some(rows), Some(width)) = (
+        shape.split_last(),
+        vm.graph.shape(weight).first().and_then(Dim::as_known),
+        vm.graph.shape(weight).get(1).and_then(Dim::as_known),
+    ) else {
+        return vm.shape_fault("E-SHAPE-LINEAR", "a convolution needs channels");
+    };
+    if *features != Dim::known(groups * width) {
+        let text = format!("the convolution takes {} channels, not {features}", groups * width);
+        return vm.shape_fault("E-SHAPE-LINEAR", text);
+    }
+    let known = Dim::known;
+    let apart = vec![graph::numel(lead), known(groups), known(width)];
+    let x = vm.push_as(Op::Reshape, &[x], apart, DType::Float)?;
+    let parts = vec![known(groups), known(rows / groups), known(width)];
+    let weight = vm.push_as(Op::Reshape, &[weight], parts, DType::Float)?;
+    let y = vm.push(Op::Einsum("mgi,goi->mgo".into()), &[x, weight])?;
+    let mut to = lead.to_vec();
+    to.push(known(rows));
+    let y = vm.push_as(Op::Reshape, &[y], to, DType::Float)?;
+    match bias {
+        Some(bias) => vm.bin(BinaryOp::Add, y, bias),
+        None => Ok(y),
+    }
 }

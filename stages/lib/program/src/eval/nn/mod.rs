@@ -4,6 +4,7 @@ mod attention;
 mod containers;
 mod dense;
 mod norms;
+mod pool;
 mod recurrent;
 
 use std::rc::Rc;
@@ -28,11 +29,18 @@ pub struct Layer {
     pub forward: Native,
 }
 
-pub use self::norms::grouped;
+pub use self::dense::{looked_up, padding_row, rectified};
+pub use self::norms::{grouped, root_mean_square};
+pub use self::pool::pooled_to;
 
 /// The layer of a name without `torch.nn.`.
 pub fn find(name: &str) -> Option<&'static Layer> {
     LAYERS.iter().find(|l| l.name.strip_prefix("torch.nn.") == Some(name))
+}
+
+/// The layer of a full name.
+pub fn find_full(name: &str) -> Option<&'static Layer> {
+    LAYERS.iter().find(|l| l.name == name)
 }
 
 /// All layers, with their full names.
@@ -92,12 +100,7 @@ fn param(vm: &mut Interp, o: &Rc<Object>, name: &str, shape: &[usize], init: Ini
     let literal = Literal { shape: shape.to_vec(), init, dtype: DType::Float };
     let span = vm.span;
     let leaf = vm.leaf(literal, false, false, span)?;
-    let t = Tensor {
-        data: super::value::Data::Leaf(leaf).into(),
-        storage: Rc::default(),
-        requires_grad: true.into(),
-        span,
-    };
+    let t = Tensor::new(super::value::Data::Leaf(leaf), Rc::default(), true, span);
     vm.set_attribute(&Value::Object(o.clone()), &name.into(), Value::Tensor(Rc::new(t)))
 }
 
@@ -244,7 +247,7 @@ static LAYERS: &[Layer] = &[
     ),
     layer!(
         "Embedding",
-        "num_embeddings embedding_dim padding_idx? max_norm?",
+        "num_embeddings embedding_dim padding_idx? max_norm? norm_type? scale_grad_by_freq? sparse? _weight? device? dtype?",
         dense::embedding_init,
         "input",
         dense::embedding
@@ -258,24 +261,34 @@ static LAYERS: &[Layer] = &[
     layer!("Identity", "*args **kwargs", |vm, a| begin(vm, a).map(|_| Value::None), "input", |_, a| Ok(
         a.value("input")
     )),
-    activation!("ReLU", "inplace?", [], "torch.nn.functional.relu"),
-    activation!("ReLU6", "inplace?", [], "torch.nn.functional.relu6"),
-    activation!("LeakyReLU", "negative_slope? inplace?", ["negative_slope"], "torch.nn.functional.leaky_relu"),
-    activation!("ELU", "alpha? inplace?", ["alpha"], "torch.nn.functional.elu"),
-    activation!("CELU", "alpha? inplace?", ["alpha"], "torch.nn.functional.celu"),
-    activation!("SELU", "inplace?", [], "torch.nn.functional.selu"),
+    activation!("ReLU", "inplace?", ["inplace"], "torch.nn.functional.relu"),
+    activation!("ReLU6", "inplace?", ["inplace"], "torch.nn.functional.relu6"),
+    activation!(
+        "LeakyReLU",
+        "negative_slope? inplace?",
+        ["negative_slope", "inplace"],
+        "torch.nn.functional.leaky_relu"
+    ),
+    activation!("ELU", "alpha? inplace?", ["alpha", "inplace"], "torch.nn.functional.elu"),
+    activation!("CELU", "alpha? inplace?", ["alpha", "inplace"], "torch.nn.functional.celu"),
+    activation!("SELU", "inplace?", ["inplace"], "torch.nn.functional.selu"),
     activation!("GELU", "approximate?", ["approximate"], "torch.nn.functional.gelu"),
-    activation!("SiLU", "inplace?", [], "torch.nn.functional.silu"),
-    activation!("Mish", "inplace?", [], "torch.nn.functional.mish"),
+    activation!("SiLU", "inplace?", ["inplace"], "torch.nn.functional.silu"),
+    activation!("Mish", "inplace?", ["inplace"], "torch.nn.functional.mish"),
     activation!("Sigmoid", "", [], "torch.sigmoid"),
     activation!("Tanh", "", [], "torch.tanh"),
     activation!("LogSigmoid", "", [], "torch.nn.functional.logsigmoid"),
     activation!("Softplus", "beta? threshold?", ["beta", "threshold"], "torch.nn.functional.softplus"),
     activation!("Softsign", "", [], "torch.nn.functional.softsign"),
     activation!("Tanhshrink", "", [], "torch.nn.functional.tanhshrink"),
-    activation!("Hardtanh", "min_val? max_val? inplace?", ["min_val", "max_val"], "torch.nn.functional.hardtanh"),
-    activation!("Hardsigmoid", "inplace?", [], "torch.nn.functional.hardsigmoid"),
-    activation!("Hardswish", "inplace?", [], "torch.nn.functional.hardswish"),
+    activation!(
+        "Hardtanh",
+        "min_val? max_val? inplace?",
+        ["min_val", "max_val", "inplace"],
+        "torch.nn.functional.hardtanh"
+    ),
+    activation!("Hardsigmoid", "inplace?", ["inplace"], "torch.nn.functional.hardsigmoid"),
+    activation!("Hardswish", "inplace?", ["inplace"], "torch.nn.functional.hardswish"),
     activation!("Softmax", "dim?", ["dim"], "torch.nn.functional.softmax"),
     activation!("LogSoftmax", "dim?", ["dim"], "torch.nn.functional.log_softmax"),
     activation!("Softmin", "dim?", ["dim"], "torch.nn.functional.softmin"),
@@ -299,14 +312,14 @@ static LAYERS: &[Layer] = &[
     layer!("LazyLinear", "out_features bias? device? dtype?", dense::lazy_linear_init, "input", dense::lazy_linear),
     layer!(
         "Conv1d",
-        "in_channels out_channels kernel_size stride? padding? dilation? groups? bias?",
+        "in_channels out_channels kernel_size stride? padding? dilation? groups? bias? padding_mode? device? dtype?",
         |vm, a| dense::convolution_init(vm, a, 1),
         "input",
         |vm, a| dense::convolution(vm, a, 1)
     ),
     layer!(
         "Conv2d",
-        "in_channels out_channels kernel_size stride? padding? dilation? groups? bias?",
+        "in_channels out_channels kernel_size stride? padding? dilation? groups? bias? padding_mode? device? dtype?",
         |vm, a| dense::convolution_init(vm, a, 2),
         "input",
         |vm, a| dense::convolution(vm, a, 2)
@@ -317,9 +330,48 @@ static LAYERS: &[Layer] = &[
         "torch.cosine_similarity",
         &["x1", "x2"]
     )),
+    layer!("AdaptiveAvgPool1d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 1, false)),
+    layer!("AdaptiveAvgPool2d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 2, false)),
+    layer!("AdaptiveAvgPool3d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 3, false)),
+    layer!("AdaptiveMaxPool1d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(
+        vm, a, 1, true
+    )),
+    layer!("AdaptiveMaxPool2d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(
+        vm, a, 2, true
+    )),
+    layer!("AdaptiveMaxPool3d", "output_size return_indices?", pool::init, "input", |vm, a| pool::pooled(
+        vm, a, 3, true
+    )),
+    Layer {
+        name: "einops.layers.torch.Rearrange",
+        base: Some("Module"),
+        container: "",
+        init: Native { names: "Rearrange", signature: "self pattern **sizes", run: containers::einops_init },
+        forward: Native {
+            names: "Rearrange",
+            signature: "self input",
+            run: |vm, a| containers::einops(vm, a, "einops.rearrange"),
+        },
+    },
+    Layer {
+        name: "einops.layers.torch.Reduce",
+        base: Some("Module"),
+        container: "",
+        init: Native { names: "Reduce", signature: "self pattern reduction **sizes", run: containers::einops_init },
+        forward: Native {
+            names: "Reduce",
+            signature: "self input",
+            run: |vm, a| containers::einops(vm, a, "einops.reduce"),
+        },
+    },
     activation!("Hardshrink", "lambd?", ["lambd"], "torch.nn.functional.hardshrink"),
     activation!("Softshrink", "lambd?", ["lambd"], "torch.nn.functional.softshrink"),
-    activation!("Threshold", "threshold value inplace?", ["threshold", "value"], "torch.nn.functional.threshold"),
+    activation!(
+        "Threshold",
+        "threshold value inplace?",
+        ["threshold", "value", "inplace"],
+        "torch.nn.functional.threshold"
+    ),
     activation!("Dropout", "p? inplace?", ["p"], "torch.nn.functional.dropout"),
     activation!("Dropout1d", "p? inplace?", ["p"], "torch.nn.functional.dropout"),
     activation!("Dropout2d", "p? inplace?", ["p"], "torch.nn.functional.dropout"),

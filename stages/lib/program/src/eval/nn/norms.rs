@@ -72,22 +72,36 @@ pub(super) fn rms_norm_init(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn rms_norm(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = this(vm, a)?;
     let x = a.tensor(vm, "input")?;
-    let count = vm.items(&get(&o, "normalized_shape"))?.len();
-    let rank = vm.graph.shape(x).len();
-    if count > rank {
-        return vm.shape_fault("E-SHAPE-NORM", "RMSNorm over more axes than there are");
+    let shape = get(&o, "normalized_shape");
+    let sizes: Vec<Dim> = vm.items(&shape)?.iter().filter_map(|v| vm.as_dim(v)).collect();
+    let weight = own(vm, &o, "weight")?;
+    let eps = number(&o, "eps");
+    let y = made_here(&o, root_mean_square(vm, x, &sizes, weight, eps))?;
+    Ok(vm.tensor_value(y))
+}
+
+/// `x` over the root of the mean of its squares over the last axes, whose sizes are given.
+pub fn root_mean_square(vm: &mut Interp, x: NodeId, sizes: &[Dim], weight: Option<NodeId>, eps: f64) -> R<NodeId> {
+    let shape = vm.graph.shape(x).clone();
+    if !shape.ends_with(sizes) || sizes.is_empty() {
+        let text = format!(
+            "an RMS norm over {} cannot be applied to {}: the last axes must be equal",
+            graph::display(sizes),
+            graph::display(&shape)
+        );
+        return vm.shape_fault("E-SHAPE-NORM", text);
     }
     let square = vm.un(UnaryOp::Square, x)?;
-    let dims = (rank - count..rank).collect();
+    let dims = (shape.len() - sizes.len()..shape.len()).collect();
     let mean = vm.push(Op::Reduce { op: ReduceOp::Mean, dims, keepdim: true }, &[square])?;
-    let eps = vm.float(number(&o, "eps"))?;
+    let eps = vm.float(eps)?;
     let sum = vm.bin(BinaryOp::Add, mean, eps)?;
     let scale = vm.un(UnaryOp::Rsqrt, sum)?;
-    let mut y = vm.bin(BinaryOp::Mul, x, scale)?;
-    if let Some(w) = own(vm, &o, "weight")? {
-        y = made_here(&o, vm.bin(BinaryOp::Mul, y, w))?;
+    let y = vm.bin(BinaryOp::Mul, x, scale)?;
+    match weight {
+        Some(w) => vm.bin(BinaryOp::Mul, y, w),
+        None => Ok(y),
     }
-    Ok(vm.tensor_value(y))
 }
 
 /// Normalised within `groups` groups of channels (the second axis), over all axes behind it too.

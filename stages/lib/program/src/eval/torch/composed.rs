@@ -264,8 +264,14 @@ pub static TABLE: &[Native] = &[
         let (above, equal) = (vm.bin(BinaryOp::Gt, x, zero)?, vm.bin(BinaryOp::Eq, x, zero)?);
         let step = vm.push(Op::Where, &[above, one, zero])?;
         let out = vm.push(Op::Where, &[equal, at_zero, step])?;
-        let out = vm.push(Op::Detach, &[out]);
-        done(vm, out)
+        if vm.has_gradient(x) || vm.has_gradient(at_zero) {
+            // torch has no derivative for it: the choice that is never made marks that a gradient would pass
+            let never = vm.scalar(0.0, DType::Bool)?;
+            let out = vm.push(Op::Where, &[never, x, out])?;
+            vm.undifferentiable.push(out);
+            return Ok(vm.tensor_value(out));
+        }
+        done(vm, Ok(out))
     }),
     f!("torch.addcdiv Tensor.addcdiv", "input tensor1 tensor2 | value?", |vm, a| {
         let quotient = vm.binary_tensor(&a.value("tensor1"), BinOp::Div, &a.value("tensor2"))?;
@@ -294,7 +300,11 @@ pub static TABLE: &[Native] = &[
         let out = vm.push(Op::Where, &[outside, moved, zero]);
         done(vm, out)
     }),
-    f!("torch.nn.functional.threshold torch.threshold", "input threshold value inplace?", |vm, a| {
+    f!("torch.nn.functional.threshold", "input threshold value inplace?", |vm, a| {
+        let (bound, value) = (a.float_or(vm, "threshold", 0.0)?, a.float_or(vm, "value", 0.0)?);
+        changed(vm, a, |vm, x| keep_where(vm, x, BinaryOp::Gt, bound, value))
+    }),
+    f!("torch.threshold", "input threshold value", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let (bound, value) = (a.float_or(vm, "threshold", 0.0)?, a.float_or(vm, "value", 0.0)?);
         let out = keep_where(vm, x, BinaryOp::Gt, bound, value);

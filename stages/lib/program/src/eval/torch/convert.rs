@@ -1,5 +1,6 @@
 //! Types, properties, copies, gradients, and what is refused.
 
+use super::super::value::INT32;
 use super::*;
 
 pub fn random<T>(vm: &Interp) -> R<T> {
@@ -23,16 +24,51 @@ pub(super) fn to(vm: &mut Interp, a: &Args) -> R<Value> {
     let mut target = None;
     for v in a.rest.iter().chain(a.get("dtype")) {
         match v {
+            Value::DType(d) if *d == INT32 => return to_int32(vm, &t),
             Value::DType(d) => target = Some(vm.precision(*d)?),
+            Value::Tensor(other) if is_int32(vm, other)? => return to_int32(vm, &t),
             Value::Tensor(other) => target = Some(vm.dtype_of(other)),
             _ => {}
         }
     }
-    convert(vm, &t, target)
+    let out = convert(vm, &t, target)?;
+    // `copy=True` makes a tensor of its own of what would be the same one
+    match (&out, a.bool(vm, "copy", false)?) {
+        (Value::Tensor(same), true) if Rc::ptr_eq(same, &t) => {
+            let id = vm.node(&t)?;
+            let (shape, dtype) = (vm.graph.shape(id).clone(), vm.graph.dtype(id));
+            let copy = vm.push_as(Op::Reshape, &[id], shape, dtype)?;
+            let copy = vm.copied(copy, id);
+            Ok(vm.tensor_value(copy))
+        }
+        _ => Ok(out),
+    }
+}
+
+fn is_int32(vm: &mut Interp, t: &Tensor) -> R<bool> {
+    Ok(vm.dtype_of(t) == DType::Int && matches!(t.data.borrow().clone(), Data::Node(_)) && {
+        let id = vm.node(t)?;
+        vm.narrow.contains(&id)
+    })
+}
+
+fn to_int32(vm: &mut Interp, t: &Rc<Tensor>) -> R<Value> {
+    if is_int32(vm, t)? {
+        return Ok(Value::Tensor(t.clone()));
+    }
+    let id = vm.node(t)?;
+    let out = vm.narrowed(id);
+    done(vm, out)
 }
 
 pub(super) fn convert(vm: &mut Interp, t: &Rc<Tensor>, target: Option<DType>) -> R<Value> {
     match target {
+        Some(DType::Int) if is_int32(vm, t)? => {
+            let id = vm.node(t)?;
+            let shape = vm.graph.shape(id).clone();
+            let out = vm.push_as(Op::Cast, &[id], shape, DType::Int);
+            done(vm, out)
+        }
         Some(dtype) if vm.dtype_of(t) != dtype => {
             if let Data::Literal(l) = t.data.borrow().clone()
                 && let (DType::Float, Some(_)) = (dtype, l.values())
@@ -97,11 +133,21 @@ pub static TABLE: &[Native] = &[
     f!("Tensor.to", "input *args | dtype? device? non_blocking? copy?", to),
     f!("Tensor.type_as", "input other", |vm, a| {
         let (t, other) = (base(vm, a, "input")?, base(vm, a, "other")?);
+        if is_int32(vm, &other)? {
+            return to_int32(vm, &t);
+        }
         let dtype = vm.dtype_of(&other);
         convert(vm, &t, Some(dtype))
     }),
+    f!("Tensor.int", "input", |vm, a| {
+        let t = base(vm, a, "input")?;
+        to_int32(vm, &t)
+    }),
     f!("Tensor.type", "input dtype", |vm, a| {
         let t = base(vm, a, "input")?;
+        if matches!(a.some("dtype"), Some(Value::DType(d)) if *d == INT32) {
+            return to_int32(vm, &t);
+        }
         let dtype = a.dtype(vm, "dtype", DType::Float)?;
         convert(vm, &t, Some(dtype))
     }),
@@ -112,7 +158,7 @@ pub static TABLE: &[Native] = &[
         let t = base(vm, a, "input")?;
         convert(vm, &t, Some(DType::Float))
     }),
-    f!("Tensor.long Tensor.int", "input", |vm, a| {
+    f!("Tensor.long", "input", |vm, a| {
         let t = base(vm, a, "input")?;
         convert(vm, &t, Some(DType::Int))
     }),
@@ -127,9 +173,31 @@ pub static TABLE: &[Native] = &[
         }
         let id = vm.node(&t)?;
         let out = vm.contiguous(id)?;
-        Ok(if out == id { Value::Tensor(t) } else { vm.tensor_value(out) })
+        if out == id {
+            return Ok(Value::Tensor(t));
+        }
+        if vm.is_unknown(id) {
+            vm.may_be_shared(&t);
+        }
+        Ok(vm.tensor_value(out))
     }),
-    f!("Tensor.cpu Tensor.cuda Tensor.requires_grad_", "input *args **kwargs", same),
+    f!("Tensor.cpu Tensor.cuda", "input *args **kwargs", same),
+    f!("Tensor.requires_grad_", "input requires_grad?", |vm, a| {
+        let t = base(vm, a, "input")?;
+        let on = a.bool(vm, "requires_grad", true)?;
+        if matches!(&*t.data.borrow(), Data::Node(_)) {
+            let id = vm.node(&t)?;
+            // it changes nothing
+            if vm.has_gradient(id) == on {
+                return Ok(Value::Tensor(t));
+            }
+            let text = "requires_grad_() of a computed tensor is not supported";
+            let d = vm.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
+            return Err(Box::new(d.help("cut gradients with detach()")));
+        }
+        vm.set_attribute(&Value::Tensor(t.clone()), &"requires_grad".into(), Value::Bool(on))?;
+        Ok(Value::Tensor(t))
+    }),
     f!("torch.clone Tensor.clone", "input | memory_format?", copy),
     f!("torch.detach Tensor.detach", "input", detach),
     f!("Tensor.dim Tensor.ndimension", "input", |vm, a| {
@@ -146,7 +214,15 @@ pub static TABLE: &[Native] = &[
         Ok(Value::Bool(vm.dtype_of(&t) == DType::Float))
     }),
     f!("torch.is_tensor", "obj", |_, a| Ok(Value::Bool(matches!(a.value("obj"), Value::Tensor(_))))),
-    f!("Tensor.item Tensor.tolist Tensor.numpy", "input", |vm, a| vm.tensor_to_number(&format!(".{}()", a.function()))),
+    f!("Tensor.item", "input", |vm, a| {
+        let t = base(vm, a, "input")?;
+        vm.number_of(&t, ".item()")
+    }),
+    f!("Tensor.tolist", "input", |vm, a| {
+        let t = base(vm, a, "input")?;
+        vm.list_of(&t)
+    }),
+    f!("Tensor.numpy", "input", |vm, _| vm.tensor_to_number(".numpy()")),
     f!(
         "Tensor.nonzero torch.nonzero torch.masked_select Tensor.masked_select torch.unique Tensor.unique",
         "*args **kwargs",
@@ -166,24 +242,32 @@ pub static TABLE: &[Native] = &[
     f!("Tensor.div_", "input other", |vm, a| in_place(vm, a, BinOp::Div)),
     f!("Tensor.$in_place", "function input *args **kwargs", |vm, a| {
         let t = base(vm, a, "input")?;
-        if matches!(&*t.data.borrow(), Data::Leaf(_)) {
-            return vm.unsupported("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place");
+        for value in a.rest.iter().chain(a.keywords.iter().map(|k| &k.1)) {
+            vm.no_overlap(&t, value)?;
         }
-        let old = vm.node(&t)?;
-        let mut args = vec![Value::Tensor(t.clone())];
-        args.extend(a.rest.iter().cloned());
-        vm.writing = Some(vm.graph.nodes.len());
-        let Value::Tensor(new) = vm.call(&a.value("function"), args, a.keywords.clone())? else {
-            return vm.unsupported("E-UNSUPPORTED-INPLACE", "this in-place operation is not supported");
-        };
-        let new = vm.node(&new)?;
-        vm.finish_in_place(&t, old, new)?;
+        vm.change(&t, |vm, old| {
+            // the old value as a tensor of its own, which stays as it is
+            let mut args = vec![vm.tensor_value(old)];
+            args.extend(a.rest.iter().cloned());
+            let Value::Tensor(new) = vm.call(&a.value("function"), args, a.keywords.clone())? else {
+                return vm.unsupported("E-UNSUPPORTED-INPLACE", "this in-place operation is not supported");
+            };
+            vm.node(&new)
+        })?;
         Ok(Value::Tensor(t))
     }),
     f!("torch.no_grad torch.inference_mode", "", |_, _| Ok(Value::Context(Some(true)))),
     f!("torch.enable_grad", "", |_, _| Ok(Value::Context(Some(false)))),
     f!("torch.set_grad_enabled", "mode", |vm, a| Ok(Value::Context(Some(!a.bool(vm, "mode", true)?)))),
-    f!("torch.is_grad_enabled", "", |vm, _| Ok(Value::Bool(vm.no_grad == 0))),
+    f!("torch.is_grad_enabled", "", |vm, _| {
+        if vm.no_grad > 0 {
+            return Ok(Value::Bool(false));
+        }
+        // an evaluation computes without gradients
+        let span = vm.span;
+        vm.asked_mode.get_or_insert(span);
+        Ok(Value::Bool(vm.training))
+    }),
     f!("torch.device", "*args **kwargs", |_, _| Ok(Value::Device)),
     f!("torch.manual_seed", "seed", |_, _| Ok(Value::None)),
     f!("torch.finfo", "dtype?", |_, _| {

@@ -28,6 +28,9 @@ pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
             _ => return vm.type_fault("arange() takes one to three numbers"),
         },
     };
+    if let Some(Value::Tensor(out)) = a.some("out") {
+        return arange_into(vm, out, &start, &end, &step);
+    }
     let integers = [&start, &end, &step].iter().all(|v| vm.as_dim(v).is_some());
     let dtype = a.dtype(vm, "dtype", if integers { DType::Int } else { DType::Float })?;
     if let (Some(s), Some(e), Some(by)) = (vm.as_dim(&start), vm.as_dim(&end), vm.as_dim(&step)) {
@@ -61,6 +64,27 @@ pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
     let len = ((e - s) / by).ceil() as i64;
     let out = vm.push_as(Op::Arange { start: s, step: by }, &[], vec![Dim::known(len)], dtype);
     done(vm, out)
+}
+
+/// `torch.arange(..., out=tensor)`, by which parameters are made.
+fn arange_into(vm: &mut Interp, out: &Rc<Tensor>, start: &Value, end: &Value, step: &Value) -> R<Value> {
+    let (s, e, by) = (
+        vm.as_float(start, "arange", "start")?,
+        vm.as_float(end, "arange", "end")?,
+        vm.as_float(step, "arange", "step")?,
+    );
+    let count = ((e - s) / by).ceil();
+    if !(0.0..=65_536.0).contains(&count) {
+        return vm.value_fault("arange() with these numbers has no elements, or too many");
+    }
+    let values: Vec<f64> = (0..count as usize).map(|i| s + by * i as f64).collect();
+    vm.allocate(values.len())?;
+    if !matches!(&*out.data.borrow(), Data::Node(_)) && vm.shape_of(out) == [Dim::known(values.len() as i64)] {
+        vm.reinitialise(out, |_| Init::Values(values))?;
+        return Ok(Value::Tensor(out.clone()));
+    }
+    let text = "out= is for a parameter or new tensor of the size of the result";
+    vm.unsupported("E-UNSUPPORTED-INPLACE", text)
 }
 
 pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -179,8 +203,20 @@ pub(super) fn flatten_data(
 
 pub(super) fn tensor(vm: &mut Interp, a: &Args) -> R<Value> {
     let data = a.value("data");
-    if matches!(data, Value::Tensor(_)) {
-        return Ok(data);
+    if let Value::Tensor(t) = &data {
+        // `as_tensor` takes it as it is, the others copy it and cut the gradient
+        let dtype = a.dtype(vm, "dtype", vm.dtype_of(t))?;
+        if a.function() == "as_tensor" {
+            return super::convert::convert(vm, t, Some(dtype));
+        }
+        if let Some(l) = vm.literal(&data).filter(|l| l.dtype == dtype) {
+            return Ok(vm.literal_value(l.shape, l.init, l.dtype));
+        }
+        let id = vm.node(t)?;
+        let id = vm.push(Op::Detach, &[id])?;
+        let (shape, id) = (vm.graph.shape(id).clone(), vm.cast(id, dtype)?);
+        let out = vm.push_as(Op::Reshape, &[id], shape, dtype);
+        return done(vm, out);
     }
     if matches!(data, Value::Dim(_) | Value::Number(_)) {
         let id = a.operand(vm, "data")?;
@@ -197,6 +233,29 @@ pub(super) fn tensor(vm: &mut Interp, a: &Args) -> R<Value> {
         _ => Init::Values(values),
     };
     Ok(vm.literal_value(shape, init, dtype))
+}
+
+/// `torch.Tensor(sizes)`, whose values are not set, and `torch.Tensor(list)`.
+fn legacy(vm: &mut Interp, a: &Args, dtype: DType) -> R<Value> {
+    match a.rest.as_slice() {
+        [Value::Tensor(t)] if vm.dtype_of(t) == dtype => Ok(Value::Tensor(t.clone())),
+        [data @ (Value::List(_) | Value::Tuple(_))] => {
+            let (mut values, mut top) = (Vec::new(), DType::Bool);
+            let shape = flatten_data(vm, data, &mut values, &mut top, 0)?;
+            vm.allocate(values.len())?;
+            let whole = |v: f64| match dtype {
+                DType::Float => v,
+                DType::Int => v.trunc(),
+                DType::Bool => f64::from(u8::from(v != 0.0)),
+            };
+            let init = Init::Values(values.into_iter().map(whole).collect());
+            Ok(vm.literal_value(shape, init, dtype))
+        }
+        sizes => {
+            let shape = vm.new_shape(sizes)?;
+            vm.filled(shape, Init::Constant(0.0), dtype)
+        }
+    }
 }
 
 pub static TABLE: &[Native] = &[
@@ -240,7 +299,7 @@ pub static TABLE: &[Native] = &[
         done(vm, out)
     }),
     f!("torch.eye", "n m? | dtype? device? requires_grad?", eye),
-    f!("torch.arange", "*args | start? end? step? dtype? device? requires_grad?", arange),
+    f!("torch.arange", "*args | start? end? step? out? dtype? device? requires_grad?", arange),
     f!("torch.linspace", "start end steps | dtype? device? requires_grad?", linspace),
     f!("torch.zeros", "*size | dtype? device? requires_grad?", |vm, a| create(vm, a, Init::Constant(0.0))),
     f!("torch.ones", "*size | dtype? device? requires_grad?", |vm, a| create(vm, a, Init::Constant(1.0))),
@@ -276,5 +335,9 @@ pub static TABLE: &[Native] = &[
         fill(vm, a, shape, Some(dtype))
     }),
     f!("Tensor.new_tensor", "input data | dtype? device? requires_grad?", tensor),
-    f!("torch.tensor torch.as_tensor", "data | dtype? device? requires_grad?", tensor),
+    f!("torch.tensor", "data | dtype? device? requires_grad?", tensor),
+    f!("torch.as_tensor", "data | dtype? device?", tensor),
+    f!("torch.LongTensor", "*args", |vm, a| legacy(vm, a, DType::Int)),
+    f!("torch.BoolTensor", "*args", |vm, a| legacy(vm, a, DType::Bool)),
+    f!("torch.Tensor.$new", "*args", |vm, a| legacy(vm, a, DType::Float)),
 ];

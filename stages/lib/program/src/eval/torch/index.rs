@@ -9,6 +9,47 @@ pub(super) fn gather(vm: &mut Interp, a: &Args) -> R<Value> {
     done(vm, out)
 }
 
+/// `gather` whose index and input are broadcast against each other along all other axes; without an axis both are flattened.
+pub(super) fn take_along(vm: &mut Interp, a: &Args) -> R<Value> {
+    let (mut x, mut index) = (a.tensor(vm, "input")?, a.tensor(vm, "indices")?);
+    if a.some("dim").is_none() {
+        for id in [&mut x, &mut index] {
+            let count = graph::numel(vm.graph.shape(*id));
+            *id = vm.reshaped(*id, vec![count])?;
+        }
+        let out = vm.push(Op::Gather { dim: 0 }, &[x, index]);
+        return done(vm, out);
+    }
+    let (shape, places) = (vm.graph.shape(x).clone(), vm.graph.shape(index).clone());
+    if shape.len() != places.len() {
+        let text = format!(
+            "take_along_dim() needs an index of as many axes as {}, not {}",
+            graph::display(&shape),
+            graph::display(&places)
+        );
+        return vm.shape_fault("E-SHAPE-GATHER", text);
+    }
+    let dim = a.axis(vm, "dim", shape.len())?;
+    let without = |sizes: &Shape| -> Shape {
+        sizes.iter().enumerate().map(|(i, d)| if i == dim { Dim::known(1) } else { d.clone() }).collect()
+    };
+    let wide = match graph::broadcast(&without(&shape), &without(&places)) {
+        Ok(wide) => wide,
+        Err(e) => return Err(vm.op_fault("E-SHAPE-BROADCAST", &e)),
+    };
+    let mut spread = |id: NodeId| {
+        let mut to = wide.clone();
+        if let (Some(slot), Some(own)) = (to.get_mut(dim), vm.graph.shape(id).get(dim)) {
+            *slot = own.clone();
+        }
+        let dtype = vm.graph.dtype(id);
+        vm.push_as(Op::Expand, &[id], to, dtype)
+    };
+    let (x, index) = (spread(x)?, spread(index)?);
+    let out = vm.push(Op::Gather { dim }, &[x, index]);
+    done(vm, out)
+}
+
 pub(super) fn scatter(vm: &mut Interp, a: &Args, add: bool) -> R<Value> {
     let (x, index) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?);
     let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
@@ -59,13 +100,25 @@ pub static TABLE: &[Native] = &[
         Ok(vm.tensor_value(out))
     }),
     f!("torch.gather Tensor.gather", "input dim index | sparse_grad?", gather),
-    f!("torch.take_along_dim Tensor.take_along_dim", "input index dim", gather),
+    f!("torch.take_along_dim Tensor.take_along_dim", "input indices dim?", take_along),
     f!("torch.scatter Tensor.scatter", "input dim index src? | value?", |vm, a| scatter(vm, a, false)),
     f!("torch.scatter_add Tensor.scatter_add", "input dim index src", |vm, a| scatter(vm, a, true)),
     f!("torch.nn.functional.one_hot", "input num_classes?", one_hot),
-    f!("torch.nn.functional.embedding", "input weight", |vm, a| {
-        let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
-        let out = vm.push(Op::IndexSelect { dim: 0 }, &[w, x]);
-        done(vm, out)
-    }),
+    f!(
+        "torch.nn.functional.embedding",
+        "input weight padding_idx? max_norm? norm_type? scale_grad_by_freq? sparse?",
+        |vm, a| {
+            if a.some("max_norm").is_some()
+                || a.bool(vm, "scale_grad_by_freq", false)?
+                || a.bool(vm, "sparse", false)?
+            {
+                return vm.unsupported("E-UNSUPPORTED-OP", "embedding() is supported with padding_idx alone");
+            }
+            let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
+            let count = vm.graph.shape(w).first().and_then(Dim::as_known).and_then(|c| usize::try_from(c).ok());
+            let padding = super::super::nn::padding_row(vm, a, count.unwrap_or(0))?;
+            let out = super::super::nn::looked_up(vm, w, x, padding);
+            done(vm, out)
+        }
+    ),
 ];

@@ -3,7 +3,14 @@
 /// A function of one tensor, element by element.
 macro_rules! un {
     ($names:literal, $op:expr) => {
-        Native { names: $names, signature: "input inplace?", run: |vm, a| unary(vm, a, $op) }
+        Native { names: $names, signature: "input", run: |vm, a| unary(vm, a, $op) }
+    };
+}
+
+/// As `un`, for those of `torch.nn.functional` that may change their argument instead.
+macro_rules! act {
+    ($names:literal, $op:expr) => {
+        Native { names: $names, signature: "input inplace?", run: |vm, a| activation(vm, a, $op) }
     };
 }
 
@@ -222,11 +229,24 @@ fn done(vm: &mut Interp, id: R<NodeId>) -> R<Value> {
     Ok(vm.tensor_value(id))
 }
 
+/// The argument with new values, where it is to change in place, or else a new tensor.
+fn changed(vm: &mut Interp, a: &Args, f: impl FnOnce(&mut Interp, NodeId) -> R<NodeId>) -> R<Value> {
+    base(vm, a, "input")?;
+    if !a.bool(vm, "inplace", false)? {
+        let id = a.tensor(vm, "input")?;
+        let out = f(vm, id);
+        return done(vm, out);
+    }
+    let t = base(vm, a, "input")?;
+    vm.change(&t, |vm, id| f(vm, id))?;
+    Ok(Value::Tensor(t))
+}
+
 /// A result that shares memory with the argument.
 fn view(vm: &mut Interp, a: &Args, f: impl FnOnce(&mut Interp, NodeId, usize) -> R<NodeId>) -> R<Value> {
     let t = base(vm, a, "input")?;
     let id = vm.node(&t)?;
     let rank = vm.graph.shape(id).len();
     let out = f(vm, id, rank)?;
-    Ok(vm.view_value(out, &t))
+    vm.view_value(out, &t)
 }

@@ -53,13 +53,18 @@ pub(super) fn stack(vm: &mut Interp, a: &Args) -> R<Value> {
 
 /// Pieces of the given sizes along an axis.
 pub(super) fn pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, sizes: &[Dim]) -> R<Value> {
+    cut(vm, t, dim, sizes, true)
+}
+
+/// As [`pieces`]; `several`: whether they are what one function of torch gives.
+fn cut(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, sizes: &[Dim], several: bool) -> R<Value> {
     let id = vm.node(t)?;
     let mut start = Dim::known(0);
     let mut out = Vec::new();
     for size in sizes {
         let end = start.clone() + size.clone();
         let piece = vm.push(Op::Slice { dim, start, end: end.clone(), step: 1 }, &[id])?;
-        out.push(vm.view_value(piece, t));
+        out.push(vm.view_among(piece, t, several)?);
         start = end;
     }
     Ok(Value::tuple(out))
@@ -138,6 +143,51 @@ pub(super) fn chunk(vm: &mut Interp, a: &Args) -> R<Value> {
                 format!("cutting an axis of size {size} into {count} chunks comes out differently from graph to graph"),
             ),
         },
+    }
+}
+
+/// `tensor_split`: that many pieces, the first ones being longer, or cut before each of the indices.
+fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
+    let t = base(vm, a, "input")?;
+    let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
+    let size = axis_size(vm, &t, dim);
+    match a.value("indices_or_sections") {
+        Value::Int(count) if count > 0 => match size.as_known() {
+            Some(size) => {
+                vm.charge(count.unsigned_abs())?;
+                let sizes: Vec<Dim> =
+                    (0..count).map(|i| Dim::known(size / count + i64::from(i < size % count))).collect();
+                cut(vm, &t, dim, &sizes, false)
+            }
+            None => match size.div_exact(&Dim::known(count)) {
+                Some(step) => {
+                    let sizes: Vec<Dim> = (0..count).map(|_| step.clone()).collect();
+                    cut(vm, &t, dim, &sizes, false)
+                }
+                None => vm.unsupported(
+                    "E-UNSUPPORTED-SIZE",
+                    format!(
+                        "cutting an axis of size {size} into {count} pieces comes out differently from graph to graph"
+                    ),
+                ),
+            },
+        },
+        list @ (Value::List(_) | Value::Tuple(_)) => {
+            let (mut start, mut sizes) = (Dim::known(0), Vec::new());
+            for item in vm.items(&list)? {
+                let Some(end) = vm.as_dim(&item).filter(|end| end.provably_ge(&start) && size.provably_ge(end)) else {
+                    return vm
+                        .unsupported("E-UNSUPPORTED-OP", "tensor_split() needs indices in order, within the axis");
+                };
+                sizes.push(end.clone() - start);
+                start = end;
+            }
+            sizes.push(size - start);
+            cut(vm, &t, dim, &sizes, false)
+        }
+        other => {
+            vm.type_fault(format!("tensor_split() needs a number of pieces or indices, not {}", other.type_name()))
+        }
     }
 }
 
@@ -264,6 +314,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.stack", "tensors dim?", stack),
     f!("torch.split Tensor.split", "input split_size_or_sections dim?", split),
     f!("torch.chunk Tensor.chunk", "input chunks dim?", chunk),
+    f!("torch.tensor_split Tensor.tensor_split", "input indices_or_sections dim?", tensor_split),
     f!("torch.unbind Tensor.unbind", "input dim?", |vm, a| {
         let t = base(vm, a, "input")?;
         let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
@@ -274,7 +325,7 @@ pub static TABLE: &[Native] = &[
         let mut out = Vec::new();
         for i in 0..count {
             let one = vm.push(Op::Select { dim, index: i.into() }, &[id])?;
-            out.push(vm.view_value(one, &t));
+            out.push(vm.view_among(one, &t, true)?);
         }
         Ok(Value::tuple(out))
     }),

@@ -19,6 +19,24 @@ pub(super) fn unary(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
     Ok(vm.tensor_value(out))
 }
 
+/// A function of `torch.nn.functional` that may work in place.
+pub(super) fn activation(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
+    base(vm, a, "input")?;
+    if !a.bool(vm, "inplace", false)? {
+        return unary(vm, a, op);
+    }
+    let backwards = match op {
+        UnaryOp::LeakyRelu { slope } => slope < 0.0,
+        UnaryOp::Elu { alpha } | UnaryOp::Celu { alpha } => alpha < 0.0,
+        _ => false,
+    };
+    if backwards {
+        let text = format!("{}() in place has no derivative where its slope is negative", a.function());
+        return vm.unsupported("E-UNSUPPORTED-INPLACE", text);
+    }
+    changed(vm, a, |vm, id| vm.un(op, id))
+}
+
 /// Functions that are computed at once on constants, so that they may initialise parameters.
 pub(super) fn scalar_function(op: UnaryOp) -> Option<fn(f64) -> f64> {
     Some(match op {
@@ -39,6 +57,20 @@ pub(super) fn binary(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
     Ok(vm.tensor_value(out))
 }
 
+/// `fmax` and `fmin`: the first argument where it compares so or the second is NaN; at ties it takes the gradient.
+pub(super) fn first_unless(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
+    let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
+    let (wins, missing) = (vm.bin(op, x, y)?, vm.un(UnaryOp::IsNan, y)?);
+    let first = vm.bin(BinaryOp::Or, wins, missing)?;
+    let out = vm.push(Op::Where, &[first, x, y]);
+    done(vm, out)
+}
+
+/// `x // y` of floats: torch has no derivative for it.
+pub(super) fn floor_divide(vm: &mut Interp, a: &Args) -> R<Value> {
+    vm.binary_tensor(&a.value("input"), BinOp::FloorDiv, &a.value("other"))
+}
+
 /// `input + alpha * other`.
 pub(super) fn scaled(vm: &mut Interp, a: &Args, op: BinOp) -> R<Value> {
     let mut other = a.value("other");
@@ -49,12 +81,21 @@ pub(super) fn scaled(vm: &mut Interp, a: &Args, op: BinOp) -> R<Value> {
 }
 
 pub(super) fn divide(vm: &mut Interp, a: &Args) -> R<Value> {
-    let op = match a.some("rounding_mode") {
-        None => BinaryOp::Div,
-        Some(Value::Str(s)) if &**s == "floor" => BinaryOp::FloorDiv,
-        Some(_) => return vm.unsupported("E-UNSUPPORTED-OP", "of the rounding modes, only 'floor' is supported"),
+    let mode = match a.some("rounding_mode") {
+        None => return binary(vm, a, BinaryOp::Div),
+        Some(_) => a.text(vm, "rounding_mode")?,
     };
-    binary(vm, a, op)
+    let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
+    let out = match &*mode {
+        "floor" => vm.bin(BinaryOp::FloorDiv, x, y),
+        "trunc" if vm.graph.dtype(x).max(vm.graph.dtype(y)) == DType::Float => {
+            let quotient = vm.bin(BinaryOp::Div, x, y)?;
+            vm.un(UnaryOp::Trunc, quotient)
+        }
+        "trunc" => return vm.unsupported("E-UNSUPPORTED-OP", "of integers, only rounding_mode='floor' is supported"),
+        other => return vm.value_fault(format!("rounding_mode is None, 'floor' or 'trunc', not '{other}'")),
+    };
+    done(vm, out)
 }
 
 pub(super) fn logical(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
@@ -142,8 +183,9 @@ pub(super) fn lerp(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub static TABLE: &[Native] = &[
-    un!("torch.relu torch.nn.functional.relu Tensor.relu torch.relu_", UnaryOp::Relu),
-    un!("torch.sigmoid torch.nn.functional.sigmoid Tensor.sigmoid torch.expit", UnaryOp::Sigmoid),
+    un!("torch.relu Tensor.relu", UnaryOp::Relu),
+    act!("torch.nn.functional.relu", UnaryOp::Relu),
+    un!("torch.sigmoid torch.nn.functional.sigmoid Tensor.sigmoid torch.special.expit", UnaryOp::Sigmoid),
     un!("torch.nn.functional.logsigmoid", UnaryOp::LogSigmoid),
     un!("torch.tanh torch.nn.functional.tanh Tensor.tanh", UnaryOp::Tanh),
     un!("torch.neg torch.negative Tensor.neg", UnaryOp::Neg),
@@ -170,21 +212,24 @@ pub static TABLE: &[Native] = &[
     un!("torch.ceil Tensor.ceil", UnaryOp::Ceil),
     un!("torch.round Tensor.round", UnaryOp::Round),
     un!("torch.trunc torch.fix Tensor.trunc", UnaryOp::Trunc),
-    un!("torch.nn.functional.silu torch.nn.functional.swish", UnaryOp::Silu),
-    un!("torch.nn.functional.mish", UnaryOp::Mish),
-    un!("torch.selu torch.nn.functional.selu", UnaryOp::Selu),
+    act!("torch.nn.functional.silu", UnaryOp::Silu),
+    act!("torch.nn.functional.mish", UnaryOp::Mish),
+    un!("torch.selu", UnaryOp::Selu),
+    act!("torch.nn.functional.selu", UnaryOp::Selu),
     un!("torch.nn.functional.softsign", UnaryOp::Softsign),
-    un!("torch.nn.functional.hardsigmoid", UnaryOp::Hardsigmoid),
-    un!("torch.nn.functional.hardswish", UnaryOp::Hardswish),
-    un!("torch.nn.functional.relu6", UnaryOp::Hardtanh { min: 0.0, max: 6.0 }),
+    act!("torch.nn.functional.hardsigmoid", UnaryOp::Hardsigmoid),
+    act!("torch.nn.functional.hardswish", UnaryOp::Hardswish),
+    act!("torch.nn.functional.relu6", UnaryOp::Hardtanh { min: 0.0, max: 6.0 }),
     un!("torch.isnan Tensor.isnan", UnaryOp::IsNan),
     un!("torch.isinf Tensor.isinf", UnaryOp::IsInf),
     un!("torch.isfinite Tensor.isfinite", UnaryOp::IsFinite),
     bin!("torch.pow Tensor.pow torch.float_power", Pow),
-    bin!("torch.maximum Tensor.maximum torch.fmax", Maximum),
-    bin!("torch.minimum Tensor.minimum torch.fmin", Minimum),
+    bin!("torch.maximum Tensor.maximum", Maximum),
+    bin!("torch.minimum Tensor.minimum", Minimum),
+    f!("torch.fmax Tensor.fmax", "input other", |vm, a| first_unless(vm, a, BinaryOp::Ge)),
+    f!("torch.fmin Tensor.fmin", "input other", |vm, a| first_unless(vm, a, BinaryOp::Le)),
     bin!("torch.remainder Tensor.remainder", Remainder),
-    bin!("torch.floor_divide Tensor.floor_divide", FloorDiv),
+    f!("torch.floor_divide Tensor.floor_divide", "input other", floor_divide),
     bin!("torch.atan2 Tensor.atan2 torch.arctan2", Atan2),
     bin!("torch.eq Tensor.eq", Eq),
     bin!("torch.ne Tensor.ne torch.not_equal", Ne),
@@ -201,15 +246,19 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.nn.functional.leaky_relu", "input negative_slope? inplace?", |vm, a| {
         let slope = a.float_or(vm, "negative_slope", 0.01)?;
-        unary(vm, a, UnaryOp::LeakyRelu { slope })
+        activation(vm, a, UnaryOp::LeakyRelu { slope })
     }),
     f!("torch.nn.functional.elu", "input alpha? inplace?", |vm, a| {
         let alpha = a.float_or(vm, "alpha", 1.0)?;
-        unary(vm, a, UnaryOp::Elu { alpha })
+        activation(vm, a, UnaryOp::Elu { alpha })
     }),
-    f!("torch.celu torch.nn.functional.celu", "input alpha? inplace?", |vm, a| {
+    f!("torch.celu", "input alpha?", |vm, a| {
         let alpha = a.float_or(vm, "alpha", 1.0)?;
         unary(vm, a, UnaryOp::Celu { alpha })
+    }),
+    f!("torch.nn.functional.celu", "input alpha? inplace?", |vm, a| {
+        let alpha = a.float_or(vm, "alpha", 1.0)?;
+        activation(vm, a, UnaryOp::Celu { alpha })
     }),
     f!("torch.nn.functional.softplus", "input beta? threshold?", |vm, a| {
         let (beta, threshold) = (a.float_or(vm, "beta", 1.0)?, a.float_or(vm, "threshold", 20.0)?);
@@ -217,7 +266,7 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.nn.functional.hardtanh", "input min_val? max_val? inplace?", |vm, a| {
         let (min, max) = (a.float_or(vm, "min_val", -1.0)?, a.float_or(vm, "max_val", 1.0)?);
-        unary(vm, a, UnaryOp::Hardtanh { min, max })
+        activation(vm, a, UnaryOp::Hardtanh { min, max })
     }),
     f!("torch.nn.functional.tanhshrink", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
@@ -247,11 +296,14 @@ pub static TABLE: &[Native] = &[
     f!("torch.logical_and Tensor.logical_and", "input other", |vm, a| logical(vm, a, BinaryOp::And)),
     f!("torch.logical_or Tensor.logical_or", "input other", |vm, a| logical(vm, a, BinaryOp::Or)),
     f!("torch.logical_xor Tensor.logical_xor", "input other", |vm, a| logical(vm, a, BinaryOp::Xor)),
-    f!("torch.logical_not Tensor.logical_not torch.bitwise_not", "input", |vm, a| {
+    f!("torch.logical_not Tensor.logical_not", "input", |vm, a| {
         let id = a.tensor(vm, "input")?;
         let id = vm.as_bool_node(id)?;
         let out = vm.un(UnaryOp::LogicalNot, id);
         done(vm, out)
+    }),
+    f!("torch.bitwise_not Tensor.bitwise_not", "input", |vm, a| {
+        vm.unary(crate::syntax::UnOp::Invert, &Value::Tensor(base(vm, a, "input")?))
     }),
     f!("torch.logaddexp Tensor.logaddexp", "input other", |vm, a| {
         let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);

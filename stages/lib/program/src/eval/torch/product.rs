@@ -29,6 +29,23 @@ pub(super) fn matmul(vm: &mut Interp, a: &Args, rank: Option<usize>) -> R<Value>
     done(vm, out)
 }
 
+/// The product of tensors of these numbers of axes.
+fn of_ranks(vm: &mut Interp, a: &Args, second: &str, first_rank: usize, second_rank: usize) -> R<Value> {
+    let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, second)?);
+    let ranks = (vm.graph.shape(x).len(), vm.graph.shape(y).len());
+    if ranks != (first_rank, second_rank) {
+        let text = format!(
+            "{}() takes tensors of {first_rank} and {second_rank} axes, not {} and {}",
+            a.function(),
+            graph::display(vm.graph.shape(x)),
+            graph::display(vm.graph.shape(y))
+        );
+        return vm.shape_fault("E-SHAPE-MATMUL", text);
+    }
+    let out = vm.push(Op::MatMul, &[x, y]);
+    done(vm, out)
+}
+
 /// `beta * input + alpha * (x @ y)`.
 pub(super) fn add_matmul(vm: &mut Interp, a: &Args) -> R<Value> {
     let (input, x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "x")?, a.tensor(vm, "y")?);
@@ -75,6 +92,21 @@ pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
         Ok(text) => text,
         Err(reason) => return vm.shape_fault("E-SHAPE-EINSUM", format!("einsum \"{equation}\": {reason}")),
     };
+    // the axes of one tensor in another order are a view, as is what it repeats
+    if let ([id], Some((input, output)), [Value::Tensor(t)]) =
+        (ids.as_slice(), normal.split_once("->"), operands.as_slice())
+    {
+        let places: Option<Vec<usize>> = output.chars().map(|c| input.chars().position(|i| i == c)).collect();
+        let distinct = input.chars().enumerate().all(|(i, c)| input.chars().position(|o| o == c) == Some(i));
+        match places {
+            Some(places) if distinct && places.len() == ranks.first().copied().unwrap_or(0) => {
+                let out = vm.push(Op::Permute(places), &[*id])?;
+                return vm.view_value(out, t);
+            }
+            _ if !distinct => vm.may_be_shared(t),
+            _ => {}
+        }
+    }
     let out = vm.push(Op::Einsum(normal), &ids);
     done(vm, out)
 }
@@ -227,7 +259,8 @@ pub static TABLE: &[Native] = &[
     f!("torch.matmul Tensor.matmul", "input other", |vm, a| matmul(vm, a, None)),
     f!("torch.bmm Tensor.bmm", "input other", |vm, a| matmul(vm, a, Some(3))),
     f!("torch.mm Tensor.mm", "input other", |vm, a| matmul(vm, a, Some(2))),
-    f!("torch.mv torch.dot Tensor.dot", "input other", |vm, a| matmul(vm, a, None)),
+    f!("torch.mv Tensor.mv", "input vec", |vm, a| of_ranks(vm, a, "vec", 2, 1)),
+    f!("torch.dot Tensor.dot", "input tensor", |vm, a| of_ranks(vm, a, "tensor", 1, 1)),
     f!("torch.baddbmm torch.addmm Tensor.baddbmm Tensor.addmm", "input x y | beta? alpha?", add_matmul),
     f!("torch.einsum", "equation *operands", einsum),
     f!("torch.outer Tensor.outer", "input other", |vm, a| {
@@ -258,6 +291,41 @@ pub static TABLE: &[Native] = &[
         attention
     ),
     f!("torch.nn.functional.layer_norm", "input normalized_shape weight? bias? eps?", layer_norm),
+    f!("torch.nn.functional.rms_norm torch.rms_norm", "input normalized_shape weight? eps?", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let sizes = match a.value("normalized_shape") {
+            v @ (Value::Tuple(_) | Value::List(_)) => vm.items(&v)?,
+            _ => return vm.type_fault("rms_norm(): 'normalized_shape' must be a tuple of integers"),
+        };
+        let sizes = vm.new_shape(&sizes)?;
+        let weight = if a.some("weight").is_some() { Some(a.tensor(vm, "weight")?) } else { None };
+        let eps = a.float_or(vm, "eps", f64::from(f32::EPSILON))?;
+        let out = super::super::nn::root_mean_square(vm, x, &sizes, weight, eps);
+        done(vm, out)
+    }),
+    f!("torch.nn.functional.prelu torch.prelu", "input weight", |vm, a| {
+        let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
+        let out = super::super::nn::rectified(vm, x, w);
+        done(vm, out)
+    }),
+    f!("torch.nn.functional.adaptive_avg_pool1d torch.adaptive_avg_pool1d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 1, false)
+    }),
+    f!("torch.nn.functional.adaptive_avg_pool2d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 2, false)
+    }),
+    f!("torch.nn.functional.adaptive_avg_pool3d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 3, false)
+    }),
+    f!("torch.nn.functional.adaptive_max_pool1d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 1, true)
+    }),
+    f!("torch.nn.functional.adaptive_max_pool2d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 2, true)
+    }),
+    f!("torch.nn.functional.adaptive_max_pool3d", "input output_size", |vm, a| {
+        super::super::nn::pooled_to(vm, a, 3, true)
+    }),
     f!("torch.nn.functional.linear", "input weight bias?", |vm, a| {
         let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
         let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };

@@ -95,19 +95,87 @@ pub(super) fn spread(vm: &mut Interp, a: &Args, std: bool) -> R<Value> {
     Ok(vm.tensor_value(out))
 }
 
-pub(super) fn order(vm: &mut Interp, a: &Args, name: &str) -> R<f64> {
-    match a.some(name) {
-        None => Ok(2.0),
-        Some(Value::Str(s)) if matches!(&**s, "fro" | "2") => Ok(2.0),
-        Some(Value::Str(s)) if &**s == "inf" => Ok(f64::INFINITY),
-        Some(Value::Str(_)) => vm.unsupported("E-UNSUPPORTED-OP", "this norm is not supported"),
-        Some(_) => a.float_or(vm, name, 2.0),
+/// `torch.norm`: over any axes the norm of a vector.
+pub(super) fn norm(vm: &mut Interp, a: &Args) -> R<Value> {
+    let p = match a.some("p") {
+        None => 2.0,
+        Some(Value::Str(s)) if &**s == "fro" => 2.0,
+        Some(Value::Str(s)) if &**s == "nuc" => return nuclear(vm),
+        Some(Value::Str(_)) => return vm.value_fault("norm(): p is a number, 'fro' or 'nuc'"),
+        Some(_) => a.float_or(vm, "p", 2.0)?,
+    };
+    reduction(vm, a, ReduceOp::Norm { p })
+}
+
+fn nuclear<T>(vm: &Interp) -> R<T> {
+    vm.unsupported("E-UNSUPPORTED-OP", "this norm is made of singular values, which are not supported")
+}
+
+/// `torch.linalg.norm`: with an order, two axes are those of a matrix.
+fn linalg_norm(vm: &mut Interp, a: &Args) -> R<Value> {
+    if a.some("ord").is_none() {
+        return reduction(vm, a, ReduceOp::Norm { p: 2.0 });
+    }
+    let id = a.tensor(vm, "input")?;
+    let rank = vm.graph.shape(id).len();
+    let dims = match a.axes(vm, "dim", rank)? {
+        Some(dims) => dims,
+        None if rank == 1 || rank == 2 => (0..rank).collect(),
+        None => {
+            let text = format!("norm() with an order and no axes takes a vector or a matrix, not {rank} axes");
+            return vm.shape_fault("E-SHAPE-AXIS", text);
+        }
+    };
+    match dims.as_slice() {
+        [_] => vector_norm(vm, a),
+        &[rows, columns] => matrix_norm(vm, a, id, rows, columns),
+        _ => vm.shape_fault("E-SHAPE-AXIS", "norm() with an order takes one axis or two"),
     }
 }
 
-pub(super) fn norm(vm: &mut Interp, a: &Args) -> R<Value> {
-    let p = order(vm, a, "p")?;
+fn vector_norm(vm: &mut Interp, a: &Args) -> R<Value> {
+    if let Some(Value::Str(_)) = a.some("ord") {
+        return vm.value_fault("the order of a vector's norm is a number");
+    }
+    let p = a.float_or(vm, "ord", 2.0)?;
     reduction(vm, a, ReduceOp::Norm { p })
+}
+
+/// The norm of matrices whose rows and columns lie along two axes.
+fn matrix_norm(vm: &mut Interp, a: &Args, id: NodeId, rows: usize, columns: usize) -> R<Value> {
+    if rows == columns {
+        return vm.shape_fault("E-SHAPE-AXIS", "the two axes of a matrix differ");
+    }
+    let keepdim = a.bool(vm, "keepdim", false)?;
+    let order = match a.some("ord") {
+        None => None,
+        Some(Value::Str(s)) if &**s == "fro" => None,
+        Some(Value::Str(s)) if &**s == "nuc" => return nuclear(vm),
+        Some(Value::Str(_)) => return vm.value_fault("the order of a matrix's norm is a number, 'fro' or 'nuc'"),
+        Some(_) => Some(a.float_or(vm, "ord", 2.0)?),
+    };
+    let Some(order) = order else {
+        let out = vm.reduce(ReduceOp::Norm { p: 2.0 }, id, vec![rows, columns], keepdim);
+        return done(vm, out);
+    };
+    if order.abs() == 2.0 {
+        return nuclear(vm);
+    }
+    let (inner, outer) = match order.abs() {
+        1.0 => (rows, columns),
+        f64::INFINITY => (columns, rows),
+        _ => return vm.value_fault(format!("the order of a matrix's norm cannot be {order}")),
+    };
+    let size = vm.un(UnaryOp::Abs, id)?;
+    let sums = vm.reduce(ReduceOp::Sum, size, vec![inner], true)?;
+    let op = if order > 0.0 { ReduceOp::Amax } else { ReduceOp::Amin };
+    let mut out = vm.reduce(op, sums, vec![outer], true)?;
+    if !keepdim {
+        let kept = vm.graph.shape(out).iter().enumerate().filter(|(i, _)| *i != rows && *i != columns);
+        let shape = kept.map(|(_, d)| d.clone()).collect();
+        out = vm.reshaped(out, shape)?;
+    }
+    Ok(vm.tensor_value(out))
 }
 
 pub(super) fn softmax(vm: &mut Interp, a: &Args, log: bool, negate: bool) -> R<Value> {
@@ -189,7 +257,21 @@ pub static TABLE: &[Native] = &[
     f!("torch.std Tensor.std", "input dim? unbiased? keepdim? | correction?", |vm, a| spread(vm, a, true)),
     f!("torch.var Tensor.var", "input dim? unbiased? keepdim? | correction?", |vm, a| spread(vm, a, false)),
     f!("torch.norm Tensor.norm", "input p? dim? keepdim? dtype?", norm),
-    f!("torch.linalg.norm torch.linalg.vector_norm", "input p? dim? keepdim? | dtype?", norm),
+    f!("torch.linalg.norm", "input ord? dim? keepdim? | dtype?", linalg_norm),
+    f!("torch.linalg.vector_norm", "input ord? dim? keepdim? | dtype?", vector_norm),
+    f!("torch.linalg.matrix_norm", "input ord? dim? keepdim? | dtype?", |vm, a| {
+        let id = a.tensor(vm, "input")?;
+        let rank = vm.graph.shape(id).len();
+        let dims = match a.axes(vm, "dim", rank)? {
+            Some(dims) => dims,
+            None if rank >= 2 => vec![rank - 2, rank - 1],
+            None => return vm.shape_fault("E-SHAPE-AXIS", "matrix_norm() needs matrices"),
+        };
+        match dims.as_slice() {
+            &[rows, columns] => matrix_norm(vm, a, id, rows, columns),
+            _ => vm.shape_fault("E-SHAPE-AXIS", "matrix_norm() takes two axes"),
+        }
+    }),
     f!("torch.softmax torch.nn.functional.softmax Tensor.softmax", "input dim? dtype? | _stacklevel?", |vm, a| {
         softmax(vm, a, false, false)
     }),

@@ -30,17 +30,11 @@ const REASONS: &[(&str, &str)] = &[
          torch.nn.Unfold torch.nn.Fold Tensor.unfold",
         "nodes have no order or grid that a window could slide over; reduce over a whole axis instead",
     ),
-    (
-        "torch.nn.AdaptiveAvgPool1d torch.nn.AdaptiveMaxPool1d torch.nn.AdaptiveAvgPool2d torch.nn.functional.adaptive_avg_pool1d \
-         torch.nn.functional.adaptive_max_pool1d torch.nn.functional.adaptive_avg_pool2d",
-        "pool over a whole axis with .mean(dim) or .amax(dim)",
-    ),
     ("torch.nn.EmbeddingBag", "look up with nn.Embedding and reduce with .sum or .mean"),
     (
         "torch.nn.utils",
         "weight and spectral normalisation are not supported; scale the weights in forward and use F.linear",
     ),
-    ("torch.autocast torch.amp", "the precision is the trainer's choice"),
     ("torch.sparse", "tensors are dense here: mask with adj_mat"),
     ("torch.scatter_reduce Tensor.scatter_reduce", "use scatter_add, or mask and .amax over an axis"),
     (
@@ -58,12 +52,12 @@ const REASONS: &[(&str, &str)] = &[
          torch.linalg.qr torch.linalg.det torch.linalg.cholesky torch.matrix_exp torch.linalg.matrix_exp torch.linalg.pinv",
         "matrix decompositions are not supported; a few rounds of matmul often do",
     ),
-    ("collections.namedtuple collections.Counter collections.deque", "use a dataclass, a dict or a list"),
+    ("collections.Counter collections.deque", "use a dict or a list"),
     ("collections.defaultdict", "use a dict with setdefault"),
     ("torch.take Tensor.take", "flatten and use index_select or gather"),
     ("Tensor.stride Tensor.storage Tensor.data_ptr Tensor.element_size", "a tensor's memory is out of reach"),
     ("torch.fft", "Fourier transforms are not supported"),
-    ("torch.vmap torch.func torch.autograd torch.jit", "write the computation out with tensors of one more axis"),
+    ("torch.vmap torch.func torch.autograd", "write the computation out with tensors of one more axis"),
     (
         "torch.combinations torch.cartesian_prod torch.tril_indices torch.triu_indices",
         "use torch.tril or torch.triu on a mask",

@@ -58,9 +58,8 @@ pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
         let d = vm.fault(Category::Shape, "E-SHAPE-VIEW", text);
         return Err(Box::new(d.help("use reshape, or contiguous() before view")));
     }
-    let copies = vm.must_copy(id, &to);
     let out = vm.reshaped(id, to)?;
-    Ok(if copies { vm.tensor_value(out) } else { vm.view_value(out, &t) })
+    vm.view_value(out, &t)
 }
 
 pub(super) fn flatten(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -208,7 +207,7 @@ pub static TABLE: &[Native] = &[
         for (id, t) in tensors {
             let dtype = vm.graph.dtype(id);
             let wide = vm.push_as(Op::Expand, &[id], to.clone(), dtype)?;
-            out.push(vm.view_value(wide, &t));
+            out.push(vm.view_value(wide, &t)?);
         }
         Ok(Value::tuple(out))
     }),

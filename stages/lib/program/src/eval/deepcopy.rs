@@ -1,0 +1,136 @@
+//! `copy.deepcopy` of modules and of what they hold: parameters of their own that start with the numbers of the copied ones.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::value::{Data, ModuleState, Object, Tensor, Value};
+use super::{Interp, Phase, R};
+
+/// What was copied, by the addresses of the originals.
+#[derive(Default)]
+pub struct Copies {
+    objects: BTreeMap<usize, Rc<Object>>,
+    tensors: BTreeMap<usize, Rc<Tensor>>,
+}
+
+impl Interp {
+    pub fn deep_copy(&mut self, value: &Value, done: &mut Copies) -> R<Value> {
+        self.step()?;
+        self.nested(|vm| vm.deep_copy_here(value, done))
+    }
+
+    fn all_copies(&mut self, items: &[Value], done: &mut Copies) -> R<Vec<Value>> {
+        self.allocate(items.len())?;
+        items.iter().map(|item| self.deep_copy(item, done)).collect()
+    }
+
+    fn deep_copy_here(&mut self, value: &Value, done: &mut Copies) -> R<Value> {
+        Ok(match value {
+            Value::List(items) => {
+                let items = items.borrow().clone();
+                Value::list(self.all_copies(&items, done)?)
+            }
+            Value::Tuple(items) => Value::tuple(self.all_copies(items, done)?),
+            Value::Dict(dict) => {
+                let items = dict.borrow().items();
+                let mut out = super::value::Dict::default();
+                for (name, value) in items {
+                    let value = self.deep_copy(&value, done)?;
+                    out.insert(self.key(&name)?, name, value);
+                }
+                Value::dict(out)
+            }
+            Value::Set(set) => {
+                let keys = set.borrow().keys();
+                self.set(keys)?
+            }
+            Value::Object(object) => Value::Object(self.object_copy(object, done)?),
+            Value::Tensor(t) => Value::Tensor(self.tensor_copy(t, done)?),
+            Value::Iter(_) => return self.type_fault("a generator cannot be copied"),
+            other => other.clone(),
+        })
+    }
+
+    fn object_copy(&mut self, object: &Rc<Object>, done: &mut Copies) -> R<Rc<Object>> {
+        let address = Rc::as_ptr(object).addr();
+        if let Some(known) = done.objects.get(&address) {
+            return Ok(known.clone());
+        }
+        // members of an enum are there once
+        if self.members(&object.class).is_some() {
+            return Ok(object.clone());
+        }
+        self.allocate(1)?;
+        let copy = Rc::new(Object {
+            class: object.class.clone(),
+            attrs: Default::default(),
+            module: Default::default(),
+            span: object.span,
+        });
+        self.objects.push(Rc::downgrade(&copy));
+        done.objects.insert(address, copy.clone());
+        let attrs: Vec<_> = object.attrs.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
+        for (name, value) in attrs {
+            let value = self.deep_copy(&value, done)?;
+            copy.attrs.borrow_mut().insert(name, value);
+        }
+        let state = object.module.borrow().as_ref().map(|s| (s.params.clone(), s.buffers.clone(), s.children.clone()));
+        if let Some((params, buffers, children)) = state {
+            let mut new = ModuleState::default();
+            for (name, p) in params {
+                new.params.push((name, p.map(|p| self.tensor_copy(&p, done)).transpose()?));
+            }
+            for (name, b, kept) in buffers {
+                new.buffers.push((name, b.map(|b| self.tensor_copy(&b, done)).transpose()?, kept));
+            }
+            for (name, c) in children {
+                new.children.push((name, c.map(|c| self.object_copy(&c, done)).transpose()?));
+            }
+            *copy.module.borrow_mut() = Some(new);
+            self.modules.push(copy.clone());
+        }
+        Ok(copy)
+    }
+
+    fn tensor_copy(&mut self, t: &Rc<Tensor>, done: &mut Copies) -> R<Rc<Tensor>> {
+        let address = Rc::as_ptr(t).addr();
+        if let Some(known) = done.tensors.get(&address) {
+            return Ok(known.clone());
+        }
+        let data = t.data.borrow().clone();
+        let copy = match data {
+            Data::Leaf(at) => {
+                if self.phase == Phase::Second {
+                    return self.unsupported(
+                        "E-STATEFUL",
+                        "a parameter is copied in every call of forward, so it is never trained",
+                    );
+                }
+                let (Some(literal), Some(old)) = (self.copy_of_leaf(at, None), self.leaves.get(at)) else {
+                    return self.type_fault("this tensor cannot be copied");
+                };
+                let (buffer, transient, trainable) = (old.buffer, old.transient, old.trainable);
+                let span = self.span;
+                let leaf = self.leaf(literal, buffer, transient, span)?;
+                if let Some(new) = self.leaves.get_mut(leaf) {
+                    new.trainable = trainable;
+                }
+                Tensor::new(Data::Leaf(leaf), Rc::default(), t.requires_grad.get(), span)
+            }
+            Data::Literal(_) => Tensor::new(data, Rc::default(), false, t.span),
+            Data::Node(_) => {
+                let id = self.node(t)?;
+                if self.has_gradient(id) {
+                    return Err(self
+                        .exception("RuntimeError", "only tensors that a program makes explicitly can be deep-copied"));
+                }
+                let (shape, dtype) = (self.graph.shape(id).clone(), self.graph.dtype(id));
+                let out = self.push_as(graph::Op::Reshape, &[id], shape, dtype)?;
+                Tensor::new(Data::Node(out), Self::own_storage(out), false, self.span)
+            }
+        };
+        let copy = Rc::new(copy);
+        done.tensors.insert(address, copy.clone());
+        Ok(copy)
+    }
+}
