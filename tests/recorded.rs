@@ -87,10 +87,19 @@ fn a_recorded_search_is_replayed_from_its_recording_alone() {
     assert!(tables[0].ends_with("/proposed") && tables.last() == Some(&"archive"), "{tables:?}");
     assert!(tables.iter().any(|table| table.ends_with("/checked")), "{tables:?}");
 
-    // Another reply is another search, and the replay says where.
+    // Another reply leads to another prompt, which has none.
     let mut other = lines.clone();
     let changed = other.iter_mut().find(|line| line["agent"] == "writer").expect("a writer's call");
     changed["reply"]["text"] = json!("I cannot do that.");
+    write_exchanges(&live, &other);
+    failed(&finish(of_run(folder.path(), "replay", &live)), &["unrecorded: ", "has no reply for the writer's prompt"]);
+
+    // Where nothing follows it is another search, and the replay says where.
+    let mut other = lines.clone();
+    let changed = other.iter_mut().rev().find(|line| line["agent"] == "writer").expect("a writer's call");
+    let text = changed["reply"]["text"].as_str().expect("a text");
+    let text = text.replace("tri_msgs * 1.", "tri_msgs * 3.").replace("self.o3.bias, 0.", "self.o3.bias, 1.");
+    changed["reply"]["text"] = json!(text);
     write_exchanges(&live, &other);
     let outcome = finish(of_run(folder.path(), "replay", &live));
     failed(&outcome, &["differs:", "the first one is of attempt", "was recorded", "was made"]);
@@ -175,11 +184,11 @@ fn a_ping_has_the_settings_of_the_run() {
         finish(command)
     };
     let said = ping(&[]).ok();
-    assert!(said.stdout.contains("player: "), "{}", said.stdout);
+    assert!(said.stdout.contains(": player, "), "{}", said.stdout);
     let requests = server.requests();
     assert!(requests.len() > asked && requests[asked..].iter().all(|request| request.json()["top_k"] == 7));
     let said = ping(&["MODEL=small large=2", "SET=llm.extra.top_k=8"]).ok();
-    assert!(said.stdout.contains("small: ") && said.stdout.contains("large: "), "{}", said.stdout);
+    assert!(said.stdout.contains(": small, ") && said.stdout.contains(": large, "), "{}", said.stdout);
     assert_eq!(server.requests().last().map(|request| request.json()["top_k"].clone()), Some(json!(8)));
 
     // Without a run, what is asked for now holds.

@@ -35,11 +35,13 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Time between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// Whether what a child has left running goes on after it ended by itself: who sends a job leaves one.
+    pub leave: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: None, memory: None, grace: Duration::from_secs(5) }
+        Self { time: None, memory: None, grace: Duration::from_secs(5), leave: false }
     }
 }
 
@@ -110,7 +112,7 @@ pub fn run(
             Err(RecvTimeoutError::Disconnected) => thread::sleep(TICK),
         }
         if ended(&child)? {
-            break reap(&mut child)?;
+            break if limits.leave && watch.verdict.is_none() { child.wait()? } else { reap(&mut child)? };
         }
         watch.look(stop);
     };

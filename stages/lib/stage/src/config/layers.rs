@@ -118,10 +118,7 @@ impl Layers {
 
     fn insert(&mut self, path: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
         let Some(key) = KEYS.iter().find(|key| key.path() == path) else {
-            return match self.whole(path, &value) {
-                Some((path, value)) => self.insert(&path, value, origin),
-                None => Err(unknown(path, origin)),
-            };
+            return Err(unknown(path, origin));
         };
         // Whole numbers are fine where a number is due.
         let value = match value {
@@ -133,16 +130,6 @@ impl Layers {
         }
         self.values.insert(path.to_owned(), (value, origin));
         Ok(())
-    }
-
-    /// Of a path to a part of a key whose value is a table (`engine.slurm.max`): that key, and its value with the part.
-    fn whole(&self, path: &str, value: &Value) -> Option<(String, Value)> {
-        let (whole, part) = path.rsplit_once('.')?;
-        KEYS.iter().find(|key| key.path() == whole && (key.check)(Value::Table(toml::Table::new())).is_ok())?;
-        let before = self.values.get(whole).and_then(|(before, _)| before.as_table()).cloned();
-        let mut table = before.unwrap_or_default();
-        table.insert(part.to_owned(), value.clone());
-        Some((whole.to_owned(), Value::Table(table)))
     }
 
     /// The settings, defaults filled in.

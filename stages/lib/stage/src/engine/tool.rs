@@ -19,7 +19,7 @@ pub fn ask(mut command: Command, input: &str) -> Result<String, String> {
         command.env_remove(variable);
     }
     let mut answer = String::new();
-    let limits = Limits { time: Some(PATIENCE), ..Limits::default() };
+    let limits = Limits { time: Some(PATIENCE), leave: true, ..Limits::default() };
     let report = supervise::run(command, input.as_bytes().to_vec(), limits, &|| false, |line| {
         answer.push_str(line);
         answer.push('\n');
@@ -59,6 +59,20 @@ mod tests {
         assert!(
             ask(Command::new("/no/such/program"), "").expect_err("there is none").starts_with("/no/such/program: ")
         );
+    }
+
+    #[test]
+    fn what_a_command_leaves_running_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mark = folder.path().join("mark");
+        let line =
+            format!("{{ sleep 0.3; echo x > {}; }} > /dev/null 2>&1 & echo sent", quoted(&mark.display().to_string()));
+        assert_eq!(shell(&line, "").as_deref(), Ok("sent\n"));
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        while !mark.exists() {
+            assert!(std::time::Instant::now() < end, "the job was killed with the command that sent it");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     #[test]

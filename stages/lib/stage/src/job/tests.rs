@@ -22,7 +22,7 @@ fn runner(cache: &Path, script: &str) -> Runner<'static> {
         reuse: true,
         retry_failed: false,
         files: &["weights"],
-        limits: Limits { time: Some(Duration::from_secs(20)), grace: Duration::from_millis(200), memory: None },
+        limits: Limits { time: Some(Duration::from_secs(20)), grace: Duration::from_millis(200), ..Limits::default() },
         granted: None,
         engine: Engine::Local,
         once: false,
