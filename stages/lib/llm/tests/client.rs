@@ -385,7 +385,7 @@ fn an_outage_is_waited_for_and_counts_against_nobody() {
     let deadline = Some(Instant::now() + ms(250));
     let one = || client.chat(&call(&settings), "", &ledger, deadline);
     std::thread::scope(|scope| {
-        let calls: Vec<_> = (0..4).map(|_| scope.spawn(&one)).collect();
+        let calls: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
         std::thread::sleep(ms(600));
         *down.lock().unwrap() = false;
         for call in calls {

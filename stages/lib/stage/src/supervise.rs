@@ -307,7 +307,8 @@ mod tests {
     }
 
     fn limits(wall_ms: u64, grace_ms: u64) -> Limits {
-        Limits { time: Some(Duration::from_millis(wall_ms)), memory: None, grace: Duration::from_millis(grace_ms) }
+        let (wall, grace) = (Duration::from_millis(wall_ms), Duration::from_millis(grace_ms));
+        Limits { time: Some(wall), grace, ..Limits::default() }
     }
 
     fn watch(script: &str, limits: Limits) -> (Report, Vec<String>) {
