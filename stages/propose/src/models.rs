@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use llm::{
-    Agent, Call, CallError, Chat, Client, Curves, Dry, Endpoint, Known, Live, Message, Model, Notice, Price, Prompts,
+    Agent, Call, CallError, Chat, Client, Curves, Dry, Endpoint, Known, Live, Model, Notice, Price, Prompts,
     ProposedRow, Recorded, Recorder, Replay, Secret, Settings, Spent, TaskFacts, Team,
 };
 use schemas::DiagnosisRow;
@@ -28,9 +28,19 @@ use crate::proposers::Made;
 /// A server, its exchanges recorded.
 pub fn live(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
     let settings = valid(config)?;
-    let usual = client(args, &settings, &settings.endpoint)?;
-    let others = settings.agent_endpoints.iter().map(|(agent, at)| Ok((*agent, client(args, &settings, at)?)));
-    let others = others.collect::<anyhow::Result<_>>()?;
+    // One client for each server, whoever asks it.
+    let usual = Arc::new(client(args, &settings, &settings.endpoint)?);
+    let mut made = vec![(&settings.endpoint, Arc::clone(&usual))];
+    let mut others = BTreeMap::new();
+    for (agent, endpoint) in &settings.agent_endpoints {
+        let known = made.iter().find(|(at, _)| *at == endpoint).map(|(_, client)| Arc::clone(client));
+        let client = match known {
+            Some(client) => client,
+            None => Arc::new(client(args, &settings, endpoint)?),
+        };
+        made.push((endpoint, Arc::clone(&client)));
+        others.insert(*agent, client);
+    }
     let transcript = match transcripts(args) {
         Some(path) => Some(Recorder::open(&path, || {
             let what = format!("{}: another process is recording there; waiting for its end", path.display());
@@ -100,7 +110,7 @@ pub fn dry_run(args: &Args, config: &Config, population: &Population<'_>, plan: 
             call.key()
         );
         for message in &shown.messages {
-            let _ = writeln!(text, "\n#### {}\n\n{}", speaker(message), message.content.trim_end());
+            let _ = writeln!(text, "\n#### {}\n\n{}", message.role.as_str(), message.content.trim_end());
         }
         text.push('\n');
         tokens += prompt;
@@ -136,14 +146,6 @@ pub fn asked(
     llm::propose(&Generation::new(population, plan, seed_id), &team, &program::candidate_id, &|_| ())?;
     let calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(calls.clone())
-}
-
-fn speaker(message: &Message) -> &'static str {
-    match message.role {
-        llm::Speaker::System => "system",
-        llm::Speaker::User => "user",
-        llm::Speaker::Assistant => "assistant",
-    }
 }
 
 /// Tokens that the rows of a table took, prompts and replies.

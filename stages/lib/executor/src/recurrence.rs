@@ -416,7 +416,7 @@ fn exact(graph: &Graph) -> BTreeSet<NodeId> {
     let compares = |id: &NodeId| matches!(graph.node(*id).op, Op::ShareExtreme { .. } | Op::MaxPlusGrad { .. });
     let args = graph.ids().filter(compares).flat_map(|id| graph.node(id).args.clone());
     let shown = args.map(|mut id| {
-        while let (true, Some(&arg)) = (crate::shapes::is_view(&graph.node(id).op), graph.node(id).args.first()) {
+        while let (true, Some(&arg)) = (graph.node(id).op.is_view(), graph.node(id).args.first()) {
             id = arg;
         }
         id
@@ -443,7 +443,7 @@ impl Choice<'_> {
             return;
         }
         // A view costs nothing: what it shows is what has to be there.
-        if crate::shapes::is_view(&node.op) {
+        if node.op.is_view() {
             if let Some(&shown) = node.args.first() {
                 self.settle(shown, cheap);
             }
@@ -515,7 +515,7 @@ impl Choice<'_> {
             if matches!(node.op, Op::Input(_)) || self.saved.contains(&next) || chain.contains(&next) {
                 continue;
             }
-            let follows = is_constant(&node.op) || crate::shapes::is_view(&node.op);
+            let follows = is_constant(&node.op) || node.op.is_view();
             if follows || (products && self.again.contains(&next)) || self.is_cheap(next, products) {
                 chain.insert(next);
                 open.extend(&node.args);

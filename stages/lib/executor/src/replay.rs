@@ -466,7 +466,7 @@ fn shown(graph: &Graph, mut id: NodeId) -> bool {
         match (&node.op, node.args.as_slice()) {
             (Op::Input(_), _) => return true,
             (Op::Cast, [x]) => id = *x,
-            (op, [x]) if crate::shapes::is_view(op) => id = *x,
+            (op, [x]) if op.is_view() => id = *x,
             _ => return false,
         }
     }

@@ -7,20 +7,6 @@ pub(crate) const NARROW: i64 = 1;
 /// Features that such a layer writes, at the least: those that fill a vector of the processor.
 pub(crate) const WIDE: i64 = 16;
 
-/// Whether the value is its argument, seen otherwise: no element is computed or moved.
-pub(crate) fn is_view(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Reshape
-            | Op::Permute(_)
-            | Op::Expand
-            | Op::Slice { .. }
-            | Op::Select { .. }
-            | Op::Diagonal { .. }
-            | Op::Detach
-    )
-}
-
 /// Whether each element of the value follows from the elements at its place, and all of them are floats or truth values.
 pub(crate) fn is_element_wise(graph: &Graph, id: NodeId) -> bool {
     let node = graph.node(id);

@@ -390,3 +390,19 @@ pub enum Op {
     /// `prod over i < k of x_i`, times `S_k = g_k + x_(k+1) S_(k+1)`.
     CumProdGrad { dim: usize },
 }
+
+impl Op {
+    /// Whether the value is its first argument, seen otherwise: no element is computed or moved.
+    pub fn is_view(&self) -> bool {
+        matches!(
+            self,
+            Op::Reshape
+                | Op::Permute(_)
+                | Op::Expand
+                | Op::Slice { .. }
+                | Op::Select { .. }
+                | Op::Diagonal { .. }
+                | Op::Detach
+        )
+    }
+}

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crate::budget::{Ledger, Spent};
 use crate::call::{Agent, Call, Finish, Reply};
 use crate::client::{Client, Outcome};
-use crate::error::Blame;
 use crate::error::{CallError, Kind};
 use crate::transcript::{Exchange, Place, Recorded, Recorder, Taken, now};
 
@@ -56,9 +55,9 @@ pub trait Chat: Send + Sync {
 /// A server, whose every exchange is recorded.
 #[derive(Debug)]
 pub struct Live {
-    client: Client,
+    client: Arc<Client>,
     /// Those of agents that ask a server of their own.
-    others: BTreeMap<Agent, Client>,
+    others: BTreeMap<Agent, Arc<Client>>,
     ledger: Ledger,
     recorder: Option<Recorder>,
     recorded: Recorded,
@@ -66,15 +65,20 @@ pub struct Live {
 
 impl Live {
     /// `transcript`: where exchanges are recorded, and the exchanges of an interrupted run, which are not made again.
-    pub fn new(client: Client, settings: &crate::Settings, transcript: Option<(Recorder, Recorded)>) -> Self {
+    pub fn new(
+        client: impl Into<Arc<Client>>,
+        settings: &crate::Settings,
+        transcript: Option<(Recorder, Recorded)>,
+    ) -> Self {
         let (recorder, recorded) = transcript.unzip();
         let recorded = recorded.unwrap_or_default();
         let ledger = Ledger::new(settings, recorded.spent());
-        Self { client, others: BTreeMap::new(), ledger, recorder, recorded }
+        Self { client: client.into(), others: BTreeMap::new(), ledger, recorder, recorded }
     }
 
-    /// With clients for agents that ask a server of their own.
-    pub fn with(self, others: BTreeMap<Agent, Client>) -> Self {
+    /// With clients for agents that ask a server of their own. Agents that ask the same one share a client, and with it the limits
+    /// of a minute and the wait for a server that is away.
+    pub fn with(self, others: BTreeMap<Agent, Arc<Client>>) -> Self {
         Self { others, ..self }
     }
 
@@ -89,8 +93,7 @@ impl Chat for Live {
         // What the model has answered is kept, also where it has declined. The service's faults are not: a second run is a
         // second chance.
         let answered = |exchange: &&Exchange| {
-            exchange.reply.is_some()
-                || exchange.error.as_ref().is_some_and(|e| e.kind.is_an_answer() && e.blame() == Blame::Model)
+            exchange.reply.is_some() || exchange.error.as_ref().is_some_and(|error| error.kind.is_an_answer())
         };
         if let Some(exchange) = self.recorded.exact(&key, place).filter(answered) {
             return Answer::of(exchange, &self.recorded);
@@ -126,8 +129,14 @@ impl Chat for Live {
     }
 
     fn calibration(&self) -> Option<String> {
-        let all = std::iter::once(&self.client).chain(self.others.values()).filter_map(Client::calibration);
-        Some(all.collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())
+        let mut all: Vec<&Arc<Client>> = vec![&self.client];
+        for client in self.others.values() {
+            if all.iter().all(|known| !Arc::ptr_eq(known, client)) {
+                all.push(client);
+            }
+        }
+        let all: Vec<String> = all.into_iter().filter_map(|client| client.calibration()).collect();
+        Some(all.join("; ")).filter(|text| !text.is_empty())
     }
 }
 

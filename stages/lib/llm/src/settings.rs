@@ -11,6 +11,9 @@ use crate::endpoint::Endpoint;
 use crate::error::{CallError, Kind};
 use crate::keyed;
 
+/// What the protocol calls the limit on a reply's tokens, and what newer models call it.
+pub(crate) const LIMIT: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+
 /// A model and its share of the attempts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -245,9 +248,7 @@ impl Settings {
 
     /// Whether the user has limited an agent's replies.
     pub fn limits(&self, agent: Agent) -> bool {
-        let named = |params: &Map<String, Value>| {
-            ["max_tokens", "max_completion_tokens"].iter().any(|n| params.contains_key(*n))
-        };
+        let named = |params: &Map<String, Value>| LIMIT.iter().any(|n| params.contains_key(*n));
         self.max_tokens.is_some() || named(&self.extra) || self.agent_params.get(&agent).is_some_and(named)
     }
 

@@ -118,7 +118,7 @@ fn call(out: &mut String, calls: &Calls, index: usize, recorded: &Recorded) {
         let _ = writeln!(out, "{which} of call {earlier}.\n");
     }
     for (number, message) in call.messages.iter().enumerate().skip(repeated) {
-        let _ = writeln!(out, "### Prompt, message {}: {}\n", number + 1, speaker(message.role));
+        let _ = writeln!(out, "### Prompt, message {}: {}\n", number + 1, message.role.as_str());
         let _ = writeln!(out, "{}", block("text", &message.content));
     }
     if !exchange.tries.is_empty() {
@@ -169,14 +169,6 @@ fn fault(error: &CallError) -> String {
 
 fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
-}
-
-fn speaker(role: llm::Speaker) -> &'static str {
-    match role {
-        llm::Speaker::System => "system",
-        llm::Speaker::User => "user",
-        llm::Speaker::Assistant => "assistant",
-    }
 }
 
 fn row(out: &mut String, number: usize, count: usize, made: &Try) {

@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::ops;
 use crate::plan::units::{Nodes, Role, Units};
 use crate::recurrence::Part;
-use crate::shapes::is_view;
 use crate::tensor::sizes as as_sizes;
 
 /// A part at known sizes.
@@ -191,7 +190,7 @@ impl Values<'_> {
             return Ok(value.shallow_clone());
         }
         let node = self.graph.nodes.get(at).ok_or_else(|| Error::missing("a node"))?;
-        if !is_view(&node.op) {
+        if !node.op.is_view() {
             return Err(Error::missing(&format!("a value of {}", node.op.name())));
         }
         self.op(at)?;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use graph::{DType, Graph, Node, NodeId, Op, ReduceOp};
 
-use crate::shapes::{is_element_wise, is_view};
+use crate::shapes::is_element_wise;
 
 /// Steps of a loop's code, at the most: the values of a block should fit the first-level cache.
 const MOST_STEPS: usize = 56;
@@ -84,7 +84,7 @@ impl<'a> Nodes<'a> {
             Op::Scalar(value) | Op::Full(value) => Role::Number(*value),
             Op::Size(dim) => Role::Number(dim.eval(self.sizes.0, self.sizes.1)? as f64),
             Op::Const(_) | Op::Arange { .. } | Op::Eye => Role::Constant,
-            op if is_view(op) => match first.map(|first| (first, self.roles[first])) {
+            op if op.is_view() => match first.map(|first| (first, self.roles[first])) {
                 Some((_, Role::Number(value))) => Role::Number(value),
                 Some((first, _)) => Role::View(first),
                 None => Role::Other,

@@ -8,10 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::error::CallError;
-use crate::settings::Settings;
+use crate::settings::{LIMIT as NAMES, Settings};
 
-/// The two names of the protocol.
-const NAMES: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 /// Tokens enough for a service to show that it answers; some refuse less.
 const SMALL: u64 = 16;
 

@@ -133,7 +133,7 @@ impl Interp {
         for id in self.graph.ids().skip(node.0 as usize + 1) {
             let user = self.graph.node(id);
             if user.args.iter().any(|a| views.contains(a)) {
-                if !super::storage::is_view(&user.op) {
+                if !user.op.is_view() {
                     return self.unsupported("E-STATEFUL", "a parameter is changed after it has been used");
                 }
                 views.insert(id);

@@ -93,20 +93,6 @@ fn overlap(x: &Tensor, y: &Tensor) -> bool {
     }
 }
 
-/// Whether an operation gives a view of its first argument.
-pub fn is_view(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Reshape
-            | Op::Permute(_)
-            | Op::Expand
-            | Op::Slice { .. }
-            | Op::Select { .. }
-            | Op::Diagonal { .. }
-            | Op::Detach
-    )
-}
-
 impl Interp {
     /// A tensor that views the memory of another, where the operations from `base` to `id` give views; a tensor of its own where
     /// one of them copies.
@@ -133,7 +119,7 @@ impl Interp {
         let mut at = id;
         while at != from {
             let node = self.graph.node(at);
-            let Some(&arg) = node.args.first().filter(|_| is_view(&node.op)) else { return Ok(self.tensor_value(id)) };
+            let Some(&arg) = node.args.first().filter(|_| node.op.is_view()) else { return Ok(self.tensor_value(id)) };
             if node.op == Op::Reshape {
                 if self.must_copy(arg, &node.shape) {
                     return Ok(self.tensor_value(id));
@@ -372,7 +358,7 @@ impl Interp {
                 return Ok(self.places(param.shape.clone(), &steps)?.map(|p| (leaf, p.shape, p.at)));
             }
             match node.args.first() {
-                Some(arg) if is_view(&node.op) => {
+                Some(arg) if node.op.is_view() => {
                     steps.push((node.op.clone(), node.shape.clone()));
                     at = *arg;
                 }
