@@ -13,7 +13,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 SEED       ?= 0#            seed of the search; every random stream is derived from it
 METHOD     ?= spark#        search method or variant (propose --help lists them)
 TASK       ?= dfs#          CLRS algorithm that candidates are trained on (sample --list)
-PROFILE    ?= $(if $(GPU),paper,quick)#  settings: a name in data/profiles, or a path to a .toml file
+PROFILE    ?= quick#        settings: a name in data/profiles (quick, paper), or a path to a .toml file
 ITERATIONS ?=#              proposals in total, over all generations [from the profile]
 JOBS       ?= 0#            candidates trained side by side, on each GPU; 0: as many as there are cores for, at most 4 on a GPU
 DEVICE     ?=#              auto, cpu, cuda (all visible GPUs) or cuda:K [from the profile: auto; gpu-check: cuda]
@@ -27,8 +27,17 @@ TRANSCRIPTS ?= $(RUN)/transcripts.jsonl#  where exchanges are recorded; what PRO
 PROGRAM    ?= data/seed_pgn.py#  the program that the search starts from
 SETTINGS   ?=#              a .toml file of settings that go over the profile's
 SET        ?=#              more settings, in TOML, over both: SET='train.steps=50 llm.extra.reasoning_effort="low"'
+STAGE_AFTER_propose ?=#     a stage of your own: a command that is given the paths of its input and of its output
+STAGE_AFTER_check   ?=#     the same after check, e.g. STAGE_AFTER_check=./my_stage
+STAGE_AFTER_train   ?=#     the same after train
+STAGE_AFTER_score   ?=#     the same after score
 RUNS       ?= runs#         folder of all runs
+ifeq ($(strip $(DEMO)),yes)
+# A folder deeper than runs: the list of runs, and queries over runs/*, are about searches of one's own.
+RUN        ?= $(RUNS)/demo/recorded
+endif
 RUN        ?= $(RUNS)/$(METHOD)-$(TASK)-seed$(SEED)#  folder of the run
+DEMO       ?=#              yes: make search shows a recorded search, in seconds, and trains nothing
 REPLAY     ?=#              make replay: folder of the search that is made from the recording [RUN-replay]
 METHODS    ?= spark openevolve evoprompting funsearch eoh#  what make compare compares; all: ablations and controls, too
 MODELS     ?=#              models of make compare and make ablation, each for itself: "small large" (PROPOSER=openai)
@@ -37,10 +46,27 @@ CACHE      ?= cache#        results of trainings, shared by all runs
 TASKS      ?=#              tasks of make transfer: names, or a file of data/tasks [from the profile]
 LIBTORCH   ?=#              your own libtorch 2.11.0; empty: it is downloaded into .libtorch
 CUDA       ?= auto#         download the CUDA libraries too: auto (when there is a GPU), yes, no
+WITH       ?=#              make compare: further archives on the page, such as that of an imported search (data/bridges)
+SCALE      ?=#              small: make zoo and make reproduce at the quick profile's sizes, in minutes
+TARGET     ?=#              make reproduce: reference-dfs, div2mean-dfs, spark-best-dfs or transfer29 (data/reproduce.toml)
 MINUTES    ?= 8#            time for make gpu-check
 OUT        ?= gpu-check#    folder of its results
 DRY        ?=#              yes: make gpu-check tries itself out on the CPU, in seconds
 
+V          ?=#              1: show the commands that a search runs
+PREFIX     ?= /usr/local#   where make install puts emberline, its manual pages and completions
+DESTDIR    ?=#              a folder that PREFIX is taken in, for those who make packages
+
+# A folder that was unpacked from make dist has its programs already: nothing is built there.
+UNPACKED := $(wildcard libexec/emberline/propose)
+ifneq ($(UNPACKED),)
+BIN        ?= libexec/emberline
+BUILD      ?= no
+# The folder that libtorch's file truly lies in, since it looks for others beside that; known when setup has been.
+LIBRARIES := $(LD_LIBRARY_PATH)
+LIBTORCH_CPU := $(CURDIR)/.libtorch/link/lib/libtorch_cpu.so
+export LD_LIBRARY_PATH = $(shell dirname "$$(readlink -f '$(subst ','\'',$(LIBTORCH_CPU))')")$(if $(LIBRARIES),:$(LIBRARIES))
+endif
 BIN        ?= target/release#  the binaries to run; target/debug for those of plain cargo build
 
 GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -m1 '^GPU')
@@ -48,7 +74,20 @@ GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/nul
 # Whatever was given is text, in Make and in the shell alike: nothing in it is ever expanded or run. Recipes take it from
 # the environment, where each variable stands with an underscore before its name.
 TEXTS := SEED METHOD TASK PROFILE ITERATIONS JOBS DEVICE ENGINE SLURM PROPOSER API_BASE MODEL PREFLIGHT TRANSCRIPTS PROGRAM SETTINGS SET RUNS RUN REPLAY \
-	METHODS MODELS SEEDS CACHE TASKS LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS STALE
+	METHODS MODELS SEEDS CACHE TASKS WITH SCALE TARGET LIBTORCH CUDA MINUTES OUT DRY BIN BUILD BASE PEER ROUNDS FUZZ_TARGETS FUZZ_SECONDS FUZZ_COUNT OPERATIONS V \
+	STAGE_AFTER_propose STAGE_AFTER_check STAGE_AFTER_train STAGE_AFTER_score PREFIX DESTDIR DEMO
+# A variable that nobody knows is a mistake: `seed=3` would run SEED=0. Whatever cargo, rustc, pip and CUDA read is theirs.
+KNOWN := $(TEXTS) PLANNED SHELL MAKEFLAGS MFLAGS PATH HOME TMPDIR OMP_% CARGO_% CARGO RUST% CUDA_% LD_% PIP_% EMBERLINE_% CC CXX CFLAGS CXXFLAGS
+upper = $(subst z,Z,$(subst y,Y,$(subst x,X,$(subst w,W,$(subst v,V,$(subst u,U,$(subst t,T,$(subst s,S,$(subst r,R,$(subst q,Q,$(subst p,P,$(subst o,O,$(subst \
+	n,N,$(subst m,M,$(subst l,L,$(subst k,K,$(subst j,J,$(subst i,I,$(subst h,H,$(subst g,G,$(subst f,F,$(subst e,E,$(subst d,D,$(subst c,C,$(subst \
+	b,B,$(subst a,A,$(1)))))))))))))))))))))))))))
+NAMED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+UNKNOWN := $(filter-out $(KNOWN) -*-%,$(NAMED))
+ifneq ($(strip $(UNKNOWN)),)
+UNKNOWN := $(firstword $(UNKNOWN))
+MEANT := $(filter $(call upper,$(UNKNOWN)) $(UNKNOWN)S $(patsubst %S,%,$(call upper,$(UNKNOWN))) $(call upper,$(UNKNOWN))S,$(TEXTS))
+$(error error: there is no variable $(UNKNOWN)$(if $(MEANT),: $(firstword $(MEANT))?,: `make help` lists all of them))
+endif
 given = $(filter command environment,$(firstword $(origin $(1))))
 $(foreach name,$(TEXTS),$(if $(call given,$(name)),$(eval override $(name) := $$(value $(name)))))
 $(foreach name,$(filter-out RUN,$(TEXTS)),$(eval export _$(name) = $$($(name))))
@@ -72,22 +111,44 @@ ENGINES = $${_ENGINE:+"--engine=$$_ENGINE"} $${_SLURM:+"--slurm=$$_SLURM"}
 STAGES = "$$_BIN"
 HERE = "$$_RUN"
 
+# What goes before a command of a search: it is shown with V=1 only.
+Q = $(if $(filter 1,$(V)),,@)
+
 # ---- the search --------------------------------------------------------------------------------------------------
 DRY_RUN = $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 PLAN = $(STAGES)/run plan --profile="$$_PROFILE" --settings="$$_SETTINGS" --program="$$_PROGRAM" --iterations="$$_ITERATIONS" --seed="$$_SEED" \
 	--method="$$_METHOD" --task="$$_TASK" --device="$$_DEVICE" --engine="$$_ENGINE" --slurm="$$_SLURM" \
-	--proposer="$$_PROPOSER" --api-base="$$_API_BASE" --model="$$_MODEL" --set="$$_SET" $(if $(DRY_RUN),--dry-run) -- $(HERE)
+	--proposer="$$_PROPOSER" --api-base="$$_API_BASE" --model="$$_MODEL" --set="$$_SET" --jobs="$$_JOBS" \
+	--after=propose="$$_STAGE_AFTER_propose" --after=check="$$_STAGE_AFTER_check" --after=train="$$_STAGE_AFTER_train" \
+	--after=score="$$_STAGE_AFTER_score" --transcripts="$$_TRANSCRIPTS" $(if $(DRY_RUN),--dry-run) -- $(HERE)
 
+# What DEMO=yes shows is a recording: its programs are checked and its page is drawn anew.
 .PHONY: search
+ifneq ($(filter-out yes no,$(DEMO)),)
+$(error error: DEMO=$(DEMO): yes or no)
+endif
+ifeq ($(strip $(DEMO)),yes)
+search: build
+	@$(STAGES)/run demo -- data/demo $(HERE)
+	@$(STAGES)/report --quiet $(HERE)/archive.parquet -o $(HERE)/report.html
+	@$(STAGES)/select --config $(HERE)/config.toml --summary $(HERE)/archive.parquet
+	@echo "report:  $$_RUN/report.html"
+	@echo "winner:  $$_RUN/results/best.py; a search of your own: make search SEED=0"
+else
 search: build ## a whole search: propose, check, train, score, select by generations; then the report
 	@stale=$$($(PLAN)); \
 	if [ -z "$$stale" ]; then echo "search: nothing to do: $$_RUN is complete"; exit; fi; \
 	case " $$(echo $$stale) " in *" gen001/proposed "*) \
 		[ -n "$(DRY_RUN)" ] || [ "$$_PREFLIGHT" = no ] || [ -s "$$_TRANSCRIPTS" ] || $(STAGES)/propose --config $(HERE)/config.toml --program $(HERE)/seed_program.py --ping || exit;; esac; \
-	exec $(MAKE) chain STALE="$$(echo $$stale)"
+	lag=$${stale#*lag/}; lag=$${lag%%[!0-9]*}; \
+	[ -n "$(DRY_RUN)" ] || { exec 18< <(exec $(STAGES)/run hold -- $(HERE)); read -r _ <&18 || exit 1; exec 18<&-; }; \
+	EMBERLINE_RUN="$$_RUN" exec $(MAKE) $$([ "$$lag" = 0 ] || echo "-j$$((lag + 2))") chain PLANNED=19 19<<< "$$stale"
+	@$(STAGES)/run done -- $(HERE)
 	@$(STAGES)/select --config $(HERE)/config.toml --summary $(HERE)/archive.parquet
 	@echo "report:  $$_RUN/report.html"
 	@echo "winner:  $$_RUN/results/best.py, its weights (best.safetensors) and a page about both (best.md) beside it"
+	@echo "pytorch: $$_RUN/results/model.py, the whole network; python evaluate.py beside it prints its accuracy"
+endif
 
 # Everything but the recording comes from the run: its settings, its seed program. The gain is not confirmed once more.
 INTO = into="$$_REPLAY"; if [ -z "$$into" ]; then into="$$_RUN"; while [[ $$into == */ ]]; do into="$${into%/}"; done; into+=-replay; fi; \
@@ -109,64 +170,97 @@ ping: build ## ask the models of a run, or of MODEL, API_BASE, SETTINGS: are ser
 	$(STAGES)/propose --ping --proposer openai $${seed:+"--program=$$seed"} --config="$$config" $${_SETTINGS:+"--config=$$_SETTINGS"} --set="$$_SET" \
 		$${_API_BASE:+"--api-base=$$_API_BASE"} "$${models[@]}"
 
-# The stages that are to be run: STALE names their outputs, and says in a word of its own (races/N) how many rounds of
-# racing a generation has. Each waits for those of its inputs that are made, too.
+# The stages that are to be run: the plan, on a stream of its own, since it can be longer than an argument may be. It names
+# their outputs, and says in words of its own how many rounds of racing a generation has (races/N), how many generations
+# may be under way beside it (lag/N), and which stages have one of the user's own behind them (after/check). Each stage waits for those of its inputs that are made, too.
+STALE := $(if $(PLANNED),$(shell cat <&$(PLANNED)))
 RACES := $(patsubst races/%,%,$(filter races/%,$(STALE)))
-MADE := $(filter-out races/%,$(STALE))
+AFTER := $(patsubst after/%,%,$(filter after/%,$(STALE)))
+LAG := $(patsubst lag/%,%,$(filter lag/%,$(STALE)))
+MADE := $(filter-out races/% lag/% after/%,$(STALE))
+# Where a stage ($1) writes its table ($2), and how a stage of the user's own makes of it what the next one reads.
+made_at = $(HERE)/$(if $(filter $(1),$(AFTER)),$(dir $(2))before/$(notdir $(2)),$(2)).parquet
+then_after = $(if $(filter $(1),$(AFTER)),$(Q)$(STAGES)/run after $(1) -- $(HERE) $(2),@:)
 .PHONY: chain $(MADE)
 chain: $(MADE)
 
-# One generation: its number, the one before ('' for the first).
+# A stage of the chain finds in EMBERLINE_RUN which run it works for, and says on a terminal where the whole search is. After
+# each generation there is a page, which is no part of what a run must have: without it, the search goes on.
+#
+# One generation: its number, the one before ('' for the first), its last round of racing, the generation whose archive it
+# is proposed from, those under way. Proposals are made in turn, so that a limit on tokens falls on the same attempt always.
 define generation
-gen$(1)/proposed: $(filter gen$(2)/archive,$(MADE))
-	@mkdir -p $$(HERE)/gen$(1)
-	$$(STAGES)/propose --config $$(HERE)/config.toml --program $$(HERE)/seed_program.py --generation $(1) \
-		$(if $(2),--parents $$(HERE)/gen$(2)/archive.parquet --curves $$(HERE) --diagnosis $$(HERE)) --transcripts="$$$$_TRANSCRIPTS" \
-		-o $$(HERE)/$$@.parquet
-gen$(1)/checked: $(filter gen$(1)/proposed gen$(2)/archive,$(MADE))
-	$$(STAGES)/check --config $$(HERE)/config.toml $(if $(2),--known $$(HERE)/gen$(2)/archive.parquet) \
-		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/proposed.parquet
+gen$(1)/proposed: $(filter gen$(4)/archive $(addsuffix /proposed,$(addprefix gen,$(5))),$(MADE))
+	@mkdir -p $$(HERE)/gen$(1)$(if $(AFTER),/before)
+	$(Q)run=$$$$($$(STAGES)/run name -- $$(HERE)) && $$(STAGES)/propose --config $$(HERE)/config.toml --program $$(HERE)/seed_program.py \
+		--run="$$$$run" --generation $(1) \
+		$(if $(4),--parents $$(HERE)/gen$(4)/archive.parquet --curves $$(HERE) --diagnosis $$(HERE)) --transcripts="$$$$_TRANSCRIPTS" \
+		-o $$(call made_at,propose,$$@)
+	$$(call then_after,propose,$$@)
+gen$(1)/checked: $(filter gen$(1)/proposed gen$(4)/archive $(addsuffix /checked,$(addprefix gen,$(5))),$(MADE))
+	$(Q)$$(STAGES)/check --config $$(HERE)/config.toml $(if $(4),--known $$(HERE)/gen$(4)/archive.parquet) \
+		$(foreach other,$(5),--known $$(HERE)/gen$(other)/checked.parquet) -o $$(call made_at,check,$$@) $$(HERE)/gen$(1)/proposed.parquet
+	$$(call then_after,check,$$@)
 gen$(1)/trained: $(filter gen$(1)/checked,$(MADE))
-	$$(STAGES)/train --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
-		--curves $$(HERE)/gen$(1)/curves.parquet -o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/checked.parquet
+	$(if $(filter 000,$(1)),@$$(STAGES)/run estimate --before --jobs="$$$$_JOBS" -- $$(HERE) || :,@:)
+	$(Q)$$(STAGES)/train --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
+		--curves $$(HERE)/gen$(1)/curves.parquet -o $$(call made_at,train,$$@) $$(HERE)/gen$(1)/checked.parquet
+	$$(call then_after,train,$$@)
+	$(if $(filter 000,$(1)),@$$(STAGES)/run estimate --jobs="$$$$_JOBS" -- $$(HERE),@:)
 gen$(1)/scored: $(filter gen$(1)/trained,$(MADE))
-	$$(STAGES)/score --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
-		--graphs $$(HERE)/gen$(1)/graphs.parquet --diagnosis $$(HERE)/gen$(1)/diagnosis.parquet -o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/trained.parquet
+	$(Q)$$(STAGES)/score --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
+		--graphs $$(HERE)/gen$(1)/graphs.parquet --diagnosis $$(HERE)/gen$(1)/diagnosis.parquet \
+		--parents-diagnosis $$(HERE) -o $$(call made_at,score,$$@) $$(HERE)/gen$(1)/trained.parquet
+	$$(call then_after,score,$$@)
 gen$(1)/archive: $(filter gen$(1)/scored$(3) gen$(2)/archive,$(MADE))
-	$$(STAGES)/select --config $$(HERE)/config.toml $(if $(2),--archive $$(HERE)/gen$(2)/archive.parquet) \
+	$(Q)$$(STAGES)/select --config $$(HERE)/config.toml $(if $(2),--archive $$(HERE)/gen$(2)/archive.parquet) \
 		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/scored$(3).parquet
+	@$$(STAGES)/run watch --once -- $$(HERE) || :
+	$(Q)$$(STAGES)/report --quiet --live --no-svg --no-tables --run $$(HERE) -o $$(HERE)/report.html $$(HERE)/$$@.parquet && \
+		$$(STAGES)/run made --unfinished $$(HERE) report || echo "report: no page of generation $(1); the search goes on" >&2
 endef
 
-# One round of racing in a generation: its number, the generation before, the round, the round before ('' for the first).
+# One round of racing in a generation: its number, the generation whose archive it is proposed from, the round, the round
+# before ('' for the first).
 define race
 gen$(1)/trained$(3): $(filter gen$(1)/scored$(4) gen$(2)/archive,$(MADE))
-	$$(STAGES)/train --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" --race $(3) \
+	$(Q)$$(STAGES)/train --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" --race $(3) \
 		$(if $(2),--archive $$(HERE)/gen$(2)/archive.parquet) --curves $$(HERE)/gen$(1)/curves$(3).parquet \
-		-o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/scored$(4).parquet
+		-o $$(call made_at,train,$$@) $$(HERE)/gen$(1)/scored$(4).parquet
+	$$(call then_after,train,$$@)
 gen$(1)/scored$(3): $(filter gen$(1)/trained$(3),$(MADE))
-	$$(STAGES)/score --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
-		--graphs $$(HERE)/gen$(1)/graphs$(3).parquet -o $$(HERE)/$$@.parquet $$(HERE)/gen$(1)/trained$(3).parquet
+	$(Q)$$(STAGES)/score --config $$(HERE)/config.toml --cache="$$$$_CACHE" --jobs="$$$$_JOBS" \
+		--graphs $$(HERE)/gen$(1)/graphs$(3).parquet -o $$(call made_at,score,$$@) $$(HERE)/gen$(1)/trained$(3).parquet
+	$$(call then_after,score,$$@)
 endef
 
-generation_of = $(patsubst gen%/,%,$(dir $(1)))
-GENERATIONS := $(sort $(call generation_of,$(filter gen%,$(MADE))))
-previous = $(if $(filter-out 000,$(1)),$(shell printf '%03d' $$(expr $(1) - 1)))
+# Each generation as NUMBER/BEFORE/ARCHIVE/UNDER-WAY,UNDER-WAY: all by one shell, since there can be thousands.
+hash := \#
+CHAIN := $(if $(MADE),$(shell for g in $(sort $(patsubst gen%/,%,$(dir $(filter gen%,$(MADE))))); do n=$$((10$(hash)$$g)); \
+	if [ $$n = 0 ]; then echo 000///; continue; fi; from=$$((n - 1 - $(LAG))); [ $$from -ge 0 ] || from=0; way=; \
+	for ((o = from + 1; o < n; o++)); do printf -v one %03d $$o; way+=$${way:+,}$$one; done; \
+	printf '%s/%03d/%03d/%s\n' $$g $$((n - 1)) $$from $$way; done))
+comma := ,
+part = $(word $(1),$(subst /,/ ,$(2)))
+field = $(patsubst %/,%,$(filter-out /,$(call part,$(1),$(2))))
+under_way = $(if $(findstring $(comma),$(1)),$(subst $(comma), ,$(1)),$(1))
 rounds := $(if $(RACES),$(shell seq $(RACES)))
-before = $(filter-out 0,$(shell expr $(1) - 1))
-$(foreach g,$(GENERATIONS),$(eval $(call generation,$(g),$(call previous,$(g)),$(filter-out 0,$(RACES)))))
-$(foreach g,$(GENERATIONS),$(foreach r,$(rounds),$(eval $(call race,$(g),$(call previous,$(g)),$(r),$(call before,$(r))))))
+before = $(filter-out 0,$(word $(1),0 $(rounds)))
+$(foreach c,$(CHAIN),$(eval $(call generation,$(call field,1,$(c)),$(call field,2,$(c)),$(filter-out 0,$(RACES)),$(call field,3,$(c)),$(call \
+	under_way,$(call field,4,$(c))))))
+$(foreach c,$(CHAIN),$(foreach r,$(rounds),$(eval $(call race,$(call field,1,$(c)),$(call field,3,$(c)),$(r),$(call before,$(r))))))
 
 archive: $(filter gen%/archive,$(MADE))
 	@for table in $(HERE)/gen???/archive.parquet $(HERE)/gen????*/archive.parquet; do [ ! -e "$$table" ] || last=$$table; done; \
 		cp "$$last" $(HERE)/archive.parquet.tmp && mv $(HERE)/archive.parquet.tmp $(HERE)/archive.parquet
 confirmed: $(filter archive,$(MADE))
-	$(STAGES)/confirm --config $(HERE)/config.toml --cache="$$_CACHE" --jobs="$$_JOBS" --json $(HERE)/confirm.json \
+	$(Q)$(STAGES)/confirm --config $(HERE)/config.toml --cache="$$_CACHE" --jobs="$$_JOBS" --json $(HERE)/confirm.json \
 		-o $(HERE)/$@.parquet $(HERE)/archive.parquet
 results: $(filter archive confirmed,$(MADE))
-	$(STAGES)/select --config $(HERE)/config.toml --export $(HERE)/results --cache="$$_CACHE" $(HERE)/archive.parquet
+	$(Q)$(STAGES)/select --config $(HERE)/config.toml --export $(HERE)/results --cache="$$_CACHE" $(HERE)/archive.parquet
 	@$(STAGES)/run made $(HERE) results
-report: $(filter archive confirmed,$(MADE))
-	$(STAGES)/report $(HERE)/archive.parquet -o $(HERE)/report.html
+report: $(filter archive confirmed results,$(MADE))
+	$(Q)$(STAGES)/report $(HERE)/archive.parquet -o $(HERE)/report.html
 	@$(STAGES)/run made $(HERE) report
 
 # A confirmation with training seeds of the reader's choice, or with other settings, lies beside that of the search.
@@ -203,6 +297,30 @@ transfer: build ## the winner of a search (or PROGRAM=my.py), trained from scrat
 reference: ## the reference architecture alone, trained from scratch on the transfer tasks
 	@$(MAKE) transfer PROGRAM=data/seed_pgn.py RUN="$$_RUNS/reference"
 
+# Every program of data/processors, trained from scratch on TASK with several seeds, beside the reference. SCALE=small: in
+# minutes, by the quick profile. The settings are those of a profile, not of a run.
+export _SCALED = $(if $(filter small,$(SCALE)),data/profiles/quick.toml,$(if $(filter file,$(origin PROFILE)),data/profiles/paper.toml,$(_PROFILE_FILE)))
+comma := ,
+ZOO = programs=(); for program in data/processors/*.py; do programs+=("--program=$$program"); done
+
+.PHONY: zoo
+zoo: build ## train the programs of data/processors on TASK with SEEDS, and print their table with intervals (SCALE=small: minutes)
+	@mkdir -p -- "$$_RUNS"/zoo
+	@set -f; seeds=($$_SEEDS); list=$$(IFS=,; echo "$${seeds[*]}"); set +f; $(ZOO); \
+	$(STAGES)/transfer --config="$$_SCALED" $${_SETTINGS:+"--config=$$_SETTINGS"} --set="transfer.seeds=[$$list]" --set="$$_SET" \
+		$${_DEVICE:+"--device=$$_DEVICE"} $(ENGINES) --cache="$$_CACHE" --jobs="$$_JOBS" --tasks="$$_TASK" "$${programs[@]}" \
+		-o "$$_RUNS"/zoo/zoo.parquet | tee "$$_RUNS"/zoo/zoo.txt
+	@echo "rows:    $$_RUNS/zoo/zoo.parquet"
+
+.PHONY: reproduce
+reproduce: build ## train what a published figure was measured on, and say whether it is reproduced: TARGET= of data/reproduce.toml
+	@[ -n "$$_TARGET" ] || { echo "error: TARGET= is one of$$(sed -n 's/^\[\(.*\)\]$$/ \1/p' data/reproduce.toml | tr -d '\n')" >&2; exit 2; }
+	@mkdir -p -- "$$_RUNS"/reproduce
+	@$(STAGES)/transfer --target="$$_TARGET" $(if $(filter small,$(SCALE)),--small) --config="$$_SCALED" $${_SETTINGS:+"--config=$$_SETTINGS"} \
+		$(if $(filter small,$(SCALE)),--set="transfer.seeds=[0$(comma)1]") --set="$$_SET" $(if $(filter file,$(origin PROGRAM)),,--program="$$_PROGRAM") \
+		$${_TASKS:+"--tasks=$$_TASKS"} $${_DEVICE:+"--device=$$_DEVICE"} $(ENGINES) --cache="$$_CACHE" --jobs="$$_JOBS" \
+		-o "$$_RUNS"/reproduce/"$$_TARGET".parquet | tee "$$_RUNS"/reproduce/"$$_TARGET".txt
+
 # ---- several searches --------------------------------------------------------------------------------------------
 # A search of each method with each seed (and with each of MODELS, where there are any), and one page over all of them.
 # With -j, several at a time. The targets are numbers: member/2.3.1 is the second method with the third seed and the first
@@ -220,14 +338,14 @@ MEMBER_NUMBERS = $(subst ., ,$*)
 MEMBER_FOLDER = folder() { local of="$$_RUNS/$$1-$$_TASK-seed$$2$${3:+-$${3//\//_}}"; [[ $$of != -* ]] || of="./$$of"; echo "$$of"; }
 MEMBER_ARCHIVES = set -f; $(MEMBER_FOLDER); models=($$_MODELS); archives=(); \
 	for method in $$_METHODS; do for seed in $$_SEEDS; do for model in "$${models[@]:-}"; do \
-	archives+=("$$(folder "$$method" "$$seed" "$$model")/archive.parquet"); done; done; done
+	archives+=("$$(folder "$$method" "$$seed" "$$model")/archive.parquet"); done; done; done; archives+=($$_WITH)
 
 .PHONY: $(MEMBERS)
 $(MEMBERS): member/%: build
 	@set -f; $(MEMBER_FOLDER); methods=($$_METHODS); seeds=($$_SEEDS); models=($$_MODELS); \
 	method=$${methods[$(word 1,$(MEMBER_NUMBERS)) - 1]}; seed=$${seeds[$(word 2,$(MEMBER_NUMBERS)) - 1]}; \
 	model=; [ $(word 3,$(MEMBER_NUMBERS)) = 0 ] || model=$${models[$(word 3,$(MEMBER_NUMBERS)) - 1]}; \
-	$(MAKE) search BUILD=no METHOD="$$method" SEED="$$seed" RUN="$$(folder "$$method" "$$seed" "$$model")" \
+	$(if $(findstring jobserver,$(MAKEFLAGS)),EMBERLINE_LINES=yes) $(MAKE) search BUILD=no METHOD="$$method" SEED="$$seed" RUN="$$(folder "$$method" "$$seed" "$$model")" \
 		MODEL="$${model:-$$_MODEL}"
 
 .PHONY: compare
@@ -248,8 +366,12 @@ ablate: $(MEMBERS)
 	@cat -- "$$_RUNS"/ablation/tables/effects.md "$$_RUNS"/ablation/tables/comparison.md
 	@echo "page:    $$_RUNS/ablation/report.html"
 
+.PHONY: watch
+watch: build ## a search as it goes (RUN=...), in another terminal, or from another machine that shares its folder
+	@$(STAGES)/run watch -- $(HERE)
+
 .PHONY: status
-status: build ## what is on its way to other machines: queued, running where and for how long, lost, failed
+status: build ## how far a search is; what is on its way to other machines: queued, running where and for how long, lost, failed
 	@$(STAGES)/run status --cache="$$_CACHE" -- $(HERE)
 
 .PHONY: clean-run
@@ -259,14 +381,43 @@ clean-run: build ## remove the folder of the run (trainings stay in the cache)
 # ---- set-up and building -----------------------------------------------------------------------------------------
 .PHONY: setup
 setup: ## obtain libtorch (once), and check that cargo and a C++ compiler are there
-	@command -v cargo >/dev/null || { echo "error: cargo is needed: https://rustup.rs" >&2; exit 1; }
-	@command -v c++ >/dev/null || command -v g++ >/dev/null || { echo "error: a C++ compiler is needed (Debian: apt-get install g++)" >&2; exit 1; }
+	@[ -z "$(UNPACKED)" ] || exec sh stages/lib/executor/libtorch.sh "$(CURDIR)"
+	@[ -n "$(UNPACKED)" ] || command -v cargo >/dev/null || { echo "error: cargo is needed: https://rustup.rs" >&2; exit 1; }
+	@[ -n "$(UNPACKED)" ] || command -v c++ >/dev/null || command -v g++ >/dev/null || { echo "error: a C++ compiler is needed (Debian: apt-get install g++)" >&2; exit 1; }
 	@sh stages/lib/executor/libtorch.sh "$(CURDIR)"
 
 .PHONY: build
-build: $(if $(filter no,$(BUILD)),,setup) ## the release binaries, in target/release
-	@[ "$$_BUILD" = no ] || cargo build $(if $(filter %release,$(lastword $(BIN))),--release) --bins --locked \
-		$$([ ! -e $(STAGES)/report ] || echo --quiet)
+build: $(if $(UNPACKED),setup,$(if $(filter no,$(BUILD)),,setup)) ## the release binaries, in target/release
+	@[ "$$_BUILD" = no ] || VERBOSE="$$_V" bash stages/lib/stage/build.sh $(if $(filter %release,$(lastword $(BIN))),--release) --bins --locked
+
+# The stages are called through emberline: their own names (select, check, run) are none to put into everybody's path.
+# What trains and evaluates for them, worker, must lie beside them.
+PROGRAMS := propose check train score select confirm transfer sample probe report run
+.PHONY: install
+install: build ## emberline with all stages, manual pages and completions, under PREFIX
+	@prefix="$$_DESTDIR$$_PREFIX"; [[ $$prefix != -* ]] || prefix="./$$prefix"; share="$$prefix/share"; \
+	mkdir -p "$$prefix/bin" "$$prefix/libexec/emberline" "$$share/man/man1" "$$share/bash-completion/completions" \
+		"$$share/zsh/site-functions" "$$share/fish/vendor_completions.d"; \
+	for name in $(PROGRAMS) worker; do install -m 755 $(STAGES)/$$name "$$prefix/libexec/emberline/$$name"; done; \
+	install -m 755 $(STAGES)/emberline "$$prefix/bin/emberline"; emberline="$$prefix/bin/emberline"; \
+	"$$emberline" man "$$share/man/man1"; \
+	"$$emberline" completions bash > "$$share/bash-completion/completions/emberline"; \
+	"$$emberline" completions zsh > "$$share/zsh/site-functions/_emberline"; \
+	"$$emberline" completions fish > "$$share/fish/vendor_completions.d/emberline.fish"; \
+	echo "installed: $$emberline (emberline help lists the stages)"
+
+# What runs without the sources: programs, data, and what obtains libtorch on the machine that it is unpacked on.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml 2>/dev/null | head -n 1)
+DIST := emberline-$(VERSION)-$(shell uname -s)-$(shell uname -m)
+.PHONY: dist
+dist: build ## a folder that runs elsewhere (same system), as target/dist/emberline-VERSION-SYSTEM.tar.gz: unpack it, make search
+	@rm -rf target/dist/$(DIST); mkdir -p target/dist/$(DIST)/stages/lib/executor
+	@$(MAKE) install BUILD=no DESTDIR= PREFIX="$(CURDIR)/target/dist/$(DIST)" >/dev/null
+	@strip target/dist/$(DIST)/bin/* target/dist/$(DIST)/libexec/emberline/*
+	@cp stages/lib/executor/libtorch.sh stages/lib/executor/libtorch-*.txt target/dist/$(DIST)/stages/lib/executor/
+	@cp -r Makefile Cargo.toml LICENSE README.md data prompts schemas target/dist/$(DIST)/ && rm -rf target/dist/$(DIST)/schemas/src target/dist/$(DIST)/schemas/tests
+	@tar -C target/dist -czf target/dist/$(DIST).tar.gz $(DIST)
+	@echo "packed: target/dist/$(DIST).tar.gz"
 
 .PHONY: doctor
 doctor: setup ## what was found: tools, libtorch, CUDA, threads; with ENGINE, what a job on a node finds
@@ -285,12 +436,12 @@ doctor: setup ## what was found: tools, libtorch, CUDA, threads; with ENGINE, wh
 .PHONY: test
 test: setup ## all tests but the long ones
 	cargo build --workspace --bins --locked
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 .PHONY: test-full
 test-full: setup ## all tests, the long ones too
 	cargo build --workspace --bins --locked
-	cargo test --workspace --locked -- --include-ignored
+	EMBERLINE_INSTALL=yes cargo test --workspace --locked --no-fail-fast -- --include-ignored
 
 .PHONY: lint
 lint: setup ## formatting and clippy, warnings are errors; licences and sources of crates
@@ -333,6 +484,10 @@ bench: build $(if $(strip $(BASE)),bench-base) ## timings: sampling, checking, t
 		echo "a quick candidate's training, $$bin: $$(echo "$$(date +%s.%N) $$start" | awk '{ printf "%.2f s", $$1 - $$2 }')"; done; done
 	-$(STAGES)/probe speed --passes 'tests/fixtures/programs/valid/*.py' --length 8 --batch-size 16 --hidden 64 --steps 9
 
+.PHONY: bench-engine
+bench-engine: build ## what a queue costs: seconds a training, 100 short ones over six slots of a Slurm that is brought up for it
+	@bash tests/fixtures/slurm/overhead.sh "$$_BIN"
+
 .PHONY: parity
 parity: build ## the network and program goldens on DEVICE
 	$(STAGES)/probe network 'tests/fixtures/model/*.json' $${_DEVICE:+"--device=$$_DEVICE"}
@@ -347,9 +502,15 @@ FUZZ = stages/lib/program/fuzz
 FUZZ_NIGHTLY = $(shell cargo +nightly --version >/dev/null 2>&1 && echo +nightly)
 FUZZ_TARGETS ?= edits text
 FUZZ_SECONDS ?= 3600
+OPERATIONS ?= 200000
+FUZZ_COUNT ?= 10000000
 
 .PHONY: fuzz
-fuzz: ## look for programs that the front end panics on, or spends too much on: FUZZ_SECONDS=3600 in all, on one core
+fuzz: ## FUZZ_COUNT=10000000 inputs for the front end and OPERATIONS=200000 programs against libtorch; then what cargo-fuzz finds in FUZZ_SECONDS=3600
+	@echo "fuzz: $$_FUZZ_COUNT inputs made by structure; FUZZ_SEED and FUZZ_KIND choose others"
+	@FUZZ_COUNT="$$_FUZZ_COUNT" cargo test --release -p program --locked --test fuzz -- --ignored --nocapture
+	@echo "fuzz: $$_OPERATIONS small programs against libtorch"
+	@OPERATIONS_PROGRAMS="$$_OPERATIONS" OPERATIONS_SEED="$$(date +%s)" cargo test --release --workspace --locked --test operations -- --nocapture
 	@command -v cargo-fuzz >/dev/null || { echo "error: cargo-fuzz is needed: cargo install cargo-fuzz" >&2; exit 1; }
 	@echo "fuzz: with the $(if $(FUZZ_NIGHTLY),nightly,stable) toolchain"
 	@mkdir -p $(FUZZ)/corpus/edits $(FUZZ)/corpus/text $(FUZZ)/corpus/seeds
@@ -373,7 +534,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{ printf "%-11s %s\n", $$1, $$2 }'
 	@echo
 	@echo "variables (NAME ?= default  meaning):"
-	@grep -hE '^[A-Z_]+ +\?= *.*#  ' Makefile | sed -E 's/^([A-Z_]+) +\?= *([^#]*)# +(.*)/  \1|\2|\3/; s/\|\|/|(none)|/' | awk -F'|' '{ printf "%-12s %-38s %s\n", $$1, $$2, $$3 }'
+	@grep -hE '^[A-Za-z_]+ +\?= *.*#  ' Makefile | sed -E 's/^([A-Za-z_]+) +\?= *([^#]*)# +(.*)/  \1|\2|\3/; s/\|\|/|(none)|/' | awk -F'|' '{ printf "%-21s %-38s %s\n", $$1, $$2, $$3 }'
 	@echo
 	@echo "examples:"
 	@echo "  make search SEED=0"

@@ -12,18 +12,25 @@ use tests::{Outcome, finish, kill9, make_search, root, run, shell, skip, stage};
 /// A cluster of its own, with every job on it, until it is dropped.
 struct Cluster {
     folder: tempfile::TempDir,
+    /// Further lines of its settings.
+    more: &'static str,
 }
 
 impl Cluster {
     /// `None`, and a line that says so, where Slurm is not installed.
     fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// The same with further lines in its slurm.conf.
+    fn start_with(more: &'static str) -> Option<Self> {
         let tools = "PATH=$PATH:/usr/sbin:/sbin; for tool in munged slurmctld slurmd sbatch squeue; do command -v $tool || exit 1; done";
         if shell(tools).code != Some(0) {
             skip("no Slurm here (Debian: apt-get install --no-install-recommends slurmctld slurmd slurm-client munge)");
             return None;
         }
-        let cluster =
-            Self { folder: tempfile::Builder::new().prefix("slurm").tempdir_in("/var/tmp").expect("a folder") };
+        let folder = tempfile::Builder::new().prefix("slurm").tempdir_in("/var/tmp").expect("a folder");
+        let cluster = Self { folder, more };
         for attempt in 0..5 {
             // Five ports, which tests that run beside this one do not take.
             let port = 20_000 + (u64::from(std::process::id()) * 7 + cluster.number() + attempt * 1000) % 30_000;
@@ -48,7 +55,7 @@ impl Cluster {
 
     fn up(&self, port: u64) -> Outcome {
         let mut up = self.script("up.sh");
-        up.arg(port.to_string());
+        up.arg(port.to_string()).env("SLURM_MORE", self.more);
         // Daemons keep what they were given: pipes would never close.
         let log = self.folder.path().join("up.log");
         fs::write(self.folder.path().join("port"), port.to_string()).expect("written");
@@ -127,7 +134,10 @@ fn wait_until(what: &str, holds: impl Fn() -> bool) {
 fn a_search_on_three_nodes_gives_the_local_archive_to_the_byte() {
     let Some(cluster) = Cluster::start() else { return };
     let (local, folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    finish(make_search(local.path(), 0)).ok();
+    let mut make = make_search(local.path(), 0);
+    // Generations that do not overlap are what there is without the setting.
+    make.arg("SET=search.lag=0");
+    finish(make).ok();
     let first = finish(remote(&cluster, folder.path(), &["SET=engine.poll_s=1"])).ok();
     assert!(first.stderr.contains("sent as job "), "{}", first.stderr);
     assert!(archive(folder.path()) == archive(local.path()), "another archive");
@@ -226,7 +236,7 @@ fn candidates_that_hang_or_eat_memory_are_rows_once() {
     assert_eq!(finish(train(&cluster, &cache, &hang)).ok().rows().remove(0), row, "it is known");
     assert_eq!(jobs(), before, "nobody repeats it");
 
-    let eat = ["--slurm=--mem=300", "--set", "train.seeds=[2]", program];
+    let eat = ["--slurm=--mem=200", "--set", "train.seeds=[2]", program];
     let row = finish(train(&cluster, &cache, &eat)).ok().rows().remove(0);
     assert_eq!(row["status"], "oom", "{row}");
     assert!(row["reason"].as_str().is_some_and(|reason| reason.contains("MiB") && reason.contains(": n")), "{row}");
@@ -235,7 +245,7 @@ fn candidates_that_hang_or_eat_memory_are_rows_once() {
     assert_eq!(jobs(), before, "the same options give no more memory");
     // Others that give no more, and a higher limit than the node grants, are found out by the node, which begins nothing.
     for other in
-        [["--slurm=--mem=290", "train.seeds=[2]"], ["--slurm=--mem=300", "train.seeds=[2] train.memory_limit_mb=9000"]]
+        [["--slurm=--mem=190", "train.seeds=[2]"], ["--slurm=--mem=200", "train.seeds=[2] train.memory_limit_mb=9000"]]
     {
         let other = [other[0], "--set", other[1], program];
         let again = finish(train(&cluster, &cache, &other)).ok().rows().remove(0);
@@ -263,8 +273,7 @@ fn ctrl_c_takes_back_what_waits_and_the_next_call_collects_what_runs() {
     let child = command.spawn().expect("it starts");
     let count = |state: &str| cluster.ask(&format!("squeue --noheader --array --states={state}")).lines().count();
     wait_until("six jobs run", || count("RUNNING") == 6 && count("PENDING") == 2);
-    // SAFETY: a plain system call; the process is our child.
-    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    tests::signal(child.id(), tests::Signal::INT);
     let output = child.wait_with_output().expect("it ends");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{words}");
@@ -279,6 +288,46 @@ fn ctrl_c_takes_back_what_waits_and_the_next_call_collects_what_runs() {
     assert!(again.stderr.contains("2 of 8 sent as job"), "{}", again.stderr);
     assert_eq!(again.rows()[0]["status"], "trained");
     assert_eq!(cluster.ask("squeue --noheader --array --states=COMPLETED").lines().count(), 8, "each was trained once");
+}
+
+#[test]
+fn more_jobs_than_an_array_may_have_are_several_arrays() {
+    let Some(cluster) = Cluster::start_with("MaxArraySize=4") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let sets = "train.steps=2 train.val_every=2 train.seeds=[1, 2, 3, 4, 5, 6, 7, 8, 9]";
+    let args = ["--slurm=--mem=900", "--set", sets, "data/processors/mpnn.py"];
+    let outcome = finish(train(&cluster, &cache, &args)).ok();
+    for part in ["4 of 9 sent as job", "1 of 9 sent as job"] {
+        assert!(outcome.stderr.contains(part), "{}", outcome.stderr);
+    }
+    assert_eq!(outcome.rows()[0]["train_loss"].as_array().expect("losses").len(), 9);
+    let arrays = cluster.ask("squeue --noheader --array --states=all --format=%F | sort | uniq -c | awk '{print $1}'");
+    assert_eq!(arrays.split_whitespace().collect::<Vec<_>>(), ["4", "4", "1"]);
+}
+
+#[test]
+fn a_transfer_through_slurm_gives_the_local_table() {
+    let Some(cluster) = Cluster::start() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let transfer = |cache: &str, more: &[&str]| {
+        let mut command = cluster.with(stage("transfer"));
+        command.args(["--config", "data/profiles/tiny.toml", "--tasks", "bfs", "--program", "data/processors/mpnn.py"]);
+        command.args(["--device", "cpu", "--set", "engine.poll_s=0.5 transfer.seeds=[1, 2]"]).args(more);
+        command.args(["-o", "-", "--cache"]).arg(folder.path().join(cache));
+        let outcome = finish(command).ok();
+        let steady = |mut row: Value| {
+            row.as_object_mut().expect("a row").remove("train_seconds");
+            row
+        };
+        (outcome.rows().into_iter().map(steady).collect::<Vec<_>>(), outcome.stderr)
+    };
+    let (local, _) = transfer("local", &[]);
+    assert!(local.len() >= 2 && local.iter().all(|row| row["status"] == "scored"), "{local:?}");
+    let (remote, said) = transfer("remote", &["--engine", "slurm", "--slurm=--mem=900"]);
+    assert_eq!(remote, local);
+    // Trainings, and then their evaluations.
+    assert_eq!(said.matches(" sent as job ").count(), 2, "{said}");
 }
 
 /// A queue of shell scripts: jobs are processes of their own, and their ids pids.
@@ -415,20 +464,102 @@ fn a_job_that_is_lost_again_and_again_is_a_crash_and_one_that_dies_is_repeated_o
 }
 
 #[test]
+fn a_node_that_was_thought_dead_comes_back_and_the_first_result_stands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = fs::canonicalize(folder.path()).expect("a path");
+    let (cache, lost) = (folder.join("cache"), folder.join("lost"));
+    // For as long as there is this file, the queue knows nothing of its jobs.
+    let sets = stand_in("train.steps=4000 train.val_every=2000 train.seeds=[8]");
+    let sets = sets.replace("for id in {ids}", &format!("test -e {} || for id in {{ids}}", lost.display()));
+    let mut command = stage("train");
+    command.args(["--config", "data/profiles/tiny.toml", "--device", "cpu", "--set", &sets, "--cache"]).arg(&cache);
+    command.arg("data/processors/mpnn.py").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("it starts");
+    wait_until("a job runs", || !jobs(&cache).is_empty());
+    fs::write(&lost, "").expect("written");
+    // The second begins while the first still goes on.
+    wait_until("two jobs run", || jobs(&cache).len() == 2);
+    fs::remove_file(&lost).expect("removed");
+    let (rows, stderr) = ended(child);
+    assert_eq!(rows[0]["status"], "trained", "{stderr}");
+    assert_eq!(stderr.matches("it is sent again").count(), 1, "{stderr}");
+    wait_until("both end", || jobs(&cache).is_empty());
+    let left =
+        format!("cd {} && find . -name result.json | wc -l; find . -name '*.tmp' -o -name '*.part'", cache.display());
+    assert_eq!(shell(&left).ok().stdout.trim(), "1");
+}
+
+#[test]
 fn a_job_made_by_other_code_or_by_nobody_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = folder.path().join("cache");
-    let one = |key: &str| {
-        let mut command = stage("train");
+    let one = |program: &str, key: &str| {
+        let mut command = stage(program);
         command.args(["--one", key, "--cache"]).arg(&cache);
         finish(command)
     };
-    one("0123abcd").refused(1, &["0123abcd.job.json", "there is no such job"]);
-    one("../x").refused(2, &["this is not the key of a job"]);
-    fs::create_dir_all(cache.join("train/work")).expect("a folder");
-    let ticket = r#"{"version":"0.1.0","code":"0","label":"","limits":{},"options":"","job":{}}"#;
-    fs::write(cache.join("train/work/0123abcd.job.json"), ticket).expect("written");
-    one("0123abcd").refused(1, &["another version of this program"]);
+    for (program, kinds) in [("train", &["train"] as &[&str]), ("score", &["score"]), ("transfer", &["train", "score"])]
+    {
+        one(program, "0123abcd").refused(1, &["0123abcd.job.json", "there is no such job"]);
+        one(program, "../x").refused(2, &["this is not the key of a job"]);
+        for kind in kinds {
+            let work = cache.join(kind).join("work");
+            fs::create_dir_all(&work).expect("a folder");
+            let ticket = r#"{"version":"0.1.0","code":"0","label":"","limits":{},"options":"","job":{}}"#;
+            fs::write(work.join("0123abcd.job.json"), ticket).expect("written");
+            one(program, "0123abcd").refused(1, &["another version of this program", &format!("{kind}/work")]);
+            fs::remove_dir_all(&work).expect("removed");
+        }
+    }
+}
+
+#[test]
+fn a_transfer_does_single_jobs_of_both_kinds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = fs::canonicalize(folder.path()).expect("a path").join("cache");
+    // A queue that runs `transfer --one` in place of `train --one` and `score --one`: they are the same jobs.
+    let script = r#"sed -i "s:/\(train\|score\)' :/transfer' :" {script} && {script} > {log} 2>&1; echo 1"#;
+    let submit = serde_json::json!(script);
+    let sets = format!(
+        "train.engine=command engine.poll_s=0.5 engine.command={{ submit = {submit}, status = 'true' }} transfer.seeds=[3]"
+    );
+    let mut command = stage("transfer");
+    command.args(["--config", "data/profiles/tiny.toml", "--tasks", "bfs", "--program", "data/processors/mpnn.py"]);
+    command.args(["--device", "cpu", "--set", &sets, "-o", "-", "--cache"]).arg(&cache);
+    let outcome = finish(command).ok();
+    assert!(outcome.rows().iter().all(|row| row["status"] == "scored"), "{}", outcome.stdout);
+    assert!(!outcome.stderr.contains("lost"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_machine_of_another_model_takes_no_jobs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let train = |model: &str, more: &[&str]| {
+        let mut command = stage("train");
+        command.args(["--config", "data/profiles/tiny.toml", "--device", "cpu", "--cache"]).arg(&cache).args(more);
+        command.args(["--set", &format!("train.device_model='{model}'"), "data/processors/mpnn.py"]);
+        finish(command)
+    };
+    train("no such CPU", &[]).refused(1, &["train.device_model is \"no such CPU\", and this machine has "]);
+    // A node of another model says so, and the row tells.
+    let mut command = through(&cache, "train.device_model='no such CPU' engine.losses=1");
+    command.args(["--device", "cpu"]);
+    let row = finish(command).ok().rows().remove(0);
+    assert_eq!(row["status"], "crashed", "{row}");
+    assert!(row["reason"].as_str().is_some_and(|reason| reason.contains("train.device_model is")), "{row}");
+
+    let name = shell("sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1").stdout.trim().to_owned();
+    if name.is_empty() || name.contains('\'') {
+        return skip("this machine's CPU has no name");
+    }
+    let any = train("", &[]).ok().rows().remove(0);
+    // Kept apart from what was computed on any, in whatever letters it is written.
+    train(&name, &["--collect"]).refused(3, &["1 of 1"]);
+    let own = train(&name, &[]).ok().rows().remove(0);
+    assert_eq!(train(&name.to_lowercase(), &["--collect"]).ok().rows()[0]["train_key"], own["train_key"]);
+    assert_ne!(any["train_key"], own["train_key"]);
+    assert_eq!(any["train_loss"], own["train_loss"]);
 }
 
 #[test]
@@ -470,8 +601,7 @@ fn what_is_on_its_way_is_told_and_nodes_are_asked() {
     let text = status();
     assert!(text.lines().any(|line| line.trim_start().starts_with("running") && line.contains("n2 for 0:")), "{text}");
     assert!(text.starts_with("train: slurm ") && text.contains("  PENDING"), "{text}");
-    // SAFETY: a plain system call; the process is our child.
-    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+    tests::signal(child.id(), tests::Signal::TERM);
     let output = child.wait_with_output().expect("it ends");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(words.contains("1 waiting jobs cancelled, 6 running ones ended"), "{words}");
@@ -575,9 +705,9 @@ fn two_namespaces_of_pids_on_one_cache_leave_each_other_alone() {
     eight(&wrap);
 }
 
-/// The lines of the README for a queue, as settings.
+/// The lines of the page about machines for a queue, as settings.
 fn of_the_readme(queue: &str) -> String {
-    let readme = fs::read_to_string(root().join("README.md")).expect("the README");
+    let readme = fs::read_to_string(root().join("stages/machines.md")).expect("the README");
     let head = format!("    # {queue}");
     let lines = readme.lines().skip_while(|line| !line.starts_with(&head)).skip(1);
     let lines: Vec<&str> = lines.take(3).map(str::trim).collect();
@@ -615,8 +745,7 @@ fn the_examples_for_other_queues_work_with_stand_ins() {
         // Who is interrupted may have what runs ended.
         let child = train("train.seeds=[4] train.steps=100000 engine.running=cancel").spawn().expect("it starts");
         wait_until("a job runs", || !jobs(&cache).is_empty());
-        // SAFETY: a plain system call; the process is our child.
-        unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+        tests::signal(child.id(), tests::Signal::INT);
         assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(1));
         wait_until("the job is gone", || jobs(&cache).is_empty());
     }

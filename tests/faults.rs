@@ -162,3 +162,41 @@ fn a_program_that_is_rejected_is_a_row_and_trains_nothing() {
     assert_eq!(rows[0]["status"], "rejected");
     assert_eq!(rows[0]["diagnostics"][0]["category"], "name");
 }
+
+#[test]
+fn score_trains_again_what_is_damaged() {
+    let folder = scratch();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (cache, table) = (path("cache"), path("trained.jsonl"));
+    let common = ["--config", "data/profiles/tiny.toml", "--device", "cpu", "--cache", cache.as_str()];
+    let train = |set: &str| run("train", common.iter().chain(&["--set", set, "-o", &table, "data/seed_pgn.py"])).ok();
+    let score = |set: &str| run("score", common.iter().chain(&["--set", set, table.as_str()])).ok();
+    let sets = "train.seeds=[3, 4]";
+    train(sets);
+    let row: serde_json::Value =
+        serde_json::from_str(std::fs::read_to_string(&table).expect("a table").trim()).expect("a row");
+    let weights = folder.path().join("cache").join(row["weights"][1].as_str().expect("a path"));
+    let whole = std::fs::read(&weights).expect("weights");
+    let scored = score(sets).rows().remove(0);
+    assert_eq!(scored["status"], "scored", "{scored}");
+    for damage in ["flipped", "cut", "gone"] {
+        match damage {
+            "flipped" => {
+                let mut bytes = whole.clone();
+                *bytes.last_mut().expect("not empty") ^= 1;
+                std::fs::write(&weights, bytes).expect("written");
+            }
+            "cut" => std::fs::write(&weights, &whole[..whole.len() / 2]).expect("written"),
+            _ => std::fs::remove_file(&weights).expect("removed"),
+        }
+        let again = score(sets);
+        assert!(again.stderr.contains("trained again"), "{damage}: {}", again.stderr);
+        assert_eq!(again.rows().remove(0)["fitness"], scored["fitness"], "{damage}");
+        assert!(std::fs::read(&weights).expect("there") == whole, "{damage}: it is what it was");
+    }
+    // Other settings are another training, which would give other weights.
+    std::fs::write(&weights, b"x").expect("written");
+    let row = score("train.steps=3").rows().remove(0);
+    assert_eq!(row["status"], "failed");
+    assert!(row["reason"].as_str().is_some_and(|reason| reason.contains("damaged")), "{row}");
+}

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tests::{run, stage};
+use tests::{Signal, run, signal, stage};
 
 /// The pids of the children in which `parent` looks at programs.
-fn inspectors(parent: u32) -> Vec<libc::pid_t> {
+fn inspectors(parent: u32) -> Vec<u32> {
     let task = format!("/proc/{parent}/task");
     let threads = std::fs::read_dir(task).into_iter().flatten().flatten();
     let children = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
@@ -19,12 +19,7 @@ fn inspectors(parent: u32) -> Vec<libc::pid_t> {
     pids.iter().filter(of_ours).filter_map(|pid| pid.parse().ok()).collect()
 }
 
-fn signal(pid: libc::pid_t, signal: i32) {
-    // SAFETY: a plain system call; the process is a child of one of ours.
-    unsafe { libc::kill(pid, signal) };
-}
-
-fn alive(pid: libc::pid_t) -> bool {
+fn alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }
@@ -50,7 +45,7 @@ fn killed_children_change_no_row() {
         // One at a time: a child that is killed twice over the same program is believed.
         std::thread::sleep(Duration::from_millis(150));
         if let Some(&pid) = inspectors(check.id()).get(kills % 2) {
-            signal(pid, libc::SIGKILL);
+            signal(pid, Signal::KILL);
             kills += 1;
         }
     }
@@ -72,7 +67,7 @@ fn children_end_with_a_parent_that_is_killed() {
         assert!(Instant::now() < deadline, "no child has started");
         std::thread::sleep(Duration::from_millis(5));
     };
-    signal(libc::pid_t::try_from(check.id()).expect("a pid"), libc::SIGKILL);
+    signal(check.id(), Signal::KILL);
     check.wait().expect("it ends");
     while children.iter().any(|pid| alive(*pid)) {
         assert!(Instant::now() < deadline, "children are left");
@@ -89,9 +84,9 @@ fn a_stopped_child_is_waited_for() {
     let mut check = stage("check").args([table.as_str(), "-o"]).arg(&out).spawn().expect("check starts");
     std::thread::sleep(Duration::from_millis(200));
     let children = inspectors(check.id());
-    children.iter().for_each(|pid| signal(*pid, libc::SIGSTOP));
+    children.iter().for_each(|pid| signal(*pid, Signal::STOP));
     std::thread::sleep(Duration::from_secs(2));
-    children.iter().for_each(|pid| signal(*pid, libc::SIGCONT));
+    children.iter().for_each(|pid| signal(*pid, Signal::CONT));
     assert!(check.wait().expect("it ends").success());
     assert!(!children.is_empty() && std::fs::read_to_string(&out).expect("a table") == quiet);
 }

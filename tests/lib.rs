@@ -1,5 +1,7 @@
 //! What the whole-pipeline tests share: the real binaries, scratch folders, and the outcome of a command.
 
+pub mod python;
+
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -7,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
+
+use rustix::process::Pid;
+pub use rustix::process::Signal;
 
 /// The top of the repository.
 pub fn root() -> &'static Path {
@@ -118,14 +123,23 @@ pub fn make(folder: &Path, target: &str) -> Command {
     make
 }
 
+/// Sends a signal to a process; one that is gone already is fine.
+pub fn signal(pid: u32, signal: Signal) {
+    let _ = i32::try_from(pid).ok().and_then(Pid::from_raw).map(|pid| rustix::process::kill_process(pid, signal));
+}
+
+/// As [`signal`], to all of a process's group.
+pub fn signal_group(pid: u32, signal: Signal) {
+    let _ = i32::try_from(pid).ok().and_then(Pid::from_raw).map(|pid| rustix::process::kill_process_group(pid, signal));
+}
+
 /// Starts a command in a process group of its own and kills that with signal 9 after a while. Returns when no process is
 /// left that names `folder`: trainings have groups of their own, and must not outlive their supervisor.
 pub fn kill9(mut command: Command, after: Duration, folder: &Path) {
     command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     let mut child = command.spawn().expect("the command starts");
     std::thread::sleep(after);
-    // SAFETY: a plain system call; the group is the one that was just made.
-    unsafe { libc::kill(-(child.id() as libc::pid_t), libc::SIGKILL) };
+    signal_group(child.id(), Signal::KILL);
     child.wait().expect("the command ends");
     let deadline = Instant::now() + Duration::from_secs(10);
     while !processes_of(folder).is_empty() {
@@ -163,6 +177,18 @@ pub fn moments(whole: Duration) -> impl Iterator<Item = Duration> {
 /// Says that a test cannot run here, past the capturing of tests' output: a skipped test must be seen.
 pub fn skip(reason: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
+}
+
+/// A Python with DuckDB in it.
+pub fn duckdb() -> Option<PathBuf> {
+    python::python("duckdb", &["duckdb"], &["duckdb==2.0.0"])
+}
+
+/// The blocks of a Markdown file in this language.
+pub fn blocks(markdown: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let starts = markdown.split(fence.as_str()).skip(1);
+    starts.map(|block| block.split("```").next().unwrap_or_default().to_owned()).collect()
 }
 
 /// Runs a command to its end.

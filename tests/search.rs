@@ -47,6 +47,11 @@ fn a_search_finishes_and_make_reruns_only_what_is_missing() {
     let checked = run("check", [archive.as_str()]).ok();
     let scored = checked.rows().iter().filter(|row| row["fitness"].as_f64().is_some()).count();
     assert!(scored >= 3, "only {scored} candidates were trained and scored");
+    // An edit of a program that was looked at says how far the worth of what it left in place changed.
+    let edits = checked.rows().into_iter().filter(|row| row["fitness"].is_number() && row["parent_id"].is_string());
+    let shifts: Vec<_> = edits.map(|row| row["behavioural_shift"].clone()).collect();
+    let shift = |shift: &serde_json::Value| shift.as_f64().is_some_and(|shift| (0.0..=1.0).contains(&shift));
+    assert!(shifts.len() >= 2 && shifts.iter().all(shift), "{shifts:?}");
 
     let before = tables(&run_folder);
     let again = finish(make_search(folder.path(), 0)).ok();

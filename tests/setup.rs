@@ -75,3 +75,78 @@ fn every_pin_has_hashes_for_both_architectures() {
         assert!(packages >= 3 && hashes == 2 * packages, "{file}: {packages} packages, {hashes} hashes");
     }
 }
+
+#[test]
+fn container_and_hosted_tests_call_what_is_there() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let (makefile, manifest) = (read("Makefile"), read("Cargo.toml"));
+    let rust = manifest.split("rust-version = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a version");
+    let mut called = 0;
+    for (name, compiler) in [
+        (".github/Containerfile", format!("FROM rust:{rust}-")),
+        (".github/workflows/ci.yml", format!("install {rust}.")),
+    ] {
+        let text = read(name);
+        assert!(text.contains(&compiler), "{name} has another compiler than Cargo.toml: {compiler}");
+        for line in text.lines().filter(|line| !line.contains("apt-get")) {
+            for rest in line.split("make ").skip(1) {
+                let target: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+                assert!(makefile.contains(&format!("\n{target}:")), "{name}: there is no target {target}");
+                for variable in rest
+                    .split(" && ")
+                    .take(1)
+                    .flat_map(str::split_whitespace)
+                    .filter_map(|word| Some(word.split_once('=')?.0))
+                {
+                    assert!(makefile.contains(&format!("\n{variable} ")), "{name}: there is no variable {variable}");
+                }
+                called += 1;
+            }
+        }
+    }
+    assert!(called >= 8, "only {called} calls were found");
+}
+
+/// Every Markdown page of the project, below `folder`.
+fn pages(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let ours = !name.starts_with('.') || name == ".github";
+        if path.is_dir() && ours && !["target", "runs", "cache", "fixtures"].contains(&name.as_str()) {
+            pages(&path, found);
+        } else if name.ends_with(".md") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut found = Vec::new();
+    pages(root(), &mut found);
+    assert!(found.len() > 10, "{found:?}");
+    // As sites make anchors of headings.
+    let anchor = |heading: &str| -> String {
+        let kept = heading.trim().to_lowercase().replace(' ', "-");
+        kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+    };
+    for page in found {
+        let text = fs::read_to_string(&page).expect("a page");
+        // Code has brackets of its own.
+        let text: String = text.split("```").step_by(2).collect();
+        let text: String = text.split('`').step_by(2).collect();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") || link.contains(char::is_whitespace) {
+                continue;
+            }
+            let (path, wanted) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { page.clone() } else { page.with_file_name("").join(path) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !wanted.is_empty() {
+                let there = fs::read_to_string(&target).expect("a page");
+                let mut headings = there.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(' '));
+                assert!(headings.any(|heading| anchor(heading) == wanted), "{}: {link}", page.display());
+            }
+        }
+    }
+}

@@ -1,12 +1,12 @@
 //! Tables between stages, and what other tools make of them.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use llm::mock::{Server, player};
 
-use tests::{finish, make_search, root, run, shell, skip};
+use tests::{blocks, duckdb, finish, make_search, root, run, shell};
 
 #[test]
 fn stages_pipe_as_jsonl() {
@@ -54,35 +54,6 @@ fn unknown_columns_pass_through_every_stage() {
     }
 }
 
-/// A Python with DuckDB in it, in a folder of its own; `None`, with a message, where it can't be had.
-fn duckdb() -> Option<PathBuf> {
-    let folder = tests::bin().join("duckdb-venv");
-    let python = folder.join("bin/python");
-    let works = |python: &Path| {
-        Command::new(python).args(["-c", "import duckdb"]).output().is_ok_and(|output| output.status.success())
-    };
-    if !works(&python) {
-        let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).output();
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "duckdb==2.0.0"];
-        let got = made.is_ok_and(|o| o.status.success())
-            && Command::new(&python).args(pip).output().is_ok_and(|o| o.status.success());
-        if !got || !works(&python) {
-            skip("DuckDB cannot be installed from PyPI here");
-            return None;
-        }
-    }
-    Some(python)
-}
-
-/// The `sql` blocks of a Markdown file.
-fn queries(markdown: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for block in markdown.split("```sql\n").skip(1) {
-        found.push(block.split("```").next().unwrap_or_default().to_owned());
-    }
-    found
-}
-
 /// The rows that a query gives; what comes on its standard input is `stdin`.
 fn rows_of(python: &Path, query: &str, folder: &Path, stdin: &[u8]) -> usize {
     let script = "import duckdb, sys; rows = duckdb.sql(sys.argv[1]).fetchall(); print(len(rows))";
@@ -101,20 +72,23 @@ fn rows_of(python: &Path, query: &str, folder: &Path, stdin: &[u8]) -> usize {
 fn duckdb_answers_all_documented_questions() {
     let Some(python) = duckdb() else { return };
     let folder = tempfile::tempdir().expect("a scratch folder");
-    // Two searches in the shape that the pages speak of: one with early stopping, one by a model.
+    // Searches in the shape that the pages speak of: all with early stopping, two by a model.
     let runs = folder.path().join("runs");
     let run = |name: &str| format!("RUN={}", runs.join(name).display());
     let mut stopping = make_search(folder.path(), 0);
     stopping.args([&run("spark-dfs-seed0"), "SET=train.rungs=[2]"]);
     finish(stopping).ok();
     let server = Server::start(player()).expect("a local server");
-    let mut model = make_search(folder.path(), 0);
     let base = format!("API_BASE={}", server.url());
-    model.args([&run("player-dfs-seed0"), "PROPOSER=openai", "MODEL=player", "METHOD=free-form", &base]);
-    finish(model).ok();
+    // Methods compare where everything else is alike, the model too.
+    for (name, method) in [("player-dfs-seed0", "METHOD=free-form"), ("player-spark-dfs-seed0", "METHOD=spark")] {
+        let mut model = make_search(folder.path(), 0);
+        model.args([&run(name), "PROPOSER=openai", "MODEL=player", method, "SET=train.rungs=[2]", &base]);
+        finish(model).ok();
+    }
     let piped = shell("propose --n 5 --seed 3 | check -").ok().stdout;
-    for (page, least) in [("README.md", 2), ("schemas/queries.md", 20)] {
-        let queries = queries(&std::fs::read_to_string(root().join(page)).expect("the page"));
+    for (page, least) in [("stages/README.md", 2), ("schemas/queries.md", 20)] {
+        let queries = blocks(&std::fs::read_to_string(root().join(page)).expect("the page"), "sql");
         assert!(queries.len() >= least, "{page} has only {} queries", queries.len());
         for query in queries {
             assert!(rows_of(&python, &query, folder.path(), piped.as_bytes()) > 0, "no rows: {query}");

@@ -1,7 +1,7 @@
 //! The main table: one row per candidate, from its proposal to the archive.
 
 use crate::column::table;
-use crate::{Diagnostic, Factor, Locality, Status, Verdict};
+use crate::{Diagnostic, Factor, Fill, Locality, Status, Verdict};
 
 table! {
     /// One candidate program, with what each stage has found out about it.
@@ -10,18 +10,22 @@ table! {
     /// user's own and pass through all stages.
     #[derive(Default)]
     pub struct Candidate = "candidate" {
-        /// Name of the run, e.g. `spark-dfs-seed0`; `-` for programs given by hand.
-        Propose: run: String,
+        /// Name of the run: that of its folder when it was begun, e.g. `spark-dfs-seed0`; `-` for programs given by hand.
+        Propose: run: String = Fill::Text("-"),
+        /// Digest of the settings of the experiment that the row was made with: of all but the run's seed, method, proposer and
+        /// number of attempts, which are told elsewhere, and of no operational ones. `run.json` and `runs.parquet` have the settings
+        /// that it stands for. Rows with different digests do not compare. Null where the settings are not known.
+        Propose: settings_digest: Option<String>,
         /// Search method, e.g. `spark`; `-` for programs given by hand.
-        Propose: method: String,
+        Propose: method: String = Fill::Text("-"),
         /// What wrote the program: `builtin`, `openai` (its replays too), or `file` for programs given by hand.
-        Propose: proposer: String,
+        Propose: proposer: String = Fill::Text("file"),
         /// Generation of the search, from 0, the generation of the seed program.
-        Propose: generation: i64,
+        Propose: generation: i64 = Fill::Number(0),
         /// Place within the generation, from 0.
-        Propose: slot: i64,
+        Propose: slot: i64 = Fill::Row,
         /// Number of the attempt within the run, over all generations, from 0.
-        Propose: attempt: i64,
+        Propose: attempt: i64 = Fill::Row,
         /// 0 for the first try of an attempt, and one more for each time that it went back to a model with its diagnostics:
         /// each try is a row. Null where no model wrote it.
         Propose: repair_round: Option<i64>,
@@ -30,9 +34,9 @@ table! {
         /// others.
         Propose: phase: Option<i64>,
         /// Island of the population, from 0.
-        Propose: island: i64,
+        Propose: island: i64 = Fill::Number(0),
         /// Hash of the program's normalised syntax tree: comments and white space do not count. Empty until it is known.
-        Propose: candidate_id: String,
+        Propose: candidate_id: String = Fill::Text(""),
         /// `candidate_id` of the program that this one was made from.
         Propose: parent_id: Option<String>,
         /// The part of the program that the edit was to change, by the name that its markers give it: `OPERATOR`, `ACTION`, or any
@@ -47,7 +51,7 @@ table! {
         /// The parent's program.
         Propose: parent_source: Option<String>,
         /// How far the candidate has come, or how it failed.
-        Propose: status: Status,
+        Propose: status: Status = Fill::Text("proposed"),
         /// Why it is not further, in a sentence.
         Propose: reason: Option<String>,
         /// Seconds that the calls to language models took for this row, without the time for which their server was away.
@@ -59,7 +63,7 @@ table! {
         Check: diagnostics: Option<Vec<Diagnostic>>,
         /// Whether the edit stayed within its factor: `local` or `entangled`; null where there is no parent.
         Check: locality: Option<Locality>,
-        /// In which ways it did not, e.g. `frozen-code`, `other-region`.
+        /// In which ways the edit left its factor, e.g. `frozen-code`, `other-region`.
         Check: entanglement: Option<Vec<String>>,
         /// Tree edit distance to the parent within its regions of what exists (OPERATOR, and any OPERATOR with a word
         /// before it), in syntax nodes.
@@ -74,30 +78,30 @@ table! {
         /// Outputs of the processor (`ret`, `tri_msgs`) that the parent's frozen code computes on its own, and that the
         /// program computes differently.
         Check: changed_frozen_outputs: Option<Vec<String>>,
-        /// Their number.
+        /// Number of the outputs in `changed_frozen_outputs`.
         Check: frozen_outputs_changed: Option<i64>,
         /// Trainable parameters of the processor.
         Check: params: Option<i64>,
         /// Multiply-accumulates of one message-passing step for one graph (B = 1) of the longest training length.
         Check: macs: Option<i64>,
-        /// The same as a polynomial in B (graphs in the batch) and N (nodes).
+        /// `macs` as a polynomial in B (graphs in the batch) and N (nodes).
         Check: macs_formula: Option<String>,
         /// Bytes of activations alive at once in one step, for one batch of the largest evaluation.
         Check: peak_bytes: Option<i64>,
-        /// The same as a polynomial in B and N.
+        /// `peak_bytes` as a polynomial in B (graphs in the batch) and N (nodes).
         Check: peak_bytes_formula: Option<String>,
         /// Hash of the typed graph: independent of names, order and spelling. Equal graphs train alike.
         Check: graph_hash: Option<String>,
         /// `candidate_id` of the first candidate with the same graph, for duplicates.
         Check: duplicate_of: Option<String>,
 
-        /// CLRS algorithm that it was trained on.
+        /// CLRS algorithm that the candidate was trained on.
         Train: task: Option<String>,
         /// Hash of everything that training depends on (graph, task, settings, seeds, code version, number format).
         Train: train_key: Option<String>,
         /// Training seeds, in the order of all lists per seed.
         Train: train_seeds: Option<Vec<i64>>,
-        /// Rung at which a training of successive halving (`train.rungs`) was stopped, from 1; null where it was not.
+        /// Rung at which successive halving (`train.rungs`) stopped the training, from 1; null where the training was not stopped.
         Train: rung: Option<i64>,
         /// Optimiser steps of each seed.
         Train: train_steps: Option<i64>,
@@ -107,43 +111,49 @@ table! {
         Train: val_acc: Option<Vec<f64>>,
         /// Files of the best weights (safetensors), per seed, relative to the cache folder.
         Train: weights: Option<Vec<String>>,
-        /// Kind of device that it was trained on: `cpu` or `cuda`. Which of several GPUs it was does not matter.
+        /// Kind of device that the candidate was trained on: `cpu` or `cuda`. Which of several GPUs it was does not matter.
         Train: device: Option<String>,
         /// Seconds of training, summed over seeds. Results from the cache keep the seconds of the run that made them.
         Train volatile: train_seconds: Option<f64>,
         /// Largest resident memory of a training process, in MiB.
         Train volatile: peak_rss_mb: Option<f64>,
-        /// Host that it was trained on; several, where seeds come from several, each once. As all that says where a result
-        /// was made it belongs to the training that made it, also where that came from the cache.
+        /// Host that the candidate was trained on; several hosts where the seeds come from several, each named once. Like every
+        /// column that says where a result was made, it is about the training that made the result, also where the result came
+        /// from the cache.
         Train volatile: train_host: Option<String>,
-        /// Model of the GPU that it was trained on; null without one, and where it cannot be told.
+        /// Model of the GPU that the candidate was trained on; null without a GPU, and where its model is not known.
         Train volatile: train_gpu: Option<String>,
         /// Version of that GPU's driver.
         Train volatile: train_driver: Option<String>,
 
         /// Mean accuracy on the out-of-distribution validation split, over training seeds, in [0, 1].
         Score: ood_acc: Option<f64>,
-        /// Its standard deviation over training seeds (n - 1); 0 for one seed.
+        /// Standard deviation of `ood_acc` over training seeds (n - 1); 0 for one seed.
         Score: ood_acc_std: Option<f64>,
-        /// The same accuracy per training seed.
+        /// The accuracy of `ood_acc` for each training seed.
         Score: ood_acc_seeds: Option<Vec<f64>>,
-        /// Mean accuracy on the CLRS test split, over training seeds. Reported only, unless `score.fitness = "test"`.
+        /// Mean accuracy on the CLRS test split, over training seeds. It is only reported, unless `score.fitness = "test"`.
         Score: test_acc: Option<f64>,
-        /// Its standard deviation over training seeds (n - 1); 0 for one seed.
+        /// Standard deviation of `test_acc` over training seeds (n - 1); 0 for one seed.
         Score: test_acc_std: Option<f64>,
-        /// The same accuracy per training seed.
+        /// The accuracy of `test_acc` for each training seed.
         Score: test_acc_seeds: Option<Vec<f64>>,
-        /// What the search maximises. Never set for a candidate that failed. `score` writes the mean accuracy over trainings on
+        /// What the search maximises. It is never set for a candidate that failed. `score` writes the mean accuracy over trainings on
         /// the split that fitness is taken from; `select` shrinks it towards the mean of all candidates of the run, the more the
         /// fewer trainings it rests on and the noisier these are.
         Score: fitness: Option<f64>,
+        /// Behavioural entanglement: how far the worth of operators changed that the parent has, too, by name. The mean, over
+        /// these and over outputs and hints, of the distance between the accuracies that lesions cost in the two diagnoses, in
+        /// [0, 1]. Both programs were trained anew, so that some of it is the noise of training. Null where one of the two has
+        /// no diagnosis, and where they share no operator.
+        Score: behavioural_shift: Option<f64>,
 
         /// Trainings that the fitness rests on.
         Select: trainings: Option<i64>,
         /// The mean accuracy of these trainings as measured, before it was shrunk.
         Select: fitness_mean: Option<f64>,
-        /// Standard error of that mean, by the noise of a training pooled over all candidates of the run that were trained at
-        /// least twice; null as long as there are none.
+        /// Standard error of `fitness_mean`, by the noise of a training pooled over all candidates of the run that were trained at
+        /// least twice; null as long as there are no such candidates.
         Select: fitness_se: Option<f64>,
         /// Standard deviation of the fitness as an estimate of the candidate's true accuracy; null where noise is not known.
         Select: fitness_sd: Option<f64>,
@@ -152,9 +162,9 @@ table! {
 
         /// Whether the candidate is among those that parents are drawn from.
         Select: archived: Option<bool>,
-        /// Whether it is the best of its cell or island.
+        /// Whether the candidate is the best of its cell or island.
         Select: elite: Option<bool>,
-        /// Cell of the elite archive that it falls into.
+        /// Cell of the elite archive that the candidate falls into.
         Select: cell: Option<String>,
         /// Largest fitness of all attempts up to and including this one.
         Select: best_so_far: Option<f64>,

@@ -5,15 +5,21 @@ use crate::Stage;
 /// The type of a column, in the words of its documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// A string.
     Str,
     /// A string that is one of these.
     Enum(&'static [&'static str]),
     /// A string that names a [`Factor`](crate::Factor).
     Factor,
+    /// A whole number.
     I64,
+    /// A number.
     F64,
+    /// True or false.
     Bool,
+    /// A list of values of one type.
     List(&'static Kind),
+    /// Fields, each with a name and a type.
     Struct(&'static [Column]),
 }
 
@@ -38,7 +44,9 @@ impl std::fmt::Display for Kind {
 /// One column of a table, or one field of a struct column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
+    /// Its name.
     pub name: &'static str,
+    /// Its type.
     pub kind: Kind,
     /// Whether every row must have a value.
     pub required: bool,
@@ -47,13 +55,28 @@ pub struct Column {
     /// Whether the value may differ between two runs of the same configuration (times, memory). Such columns are left
     /// out of tables that must be equal byte for byte, such as the archive.
     pub volatile: bool,
+    /// What a row has there whose maker does not know the column.
+    pub fill: Option<Fill>,
+    /// What it means, in Markdown.
     pub doc: &'static str,
+}
+
+/// The value of a column that nobody has given one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// A text.
+    Text(&'static str),
+    /// A whole number.
+    Number(i64),
+    /// Number of the row in its file, from 0.
+    Row,
 }
 
 /// A table: a name, its row type's columns.
 pub trait Table: serde::Serialize + serde::de::DeserializeOwned {
     /// `candidate`, `curve`, ...
     const NAME: &'static str;
+    /// Its columns, in order.
     const COLUMNS: &'static [Column];
 
     /// The column of this name.
@@ -64,7 +87,9 @@ pub trait Table: serde::Serialize + serde::de::DeserializeOwned {
 
 /// A Rust type that a column can have.
 pub trait ColumnType {
+    /// The column's type.
     const KIND: Kind;
+    /// Whether every row must have a value.
     const REQUIRED: bool = true;
 }
 
@@ -88,12 +113,13 @@ impl<T: ColumnType> ColumnType for Option<T> {
     const REQUIRED: bool = false;
 }
 
-/// Makes a table of a struct whose fields read `/// doc`, `stage: name: type,` or `stage volatile: name: type,`.
+/// Makes a table of a struct whose fields read `/// doc`, `stage: name: type,` or `stage volatile: name: type,`; `= fill` behind the
+/// type says what a row has there whose maker does not know the column.
 macro_rules! table {
     (
         $(#[$attribute:meta])*
         pub struct $row:ident = $table:literal {
-            $( $(#[doc = $doc:literal])+ $stage:ident $($volatile:ident)? : $name:ident : $type:ty, )*
+            $( $(#[doc = $doc:literal])+ $stage:ident $($volatile:ident)? : $name:ident : $type:ty $(= $fill:expr)?, )*
         }
     ) => {
         $(#[$attribute])*
@@ -110,10 +136,13 @@ macro_rules! table {
                 required: <$type as $crate::ColumnType>::REQUIRED,
                 stage: $crate::Stage::$stage,
                 volatile: $crate::column::table!(@volatile $($volatile)?),
+                fill: $crate::column::table!(@fill $($fill)?),
                 doc: concat!($($doc),+).trim_ascii(),
             }, )* ];
         }
     };
+    (@fill) => { None };
+    (@fill $fill:expr) => { Some($fill) };
     (@volatile) => { false };
     (@volatile volatile) => { true };
 }
@@ -126,6 +155,7 @@ macro_rules! strings {
         pub enum $name:ident { $( $(#[$of_variant:meta])* $variant:ident = $text:literal, )* }
     ) => {
         $(#[$attribute])*
+        #[allow(missing_docs, reason = "a documented value has an entry of its own in the JSON Schema")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         pub enum $name { $( $(#[$of_variant])* #[serde(rename = $text)] $variant, )* }
@@ -136,6 +166,7 @@ macro_rules! strings {
             /// Their spellings, in the same order.
             pub const NAMES: &'static [&'static str] = &[ $( $text, )* ];
 
+            /// Its spelling in the tables.
             pub const fn as_str(self) -> &'static str {
                 match self { $( $name::$variant => $text, )* }
             }

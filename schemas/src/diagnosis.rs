@@ -49,6 +49,9 @@ table! {
     pub struct DiagnosisRow = "diagnosis" {
         /// Name of the run; `-` for programs given by hand.
         Score: run: String,
+        /// Digest of the settings of the experiment that the row was made with, as in `run.json`; rows with different digests do
+        /// not compare. Null where the settings are not known.
+        Score: settings_digest: Option<String>,
         /// The candidate that was trained.
         Score: candidate_id: String,
         /// CLRS algorithm.
@@ -68,32 +71,32 @@ table! {
         Score: nodes: i64,
         /// Number of the graphs.
         Score: n: i64,
-        /// Of lesions: what was taken out, `operator` or `channel`.
+        /// For lesions: what was taken out, `operator` or `channel`.
         Score: subject_kind: Option<Lesioned>,
-        /// Of lesions: the name of the operator, as in `t_1` or `msg_mlp.0`, or of the channel, as in `tri_msgs`.
+        /// For lesions: the name of the operator, as in `t_1` or `msg_mlp.0`, or of the channel, as in `tri_msgs`.
         Score: subject: Option<String>,
-        /// Of lesions: what took its place. `mean`: of each feature over graphs, steps and places; `zero`; `untrained`: what a
+        /// For lesions: what took its place. `mean`: of each feature over graphs, steps and places; `zero`; `untrained`: what a
         /// parameter is on average before training; `complete`: the complete graph; `nothing`: no output depends on it.
         Score: replaced_by: Option<String>,
         /// Name of the output or hint; null for the score, and for graphs without a wrong decision.
         Score: probe: Option<String>,
-        /// Its type: `pointer`, `mask`, `mask_one`, `categorical`, `scalar`, `permutation_pointer`.
+        /// Type of the output or hint: `pointer`, `mask`, `mask_one`, `categorical`, `scalar`, `permutation_pointer`.
         Score: probe_type: Option<String>,
         /// Tenth of a graph's own run, from 0.
         Score: step_tenth: Option<i64>,
-        /// Of confusions: the true class, from 0.
+        /// For confusions: the true class, from 0.
         Score: class_true: Option<i64>,
-        /// Of confusions: the class that was predicted.
+        /// For confusions: the class that was predicted.
         Score: class_predicted: Option<i64>,
-        /// What is right: decisions, or what stands for them. Of a confusion the decisions for this class, of `first_wrong` the
-        /// graphs.
+        /// How many decisions are right; where a probe makes no decisions, what stands for them (see `statistics.md`). For a
+        /// confusion: how many decisions are for `class_predicted`; for `first_wrong`: how many graphs there are.
         Score: correct: f64,
-        /// What it is a part of: decisions, decisions where this class is true, or graphs.
+        /// What `correct` is a part of: decisions, decisions where this class is true, or graphs.
         Score: total: f64,
-        /// Accuracy in [0, 1], or the share of `total` that is `correct`; of an output that is a scalar the mean squared error.
+        /// Accuracy in [0, 1], or the share of `total` that is `correct`; for an output that is a scalar: the mean squared error.
         Score: value: f64,
-        /// Of lesions: the accuracy that is lost, negative where something is gained. Of outputs that are scalars the error
-        /// that is added.
+        /// For lesions: the accuracy that is lost, negative where accuracy is gained. For outputs that are scalars: the error that
+        /// is added.
         Score: loss: Option<f64>,
     }
 }

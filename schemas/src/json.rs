@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use crate::{
-    Candidate, Column, ConfirmedRow, CurvePoint, DiagnosisRow, Factor, GraphScore, Kind, SCHEMA_VERSION, Table,
-    TransferRow, TransferSummary,
+    Candidate, Column, ConfirmedRow, CurvePoint, DiagnosisRow, Factor, Fill, GraphScore, Kind, RunRow, SCHEMA_VERSION,
+    Table, TransferRow, TransferSummary,
 };
 
 /// A JSON value that does not fit its column.
@@ -68,6 +68,7 @@ pub fn documents() -> Vec<(String, String)> {
         document::<ConfirmedRow>(),
         document::<TransferRow>(),
         document::<TransferSummary>(),
+        document::<RunRow>(),
     ]
 }
 
@@ -75,14 +76,26 @@ fn document<T: Table + JsonSchema>() -> (String, String) {
     let mut schema = schemars::schema_for!(T);
     schema.insert("x-schema-version".into(), json!(SCHEMA_VERSION));
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        for Column { name, stage, volatile, .. } in T::COLUMNS {
+        for Column { name, stage, volatile, fill, .. } in T::COLUMNS {
             if let Some(property) = properties.get_mut(*name).and_then(Value::as_object_mut) {
                 property.insert("x-stage".into(), json!(stage.as_str()));
+                match fill {
+                    Some(Fill::Text(text)) => property.insert("default".into(), json!(text)),
+                    Some(Fill::Number(number)) => property.insert("default".into(), json!(number)),
+                    Some(Fill::Row) => {
+                        property.insert("x-default".into(), json!("number of the row in its file, from 0"))
+                    }
+                    None => None,
+                };
                 if *volatile {
                     property.insert("x-volatile".into(), json!(true));
                 }
             }
         }
+    }
+    let filled = |name: &Value| T::COLUMNS.iter().any(|column| json!(column.name) == *name && column.fill.is_some());
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| !filled(name));
     }
     let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     (format!("{}.schema.json", T::NAME), text + "\n")

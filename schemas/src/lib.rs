@@ -5,21 +5,29 @@
 //! Names are the same in Parquet and JSONL. A column is `null` (or left out of a JSONL line) until its stage has run;
 //! the few columns without which a row means nothing are required.
 
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
+)]
+
 mod arrow;
 mod candidate;
 mod column;
 mod diagnosis;
 mod factor;
 mod json;
+mod run;
 mod transfer;
 mod values;
 
 pub use arrow::{arrow_field, arrow_schema};
 pub use candidate::Candidate;
-pub use column::{Column, ColumnType, Kind, Table};
+pub use column::{Column, ColumnType, Fill, Kind, Table};
 pub use diagnosis::{DiagnosisRow, Feedback, Lesioned, Measure};
 pub use factor::{Factor, NoFactor};
 pub use json::{Misfit, accept, documents};
+pub use run::RunRow;
 pub use transfer::{ConfirmedRow, CurvePoint, GraphScore, TransferRow, TransferSummary};
 pub use values::{Diagnostic, Locality, Severity, Stage, Status, Verdict};
 

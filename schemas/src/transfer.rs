@@ -6,6 +6,11 @@ use crate::column::table;
 table! {
     /// One point of a learning curve.
     pub struct CurvePoint = "curve" {
+        /// Name of the run; null where it is not known.
+        Train: run: Option<String>,
+        /// Digest of the settings of the experiment that the row was made with, as in `run.json`; rows with different digests do
+        /// not compare. Null where the settings are not known.
+        Train: settings_digest: Option<String>,
         /// The candidate that was trained.
         Train: candidate_id: String,
         /// CLRS algorithm.
@@ -23,8 +28,13 @@ table! {
 
 table! {
     /// One output of one graph, as a training of a candidate predicted it. The score of an output on a split is the sum of
-    /// `correct` over the sum of `total`, that of the split the mean over outputs.
+    /// `correct` over the sum of `total`; the score of the split is the mean over outputs.
     pub struct GraphScore = "graph_score" {
+        /// Name of the run; null where it is not known.
+        Score: run: Option<String>,
+        /// Digest of the settings of the experiment that the row was made with, as in `run.json`; rows with different digests do
+        /// not compare. Null where the settings are not known.
+        Score: settings_digest: Option<String>,
         /// The candidate that was trained.
         Score: candidate_id: String,
         /// CLRS algorithm.
@@ -37,9 +47,10 @@ table! {
         Score: graph: i64,
         /// Name of the output.
         Score: output: String,
-        /// Decisions that are right. Of a mask, which is scored by F1, twice those that are rightly set.
+        /// How many decisions are right. For a mask, which is scored by F1: twice the number of entries that are rightly set.
         Score: correct: f64,
-        /// Decisions in all. Of a mask the number of those that are truly set plus that of those predicted so.
+        /// How many decisions there are. For a mask: the number of entries that are truly set plus the number of those that are
+        /// predicted to be set.
         Score: total: f64,
     }
 }
@@ -49,21 +60,25 @@ table! {
     pub struct ConfirmedRow = "confirmed" {
         /// Name of the run.
         Confirm: run: String,
-        /// `choose`: the winner was chosen by it; `report`: the gain that is reported is made of it.
+        /// Digest of the settings of the experiment that the row was made with, as in `run.json`; rows with different digests do
+        /// not compare. Null where the settings are not known.
+        Confirm: settings_digest: Option<String>,
+        /// `choose`: the training helped to choose the winner; `report`: the reported gain is made of it.
         Confirm: phase: String,
         /// Hash of the program's normalised syntax tree.
         Confirm: candidate_id: String,
-        /// Whether it is the program that the search began with.
+        /// Whether the program is the one that the search began with.
         Confirm: seed_program: bool,
         /// CLRS algorithm.
         Confirm: task: String,
         /// Training seed.
         Confirm: train_seed: i64,
-        /// Seed of the graphs that it was scored on out of distribution; those of a training seed are the same for all.
+        /// Seed of the graphs that the training was scored on out of distribution. All programs with the same training seed have the
+        /// same graphs.
         Confirm: graph_seed: i64,
-        /// `scored`, or how it failed.
+        /// `scored`, or how the training failed.
         Confirm: status: Status,
-        /// Why it failed.
+        /// Why the training failed.
         Confirm: reason: Option<String>,
         /// Best accuracy on the validation split of the training length, in [0, 1].
         Confirm: val_acc: Option<f64>,
@@ -81,17 +96,20 @@ table! {
 table! {
     /// One program, trained from scratch on one task with one seed.
     pub struct TransferRow = "transfer" {
-        /// Name of the program: its file, or the run that it won.
+        /// Name of the program: its file, or the run whose winner it is.
         Transfer: program: String,
-        /// Hash of its normalised syntax tree.
+        /// Digest of the settings of the experiment that the row was made with, as in `run.json`; rows with different digests do
+        /// not compare. Null where the settings are not known.
+        Transfer: settings_digest: Option<String>,
+        /// Hash of the program's normalised syntax tree.
         Transfer: candidate_id: String,
         /// CLRS algorithm.
         Transfer: task: String,
         /// Training seed.
         Transfer: train_seed: i64,
-        /// `scored`, or how it failed.
+        /// `scored`, or how the training failed.
         Transfer: status: Status,
-        /// Why it failed.
+        /// Why the training failed.
         Transfer: reason: Option<String>,
         /// Nodes of the test graphs.
         Transfer: test_length: i64,
@@ -119,22 +137,25 @@ table! {
     pub struct TransferSummary = "transfer_summary" {
         /// Name of the program.
         Transfer: program: String,
-        /// Hash of its normalised syntax tree.
+        /// Digest of the settings of the experiment that the row was made with, as in `run.json`; rows with different digests do
+        /// not compare. Null where the settings are not known.
+        Transfer: settings_digest: Option<String>,
+        /// Hash of the program's normalised syntax tree.
         Transfer: candidate_id: String,
         /// CLRS algorithm, or `average`.
         Transfer: task: String,
-        /// Seeds with a result.
+        /// Number of seeds with a result.
         Transfer: seeds: i64,
-        /// Seeds without one. A task with any has no mean: no score is averaged in from a missing value.
+        /// Number of seeds without a result. A task with such a seed has no mean: no score is averaged in from a missing value.
         Transfer: failed: i64,
         /// Mean accuracy on the CLRS test split.
         Transfer: test_acc: Option<f64>,
-        /// Its standard deviation over seeds (n - 1); 0 for one seed.
+        /// Standard deviation of `test_acc` over seeds (n - 1); 0 for one seed.
         Transfer: test_acc_std: Option<f64>,
-        /// The mean minus that of the reference program, trained alike.
+        /// `test_acc` minus that of the reference program, which was trained in the same way.
         Transfer: difference: Option<f64>,
-        /// Accuracy of the reference architecture as Ibarz et al. (2022) report it, where a task list gives it. Another training
-        /// budget than ours.
+        /// Accuracy of the reference architecture as Ibarz et al. (2022) report it, where a task list gives it. Their training
+        /// budget is not ours.
         Transfer: published: Option<f64>,
         /// The same architecture as EvoPrompting's authors trained it.
         Transfer: published_reimplemented: Option<f64>,

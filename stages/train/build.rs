@@ -1,21 +1,17 @@
-//! Embeds the folder of libtorch, and the version of the code that results depend on.
-
-#[path = "../lib/executor/build.rs"]
-mod libtorch;
+//! Embeds the version of the code that results depend on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What decides on the numbers of a training: the data, the graph and its passes, the network.
-const CODE: &[&str] = &["../lib/clrs/src", "../lib/graph/src", "../lib/executor/src", "../lib/network/src"];
+const CODE: &[&str] =
+    &["../lib/clrs/src", "../lib/graph/src", "../lib/executor/src", "../lib/model/src", "../lib/network/src"];
 
 /// Text for readers: results do not depend on it.
 const CARDS: &str = "clrs/src/card";
 
 fn main() {
     println!("cargo:rustc-env=CODE_VERSION={:016x}", code_version());
-    println!("cargo:rerun-if-changed=../lib/executor/build.rs");
-    libtorch::main();
 }
 
 /// A hash of the sources: whoever changes them need not think of the cache.

@@ -16,6 +16,7 @@ Cost: milliseconds a program; memory for the whole table. Nothing is trained, an
 Examples:
   check my_idea.py                                  what is wrong with it, and where
   check --explain my_idea.py                        what each line costs
+  check --rule E-SHAPE-VIEW                         what a diagnostic means; check --rule lists all
   check --parent data/seed_pgn.py --factor ACTION my_edit.py
   propose --n 20 | check - | jq -r .status
   check --known runs/a/archive.parquet proposed.parquet -o checked.parquet
@@ -27,7 +28,7 @@ Exit codes: 0 done, whatever the verdicts in a table; 1 failed, or a .py file wa
 /// A program that is accepted here can be trained: it is right for any batch and any number of nodes from 2. A program
 /// that is not gets diagnostics with line and column; its row stays in the table with status `rejected`.
 #[derive(clap::Parser, Clone, Debug)]
-#[command(name = "check", version, after_help = EXAMPLES)]
+#[command(name = "check", version = stage::version(), after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     pub table: TableArgs,
@@ -60,6 +61,11 @@ pub struct Args {
     /// Show what each line of the program costs
     #[arg(long, conflicts_with_all = ["json", "format"])]
     pub explain: bool,
+
+    /// Print the page of a rule, such as E-SHAPE-VIEW: what it says, why, and an example; without one, the list of all rules; and
+    /// stop
+    #[arg(long, value_name = "RULE", num_args = 0..=1, default_missing_value = "")]
+    pub rule: Option<String>,
 
     /// Print the language that programs are written in, and stop
     #[arg(long)]

@@ -4,12 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use graph::{Fingerprint, Form, Processor};
+use graph::Processor;
 use program::Compiled;
 use schemas::{Candidate, Diagnostic, Factor, Locality, Severity, Status, Verdict};
 use serde::{Deserialize, Serialize};
 use stage::config::Entangled;
 
+use crate::reach::Forms;
 use crate::{Rules, Show};
 
 /// The one kind of entanglement that stays within the regions.
@@ -38,7 +39,7 @@ pub fn inspect(candidate: &Candidate, rules: &Rules, show: Option<&Show>) -> Ins
     let whole = || {
         let Examined { compiled, candidate } = examine(candidate, rules);
         let text = show.map_or_else(String::new, |show| show.text(&candidate, Some(&compiled), rules.train_length));
-        let params = compiled.processor.iter().flat_map(|processor| &processor.graph.params);
+        let params = compiled.processor.iter().flat_map(|processor| processor.graph.params());
         let params = params.map(|param| (param.name.clone(), param.shape.clone())).collect();
         Inspection { candidate, params, text }
     };
@@ -60,16 +61,11 @@ fn examine(candidate: &Candidate, rules: &Rules) -> Examined {
     if checked.candidate_id.is_empty() {
         checked.candidate_id = program::candidate_id(&candidate.source);
     }
-    let verdict = match compiled.verdict() {
-        program::Verdict::Accept => Verdict::Accept,
-        program::Verdict::AcceptWithWarning => Verdict::AcceptWithWarning,
-        program::Verdict::Reject => Verdict::Reject,
-    };
-    checked.verdict = Some(verdict);
+    checked.verdict = Some(compiled.verdict());
     if let Some(processor) = &compiled.processor {
-        let (form, whole) = measure(&mut checked, processor, rules);
+        let forms = measure(&mut checked, processor, rules);
         if rules.compare {
-            rules.parents.compare(&mut checked, &form, whole, &rules.options);
+            rules.parents.compare(&mut checked, &forms, &rules.options);
         }
     }
     if rules.compare {
@@ -82,8 +78,8 @@ fn examine(candidate: &Candidate, rules: &Rules) -> Examined {
     Examined { compiled, candidate: checked }
 }
 
-/// Parameters, arithmetic, memory, and the graph's hash. Returns the graph's normal form, and its fingerprint.
-fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) -> (Form, Fingerprint) {
+/// Parameters, arithmetic, memory, and the graph's hash. Returns the normal forms of its graphs.
+fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) -> Forms {
     let outputs = processor.outputs();
     let costs = graph::costs(&processor.graph, &outputs);
     let (batch, nodes) = rules.largest;
@@ -92,10 +88,9 @@ fn measure(candidate: &mut Candidate, processor: &Processor, rules: &Rules) -> (
     candidate.macs_formula = Some(costs.macs.to_string());
     candidate.peak_bytes = costs.peak_inference.eval(batch, nodes);
     candidate.peak_bytes_formula = Some(costs.peak_inference.to_string());
-    let form = Form::new(&processor.graph, &outputs);
-    let whole = form.fingerprint();
-    candidate.graph_hash = Some(whole.to_string());
-    (form, whole)
+    let forms = Forms::new(processor);
+    candidate.graph_hash = Some(forms.whole.to_string());
+    forms
 }
 
 /// Whether the edit stayed within its factor, where there is a parent to compare with.
@@ -164,10 +159,7 @@ fn unscoped(parent: &str, source: &str, beyond: impl Fn(&program::Locality) -> b
 
 fn convert(found: &program::Diagnostic) -> Diagnostic {
     Diagnostic {
-        severity: match found.severity {
-            program::Severity::Error => Severity::Error,
-            program::Severity::Warning => Severity::Warning,
-        },
+        severity: found.severity,
         category: found.category.as_str().to_owned(),
         code: found.code.to_owned(),
         line: found.line.into(),

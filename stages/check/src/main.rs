@@ -1,3 +1,4 @@
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(rule) = &args.rule {
+        return exit::print(&check::rule(rule)?);
+    }
     if args.language {
         return exit::print(&program::language_page());
     }

@@ -27,6 +27,7 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The rules that follow from the settings.
     pub fn new(config: &Config) -> Self {
         let lengths = config.train.lengths.iter().copied();
         let most = |least: usize| lengths.clone().fold(least, usize::max) as i64;

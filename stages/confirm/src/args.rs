@@ -25,7 +25,7 @@ Exit codes: 0 done, whether a gain is confirmed or not; 1 failed or interrupted;
 ///
 /// Writes one row per training, and with --json what they come to.
 #[derive(clap::Parser, Clone, Debug)]
-#[command(name = "confirm", version, after_help = EXAMPLES)]
+#[command(name = "confirm", version = stage::version(), after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     pub table: TableArgs,

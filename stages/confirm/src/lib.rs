@@ -1,5 +1,7 @@
 //! Confirmation of a search's gain: what the binary does, for its tests.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+
 mod args;
 mod measure;
 mod outcome;

@@ -1,20 +1,17 @@
-use std::ffi::OsStr;
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 use std::process::ExitCode;
 
 use anyhow::Result;
 use confirm::Args;
 use schemas::Stage;
-use stage::table::{Extra, write_records_from};
+use stage::table::{self, Extra, write_records_from};
 use stage::{atomic, signal};
-use train::Lab;
+use train::Supervisor;
 
 fn main() -> ExitCode {
     // The children's side: not for people, so not in the help.
-    match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
-        Some("train-child") => return train::child(),
-        Some("score-child") => return score::child(),
-        Some(check::CHILD) => return check::serve(),
-        _ => {}
+    if std::env::args_os().nth(1).is_some_and(|word| word == check::CHILD) {
+        return check::serve();
     }
     let args: Args = stage::parse();
     stage::main("confirm", || run(&args))
@@ -23,11 +20,13 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<()> {
     let Some(config) = args.config()? else { return Ok(()) };
     args.table.check_output()?;
+    args.json.iter().try_for_each(|path| table::check_file(path))?;
     let archive = args.table.read()?;
     let provenance = args.table.provenance(Stage::Confirm, &config, &[])?;
+    args.common.announce_defaults("confirm");
     let stop = signal::install()?;
-    let lab = Lab::new(&config, &args.work, stop)?;
-    let (rows, mut outcome) = confirm::confirm(&archive, &lab, &args.common)?;
+    let supervisor = Supervisor::new(&config, &args.work, stop)?;
+    let (rows, mut outcome) = confirm::confirm(&archive, &supervisor, &args.common)?;
     if let [input] = provenance.inputs.as_slice() {
         outcome.archive.clone_from(&input.digest);
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use schemas::{ConfirmedRow, Status};
 use stage::Common;
 use stage::job::{Outcome, Work};
-use train::{Job, Lab, Measured, Program, WEIGHTS};
+use train::{Job, Measured, Program, Supervisor, WEIGHTS};
 
 /// What fresh trainings are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,16 +29,18 @@ pub fn measure(
     programs: &[&Program],
     seeds: &[u64],
     phase: Phase,
-    lab: &Lab<'_>,
+    supervisor: &Supervisor<'_>,
     common: &Common,
 ) -> Result<Vec<ConfirmedRow>> {
-    let config = lab.config;
+    let config = supervisor.config;
     let task = config.task.algorithm.as_str();
     let pairs = || programs.iter().flat_map(|program| seeds.iter().map(move |&seed| (*program, seed)));
     let works: Vec<Work<Job>> = pairs()
-        .map(|(program, seed)| train::work(program, train::settings(config, task, seed), &config.train, &lab.device))
+        .map(|(program, seed)| {
+            train::work(program, train::settings(config, task, seed), &config.train, &supervisor.device)
+        })
         .collect();
-    let trained = lab.trainings(&works, &format!("confirm: {}", phase.name()), common)?;
+    let trained = supervisor.trainings(&works, &format!("confirm: {}", phase.name()), common)?;
     let mut rows = Vec::new();
     let (mut evaluations, mut evaluated) = (Vec::new(), Vec::new());
     for ((program, seed), (work, outcome)) in pairs().zip(works.iter().zip(&trained)) {
@@ -46,12 +48,12 @@ pub fn measure(
         if let Outcome::Done { folder, .. } = outcome {
             let label = format!("{} {task} seed {seed}", program.label);
             let on = score::evaluations_on(config, task, graphs);
-            evaluations.push(score::work(program, &folder.join(WEIGHTS), label, on, config, &lab.device)?);
+            evaluations.push(score::work(program, &folder.join(WEIGHTS), label, on, config, &supervisor.device)?);
             evaluated.push(rows.len());
         }
-        rows.push(row(program, (seed, graphs), phase, &work.key, outcome, lab)?);
+        rows.push(row(program, (seed, graphs), phase, &work.key, outcome, supervisor)?);
     }
-    for (index, outcome) in evaluated.into_iter().zip(score::run(&evaluations, lab, common)?) {
+    for (index, outcome) in evaluated.into_iter().zip(score::run(&evaluations, supervisor, common)?) {
         if let Some(row) = rows.get_mut(index) {
             fill(row, &outcome);
         }
@@ -66,15 +68,16 @@ fn row(
     phase: Phase,
     key: &str,
     outcome: &Outcome<Measured>,
-    lab: &Lab<'_>,
+    supervisor: &Supervisor<'_>,
 ) -> Result<ConfirmedRow> {
     let candidate = &program.candidate;
     let mut row = ConfirmedRow {
         run: candidate.run.clone(),
+        settings_digest: Some(supervisor.config.settings_digest()),
         phase: phase.name().to_owned(),
         candidate_id: candidate.candidate_id.clone(),
         seed_program: candidate.parent_id.is_none(),
-        task: lab.config.task.algorithm.clone(),
+        task: supervisor.config.task.algorithm.clone(),
         train_seed: i64::try_from(seeds.0)?,
         graph_seed: i64::try_from(seeds.1)?,
         status: Status::Accepted,

@@ -9,7 +9,7 @@ use schemas::{Candidate, ConfirmedRow, Status};
 use search::population::{Population, better, fitness};
 use stage::config::{Config, Fitness, Seeds};
 use stage::{Common, Row, Table, Usage};
-use train::{Lab, Program};
+use train::{Program, Supervisor};
 
 use crate::measure::{Phase, measure};
 
@@ -19,9 +19,13 @@ use crate::measure::{Phase, measure};
 /// # Errors
 /// When the archive is not one of a single run, has no scored seed program, or a program in it is no longer understood;
 /// when a seed that is asked for was used in the search; when trainings cannot be run.
-pub fn confirm(archive: &Table, lab: &Lab<'_>, common: &Common) -> Result<(Vec<ConfirmedRow>, Confirmation)> {
-    let config = lab.config;
-    let runs: BTreeSet<&str> = archive.candidates().map(|row| row.run.as_str()).collect();
+pub fn confirm(
+    archive: &Table,
+    supervisor: &Supervisor<'_>,
+    common: &Common,
+) -> Result<(Vec<ConfirmedRow>, Confirmation)> {
+    let config = supervisor.config;
+    let runs: BTreeSet<&str> = archive.candidates().map(|row| row.run.as_str()).filter(|run| *run != "-").collect();
     if runs.len() > 1 {
         return Err(Usage("the input holds several runs: each is confirmed by itself".to_owned()).into());
     }
@@ -52,7 +56,7 @@ pub fn confirm(archive: &Table, lab: &Lab<'_>, common: &Common) -> Result<(Vec<C
     // A single one is chosen already.
     let mut rows = match choices.len() {
         1 => Vec::new(),
-        _ => measure(&choices, &outcome.choosing_seeds, Phase::Choose, lab, common)?,
+        _ => measure(&choices, &outcome.choosing_seeds, Phase::Choose, supervisor, common)?,
     };
     let by_candidate: Vec<Vec<f64>> = rows
         .chunks(outcome.choosing_seeds.len().max(1))
@@ -66,7 +70,7 @@ pub fn confirm(archive: &Table, lab: &Lab<'_>, common: &Common) -> Result<(Vec<C
         outcome.reason = Some("no leader of the search could be trained again on fresh seeds".to_owned());
         return Ok((rows, outcome));
     };
-    let reported = measure(&[winner, founder], &outcome.seeds, Phase::Report, lab, common)?;
+    let reported = measure(&[winner, founder], &outcome.seeds, Phase::Report, supervisor, common)?;
     let (of_winner, of_founder) = reported.split_at(outcome.seeds.len());
     outcome.winner = Some(report(winner, of_winner));
     outcome.seed_program = Some(report(founder, of_founder));

@@ -54,7 +54,9 @@ present() {
 if [ -n "${LIBTORCH:-}" ]; then
     [ -e "$LIBTORCH/lib/libtorch_cpu.so" ] || die "LIBTORCH=$LIBTORCH has no lib/libtorch_cpu.so; unset it to download $TORCH"
     [ -d "$LIBTORCH/include/torch" ] || die "LIBTORCH=$LIBTORCH has no include/torch"
-    home=$(cd "$LIBTORCH" && pwd)
+    # libtorch looks for its CUDA libraries beside itself: a folder of links, such as .libtorch/link of another copy, is followed.
+    home=$(dirname "$(dirname "$(readlink -f "$LIBTORCH/lib/libtorch_cpu.so")")")
+    [ -d "$home/include/torch" ] || home=$(cd "$LIBTORCH" && pwd)
     version=$(cat "$home/build-version" 2>/dev/null || sed -n "s/^__version__ = '\(.*\)'/\1/p" "$home/version.py" 2>/dev/null || true)
     case "$version" in
         "$TORCH"*) ;;

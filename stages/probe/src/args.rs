@@ -21,7 +21,7 @@ failed, is beyond its tolerance or was interrupted; 2 wrong usage.";
 ///
 /// Exit codes: 0 all within tolerance, 1 something beyond it or failed, 2 wrong usage.
 #[derive(Debug, Parser)]
-#[command(name = "probe", version)]
+#[command(name = "probe", version = stage::version())]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -58,7 +58,10 @@ pub struct Machine {
 /// Run a candidate on a PyTorch reference's parameters and inputs, and compare outputs and gradients
 ///
 /// The case holds `param/`, `in/`, `out/`, `grad/` and `grad_in/` tensors. Errors are relative to each tensor's largest
-/// magnitude, taken as at least 1; tolerated are 2e-5 for outputs and 2e-4 for gradients.
+/// magnitude, taken as at least 1; tolerated are 2e-5 for outputs and 2e-4 for gradients. Of a program that computes something
+/// else in training, with dropout or batch norms, these are about evaluation; the same under `train/` is about training, with
+/// the noise that PyTorch was given as `train/noise/K` for the K-th drawing of a call (numbers between 0 and 1, the batch as the
+/// first axis; an element is kept where its number is below 1 - p), and with the running statistics after the call under `train/buffer/`.
 ///
 /// Example: probe program data/seed_pgn.py tests/fixtures/programs/seed_pgn.safetensors
 #[derive(Debug, Group)]
@@ -68,6 +71,9 @@ pub struct ProgramArgs {
     /// A safetensors file, or a glob pattern
     #[arg(required = true)]
     pub cases: Vec<String>,
+    /// Write the noise that a call draws in training for the first case's sizes, to give it to PyTorch, and compare nothing
+    #[arg(long, value_name = "FILE")]
+    pub export_noise: Option<PathBuf>,
     #[command(flatten)]
     pub machine: Machine,
     /// One tolerance for everything, in place of the documented ones

@@ -1,5 +1,7 @@
 //! `probe`: does the network compute what it should, how fast, and on what.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+
 mod args;
 mod beside;
 mod doctor;

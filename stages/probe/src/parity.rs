@@ -18,8 +18,12 @@ pub fn program(args: &ProgramArgs) -> Result<()> {
     let device = network::init(&args.machine.device, args.machine.threads)?;
     let options =
         parity::Options { dtype: args.machine.dtype, tolerance: args.tolerance, passes: true, backend: Backend::Auto };
+    let paths = expand(&args.cases)?;
+    if let (Some(to), Some(case)) = (&args.export_noise, paths.first()) {
+        return export_noise(&args.program, case, to);
+    }
     let mut reports = Vec::new();
-    for path in expand(&args.cases)? {
+    for path in paths {
         reports.push(program_case(&args.program, &path, device, options)?);
     }
     print(&reports, args.machine)
@@ -40,6 +44,16 @@ pub fn network(args: &NetworkArgs) -> Result<()> {
         reports.push(report.with_context(|| path.display().to_string())?);
     }
     print(&reports, args.machine)
+}
+
+/// Writes the noise of a call in training, of the sizes of a case.
+fn export_noise(program: &Path, case: &Path, to: &Path) -> Result<()> {
+    let hidden = parity::program_hidden(case)?;
+    let processor = programs::from_file(program, &Options { hidden, ..Options::default() })?;
+    let noise = parity::program_noise(&processor, parity::program_sizes(case)?, 0)?;
+    noise.save(to)?;
+    println!("{}: {} drawings", to.display(), noise.arrays.len());
+    Ok(())
 }
 
 /// Compares a program with a case of its own.
@@ -68,23 +82,13 @@ pub fn network_case(program: Option<&Path>, path: &Path, device: Device, options
     Ok(case.compare(&processor, device, options)?)
 }
 
-/// Files that paths and patterns name, in order.
+/// The files that paths and patterns name, in order.
 pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for pattern in patterns {
-        let before = paths.len();
-        if Path::new(pattern).exists() {
-            paths.push(pattern.into());
-            continue;
-        }
-        for path in glob::glob(pattern).map_err(|error| Usage(format!("{pattern}: {error}")))? {
-            paths.push(path?);
-        }
-        if paths.len() == before {
-            bail!(Usage(format!("{pattern}: no such file")));
-        }
+    let paths = stage::table::expand(patterns).map_err(|error| Usage(error.to_string()))?;
+    match paths.iter().find(|path| !path.exists()) {
+        Some(missing) => bail!(Usage(format!("{}: no such file", missing.display()))),
+        None => Ok(paths),
     }
-    Ok(paths)
 }
 
 fn print(reports: &[Report], machine: Machine) -> Result<()> {

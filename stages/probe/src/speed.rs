@@ -30,7 +30,7 @@ struct Row {
 struct Answer {
     #[serde(flatten)]
     row: Row,
-    /// Of a large matrix product.
+    /// Speed of a large matrix product.
     peak_gflops: f64,
     /// Share of the peak.
     train_share: f64,

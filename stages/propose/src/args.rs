@@ -1,6 +1,6 @@
 //! The command line, as typed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 use stage::config::quoted;
@@ -30,12 +30,13 @@ Examples:
   propose --proposer openai --api-base URL --model NAME --n 3 --dry-run
   propose --proposer openai --api-base URL --model NAME --n 3 --max-tokens-total 200000 -o made.jsonl
   propose --proposer replay --transcripts transcripts.jsonl --model NAME --n 3 -o again.jsonl
+  propose --import openevolve runs/openevolve-real -o scored.parquet
   propose --show runs/qwen-seed0 17 | less                 what was asked and answered in attempt 17, and what came of it
 ";
 
 /// Proposes the candidates of one generation: a table of programs with status `proposed`
 #[derive(Parser, Debug)]
-#[command(version, after_help = after_help())]
+#[command(version = stage::version(), after_help = after_help())]
 pub struct Args {
     /// The archive so far: .parquet or .jsonl, patterns, or - for JSONL on stdin [default: none, generation 0]
     #[arg(long, value_name = "TABLE")]
@@ -46,15 +47,15 @@ pub struct Args {
     pub output: PathBuf,
 
     /// Generation to propose [default: the one after the archive's last; 0 without an archive]
-    #[arg(long, value_name = "G")]
+    #[arg(long, value_name = "G", value_parser = stage::args::count::<u32>, allow_negative_numbers = true)]
     pub generation: Option<u32>,
 
     /// How many rows [default: 1 for generation 0, else search.generation_size, as far as search.attempts allows]
-    #[arg(long, short, value_name = "COUNT")]
+    #[arg(long, short, value_name = "COUNT", value_parser = stage::args::count::<usize>, allow_negative_numbers = true)]
     pub n: Option<usize>,
 
     /// Seed of the run [search.seed]
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", value_parser = stage::args::count::<u64>, allow_negative_numbers = true)]
     pub seed: Option<u64>,
 
     /// How attempts are made [search.method]; listed below
@@ -98,7 +99,7 @@ pub struct Args {
     pub max_cost: Option<f64>,
 
     /// Tokens that the whole run may take [llm.max_tokens_total]
-    #[arg(long, value_name = "COUNT", help_heading = "Language models")]
+    #[arg(long, value_name = "COUNT", help_heading = "Language models", value_parser = stage::args::count::<u64>, allow_negative_numbers = true)]
     pub max_tokens_total: Option<u64>,
 
     /// Folder of templates that replace the built-in prompts of the same name [llm.prompts]
@@ -132,6 +133,11 @@ pub struct Args {
     #[arg(long, help_heading = "Language models")]
     pub ping: bool,
 
+    /// Take over the search of another tool whose evaluation our stages were (data/bridges): its programs with their scores, as
+    /// a table for `select`. TOOL: openevolve, shinka or llm4ad; RUN: the folder that EMBERLINE_RUN named
+    #[arg(long, num_args = 2, value_names = ["TOOL", "RUN"], conflicts_with_all = ["parents", "show", "ping", "dry_run"])]
+    pub import: Vec<std::ffi::OsString>,
+
     /// Name of the run, for the column [default: METHOD-TASK-seedSEED]
     #[arg(long, value_name = "NAME")]
     pub run: Option<String>,
@@ -141,14 +147,15 @@ pub struct Args {
 }
 
 impl Args {
-    /// The tables of learning curves. Of a run's folder they are its generations', whatever characters its path has.
-    pub fn curve_tables(&self) -> anyhow::Result<Vec<PathBuf>> {
-        side_tables(&self.curves, "curves")
+    /// The tables of learning curves. Of a run's folder they are its generations' up to `last`, the last one that the archive
+    /// holds: what later ones have by now depends on the time of day.
+    pub fn curve_tables(&self, last: i64) -> anyhow::Result<Vec<PathBuf>> {
+        table::side_tables(&self.curves, "curves", last)
     }
 
     /// The tables of diagnoses, likewise.
-    pub fn diagnosis_tables(&self) -> anyhow::Result<Vec<PathBuf>> {
-        side_tables(&self.diagnosis, "diagnosis")
+    pub fn diagnosis_tables(&self, last: i64) -> anyhow::Result<Vec<PathBuf>> {
+        table::side_tables(&self.diagnosis, "diagnosis", last)
     }
 
     /// The settings in force; `None` after they have been printed.
@@ -189,22 +196,6 @@ impl Args {
     }
 }
 
-/// Tables beside those of candidates; of a run's folder, those of its generations.
-fn side_tables(given: &[String], name: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let mut tables = Vec::new();
-    for given in given {
-        if Path::new(given).is_dir() {
-            let pattern = Path::new(&glob::Pattern::escape(given)).join(format!("gen*/{name}.parquet"));
-            for table in glob::glob(&pattern.to_string_lossy())? {
-                tables.push(table?);
-            }
-        } else {
-            tables.extend(table::expand(std::slice::from_ref(given))?);
-        }
-    }
-    Ok(tables)
-}
-
 fn after_help() -> String {
     let methods: Vec<String> =
         search::methods::all().iter().map(|method| format!("  {:13} {}", method.name(), method.about())).collect();
@@ -222,5 +213,9 @@ mod tests {
         Args::command().debug_assert();
         let help = Args::command().render_long_help().to_string();
         assert!(search::methods::all().iter().all(|method| help.contains(method.name())));
+        let names: Vec<&str> = search::methods::all().iter().map(|method| method.name()).collect();
+        let mut known = stage::config::METHODS.to_vec();
+        known.sort_by_key(|name| names.iter().position(|other| other == name));
+        assert_eq!(known, names, "the settings know other methods than there are");
     }
 }

@@ -4,19 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use anyhow::bail;
 use llm::{
-    Agent, Call, CallError, Chat, Client, Curves, Dry, Endpoint, Known, Live, Model, Notice, Price, Prompts,
-    ProposedRow, Recorded, Recorder, Replay, Secret, Settings, Spent, TaskFacts, Team,
+    Agent, Call, CallError, Chat, Client, Curves, Dry, Endpoint, Known, Live, Notice, Prompts, ProposedRow, Recorded,
+    Recorder, Replay, Secret, Settings, Shared, Spent, TaskFacts,
 };
 use schemas::DiagnosisRow;
 use search::diagnosis::Diagnosis;
 use search::generation::Generation;
 use search::population::Population;
 use serde_json::Value;
-use stage::config::{Growth, LanguageForm, ReplyForm};
 use stage::table::{Extra, read_records};
 use stage::{Config, Row, Table, Usage};
 
@@ -26,7 +24,7 @@ use crate::plan::Plan;
 use crate::proposers::Made;
 
 /// A server, its exchanges recorded.
-pub fn live(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
+pub fn live(args: &Args, config: &Config, population: &Population<'_>) -> anyhow::Result<Arc<Shared>> {
     let settings = valid(config)?;
     // One client for each server, whoever asks it.
     let usual = Arc::new(client(args, &settings, &settings.endpoint)?);
@@ -49,8 +47,8 @@ pub fn live(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
         None => None,
     };
     let chat = Live::new(usual, &settings, transcript).with(others);
-    let prompts = Prompts::load(settings.prompts.as_deref())?;
-    team(args, config, settings, prompts, Box::new(chat))
+    let prompts = Prompts::load(settings.prompts())?;
+    shared(args, config, population, settings, prompts, Box::new(chat))
 }
 
 /// Who asks a server.
@@ -65,7 +63,7 @@ fn notice(args: &Args) -> Notice {
 }
 
 /// A recording in place of the server.
-pub fn replay(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
+pub fn replay(args: &Args, config: &Config, population: &Population<'_>) -> anyhow::Result<Arc<Shared>> {
     let Some(path) = transcripts(args) else {
         return Err(Usage("a replay needs its recording: give --transcripts FILE".to_owned()).into());
     };
@@ -74,19 +72,19 @@ pub fn replay(args: &Args, config: &Config) -> anyhow::Result<Arc<Team>> {
         bail!("{}: there is no exchange in it", path.display());
     }
     let settings = valid(config)?;
-    let prompts = Prompts::load(settings.prompts.as_deref())?;
-    team(args, config, settings, prompts, Box::new(Replay::new(recorded)))
+    let prompts = Prompts::load(settings.prompts())?;
+    shared(args, config, population, settings, prompts, Box::new(Replay::new(recorded)))
 }
 
 /// The prompts of a generation, as they would be sent; what depends on a reply stands there as a placeholder. Of a single
 /// attempt (`--attempt`) pages that say which template each paragraph comes from.
 pub fn dry_run(args: &Args, config: &Config, population: &Population<'_>, plan: &Plan) -> anyhow::Result<String> {
     let settings = valid(config)?;
-    let plain = Prompts::load(settings.prompts.as_deref())?;
+    let plain = Prompts::load(settings.prompts())?;
     let mut calls = asked(args, config, population, plan, plain)?;
     let mut shown = calls.clone();
     if let Some(attempt) = args.attempt {
-        shown = asked(args, config, population, plan, Prompts::with_sources(settings.prompts.as_deref())?)?;
+        shown = asked(args, config, population, plan, Prompts::with_sources(settings.prompts())?)?;
         shown.retain(|(place, _)| place.attempt == attempt);
         if shown.is_empty() {
             let made: std::collections::BTreeSet<i64> = calls.iter().map(|(place, _)| place.attempt).collect();
@@ -117,7 +115,7 @@ pub fn dry_run(args: &Args, config: &Config, population: &Population<'_>, plan: 
         let of = by_agent.entry(call.agent).or_default();
         *of = (of.0 + 1, of.1.max(prompt));
         let usage = llm::Usage { prompt_tokens: prompt, ..llm::Usage::default() };
-        cost = cost.zip(settings.price(&call.model)).map(|(sum, price)| sum + price.of(&usage));
+        cost = cost.zip(settings.price(&call.model)).map(|(sum, price)| sum + usage.cost(price));
     }
     let cost = cost.map_or_else(String::new, |cost| format!(", {cost:.4} in the currency of llm.prices"));
     let longest: Vec<String> =
@@ -140,10 +138,10 @@ pub fn asked(
     prompts: Prompts,
 ) -> anyhow::Result<Vec<(llm::Place, Call)>> {
     let (dry, calls) = Dry::new();
-    let team = team(args, config, valid(config)?, prompts, Box::new(dry))?;
+    let shared = shared(args, config, population, valid(config)?, prompts, Box::new(dry))?;
     let plan = plan.generation();
     let seed_id = program::candidate_id(plan.seed_program);
-    llm::propose(&Generation::new(population, plan, seed_id), &team, &program::candidate_id, &|_| ())?;
+    llm::propose(&Generation::new(population, plan, seed_id), &shared, &program::candidate_id, &|_| ())?;
     let calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(calls.clone())
 }
@@ -166,8 +164,8 @@ pub fn stopped(error: CallError) -> anyhow::Error {
 ///
 /// # Errors
 /// Where the machine could not check a program: the exchanges are recorded, and the same command goes on from them.
-pub fn made(team: &Team, rows: Vec<ProposedRow>) -> anyhow::Result<Made> {
-    if let Some(fault) = team.checker.fault() {
+pub fn made(shared: &Shared, rows: Vec<ProposedRow>) -> anyhow::Result<Made> {
+    if let Some(fault) = shared.checker.fault() {
         bail!("a program could not be checked: {fault}");
     }
     let mut table = Vec::with_capacity(rows.len());
@@ -178,9 +176,9 @@ pub fn made(team: &Team, rows: Vec<ProposedRow>) -> anyhow::Result<Made> {
         };
         table.push(Row { candidate, extra });
     }
-    let Spent { tokens, cost } = team.chat.spent();
-    let cost = if team.settings.prices.is_empty() { String::new() } else { format!(", cost {cost:.4}") };
-    let counts = team.chat.calibration().map_or_else(String::new, |text| format!("; {text}"));
+    let Spent { tokens, cost } = shared.chat.spent();
+    let cost = if shared.settings.llm.prices.is_empty() { String::new() } else { format!(", cost {cost:.4}") };
+    let counts = shared.chat.calibration().map_or_else(String::new, |text| format!("; {text}"));
     Ok(Made {
         rows: table.into_iter().collect(),
         spent: Some(format!("{tokens} tokens so far{cost}{counts}")),
@@ -188,13 +186,14 @@ pub fn made(team: &Team, rows: Vec<ProposedRow>) -> anyhow::Result<Made> {
     })
 }
 
-fn team(
+fn shared(
     args: &Args,
     config: &Config,
+    population: &Population<'_>,
     settings: Settings,
     prompts: Prompts,
     chat: Box<dyn Chat>,
-) -> anyhow::Result<Arc<Team>> {
+) -> anyhow::Result<Arc<Shared>> {
     let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let task = TaskFacts {
         algorithm: config.task.algorithm.clone(),
@@ -208,8 +207,9 @@ fn team(
             stage::config::Fitness::Test => config.score.test_length,
         }),
     };
-    let known = Known { curves: curves(args)?, diagnoses: diagnoses(args)? };
-    Ok(Arc::new(Team { settings, prompts, chat, checker: Box::new(Language::new(config)?), task, known }))
+    let last = population.last_generation();
+    let known = Known { curves: curves(args, last)?, diagnoses: diagnoses(args, last)? };
+    Ok(Arc::new(Shared { settings, prompts, chat, checker: Box::new(Language::new(config)?), task, known }))
 }
 
 /// Where exchanges are recorded: as told, else beside the output. Rows that go to a pipe have no place beside them.
@@ -219,10 +219,10 @@ fn transcripts(args: &Args) -> Option<PathBuf> {
 }
 
 /// Learning curves of the first training seed, by candidate.
-fn curves(args: &Args) -> anyhow::Result<Curves> {
+fn curves(args: &Args, last: i64) -> anyhow::Result<Curves> {
     let mut curves = Curves::new();
     let mut seeds: BTreeMap<String, i64> = BTreeMap::new();
-    for path in args.curve_tables()? {
+    for path in args.curve_tables(last)? {
         for (point, _) in stage::table::read_records::<schemas::CurvePoint>(&path)?.rows {
             let seed = *seeds.entry(point.candidate_id.clone()).or_insert(point.train_seed);
             if point.train_seed == seed {
@@ -235,9 +235,9 @@ fn curves(args: &Args) -> anyhow::Result<Curves> {
 }
 
 /// Where programs fail, by candidate.
-pub fn diagnoses(args: &Args) -> anyhow::Result<BTreeMap<String, Diagnosis>> {
+pub fn diagnoses(args: &Args, last: i64) -> anyhow::Result<BTreeMap<String, Diagnosis>> {
     let mut found = BTreeMap::new();
-    for table in args.diagnosis_tables()? {
+    for table in args.diagnosis_tables(last)? {
         let rows: Vec<DiagnosisRow> = read_records(&table)?.rows.into_iter().map(|(row, _)| row).collect();
         found.extend(Diagnosis::by_candidate(&rows));
     }
@@ -246,145 +246,14 @@ pub fn diagnoses(args: &Args) -> anyhow::Result<BTreeMap<String, Diagnosis>> {
 
 /// The settings, checked.
 pub fn valid(config: &Config) -> anyhow::Result<Settings> {
-    let settings = settings(config)?;
+    let settings = Settings::resolve(config)?;
     settings.validate()?;
     Ok(settings)
-}
-
-fn parameters(table: &toml::Table) -> anyhow::Result<serde_json::Map<String, Value>> {
-    Ok(match serde_json::to_value(table)? {
-        Value::Object(parameters) => parameters,
-        _ => serde_json::Map::new(),
-    })
-}
-
-/// The section `[llm]`, resolved.
-fn settings(config: &Config) -> anyhow::Result<Settings> {
-    let c = &config.llm;
-    let seconds = |key: &str, value: f64| {
-        let time = Duration::try_from_secs_f64(value).ok().filter(|time| !time.is_zero());
-        time.ok_or_else(|| Usage(format!("llm.{key}: {value} is not a time in seconds")))
-    };
-    let named = |agent: Agent, name: &str| (!name.is_empty()).then(|| (agent, name.to_owned()));
-    let agents = [(Agent::Router, &c.router_model), (Agent::Critic, &c.critic_model), (Agent::Writer, &c.writer_model)];
-    let extra = parameters(&c.extra)?;
-    let price =
-        |p: &stage::config::ModelPrice| Price { input: p.input, output: p.output, cached_input: p.cached_input };
-    Ok(Settings {
-        run_seed: config.search.seed,
-        endpoint: endpoint(c),
-        agent_endpoints: agent_endpoints(c)?,
-        models: c.models.iter().map(|text| model(text)).collect::<Result<_, _>>()?,
-        agent_models: agents.into_iter().filter_map(|(agent, name)| named(agent, name)).collect(),
-        temperature: c.temperature,
-        top_p: c.top_p,
-        max_tokens: c.max_tokens,
-        max_tokens_field: c.max_tokens_field.clone(),
-        seed: c.seed,
-        extra,
-        stream: c.stream,
-        stream_usage: c.stream_usage,
-        connect_timeout: seconds("connect_timeout_s", c.connect_timeout_s)?,
-        first_byte_timeout: seconds("first_byte_timeout_s", c.first_byte_timeout_s)?,
-        idle_timeout: seconds("idle_timeout_s", c.idle_timeout_s)?,
-        attempt_timeout: c.attempt_timeout_s.map(|value| seconds("attempt_timeout_s", value)).transpose()?,
-        deadline: c.deadline_s.map(|value| seconds("deadline_s", value)).transpose()?,
-        patience: seconds("patience", c.patience)?,
-        check_prompt: c.check_prompt,
-        retries: c.retries,
-        backoff: seconds("backoff_s", c.backoff_s)?,
-        backoff_max: seconds("backoff_max_s", c.backoff_max_s)?,
-        max_reply_bytes: c.max_reply_bytes,
-        jobs: c.jobs,
-        max_cost: c.max_cost,
-        max_tokens_total: c.max_tokens_total,
-        prices: c.prices.iter().map(|(name, p)| (name.clone(), price(p))).collect(),
-        condition: config.propose.condition,
-        whole_file: config.search.editable == stage::config::Editable::File,
-        repair_rounds: c.repair_rounds,
-        router_rounds: c.router_rounds,
-        splice: c.splice,
-        diff: c.diff,
-        regions: c.reply == ReplyForm::Regions,
-        lenses: c.lenses,
-        two_phase: config.search.operator == Growth::TwoPhase,
-        whole_page: c.language == LanguageForm::Page,
-        agent_params: [
-            (Agent::Router, parameters(&c.router_parameters)?),
-            (Agent::Critic, parameters(&c.critic_parameters)?),
-            (Agent::Writer, parameters(&c.writer_parameters)?),
-        ]
-        .into_iter()
-        .filter(|(_, parameters)| !parameters.is_empty())
-        .collect(),
-        prompts: (!c.prompts.is_empty()).then(|| PathBuf::from(&c.prompts)),
-        history: c.history,
-    })
-}
-
-/// The server of all roles.
-fn endpoint(c: &stage::config::Llm) -> Endpoint {
-    Endpoint {
-        base_url: c.base_url.clone(),
-        key_env: c.key_env.clone(),
-        key_header: c.key_header.clone(),
-        headers: c.headers.clone(),
-        query: c.query.clone(),
-        context: c.context,
-        requests_per_minute: c.requests_per_minute,
-        tokens_per_minute: c.tokens_per_minute,
-    }
-}
-
-/// The servers of single roles. What they do not say of themselves is as for all; headers, query and limits are their own.
-fn agent_endpoints(c: &stage::config::Llm) -> Result<BTreeMap<Agent, Endpoint>, Usage> {
-    let roles =
-        [(Agent::Router, &c.router_endpoint), (Agent::Critic, &c.critic_endpoint), (Agent::Writer, &c.writer_endpoint)];
-    let mut found = BTreeMap::new();
-    for (agent, name) in roles.into_iter().filter(|(_, name)| !name.is_empty()) {
-        let known = || c.endpoints.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let own = c.endpoints.get(name).ok_or_else(|| {
-            Usage(format!("llm.{}_endpoint: there is no [llm.endpoints.{name}]; known: {}", agent.as_str(), known()))
-        })?;
-        let endpoint = Endpoint {
-            base_url: own.url.clone(),
-            key_env: own.key_env.clone().unwrap_or_else(|| c.key_env.clone()),
-            key_header: own.key_header.clone().unwrap_or_else(|| c.key_header.clone()),
-            headers: own.headers.clone(),
-            query: own.query.clone(),
-            context: own.context,
-            requests_per_minute: own.requests_per_minute,
-            tokens_per_minute: own.tokens_per_minute,
-        };
-        found.insert(agent, endpoint);
-    }
-    Ok(found)
-}
-
-/// `name` or `name=weight`.
-fn model(text: &str) -> Result<Model, Usage> {
-    let Some((name, weight)) = text.rsplit_once('=') else { return Ok(Model { name: text.to_owned(), weight: 1.0 }) };
-    let weight = weight.trim().parse();
-    let weight = weight.map_err(|_| Usage(format!("llm.models: {text:?}: write name or name=weight")))?;
-    Ok(Model { name: name.trim().to_owned(), weight })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn defaults_are_those_of_the_library() {
-        let ours = settings(&Config::default()).unwrap();
-        assert_eq!(ours, Settings::default());
-    }
-
-    #[test]
-    fn models_with_and_without_weights() {
-        assert_eq!(model("llama3:8b").unwrap(), Model { name: "llama3:8b".into(), weight: 1.0 });
-        assert_eq!(model("a/b = 2.5").unwrap(), Model { name: "a/b".into(), weight: 2.5 });
-        assert!(model("a=lots").is_err());
-    }
 
     #[test]
     fn settings_reach_the_calls() {

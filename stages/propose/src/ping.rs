@@ -78,7 +78,7 @@ fn calls(
     settings: &Settings,
 ) -> anyhow::Result<Vec<Call>> {
     let mut asked: Vec<Call> = Vec::new();
-    for (_, call) in models::asked(args, config, population, plan, llm::Prompts::load(settings.prompts.as_deref())?)? {
+    for (_, call) in models::asked(args, config, population, plan, llm::Prompts::load(settings.prompts())?)? {
         if asked.iter().all(|known| known.agent != call.agent) {
             asked.push(call);
         }
@@ -145,7 +145,7 @@ fn is_same(served: &str, asked: &str) -> bool {
 fn forecast<'a>(config: &Config, settings: &Settings, sums: impl Iterator<Item = &'a Sum> + Clone) -> String {
     let attempts = config.search.attempts as f64;
     let million = |of: fn(&Sum) -> u64| attempts * sums.clone().map(of).sum::<u64>() as f64 / 1e6;
-    let side_by_side = settings.jobs.min(config.search.generation_size).max(1) as f64;
+    let side_by_side = settings.llm.jobs.min(config.search.generation_size).max(1) as f64;
     let hours = attempts * sums.clone().map(|sum| sum.seconds).sum::<f64>() / side_by_side / 3600.0;
     let cost: Option<f64> = sums.clone().map(|sum| sum.cost).sum();
     let cost = cost.map_or_else(String::new, |cost| format!(", {:.2} in the currency of llm.prices", attempts * cost));

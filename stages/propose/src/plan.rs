@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use search::diagnosis::Diagnosis;
-use search::generation;
+use search::generation::{self, Seed};
 use search::islands::IslandSettings;
 use search::methods::{self, Constants, Method, eoh, evoprompting, funsearch};
 use search::population::Population;
@@ -23,8 +23,12 @@ pub struct Plan {
     run: String,
     method: &'static dyn Method,
     seed_program: String,
+    further_seeds: Vec<Seed>,
     seed: u64,
     generation: i64,
+    /// Number of the first attempt, where it does not follow from the archive.
+    first_attempt: Option<i64>,
+    lag: i64,
     islands: IslandSettings,
     sampling: SamplingSettings,
     context: generation::Context,
@@ -49,7 +53,14 @@ impl Plan {
         if search.evaluations > 0 {
             left = left.min(search.evaluations.saturating_sub(stop::evaluations(population)));
         }
-        let count = args.n.unwrap_or(if generation == 0 { 1 } else { search.generation_size.min(left) });
+        let mut count = search.generation_size.min(left);
+        let mut first_attempt = None;
+        if let Some(number) = u32::try_from(generation).ok().filter(|_| search.lag > 0) {
+            // The archive lacks the generations that are under way; how many attempts they have is known all the same.
+            count = count.min(search.share(number));
+            first_attempt = i64::try_from(search.first_attempt(number)).ok();
+        }
+        let count = args.n.unwrap_or(if generation == 0 { search.share(0) } else { count });
         let target = (search.target > 0.0).then_some(search.target);
         let settings = StopSettings {
             attempts: search.attempts,
@@ -67,15 +78,22 @@ impl Plan {
                 .unwrap_or_else(|| format!("{}-{}-seed{}", search.method, config.task.algorithm, search.seed)),
             method: method(&search.method)?,
             seed_program: seed_program(config)?,
+            further_seeds: further_seeds(config)?,
             seed: search.seed,
             generation,
+            first_attempt,
+            lag: i64::try_from(search.lag).unwrap_or(i64::MAX),
             islands: IslandSettings { count: search.islands, migration_interval: search.migration_interval, migrants },
             sampling: SamplingSettings { exploration: search.exploration, exploitation: search.exploitation },
             context: match search.context {
                 Told::Island => generation::Context::Island,
                 Told::Run => generation::Context::Run,
             },
-            diagnoses: config.propose.diagnosis.then(|| models::diagnoses(args)).transpose()?,
+            diagnoses: config
+                .propose
+                .diagnosis
+                .then(|| models::diagnoses(args, population.last_generation()))
+                .transpose()?,
             constants: constants(config),
             count,
             stop: if args.n.is_some() { None } else { stop::stop(population, &settings) },
@@ -89,7 +107,7 @@ impl Plan {
 
     /// The same with at least one attempt beside the seed program, whether or not any is left.
     pub fn for_a_trial(self) -> Self {
-        Self { count: self.count.max(2), ..self }
+        Self { count: self.count.max(2 + self.further_seeds.len()), ..self }
     }
 
     /// What the rows are made from.
@@ -110,9 +128,12 @@ impl Plan {
             run: &self.run,
             method: self.method,
             seed_program: &self.seed_program,
+            further_seeds: &self.further_seeds,
             seed: self.seed,
             generation: self.generation,
             count: self.count,
+            first_attempt: self.first_attempt,
+            lag: self.lag,
             islands: self.islands,
             sampling: self.sampling,
             context: self.context,
@@ -176,4 +197,14 @@ fn seed_program(config: &Config) -> anyhow::Result<String> {
         return Ok(search::SEED_PROGRAM.to_owned());
     }
     stage::files::read_text(path.as_ref()).with_context(|| format!("{path}: cannot read the seed program"))
+}
+
+/// The further programs that the search starts from.
+fn further_seeds(config: &Config) -> anyhow::Result<Vec<Seed>> {
+    let read = |path: &String| {
+        let source = stage::files::read_text(path.as_ref())
+            .with_context(|| format!("{path}: cannot read the seed program (search.seeds)"))?;
+        Ok(Seed { id: program::candidate_id(&source), source })
+    };
+    config.search.seeds.iter().map(read).collect()
 }

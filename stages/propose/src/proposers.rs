@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use llm::Team;
+use llm::Shared;
 use schemas::Candidate;
 use search::builtin::Builtin;
 use search::generation::{self, Generation};
@@ -20,7 +20,7 @@ pub enum Source {
     /// Costs nothing: a place that repeats a known program is drawn again.
     Free(Box<dyn Proposer>),
     /// Language models, or a recording of them.
-    Models(Arc<Team>),
+    Models(Arc<Shared>),
 }
 
 /// A generation, made.
@@ -32,11 +32,11 @@ pub struct Made {
     pub ended: Option<String>,
 }
 
-pub fn open(args: &Args, config: &Config) -> anyhow::Result<Source> {
+pub fn open(args: &Args, config: &Config, population: &Population<'_>) -> anyhow::Result<Source> {
     match config.propose.proposer.as_str() {
         "builtin" => Ok(Source::Free(Box::new(builtin(args, config)?))),
-        "openai" => Ok(Source::Models(models::live(args, config)?)),
-        "replay" => Ok(Source::Models(models::replay(args, config)?)),
+        "openai" => Ok(Source::Models(models::live(args, config, population)?)),
+        "replay" => Ok(Source::Models(models::replay(args, config, population)?)),
         other => Err(Usage(format!("there is no proposer `{other}`; known are builtin, openai, replay")).into()),
     }
 }
@@ -72,12 +72,12 @@ impl Source {
                 let rows = made.rows.into_iter().map(Row::from).collect();
                 Ok(Made { rows, spent: None, ended: made.ended })
             }
-            Self::Models(team) => {
+            Self::Models(shared) => {
                 let plan = plan.generation();
                 let seed_id = program::candidate_id(plan.seed_program);
                 let generation = Generation::new(population, plan, seed_id);
-                let rows = llm::propose(&generation, team, &program::candidate_id, on_row);
-                models::made(team, rows.map_err(models::stopped)?)
+                let rows = llm::propose(&generation, shared, &program::candidate_id, on_row);
+                models::made(shared, rows.map_err(models::stopped)?)
             }
         }
     }

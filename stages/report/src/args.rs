@@ -9,15 +9,17 @@ use stage::{Usage, table};
 const EXAMPLES: &str = "Examples:
   report runs/spark-dfs-seed0/archive.parquet
   report 'runs/*-dfs-seed*/archive.parquet' -o compare.html --baseline eoh
-  report archive.jsonl -o - --json 2>/dev/null | less
+  report runs/spark-dfs-seed0/archive.parquet --tensorboard tb       # tensorboard --logdir tb shows them
+  report archive.jsonl -o page.html --json --quiet | less
   report runs/spark-dfs-seed0/archive.parquet -o report.html --svg-dir paper/figures --table-dir paper/tables";
 
 /// Draw one HTML page about one or several searches, with figures and tables as files of their own.
 ///
-/// The page needs nothing else: no network, no scripts. Beside each archive, config.toml, confirm.json, transcripts.jsonl,
-/// gen*/curves*.parquet and transfer.parquet are read where they exist. Costs seconds.
+/// The page needs nothing else: no network, no server. It can be read without scripts; with its own, tables sort and filter, and
+/// every candidate opens. Beside each archive, config.toml, confirm.json, transcripts.jsonl, gen*/curves*.parquet and
+/// transfer.parquet are read where they exist. Costs seconds.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "report", version, after_help = EXAMPLES)]
+#[command(name = "report", version = stage::version(), after_help = EXAMPLES)]
 pub struct Args {
     /// Archives (.parquet, .jsonl), patterns such as 'runs/*/archive.parquet', or - for JSONL on stdin
     #[arg(value_name = "ARCHIVE", default_value = "-")]
@@ -43,12 +45,29 @@ pub struct Args {
     #[arg(long, conflicts_with = "table_dir")]
     pub no_tables: bool,
 
+    /// The run's folder, with its settings, curves and exchanges, where the archive lies elsewhere, as that of a generation
+    #[arg(long, value_name = "FOLDER")]
+    pub run: Option<PathBuf>,
+
+    /// The search is still on: the page says so, and opens itself anew every half a minute
+    #[arg(long)]
+    pub live: bool,
+
+    /// Write the curves as TensorBoard's event files into this folder, too: of the search by attempt, of each training by step
+    #[arg(long, value_name = "FOLDER")]
+    pub tensorboard: Option<PathBuf>,
+
+    /// Write them as MLflow's file store into this folder, too, with the settings as parameters (mlflow ui
+    /// --backend-store-uri FOLDER)
+    #[arg(long, value_name = "FOLDER")]
+    pub mlflow: Option<PathBuf>,
+
     /// Heading of the page
     #[arg(long, value_name = "TEXT")]
     pub title: Option<String>,
 
     /// Rows in the tables of the best candidates
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = stage::args::count::<usize>, allow_negative_numbers = true)]
     pub top: usize,
 
     /// Method that the others are compared with [default: spark, else the first]
@@ -82,6 +101,10 @@ pub struct Plan {
     pub output: Output,
     pub svg_dir: Option<PathBuf>,
     pub table_dir: Option<PathBuf>,
+    pub run: Option<PathBuf>,
+    pub live: bool,
+    pub tensorboard: Option<PathBuf>,
+    pub mlflow: Option<PathBuf>,
     pub title: Option<String>,
     pub top: usize,
     pub published: bool,
@@ -91,6 +114,7 @@ pub struct Plan {
 }
 
 impl Args {
+    /// Checks the arguments, and finds the files that they mean.
     pub fn resolve(self) -> Result<Plan> {
         let mut archives: Vec<PathBuf> = Vec::new();
         for path in table::expand(&self.inputs)? {
@@ -107,6 +131,9 @@ impl Args {
         if self.json && output == Output::Stdout {
             return Err(Usage("--json and -o - would both write to stdout; give the page a file".into()).into());
         }
+        if self.run.is_some() && archives.len() != 1 {
+            return Err(Usage("--run is the folder of one archive's run; several archives are given".into()).into());
+        }
         let folder = |asked: Option<PathBuf>, none: bool, name: &str| match (&output, asked) {
             _ if none => None,
             (_, Some(folder)) => Some(folder),
@@ -116,8 +143,12 @@ impl Args {
         Ok(Plan {
             svg_dir: folder(self.svg_dir, self.no_svg, "figures"),
             table_dir: folder(self.table_dir, self.no_tables, "tables"),
+            tensorboard: self.tensorboard,
+            mlflow: self.mlflow,
             archives,
             output,
+            run: self.run,
+            live: self.live,
             title: self.title,
             top: self.top,
             published: self.published,
@@ -160,5 +191,6 @@ mod tests {
     fn contradictions_are_wrong_usage() {
         assert!(plan(&["a.parquet", "-o", "-", "--json"]).expect_err("both").is::<Usage>());
         assert!(plan(&["a.parquet", "--no-svg", "--svg-dir", "x"]).is_err());
+        assert!(plan(&["a.parquet", "b.parquet", "--run", "x"]).expect_err("of which?").is::<Usage>());
     }
 }

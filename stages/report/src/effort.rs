@@ -17,34 +17,53 @@ use crate::exchanges::Exchange;
 pub struct Spent {
     pub calls: usize,
     pub tokens: u64,
-    /// Of calls to models with a price.
+    /// Cost of calls to models with a price.
     pub cost: f64,
     /// From the first request to the end of the reply, waits and repeats included.
     pub seconds: f64,
 }
 
+/// What the trainings of one candidate took, and where they ran.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Training {
+    pub seconds: f64,
+    pub host: Option<String>,
+    pub gpu: Option<String>,
+}
+
+impl Training {
+    /// Host and GPU in words.
+    pub fn place(&self) -> Option<String> {
+        let parts: Vec<&str> = [self.host.as_deref(), self.gpu.as_deref()].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
 /// What a run took.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Effort {
-    /// Of trainings that ended with a result, side by side or not. None: no table beside the archive tells.
+    /// Seconds of trainings that ended with a result, summed. None where no table beside the archive tells.
     pub train_seconds: Option<f64>,
+    /// The training of each candidate, by attempt and id.
+    pub trainings: BTreeMap<(i64, String), Training>,
     /// By the number of the attempt; empty without language models.
     pub models: BTreeMap<i64, Spent>,
 }
 
 impl Effort {
-    /// Of an archive with these rows: by the tables of its trainings, and its exchanges with models.
+    /// The effort of an archive with these rows: by the tables of its trainings, and its exchanges with models.
     pub fn read(tables: &[std::path::PathBuf], rows: &[(Candidate, Extra)], exchanges: &[Exchange]) -> Result<Self> {
         let mut effort = Self::default();
         // A candidate that raced stands in several tables, each time with the seconds of all its trainings so far.
-        let mut most: BTreeMap<(i64, String), f64> = BTreeMap::new();
         for table in tables {
             for (row, _) in read_records::<Candidate>(table)?.rows {
                 let Some(seconds) = row.train_seconds else { continue };
-                let of_row = most.entry((row.attempt, row.candidate_id)).or_default();
-                *of_row = of_row.max(seconds);
+                let of_row = effort.trainings.entry((row.attempt, row.candidate_id)).or_default();
+                if seconds >= of_row.seconds {
+                    *of_row = Training { seconds, host: row.train_host, gpu: row.train_gpu };
+                }
             }
-            effort.train_seconds = Some(most.values().sum());
+            effort.train_seconds = Some(effort.trainings.values().map(|training| training.seconds).sum());
         }
         if exchanges.is_empty() {
             effort.columns(rows);

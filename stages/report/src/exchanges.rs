@@ -34,12 +34,14 @@ pub struct Exchange {
     pub latency_ms: u64,
 }
 
+/// A message of the prompt.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Message {
     pub role: String,
     pub content: String,
 }
 
+/// What a model answered.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Reply {
     pub text: String,
@@ -47,6 +49,7 @@ pub struct Reply {
     pub reasoning: Option<String>,
 }
 
+/// Why a call failed.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Fault {
     pub kind: String,
@@ -67,6 +70,7 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Tokens of prompt and completion.
     pub fn total(&self) -> u64 {
         self.prompt_tokens.saturating_add(self.completion_tokens)
     }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use schemas::{Candidate, CurvePoint, DiagnosisRow, TransferRow, TransferSummary};
 use search::diagnosis::Diagnosis;
+use stage::live::Record;
+use stage::runs::RunRecord;
 use stage::table::{Extra, read_records};
 
 use crate::effort::Effort;
@@ -13,12 +15,13 @@ use crate::exchanges;
 use crate::run::{Beside, Run, Setting};
 
 /// All runs of all archives, in the order given; an archive that holds several runs gives each of them.
-pub fn load(archives: &[PathBuf]) -> Result<Vec<Run>> {
+/// `folder`: where the rest of a run lies, where that is not the archive's folder.
+pub fn load(archives: &[PathBuf], folder: Option<&Path>) -> Result<Vec<Run>> {
     let mut parts: Vec<(String, Vec<Candidate>, Beside)> = Vec::new();
     for archive in archives {
         let mut runs: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
         let rows = read_records::<Candidate>(archive)?.rows;
-        let beside = beside(archive, &rows)?;
+        let beside = beside(archive, folder, &rows)?;
         for (row, _) in rows {
             runs.entry(row.run.clone()).or_default().push(row);
         }
@@ -29,7 +32,11 @@ pub fn load(archives: &[PathBuf]) -> Result<Vec<Run>> {
         for (run, rows) in runs {
             let name = if run.is_empty() || run == "-" { folder_name(archive) } else { run };
             // what lies beside an archive of several runs belongs to none of them
-            parts.push((name, rows, if single { beside.clone() } else { Beside::default() }));
+            let mut beside = if single { beside.clone() } else { Beside::default() };
+            let scored = rows.iter().filter(|row| row.fitness.is_some()).chain(&rows);
+            let digest = scored.filter_map(|row| row.settings_digest.as_deref()).next();
+            beside.identity = stage::runs::Run::new(&name, digest, if single { archive } else { Path::new("-") });
+            parts.push((name, rows, beside));
         }
     }
     let mut runs: Vec<Run> = Vec::new();
@@ -37,7 +44,8 @@ pub fn load(archives: &[PathBuf]) -> Result<Vec<Run>> {
         let taken = |name: &str| runs.iter().any(|run| run.name == name);
         let unique = (2..).map(|n| format!("{name} ({n})")).find(|other| !taken(other));
         let name = if taken(&name) { unique.unwrap_or(name) } else { name };
-        runs.push(Run::new(name, rows, beside));
+        let number = runs.len();
+        runs.push(Run::new(name, rows, beside).numbered(number));
     }
     if runs.is_empty() {
         bail!("no archive to report on");
@@ -47,11 +55,12 @@ pub fn load(archives: &[PathBuf]) -> Result<Vec<Run>> {
 
 /// Settings, curves, diagnoses, exchanges with models, effort and transfer results in the archive's folder. What is not there is empty; what is broken is an
 /// error.
-fn beside(archive: &Path, rows: &[(Candidate, Extra)]) -> Result<Beside> {
+fn beside(archive: &Path, folder: Option<&Path>, rows: &[(Candidate, Extra)]) -> Result<Beside> {
     if archive == Path::new("-") {
         return Ok(Beside::default());
     }
-    let folder = archive.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let own = archive.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.unwrap_or(own);
     let mut curves = Vec::new();
     // Rounds of racing have tables of their own.
     let files = tables(folder, "curves*.parquet")?;
@@ -71,7 +80,24 @@ fn beside(archive: &Path, rows: &[(Candidate, Extra)]) -> Result<Beside> {
     let exchanges = exchanges::read(&folder.join("transcripts.jsonl"), &attempts)?;
     let effort = Effort::read(&tables(folder, "trained*.parquet")?, rows, &exchanges)?;
     let confirmation = stage::confirmation::beside(archive)?;
-    Ok(Beside { settings, curves, diagnoses, confirmation, exchanges, effort, transfer, transfer_summary })
+    // A page about tables does not fail for want of a line at its head.
+    let made = RunRecord::read(folder).ok().flatten();
+    let changed = Record::read(folder).changed;
+    let folder = Some(folder.to_owned());
+    Ok(Beside {
+        settings,
+        curves,
+        diagnoses,
+        confirmation,
+        exchanges,
+        effort,
+        transfer,
+        transfer_summary,
+        made,
+        changed,
+        folder,
+        ..Beside::default()
+    })
 }
 
 /// The rows of a table that may not be there.

@@ -1,11 +1,13 @@
 //! One search run: the rows of its archive in the order of the attempts, and what lies beside the archive.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use race::Confirmation;
 use schemas::{Candidate, CurvePoint, TransferRow, TransferSummary, Verdict};
 use search::diagnosis::Diagnosis;
 use search::population::{better, fitness};
+use stage::runs::RunRecord;
 
 use crate::effort::Effort;
 use crate::exchanges::Exchange;
@@ -23,6 +25,8 @@ pub struct Setting {
 /// What a run's folder holds besides its archive.
 #[derive(Clone, Debug, Default)]
 pub struct Beside {
+    /// What decides whether the run compares with others.
+    pub identity: stage::runs::Run,
     pub settings: Vec<Setting>,
     pub curves: Vec<CurvePoint>,
     /// Where candidates fail, by their ids.
@@ -34,6 +38,12 @@ pub struct Beside {
     pub exchanges: Vec<Exchange>,
     pub effort: Effort,
     pub transfer_summary: Vec<TransferSummary>,
+    /// How the run came about.
+    pub made: Option<RunRecord>,
+    /// When a stage of the run last said something, in seconds since 1970; 0 where that is not known.
+    pub changed: f64,
+    /// Where all this lies.
+    pub folder: Option<PathBuf>,
 }
 
 /// A run. Rows never change after `Run::new`, which sorts and cleans them.
@@ -41,6 +51,10 @@ pub struct Beside {
 pub struct Run {
     /// Unique on the page.
     pub name: String,
+    /// Its place on the page, from 0.
+    pub number: usize,
+    /// What decides whether it compares with others.
+    pub identity: stage::runs::Run,
     pub method: String,
     pub proposers: Vec<String>,
     /// CLRS algorithm; empty when no row and no setting tells.
@@ -62,11 +76,18 @@ pub struct Run {
     /// Tokens and times.
     pub effort: Effort,
     pub transfer_summary: Vec<TransferSummary>,
+    /// How the run came about.
+    pub made: Option<RunRecord>,
+    /// When a stage of the run last said something, in seconds since 1970; 0 where that is not known.
+    pub changed: f64,
+    /// Where all this lies; None for rows from a pipe.
+    pub folder: Option<PathBuf>,
     /// What a reader should know about the data, e.g. scores that were not numbers.
     pub remarks: Vec<String>,
 }
 
 impl Run {
+    /// A run of these rows, and of what lies beside them.
     pub fn new(name: String, mut rows: Vec<Candidate>, beside: Beside) -> Self {
         let mut remarks = Vec::new();
         let broken = rows.iter_mut().filter_map(|row| drop_non_finite(row).then_some(())).count();
@@ -76,6 +97,7 @@ impl Run {
                 rows_text(broken)
             ));
         }
+        remarks.extend(mixed_hardware(&rows));
         let mut scored = rows.iter().filter(|row| row.ood_acc.is_some()).peekable();
         if scored.peek().is_some() && scored.all(|row| row.ood_acc_seeds.as_ref().is_some_and(|seeds| seeds.len() == 1))
         {
@@ -120,8 +142,11 @@ impl Run {
             points.sort_by_key(|point| point.step);
             points.dedup_by_key(|point| point.step);
         }
+        let identity = stage::runs::Run { name: name.clone(), ..beside.identity };
         Self {
             name,
+            number: 0,
+            identity,
             method,
             proposers,
             task,
@@ -137,8 +162,16 @@ impl Run {
             exchanges: beside.exchanges,
             effort: beside.effort,
             transfer_summary: beside.transfer_summary,
+            made: beside.made,
+            changed: beside.changed,
+            folder: beside.folder,
             remarks,
         }
+    }
+
+    /// The run at this place on the page, from 0.
+    pub fn numbered(self, number: usize) -> Self {
+        Self { number, ..self }
     }
 
     /// All rows, the seed program's too, in the order of the attempts.
@@ -151,10 +184,11 @@ impl Run {
         self.seed_row.and_then(|i| self.rows.get(i))
     }
 
-    /// All attempts: every row but that of the seed program.
+    /// All attempts: every row but those of the seed programs.
     pub fn proposals(&self) -> impl Iterator<Item = &Candidate> {
         let seed = self.seed_row;
-        self.rows.iter().enumerate().filter(move |(i, _)| Some(*i) != seed).map(|(_, row)| row)
+        let further = |row: &Candidate| row.parent_id.is_none() && row.edit.as_deref() == Some("seed");
+        self.rows.iter().enumerate().filter(move |(i, row)| Some(*i) != seed && !further(row)).map(|(_, row)| row)
     }
 
     /// The row of a program; the scored one where it was proposed more than once.
@@ -189,6 +223,19 @@ impl Run {
         (!names.is_empty()).then(|| names.join(", "))
     }
 
+    /// How the page names a row of this run: the places of the run and of the row.
+    pub fn key(&self, row: &Candidate) -> String {
+        let place = self.rows.iter().position(|known| std::ptr::eq(known, row)).unwrap_or_default();
+        format!("{}.{place}", self.number)
+    }
+
+    /// The lengths that a training takes in turn, a batch each; empty where no setting tells.
+    pub fn lengths(&self) -> Vec<i64> {
+        let list = self.setting("train.lengths").unwrap_or_default().trim_matches(['[', ']']);
+        list.split(',').filter_map(|length| length.trim().parse().ok()).collect()
+    }
+
+    /// The value of a setting such as `train.steps`, as it stands in the run's `config.toml`.
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.settings.iter().find(|setting| setting.key == key).map(|setting| setting.value.as_str())
     }
@@ -210,6 +257,26 @@ fn place(row: &Candidate) -> (i64, i64, i64, &str) {
 
 fn rows_text(n: usize) -> String {
     if n == 1 { "1 row".into() } else { format!("{n} rows") }
+}
+
+/// What to say where trainings were made on different hardware: sums are taken in another order there, so that a training
+/// repeated on the other may come to another accuracy.
+fn mixed_hardware(rows: &[Candidate]) -> Option<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for row in rows {
+        // A row whose seeds were trained on several models names them all.
+        let models = row.train_gpu.as_ref().map(|models| models.split(", ").collect::<Vec<_>>());
+        for model in models.unwrap_or_else(|| row.device.iter().map(String::as_str).collect()) {
+            *counts.entry(model.to_owned()).or_default() += 1;
+        }
+    }
+    let list: Vec<String> = counts.iter().map(|(model, count)| format!("{count} on {model}")).collect();
+    (list.len() > 1).then(|| {
+        format!(
+            "Candidates were trained on different hardware ({}): small differences between their accuracies may be its.",
+            list.join(", ")
+        )
+    })
 }
 
 /// Forgets scores that are not finite; true where there was one.
@@ -280,6 +347,20 @@ mod tests {
         let remarks = |rows: Vec<Candidate>| Run::new("r".into(), rows, Beside::default()).remarks;
         assert!(remarks(vec![single.clone()]).iter().any(|text| text.contains("one seed")));
         assert!(remarks(vec![single, double]).is_empty());
+    }
+
+    #[test]
+    fn mixed_hardware_is_told() {
+        let on = |device: &str, gpu: Option<&str>| Candidate {
+            device: Some(device.to_owned()),
+            train_gpu: gpu.map(str::to_owned),
+            ..Candidate::default()
+        };
+        let told = |rows: &[Candidate]| mixed_hardware(rows);
+        assert_eq!(told(&[on("cpu", None), on("cpu", None), Candidate::default()]), None);
+        assert_eq!(told(&[on("cuda", Some("A")), on("cuda", Some("A"))]), None);
+        let text = told(&[on("cuda", Some("A")), on("cuda", Some("A, B")), on("cpu", None)]).unwrap();
+        assert!(text.contains("(2 on A, 1 on B, 1 on cpu)"), "{text}");
     }
 
     #[test]

@@ -13,11 +13,13 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// A text, the same on the page and in files.
     pub fn text(text: impl Into<String>) -> Self {
         let shown: String = text.into();
         Self { raw: shown.clone(), shown }
     }
 
+    /// A text on the page, and another one in files.
     pub fn both(shown: impl Into<String>, raw: impl Into<String>) -> Self {
         Self { shown: shown.into(), raw: raw.into() }
     }
@@ -30,6 +32,7 @@ impl Cell {
         }
     }
 
+    /// A whole number.
     pub fn count(n: usize) -> Self {
         Self::number(Some(n), |n| crate::text::whole(n as i64))
     }
@@ -57,6 +60,8 @@ pub struct Table {
     pub note: String,
     pub columns: Vec<Column>,
     pub rows: Vec<Vec<Cell>>,
+    /// So many rows are on the page; None: all.
+    pub shown: Option<usize>,
 }
 
 /// Some keys are names from outside.
@@ -80,6 +85,7 @@ impl Table {
             note: note.into(),
             columns: columns.iter().map(column).collect(),
             rows: Vec::new(),
+            shown: None,
         }
     }
 

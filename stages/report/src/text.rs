@@ -3,7 +3,7 @@
 use schemas::Candidate;
 
 use crate::analysis::factor_name;
-use crate::draw::shorten;
+use crate::draw::{Tip, shorten};
 use crate::run::{Run, short_id};
 
 /// An accuracy in per cent, as the literature gives it: `83.74`.
@@ -72,7 +72,7 @@ pub fn edit(row: &Candidate) -> &str {
 }
 
 /// One line about a candidate, for the tip of its mark.
-pub fn tip(run: &Run, row: &Candidate) -> String {
+pub fn tip(run: &Run, row: &Candidate) -> Tip {
     let seed = run.seed_program().is_some_and(|seed| std::ptr::eq(seed, row));
     let what = if seed {
         "seed program".into()
@@ -82,7 +82,8 @@ pub fn tip(run: &Run, row: &Candidate) -> String {
         format!("attempt {}, {}{colon}{label}", row.attempt, factor_name(row))
     };
     let result = if row.ood_acc.is_some() { format!("{} %", ood(row)) } else { row.status.to_string() };
-    format!("{} · {what} · {result}", short_id(&row.candidate_id))
+    let text = format!("{} · {what} · {result}", short_id(&row.candidate_id));
+    Tip { text, candidate: Some(run.key(row)) }
 }
 
 /// A part of a file name: lower case letters, digits, hyphens.

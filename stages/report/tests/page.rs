@@ -7,8 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
+use base64::Engine as _;
 use schemas::{Candidate, Status};
-use stage::table::{Extra, write_records};
+use sha2::Digest as _;
 use tempfile::TempDir;
 
 fn report(folder: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
@@ -82,13 +83,19 @@ fn a_run_becomes_a_page_with_figures_and_tables() {
         "Changes to the seed program",
         "mean of 9 tasks",
         "All settings in force",
+        "The tree of descent",
+        "Training loss by length",
+        "Does a search (spark) find a graph network processor",
+        "Not confirmed. The best candidate has",
+        "href=\"archive.parquet\"",
+        "href=\"tables&#x2f;candidates.csv\"",
         "built-in proposer",
         "83.74",
     ] {
         assert!(page.contains(part), "the page lacks: {part}");
     }
     let figures = files(&folder.path().join("figures"));
-    assert_eq!(figures.len(), 12, "{:?}", figures.keys());
+    assert_eq!(figures.len(), 14, "{:?}", figures.keys());
     for (name, svg) in &figures {
         assert_well_formed(name, &text(svg));
         assert!(!text(svg).contains("var(--"), "{name}: plain colours only");
@@ -106,19 +113,36 @@ fn a_run_becomes_a_page_with_figures_and_tables() {
     let drawn = fs::read_to_string(folder.path().join("figures/transfer.svg")).expect("the figure");
     assert!(drawn.contains("SPARK: 83.92 %, published"), "{drawn}");
 
+    // Without scripts, the page lists the best; the table beside it has all.
+    let (_, listed) = page.split_once("<table class=\"t-candidates\">").expect("a list");
+    let (listed, _) = listed.split_once("</table>").expect("its end");
+    assert_eq!(listed.matches("<tr>").count(), 1 + 20);
+    assert!(page.contains("<noscript><p class=\"note\">Without scripts, this is the list of the best;"));
     let csv = fs::read_to_string(folder.path().join("tables/candidates.csv")).expect("the table");
+    assert_eq!(csv.lines().count(), 1 + 41, "all candidates, those without a score too");
     assert!(csv.starts_with("rank,candidate_id,attempt,factor,edit,fitness,ood_acc,"), "{csv}");
     assert!(fs::read_to_string(folder.path().join("tables/losses.md")).expect("the table").contains("| ---"));
 }
 
 #[test]
-fn the_page_asks_nothing_of_the_network_and_runs_nothing() {
+fn the_page_asks_nothing_of_the_network_and_runs_only_its_own_script() {
     let folder = TempDir::new().expect("a folder");
     common::write_run(folder.path(), "r", "spark", 1, 30);
     report(folder.path(), &["archive.parquet"]).success();
     let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
+    let (_, script) = page.split_once("<script>").expect("a script");
+    let (script, rest) = script.split_once("</script>").expect("its end");
+    assert!(!rest.contains("<script"), "one script, and it comes last");
+    // Its digest is named by the page's policy, and so it is the only one that a browser runs.
+    let digest = base64::prelude::BASE64_STANDARD.encode(sha2::Sha256::digest(script));
+    assert!(page.contains(&format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; ")));
+    for forbidden in
+        ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function(", "fetch(", "import("]
+    {
+        assert!(!script.contains(forbidden), "{forbidden}");
+    }
     let page = page.replace("http://www.w3.org/2000/svg", "");
-    for forbidden in ["http:", "https:", "<script", "<link", "@import", "url(", "<img", "<iframe", "src="] {
+    for forbidden in ["http:", "https:", "<link", "@import", "url(", "<img", "<iframe", "src="] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
     assert!(page.contains("Content-Security-Policy"));
@@ -150,7 +174,8 @@ fn texts_of_candidates_stay_texts() {
         .expect("settings");
     report(folder.path(), &["archive.parquet", "--title", "<script>alert(3)</script>"]).success();
     let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
-    assert!(!page.contains("<script") && !page.contains("<img"));
+    assert_eq!(page.matches("<script").count(), 3, "two of data, and the page's own");
+    assert!(!page.contains("<img"));
     assert!(!page.contains('\u{202e}') && !page.contains('\u{0}'));
     for (name, svg) in files(&folder.path().join("figures")) {
         assert_well_formed(&name, &text(&svg));
@@ -249,13 +274,15 @@ fn little_or_broken_data_still_makes_a_page() {
         row.macs = row.macs.map(|_| 0);
     });
     let cases = [
-        ("empty", Vec::new()),
         ("seed", keep(&|r| r.attempt == 0)),
         ("rejected", keep(&|r| r.ood_acc.is_none())),
         ("fresh", vec![Candidate { status: Status::Proposed, ..Candidate::default() }]),
         ("without-seed", without_seed),
         ("zero", zero),
     ];
+    common::write_rows(&folder.path().join("empty.parquet"), Vec::new());
+    report(folder.path(), &["empty.parquet", "-o", "empty.html"]).failure().code(2);
+    assert!(!folder.path().join("empty.html").exists(), "a page about nothing");
     for (name, rows) in cases {
         let archive = format!("{name}.parquet");
         common::write_rows(&folder.path().join(&archive), rows);
@@ -282,7 +309,7 @@ fn huge_archives_keep_the_page_small() {
     common::write_rows(&folder.path().join("archive.parquet"), rows);
     report(folder.path(), &["archive.parquet"]).success();
     let size = fs::metadata(folder.path().join("report.html")).expect("the page").len();
-    assert!(size < 1_500_000, "{size} bytes");
+    assert!(size < 2_000_000, "{size} bytes");
 }
 
 #[test]
@@ -322,7 +349,7 @@ fn mistakes_are_named_and_leave_old_pages_alone() {
         text(&done.get_output().stderr)
     };
     let message = said(&["lacking.jsonl"], 1);
-    assert!(message.contains("lacking.jsonl") && message.contains("proposer"), "{message}");
+    assert!(message.contains("lacking.jsonl") && message.contains("source"), "{message}");
     assert!(said(&["broken.parquet"], 1).contains("broken.parquet"));
     assert!(said(&["gone.parquet"], 1).contains("gone.parquet"));
     assert!(said(&["none/*.parquet"], 1).contains("none/*.parquet"));
@@ -364,54 +391,12 @@ fn kinds(page: &str) -> BTreeSet<(String, Vec<String>)> {
     found
 }
 
-/// A run in which every text of the archive and of what lies beside it is this one.
-fn write_run_of(folder: &Path, attack: &str) {
-    let mut rows = common::rows(attack, "spark", 4, 40);
-    let mut points = common::curves(&rows);
-    let mut transfer = common::transfer(&rows[0]);
-    let mut summary = common::transfer_summary(&transfer);
-    let id = |id: &str| format!("{attack}{id}");
-    for row in &mut rows {
-        row.candidate_id = id(&row.candidate_id);
-        row.parent_id = row.parent_id.as_deref().map(id);
-        for field in [&mut row.edit, &mut row.directive, &mut row.reason, &mut row.cell, &mut row.task, &mut row.device]
-        {
-            *field = field.as_ref().map(|_| attack.into());
-        }
-        row.method = attack.into();
-        row.proposer = attack.into();
-        row.source = format!("{}\n# {attack}\nx = '{attack}'\n{attack}", row.source);
-        row.entanglement = row.entanglement.as_ref().map(|kinds| kinds.iter().map(|_| attack.into()).collect());
-        for d in row.diagnostics.iter_mut().flatten() {
-            (d.message, d.category, d.code) = (attack.into(), attack.into(), attack.into());
-            d.help = Some(attack.into());
-        }
-    }
-    points.iter_mut().for_each(|point| (point.candidate_id, point.task) = (id(&point.candidate_id), attack.into()));
-    let best = |program: &str| if program == "best.py" { program.to_owned() } else { attack.to_owned() };
-    transfer.iter_mut().for_each(|row| (row.program, row.task) = (best(&row.program), format!("{attack}{}", row.task)));
-    summary.iter_mut().for_each(|row| (row.program, row.task) = (best(&row.program), format!("{attack}{}", row.task)));
-    fs::create_dir_all(folder.join("gen001")).expect("a folder");
-    let none = Extra::default();
-    let write = |done: anyhow::Result<()>| done.expect("written");
-    write(write_records(points.iter().map(|p| (p, &none)), &folder.join("gen001/curves.parquet"), true));
-    write(write_records(transfer.iter().map(|r| (r, &none)), &folder.join("transfer.parquet"), true));
-    write(write_records(summary.iter().map(|r| (r, &none)), &folder.join("transfer_summary.parquet"), true));
-    let mut keys = toml::Table::new();
-    keys.insert("method".into(), attack.into());
-    keys.insert(attack.into(), attack.into());
-    let settings = toml::Table::from_iter([("search".to_owned(), keys.into()), (attack.to_owned(), attack.into())]);
-    fs::write(folder.join("config.toml"), settings.to_string()).expect("settings");
-    common::write_transcripts(folder, &rows, attack, 10);
-    common::write_rows(&folder.join("archive.parquet"), rows);
-}
-
 #[test]
 fn hostile_texts_add_no_element_no_attribute_no_formula_and_no_markup() {
     let page = |attack: &str| {
         let folder = TempDir::new().expect("a folder");
-        write_run_of(&folder.path().join("a"), attack);
-        write_run_of(&folder.path().join("b"), &format!("{attack}b"));
+        common::write_hostile_run(&folder.path().join("a"), attack);
+        common::write_hostile_run(&folder.path().join("b"), &format!("{attack}b"));
         report(
             folder.path(),
             &["*/archive.parquet", "-o", "report.html", &format!("--title={}", attack.replace('\0', ""))],
@@ -420,7 +405,8 @@ fn hostile_texts_add_no_element_no_attribute_no_formula_and_no_markup() {
         report(folder.path(), &["a/archive.parquet", "-o", "single.html", "--no-svg", "--no-tables"]).success();
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect("the page");
         let single = read("single.html");
-        assert!(single.contains("What was asked and answered"));
+        let details = common::unpacked(&single, "details").to_string();
+        assert!(details.contains("Call 0: ") && !details.contains(['\u{202e}', '\u{1b}']));
         (read("report.html") + &single, folder)
     };
     // What a highlighter makes of quotes and signs is the same in both.
@@ -530,16 +516,18 @@ fn a_run_of_models_says_what_was_asked_and_what_it_took() {
         "1\u{202f}800 prompt (1\u{202f}080 cached), 360 completion; 18 calls; of 9 calls estimated",
         "<strong>4.5000</strong>",
         "<strong>1.5 s</strong>",
-        "attempt by attempt (9)",
-        "Call 1: writer asks small-model",
-        "about 100 (60 cached) and 20 tokens, cost 0.250000, 1.5 s",
-        "Tried again after: status: small-model",
-        "Prompt (system): as in attempt 1, call 0",
-        "no program: failed",
     ] {
         assert!(page.contains(part), "the page lacks: {part}");
     }
-    assert_eq!(page.matches("<details class=\"attempt\">").count(), 9);
+    let details = common::unpacked(&page, "details");
+    let talks = details["talks"][0].as_object().expect("attempts");
+    assert_eq!(talks.len(), 9);
+    let (first, second) = (&talks["1"][0], &talks["2"][1]);
+    assert_eq!(second["title"], "Call 1: writer asks small-model");
+    assert_eq!(second["spent"], "about 100 (60 cached) and 20 tokens, cost 0.250000, 1.5 s");
+    assert_eq!(second["faults"][0], "Tried again after: status: small-model");
+    assert_eq!(first["texts"][0][1], talks["2"][0]["texts"][0][1], "one system prompt, stored once");
+    assert_eq!(details["rows"][3]["reason"], "timeout: no byte in 60 s");
     let losses = fs::read_to_string(folder.path().join("tables/losses.csv")).expect("the table");
     assert!(losses.lines().any(|line| line.starts_with("propose,timeout,,2,attempt 3,")), "{losses}");
     assert!(losses.lines().any(|line| line.starts_with("propose,status,,1,attempt 5,")), "{losses}");
@@ -560,10 +548,14 @@ fn long_conversations_keep_the_page_small_and_say_what_is_left_out() {
     common::write_rows(&folder.path().join("archive.parquet"), rows);
     report(folder.path(), &["archive.parquet"]).success();
     let page = fs::read_to_string(folder.path().join("report.html")).expect("the page");
-    assert!(page.len() < 1_500_000, "{} bytes", page.len());
-    assert!(page.contains("characters are left out here"));
-    let shown = page.matches("<details class=\"attempt\">").count();
-    assert!(page.contains(&format!("{} more attempts have no room on this page", 400 - shown)), "{shown} are shown");
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    let details = common::unpacked(&page, "details");
+    assert!(details.to_string().contains("characters are left out here"));
+    let shown = details["talks"][0].as_object().expect("attempts").len();
+    assert!(
+        shown == 400 || page.contains(&format!("Exchanges of {} attempts have no room", 400 - shown)),
+        "{shown} are shown"
+    );
 }
 
 #[test]

@@ -8,14 +8,19 @@ use stage::{Config, Usage};
 use toml::Value;
 
 use crate::made::Product;
+use crate::simulate::SimulateArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   run plan runs/a --profile quick --program data/seed_pgn.py      what is to be made, one name a line
-  run plan runs/a --profile quick --iterations 64 --dry-run       the same, and nothing is written
+  run plan runs/a --profile quick --program data/seed_pgn.py --iterations 64 --dry-run    the same, and nothing is written
   run status runs/a --cache cache
+  run watch runs/a                             what the search is doing, until it is done
+  run watch runs/a --once                      the same in a line
   run remove runs/a
   run compare runs/a runs/a-replay
+  run demo data/demo runs/demo/recorded        a recorded search: make search DEMO=yes
+  run simulate --gpus 64 --lag 0,4,7                              how busy a lag keeps a cluster
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, or settings that are not the run's.";
 
@@ -23,7 +28,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, or settings that are not the run's.
 ///
 /// The Makefile calls this. Whether a table is up to date is told by the digests in its metadata, never by file times.
 #[derive(Parser, Debug)]
-#[command(name = "run", version, after_help = EXAMPLES)]
+#[command(name = "run", version = stage::version(), after_help = EXAMPLES)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -32,11 +37,22 @@ pub struct Args {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     Plan(Box<PlanArgs>),
+    /// Print the name of a run, as its rows have it: that of its folder when it was begun
+    Name(FolderArgs),
     Made(MadeArgs),
+    /// Let no other search into a run's folder until the process that starts this one ends: prints a line when it is so
+    Hold(FolderArgs),
+    /// Note in run.json, and in the list of runs beside the folder, that the run is complete
+    Done(FolderArgs),
+    Demo(DemoArgs),
+    After(AfterArgs),
+    Estimate(EstimateArgs),
     Status(StatusArgs),
+    Watch(WatchArgs),
     Remove(RemoveArgs),
     Replay(ReplayArgs),
     Compare(CompareArgs),
+    Simulate(SimulateArgs),
 }
 
 /// Open a run, or make its folder, and print the names of what is to be made in it, in order
@@ -88,6 +104,10 @@ pub struct PlanArgs {
     #[arg(long, value_name = "OPTIONS", default_value = "", allow_hyphen_values = true)]
     pub slurm: String,
 
+    /// The recording: a replay's rows have the name of the run that lies beside it
+    #[arg(long, value_name = "FILE", default_value = "")]
+    pub transcripts: String,
+
     /// [propose.proposer]
     #[arg(long, value_name = "NAME", default_value = "")]
     pub proposer: String,
@@ -100,6 +120,14 @@ pub struct PlanArgs {
     #[arg(long, value_name = "NAMES", default_value = "")]
     pub model: String,
 
+    /// Trainings side by side, as `train --jobs` takes them: only looked at
+    #[arg(long, value_name = "N", default_value = "")]
+    pub jobs: String,
+
+    /// A stage of one's own, as in check=./my_stage [stages.after_check]; may be repeated
+    #[arg(long, value_name = "STAGE=COMMAND")]
+    pub after: Vec<String>,
+
     /// Further settings, as of the stages' --set
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub sets: Vec<String>,
@@ -109,14 +137,74 @@ pub struct PlanArgs {
     pub dry_run: bool,
 }
 
+#[derive(Group, Debug)]
+pub struct FolderArgs {
+    /// The run's folder
+    pub folder: PathBuf,
+}
+
+/// Say how long a search is going to take, by the trainings that it has had
+#[derive(Group, Debug)]
+pub struct EstimateArgs {
+    /// The run's folder
+    pub folder: PathBuf,
+
+    /// Before the first of them: by timed training steps of the seed program, where the search is a long one
+    #[arg(long)]
+    pub before: bool,
+
+    /// Trainings side by side, as `train --jobs` takes them [train.jobs]
+    #[arg(long, value_name = "N", default_value = "")]
+    pub jobs: String,
+}
+
+/// Show a recorded search in a folder of its own: its programs are checked anew, nothing is trained
+#[derive(Group, Debug)]
+pub struct DemoArgs {
+    /// The recording
+    pub recording: PathBuf,
+
+    /// The folder that it is shown in
+    pub folder: PathBuf,
+}
+
+/// Run a stage of one's own on a table of a run ([stages] in its config.toml): the command is given the paths of its input and of
+/// its output
+#[derive(Group, Debug)]
+pub struct AfterArgs {
+    /// The stage that it follows on: propose, check, train or score
+    pub stage: schemas::Stage,
+
+    /// The run's folder
+    pub folder: PathBuf,
+
+    /// Name of the table, such as gen001/checked
+    pub table: String,
+}
+
 /// Note that the report or the results were made from the archive as it is
 #[derive(Group, Debug)]
 pub struct MadeArgs {
     pub folder: PathBuf,
     pub product: Product,
+
+    /// It is of an earlier generation: it is to be made again
+    #[arg(long)]
+    pub unfinished: bool,
 }
 
-/// Say what is on its way to other machines: queued, running where and for how long, lost, failed
+/// Show what a search is doing, from its folder alone, until it is done
+#[derive(Group, Debug)]
+pub struct WatchArgs {
+    /// The run's folder
+    pub folder: PathBuf,
+
+    /// Print one line, and stop
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Say how far the search is, and what is on its way to other machines: queued, running where and for how long, lost, failed
 #[derive(Group, Debug)]
 pub struct StatusArgs {
     /// The run's folder, for the commands of its queue (engine.command)
@@ -178,6 +266,27 @@ impl PlanArgs {
             ("--api-base", "llm.base_url", quoted(&self.api_base)),
             ("--model", "llm.models", models),
         ];
+        let mut flags = flags.to_vec();
+        if !self.jobs.trim().is_empty() {
+            stage::args::count::<usize>(&self.jobs)
+                .map_err(|error| Usage(format!("JOBS={}: {error}", self.jobs.trim())))?;
+        }
+        for after in &self.after {
+            let (stage, command) = after.split_once('=').unwrap_or((after, ""));
+            let key = match stage {
+                "propose" => "stages.after_propose",
+                "check" => "stages.after_check",
+                "train" => "stages.after_train",
+                "score" => "stages.after_score",
+                other => {
+                    let text =
+                        format!("--after {other}: a stage of one's own goes after propose, check, train or score");
+                    return Err(Usage(text).into());
+                }
+            };
+            let words = if command.trim().is_empty() { String::new() } else { config::words(command) };
+            flags.push(("--after", key, words));
+        }
         let given: Vec<_> = flags.into_iter().filter(|(_, _, value)| !value.trim().is_empty()).collect();
         Ok(self.load(&given)?)
     }
@@ -199,6 +308,35 @@ impl PlanArgs {
         (!self.settings.trim().is_empty()).then(|| Path::new(&self.settings))
     }
 
+    /// The search as a command: what is given, without what the Makefile takes in any case.
+    pub fn command(&self) -> String {
+        let program = self.program.display().to_string();
+        let given = [
+            ("SEED", self.seed.as_str(), ""),
+            ("METHOD", &self.method, "spark"),
+            ("TASK", &self.task, "dfs"),
+            ("PROFILE", &self.profile, ""),
+            ("ITERATIONS", &self.iterations, ""),
+            ("DEVICE", &self.device, ""),
+            ("ENGINE", &self.engine, ""),
+            ("SLURM", &self.slurm, ""),
+            ("PROPOSER", &self.proposer, ""),
+            ("API_BASE", &without_password(&self.api_base), ""),
+            ("MODEL", &self.model, ""),
+            ("PROGRAM", &program, "data/seed_pgn.py"),
+            ("SETTINGS", &self.settings, ""),
+            ("SET", &self.sets.join(" "), ""),
+        ]
+        .map(|(name, value, usual)| (name, value.trim().to_owned(), usual));
+        let mut command = "make search".to_owned();
+        for (name, value, usual) in given {
+            if !value.is_empty() && value != usual {
+                command += &format!(" {name}={}", word(&value));
+            }
+        }
+        command
+    }
+
     /// Whether a value was asked for with this call, and is not only what the profile has.
     pub fn asks_for(&self, origin: &Origin) -> bool {
         match origin {
@@ -209,8 +347,53 @@ impl PlanArgs {
     }
 }
 
+/// A text as a word of a shell.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// An address without a name and password in it.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let host = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(host);
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{authority}{path}")
+}
+
 /// A text as TOML; nothing if there is none.
 fn quoted(text: &str) -> String {
     let text = text.trim();
     if text.is_empty() { String::new() } else { config::quoted(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_can_be_typed_and_holds_no_password() {
+        let args = |more: &[&str]| {
+            let all = [
+                "run",
+                "plan",
+                "runs/a",
+                "--profile=quick",
+                "--program=data/seed_pgn.py",
+                "--method=spark",
+                "--seed=3",
+            ];
+            let args = Args::try_parse_from(all.iter().chain(more)).expect("arguments");
+            match args.command {
+                Command::Plan(plan) => plan.command(),
+                _ => unreachable!("it was asked for"),
+            }
+        };
+        assert_eq!(args(&[]), "make search SEED=3 PROFILE=quick");
+        assert_eq!(
+            args(&["--api-base=https://me:secret@host/v1", "--set=llm.x=\"it's\""]),
+            r#"make search SEED=3 PROFILE=quick API_BASE=https://host/v1 SET='llm.x="it'\''s"'"#
+        );
+    }
 }

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use stage::live::Record;
 use stage::{atomic, table};
 
 const FILE: &str = "made.json";
+/// In place of a digest.
+const UNFINISHED: &str = "unfinished";
 /// What a confirmation came to, beside the archive.
 pub const CONFIRMATION: &str = "confirm.json";
 
@@ -29,17 +32,38 @@ impl Product {
     const fn files(self) -> &'static [&'static str] {
         match self {
             Self::Report => &["report.html"],
-            Self::Results => &["results/best.py", "results/best.safetensors", "results/best.md"],
+            Self::Results => &[
+                "results/best.py",
+                "results/best.safetensors",
+                "results/best.md",
+                "results/model.py",
+                "results/model.safetensors",
+                "results/evaluate.py",
+                "results/README.md",
+            ],
         }
     }
 }
 
 /// Notes that a product was made from the archive that is there now.
-pub fn record(folder: &Path, product: Product) -> Result<()> {
+///
+/// `unfinished`: it was made from less, and is to be made again.
+pub fn record(folder: &Path, product: Product, unfinished: bool) -> Result<()> {
     let mut made = read(folder)?;
-    let archive = table::digest(&folder.join("archive.parquet"))?;
-    made.insert(product.name().to_owned(), sources(folder, archive)?);
-    atomic::write_bytes(&folder.join(FILE), serde_json::to_string_pretty(&made)?.as_bytes())
+    let sources = if unfinished {
+        UNFINISHED.to_owned()
+    } else {
+        sources(folder, table::digest(&folder.join("archive.parquet"))?)?
+    };
+    made.insert(product.name().to_owned(), sources);
+    atomic::write_bytes(&folder.join(FILE), serde_json::to_string_pretty(&made)?.as_bytes())?;
+    if product == Product::Report && !unfinished {
+        // The last thing that a search makes. A display that is not told so is no reason to fail.
+        let mut progress = Record::read(folder);
+        (progress.done, progress.now) = (true, None);
+        let _ = progress.save(folder);
+    }
+    Ok(())
 }
 
 /// A digest of what products are made from, given that of the archive: the confirmation counts, where there is one.
@@ -71,5 +95,20 @@ fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
         Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_a_search_that_was_interrupted_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("report.html"), "a page").unwrap();
+        let stale = |sources: &str| stale(folder.path(), Product::Report, sources).unwrap();
+        assert_eq!(stale("abc"), None, "of earlier versions");
+        record(folder.path(), Product::Report, true).unwrap();
+        assert!(stale("abc").is_some_and(|why| why.contains("changed")));
     }
 }

@@ -12,11 +12,12 @@ use stage::table::{self, Provenance};
 use stage::{Config, Usage, atomic};
 
 use crate::args::PlanArgs;
+use crate::demo;
 
 pub const CONFIG: &str = "config.toml";
 pub const SEED_PROGRAM: &str = "seed_program.py";
 /// The first table of a run, in its folder.
-const FIRST: &str = "gen000/proposed.parquet";
+pub const FIRST: &str = "gen000/proposed.parquet";
 const CHANGES: &str = "changes.jsonl";
 const ADVICE: &str = "give this search a folder of its own (RUN=runs/NAME), or remove the old run (make clean-run)";
 
@@ -24,6 +25,8 @@ const ADVICE: &str = "give this search a folder of its own (RUN=runs/NAME), or r
 pub struct Run {
     pub folder: PathBuf,
     pub config: Config,
+    /// Digest of its seed program.
+    pub seed_program: String,
 }
 
 /// Opens a run or makes its folder, unless nothing is to be written.
@@ -34,6 +37,10 @@ pub fn open(args: &PlanArgs) -> Result<Run> {
     let folder = &args.folder;
     if folder.as_os_str().is_empty() {
         return Err(Usage("the run's folder has no name: give RUN=runs/NAME".to_owned()).into());
+    }
+    if folder.join(demo::MARK).is_file() {
+        let message = format!("{} shows a recording; {ADVICE}", folder.display());
+        return Err(Usage(message).into());
     }
     let asked = args.config()?;
     let recorded = recorded(folder)?;
@@ -52,7 +59,7 @@ pub fn open(args: &PlanArgs) -> Result<Run> {
             atomic::write_bytes(&folder.join(CONFIG), config.to_toml().as_bytes())?;
         }
     }
-    Ok(Run { folder: folder.clone(), config })
+    Ok(Run { folder: folder.clone(), config, seed_program: table::digest_of_text(&program) })
 }
 
 /// The settings of a run that is there. Where nothing was made yet, there is nothing that settings could not fit.

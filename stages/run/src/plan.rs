@@ -6,31 +6,55 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use schemas::Stage;
+use stage::live::Record;
 use stage::table::{self, Provenance};
 
+use crate::after;
 use crate::args::PlanArgs;
+use crate::estimate;
+use crate::hold;
 use crate::made::{self, Product};
 use crate::open::{self, Run};
+use crate::record;
 
 /// Opens the run and prints the names of what is to be made, in the order in which it can be made.
 pub fn plan(args: &PlanArgs) -> Result<()> {
+    if !args.dry_run {
+        hold::check(&args.folder)?;
+    }
     let run = open::open(args)?;
     let mut list = List { run: &run, digests: BTreeMap::new(), stale: Vec::new() };
     for generation in 0..=run.config.search.last_generation() {
         list.generation(generation)?;
     }
     list.products()?;
+    if !args.dry_run {
+        let work = (!list.stale.is_empty()).then(|| args.command());
+        record::planned(&run, args.transcripts.as_ref(), work)?;
+    }
     let mut names: String = list.stale.iter().map(|name| format!("{name}\n")).collect();
     if !names.is_empty() {
-        // Make has to know the chain of a generation, and where it ends.
-        names = format!("races/{}\n{names}", run.config.train.races());
+        // Make has to know the chain of a generation, where it ends, and how many generations may be under way.
+        let after = Stage::ALL.iter().filter(|stage| !after::command(&run.config, **stage).is_empty());
+        let after: String = after.map(|stage| format!("after/{stage}\n")).collect();
+        names = format!("races/{}\nlag/{}\n{after}{names}", run.config.train.races(), run.config.search.lag);
+    }
+    if !names.is_empty() && !args.dry_run {
+        begin(args, &run);
     }
     stage::exit::print(&names)
 }
 
+/// Notes that the search begins, or goes on, for those who watch it. What cannot be written is no reason to fail.
+fn begin(args: &PlanArgs, run: &Run) {
+    let before = Record::read(&args.folder);
+    let record = Record { at_once: estimate::at_once(&run.config, &args.jobs), done: false, now: None, ..before };
+    let _ = record.write(&args.folder);
+}
+
 struct List<'a> {
     run: &'a Run,
-    /// Of tables that are up to date, by their names.
+    /// Digests of the tables that are up to date, by their names.
     digests: BTreeMap<String, String>,
     stale: Vec<String>,
 }
@@ -43,11 +67,16 @@ fn name(generation: u32, table: &str) -> String {
 impl List<'_> {
     /// The tables of one generation, each with the ones that it is made from.
     fn generation(&mut self, generation: u32) -> Result<()> {
-        let before = generation.checked_sub(1).map(|before| name(before, "archive"));
+        let search = &self.run.config.search;
+        // What the archive lacks of the generations under way, `check` reads from their tables, so that equal graphs are
+        // trained once at any lag.
+        let under_way: Vec<String> = search.in_flight(generation).map(|other| name(other, "checked")).collect();
+        let before = search.archive_before(generation).map(|before| name(before, "archive"));
+        let last_archive = generation.checked_sub(1).map(|last| name(last, "archive"));
         let of = |table: &str| name(generation, table);
         let with = |table: String| [table].into_iter().chain(before.clone()).collect::<Vec<_>>();
         self.table(Stage::Propose, generation, of("proposed"), before.clone().into_iter().collect())?;
-        self.table(Stage::Check, generation, of("checked"), with(of("proposed")))?;
+        self.table(Stage::Check, generation, of("checked"), [with(of("proposed")), under_way].concat())?;
         self.table(Stage::Train, generation, of("trained"), vec![of("checked")])?;
         self.table(Stage::Score, generation, of("scored"), vec![of("trained")])?;
         let mut last = of("scored");
@@ -57,7 +86,7 @@ impl List<'_> {
             self.table(Stage::Score, generation, scored.clone(), vec![trained])?;
             last = scored;
         }
-        self.table(Stage::Select, generation, of("archive"), with(last))
+        self.table(Stage::Select, generation, of("archive"), [last].into_iter().chain(last_archive).collect())
     }
 
     fn table(&mut self, stage: Stage, generation: u32, name: String, inputs: Vec<String>) -> Result<()> {
@@ -93,6 +122,8 @@ impl List<'_> {
             Some("what it was made from has changed".to_owned())
         } else if made.settings != config.digest(stage) {
             Some("it was made with other settings than config.toml".to_owned())
+        } else if made.after != after::digest(after::command(config, stage)) {
+            Some(format!("the stage of your own after {stage} has changed"))
         } else if share {
             Some("its share of the proposals has changed".to_owned())
         } else {

@@ -12,9 +12,13 @@ use crate::open::CONFIG;
 /// What a run's folder holds, apart from its generations.
 const OURS: &[&str] = &[
     CONFIG,
+    stage::runs::FILE,
     crate::open::SEED_PROGRAM,
+    crate::hold::FILE,
     "changes.jsonl",
     "made.json",
+    crate::demo::MARK,
+    stage::live::FILE,
     "archive.parquet",
     "confirm.json",
     "confirmed.parquet",
@@ -63,7 +67,9 @@ pub fn remove(folder: &Path) -> Result<()> {
         let why = format!("it holds {other}, which is no part of a run; move that away first");
         return Err(refuse(why).into());
     }
-    fs::remove_dir_all(&whole).with_context(|| format!("{}: cannot remove", folder.display()))
+    fs::remove_dir_all(&whole).with_context(|| format!("{}: cannot remove", folder.display()))?;
+    crate::record::list(&whole);
+    Ok(())
 }
 
 /// Folders that must stay, with all above them.

@@ -84,9 +84,43 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
         let size = format!("{} rows, {} bytes", rows.len(), bytes.len());
         return stage::exit::say(&format!("equal:   {name} and {other_name}, byte for byte ({size})\n"));
     }
-    let differences = differences(&rows, &rows_of(&other)?);
+    let others = rows_of(&other)?;
+    if bytes_of(&one)? == bytes_of(&other)? {
+        let which = identity(&rows, &others).join(" and ");
+        let size = format!("{} rows", rows.len());
+        return stage::exit::say(&format!(
+            "equal:   {name} and {other_name}, byte for byte but for {which} ({size})\n"
+        ));
+    }
+    let differences = differences(&rows, &others);
     stage::exit::say(&format!("differs: {name} and {other_name}\n{differences}"))?;
     Err(Negative.into())
+}
+
+/// The columns that tell one run from another, and say nothing of what it found.
+const IDENTITY: [&str; 2] = ["run", "settings_digest"];
+
+/// Which of them differ: what their tables' metadata are made of differs with them.
+fn identity(one: &[Map<String, Value>], other: &[Map<String, Value>]) -> Vec<String> {
+    let differs = |name: &&&str| one.iter().zip(other).any(|(a, b)| a.get(**name) != b.get(**name));
+    let mut columns: Vec<String> = IDENTITY.iter().filter(differs).map(|name| format!("the column {name}")).collect();
+    if columns.is_empty() {
+        columns.push("what their metadata say of their origin".to_owned());
+    }
+    columns
+}
+
+/// An archive as a file, without what tells one run from another.
+fn bytes_of(archive: &Path) -> Result<Vec<u8>> {
+    let mut rows = table::read_records::<Candidate>(archive)?.rows;
+    for (candidate, _) in &mut rows {
+        candidate.run.clear();
+        candidate.settings_digest = None;
+    }
+    let folder = tempfile::tempdir().context("no folder for temporary files")?;
+    let path = folder.path().join(ARCHIVE);
+    table::write_records(rows.iter().map(|(row, extra)| (row, extra)), &path, false)?;
+    fs::read(&path).with_context(|| path.display().to_string())
 }
 
 /// The rows of an archive as JSON, without the columns whose values differ from run to run.
@@ -111,7 +145,12 @@ fn differences(one: &[Map<String, Value>], other: &[Map<String, Value>]) -> Stri
     if one.len() != other.len() {
         let _ = writeln!(text, "  {} rows were recorded, {} were made", one.len(), other.len());
     }
-    let differing: Vec<_> = one.iter().zip(other).filter(|(a, b)| a != b).collect();
+    let strip = |row: &Map<String, Value>| {
+        let mut row = row.clone();
+        row.retain(|name, _| !IDENTITY.contains(&name.as_str()));
+        row
+    };
+    let differing: Vec<_> = one.iter().zip(other).filter(|(a, b)| strip(a) != strip(b)).collect();
     let Some((a, b)) = differing.first() else {
         if one.len() == other.len() {
             text += "  their rows are equal; the files were written by different versions or commands\n";
@@ -122,7 +161,8 @@ fn differences(one: &[Map<String, Value>], other: &[Map<String, Value>]) -> Stri
     let _ =
         writeln!(text, "  {} of {} rows differ; the first one is of attempt {attempt}:", differing.len(), one.len());
     let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    for name in names.into_iter().filter(|name| a.get(*name) != b.get(*name)) {
+    let told = |name: &&&String| !IDENTITY.contains(&name.as_str()) && a.get(**name) != b.get(**name);
+    for name in names.iter().filter(told).copied() {
         let shown = |row: &Map<String, Value>| short(&row.get(name).map_or_else(|| "null".into(), Value::to_string));
         let _ = writeln!(text, "  {name}: {} was recorded, {} was made", shown(a), shown(b));
     }
@@ -206,7 +246,7 @@ mod tests {
         let write = |name: &str, reason: &str| {
             let folder = scratch.path().join(name);
             fs::create_dir_all(&folder).unwrap();
-            let row = Candidate { reason: Some(reason.to_owned()), ..Candidate::default() };
+            let row = Candidate { run: name.to_owned(), reason: Some(reason.to_owned()), ..Candidate::default() };
             let rows: Table = [Row::from(row)].into_iter().collect();
             table::write(&rows, &folder.join(ARCHIVE)).unwrap();
             folder

@@ -1,4 +1,4 @@
-//! What is on its way to other machines: `make status`.
+//! How far a search is, and what is on its way to other machines: `make status`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,6 +12,7 @@ use stage::cache::failed::FailureRecord;
 use stage::engine::batch::{Batch, Batches, Element, State};
 use stage::engine::queue::{Listing, Phase};
 use stage::engine::{Queue, command::Commands, slurm::Slurm};
+use stage::live::{self, Board};
 
 use crate::args::StatusArgs;
 use crate::open::CONFIG;
@@ -24,6 +25,10 @@ pub fn status(args: &StatusArgs) -> Result<()> {
     let path = args.folder.join(CONFIG);
     let config = if path.exists() { Config::load(Some(&path), &[], &[])? } else { Config::default() };
     let mut text = String::new();
+    if let Some(board) = Board::read(&args.folder).filter(|board| board.began.is_some()) {
+        writeln!(text, "{}: {}", args.folder.display(), board.line(live::seconds_now()))?;
+    }
+    let run = text.len();
     for kind in KINDS {
         let folder = args.cache.join(kind);
         for batch in Batches::new(&folder).all() {
@@ -38,8 +43,8 @@ pub fn status(args: &StatusArgs) -> Result<()> {
             }
         }
     }
-    if text.is_empty() {
-        text = format!("{}: nothing is on its way to other machines\n", args.cache.display());
+    if text.len() == run {
+        writeln!(text, "{}: nothing is on its way to other machines", args.cache.display())?;
     }
     stage::exit::say(&text)
 }

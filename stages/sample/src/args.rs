@@ -36,7 +36,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.";
 /// The data is that of dm-clrs 2.0.3, bit for bit, for any seed, length and batch size.
 #[derive(Parser, Debug)]
 #[command(group(ArgGroup::new("about").args(["list", "card"])))]
-#[command(version, after_long_help = EXAMPLES, after_help = "See --help for examples and the columns of the tables.")]
+#[command(version = stage::version(), after_long_help = EXAMPLES, after_help = "See --help for examples and the columns of the tables.")]
 pub struct Args {
     /// Name of an algorithm, several separated by commas, or `all`; see --list
     #[arg(short, long, value_name = "NAME", value_delimiter = ',', required_unless_present = "about")]
@@ -91,19 +91,19 @@ pub struct Args {
 #[derive(clap::Args, Debug)]
 pub struct Draw {
     /// Size of the problems [default: 16, or the split's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = stage::args::count::<usize>, allow_negative_numbers = true)]
     pub length: Option<usize>,
 
     /// Seed of the sampler [default: 0, or the split's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = stage::args::count::<u32>, allow_negative_numbers = true)]
     pub seed: Option<u32>,
 
     /// Samples in a batch [default: 32]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = stage::args::count::<usize>, allow_negative_numbers = true)]
     pub batch_size: Option<usize>,
 
     /// Number of batches [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = stage::args::count::<usize>, allow_negative_numbers = true)]
     pub batches: Option<usize>,
 
     /// The benchmark's own dataset, train, val or test: its seed, length and number of samples, all samples in order.
@@ -112,7 +112,7 @@ pub struct Draw {
     pub split: Option<Split>,
 
     /// Draw that many samples first: all of them in order, or batches from them as with --split
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = stage::args::count::<usize>, allow_negative_numbers = true)]
     pub num_samples: Option<usize>,
 
     /// Edge probabilities, one of which is drawn for each graph [default: those of training, 0.1 to 0.9, or half of
@@ -138,6 +138,6 @@ pub struct Draw {
     pub pipeline: bool,
 
     /// With --pipeline: seed of the random positions
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "pipeline")]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "pipeline", value_parser = stage::args::count::<u32>, allow_negative_numbers = true)]
     pub pos_seed: u32,
 }

@@ -9,7 +9,7 @@ use stage::{Config, Usage};
 use crate::args::Args;
 use crate::plan;
 
-/// That what belongs to cards comes with one. (Clap's `requires` is silent where `--algorithm`, which excludes `--card`, is
+/// Checks that options of cards come with a card. (Clap's `requires` is silent where `--algorithm`, which excludes `--card`, is
 /// given.)
 pub fn check(args: &Args) -> Result<(), Usage> {
     let given = [("--brief", args.brief), ("--config", args.config.is_some()), ("--set", !args.sets.is_empty())];

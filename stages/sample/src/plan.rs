@@ -166,7 +166,8 @@ impl Request {
         if let Some(split) = self.split {
             add(format!(" --split {split}"));
         }
-        if let (Some(samples), None) = (num_samples, self.split) {
+        let usual = self.split.and_then(|split| split.config(self.algorithm).num_samples);
+        if let Some(samples) = num_samples.filter(|samples| usual != Some(*samples)) {
             add(format!(" --num-samples {samples}"));
         }
         if let Extent::Batches { size, count } = self.extent {

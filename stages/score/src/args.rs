@@ -13,6 +13,7 @@ The diagnosis of a candidate (score.diagnosis) takes about a tenth as long as a 
 
 Examples:
   score trained.parquet -o scored.parquet --graphs graphs.parquet --diagnosis diagnosis.parquet
+  score trained.parquet -o scored.parquet --parents-diagnosis runs/NAME
   score --set score.test_length=64 trained.parquet -o scored.parquet
   score --weights cache/train/AB/KEY/weights.safetensors my_idea.py
   train my_idea.py | score - | jq '{ood_acc, test_acc}'
@@ -29,7 +30,7 @@ yet.";
 ///
 /// Rows with status `trained` are scored, each in a child process with limits; all others pass.
 #[derive(clap::Parser, Clone, Debug)]
-#[command(name = "score", version, after_help = EXAMPLES)]
+#[command(name = "score", version = stage::version(), after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     pub table: TableArgs,
@@ -50,6 +51,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "summary")]
     pub diagnosis: Option<PathBuf>,
 
+    /// Diagnoses that `score` wrote of earlier generations, for the column behavioural_shift: tables, patterns, or the folder of
+    /// a run; may be repeated
+    #[arg(long, value_name = "TABLE|FOLDER", conflicts_with = "summary")]
+    pub parents_diagnosis: Vec<String>,
+
     /// Score nothing: print, by method, valid rate, entanglement by kind, how far edits reach, the spread over seeds
     #[arg(long, conflicts_with = "weights")]
     pub summary: bool,
@@ -59,7 +65,7 @@ pub struct Args {
     pub json: bool,
 
     /// Do this one job as it lies in the cache, and leave its result or failure there: what a queue runs on a node
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["summary", "weights", "graphs", "diagnosis", "no_cache", "retry_failed"])]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["summary", "weights", "graphs", "diagnosis", "parents_diagnosis", "no_cache", "retry_failed"])]
     pub one: Option<String>,
 
     #[command(flatten)]
@@ -74,6 +80,7 @@ impl Args {
         Ok(Some(config))
     }
 
+    /// Reads the rows, and checks that weights are given for a program, and for a program alone.
     pub fn read(&self) -> Result<Table> {
         let table = self.table.read_with_programs()?;
         let programs = table.candidates().filter(|candidate| train::by_hand(candidate)).count();

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
-use network::diagnose::{LesionConfig, Measure, Mode, Replacement};
-use network::{DiagnoseConfig, EvalConfig, Fact};
+use model::{DiagnoseConfig, EvalConfig, Fact, LesionConfig, Measure, Mode};
 use schemas::{DiagnosisRow, Feedback, Lesioned};
-use stage::config::{Config, Replace};
+use stage::Config;
 use stage::job::Work;
 use stage::table::{Extra, write_records};
 
@@ -27,10 +26,7 @@ pub fn of_settings(config: &Config, task: &str, ood: &EvalConfig) -> Option<Diag
     let factor = clrs::algorithm(task).map_or(1, |algorithm| algorithm.samples_multiplier);
     let lesions = (score.lesion_samples > 0).then(|| LesionConfig {
         evaluation: EvalConfig { samples: score.lesion_samples * factor, ..near.clone() },
-        by: match score.lesion_by {
-            Replace::Mean => Replacement::Mean,
-            Replace::Zero => Replacement::Zero,
-        },
+        by: score.lesion_by,
         most_runs: MOST_RUNS * factor,
     });
     let evaluations = [ood.clone()].into_iter().chain((near.length != ood.length).then_some(near)).collect();
@@ -50,7 +46,8 @@ pub fn diagnosis(measured: &[Measured], path: &Path) -> Result<()> {
     write_records(rows.iter().map(|row| (row, &none)), path, true)
 }
 
-fn rows(measured: &Measured) -> impl Iterator<Item = DiagnosisRow> {
+/// The diagnosis of one training, as rows of the table.
+pub fn rows(measured: &Measured) -> impl Iterator<Item = DiagnosisRow> {
     measured.scored.facts.iter().flatten().map(|fact| row(measured, fact))
 }
 
@@ -59,6 +56,7 @@ fn row(measured: &Measured, fact: &Fact) -> DiagnosisRow {
     let subject = fact.subject.as_ref();
     DiagnosisRow {
         run: measured.run.clone(),
+        settings_digest: measured.settings_digest.clone(),
         candidate_id: measured.candidate_id.clone(),
         task: measured.task.clone(),
         seed_index: measured.seed_index,

@@ -12,6 +12,7 @@ use crate::{SPLITS, Scored};
 #[derive(Clone, Debug)]
 pub struct Measured {
     pub run: String,
+    pub settings_digest: Option<String>,
     pub candidate_id: String,
     pub task: String,
     /// Number of the training among those of the candidate.
@@ -28,6 +29,8 @@ impl Measured {
             for tally in tallies {
                 let numbers = (0..).zip(tally.correct.iter().zip(&tally.total));
                 rows.extend(numbers.map(|(graph, (&correct, &total))| GraphScore {
+                    run: Some(self.run.clone()),
+                    settings_digest: self.settings_digest.clone(),
                     candidate_id: self.candidate_id.clone(),
                     task: self.task.clone(),
                     train_seed: self.train_seed,

@@ -1,16 +1,14 @@
 //! One evaluation of one set of weights: what a child is given, what comes back, and the key under which that is kept.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use network::{Device, DeviceArg, DiagnoseConfig, Dtype, EvalConfig, EvalData, Fact, Start, Tally, Weights};
-use schemas::Status;
+use model::data::EvalData;
+use model::{DiagnoseConfig, EvalConfig, Fact, Tally};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use stage::config::Config;
-use stage::job::{Failure, Place, Work, serve};
-use train::{CODE_VERSION, Kind, Program};
+use stage::job::Work;
+use train::{CODE_VERSION, Kind, Program, worker};
 
 /// What a child is to evaluate.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +22,9 @@ pub struct Job {
     pub graphs: bool,
     /// `cpu`, `cuda:0`, ...
     pub device: String,
+    /// What its model's name must have in it, see `train.device_model`.
+    #[serde(default)]
+    pub device_model: String,
 }
 
 /// What it came to: an accuracy for each evaluation, and the same graph by graph.
@@ -43,29 +44,35 @@ pub const SPLITS: [&str; 2] = ["ood", "test"];
 
 /// The evaluations of a candidate: out-of-distribution validation on the run's own graphs, then test.
 pub fn evaluations(config: &Config, task: &str) -> Vec<EvalConfig> {
-    let seed = config.score.ood_seed.unwrap_or_else(|| race::seeds::graphs(config.search.seed, "ood"));
-    evaluations_on(config, task, seed)
+    let [ood, _] = config.splits(task);
+    evaluations_on(config, task, ood.seed)
 }
 
 /// As [`evaluations`], out of distribution on the graphs of this seed.
 pub fn evaluations_on(config: &Config, task: &str, seed: u64) -> Vec<EvalConfig> {
-    let score = &config.score;
-    let ood =
-        EvalConfig { seed, data: EvalData::Validation, ..test(config, task, score.ood_length, score.ood_samples) };
-    vec![ood, test(config, task, score.test_length, score.test_samples)]
+    let [ood, test] = config.splits(task);
+    let data = EvalData::Validation;
+    vec![
+        EvalConfig { seed, data, ..on_benchmark(config, task, ood.length, ood.samples) },
+        on_benchmark(config, task, test.length, test.samples),
+    ]
 }
 
 /// An evaluation on the benchmark's test split: so many samples, times the benchmark's factor for tasks that are scored
 /// on few values a sample.
 pub fn test(config: &Config, task: &str, length: usize, samples: usize) -> EvalConfig {
     let factor = clrs::algorithm(task).map_or(1, |algorithm| algorithm.samples_multiplier);
+    on_benchmark(config, task, length, samples * factor)
+}
+
+fn on_benchmark(config: &Config, task: &str, length: usize, samples: usize) -> EvalConfig {
     // The network is the one that was trained.
     let network = train::settings(config, task, 0);
     EvalConfig {
         algorithm: task.to_owned(),
         hidden: network.hidden,
         length,
-        samples: samples * factor,
+        samples,
         batch_size: config.score.batch_size,
         seed: 0,
         data: EvalData::Test,
@@ -88,17 +95,31 @@ pub fn work(
     let content = std::fs::read(weights).with_context(absent)?;
     let weights = std::fs::canonicalize(weights).with_context(absent)?;
     let (threads, graphs) = (config.train.threads, config.train.graphs);
-    let kind = train::kind(device);
+    let on = train::computed_on(&config.train, device);
     let hash = blake3::hash(&content).to_hex();
-    let key = train::hash(&(CODE_VERSION, &program.graph_hash, &program.params, hash.as_str(), &evaluations, kind));
+    let key = train::hash(&(CODE_VERSION, &program.graph_hash, &program.params, hash.as_str(), &evaluations, on));
     let (source, device) = (program.source.clone(), device.to_owned());
-    let job = Job { source, weights, evaluations, diagnosis: None, threads, graphs, device };
+    let job = Job {
+        source,
+        weights,
+        evaluations,
+        diagnosis: None,
+        threads,
+        graphs,
+        device,
+        device_model: config.train.device_model.clone(),
+    };
     Ok(Work { key, label, weight: 1.0, job })
 }
 
 /// Evaluations as jobs of their own.
-pub const EVALUATION: Kind<Job, Scored> =
-    Kind { subcommand: "score-child", folder: "score", files: &[], device: |job| &job.device, sum_up };
+pub const EVALUATION: Kind<Job, Scored> = Kind {
+    subcommand: worker::SCORE,
+    folder: "score",
+    files: &[],
+    device: |job| (&job.device, &job.device_model),
+    sum_up,
+};
 
 /// An evaluation in a line.
 pub fn sum_up(scored: &Scored) -> String {
@@ -106,52 +127,9 @@ pub fn sum_up(scored: &Scored) -> String {
     percent.join(", ")
 }
 
-/// Does one job as the supervisor asks for it on stdin.
-pub fn child() -> ExitCode {
-    serve(evaluate)
-}
-
-fn evaluate(job: Job, _: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Scored, Failure> {
-    let wanted: DeviceArg = job.device.parse().map_err(Failure::of_machine)?;
-    let tf32 = job.evaluations.iter().any(|config| config.dtype == Dtype::Tf32);
-    let start = Start { threads: job.threads, graphs: job.graphs, tf32 };
-    let device = network::init_with(&wanted, start).map_err(|error| train::failure(&error.into()))?;
-    let weights = Weights::load(&job.weights).map_err(|error| train::failure(&error.into()))?;
-    let (mut scores, mut tallies) = (Vec::with_capacity(job.evaluations.len()), Vec::new());
-    for config in &job.evaluations {
-        tell(&json!({ "length": config.length }));
-        let processor = train::processor(&job.source, config.hidden)?;
-        let found = network::evaluate::evaluate(&processor, &weights, config, device)
-            .map_err(|error| train::failure(&error))?;
-        if !found.score.is_finite() {
-            return Err(Failure::of_job(
-                Status::Failed,
-                format!("the score at length {} is not finite", config.length),
-            ));
-        }
-        scores.push(found.score);
-        tallies.push(found.tallies);
-    }
-    let (mut facts, mut undiagnosed) = (None, None);
-    if let Some(config) = &job.diagnosis {
-        tell(&json!({ "diagnosis": true }));
-        match diagnose(&job.source, &weights, config, device) {
-            Ok(found) => facts = Some(found),
-            Err(error) => undiagnosed = Some(error.reason),
-        }
-    }
-    Ok(Scored { scores, tallies, facts, undiagnosed, device: device.to_string() })
-}
-
-fn diagnose(source: &str, weights: &Weights, config: &DiagnoseConfig, device: Device) -> Result<Vec<Fact>, Failure> {
-    let Some(first) = config.evaluations.first() else { return Ok(Vec::new()) };
-    let processor = train::processor(source, first.hidden)?;
-    network::diagnose(&processor, weights, config, device).map_err(|error| train::failure(&error))
-}
-
 #[cfg(test)]
 mod tests {
-    use clrs::card::{Evaluation, Feedback};
+    use clrs::card::Evaluation;
 
     use super::*;
 
@@ -171,12 +149,7 @@ mod tests {
                 assert_eq!((training.steps, training.validate_every), (done.steps, done.val_every));
                 assert_eq!((training.learning_rate, training.grad_clip), (done.learning_rate, done.grad_clip));
                 assert_eq!(training.hint_teacher_forcing, done.hint_teacher_forcing);
-                let feedback = match done.hint_repred_mode {
-                    network::Repred::Soft => Feedback::Soft,
-                    network::Repred::Hard => Feedback::Hard,
-                    network::Repred::HardOnEval => Feedback::HardOnEval,
-                };
-                assert_eq!(training.hint_feedback, feedback);
+                assert_eq!(training.hint_feedback, done.hint_repred_mode);
                 let validation = Evaluation { length: done.val_length, samples: done.val_samples };
                 let evaluated = evaluations(&config, algorithm.name);
                 let evaluated =

@@ -1,18 +1,16 @@
-use std::ffi::OsStr;
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 use std::process::ExitCode;
 
 use anyhow::Result;
 use schemas::Stage;
 use score::Args;
-use stage::signal;
-use train::Lab;
+use stage::{signal, table};
+use train::Supervisor;
 
 fn main() -> ExitCode {
     // The children's side: not for people, so not in the help.
-    match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
-        Some("score-child") => return score::child(),
-        Some(check::CHILD) => return check::serve(),
-        _ => {}
+    if std::env::args_os().nth(1).is_some_and(|word| word == check::CHILD) {
+        return check::serve();
     }
     let args: Args = stage::parse();
     stage::main("score", || run(&args))
@@ -33,11 +31,15 @@ fn run(args: &Args) -> Result<()> {
     }
     let Some(config) = args.config()? else { return Ok(()) };
     args.table.check_output()?;
+    args.graphs.iter().chain(&args.diagnosis).try_for_each(|path| table::check_output(path))?;
     let table = args.read()?;
+    let parents = score::parents(&args.parents_diagnosis, &table)?;
     let provenance = args.table.provenance(Stage::Score, &config, &[])?;
+    args.common.announce_defaults("score");
     let stop = signal::install()?;
-    let lab = Lab::new(&config, &args.work, stop)?;
-    let (table, measured) = score::score(table, &args.weights, &lab, &args.common)?;
+    let supervisor = Supervisor::new(&config, &args.work, stop)?;
+    let (mut table, measured) = score::score(table, &args.weights, &supervisor, &args.common)?;
+    score::shifts(&mut table, &measured, &parents);
     // The table comes last: where it is there, all of the stage's files are.
     if let Some(path) = &args.graphs {
         score::graphs(&measured, path)?;

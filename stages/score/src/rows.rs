@@ -5,17 +5,23 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use schemas::{Candidate, Status};
 use serde_json::Value;
+use stage::cache::weights::WeightsError;
 use stage::config::{Config, Fitness};
 use stage::job::{Outcome, Work};
 use stage::{Common, Table, cache};
-use train::{Lab, Program, by_hand, prepare};
+use train::{Program, Supervisor, by_hand, prepare, worker};
 
 use crate::{Job, Measured, Scored, diagnosing, evaluations, mean, of_settings, std, sum_up, work};
 
 /// Scores the trained rows; all others stay as they are. `weights` are those of the programs given as files, one file per
 /// training seed. Returns the table, in order, and what the trainings came to whose scores it did not have before.
-pub fn score(mut table: Table, weights: &[PathBuf], lab: &Lab<'_>, common: &Common) -> Result<(Table, Vec<Measured>)> {
-    let config = lab.config;
+pub fn score(
+    mut table: Table,
+    weights: &[PathBuf],
+    supervisor: &Supervisor<'_>,
+    common: &Common,
+) -> Result<(Table, Vec<Measured>)> {
+    let config = supervisor.config;
     let due_for_scoring = |candidate: &Candidate| candidate.status == Status::Trained || by_hand(candidate);
     let mut due: Vec<(usize, Program, Vec<Work<Job>>)> = Vec::new();
     for (index, prepared) in prepare(&table.rows, config, due_for_scoring)?.into_iter().enumerate() {
@@ -23,7 +29,7 @@ pub fn score(mut table: Table, weights: &[PathBuf], lab: &Lab<'_>, common: &Comm
         match prepared {
             None => {}
             Some(Err(candidate)) => row.candidate = *candidate,
-            Some(Ok(mut program)) => match works(&mut program, weights, lab) {
+            Some(Ok(mut program)) => match works(&mut program, weights, supervisor, common) {
                 Ok(works) => due.push((index, program, works)),
                 // Without weights there is nothing to evaluate: this row's failure, and no other's.
                 Err(error) => {
@@ -34,7 +40,7 @@ pub fn score(mut table: Table, weights: &[PathBuf], lab: &Lab<'_>, common: &Comm
         }
     }
     let all: Vec<Work<Job>> = due.iter_mut().flat_map(|(_, _, works)| works.drain(..)).collect();
-    let outcomes = run(&all, lab, common)?;
+    let outcomes = run(&all, supervisor, common)?;
     let mut outcomes = outcomes.into_iter();
     let mut measured = Vec::new();
     for (index, program, _) in due {
@@ -62,6 +68,7 @@ fn told(row: &Candidate, outcomes: &[Outcome<Scored>], before: usize) -> Vec<Mea
     let done = outcomes.iter().enumerate().skip(before).filter_map(|(index, outcome)| match outcome {
         Outcome::Done { result, .. } => Some(Measured {
             run: row.run.clone(),
+            settings_digest: row.settings_digest.clone(),
             candidate_id: row.candidate_id.clone(),
             task: row.task.clone().unwrap_or_default(),
             seed_index: index as i64,
@@ -74,8 +81,13 @@ fn told(row: &Candidate, outcomes: &[Outcome<Scored>], before: usize) -> Vec<Mea
 }
 
 /// The evaluations of one program, one per training seed.
-fn works(program: &mut Program, given: &[PathBuf], lab: &Lab<'_>) -> Result<Vec<Work<Job>>> {
-    let config = lab.config;
+fn works(
+    program: &mut Program,
+    given: &[PathBuf],
+    supervisor: &Supervisor<'_>,
+    common: &Common,
+) -> Result<Vec<Work<Job>>> {
+    let config = supervisor.config;
     let files = if by_hand_before(&program.candidate) {
         if given.is_empty() {
             bail!("a program without weights: train it first, or name them with --weights");
@@ -84,9 +96,8 @@ fn works(program: &mut Program, given: &[PathBuf], lab: &Lab<'_>) -> Result<Vec<
         program.candidate.weights = Some(names);
         given.to_vec()
     } else {
-        let row = &program.candidate;
-        let names = row.weights.as_deref().context("the row is trained, but names no weights")?;
-        cache::weights::of_row(&lab.args.cache, names, row.train_key.as_deref())?
+        let names = program.candidate.weights.as_deref().context("the row is trained, but names no weights")?;
+        trained(program, names, supervisor, common)?
     };
     let task = program.candidate.task.get_or_insert_with(|| config.task.algorithm.clone()).clone();
     let works = files.iter().enumerate().map(|(index, file)| {
@@ -95,7 +106,7 @@ fn works(program: &mut Program, given: &[PathBuf], lab: &Lab<'_>) -> Result<Vec<
         let evaluations = evaluations(config, &task);
         // One training of a candidate is looked at closely, the first: in whatever call, so that it stays in the cache.
         let diagnosis = evaluations.first().filter(|_| index == 0).and_then(|ood| of_settings(config, &task, ood));
-        let work = work(program, file, label, evaluations, config, &lab.device)?;
+        let work = work(program, file, label, evaluations, config, &supervisor.device)?;
         Ok(match diagnosis {
             Some(diagnosis) => diagnosing(work, diagnosis),
             None => work,
@@ -104,21 +115,51 @@ fn works(program: &mut Program, given: &[PathBuf], lab: &Lab<'_>) -> Result<Vec<
     works.collect()
 }
 
+/// The files of weights that a row names. Where an entry of the cache is damaged, its training is done again, and replaces it.
+fn trained(program: &Program, names: &[String], supervisor: &Supervisor<'_>, common: &Common) -> Result<Vec<PathBuf>> {
+    let find = || cache::weights::of_row(&supervisor.args.cache, names, program.candidate.train_key.as_deref());
+    let damaged = match find() {
+        Err(error @ WeightsError::Broken { .. }) => error,
+        found => return Ok(found?),
+    };
+    // Other machines' queues know of no training that this stage asks for.
+    if !supervisor.engine.is_local() || supervisor.args.no_cache {
+        return Err(damaged.into());
+    }
+    let config = supervisor.config;
+    let task = program.candidate.task.as_deref().unwrap_or(&config.task.algorithm);
+    let seeds = program.candidate.train_seeds.iter().flatten();
+    let again: Vec<_> = seeds
+        .map(|seed| {
+            let settings = train::settings(config, task, u64::try_from(*seed).unwrap_or_default());
+            train::work(program, settings, &config.train, &supervisor.device)
+        })
+        .collect();
+    // With other settings, or on another kind of device, it would be another training.
+    if !again.iter().map(|work| cache::weights::name_of(&work.key)).eq(names.iter().cloned()) {
+        return Err(damaged.into());
+    }
+    stage::exit::note(&format!("{damaged}: it is trained again"));
+    supervisor.trainings(&again, "train", common)?;
+    Ok(find()?)
+}
+
 /// Whether the row was a program given by hand before it was checked just now.
 fn by_hand_before(candidate: &Candidate) -> bool {
     candidate.proposer == "file" && candidate.train_key.is_none()
 }
 
 /// Runs evaluations with a progress display of their own; outcomes in order.
-pub fn run(works: &[Work<Job>], lab: &Lab<'_>, common: &Common) -> Result<Vec<Outcome<Scored>>> {
+pub fn run(works: &[Work<Job>], supervisor: &Supervisor<'_>, common: &Common) -> Result<Vec<Outcome<Scored>>> {
     let progress = common.progress("score", works.len());
     let tell = |note: &Value| match note.get("length") {
         Some(length) => Some(format!("length {length}")),
         None => note.get("diagnosis").map(|_| "diagnosis".to_owned()),
     };
-    let outcomes = lab.runner("score-child", "score", &[]).run_all(works, lab.jobs, &progress, tell, sum_up)?;
+    let outcomes =
+        supervisor.runner(worker::SCORE, "score", &[]).run_all(works, supervisor.jobs, &progress, tell, sum_up)?;
     let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
-    progress.finish(&format!("{done} of {} evaluations done on {}", works.len(), lab.place()));
+    progress.finish(&format!("{done} of {} evaluations done on {}", works.len(), supervisor.place()));
     Ok(outcomes)
 }
 

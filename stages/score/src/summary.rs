@@ -20,7 +20,10 @@ pub fn json(methods: &[Reach]) -> anyhow::Result<String> {
 }
 
 fn paragraph(reach: &Reach) -> String {
-    let mut text = format!("{}: {} proposals, {} evaluated\n", line(&reach.method), reach.proposals, reach.evaluated);
+    let settings =
+        reach.settings_digest.as_ref().map_or_else(String::new, |digest| format!(" (settings {})", line(digest)));
+    let mut text =
+        format!("{}{settings}: {} proposals, {} evaluated\n", line(&reach.method), reach.proposals, reach.evaluated);
     let mut entry = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<22} {value}");
     };

@@ -1,6 +1,6 @@
 //! The command line, as typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use stage::{Common, Config, TableArgs};
@@ -17,16 +17,17 @@ and without the columns that differ from run to run (seconds, memory): the same 
 A row that claims to be scored and has no finite fitness becomes `failed`; a scored row whose candidate_id is not \
 that of its program is refused.
 
-Examples:
-  select scored.parquet --archive ../gen003/archive.parquet -o archive.parquet
-  select --best archive.parquet -o best.py          the winner's program
-  select --export results archive.parquet           the winner with its weights and a page about it
-  select --summary 'runs/*/archive.parquet' --json  what came of it, for machines
+Examples (select is a word of bash's own: call it through `emberline`, or as `command select`):
+  emberline select scored.parquet --archive ../gen003/archive.parquet -o archive.parquet
+  emberline select --best archive.parquet -o best.py          the winner's program
+  emberline select --export results archive.parquet           the winner: program, weights, PyTorch module, model card (settings:
+                                                              --config, else config.toml beside the archive)
+  emberline select --summary 'runs/*/archive.parquet' --json  what came of each run, for machines
 ";
 
 /// Judges all candidates so far: which are kept as parents, which lead their cell, and what is best
 #[derive(Parser, Debug)]
-#[command(version, after_help = AFTER)]
+#[command(version = stage::version(), after_help = AFTER)]
 pub struct Args {
     #[command(flatten)]
     pub table: TableArgs,
@@ -40,8 +41,9 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["summary", "archive"])]
     pub best: bool,
 
-    /// Write the winner as best.py, best.safetensors (its trained weights) and best.md (about both) into this
-    /// folder, and nothing else
+    /// Write the winner into this folder, and nothing else: best.py, best.safetensors (its trained weights) and best.md (about
+    /// both); and its whole network as PyTorch: model.py (written from its graph), model.safetensors, the samples that it was
+    /// scored on, evaluate.py (prints that accuracy) and README.md, a model card
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["best", "summary", "archive"])]
     pub export: Option<PathBuf>,
 
@@ -63,9 +65,16 @@ pub struct Args {
 }
 
 impl Args {
-    /// The settings in force; `None` after they have been printed.
+    /// The settings in force; `None` after they have been printed. Where none are named, those beside an archive are what it was
+    /// made with.
     pub fn config(&self) -> anyhow::Result<Option<Config>> {
-        self.common.config(&[])
+        let mut common = self.common.clone();
+        let reads = self.export.is_some() || self.summary;
+        if let (true, [archive], []) = (reads, self.table.inputs.as_slice(), common.config.as_slice()) {
+            let beside = Path::new(archive).with_file_name("config.toml");
+            common.config.extend(Some(beside).filter(|path| archive != "-" && path.is_file()));
+        }
+        common.config(&[])
     }
 }
 

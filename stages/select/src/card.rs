@@ -72,8 +72,8 @@ pub fn card(
     text
 }
 
-/// What is known of its gain: confirmed, beside what the search said.
-fn gain(confirmation: Option<&Confirmation>) -> String {
+/// What is known of a winner's gain: confirmed, beside what the search said.
+pub fn gain(confirmation: Option<&Confirmation>) -> String {
     let Some(confirmation) = confirmation else {
         return "**Its gain over the seed program is not confirmed**: it was not trained again on fresh seeds. What the search \
                 measured includes the luck of being chosen."
@@ -93,7 +93,8 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
-fn accuracy(mean: Option<f64>, std: Option<f64>, seeds: usize) -> String {
+/// A mean accuracy with its spread over training seeds.
+pub fn accuracy(mean: Option<f64>, std: Option<f64>, seeds: usize) -> String {
     match (mean, std) {
         (None, _) => "not measured".to_owned(),
         (Some(mean), Some(std)) if seeds > 1 => {
@@ -155,6 +156,7 @@ processor(**inputs)  # a first call makes its layers
 
 weights = safetensors.torch.load_file("best.safetensors")
 processor.load_state_dict({{k[10:]: v for k, v in weights.items() if k.startswith("processor.")}})
+processor.eval()
 ```
 
 "#

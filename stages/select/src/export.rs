@@ -1,4 +1,4 @@
-//! The winner as it leaves the house: its program, its trained weights, and a page about both.
+//! The winner as it leaves the house: its program, its trained weights, a page about both, and its whole network as PyTorch.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use schemas::Candidate;
 use stage::{Config, atomic, cache as results};
 
 use crate::card;
+use crate::network::{self, Network};
 
 /// The weights of one training of the winner.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +24,12 @@ pub struct Chosen {
     pub ood_acc: Option<f64>,
 }
 
-/// Writes `best.safetensors`, `best.md` and `best.py` into `folder`. The program comes last: where it is, all is.
+/// Checks that all of it can be written there, before the work is done.
+pub fn check(folder: &Path) -> Result<()> {
+    Ok(stage::table::check_folder(folder)?)
+}
+
+/// Writes the network, `best.safetensors`, `best.md` and `best.py` into `folder`. The program comes last: where it is, all is.
 /// `considered`: how many candidates it was chosen from.
 pub fn write(
     best: &Candidate,
@@ -34,11 +40,18 @@ pub fn write(
     config: &Config,
 ) -> Result<()> {
     let chosen = choose(best)?;
-    let weights = file(best, &chosen, cache).context(
+    let files = files(best, cache).context(
         "the winner's weights cannot be exported; --best takes only the program, and `train` and `score` make its weights again",
     )?;
-    let content = std::fs::read(&weights).with_context(|| weights.display().to_string())?;
+    let weights = files.get(chosen.at).context("the best row names no weights")?;
+    let content = std::fs::read(weights).with_context(|| weights.display().to_string())?;
     atomic::make_folder(folder)?;
+    let network = Network { best, chosen: &chosen, weights: &files, confirmation, config };
+    if let Err(error) = network.write(folder) {
+        // The program and its weights are worth having without it; those of an earlier export would be another's.
+        network::remove(folder)?;
+        stage::exit::note(&format!("warning: the winner is exported without its network as PyTorch: {error:#}"));
+    }
     atomic::write_bytes(&folder.join("best.safetensors"), &content)?;
     let card = card::card(best, &chosen, considered, confirmation, config);
     atomic::write_bytes(&folder.join("best.md"), card.as_bytes())?;
@@ -62,11 +75,10 @@ fn choose(best: &Candidate) -> Result<Chosen> {
     Ok(Chosen { file: PathBuf::from(file), at, seed, of: files.len(), ood_acc: score(at) })
 }
 
-/// The chosen file, verified. All of the row's are: together they must be those of its training.
-fn file(best: &Candidate, chosen: &Chosen, cache: &Path) -> Result<PathBuf> {
+/// The weights of all trainings, verified: together they must be those of the row's training.
+fn files(best: &Candidate, cache: &Path) -> Result<Vec<PathBuf>> {
     let names = best.weights.as_deref().unwrap_or_default();
-    let files = results::weights::of_row(cache, names, best.train_key.as_deref())?;
-    files.into_iter().nth(chosen.at).context("the best row names no weights")
+    Ok(results::weights::of_row(cache, names, best.train_key.as_deref())?)
 }
 
 #[cfg(test)]

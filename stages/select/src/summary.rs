@@ -9,8 +9,11 @@ use search::population::{Population, evaluated, fitness};
 use search::reach::Reach;
 use search::stop::{self, StopSettings};
 use serde::Serialize;
+use serde_json::json;
 use stage::Config;
 use stage::terminal::line;
+
+use crate::runs::{self, Part};
 
 /// A candidate, in figures.
 #[derive(Debug, Serialize)]
@@ -51,9 +54,49 @@ impl From<&Candidate> for Entry {
     }
 }
 
+/// The summary of each run for people, and in what their settings differ.
+pub fn text(parts: &[Part], config: &Config) -> String {
+    let single = parts.len() == 1;
+    let text = |part: &Part| {
+        let summary = Summary::of_run(part, config);
+        if single { summary.text() } else { format!("run:         {}\n{}\n", line(&part.run.name), summary.text()) }
+    };
+    let mut all: String = parts.iter().map(text).collect();
+    let differences = runs::differing(parts);
+    if !differences.is_empty() {
+        all += "The figures do not compare with one another: settings differ\n";
+        all += &line_by_line(&runs::lines(&differences));
+    }
+    all
+}
+
+fn line_by_line(text: &str) -> String {
+    text.lines().map(|text| format!("{}\n", line(text))).collect()
+}
+
+/// The same for machines: the object of a single run, or one with all of them in `runs`.
+pub fn json(parts: &[Part], config: &Config) -> anyhow::Result<String> {
+    let runs: Vec<Summary> = parts.iter().map(|part| Summary::of_run(part, config)).collect();
+    if let [only] = runs.as_slice() {
+        return only.json();
+    }
+    let differences: Vec<_> = runs::differing(parts)
+        .into_iter()
+        .map(|difference| {
+            let values = difference.values.into_iter();
+            let values: Vec<_> = values.map(|(value, runs)| json!({ "value": value, "runs": runs })).collect();
+            json!({ "setting": difference.key, "values": values })
+        })
+        .collect();
+    let all = json!({ "runs": runs, "differing_settings": differences });
+    Ok(format!("{}\n", serde_json::to_string_pretty(&all)?))
+}
+
 /// What came of a search. The seed program does not count as a proposal.
 #[derive(Debug, Serialize)]
 pub struct Summary {
+    pub run: String,
+    pub settings_digest: Option<String>,
     pub proposals: usize,
     /// Proposals that training was spent on, whether it ended with a score or not.
     pub evaluated: usize,
@@ -74,11 +117,19 @@ pub struct Summary {
     pub cells: usize,
     /// Why the search is over, if it is.
     pub stopped: Option<String>,
+    /// Whom the confirmation chose, with its scores in the search: what is exported. Absent: the best.
+    pub winner: Option<Entry>,
     /// What the gain is on fresh seeds and graphs.
     pub confirmation: Option<Confirmation>,
 }
 
 impl Summary {
+    fn of_run(part: &Part, config: &Config) -> Self {
+        let population = Population::new(part.rows.candidates());
+        let summary = Self::of(&population, config, part.confirmation.clone());
+        Self { run: part.run.name.clone(), settings_digest: part.run.settings_digest.clone(), ..summary }
+    }
+
     pub fn of(population: &Population<'_>, config: &Config, confirmation: Option<Confirmation>) -> Self {
         let rows = population.rows();
         let proposals: Vec<&&Candidate> = rows.iter().filter(|row| row.parent_id.is_some()).collect();
@@ -100,6 +151,8 @@ impl Summary {
             ..StopSettings::default()
         };
         Self {
+            run: String::new(),
+            settings_digest: None,
             proposals: proposals.len(),
             evaluated: proposals.iter().filter(|row| evaluated(row)).count(),
             generations: population.last_generation() + 1,
@@ -112,6 +165,10 @@ impl Summary {
             pareto_front: pareto(population),
             cells: cells.len(),
             stopped: stop::stop(population, &settings).map(|reason| reason.to_string()),
+            winner: confirmation
+                .as_ref()
+                .and_then(|confirmation| population.find(&confirmation.winner.as_ref()?.candidate_id))
+                .map(Entry::from),
             confirmation,
         }
     }
@@ -173,6 +230,9 @@ impl Summary {
                     "winner",
                     format!("{} ({label}), chosen from {count} on fresh seeds", line(&winner.candidate_id)),
                 );
+                if let Some(winner) = &self.winner {
+                    figure("its scores", scores(winner));
+                }
             }
             figure("gain", line(&confirmation.sentence()).into_owned());
             if let Some(gain) = &confirmation.test_gain {
@@ -199,22 +259,33 @@ fn percent(share: Option<f64>) -> String {
     share.map_or("unknown".to_owned(), |share| format!("{:.1} % of the proposals", 100.0 * share))
 }
 
-fn entry(entry: &Entry) -> String {
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
-    let count = |value: Option<i64>| value.map_or("-".to_owned(), |value| value.to_string());
+fn number(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.4}"))
+}
+
+/// Accuracies in the search.
+fn scores(entry: &Entry) -> String {
     format!(
-        "{} (generation {}, {}): fitness {} ± {}, ood {} ± {}, test {} ± {} over {} training seed{}, {} parameters, {} MACs a step",
-        line(&entry.candidate_id),
-        entry.generation,
-        line(entry.edit.as_deref().unwrap_or("no label")),
-        number(entry.fitness),
-        number(entry.fitness_sd),
+        "ood {} ± {}, test {} ± {} over {} training seed{}",
         number(entry.ood_acc),
         number(entry.ood_acc_std),
         number(entry.test_acc),
         number(entry.test_acc_std),
         entry.training_seeds,
         if entry.training_seeds == 1 { "" } else { "s" },
+    )
+}
+
+fn entry(entry: &Entry) -> String {
+    let count = |value: Option<i64>| value.map_or("-".to_owned(), |value| value.to_string());
+    format!(
+        "{} (generation {}, {}): fitness {} ± {}, {}, {} parameters, {} MACs a step",
+        line(&entry.candidate_id),
+        entry.generation,
+        line(entry.edit.as_deref().unwrap_or("no label")),
+        number(entry.fitness),
+        number(entry.fitness_sd),
+        scores(entry),
         count(entry.params),
         count(entry.macs),
     )

@@ -14,6 +14,11 @@ pub fn of<'a>(population: &Population<'a>, confirmation: Option<&Confirmation>) 
     best.context("no candidate has a score: there is no best one")
 }
 
+/// Checks that the program can be written there, before the work is done.
+pub fn check(path: &Path) -> anyhow::Result<()> {
+    Ok(stage::table::check_file(path)?)
+}
+
 /// Writes the program as it is, so that `check`, `train` and any Python read it. `-` is stdout.
 pub fn write(winner: &Candidate, path: &Path) -> anyhow::Result<()> {
     if path == Path::new("-") {

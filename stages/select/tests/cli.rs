@@ -63,7 +63,9 @@ fn the_winner_is_exported_with_its_weights_and_a_page() {
         std::fs::write(folder.path().join("cache/train").join(name).join("weights.safetensors"), content).unwrap();
         std::fs::write(folder.path().join("cache/train").join(name).join("result.json"), "{}").unwrap();
     }
-    output(&export);
+    let told = String::from_utf8(select(&export).assert().success().get_output().stderr.clone()).unwrap();
+    assert!(told.contains("without its network as PyTorch"), "the program is none: {told}");
+    assert!(!folder.path().join("results/model.py").exists());
     let read = |name: &str| std::fs::read_to_string(folder.path().join("results").join(name)).unwrap();
     assert_eq!(read("best.py"), best["source"].as_str().unwrap());
     assert_eq!(read("best.safetensors"), "second", "seed 4 did better out of distribution");
@@ -94,6 +96,78 @@ fn the_winner_is_exported_with_its_weights_and_a_page() {
     }
     select(&["--cache", "c", &archive]).assert().code(2);
     select(&["--best", "--export", "x", &archive]).assert().code(2);
+}
+
+/// Zeros for every parameter of a network.
+fn zeros(processor: &graph::Processor, settings: pytorch::Settings) -> Vec<u8> {
+    let bfs = clrs::algorithm("bfs").unwrap();
+    let module = pytorch::module(processor, bfs, settings, "").unwrap();
+    let data: Vec<(String, Vec<usize>, Vec<u8>)> = module
+        .parameters
+        .iter()
+        .map(|(param, _)| (param.name.clone(), param.shape.clone(), vec![0; 4 * param.shape.iter().product::<usize>()]))
+        .collect();
+    let views = data.iter().map(|(name, shape, bytes)| {
+        (name.as_str(), safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes).unwrap())
+    });
+    safetensors::serialize(views, &None).unwrap()
+}
+
+#[test]
+fn the_winner_s_network_is_exported_as_pytorch() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = include_str!("../../../data/seed_pgn.py");
+    let options = program::Options { hidden: 16, ..program::Options::default() };
+    let processor = program::compile(source, &options).processor.unwrap();
+    let settings = pytorch::Settings { nb_msg_passing_steps: 1, hint_repred_mode: model::Repred::Soft };
+    for name in ["one", "two"] {
+        let place = folder.path().join("cache/train").join(name);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join("weights.safetensors"), zeros(&processor, settings)).unwrap();
+        std::fs::write(place.join("result.json"), "{}").unwrap();
+    }
+    let mut best = row(0, 0, 0.6);
+    let more = json!({
+        "source": source, "candidate_id": program::candidate_id(source), "edit": "```\n# x", "run": "<script>",
+        "task": "bfs", "train_seeds": [3, 4], "ood_acc": 0.6, "ood_acc_std": 0.05, "ood_acc_seeds": [0.55, 0.65],
+        "test_acc": 0.5, "test_acc_std": 0.01, "test_acc_seeds": [0.5, 0.5],
+        "weights": ["train/one/weights.safetensors", "train/two/weights.safetensors"],
+        "train_key": stage::cache::hash(&["one", "two"]),
+    });
+    best.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let archive = write(folder.path(), "a.jsonl", &[best]);
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    // Settings are those beside the archive.
+    let config =
+        "[network]\nhidden = 16\n[score]\nood_length = 5\nood_samples = 3\ntest_length = 6\ntest_samples = 2\n";
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    for out in ["results", "again"] {
+        output(&[&archive, "--export", &place(out), "--cache", &place("cache")]);
+    }
+    let read = |out: &str, name: &str| std::fs::read(folder.path().join(out).join(name)).unwrap();
+    let mut names = vec!["model.py", "model.safetensors", "trainings/0.safetensors", "evaluate.py", "README.md"];
+    names.extend(["requirements.txt", "samples/ood.parquet", "samples/test.parquet", "best.py"]);
+    for name in names {
+        assert!(read("results", name) == read("again", name), "{name} differs from one export to the next");
+    }
+    let module = String::from_utf8(read("results", "model.py")).unwrap();
+    assert!(module.contains("self.t_1 = nn.Linear(32, 8)") && module.contains("class Processor"), "{module}");
+    let bytes = read("results", "model.safetensors");
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let about = header.metadata().clone().unwrap();
+    let trainings: Value = serde_json::from_str(&about["trainings"]).unwrap();
+    assert_eq!(trainings[1], json!({"seed": 4, "file": "model.safetensors", "ood": 0.65, "test": 0.5}));
+    assert_eq!(about["task"], "bfs");
+    let card = String::from_utf8(read("results", "README.md")).unwrap();
+    assert!(card.starts_with("---\nlibrary_name: pytorch\n") && !card.contains("<script>"), "{card}");
+    assert!(card.contains("--num-samples 3 ") && card.contains("--split test --num-samples 2 "), "{card}");
+
+    // With other settings it is another network: the program is exported, and it is said.
+    let (again, cache) = (place("again"), place("cache"));
+    let args = [&archive, "--export", &again, "--cache", &cache, "--set", "network.hidden=8"];
+    let told = String::from_utf8(select(&args).assert().success().get_output().stderr.clone()).unwrap();
+    assert!(told.contains("--config"), "{told}");
+    assert!(!folder.path().join("again/model.py").exists() && folder.path().join("again/best.py").exists());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use stage::config::{Config, Fitness};
 use stage::job::Work;
 use stage::{Common, Row, Table};
 
-use crate::rows::{Lab, fill};
+use crate::rows::{Supervisor, fill};
 use crate::{Job, Program, Trained, prepare, seed, settings, work};
 
 /// Which rows of a generation race in this round, counted from 1.
@@ -35,10 +35,10 @@ pub fn race(
     mut table: Table,
     archive: &Table,
     round: usize,
-    lab: &Lab<'_>,
+    supervisor: &Supervisor<'_>,
     common: &Common,
 ) -> Result<(Table, Vec<Trained>)> {
-    let config = lab.config;
+    let config = supervisor.config;
     let task = config.task.algorithm.as_str();
     let due = racing(&table, archive, round, config);
     let rows: Vec<Row> = due.iter().filter_map(|&index| table.rows.get(index).cloned()).collect();
@@ -56,10 +56,12 @@ pub fn race(
         let seeds = extended(&program.candidate, config)?;
         counts.push(seeds.len());
         works.extend(
-            seeds.into_iter().map(|seed| work(program, settings(config, task, seed), &config.train, &lab.device)),
+            seeds
+                .into_iter()
+                .map(|seed| work(program, settings(config, task, seed), &config.train, &supervisor.device)),
         );
     }
-    let outcomes = lab.trainings(&works, &format!("race {round}"), common)?;
+    let outcomes = supervisor.trainings(&works, &format!("race {round}"), common)?;
     let (mut works, mut outcomes) = (works.as_slice(), outcomes.as_slice());
     let mut trained = Vec::new();
     for ((index, program), count) in programs.into_iter().zip(counts) {
@@ -68,13 +70,13 @@ pub fn race(
         (works, outcomes) = (left, further);
         let Some(row) = table.rows.get_mut(index) else { continue };
         row.candidate = again(program.candidate);
-        fill(&mut row.candidate, own, came_to, task, &lab.device);
+        fill(&mut row.candidate, own, came_to, task, &supervisor.device);
         if row.candidate.status != Status::Trained {
             row.candidate = unscored(std::mem::take(&mut row.candidate));
         }
         if let (Some(work), Some(outcome)) = (own.last(), came_to.last()) {
             let (work, outcome) = (std::slice::from_ref(work), std::slice::from_ref(outcome));
-            trained.extend(Trained::of(&row.candidate.candidate_id, work, outcome));
+            trained.extend(Trained::of(&row.candidate, work, outcome));
         }
     }
     Ok((table, trained))

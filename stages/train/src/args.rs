@@ -40,7 +40,7 @@ no result yet.";
 ///
 /// Rows with status `accepted` are trained, programs given as .py files are checked and trained, all others pass.
 #[derive(clap::Parser, Clone, Debug)]
-#[command(name = "train", version, after_help = EXAMPLES)]
+#[command(name = "train", version = stage::version(), after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     pub table: TableArgs,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use schemas::CurvePoint;
+use stage::Config;
 use stage::table::{Extra, write_records};
 
 /// The curve's file in a training's folder.
@@ -14,6 +15,8 @@ pub const CURVE: &str = "curve.jsonl";
 /// A training that has a curve.
 #[derive(Clone, Debug)]
 pub struct Trained {
+    /// The run of the candidate.
+    pub run: String,
     pub candidate_id: String,
     pub task: String,
     pub seed: u64,
@@ -23,7 +26,7 @@ pub struct Trained {
 
 impl Trained {
     /// Its curve.
-    pub fn points(&self) -> Result<Vec<network::CurvePoint>> {
+    pub fn points(&self) -> Result<Vec<model::CurvePoint>> {
         let file = self.folder.join(CURVE);
         let lines = BufReader::new(File::open(&file).with_context(|| format!("{}: cannot read", file.display()))?);
         let point = |line: std::io::Result<String>| {
@@ -34,11 +37,14 @@ impl Trained {
 }
 
 /// Writes the curves of these trainings as one table.
-pub fn curves(trainings: &[Trained], path: &Path) -> Result<()> {
+pub fn curves(trainings: &[Trained], config: &Config, path: &Path) -> Result<()> {
+    let settings_digest = Some(config.settings_digest());
     let mut points = Vec::new();
     for training in trainings {
         for point in training.points()? {
             points.push(CurvePoint {
+                run: Some(training.run.clone()),
+                settings_digest: settings_digest.clone(),
                 candidate_id: training.candidate_id.clone(),
                 task: training.task.clone(),
                 train_seed: i64::try_from(training.seed)?,

@@ -16,7 +16,7 @@ use schemas::{Candidate, Status};
 use stage::Common;
 use stage::job::{Outcome, Work};
 
-use crate::rows::{Lab, fill};
+use crate::rows::{Supervisor, fill};
 use crate::{Job, Measured, Program, Trained, seeds, settings, work};
 
 /// What a race left of one candidate.
@@ -46,8 +46,8 @@ fn places(ranked: usize, keep: f64) -> usize {
 }
 
 /// Races the programs; those given by hand, and a single one, do not take part. One result for each, in order.
-pub fn race(programs: &[&Program], lab: &Lab<'_>, common: &Common) -> Result<Vec<Raced>> {
-    let config = lab.config;
+pub fn race(programs: &[&Program], supervisor: &Supervisor<'_>, common: &Common) -> Result<Vec<Raced>> {
+    let config = supervisor.config;
     let mut raced: Vec<Raced> = programs.iter().map(|_| Raced::default()).collect();
     let mut left: Vec<usize> = (0..programs.len()).filter(|&i| programs[i].candidate.proposer != "file").collect();
     // A rung at or behind the end would tell nothing that the whole training does not.
@@ -64,19 +64,19 @@ pub fn race(programs: &[&Program], lab: &Lab<'_>, common: &Common) -> Result<Vec
                 seeds.into_iter().map(move |seed| (index, seed))
             })
             .map(|(index, seed)| {
-                let settings = network::TrainConfig { steps, ..settings(config, task, seed) };
-                work(programs[index], settings, &config.train, &lab.device)
+                let settings = model::TrainConfig { steps, ..settings(config, task, seed) };
+                work(programs[index], settings, &config.train, &supervisor.device)
             })
             .collect();
-        let outcomes = lab.trainings(&works, &format!("train to step {steps}"), common)?;
+        let outcomes = supervisor.trainings(&works, &format!("train to step {steps}"), common)?;
         let mut standings = Vec::new();
         let mut rows: Vec<(usize, Candidate, Vec<Trained>)> = Vec::new();
         let each = config.train.seeds.count();
         for ((&index, works), outcomes) in left.iter().zip(works.chunks(each)).zip(outcomes.chunks(each)) {
             let mut row = programs[index].candidate.clone();
-            fill(&mut row, works, outcomes, task, &lab.device);
+            fill(&mut row, works, outcomes, task, &supervisor.device);
             raced[index].seconds += row.train_seconds.unwrap_or(0.0);
-            let curves = Trained::of(&row.candidate_id, works, outcomes);
+            let curves = Trained::of(&row, works, outcomes);
             if row.status == Status::Trained {
                 standings.push(Standing { index, loss: loss(&curves, config.train.lengths.len())? });
             }
@@ -130,13 +130,15 @@ fn stop(row: &mut Candidate, rung: i64, place: usize, of: usize, steps: usize) {
     row.weights = None;
 }
 
-/// Of the outcomes of a row's trainings those that have a curve.
+/// The trainings of a row that have a curve.
 impl Trained {
-    pub fn of(candidate_id: &str, works: &[Work<Job>], outcomes: &[Outcome<Measured>]) -> Vec<Self> {
+    /// The trainings of a row that came to their end.
+    pub fn of(candidate: &Candidate, works: &[Work<Job>], outcomes: &[Outcome<Measured>]) -> Vec<Self> {
         let pairs = works.iter().zip(outcomes);
         let done = pairs.filter_map(|(work, outcome)| match outcome {
             Outcome::Done { folder, .. } => Some(Self {
-                candidate_id: candidate_id.to_owned(),
+                run: candidate.run.clone(),
+                candidate_id: candidate.candidate_id.clone(),
                 task: work.job.config.algorithm.clone(),
                 seed: work.job.config.seed,
                 folder: folder.clone(),

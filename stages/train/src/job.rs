@@ -1,6 +1,6 @@
 //! One training: what it is given, what comes back, and the key under which that is kept.
 
-use network::{Dtype, Repred, TrainConfig};
+use model::TrainConfig;
 use serde::{Deserialize, Serialize};
 use stage::Machine;
 use stage::config::{self, Config};
@@ -28,6 +28,9 @@ pub struct Job {
     pub graphs: bool,
     /// `cpu`, `cuda:0`, ...
     pub device: String,
+    /// What its model's name must have in it, see `train.device_model`.
+    #[serde(default)]
+    pub device_model: String,
     /// Seconds between two checkpoints; 0 for none. Results do not depend on it.
     pub checkpoint_s: f64,
 }
@@ -64,6 +67,14 @@ pub fn kind(device: &str) -> &str {
     device.split(':').next().unwrap_or(device)
 }
 
+/// What tells results apart beside their settings: the kind of the device, and its model where one is wanted.
+pub fn computed_on(train: &config::Train, device: &str) -> String {
+    match train.device_model.trim() {
+        "" => kind(device).to_owned(),
+        model => format!("{} {}", kind(device), model.to_lowercase()),
+    }
+}
+
 /// The network's settings for a training of this algorithm with this seed.
 pub fn settings(config: &Config, algorithm: &str, seed: u64) -> TrainConfig {
     let (network, train) = (&config.network, &config.train);
@@ -77,20 +88,12 @@ pub fn settings(config: &Config, algorithm: &str, seed: u64) -> TrainConfig {
         grad_clip: train.grad_clip,
         seed,
         hint_teacher_forcing: network.hint_teacher_forcing,
-        hint_repred_mode: match network.hint_repred_mode {
-            config::Repred::Soft => Repred::Soft,
-            config::Repred::Hard => Repred::Hard,
-            config::Repred::HardOnEval => Repred::HardOnEval,
-        },
+        hint_repred_mode: network.hint_repred_mode,
         nb_msg_passing_steps: network.nb_msg_passing_steps,
         val_length: train.val_length,
         val_samples: train.val_samples,
         val_every: train.val_every,
-        dtype: match network.dtype {
-            config::Dtype::F32 => Dtype::F32,
-            config::Dtype::Tf32 => Dtype::Tf32,
-            config::Dtype::F64 => Dtype::F64,
-        },
+        dtype: network.dtype,
     };
     as_the_benchmark(settings)
 }
@@ -109,12 +112,13 @@ pub fn as_the_benchmark(mut settings: TrainConfig) -> TrainConfig {
 /// The training of a program, with its key. `train` says how it runs.
 pub fn work(program: &Program, config: TrainConfig, train: &config::Train, device: &str) -> Work<Job> {
     // Names of parameters key their random streams, and the weights' file is read back by name.
-    let depends = (CODE_VERSION, &program.graph_hash, &program.params, &config, kind(device));
+    let depends = (CODE_VERSION, &program.graph_hash, &program.params, &config, computed_on(train, device));
     let key = hash(&depends);
     let label = format!("{} {} seed {}", program.label, config.algorithm, config.seed);
     let (source, device) = (program.source.clone(), device.to_owned());
     let (threads, graphs, checkpoint_s) = (train.threads, train.graphs, train.checkpoint_s);
-    Work { key, label, weight: 1.0, job: Job { source, config, threads, graphs, device, checkpoint_s } }
+    let device_model = train.device_model.clone();
+    Work { key, label, weight: 1.0, job: Job { source, config, threads, graphs, device, device_model, checkpoint_s } }
 }
 
 #[cfg(test)]
@@ -177,10 +181,13 @@ mod tests {
             key(|_, c, _, _| c.steps += 1),
             key(|_, c, _, _| c.algorithm = "bfs".into()),
             key(|_, c, _, _| c.lengths.push(9)),
-            key(|_, c, _, _| c.dtype = Dtype::F64),
+            key(|_, c, _, _| c.dtype = graph::Dtype::F64),
             key(|_, _, _, d| *d = "cuda:0"),
         ];
         assert_eq!(key(|_, _, _, d| *d = "cuda:1"), others[8]);
+        others.push(key(|_, _, t, d| (*d, t.device_model) = ("cuda:0", "H100".into())));
+        assert_eq!(key(|_, _, t, d| (*d, t.device_model) = ("cuda:1", " h100".into())), others[9]);
+        others.push(key(|_, _, t, _| t.device_model = "H100".into()));
         let all = others.len();
         others.sort();
         others.dedup();

@@ -1,4 +1,4 @@
-use std::ffi::OsStr;
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -6,14 +6,12 @@ use schemas::Stage;
 use stage::job::Missing;
 use stage::signal;
 use stage::table::{self, Table};
-use train::{Args, Lab};
+use train::{Args, Supervisor};
 
 fn main() -> ExitCode {
     // The children's side: not for people, so not in the help.
-    match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
-        Some("train-child") => return train::child(),
-        Some(check::CHILD) => return check::serve(),
-        _ => {}
+    if std::env::args_os().nth(1).is_some_and(|word| word == check::CHILD) {
+        return check::serve();
     }
     let args: Args = stage::parse();
     stage::main("train", || run(&args))
@@ -28,24 +26,26 @@ fn run(args: &Args) -> Result<()> {
         return args.explain(&config);
     }
     args.table.check_output()?;
+    args.curves.iter().try_for_each(|path| table::check_output(path))?;
     let table = if args.race.is_some() { args.table.read()? } else { args.table.read_with_programs()? };
     let archive = if args.archive.is_empty() { Table::default() } else { table::read(&args.archive)? };
     let provenance = args.table.provenance(Stage::Train, &config, &args.archive)?;
+    args.common.announce_defaults("train");
     let stop = signal::install()?;
-    let work = |lab: &Lab<'_>, table: Table| match args.race {
-        Some(round) => train::race(table, &archive, round, lab, &args.common),
-        None => train::train(table, lab, &args.common),
+    let work = |supervisor: &Supervisor<'_>, table: Table| match args.race {
+        Some(round) => train::race(table, &archive, round, supervisor, &args.common),
+        None => train::train(table, supervisor, &args.common),
     };
     let (table, trainings) = if args.collect {
         collect(&config.train.device, |device| {
-            work(&Lab::collecting(&config, &args.work, stop, device), table.clone())
+            work(&Supervisor::collecting(&config, &args.work, stop, device), table.clone())
         })?
     } else {
-        work(&Lab::new(&config, &args.work, stop)?, table)?
+        work(&Supervisor::new(&config, &args.work, stop)?, table)?
     };
     // The table comes last: where it is there, all of the stage's files are.
     if let Some(path) = &args.curves {
-        train::curves(&trainings, path)?;
+        train::curves(&trainings, &config, path)?;
     }
     args.table.write(&table, &provenance)
 }

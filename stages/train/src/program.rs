@@ -40,9 +40,14 @@ pub fn prepare(
     // What is known of the edit of the others is known since they were checked.
     let checked_before = Inspectors::new(&Rules { compare: false, ..rules })?;
     let go = AtomicBool::new(false);
+    // Whoever trains or scores a row decides what its numbers are worth.
+    let settings_digest = config.settings_digest();
     let prepared = pool::run(rows, pool::cores(), &go, |_, row| {
         let inspectors = if by_hand(&row.candidate) { &inspectors } else { &checked_before };
-        due(&row.candidate).then(|| compile(&row.candidate, inspectors))
+        due(&row.candidate).then(|| {
+            let made_with = Some(settings_digest.clone());
+            compile(&Candidate { settings_digest: made_with, ..row.candidate.clone() }, inspectors)
+        })
     });
     prepared.into_iter().map(|one| one.flatten().transpose()).collect()
 }
@@ -83,6 +88,6 @@ pub fn explain(source: &str, config: &Config) -> anyhow::Result<Result<String, S
     }
     let compiled = program::compile(source, &rules.options);
     let Some(processor) = &compiled.processor else { return Ok(Err(inspection.text)) };
-    let network = network::explain(processor, &config.task.algorithm, config.network.nb_msg_passing_steps);
+    let network = model::explain::explain(processor, &config.task.algorithm, config.network.nb_msg_passing_steps);
     Ok(network.map_err(|error| error.to_string()))
 }

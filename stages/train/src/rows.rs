@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
-use network::DeviceArg;
 use schemas::{Candidate, Status};
 use serde_json::Value;
 use stage::config::Config;
@@ -13,12 +12,15 @@ use stage::job::{Outcome, Runner, Work};
 use stage::{Common, Gpus, Machine, Progress, Table, Usage, WorkArgs};
 
 use crate::halving::{self, Raced};
+use crate::one::seats;
+use crate::worker::{self, Worker};
 use crate::{
     CODE_VERSION, FILES, Job, Measured, Program, Trained, by_hand, hash, kind, prepare, seeds, settings, work,
 };
 
-/// Where children work: device, cache, limits.
-pub struct Lab<'a> {
+/// What starts the children that train and evaluate, and gathers what they leave: on which device, in which cache, within which
+/// limits.
+pub struct Supervisor<'a> {
     pub config: &'a Config,
     /// The device as a child calls it: `cpu`, `cuda:0`.
     pub device: String,
@@ -27,12 +29,14 @@ pub struct Lab<'a> {
     pub jobs: usize,
     /// Where jobs are done.
     pub engine: Engine,
+    /// What does them, where that is here.
+    worker: Option<Worker>,
     pub args: &'a WorkArgs,
     pub stop: &'a AtomicBool,
 }
 
-impl<'a> Lab<'a> {
-    /// Finds the device and the GPUs, before any child looks for them.
+impl<'a> Supervisor<'a> {
+    /// Finds the worker, the device and the GPUs.
     pub fn new(config: &'a Config, args: &'a WorkArgs, stop: &'a AtomicBool) -> Result<Self> {
         let engine = Engine::of(config).context("this program does not know where it lies")?;
         if let Engine::Remote(remote) = &engine {
@@ -45,17 +49,18 @@ impl<'a> Lab<'a> {
                 config.train.device.starts_with("cuda") || config.train.device == "auto" && remote.queue.gives_gpus();
             return Ok(Self::elsewhere(config, args, stop, engine, if gpu { "cuda:0" } else { "cpu" }));
         }
-        let wanted: DeviceArg = config.train.device.parse().map_err(Usage)?;
+        let worker = Worker::beside_us()?;
+        let wanted = config.train.device.as_str();
         // Whichever GPU it is to be: whether there is any, and libtorch can use it.
-        let any = if matches!(wanted, DeviceArg::Cuda(_)) { DeviceArg::Cuda(0) } else { wanted };
-        let mut device = network::init(&any, config.train.threads)?;
-        let gpus = if device.is_cuda() { Gpus::find(&config.train.device)? } else { Gpus::none() };
-        if device.is_cuda() && gpus.all().is_empty() {
-            // Nobody can name them: the child takes the one that libtorch numbers so.
-            device = network::init(&wanted, config.train.threads)?;
+        let mut device = worker.device(if wanted.starts_with("cuda") { "cuda" } else { wanted })?;
+        let on_gpu = kind(&device) == "cuda";
+        let gpus = seats(on_gpu, wanted, &config.train.device_model)?;
+        if on_gpu && gpus.all().is_empty() {
+            // Nobody can name them: the worker takes the one that libtorch numbers so.
+            device = worker.device(wanted)?;
         }
-        let jobs = WorkArgs::jobs(config, if device.is_cuda() { gpus.all().len().max(1) } else { 0 });
-        Ok(Self { config, device: device.to_string(), gpus: Arc::new(gpus), jobs, engine, args, stop })
+        let jobs = WorkArgs::jobs(config, if on_gpu { gpus.all().len().max(1) } else { 0 });
+        Ok(Self { config, device, gpus: Arc::new(gpus), jobs, engine, worker: Some(worker), args, stop })
     }
 
     /// One in which nothing is computed: outcomes come from the cache, of trainings on this kind of device.
@@ -64,7 +69,8 @@ impl<'a> Lab<'a> {
     }
 
     fn elsewhere(config: &'a Config, args: &'a WorkArgs, stop: &'a AtomicBool, engine: Engine, device: &str) -> Self {
-        Self { config, device: device.to_owned(), gpus: Arc::new(Gpus::none()), jobs: 1, engine, args, stop }
+        let gpus = Arc::new(Gpus::none());
+        Self { config, device: device.to_owned(), gpus, jobs: 1, engine, worker: None, args, stop }
     }
 
     /// Where it is computed, in words.
@@ -76,10 +82,10 @@ impl<'a> Lab<'a> {
         }
     }
 
-    /// A runner of jobs of one kind; `subcommand` is the child's side in this program, `kind` its folder in the cache.
+    /// A runner of jobs of one kind; `subcommand` is what the worker calls it, `kind` its folder in the cache.
     pub fn runner(&self, subcommand: &str, kind: &str, files: &'static [&'static str]) -> Runner<'a> {
         Runner {
-            command: Runner::this_program(subcommand),
+            command: self.worker.as_ref().map_or_else(Vec::new, |worker| worker.command(subcommand)),
             cache: self.args.cache.join(kind),
             reuse: !self.args.no_cache,
             retry_failed: self.args.retry_failed,
@@ -105,7 +111,7 @@ impl<'a> Lab<'a> {
 
     /// Runs trainings as a part of what a display shows.
     pub fn trainings_on(&self, works: &[Work<Job>], progress: &Progress) -> Result<Vec<Outcome<Measured>>> {
-        self.runner("train-child", "train", FILES).run_all(works, self.jobs, progress, step, sum_up)
+        self.runner(worker::TRAIN, "train", FILES).run_all(works, self.jobs, progress, step, sum_up)
     }
 }
 
@@ -122,8 +128,8 @@ fn step(note: &Value) -> Option<String> {
 }
 
 /// Trains the rows that are due; all others stay as they are. Returns the table, in order, and the trainings' curves.
-pub fn train(mut table: Table, lab: &Lab<'_>, common: &Common) -> Result<(Table, Vec<Trained>)> {
-    let config = lab.config;
+pub fn train(mut table: Table, supervisor: &Supervisor<'_>, common: &Common) -> Result<(Table, Vec<Trained>)> {
+    let config = supervisor.config;
     let task = config.task.algorithm.as_str();
     let mut due: Vec<(usize, Program)> = Vec::new();
     for (index, prepared) in prepare(&table.rows, config, due_for_training)?.into_iter().enumerate() {
@@ -133,7 +139,7 @@ pub fn train(mut table: Table, lab: &Lab<'_>, common: &Common) -> Result<(Table,
             _ => {}
         }
     }
-    let raced = halving::race(&due.iter().map(|(_, program)| program).collect::<Vec<_>>(), lab, common)?;
+    let raced = halving::race(&due.iter().map(|(_, program)| program).collect::<Vec<_>>(), supervisor, common)?;
     let mut trained = Vec::new();
     let mut whole: Vec<(usize, Program, f64)> = Vec::new();
     for ((index, program), Raced { out, seconds }) in due.into_iter().zip(raced) {
@@ -150,16 +156,18 @@ pub fn train(mut table: Table, lab: &Lab<'_>, common: &Common) -> Result<(Table,
     for (_, program, _) in &whole {
         let seeds = seeds(config, &program.candidate.candidate_id);
         works.extend(
-            seeds.into_iter().map(|seed| work(program, settings(config, task, seed), &config.train, &lab.device)),
+            seeds
+                .into_iter()
+                .map(|seed| work(program, settings(config, task, seed), &config.train, &supervisor.device)),
         );
     }
-    let outcomes = lab.trainings(&works, "train", common)?;
+    let outcomes = supervisor.trainings(&works, "train", common)?;
     let of_rows = works.chunks(each).zip(outcomes.chunks(each));
     for ((index, program, seconds), (works, outcomes)) in whole.into_iter().zip(of_rows) {
         let mut candidate = program.candidate;
-        fill(&mut candidate, works, outcomes, task, &lab.device);
+        fill(&mut candidate, works, outcomes, task, &supervisor.device);
         candidate.train_seconds = candidate.train_seconds.map(|own| own + seconds);
-        trained.extend(Trained::of(&candidate.candidate_id, works, outcomes));
+        trained.extend(Trained::of(&candidate, works, outcomes));
         if let Some(row) = table.rows.get_mut(index) {
             row.candidate = candidate;
         }

@@ -33,12 +33,12 @@ fn candidates() -> Vec<Value> {
     rows.collect()
 }
 
-/// Rows without their times, and without what tells how they came to be trained.
+/// Rows without their times, and without the settings, of which a race has others.
 fn steady(rows: &[Value]) -> Vec<Value> {
     let mut rows = rows.to_vec();
     for row in &mut rows {
         let row = row.as_object_mut().expect("an object");
-        for column in ["train_seconds", "peak_rss_mb"] {
+        for column in ["train_seconds", "peak_rss_mb", "settings_digest"] {
             row.remove(column);
         }
     }

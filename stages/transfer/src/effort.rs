@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clrs::{Algorithm, Sampler, SamplerArgs, SamplerConfig};
-use network::TrainConfig;
+use model::TrainConfig;
 use stage::config::Config;
 
 /// A backward pass takes about twice the time of the forward pass.
@@ -10,7 +10,7 @@ const TRAINING: f64 = 3.0;
 /// What a step takes whatever the number of nodes is, in squared nodes.
 const OVERHEAD: f64 = 64.0;
 
-/// Of a training with its validations.
+/// The work of a training with its validations.
 pub fn training(settings: &TrainConfig) -> Result<f64> {
     let algorithm = clrs::find_algorithm(&settings.algorithm)?;
     let mut lengths = 0.0;
@@ -24,14 +24,14 @@ pub fn training(settings: &TrainConfig) -> Result<f64> {
     Ok(training + validations * batches * forward(algorithm, settings.val_length)?)
 }
 
-/// Of a test.
+/// The work of a test.
 pub fn test(config: &Config, task: &str) -> Result<f64> {
     let test = score::test(config, task, config.transfer.test_length, config.transfer.test_samples);
     let batches = test.samples.div_ceil(test.batch_size.max(1)) as f64;
     Ok(batches * forward(clrs::find_algorithm(task)?, test.length)?)
 }
 
-/// Of a batch's predictions: its steps, as a few samples have them, times what a step takes.
+/// The work of a batch's predictions: its steps, as a few samples have them, times what a step takes.
 fn forward(algorithm: &'static Algorithm, length: usize) -> Result<f64> {
     let args = SamplerArgs::default();
     let config = SamplerConfig { seed: 0, length, num_samples: Some(4), args, track_max_steps: false };

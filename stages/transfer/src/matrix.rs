@@ -3,20 +3,25 @@
 use std::path::Path;
 
 use anyhow::Result;
-use network::TrainConfig;
+use model::TrainConfig;
 use schemas::{Status, TransferRow};
 use score::Scored;
 use serde_json::Value;
 use stage::config::Config;
 use stage::job::{Outcome, Work};
 use stage::{Common, Progress};
-use train::{Lab, Measured, Program, WEIGHTS};
+use train::{Measured, Program, Supervisor, WEIGHTS, worker};
 
 use crate::effort;
 
 /// The rows in the order program, task, seed.
-pub fn matrix(programs: &[Program], tasks: &[String], lab: &Lab<'_>, common: &Common) -> Result<Vec<TransferRow>> {
-    let config = lab.config;
+pub fn matrix(
+    programs: &[Program],
+    tasks: &[String],
+    supervisor: &Supervisor<'_>,
+    common: &Common,
+) -> Result<Vec<TransferRow>> {
+    let config = supervisor.config;
     let mut rows = Vec::new();
     let mut works = Vec::new();
     let mut of = Vec::new();
@@ -25,7 +30,7 @@ pub fn matrix(programs: &[Program], tasks: &[String], lab: &Lab<'_>, common: &Co
             for &seed in &config.transfer.seeds {
                 let settings = settings(config, task, seed);
                 let weight = effort::training(&settings)?;
-                let work = train::work(program, settings, &config.train, &lab.device);
+                let work = train::work(program, settings, &config.train, &supervisor.device);
                 rows.push(empty(program, seed, task, config)?);
                 works.push(Work { weight, ..work });
                 of.push((program, effort::test(config, task)?));
@@ -34,7 +39,7 @@ pub fn matrix(programs: &[Program], tasks: &[String], lab: &Lab<'_>, common: &Co
     }
     let whole = works.iter().map(|work| work.weight).chain(of.iter().map(|(_, test)| *test)).sum();
     let progress = common.weighted_progress("transfer", 2 * works.len(), whole);
-    let trained = lab.trainings_on(&works, &progress)?;
+    let trained = supervisor.trainings_on(&works, &progress)?;
     let mut tests = Vec::new();
     let mut tested = Vec::new();
     for (index, (row, outcome)) in rows.iter_mut().zip(&trained).enumerate() {
@@ -43,21 +48,21 @@ pub fn matrix(programs: &[Program], tasks: &[String], lab: &Lab<'_>, common: &Co
         let label = format!("{} {} seed {}, test", program.label, row.task, row.train_seed);
         match outcome {
             Outcome::Done { folder, .. } => {
-                let work = test(program, &folder.join(WEIGHTS), label, &row.task, lab)?;
+                let work = test(program, &folder.join(WEIGHTS), label, &row.task, supervisor)?;
                 tests.push(Work { weight: *weight, ..work });
                 tested.push(index);
             }
             _ => progress.item_of(*weight, true, &format!("{label}: none, the training has failed")),
         }
     }
-    let outcomes = evaluate(&tests, lab, &progress)?;
+    let outcomes = evaluate(&tests, supervisor, &progress)?;
     let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done { .. })).count();
     for (index, outcome) in tested.into_iter().zip(outcomes) {
         if let Some(row) = rows.get_mut(index) {
             fill_tested(row, outcome);
         }
     }
-    progress.finish(&format!("{done} of {} trainings done and tested on {}", rows.len(), lab.place()));
+    progress.finish(&format!("{done} of {} trainings done and tested on {}", rows.len(), supervisor.place()));
     Ok(rows)
 }
 
@@ -76,6 +81,7 @@ fn settings(config: &Config, task: &str, seed: u64) -> TrainConfig {
 fn empty(program: &Program, seed: u64, task: &str, config: &Config) -> Result<TransferRow> {
     Ok(TransferRow {
         program: program.label.clone(),
+        settings_digest: Some(config.transfer_digest()),
         candidate_id: program.candidate.candidate_id.clone(),
         task: task.to_owned(),
         train_seed: i64::try_from(seed)?,
@@ -111,15 +117,25 @@ fn fill_trained(row: &mut TransferRow, outcome: &Outcome<Measured>, key: &str) {
     }
 }
 
-fn test(program: &Program, weights: &Path, label: String, task: &str, lab: &Lab<'_>) -> Result<Work<score::Job>> {
-    let transfer = &lab.config.transfer;
-    let evaluation = score::test(lab.config, task, transfer.test_length, transfer.test_samples);
-    score::work(program, weights, label, vec![evaluation], lab.config, &lab.device)
+fn test(
+    program: &Program,
+    weights: &Path,
+    label: String,
+    task: &str,
+    supervisor: &Supervisor<'_>,
+) -> Result<Work<score::Job>> {
+    let transfer = &supervisor.config.transfer;
+    let evaluation = score::test(supervisor.config, task, transfer.test_length, transfer.test_samples);
+    score::work(program, weights, label, vec![evaluation], supervisor.config, &supervisor.device)
 }
 
-fn evaluate(works: &[Work<score::Job>], lab: &Lab<'_>, progress: &Progress) -> Result<Vec<Outcome<Scored>>> {
+fn evaluate(
+    works: &[Work<score::Job>],
+    supervisor: &Supervisor<'_>,
+    progress: &Progress,
+) -> Result<Vec<Outcome<Scored>>> {
     let sum_up = |scored: &Scored| scored.scores.first().map_or_else(String::new, |s| format!("{:.1} %", s * 100.0));
-    lab.runner("score-child", "score", &[]).run_all(works, lab.jobs, progress, |_: &Value| None, sum_up)
+    supervisor.runner(worker::SCORE, "score", &[]).run_all(works, supervisor.jobs, progress, |_: &Value| None, sum_up)
 }
 
 fn fill_tested(row: &mut TransferRow, outcome: Outcome<Scored>) {

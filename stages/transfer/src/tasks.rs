@@ -38,7 +38,7 @@ struct List {
     published_reimplemented: BTreeMap<String, f64>,
     #[serde(default)]
     published_best: BTreeMap<String, f64>,
-    /// Of the reference architecture, for readers of the list.
+    /// Parameters of the reference architecture, for readers of the list.
     #[serde(default)]
     published_parameters: BTreeMap<String, u64>,
 }
@@ -80,7 +80,7 @@ impl Tasks {
     }
 }
 
-/// That all of these are algorithms of the benchmark.
+/// Checks that all of these are algorithms of the benchmark.
 pub fn known<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<()> {
     names.into_iter().try_for_each(|name| find(name).map(|_| ()))
 }
@@ -120,7 +120,7 @@ mod tests {
         let options = program::Options { hidden: 128, ..program::Options::default() };
         let seed =
             program::compile(include_str!("../../../data/seed_pgn.py"), &options).processor.expect("it is valid");
-        let count = |name: &String| network::parameter_count(&seed, name, 1).expect("a network");
+        let count = |name: &String| model::explain::parameter_count(&seed, name, 1).expect("a network");
         assert_eq!(nine.names.iter().map(count).sum::<usize>() / 9, 450_326);
         let families: std::collections::BTreeSet<_> =
             nine.names.iter().map(|name| format!("{:?}", clrs::algorithm(name).expect("known").family)).collect();

@@ -66,14 +66,17 @@ impl Trajectories {
         Self { spec, traces, steps: steps.max(longest) }
     }
 
+    /// How many samples there are.
     pub fn len(&self) -> usize {
         self.traces.len()
     }
 
+    /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
         self.traces.is_empty()
     }
 
+    /// What the data of each sample are.
     pub fn spec(&self) -> &'static [SpecEntry] {
         self.spec
     }

@@ -22,6 +22,11 @@
 //! batches as the reference's trainer does. A [`Loader`] does all that ahead of time on background threads. A [`Card`] says
 //! of an algorithm, to people and language models, what all this is.
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
+)]
+
 mod algorithms;
 mod batch;
 pub mod card;
@@ -33,6 +38,7 @@ pub mod pipeline;
 mod problem;
 mod protocol;
 mod random;
+mod repred;
 mod sampler;
 mod spec;
 mod split;
@@ -47,6 +53,7 @@ pub use error::ClrsError;
 pub use loader::Loader;
 pub use pipeline::{Pipeline, PipelineConfig, Transforms};
 pub use random::RandomState;
+pub use repred::Repred;
 pub use sampler::{Sampler, SamplerArgs, SamplerConfig};
 pub use spec::{Dtype, Location, SpecEntry, Stage, Type};
 pub use split::Split;

@@ -8,6 +8,10 @@ use crate::sampler::{Sampler, SamplerArgs, SamplerConfig};
 use crate::spec::{Dtype, SpecEntry, Stage, Type};
 
 /// Name of the mask of the first node that goes with a permutation.
+#[cfg_attr(
+    not(test),
+    expect(clippy::unreachable, reason = "a test draws all algorithms, and all permutations are `pred`")
+)]
 fn mask_name(name: &'static str) -> &'static str {
     match name {
         "pred" => "pred_mask",

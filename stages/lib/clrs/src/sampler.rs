@@ -109,6 +109,7 @@ impl Sampler {
         Ok(sampler)
     }
 
+    /// The algorithm whose problems it draws.
     pub fn algorithm(&self) -> &'static Algorithm {
         self.algorithm
     }

@@ -53,6 +53,7 @@ impl Split {
         }
     }
 
+    /// Its name: `train`, `val` or `test`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Train => "train",

@@ -61,6 +61,7 @@ impl Trace {
         self.steps = 0;
     }
 
+    /// What its data are.
     pub fn spec(&self) -> &'static [SpecEntry] {
         self.spec
     }

@@ -9,11 +9,11 @@ use crate::spec::{Location, SpecEntry, Stage, Type};
 /// What encoders hand to the processor and the processor to decoders, with B samples, N nodes and width H.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Feature {
-    /// Of nodes, [B, N, H]: encoded.
+    /// Encoded features of nodes, [B, N, H].
     NodeFts,
-    /// Of ordered pairs, [B, N, N, H]: encoded.
+    /// Encoded features of ordered pairs of nodes, [B, N, N, H].
     EdgeFts,
-    /// Of the whole graph, [B, H]: encoded.
+    /// Encoded features of the whole graph, [B, H].
     GraphFts,
     /// Which pairs are joined, [B, N, N], 0 or 1 and symmetric.
     AdjMat,

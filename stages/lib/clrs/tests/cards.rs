@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use clrs::card::{Evaluation, Feedback, Fitness, Noise, Settings, Training};
+use clrs::Repred;
+use clrs::card::{Evaluation, Fitness, Noise, Settings, Training};
 use clrs::wiring::Feature;
 use clrs::{Algorithm, Batch, Card, Sampler, SamplerArgs, SamplerConfig, Stage, algorithms, find_algorithm};
 
@@ -24,7 +25,7 @@ fn example_settings() -> Settings {
             grad_clip: 1.0,
             validate_every: 50,
             hint_teacher_forcing: 0.0,
-            hint_feedback: Feedback::Soft,
+            hint_feedback: Repred::Soft,
         },
         validation: Evaluation { length: 16, samples: 32 },
         ood: Evaluation { length: 32, samples: 32 },

@@ -88,6 +88,7 @@ fn main() {
         UnaryOp::Gelu { tanh: true },
         UnaryOp::Gelu { tanh: false },
         UnaryOp::Erf,
+        UnaryOp::Erfc,
         UnaryOp::Elu { alpha: 1.0 },
         UnaryOp::Sin,
     ] {

@@ -1,5 +1,7 @@
 //! Times two loops of message passing, forward and backward, beside the same loops written by hand.
 
+#![allow(unsafe_code, reason = "it calls kernels as the executor does")]
+
 use std::hint::black_box;
 use std::time::Instant;
 

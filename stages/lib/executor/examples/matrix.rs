@@ -1,5 +1,7 @@
 //! Times products of matrices against the crate matrixmultiply.
 
+#![allow(unsafe_code, reason = "it calls kernels as the executor does")]
+
 use std::hint::black_box;
 use std::time::Instant;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use executor::rng::Rng;
-use executor::tensor::from_f64;
+use executor::tensor::{TorchKind, from_f64};
 use executor::{Backend, DeviceArg, Dtype, Engine, Options, Parameters, Recurrence, Sequence, Step};
 use graph::{BinaryOp, DType, Op, ReduceOp, Span};
 
@@ -19,9 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = program::Options { hidden, ..program::Options::default() };
     let processor = program::compile(&source, &options).processor.ok_or("the program is not valid")?;
     let mut graph = processor.graph.clone();
-    for input in &mut graph.inputs {
-        input.varies = ["node_fts", "graph_fts", "hidden"].contains(&input.name.as_str());
-    }
+    graph.set_varying(|input| ["node_fts", "graph_fts", "hidden"].contains(&input));
     let mut losses = Vec::new();
     for value in processor.outputs() {
         let shape = graph.shape(value).clone();
@@ -39,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let parameters = Parameters::init(&step.graph, 3, Dtype::F32, device)?;
     let mut rng = Rng::new(1, "steps");
     let (mut given, mut data, mut state) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    for (at, input) in step.graph.inputs.iter().enumerate() {
+    for (at, input) in step.graph.inputs().iter().enumerate() {
         let sizes = (i64::try_from(b)?, i64::try_from(n)?);
         let mut shape: Vec<i64> = input.shape.iter().filter_map(|dim| dim.eval(sizes.0, sizes.1)).collect();
         if input.varies && at != 4 {

@@ -74,7 +74,7 @@ mod tests {
             assert_eq!(apart.node(output).op, Op::Binary(BinaryOp::Add));
             assert_eq!(apart.shape(output), graph.shape(before));
         }
-        assert!(apart.nodes.iter().all(|node| node.op != Op::Linear { biased: true }));
+        assert!(apart.nodes().iter().all(|node| node.op != Op::Linear { biased: true }));
         assert_eq!(apart.validate(), Ok(()));
     }
 }

@@ -12,7 +12,7 @@ use crate::kernels::Real;
 use crate::parameters::Parameters;
 use crate::plan::{Addresses, Gemm, Mode, Plan};
 use crate::recurrence::Recurrence;
-use crate::tensor::sizes as as_sizes;
+use crate::tensor::{TorchKind, sizes as as_sizes};
 
 /// See [`crate::Engine`].
 pub(crate) struct Cpu<T> {
@@ -473,7 +473,7 @@ fn check(recurrence: &Recurrence, sequence: &Sequence<'_>) -> Result<()> {
         let reason = format!("shape {:?} does not fit B = {b}, N = {n} and {rows} time steps", tensor.size());
         Err(Error::Tensor { name: name.to_owned(), reason })
     };
-    let input = |at: &usize| recurrence.whole.graph.inputs.get(*at).ok_or_else(|| Error::missing("an input"));
+    let input = |at: &usize| recurrence.whole.graph.inputs().get(*at).ok_or_else(|| Error::missing("an input"));
     for at in &recurrence.given {
         let input = input(at)?;
         fits(&input.name, elements(&input.shape), sequence.given.get(at), 0)?;
@@ -498,9 +498,9 @@ fn address(tensor: &Tensor, kind: Kind) -> Result<*mut u8> {
 
 /// By number of the parameter.
 fn addresses_of(parameters: &Parameters, recurrences: &[Recurrence], kind: Kind) -> Result<Vec<*mut u8>> {
-    let known = recurrences.first().map_or(&[][..], |recurrence| recurrence.whole.graph.params.as_slice());
+    let known = recurrences.first().map_or(&[][..], |recurrence| recurrence.whole.graph.params());
     let one = |(at, param): (usize, &graph::Param)| -> Result<*mut u8> {
-        let id = graph::ParamId(u32::try_from(at).unwrap_or(u32::MAX));
+        let id = graph::ParamId::at(at);
         let value = parameters.value(id).ok_or_else(|| Error::missing("a parameter"))?;
         if value.size() != as_sizes(&param.shape)? {
             return Err(Error::Tensor {

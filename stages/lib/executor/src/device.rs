@@ -58,6 +58,7 @@ impl Device {
     /// It is always there.
     pub const CPU: Self = Self(tch::Device::Cpu);
 
+    /// Whether it is a GPU.
     pub fn is_cuda(self) -> bool {
         self.0.is_cuda()
     }

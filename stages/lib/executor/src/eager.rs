@@ -16,7 +16,7 @@ use crate::gpu::program::{Program, Surroundings};
 use crate::ops;
 use crate::parameters::Parameters;
 use crate::recurrence::{Part, Recurrence};
-use crate::tensor::{item, size};
+use crate::tensor::{TorchKind, item, size};
 use crate::{Device, Dtype};
 
 /// See [`crate::Engine`].
@@ -248,10 +248,10 @@ impl Bound {
             let overflows = || Error::Inconsistent(format!("a size of {} overflows", node.op.name()));
             axes.collect::<Option<_>>().ok_or_else(overflows)
         };
-        let shapes = graph.nodes.iter().map(shape_of).collect::<Result<Vec<_>>>()?;
+        let shapes = graph.nodes().iter().map(shape_of).collect::<Result<Vec<_>>>()?;
         let mut constants = BTreeMap::new();
-        let mut last = vec![Vec::new(); graph.nodes.len()];
-        let mut seen = vec![false; graph.nodes.len()];
+        let mut last = vec![Vec::new(); graph.nodes().len()];
+        let mut seen = vec![false; graph.nodes().len()];
         part.outputs.iter().for_each(|id| seen[id.0 as usize] = true);
         for id in graph.ids().rev() {
             let node = graph.node(id);
@@ -268,7 +268,7 @@ impl Bound {
 
     fn run(&self, part: &Part, inputs: &[Tensor], parameters: &Parameters, at: &Surroundings) -> Result<Vec<Tensor>> {
         let graph = &part.graph;
-        let mut values: Vec<Option<Tensor>> = graph.nodes.iter().map(|_| None).collect();
+        let mut values: Vec<Option<Tensor>> = graph.nodes().iter().map(|_| None).collect();
         for id in graph.ids() {
             let absent = |what: &str| Error::missing(&format!("{what} of {} inputs", inputs.len()));
             let value = match graph.node(id).op {

@@ -93,6 +93,7 @@ impl Engine {
         Self::new(Arc::clone(&self.recurrences), self.dtype, self.device, self.backend)
     }
 
+    /// What it runs.
     pub fn recurrences(&self) -> &[Recurrence] {
         &self.recurrences
     }

@@ -15,6 +15,8 @@ pub enum Error {
     Device { device: String, reason: String },
     #[error(transparent)]
     Graph(#[from] graph::OpError),
+    #[error("inconsistent graph: {0}")]
+    Start(#[from] graph::start::StartError),
     #[error("kernel: {0}")]
     Kernel(#[from] crate::kernels::KernelError),
     /// A tensor that is missing, or of another shape than the graph's.
@@ -44,4 +46,5 @@ impl From<tch::TchError> for Error {
     }
 }
 
+/// What this crate's functions answer.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -7,6 +7,9 @@
 //!
 //! All of libtorch's `unsafe` lives in this crate.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+#![allow(unsafe_code, reason = "kernels, libtorch and CUDA; each block says why it is sound")]
+
 mod allocator;
 mod biases;
 mod cpu;
@@ -22,7 +25,6 @@ mod plan;
 mod recurrence;
 mod replay;
 mod rewrite;
-pub mod rng;
 mod shapes;
 pub mod tensor;
 pub mod weights;
@@ -30,6 +32,7 @@ pub mod weights;
 pub use device::{Device, DeviceArg, Doctor, Start, doctor, init, init_with};
 pub use engine::{Backend, Engine, OnStep, Outcome, Sequence};
 pub use error::{Error, Result};
+pub use graph::{Step, rng};
 pub use parameters::Parameters;
-pub use recurrence::{Options, Part, Recurrence, Step};
+pub use recurrence::{Options, Part, Recurrence};
 pub use tensor::Dtype;

@@ -3,7 +3,7 @@
 //! Every call is one of the fallible `f_` kind. Element types follow the node: where PyTorch's promotion would pick the
 //! default float type, operands are cast to the graph's own float type first, so that float64 stays float64.
 
-use graph::{BinaryOp, DType, Node, Op, ReduceOp, UnaryOp};
+use graph::{BinaryOp, DType, Node, Op, ReduceOp, UnaryOp, noise};
 use tch::{Kind, Tensor};
 
 use crate::Device;
@@ -72,6 +72,8 @@ pub fn constant(node: &Node, at: &Context<'_>) -> Result<Option<Tensor>> {
 /// The value of a node with arguments.
 pub fn apply(node: &Node, args: &[&Tensor], at: &Context<'_>) -> Result<Tensor> {
     let value = match (&node.op, args) {
+        // torch would compute it in its default float type
+        (Op::Unary(op), [x]) if node.dtype == DType::Float => unary(*op, &cast(x, at.float)?)?,
         (Op::Unary(op), [x]) => unary(*op, x)?,
         (Op::Binary(op), [x, y]) => binary(*op, x, y, node.dtype, at)?,
         (Op::Where, [c, x, y]) => {
@@ -80,6 +82,7 @@ pub fn apply(node: &Node, args: &[&Tensor], at: &Context<'_>) -> Result<Tensor> 
         }
         (Op::Cast, [x]) => cast(x, at.kind(node.dtype))?,
         (Op::Detach, [x]) => x.f_detach()?,
+        (Op::Random { stream }, [key]) => random(*stream, key, at)?,
         (Op::Reduce { op, dims, keepdim }, [x]) => reduce(*op, x, dims, *keepdim, at)?,
         (Op::Softmax { dim }, [x]) => x.f_softmax(axis(*dim), None)?,
         (Op::LogSoftmax { dim }, [x]) => x.f_log_softmax(axis(*dim), None)?,
@@ -181,6 +184,38 @@ fn share(x: &Tensor, y: &Tensor, g: &Tensor, dims: &[i64], first: bool) -> Resul
     Ok(only.f_permute(back.as_slice())?.f_mul(g)?)
 }
 
+/// The numbers of [`noise::uniform`], by arithmetic on whole tensors: integers of 64 bits wrap around as those of that function do.
+fn random(stream: u32, key: &Tensor, at: &Context<'_>) -> Result<Tensor> {
+    let bits = |x: u64| x.cast_signed();
+    // A shift of signed integers drags the sign along.
+    let right = |x: &Tensor, by: u32| -> Result<Tensor> {
+        let kept = bits(u64::MAX >> by);
+        Ok(x.f_bitwise_right_shift_tensor_scalar(i64::from(by))?.f_bitwise_and(kept)?)
+    };
+    let mix = |mut z: Tensor| -> Result<Tensor> {
+        for (shift, factor) in noise::SHIFTS.into_iter().zip(noise::FACTORS) {
+            z = z.f_bitwise_xor_tensor(&right(&z, shift)?)?.f_mul_scalar(bits(factor))?;
+        }
+        Ok(z.f_bitwise_xor_tensor(&right(&z, noise::SHIFTS[2])?)?)
+    };
+    let limbs = cast(key, Kind::Int64)?;
+    let mut joined = limbs.f_select(-1, 0)?;
+    for limb in 1..noise::LIMBS {
+        let by = i64::from(noise::LIMB_BITS) * i64::try_from(limb).unwrap_or(0);
+        let shifted = limbs.f_select(-1, i64::try_from(limb).unwrap_or(0))?.f_bitwise_left_shift_tensor_scalar(by)?;
+        joined = joined.f_bitwise_or_tensor(&shifted)?;
+    }
+    let count: i64 = at.shape.iter().product();
+    let samples = joined.numel();
+    let samples = i64::try_from(samples).unwrap_or(1).max(1);
+    let start = mix(joined.f_add_scalar(bits((u64::from(stream) + 1).wrapping_mul(noise::STEP)))?)?;
+    let places = Tensor::f_arange_start(1, count / samples + 1, (Kind::Int64, key.device()))?;
+    let states = start.f_reshape([samples, 1])?.f_add(&places.f_mul_scalar(bits(noise::STEP))?)?;
+    let cut = right(&mix(states)?, noise::CUT)?.f_to_kind(at.float)?;
+    let scale = 1.0 / (1_u64 << (64 - noise::CUT)) as f64;
+    Ok(cut.f_add_scalar(0.5)?.f_mul_scalar(scale)?.f_reshape(at.shape)?)
+}
+
 fn misfit(node: &Node, args: &[&Tensor]) -> Error {
     Error::Inconsistent(format!("{} with {} arguments", node.op.name(), args.len()))
 }
@@ -220,6 +255,7 @@ fn unary(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
         UnaryOp::Sinh => x.f_sinh()?,
         UnaryOp::Cosh => x.f_cosh()?,
         UnaryOp::Erf => x.f_erf()?,
+        UnaryOp::Erfc => x.f_erfc()?,
         UnaryOp::Floor => x.f_floor()?,
         UnaryOp::Ceil => x.f_ceil()?,
         UnaryOp::Round => x.f_round()?,
@@ -344,7 +380,8 @@ fn reduce(op: ReduceOp, x: &Tensor, dims: &[usize], keepdim: bool, at: &Context<
         ReduceOp::Norm { p } => x.f_norm_scalaropt_dim(p, list.as_slice(), keepdim)?,
         ReduceOp::Any => in_turn(&|v, d| Ok(v.f_any_dim(d, keepdim)?))?,
         ReduceOp::All => in_turn(&|v, d| Ok(v.f_all_dim(d, keepdim)?))?,
-        ReduceOp::Median => in_turn(&|v, d| Ok(v.f_median_dim(d, keepdim)?.0))?,
+        // libtorch's median of a tensor whose elements share memory is of whatever lies beside them
+        ReduceOp::Median => in_turn(&|v, d| Ok(v.f_contiguous()?.f_median_dim(d, keepdim)?.0))?,
     })
 }
 
@@ -367,6 +404,21 @@ fn arg(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn noise_is_that_of_its_definition() {
+        let keys = [noise::key(&[1]), u64::MAX, noise::key(&[2, 3])];
+        let limbs: Vec<f64> = keys.iter().flat_map(|&key| noise::limbs(key)).collect();
+        for (float, shape) in [(Kind::Float, [3, 2, 5]), (Kind::Double, [3, 1, 4])] {
+            let key = Tensor::from_slice(&limbs).reshape([3, 3]).to_kind(float);
+            let at = Context { float, device: Device(tch::Device::Cpu), sizes: (3, 5), shape: &shape };
+            let ours: Vec<f64> =
+                Vec::try_from(random(7, &key, &at).unwrap().to_kind(Kind::Double).reshape([-1])).unwrap();
+            let each = u64::try_from(shape[1] * shape[2]).unwrap();
+            let wanted = keys.iter().flat_map(|&key| (0..each).map(move |i| noise::uniform(noise::start(key, 7), i)));
+            assert_eq!(ours, wanted.collect::<Vec<_>>());
+        }
+    }
 
     #[test]
     fn integers_between_whole_bounds_stay_integers() {

@@ -16,24 +16,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::{DType, Graph, Input, NodeId, Op, ParamId, PassFault, Passes, Reference, Shape, Span, numel};
+use graph::{DType, Graph, Input, NodeId, Op, ParamId, PassFault, Passes, Reference, Shape, Span, Step, numel};
 
 use crate::biases;
 use crate::error::{Error, Result};
-
-/// One time step of a network, and how it is tied to the steps before and after.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// Inputs that do not vary are given once for a sequence. Those that vary and are no state are *data*: each time step
-    /// has a row of its own.
-    pub graph: Graph,
-    /// What is carried over time: the number of the graph's input, and the node that the next step is given there.
-    pub state: Vec<(usize, NodeId)>,
-    /// Numbers, each summed over time; gradients are those of their sum.
-    pub losses: Vec<NodeId>,
-    /// Values that are handed out after a step. They are not differentiated.
-    pub outputs: Vec<NodeId>,
-}
 
 /// How a step is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,8 +89,8 @@ impl Recurrence {
         let (whole, wanted) = if options.passes { biases::apart(&whole, &wanted)? } else { (whole, wanted) };
 
         let is_state = |input: &usize| state.iter().any(|(other, _)| other == input);
-        let numbers = 0..whole.inputs.len();
-        let varies = |input: &usize| whole.inputs.get(*input).is_some_and(|input| input.varies);
+        let numbers = 0..whole.inputs().len();
+        let varies = |input: &usize| whole.inputs().get(*input).is_some_and(|input| input.varies);
         let given: Vec<usize> = numbers.clone().filter(|input| !varies(input) && !is_state(input)).collect();
         let data: Vec<usize> = numbers.filter(|input| varies(input) && !is_state(input)).collect();
         let entries: Vec<usize> = state.iter().map(|(input, _)| *input).chain(data.iter().copied()).collect();
@@ -114,7 +100,7 @@ impl Recurrence {
         let mut borders = Entry::inputs(&whole, entries);
         borders.extend(frontier.iter().map(|&id| Entry::node(&whole, id)));
         let forward = cut(&whole, &borders, &wanted)?;
-        let shapes = |input: &usize| whole.inputs.get(*input).map(|input| input.shape.clone()).unwrap_or_default();
+        let shapes = |input: &usize| whole.inputs().get(*input).map(|input| input.shape.clone()).unwrap_or_default();
         let mut compiled = Self {
             state: state.iter().map(|(input, _)| shapes(input)).collect(),
             given,
@@ -161,7 +147,7 @@ impl Recurrence {
         let (states, entries) = (self.state.len(), self.state.len() + self.data.len());
         let mut joint = self.step.graph.clone();
         let outputs = self.step.outputs.clone();
-        let first = joint.inputs.len();
+        let first = joint.inputs().len();
         let mut seeds = Vec::new();
         for (at, shape) in self.state.iter().enumerate() {
             let adjoint = joint.input(&format!("adjoint.{at}"), shape.clone(), DType::Float, true);
@@ -197,7 +183,7 @@ impl Recurrence {
         let (forward, backward) = all.split_at(outputs.len().min(all.len()));
 
         let (saved, replay) = divide(&joint, forward, backward)?;
-        let mut entries = Entry::inputs(&replay.graph, 0..joint.inputs.len());
+        let mut entries = Entry::inputs(&replay.graph, 0..joint.inputs().len());
         let adjoints = entries.split_off(first.min(entries.len()));
         entries.extend(replay.saved.iter().map(|&id| Entry::node(&replay.graph, id)));
         entries.extend(adjoints);
@@ -227,7 +213,7 @@ impl Recurrence {
                 Op::Param(param) => Some((param, id)),
                 _ => None,
             })
-            .filter(|(param, _)| graph.params.get(param.0 as usize).is_some_and(|param| param.trainable))
+            .filter(|(param, _)| graph.params().get(param.0 as usize).is_some_and(|param| param.trainable))
             .collect();
         let of: Vec<NodeId> = params.iter().map(|(_, id)| *id).collect();
         let found = graph::gradients(&mut graph, &seeds, &of)?;
@@ -258,10 +244,10 @@ fn frontier(graph: &Graph, wanted: &[NodeId]) -> Vec<NodeId> {
 
 /// By node: whether it is a float that depends on something that is trained.
 fn depends_on_trained(graph: &Graph) -> Vec<bool> {
-    let mut found: Vec<bool> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
+    let mut found: Vec<bool> = Vec::with_capacity(graph.nodes().len());
+    for node in graph.nodes() {
         let own = match node.op {
-            Op::Param(param) => graph.params.get(param.0 as usize).is_some_and(|param| param.trainable),
+            Op::Param(param) => graph.params().get(param.0 as usize).is_some_and(|param| param.trainable),
             Op::Detach => false,
             _ => node.dtype == DType::Float && node.args.iter().any(|id| found.get(id.0 as usize) == Some(&true)),
         };
@@ -283,7 +269,7 @@ impl Entry {
         let unknown = || Input { name: String::new(), shape: Vec::new(), dtype: DType::Float, varies: true };
         let nodes = input_nodes(graph);
         let one = |number: usize| Self {
-            input: graph.inputs.get(number).cloned().unwrap_or_else(unknown),
+            input: graph.inputs().get(number).cloned().unwrap_or_else(unknown),
             node: nodes.get(&number).copied(),
         };
         numbers.into_iter().map(one).collect()
@@ -298,14 +284,13 @@ impl Entry {
 
 /// The part of a graph between `entries`, which become its inputs in their order, and `wanted`.
 fn cut(graph: &Graph, entries: &[Entry], wanted: &[NodeId]) -> Result<Part> {
-    let mut part = Graph::new();
+    let mut part = Graph::with_params_of(graph);
     let mut map: BTreeMap<NodeId, NodeId> = BTreeMap::new();
     for Entry { input, node } in entries {
         let id = part.input(&input.name, input.shape.clone(), input.dtype, input.varies);
         map.extend(node.map(|node| (node, id)));
     }
-    part.params = graph.params.clone();
-    let mut needed = vec![false; graph.nodes.len()];
+    let mut needed = vec![false; graph.nodes().len()];
     let mut open = wanted.to_vec();
     while let Some(id) = open.pop() {
         if !map.contains_key(&id) && !std::mem::replace(&mut needed[id.0 as usize], true) {
@@ -316,7 +301,7 @@ fn cut(graph: &Graph, entries: &[Entry], wanted: &[NodeId]) -> Result<Part> {
         let node = graph.node(id);
         let copy = match node.op {
             Op::Param(param) => {
-                let param = graph.params.get(param.0 as usize).ok_or_else(|| Error::missing("a parameter"))?;
+                let param = graph.params().get(param.0 as usize).ok_or_else(|| Error::missing("a parameter"))?;
                 part.param(param.clone(), node.span)
             }
             Op::Input(_) => return Err(Error::missing("an input of a part")),
@@ -363,10 +348,10 @@ fn divide(joint: &Graph, forward: &[NodeId], backward: &[NodeId]) -> Result<(Vec
     let Choice { saved, again, .. } = choice;
     let saved: Vec<NodeId> = saved.into_iter().collect();
 
-    let mut graph = Graph { inputs: Vec::new(), params: joint.params.clone(), nodes: Vec::new() };
+    let mut graph = Graph::with_params_of(joint);
     let mut map: BTreeMap<NodeId, NodeId> = BTreeMap::new();
     let nodes = input_nodes(joint);
-    for (at, input) in joint.inputs.iter().enumerate() {
+    for (at, input) in joint.inputs().iter().enumerate() {
         let place = graph.input(&input.name, input.shape.clone(), input.dtype, input.varies);
         map.extend(nodes.get(&at).map(|&node| (node, place)));
     }

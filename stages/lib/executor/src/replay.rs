@@ -20,7 +20,7 @@ use crate::gpu::graphs;
 use crate::gpu::moves::{How, Move, Mover};
 use crate::parameters::Parameters;
 use crate::recurrence::{Part, Recurrence};
-use crate::tensor::{size, to_f64};
+use crate::tensor::{TorchKind, size, to_f64};
 use crate::{Device, Dtype};
 
 /// See [`crate::Engine`].
@@ -28,7 +28,7 @@ pub(crate) struct Replay {
     recurrences: Arc<Vec<Recurrence>>,
     eager: Eager,
     loops: BTreeMap<(i64, i64, bool), Loop>,
-    /// That of the thread that recorded; absent where there is nothing to record with.
+    /// The stream of the thread that recorded; absent where there is nothing to record with.
     stream: Option<graphs::Stream>,
     float: Kind,
     device: Device,
@@ -361,7 +361,7 @@ impl Loop {
         self.variants.get(variant).ok_or_else(|| Error::missing("a recurrence"))
     }
 
-    /// Of a part, in its order.
+    /// The inputs of a part, in its order.
     fn inputs(&mut self, recurrence: &Recurrence, variant: usize, stage: Stage, mover: Mover) -> Result<Vec<Tensor>> {
         let copies = |tensors: &[Tensor]| tensors.iter().map(Tensor::shallow_clone).collect::<Vec<_>>();
         if let Stage::Fixed | Stage::FixedBack = stage {

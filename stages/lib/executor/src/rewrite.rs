@@ -9,17 +9,17 @@ pub(crate) fn rewritten(
     outputs: &[NodeId],
     mut node: impl FnMut(&mut Graph, NodeId, &[NodeId]) -> Result<NodeId, OpError>,
 ) -> Result<(Graph, Vec<NodeId>), OpError> {
-    let mut to = Graph { inputs: Vec::new(), params: graph.params.clone(), nodes: Vec::new() };
-    for input in &graph.inputs {
+    let mut to = Graph::with_params_of(graph);
+    for input in graph.inputs() {
         to.input(&input.name, input.shape.clone(), input.dtype, input.varies);
     }
-    let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+    let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes().len());
     for id in graph.ids() {
         let old = graph.node(id);
         let new = match &old.op {
             // Inputs are the first nodes, in their order.
             Op::Input(at) => NodeId(*at),
-            Op::Param(param) => match graph.params.get(param.0 as usize) {
+            Op::Param(param) => match graph.params().get(param.0 as usize) {
                 Some(known) => to.param(known.clone(), old.span),
                 None => return Err(OpError::NoSuchNode { node: param.0 }),
             },

@@ -32,5 +32,5 @@ pub(crate) fn narrow(graph: &Graph, id: NodeId) -> Option<i64> {
 
 /// Whether computing a value again costs little beside reading it from memory.
 pub(crate) fn is_cheap(graph: &Graph, id: NodeId) -> bool {
-    is_element_wise(graph, id) || narrow(graph, id).is_some()
+    is_element_wise(graph, id) || narrow(graph, id).is_some() || matches!(graph.node(id).op, Op::Random { .. })
 }

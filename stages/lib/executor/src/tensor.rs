@@ -5,35 +5,19 @@ use tch::{Kind, Tensor};
 use crate::Device;
 use crate::error::{Error, Result};
 
-/// The number format of a whole computation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtype {
-    #[default]
-    F32,
-    /// As `F32`, but a GPU may round what it multiplies to 10 bits (TensorFloat-32). Elsewhere it is `F32`.
-    Tf32,
-    F64,
+pub use graph::Dtype;
+
+/// What libtorch calls a number format.
+pub trait TorchKind {
+    /// The type of elements, as libtorch calls it.
+    fn kind(self) -> Kind;
 }
 
-impl Dtype {
-    pub fn kind(self) -> Kind {
+impl TorchKind for Dtype {
+    fn kind(self) -> Kind {
         match self {
             Self::F32 | Self::Tf32 => Kind::Float,
             Self::F64 => Kind::Double,
-        }
-    }
-}
-
-impl std::str::FromStr for Dtype {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "tf32" => Ok(Self::Tf32),
-            "f64" => Ok(Self::F64),
-            _ => Err(format!("`{text}` is not a number format: f32, tf32 or f64")),
         }
     }
 }
@@ -43,6 +27,7 @@ pub fn size(value: usize) -> Result<i64> {
     i64::try_from(value).map_err(|_| Error::Inconsistent(format!("size {value} is too large")))
 }
 
+/// A shape as libtorch takes it.
 pub fn sizes(shape: &[usize]) -> Result<Vec<i64>> {
     shape.iter().map(|&s| size(s)).collect()
 }

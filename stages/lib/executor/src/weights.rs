@@ -10,7 +10,6 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -72,19 +71,7 @@ pub fn write(path: &Path, arrays: &[(&str, Dtype, &Array)], metadata: Option<Met
         .map_err(|error| fail(error.to_string()))?;
     let content = safetensors::serialize(views, &metadata).map_err(|error| fail(error.to_string()))?;
 
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut temporary = tempfile::Builder::new();
-        // As any file that a program makes: the umask decides, not the privacy of temporary files.
-        #[cfg(unix)]
-        temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = temporary.tempfile_in(folder)?;
-        file.write_all(&content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        std::fs::File::open(folder)?.sync_all()
-    };
-    write().map_err(|error| fail(error.to_string()))
+    atomic::write_bytes(path, &content).map_err(|error| fail(error.root_cause().to_string()))
 }
 
 /// Reads every floating-point tensor of a safetensors file, and what the file says about itself.

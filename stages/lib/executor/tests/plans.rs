@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use executor::rng::Rng;
-use executor::tensor::{from_f64, to_f64};
+use executor::tensor::{TorchKind, from_f64, to_f64};
 use executor::{Backend, Device, DeviceArg, Dtype, Engine, Options, Parameters, Recurrence, Sequence, Step};
 use graph::{BinaryOp, DType, Graph, NodeId, Op, Processor, ReduceOp, Span};
 use tch::Tensor;
@@ -25,10 +25,8 @@ fn push(graph: &mut Graph, op: Op, args: &[NodeId]) -> NodeId {
 /// step has a loss, the sum of its values with given weights.
 fn step(processor: &Processor) -> Step {
     let mut graph = processor.graph.clone();
-    for input in &mut graph.inputs {
-        input.varies = ["node_fts", "graph_fts", "hidden"].contains(&input.name.as_str());
-    }
-    let hidden = graph.inputs.iter().position(|input| input.name == "hidden").expect("is there");
+    graph.set_varying(|input| ["node_fts", "graph_fts", "hidden"].contains(&input));
+    let hidden = graph.inputs().iter().position(|input| input.name == "hidden").expect("is there");
     let mut losses = Vec::new();
     for value in processor.outputs() {
         let shape = graph.shape(value).clone();
@@ -60,7 +58,7 @@ fn run(step: &Step, passes: bool, backend: Backend, dtype: Dtype, sizes: (i64, i
         from_f64(&data, shape, dtype.kind(), device).expect("fits")
     };
     let (mut given, mut data, mut state) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    for (at, input) in step.graph.inputs.iter().enumerate() {
+    for (at, input) in step.graph.inputs().iter().enumerate() {
         let mut shape: Vec<i64> = input.shape.iter().map(|dim| dim.eval(sizes.0, sizes.1).expect("fits")).collect();
         let mask = input.name == "adj_mat";
         let full = |x: Tensor| if mask { x.gt(0.0).to_kind(dtype.kind()) } else { x };
@@ -164,7 +162,7 @@ fn what_does_not_fit_is_refused() {
     // By input: how many rows are missing in front, and whether the last axis is one too short.
     let mut run = |rows: usize, short: Option<&str>| {
         let (mut given, mut data, mut state) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        for (at, input) in step.graph.inputs.iter().enumerate() {
+        for (at, input) in step.graph.inputs().iter().enumerate() {
             let mut shape: Vec<i64> = input.shape.iter().map(|dim| dim.eval(sizes.0, sizes.1).expect("fits")).collect();
             if short == Some(input.name.as_str()) {
                 *shape.last_mut().expect("has axes") -= 1;
@@ -221,8 +219,8 @@ mod random {
     fn step(steps: &[support::Step]) -> Step {
         let random = Random::new(steps);
         let (mut graph, outputs) = (random.graph.clone(), random.outputs());
-        let hidden = graph.inputs.iter().position(|input| input.name == "hidden").expect("is there");
-        let carried = graph.inputs[hidden].shape.clone();
+        let hidden = graph.inputs().iter().position(|input| input.name == "hidden").expect("is there");
+        let carried = graph.inputs()[hidden].shape.clone();
         let next = random.pool.iter().rev().copied().find(|&id| *graph.shape(id) == carried).expect("the input itself");
         let mut losses = Vec::new();
         for &value in outputs.iter().filter(|&&value| random.graph.dtype(value) == DType::Float) {

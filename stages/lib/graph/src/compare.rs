@@ -17,6 +17,7 @@ pub struct EditDistance {
 }
 
 impl EditDistance {
+    /// The sum of both.
     pub fn total(&self) -> usize {
         self.nodes + self.edges
     }

@@ -48,7 +48,7 @@ pub struct Costs {
 pub struct NodeCost {
     pub macs: Dim,
     pub element_ops: Dim,
-    /// Of the value, 0 for views.
+    /// Bytes of the value, 0 for views.
     pub bytes: Dim,
     /// Whether an output needs it.
     pub live: bool,
@@ -264,6 +264,7 @@ fn element_ops(graph: &Graph, node: &Node) -> Dim {
         }
         Op::ShareExtreme { .. } => own() * 2,
         Op::CumProdGrad { .. } => own() * 4,
+        Op::Random { .. } => own() * 8,
         _ => Dim::known(0),
     }
 }

@@ -5,6 +5,7 @@ use std::ops::{Add, Mul, Neg, Sub};
 
 /// The least B and N for which a graph must be right.
 pub const MIN_B: i64 = 1;
+/// Smallest number of nodes for which shapes are right.
 pub const MIN_N: i64 = 2;
 
 /// Products of a higher degree are not followed.
@@ -64,6 +65,11 @@ impl Dim {
         Self { terms: vec![((0, 1), 1)] }
     }
 
+    /// A known size of something in memory, which fits i64.
+    pub fn of(size: usize) -> Self {
+        Self::known(i64::try_from(size).unwrap_or(i64::MAX))
+    }
+
     /// A known size.
     pub fn known(value: i64) -> Self {
         let terms = if value == 0 { Vec::new() } else { vec![((0, 0), value)] };
@@ -79,6 +85,7 @@ impl Dim {
         }
     }
 
+    /// Whether it is 1 for all B and N.
     pub fn is_known_one(&self) -> bool {
         self.as_known() == Some(1)
     }

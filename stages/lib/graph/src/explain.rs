@@ -80,6 +80,7 @@ fn call(graph: &Graph, node: &Node) -> String {
         Op::Sort { dim, descending } | Op::ArgSort { dim, descending } => {
             parts.push(format!("dim={dim}, descending={descending}"));
         }
+        Op::Random { stream } => parts.push(format!("stream={stream}")),
         Op::Permute(perm) => parts.push(format!("{perm:?}")),
         Op::Slice { dim, start, end, step } => parts.push(format!("dim={dim}, {start}..{end} by {step}")),
         Op::Select { dim, index } => parts.push(format!("dim={dim}, {index}")),

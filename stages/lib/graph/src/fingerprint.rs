@@ -45,6 +45,7 @@ pub struct Form {
 }
 
 impl Form {
+    /// The form of what a graph computes at these outputs.
     pub fn new(graph: &Graph, outputs: &[NodeId]) -> Self {
         let (graph, outputs) = normal_form(graph, outputs);
         let own = graph.ids().map(|id| label(&graph, id)).collect();

@@ -18,6 +18,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::dim::Shape;
 use crate::error::OpError;
 use crate::graph::{Graph, Processor};
@@ -28,6 +30,17 @@ use crate::passes;
 const PARTS: &[&str] = &["weight", "bias", "in_proj_weight", "in_proj_bias", "bias_k", "bias_v"];
 /// The same with what follows them differing: recurrent cells.
 const PREFIXES: &[&str] = &["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+
+/// What takes an operator's place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replacement {
+    /// For each feature its mean over samples, steps and places, in the network as it is.
+    #[default]
+    Mean,
+    /// Zeros.
+    Zero,
+}
 
 /// A processor with a switch for each of its operators.
 #[derive(Clone, Debug, PartialEq)]
@@ -263,7 +276,7 @@ pub fn switched(processor: &Processor) -> Result<Switched, OpError> {
     }
     let copy = |id: NodeId| map.get(id.0 as usize).copied().ok_or(OpError::NoSuchNode { node: id.0 });
     let (ret, tri_msgs) = (copy(processor.ret)?, processor.tri_msgs.map(copy).transpose()?);
-    Ok(Switched { processor: Processor { graph, ret, tri_msgs, hidden: processor.hidden }, operators })
+    Ok(Switched { processor: Processor { graph, ret, tri_msgs, hidden: processor.hidden, training: None }, operators })
 }
 
 /// A site of an operator: its value, with a switch.
@@ -305,6 +318,15 @@ fn expected(init: &Init) -> f64 {
         Init::Patched { base, .. } => expected(base),
         Init::Copied { init, .. } => expected(init),
         Init::Affine { base, scale, shift } => scale * expected(base) + shift,
+        Init::Lengths { shape, init, axis, .. } => {
+            let square = match &**init {
+                Init::Uniform { low, high } => (low * low + low * high + high * high) / 3.0,
+                Init::Normal { mean, std } => mean * mean + std * std,
+                other => expected(other) * expected(other),
+            };
+            let others = shape.iter().enumerate().filter(|(at, _)| Some(*at) != *axis);
+            (square * others.map(|(_, size)| *size as f64).product::<f64>()).sqrt()
+        }
     }
 }
 
@@ -353,7 +375,7 @@ mod tests {
         }
 
         fn done(self, ret: NodeId) -> Processor {
-            Processor { graph: self.graph, ret, tri_msgs: None, hidden: H }
+            Processor { graph: self.graph, ret, tri_msgs: None, hidden: H, training: None }
         }
     }
 
@@ -492,8 +514,8 @@ mod tests {
         let value = switched_value(&mut graph, sum, keep, fill).expect("types");
         assert!(graph.nodes.iter().all(|node| node.op != Op::Where));
         assert_eq!(graph.shape(value), &vec![Dim::b(), Dim::n(), Dim::known(H as i64)]);
-        let before = Processor { graph: graph.clone(), ret: sum, tri_msgs: None, hidden: H };
-        let after = Processor { graph, ret: value, tri_msgs: None, hidden: H };
+        let before = Processor { graph: graph.clone(), ret: sum, tri_msgs: None, hidden: H, training: None };
+        let after = Processor { graph, ret: value, tri_msgs: None, hidden: H, training: None };
         assert_eq!(ret(&before, &[]), ret(&after, &[]));
         assert_eq!(ret(&after, &[("keep", 0.0), ("fill", 2.0)]), vec![2.0; H * (B * N) as usize]);
     }

@@ -9,21 +9,31 @@
 //! computes ([`interpret`], in plain f64, with derivatives), equal graphs that cost less ([`passes`]), the graph of a graph's
 //! gradients ([`gradients`]), and what is left without one of its operators ([`lesion`]).
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
+)]
+
 mod compare;
 pub mod costs;
 mod dim;
 mod error;
 mod explain;
 mod fingerprint;
+mod format;
 mod gradient;
 mod graph;
 mod infer;
 pub mod interpret;
 pub mod lesion;
 mod names;
+pub mod noise;
 mod op;
 pub mod passes;
 mod range;
+pub mod rng;
+pub mod start;
+mod step;
 
 pub use compare::{EditDistance, Parts, changed_outputs, edit_distance};
 pub use costs::{Costs, Largest, NodeCost, costs};
@@ -31,10 +41,12 @@ pub use dim::{Dim, MIN_B, MIN_N, Shape, display, numel};
 pub use error::OpError;
 pub use explain::explain;
 pub use fingerprint::{Fingerprint, Form, fingerprint};
+pub use format::Dtype;
 pub use gradient::gradients;
-pub use graph::{Graph, Processor};
+pub use graph::{Graph, Processor, Statistic, Training};
 pub use infer::Equation;
 pub use infer::shapes::{broadcast, infer_minus_one};
 pub use op::{BinaryOp, DType, Init, Input, Node, NodeId, Op, Param, ParamId, ReduceOp, Span, UnaryOp};
 pub use passes::{PassFault, Passes, Reference, normal_form, optimise, optimise_reporting};
 pub use range::{Range, ranges, unproven_indices};
+pub use step::Step;

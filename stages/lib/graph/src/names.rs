@@ -14,6 +14,7 @@ impl fmt::Display for DType {
 }
 
 impl UnaryOp {
+    /// Its name in messages and in the text of graphs.
     pub fn name(&self) -> &'static str {
         match self {
             UnaryOp::Neg => "neg",
@@ -40,6 +41,7 @@ impl UnaryOp {
             UnaryOp::Sinh => "sinh",
             UnaryOp::Cosh => "cosh",
             UnaryOp::Erf => "erf",
+            UnaryOp::Erfc => "erfc",
             UnaryOp::Floor => "floor",
             UnaryOp::Ceil => "ceil",
             UnaryOp::Round => "round",
@@ -66,6 +68,7 @@ impl UnaryOp {
 }
 
 impl BinaryOp {
+    /// Its name in messages and in the text of graphs.
     pub fn name(&self) -> &'static str {
         match self {
             BinaryOp::Add => "add",
@@ -92,6 +95,7 @@ impl BinaryOp {
 }
 
 impl ReduceOp {
+    /// Its name in messages and in the text of graphs.
     pub fn name(&self) -> &'static str {
         match self {
             ReduceOp::Sum => "sum",
@@ -115,6 +119,7 @@ impl ReduceOp {
 }
 
 impl Op {
+    /// Its name in messages and in the text of graphs.
     pub fn name(&self) -> &'static str {
         match self {
             Op::Input(_) => "input",
@@ -125,6 +130,7 @@ impl Op {
             Op::Const(_) => "tensor",
             Op::Arange { .. } => "arange",
             Op::Eye => "eye",
+            Op::Random { .. } => "random",
             Op::Unary(op) => op.name(),
             Op::Binary(op) => op.name(),
             Op::Where => "where",

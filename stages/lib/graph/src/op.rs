@@ -18,6 +18,13 @@ pub struct NodeId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ParamId(pub u32);
 
+impl ParamId {
+    /// The parameter at this place. Counts of parameters fit u32 long before memory ends.
+    pub fn at(place: usize) -> Self {
+        Self(u32::try_from(place).unwrap_or(u32::MAX))
+    }
+}
+
 /// Where in the candidate's source a node was made; line and column count from 1, line 0 means "not from source".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
@@ -84,6 +91,14 @@ pub enum Init {
         init: Box<Init>,
         places: Vec<u32>,
     },
+    /// Lengths of the tensor of shape `shape` that `init` draws for the name `of`: of its parts along `axis`, or of the whole. The
+    /// value has that axis and ones in place of the others, or none.
+    Lengths {
+        of: String,
+        shape: Vec<usize>,
+        init: Box<Init>,
+        axis: Option<usize>,
+    },
     /// `scale * base + shift`: what in-place `mul_`/`add_` on an initialised parameter leaves.
     Affine {
         base: Box<Init>,
@@ -97,7 +112,7 @@ impl Init {
     /// Whether it depends on how another parameter starts.
     pub fn copies(&self) -> bool {
         match self {
-            Self::Copied { .. } => true,
+            Self::Copied { .. } | Self::Lengths { .. } => true,
             Self::Patched { base, init, .. } => base.copies() || init.copies(),
             Self::Affine { base, .. } => base.copies(),
             _ => false,
@@ -110,6 +125,9 @@ impl Init {
         match self {
             Self::Copied { of, shape, init, places } => {
                 Self::Copied { of: name(of), shape: shape.clone(), init: inner(init), places: places.clone() }
+            }
+            Self::Lengths { of, shape, init, axis } => {
+                Self::Lengths { of: name(of), shape: shape.clone(), init: inner(init), axis: *axis }
             }
             Self::Patched { base, places, part, init } => {
                 Self::Patched { base: inner(base), places: places.clone(), part: part.clone(), init: inner(init) }
@@ -178,6 +196,7 @@ pub enum UnaryOp {
     Sinh,
     Cosh,
     Erf,
+    Erfc,
     Floor,
     Ceil,
     Round,
@@ -297,6 +316,10 @@ pub enum Op {
     Arange { start: f64, step: f64 },
     /// No arguments: ones on the main diagonal of a matrix of the node's shape.
     Eye,
+    /// (key): numbers between 0 and 1 that follow from the key and the stream's number: see [`crate::noise`]. The key is
+    /// `[B, 3]`, and the value's first axis B, row b of it following from row b of the key alone; or the key is `[3]`, and the
+    /// value of any shape. Without gradient.
+    Random { stream: u32 },
 
     /// (x)
     Unary(UnaryOp),

@@ -185,6 +185,10 @@ fn range(graph: &Graph, node: &Node, known: &[Option<Range>]) -> Option<Range> {
         Op::Where => of(1)?.union(of(2)?),
         Op::Scatter { .. } => of(0)?.union(of(2)?),
         Op::Unary(op) => unary(op, of(0)),
+        Op::Binary(BinaryOp::Remainder) => {
+            let divisor = of(1).filter(|y| y.least == y.most)?.least;
+            divisor.provably_ge(&Dim::known(1)).then(|| Range { least: Dim::known(0), most: &divisor - &Dim::known(1) })
+        }
         Op::Binary(op) => binary(*op, of(0)?, of(1)?),
         _ => None,
     }
@@ -230,10 +234,6 @@ fn binary(op: BinaryOp, x: Range, y: Range) -> Option<Range> {
         }
         BinaryOp::Maximum => Range::new(greater(x.least, y.least)?, greater(x.most, y.most)?),
         BinaryOp::Minimum => Range::new(lesser(x.least, y.least)?, lesser(x.most, y.most)?),
-        BinaryOp::Remainder => {
-            let divisor = constant?;
-            divisor.provably_ge(&Dim::known(1)).then(|| Range { least: Dim::known(0), most: &divisor - &Dim::known(1) })
-        }
         BinaryOp::FloorDiv => {
             let divisor = constant?;
             let at_least_one = divisor.provably_ge(&Dim::known(1)) && x.least.provably_ge(&Dim::known(0));

@@ -76,7 +76,7 @@ fn initialisation_matters() {
 fn sharing_matters() {
     let (g, out) = two_branches(false, ["a", "b"], ZERO);
     let (h, other) = two_branches(false, ["a", "a"], ZERO);
-    assert_eq!(h.params.len(), 1);
+    assert_eq!(h.params().len(), 1);
     assert_ne!(fingerprint(&g, &[out]), fingerprint(&h, &[other]));
 }
 

@@ -250,8 +250,8 @@ fn inlining_shares_parameters_by_name() {
     let x = float(&mut outer, &[b(), k(8)]);
     let first = outer.inline(&inner, &[x], "p.").unwrap();
     let second = outer.inline(&inner, &[x], "p.").unwrap();
-    assert_eq!(outer.params.len(), 1);
-    assert_eq!(outer.params[0].name, "p.w");
+    assert_eq!(outer.params().len(), 1);
+    assert_eq!(outer.params()[0].name, "p.w");
     assert_eq!(display(outer.shape(second[y.0 as usize])).to_string(), "[B, 4]");
     assert_ne!(first[y.0 as usize], second[y.0 as usize]);
     outer.validate().unwrap();

@@ -22,8 +22,8 @@ fn row(tensor: &Tensor, at: usize) -> Tensor {
 fn one_by_one(graph: &Graph, outputs: &[NodeId], seed: u64, n: i64) -> Result<(), String> {
     let mut numbers = Numbers(seed);
     let inputs: Vec<Tensor> =
-        graph.inputs.iter().map(|input| numbers.tensor(sizes(&input.shape, SAMPLES, n).unwrap())).collect();
-    let params: Vec<Tensor> = graph.params.iter().map(|p| numbers.tensor(p.shape.clone())).collect();
+        graph.inputs().iter().map(|input| numbers.tensor(sizes(&input.shape, SAMPLES, n).unwrap())).collect();
+    let params: Vec<Tensor> = graph.params().iter().map(|p| numbers.tensor(p.shape.clone())).collect();
     let whole = evaluate(graph, &inputs, &params, SAMPLES, n).unwrap();
     for at in 0..SAMPLES as usize {
         let inputs: Vec<Tensor> = inputs.iter().map(|input| row(input, at)).collect();

@@ -7,9 +7,11 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use stage::config::ModelPrice;
+
 use crate::call::Usage;
 use crate::error::{CallError, Kind};
-use crate::settings::{Price, Settings};
+use crate::settings::Settings;
 
 /// What was spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -34,7 +36,7 @@ struct State {
 pub struct Ledger {
     max_cost: Option<f64>,
     max_tokens: Option<u64>,
-    prices: std::collections::BTreeMap<String, Price>,
+    prices: std::collections::BTreeMap<String, ModelPrice>,
     state: Mutex<State>,
     settled: Condvar,
 }
@@ -43,14 +45,15 @@ impl Ledger {
     /// An account that starts with what the run has spent already.
     pub fn new(settings: &Settings, spent: Spent) -> Self {
         Self {
-            max_cost: settings.max_cost,
-            max_tokens: settings.max_tokens_total,
-            prices: settings.prices.clone(),
+            max_cost: settings.llm.max_cost,
+            max_tokens: settings.llm.max_tokens_total,
+            prices: settings.llm.prices.clone(),
             state: Mutex::new(State { spent, ..State::default() }),
             settled: Condvar::new(),
         }
     }
 
+    /// What was spent so far.
     pub fn spent(&self) -> Spent {
         self.lock().spent
     }
@@ -70,7 +73,7 @@ impl Ledger {
     ) -> Result<Reservation<'_>, CallError> {
         let price = self.prices.get(model).copied();
         let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
-        let amount = Spent { tokens: usage.total(), cost: price.map_or(0.0, |price| price.of(&usage)) };
+        let amount = Spent { tokens: usage.total(), cost: price.map_or(0.0, |price| usage.cost(&price)) };
         let mut state = self.lock();
         loop {
             let State { spent, reserved, pending, refusal } = &*state;
@@ -141,7 +144,7 @@ impl Ledger {
 pub(crate) struct Reservation<'a> {
     ledger: &'a Ledger,
     amount: Spent,
-    price: Option<Price>,
+    price: Option<ModelPrice>,
     open: bool,
 }
 
@@ -149,7 +152,7 @@ impl Reservation<'_> {
     /// The call is over and took this much.
     pub(crate) fn settle(mut self, usage: &Usage) {
         self.open = false;
-        let spent = Spent { tokens: usage.total(), cost: self.price.map_or(0.0, |price| price.of(usage)) };
+        let spent = Spent { tokens: usage.total(), cost: self.price.map_or(0.0, |price| usage.cost(&price)) };
         self.ledger.close(self.amount, spent);
     }
 }
@@ -169,13 +172,10 @@ mod tests {
     use super::*;
 
     fn ledger(max_tokens: Option<u64>, max_cost: Option<f64>) -> Ledger {
-        let price = Price { input: 1e6, output: 2e6, cached_input: None };
-        let settings = Settings {
-            max_cost,
-            max_tokens_total: max_tokens,
-            prices: [("m".to_owned(), price)].into(),
-            ..Settings::default()
-        };
+        let price = ModelPrice { input: 1e6, output: 2e6, cached_input: None };
+        let mut settings = Settings::default();
+        (settings.llm.max_cost, settings.llm.max_tokens_total) = (max_cost, max_tokens);
+        settings.llm.prices = [("m".to_owned(), price)].into();
         Ledger::new(&settings, Spent { tokens: 10, cost: 10.0 })
     }
 

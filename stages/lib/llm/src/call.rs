@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use stage::config::ModelPrice;
 
 /// Who speaks in a conversation, in the words of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -13,6 +14,7 @@ pub enum Speaker {
 }
 
 impl Speaker {
+    /// Its name in the protocol.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::System => "system",
@@ -30,14 +32,17 @@ pub struct Message {
 }
 
 impl Message {
+    /// A message of the system.
     pub fn system(content: impl Into<String>) -> Self {
         Self { role: Speaker::System, content: content.into() }
     }
 
+    /// A message of the user.
     pub fn user(content: impl Into<String>) -> Self {
         Self { role: Speaker::User, content: content.into() }
     }
 
+    /// A message of the assistant: what the model has written.
     pub fn assistant(content: impl Into<String>) -> Self {
         Self { role: Speaker::Assistant, content: content.into() }
     }
@@ -58,6 +63,7 @@ pub enum Agent {
 impl Agent {
     pub const ALL: [Agent; 3] = [Agent::Router, Agent::Critic, Agent::Writer];
 
+    /// Its name in transcripts and settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Router => "router",
@@ -104,10 +110,10 @@ pub struct Usage {
     pub prompt_tokens: u64,
     /// With the reasoning, as servers count.
     pub completion_tokens: u64,
-    /// Of the completion, the part that was reasoning.
+    /// The part of the completion that was reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
-    /// Of the prompt, the part that the server had cached.
+    /// The part of the prompt that the server had cached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
     /// The server did not count: these are guesses from the texts' lengths.
@@ -116,10 +122,22 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What the call cost, in the currency of the prices, which are per million tokens.
+    pub fn cost(&self, price: &ModelPrice) -> f64 {
+        let cached = self.cached_tokens.unwrap_or(0).min(self.prompt_tokens);
+        let fresh = self.prompt_tokens - cached;
+        (fresh as f64 * price.input
+            + cached as f64 * price.cached_input.unwrap_or(price.input)
+            + self.completion_tokens as f64 * price.output)
+            / 1e6
+    }
+
+    /// Tokens of prompt and completion.
     pub fn total(&self) -> u64 {
         self.prompt_tokens.saturating_add(self.completion_tokens)
     }
 
+    /// Adds what another call took.
     pub fn add(&mut self, other: &Usage) {
         let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
             (None, None) => None,
@@ -164,6 +182,19 @@ mod tests {
     fn call(params: Value) -> Call {
         let Value::Object(params) = params else { panic!("an object") };
         Call { agent: Agent::Writer, model: "m".into(), messages: vec![Message::user("hello")], params }
+    }
+
+    #[test]
+    fn prices_count_cached_tokens_apart() {
+        let usage = Usage {
+            prompt_tokens: 1_000_000,
+            completion_tokens: 500_000,
+            cached_tokens: Some(400_000),
+            ..Usage::default()
+        };
+        let price = ModelPrice { input: 2.0, output: 8.0, cached_input: Some(0.5) };
+        assert!((usage.cost(&price) - (1.2 + 0.2 + 4.0)).abs() < 1e-12);
+        assert!((usage.cost(&ModelPrice { cached_input: None, ..price }) - 6.0).abs() < 1e-12);
     }
 
     #[test]

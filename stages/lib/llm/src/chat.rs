@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::budget::{Ledger, Spent};
 use crate::call::{Agent, Call, Finish, Reply};
 use crate::client::{Client, Outcome};
 use crate::error::{CallError, Kind};
-use crate::transcript::{Exchange, Place, Recorded, Recorder, Taken, now};
+use crate::transcript::{Exchange, Place, Recorded, Recorder, Taken};
 
 /// A reply or its failure, with what it took.
 #[derive(Clone, Debug)]
@@ -36,6 +36,7 @@ impl Answer {
 
 /// Something that answers calls.
 pub trait Chat: Send + Sync {
+    /// Answers the call that is made at this place of the search, by the deadline.
     fn chat(&self, call: &Call, place: &Place, deadline: Option<Instant>) -> Answer;
 
     /// What the run has spent so far.
@@ -56,7 +57,7 @@ pub trait Chat: Send + Sync {
 #[derive(Debug)]
 pub struct Live {
     client: Arc<Client>,
-    /// Those of agents that ask a server of their own.
+    /// The clients of agents that ask a server of their own.
     others: BTreeMap<Agent, Arc<Client>>,
     ledger: Ledger,
     recorder: Option<Recorder>,
@@ -112,7 +113,7 @@ impl Chat for Live {
             partial,
             tries,
             latency_ms: latency.as_millis() as u64,
-            time: now(),
+            time: stage::time::utc(SystemTime::now()),
         };
         let mut taken = self.recorded.taken(&exchange.key, place);
         taken.add(&Taken { usage, cost, latency_ms: exchange.latency_ms });
@@ -151,6 +152,7 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// Answers with what was recorded.
     pub fn new(recorded: Recorded) -> Self {
         Self { recorded, used: Mutex::new(BTreeMap::new()) }
     }

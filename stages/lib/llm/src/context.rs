@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemas::{Candidate, Factor, Locality, Severity};
 use search::diagnosis::Diagnosis;
 use search::population::fitness;
-use search::proposer::factors;
+use search::proposer::{Brief, factors};
 use search::region::Region;
 use serde::Serialize;
 
@@ -44,25 +44,6 @@ pub struct Known {
     pub curves: Curves,
     /// By `candidate_id`.
     pub diagnoses: BTreeMap<String, Diagnosis>,
-}
-
-/// The program that an attempt starts from.
-#[derive(Clone, Copy, Debug)]
-pub struct Parent<'a> {
-    pub id: &'a str,
-    pub source: &'a str,
-    /// Its row; none for the seed program before it was evaluated.
-    pub row: Option<&'a Candidate>,
-}
-
-/// All that an attempt may know.
-#[derive(Clone, Debug)]
-pub struct Situation<'a> {
-    pub parent: Parent<'a>,
-    /// Programs that the method chose to show, in its order; be it none. Without a list some are chosen among `rows`.
-    pub examples: Option<Vec<&'a Candidate>>,
-    /// The rows that the attempt may know of, in the order of attempts.
-    pub rows: Vec<&'a Candidate>,
 }
 
 /// The lines of one editable region, without its markers.
@@ -147,24 +128,24 @@ pub struct Context {
 
 impl Context {
     /// `shown`: past attempts to tell of, at most.
-    pub fn new(task: &TaskFacts, language: &str, situation: &Situation<'_>, shown: usize, known: &Known) -> Self {
-        let rows = situation.rows.as_slice();
-        let examples_chosen = situation.examples.is_some();
-        let examples = situation.examples.clone().unwrap_or_else(|| top_and_diverse(rows, situation.parent.id));
+    pub fn new(task: &TaskFacts, language: &str, brief: &Brief<'_>, shown: usize, known: &Known) -> Self {
+        let rows = brief.population.rows();
+        let examples_chosen = brief.examples.is_some();
+        let examples = brief.examples.clone().unwrap_or_else(|| top_and_diverse(rows, brief.parent.id));
         Self {
             task: task.clone(),
             language: language.trim().to_owned(),
-            parent: match situation.parent.row {
+            parent: match brief.parent.row {
                 Some(row) => ProgramView::new(row, known),
-                None => ProgramView::unknown(situation.parent.source),
+                None => ProgramView::unknown(brief.parent.source),
             },
             history: past::latest(rows, shown),
-            line: past::line(rows, situation.parent.id),
+            line: past::line(rows, brief.parent.id),
             refusals: past::refusals(rows),
             training_noise: past::training_noise(rows),
-            factors: factors(situation.parent.source).into_iter().map(|factor| factor_view(rows, factor)).collect(),
+            factors: factors(brief.parent.source).into_iter().map(|factor| factor_view(rows, factor)).collect(),
             best_fitness: rows.iter().filter_map(|row| fitness(row)).max_by(f64::total_cmp),
-            examples: examples.into_iter().map(|row| example(row, situation.parent.source, known)).collect(),
+            examples: examples.into_iter().map(|row| example(row, brief.parent.source, known)).collect(),
             examples_chosen,
         }
     }
@@ -297,6 +278,9 @@ fn factor_view(rows: &[&Candidate], factor: Factor) -> FactorView {
 #[cfg(test)]
 mod tests {
     use schemas::Status;
+    use search::population::Population;
+    use search::proposer::Parent;
+    use search::random::StreamKey;
 
     use super::*;
 
@@ -328,13 +312,14 @@ mod tests {
     }
 
     fn context(rows: &[Candidate], examples: Option<&[usize]>) -> Context {
-        let rows: Vec<&Candidate> = rows.iter().collect();
-        let situation = Situation {
-            parent: Parent { id: "id0", source: "program 0", row: rows.first().copied() },
-            examples: examples.map(|list| list.iter().map(|n| rows[*n]).collect()),
-            rows: rows.clone(),
+        let brief = Brief {
+            population: &Population::new(rows),
+            parent: Parent { id: "id0", source: "program 0", row: rows.first() },
+            examples: examples.map(|list| list.iter().map(|n| &rows[*n]).collect()),
+            diagnosis: None,
+            key: StreamKey { seed: 0, stage: "propose", generation: 0, slot: 0, redraw: 0 },
         };
-        Context::new(&facts(), "language", &situation, 3, &Known::default())
+        Context::new(&facts(), "language", &brief, 3, &Known::default())
     }
 
     #[test]
@@ -391,6 +376,8 @@ mod tests {
     #[test]
     fn curves_are_thinned_between_their_ends() {
         let point = |step: i64| schemas::CurvePoint {
+            run: None,
+            settings_digest: None,
             candidate_id: "id0".into(),
             task: "dfs".into(),
             train_seed: 0,

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use stage::Usage;
+use stage::config::{Continues, Llm};
+
+use crate::call::Agent;
 use crate::error::{CallError, Kind};
 use crate::secret::Secret;
 
@@ -23,24 +27,18 @@ pub struct Endpoint {
     pub requests_per_minute: Option<u32>,
     /// Prompts and replies.
     pub tokens_per_minute: Option<u64>,
-}
-
-impl Default for Endpoint {
-    fn default() -> Self {
-        Self {
-            base_url: String::new(),
-            key_env: "OPENAI_API_KEY".to_owned(),
-            key_header: AUTHORIZATION.to_owned(),
-            headers: BTreeMap::new(),
-            query: BTreeMap::new(),
-            context: None,
-            requests_per_minute: None,
-            tokens_per_minute: None,
-        }
-    }
+    /// What becomes of a reply whose connection broke in the middle.
+    pub continues: Continues,
 }
 
 const AUTHORIZATION: &str = "Authorization";
+
+#[cfg(any(test, feature = "mock"))]
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self::usual(&Llm::default())
+    }
+}
 
 /// The headers and the query of a server's requests, with all the secrets in them.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +49,52 @@ pub struct Access {
 }
 
 impl Endpoint {
+    /// The server of all roles.
+    pub fn usual(llm: &Llm) -> Self {
+        Self {
+            base_url: llm.base_url.clone(),
+            key_env: llm.key_env.clone(),
+            key_header: llm.key_header.clone(),
+            headers: llm.headers.clone(),
+            query: llm.query.clone(),
+            context: llm.context,
+            requests_per_minute: llm.requests_per_minute,
+            tokens_per_minute: llm.tokens_per_minute,
+            continues: llm.continues,
+        }
+    }
+
+    /// The server of one role, where it has one of its own. What that does not say of itself is as for all; headers, query and
+    /// limits are its own.
+    ///
+    /// # Errors
+    /// Where the settings name a server that they do not have.
+    pub fn own(llm: &Llm, agent: Agent) -> Result<Option<Self>, Usage> {
+        let name = match agent {
+            Agent::Router => &llm.router_endpoint,
+            Agent::Critic => &llm.critic_endpoint,
+            Agent::Writer => &llm.writer_endpoint,
+        };
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let own = llm.endpoints.get(name).ok_or_else(|| {
+            let known = llm.endpoints.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Usage(format!("llm.{}_endpoint: there is no [llm.endpoints.{name}]; known: {known}", agent.as_str()))
+        })?;
+        Ok(Some(Self {
+            base_url: own.url.clone(),
+            key_env: own.key_env.clone().unwrap_or_else(|| llm.key_env.clone()),
+            key_header: own.key_header.clone().unwrap_or_else(|| llm.key_header.clone()),
+            headers: own.headers.clone(),
+            query: own.query.clone(),
+            context: own.context,
+            requests_per_minute: own.requests_per_minute,
+            tokens_per_minute: own.tokens_per_minute,
+            continues: own.continues.unwrap_or(Continues::No),
+        }))
+    }
+
     /// Looks up what the environment has to give.
     ///
     /// # Errors

@@ -93,10 +93,12 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// A failure without an answer of a server.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), status: None, retry_after: None }
     }
 
+    /// With the status of HTTP that the server answered.
     pub fn with_status(mut self, status: Option<u16>) -> Self {
         self.status = status;
         self

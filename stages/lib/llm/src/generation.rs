@@ -1,7 +1,7 @@
 //! A generation of proposals by language models: its attempts side by side, its rows in order.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use schemas::{Candidate, Status};
 use search::generation::{Generation, attempted};
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::agents::critic::LABEL;
 use crate::error::{CallError, excerpt};
-use crate::session::{Made, Team};
+use crate::session::{Made, Shared};
 use crate::transcript::Place;
 
 /// The columns of a row that only language models fill.
@@ -25,10 +25,10 @@ pub struct Columns {
     pub prompt_tokens: i64,
     /// With the reasoning.
     pub completion_tokens: i64,
-    /// Of the completion, the part that was reasoning; none where the server does not tell.
+    /// The part of the completion that was reasoning; none where the server does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<i64>,
-    /// Of the prompt, the part that the server had cached; none where it does not tell.
+    /// The part of the prompt that the server had cached; none where it does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<i64>,
     /// The server did not count the tokens of all calls: some are guesses.
@@ -62,54 +62,34 @@ pub struct ProposedRow {
 /// What ends the stage. What was answered is recorded: the same call goes on from there.
 pub fn propose(
     generation: &Generation<'_>,
-    team: &Arc<Team>,
+    shared: &Arc<Shared>,
     identify: &(dyn Fn(&str) -> String + Sync),
     on_row: &(dyn Fn(&Candidate) + Sync),
 ) -> Result<Vec<ProposedRow>, CallError> {
     let slots: Vec<i64> = generation.slots().collect();
-    let jobs = if team.chat.side_by_side() { team.settings.jobs.min(slots.len()) } else { 1 };
-    let next = AtomicUsize::new(0);
-    let made: Mutex<Vec<(i64, Vec<ProposedRow>)>> = Mutex::new(Vec::with_capacity(slots.len()));
-    let stopped: Mutex<Option<CallError>> = Mutex::new(None);
-    let lock = |stopped| Mutex::lock(stopped).unwrap_or_else(PoisonError::into_inner);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            scope.spawn(|| {
-                while let Some(&slot) = slots.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let rows = match attempt(generation, slot, team, identify) {
-                        Ok(rows) => rows,
-                        Err(error) => {
-                            lock(&stopped).get_or_insert(error);
-                            break;
-                        }
-                    };
-                    if let Some(last) = rows.last() {
-                        on_row(&last.candidate);
-                    }
-                    made.lock().unwrap_or_else(PoisonError::into_inner).push((slot, rows));
-                    if lock(&stopped).is_some() {
-                        break;
-                    }
-                }
-            });
+    let jobs = if shared.chat.side_by_side() { shared.settings.llm.jobs.min(slots.len()) } else { 1 };
+    let stop = AtomicBool::new(false);
+    let made = stage::pool::run(&slots, jobs, &stop, |_, &slot| {
+        let made = attempt(generation, slot, shared, identify);
+        match &made {
+            Ok(rows) => rows.last().into_iter().for_each(|last| on_row(&last.candidate)),
+            Err(_) => stop.store(true, Ordering::SeqCst),
         }
+        made
     });
-    if let Some(error) = stopped.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    let mut made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
-    made.sort_by_key(|(slot, _)| *slot);
-    Ok(made.into_iter().flat_map(|(_, rows)| rows).collect())
+    // What was never begun is behind the error that ended the stage.
+    let made: Result<Vec<Vec<ProposedRow>>, CallError> = made.into_iter().flatten().collect();
+    Ok(made?.into_iter().flatten().collect())
 }
 
 fn attempt(
     generation: &Generation<'_>,
     slot: i64,
-    team: &Arc<Team>,
+    shared: &Arc<Shared>,
     identify: &(dyn Fn(&str) -> String + Sync),
 ) -> Result<Vec<ProposedRow>, CallError> {
     let blank = generation.blank(slot, PROPOSER);
-    let session = team.session(Place { generation: blank.generation, slot, attempt: blank.attempt, call: 0 });
+    let session = shared.session(Place { generation: blank.generation, slot, attempt: blank.attempt, call: 0 });
     if let Some(candidate) = generation.seed_row(slot, session.name()) {
         return Ok(vec![ProposedRow { candidate, columns: None }]);
     }
@@ -117,7 +97,7 @@ fn attempt(
     let row = attempted(blank, &attempt);
     let label = attempt.directive.map(|directive| directive.label).filter(|label| !label.is_empty());
     let made = session.finish(attempt.draft.err().map(|error| error.to_string()))?;
-    Ok(made.into_iter().map(|made| fill(row.clone(), label.as_deref(), made, team, identify)).collect())
+    Ok(made.into_iter().map(|made| fill(row.clone(), label.as_deref(), made, shared, identify)).collect())
 }
 
 /// What wrote the rows. A replay gives back what the models wrote, so that its rows are theirs.
@@ -127,13 +107,13 @@ fn fill(
     row: Candidate,
     label: Option<&str>,
     made: Made,
-    team: &Team,
+    shared: &Shared,
     identify: &(dyn Fn(&str) -> String + Sync),
 ) -> ProposedRow {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let usage = made.taken.usage;
     let columns = Columns {
-        prompt_hash: team.prompts.hash().to_owned(),
+        prompt_hash: shared.prompts.hash().to_owned(),
         llm_model: made.model,
         llm_calls: made.calls,
         prompt_tokens: whole(usage.prompt_tokens),

@@ -12,6 +12,8 @@
 //! Everything that shapes a search is a function of the settings, the seed and the replies: waits, latencies and the
 //! order in which calls end decide nothing.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
+
 pub mod agents;
 mod budget;
 mod call;
@@ -37,19 +39,18 @@ mod session;
 mod settings;
 mod transcript;
 
-pub use agents::critic::DirectiveText;
 pub use budget::{Ledger, Spent};
 pub use call::{Agent, Call, Finish, Message, Reply, Speaker, Usage, estimated_tokens};
 pub use chat::{Answer, Asked, Chat, Dry, Live, Replay};
 pub use checker::{Checker, Judgement};
 pub use client::{Backoff, Client, Notice, Outcome};
-pub use context::{Context, Curves, Known, Parent, Situation, TaskFacts};
+pub use context::{Context, Curves, Known, TaskFacts};
 pub use document::document;
 pub use endpoint::Endpoint;
 pub use error::{Blame, CallError, Kind};
 pub use generation::{Columns, ProposedRow, propose};
 pub use prompts::{PromptError, Prompts};
 pub use secret::{Mask, Secret};
-pub use session::{Failure, Made, Order, Routed, Session, Team};
-pub use settings::{Model, Price, Settings};
+pub use session::{Failure, Made, Routed, Session, Shared};
+pub use settings::{Model, Settings, Waits};
 pub use transcript::{Exchange, Place, Recorded, Recorder, Taken, TranscriptError, Try, exchanges};

@@ -73,6 +73,7 @@ impl fmt::Display for Secret {
 pub struct Mask(Vec<Secret>);
 
 impl Mask {
+    /// A mask of these secrets.
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
         let mut secrets: Vec<Secret> = secrets.into_iter().collect();
         // One may be a part of another.

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use schemas::Factor;
+use search::proposer::{Brief, Directive, Operation, Task};
 use search::region::{Region, tidy};
 use serde::Serialize;
 
-use crate::agents::critic::{self, DirectiveText};
+use crate::agents::critic;
 use crate::agents::extract::{self, Extracted, extract};
 use crate::agents::{diff, regions, router, splice};
 use crate::call::{Agent, Call, Finish, Message, Reply};
 use crate::chat::Chat;
 use crate::checker::Checker;
-use crate::context::{Context, Known, Situation, TaskFacts};
+use crate::context::{Context, Known, TaskFacts};
 use crate::error::{CallError, Kind, excerpt};
 use crate::keyed;
 use crate::prompts::Prompts;
@@ -54,15 +55,6 @@ pub struct Routed {
     pub fallback: bool,
 }
 
-/// What the writer is to do.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Order<'a> {
-    /// How the new program comes from known ones, by its name in `parts/operation.jinja`.
-    pub operation: &'a str,
-    pub factor: Option<Factor>,
-    pub directive: Option<&'a str>,
-}
-
 /// One try at a program: one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
@@ -89,7 +81,7 @@ pub struct Made {
 }
 
 /// What all attempts of a run share.
-pub struct Team {
+pub struct Shared {
     pub settings: Settings,
     pub prompts: Prompts,
     pub chat: Box<dyn Chat>,
@@ -98,13 +90,13 @@ pub struct Team {
     pub known: Known,
 }
 
-impl Team {
+impl Shared {
     /// Begins an attempt; its deadline counts from here. `place.call` is where its calls start: 0.
     pub fn session(self: &Arc<Self>, place: Place) -> Session {
         Session {
-            team: Arc::clone(self),
+            shared: Arc::clone(self),
             place,
-            deadline: Cell::new(self.settings.deadline.map(|limit| Instant::now() + limit)),
+            deadline: Cell::new(self.settings.waits.deadline.map(|limit| Instant::now() + limit)),
             state: RefCell::default(),
         }
     }
@@ -140,7 +132,7 @@ struct State {
 
 /// One attempt.
 pub struct Session {
-    team: Arc<Team>,
+    shared: Arc<Shared>,
     place: Place,
     deadline: Cell<Option<Instant>>,
     state: RefCell<State>,
@@ -175,13 +167,13 @@ struct Prompt<'a> {
 
 impl Session {
     /// ASR: which factor to edit. A reply that is not the JSON asked for goes back; in the end the factor is drawn.
-    pub fn route(&self, situation: &Situation<'_>) -> Result<Factor, Failure> {
-        let context = self.context(situation);
-        let factors = search::proposer::factors(situation.parent.source);
+    pub fn route(&self, brief: &Brief<'_>) -> Result<Factor, Failure> {
+        let context = self.context(brief);
+        let factors = search::proposer::factors(brief.parent.source);
         let mut messages = self.conversation(&context, Agent::Router, &ROUTE)?;
         let mut problem = String::new();
-        for round in 0..=self.team.settings.router_rounds {
-            let reply = match self.chat(Agent::Router, &messages, situation) {
+        for round in 0..=self.shared.settings.llm.router_rounds {
+            let reply = match self.chat(Agent::Router, &messages, brief) {
                 Ok(reply) => reply,
                 // The router had nothing to say; the attempt can go on without it.
                 Err(error) if matches!(error.kind, Kind::Refusal | Kind::Empty | Kind::TooLong) => {
@@ -198,7 +190,7 @@ impl Session {
                 }
                 Err(wrong) => problem = wrong,
             }
-            if round < self.team.settings.router_rounds {
+            if round < self.shared.settings.llm.router_rounds {
                 let again = self.render(
                     "router_repair.jinja",
                     serde_json::json!({ "problem": problem, "factors": context.factors }),
@@ -207,7 +199,7 @@ impl Session {
                 messages.push(Message::user(again));
             }
         }
-        let seed = self.team.settings.run_seed;
+        let seed = self.shared.settings.run_seed;
         let drawn = keyed::unit(seed, &["factor", &self.place.attempt.to_string()]);
         let place = (drawn * factors.len() as f64) as usize;
         let factor = factors.get(place).or(factors.last()).copied().unwrap_or(Factor::ACTION);
@@ -216,65 +208,59 @@ impl Session {
     }
 
     /// RC: what to do with the factor, or with the whole program.
-    pub fn direct(&self, situation: &Situation<'_>, factor: Option<Factor>) -> Result<DirectiveText, Failure> {
-        let context = self.context(situation);
-        let order = Order { factor, ..ROUTE };
-        let messages = self.conversation(&context, Agent::Critic, &order)?;
-        let reply = self.chat(Agent::Critic, &messages, situation)?;
+    pub fn direct(&self, brief: &Brief<'_>, factor: Option<Factor>) -> Result<Directive, Failure> {
+        let context = self.context(brief);
+        let task = Task { factor, ..ROUTE };
+        let messages = self.conversation(&context, Agent::Critic, &task)?;
+        let reply = self.chat(Agent::Critic, &messages, brief)?;
         Ok(critic::read(&reply.text))
     }
 
     /// SAR: the program. What is refused goes back with its diagnostics; every try becomes a row. An operator that nothing
     /// uses yet is the first phase of two: the second is asked for the region that uses it.
-    pub fn write(&self, situation: &Situation<'_>, order: &Order<'_>) -> Result<(), Failure> {
-        let Written::Prepared(source) = self.tries(situation, order, None)? else { return Ok(()) };
-        let halves = order.factor.and_then(|operator| Some((operator, operator.other_half()?)));
+    pub fn write(&self, brief: &Brief<'_>, task: &Task<'_>) -> Result<(), Failure> {
+        let Written::Prepared(source) = self.tries(brief, task, None)? else { return Ok(()) };
+        let halves = task.factor.and_then(|operator| Some((operator, operator.other_half()?)));
         let Some((operator, action)) = halves else { return Ok(()) };
         if let Some(made) = self.state.borrow_mut().made.last_mut() {
             made.phase = Some(1);
         }
         let second = Second { prepared: &source, operator, action };
-        let mut situation = situation.clone();
-        situation.parent.source = &source;
-        self.tries(&situation, &Order { factor: Some(action), ..order.clone() }, Some(second))?;
+        let mut brief = brief.clone();
+        brief.parent.source = &source;
+        self.tries(&brief, &Task { factor: Some(action), ..*task }, Some(second))?;
         Ok(())
     }
 
     /// The tries of one phase.
-    fn tries(
-        &self,
-        situation: &Situation<'_>,
-        order: &Order<'_>,
-        second: Option<Second<'_>>,
-    ) -> Result<Written, Failure> {
-        let mut context = self.context(situation);
+    fn tries(&self, brief: &Brief<'_>, task: &Task<'_>, second: Option<Second<'_>>) -> Result<Written, Failure> {
+        let mut context = self.context(brief);
         // The figures are those of the parent, which computes the same.
-        situation.parent.source.trim_end().clone_into(&mut context.parent.source);
-        let mut messages = self.opening(&context, Agent::Writer, order, second)?;
-        let rounds = i64::from(self.team.settings.repair_rounds);
+        brief.parent.source.trim_end().clone_into(&mut context.parent.source);
+        let mut messages = self.opening(&context, Agent::Writer, task, second)?;
+        let rounds = i64::from(self.shared.settings.llm.repair_rounds);
         let mut last = Ok(());
-        let mut page_is_due = !self.team.settings.whole_page;
+        let mut page_is_due = !self.shared.settings.whole_page();
         // What changed passages are to be put into: the parent, then what was refused.
-        let mut base = situation.parent.source.to_owned();
+        let mut base = brief.parent.source.to_owned();
         for round in 0..=rounds {
-            let reply = match self.chat(Agent::Writer, &messages, situation) {
+            let reply = match self.chat(Agent::Writer, &messages, brief) {
                 Ok(reply) => reply,
                 Err(error) => {
                     self.note(round, None, None, Some(error.to_string()), second);
                     return Err(error.into());
                 }
             };
-            let (report, program, twin) = match self.program(&reply, &base, situation.parent.source, order.factor) {
+            let (report, program, twin) = match self.program(&reply, &base, brief.parent.source, task.factor) {
                 Ok((source, idea)) => {
-                    let judgement = self.team.checker.judge(&source, situation.parent.source, order.factor);
+                    let judgement = self.shared.checker.judge(&source, brief.parent.source, task.factor);
                     self.note(round, Some(source.clone()), idea, None, second);
                     last = Ok(());
-                    let twin =
-                        judgement.graph.as_deref().filter(|_| judgement.accepted).and_then(|g| twin(situation, g));
+                    let twin = judgement.graph.as_deref().filter(|_| judgement.accepted).and_then(|g| twin(brief, g));
                     if judgement.accepted && twin.is_none() {
                         return Ok(Written::Done);
                     }
-                    if twin.as_deref() == Some(PARENT) && second.is_none() && self.may_grow(order, situation, &source) {
+                    if twin.as_deref() == Some(PARENT) && second.is_none() && self.may_grow(task, brief, &source) {
                         return Ok(Written::Prepared(source));
                     }
                     base.clone_from(&source);
@@ -296,10 +282,10 @@ impl Session {
                     "report": report.trim(),
                     "found": program.is_some(),
                     "twin": twin,
-                    "factor": self.told(order.factor),
-                    "diff": self.team.settings.diff,
-                    "regions": self.team.settings.regions,
-                    "language": page.then(|| self.team.checker.language().trim()),
+                    "factor": self.told(task.factor),
+                    "diff": self.shared.settings.llm.diff,
+                    "regions": self.shared.settings.regions(),
+                    "language": page.then(|| self.shared.checker.language().trim()),
                 });
                 messages.push(Message::assistant(said));
                 messages.push(Message::user(self.render("writer_repair.jinja", again)?));
@@ -310,13 +296,14 @@ impl Session {
 
     /// Whether a program that computes what its parent does may be the first of two phases: its edit changed a region of what
     /// exists, which has another half.
-    fn may_grow(&self, order: &Order<'_>, situation: &Situation<'_>, source: &str) -> bool {
-        let Some(factor) = order.factor.filter(|_| self.team.settings.two_phase && self.team.settings.condition) else {
+    fn may_grow(&self, task: &Task<'_>, brief: &Brief<'_>, source: &str) -> bool {
+        let Some(factor) = task.factor.filter(|_| self.shared.settings.two_phase && self.shared.settings.condition)
+        else {
             return false;
         };
         let text = |source: &str| Region::find(source, factor).map(|region| tidy(region.text()));
         let half = factor.other_half().and_then(|half| Region::find(source, half));
-        factor.is_operator() && half.is_some() && text(source) != text(situation.parent.source)
+        factor.is_operator() && half.is_some() && text(source) != text(brief.parent.source)
     }
 
     /// The program of the last try that has one.
@@ -357,45 +344,45 @@ impl Session {
             idea,
             failure,
             routed: state.routed.clone(),
-            model: self.team.settings.model(Agent::Writer, self.place.attempt).to_owned(),
+            model: self.shared.settings.model(Agent::Writer, self.place.attempt).to_owned(),
             calls: std::mem::take(&mut state.row_calls),
             taken: std::mem::take(&mut state.taken),
         };
         state.made.push(made);
     }
 
-    fn context(&self, situation: &Situation<'_>) -> Context {
-        let team = &self.team;
-        Context::new(&team.task, team.checker.language(), situation, team.settings.history, &team.known)
+    fn context(&self, brief: &Brief<'_>) -> Context {
+        let shared = &self.shared;
+        Context::new(&shared.task, shared.checker.language(), brief, shared.settings.llm.history, &shared.known)
     }
 
     /// The two messages that open the conversation with an agent.
-    pub fn conversation(&self, context: &Context, agent: Agent, order: &Order<'_>) -> Result<Vec<Message>, Failure> {
-        self.opening(context, agent, order, None)
+    pub fn conversation(&self, context: &Context, agent: Agent, task: &Task<'_>) -> Result<Vec<Message>, Failure> {
+        self.opening(context, agent, task, None)
     }
 
     fn opening(
         &self,
         context: &Context,
         agent: Agent,
-        order: &Order<'_>,
+        task: &Task<'_>,
         second: Option<Second<'_>>,
     ) -> Result<Vec<Message>, Failure> {
         let prompt = Prompt {
             context,
             agent: agent.as_str(),
-            factor: self.told(order.factor),
-            whole_file: self.team.settings.whole_file,
-            directive: order.directive,
-            operation: order.operation,
-            brief_figures: agent == Agent::Writer && order.operation != ROUTE.operation,
-            diff: self.team.settings.diff,
-            regions: self.team.settings.regions,
-            two_phase: self.team.settings.two_phase,
+            factor: self.told(task.factor),
+            whole_file: self.shared.settings.whole_file,
+            directive: task.directive.map(|directive| directive.text.as_str()),
+            operation: task.operation.as_str(),
+            brief_figures: agent == Agent::Writer && task.operation != ROUTE.operation,
+            diff: self.shared.settings.llm.diff,
+            regions: self.shared.settings.regions(),
+            two_phase: self.shared.settings.two_phase,
             grown: second.map(|second| second.operator),
-            whole_page: self.team.settings.whole_page,
+            whole_page: self.shared.settings.whole_page(),
             // A method that shows programs of its choice says with them how to look.
-            lens: (self.team.settings.lenses && !context.examples_chosen).then_some(self.place.slot),
+            lens: (self.shared.settings.llm.lenses && !context.examples_chosen).then_some(self.place.slot),
         };
         let system = self.render("system.jinja", &prompt)?;
         let user = self.render(&format!("{}.jinja", agent.as_str()), &prompt)?;
@@ -404,24 +391,24 @@ impl Session {
 
     /// The factor as prompts name it, where they may know of it.
     fn told(&self, factor: Option<Factor>) -> Option<Factor> {
-        factor.filter(|_| self.team.settings.condition)
+        factor.filter(|_| self.shared.settings.condition)
     }
 
     fn render(&self, name: &str, context: impl Serialize) -> Result<String, Failure> {
-        self.team.prompts.render(name, context).map_err(|error| Failure::Prompt(error.to_string()))
+        self.shared.prompts.render(name, context).map_err(|error| Failure::Prompt(error.to_string()))
     }
 
-    fn chat(&self, agent: Agent, messages: &[Message], situation: &Situation<'_>) -> Result<Reply, CallError> {
-        let settings = &self.team.settings;
+    fn chat(&self, agent: Agent, messages: &[Message], brief: &Brief<'_>) -> Result<Reply, CallError> {
+        let settings = &self.shared.settings;
         let attempt = self.place.attempt;
         let call = Call {
             agent,
             model: settings.model(agent, attempt).to_owned(),
             messages: messages.to_vec(),
-            params: settings.params(agent, attempt, situation.parent.source.len()),
+            params: settings.params(agent, attempt, brief.parent.source.len()),
         };
         let place = Place { call: self.state.borrow().calls, ..self.place };
-        let mut answer = self.team.chat.chat(&call, &place, self.deadline.get());
+        let mut answer = self.shared.chat.chat(&call, &place, self.deadline.get());
         self.deadline.set(self.deadline.get().map(|deadline| deadline + answer.outage));
         // A conversation that has grown too long is at its end; the model has answered before.
         if let Err(error) = &mut answer.result
@@ -450,7 +437,7 @@ impl Session {
             return Err("the reply was cut off by the token limit; the program must fit into one reply".to_owned());
         }
         // A writer that was asked for changed passages and wrote the whole program has done no less.
-        let Extracted { code, whole, idea } = if self.team.settings.diff && diff::is_diff(&reply.text) {
+        let Extracted { code, whole, idea } = if self.shared.settings.llm.diff && diff::is_diff(&reply.text) {
             let code = diff::apply(base, &reply.text)?;
             Extracted { code, whole: true, idea: extract::idea(&reply.text) }
         } else {
@@ -460,16 +447,16 @@ impl Session {
                 thought.filter(|found| found.whole).ok_or(problem)
             })?
         };
-        if self.team.settings.regions && !whole {
+        if self.shared.settings.regions() && !whole {
             let factors = search::proposer::factors(parent);
-            let scope = factor.filter(|_| self.team.settings.condition);
+            let scope = factor.filter(|_| self.shared.settings.condition);
             return regions::assemble(base, &factors, scope, &code).map(|program| (program, idea));
         }
-        let splicing = factor.filter(|_| self.team.settings.splice);
+        let splicing = factor.filter(|_| self.shared.settings.llm.splice);
         let Some(factor) = splicing else {
             return if whole { Ok((code, idea)) } else { Err(NOT_WHOLE.to_owned()) };
         };
-        let checker = &self.team.checker;
+        let checker = &self.shared.checker;
         let own = checker.region(parent, factor).ok_or_else(|| format!("the parent has no {factor} region"))?;
         let spliced = match checker.region(&code, factor) {
             Some(region) => splice::from_program(parent, own, &code, region),
@@ -481,12 +468,12 @@ impl Session {
 }
 
 /// What a program that was understood computes already: what it is called in the repair round. The parent counts as one.
-fn twin(situation: &Situation<'_>, graph: &str) -> Option<String> {
-    let parent = situation.parent.row.and_then(|row| row.graph_hash.as_deref());
+fn twin(brief: &Brief<'_>, graph: &str) -> Option<String> {
+    let parent = brief.parent.row.and_then(|row| row.graph_hash.as_deref());
     if parent == Some(graph) {
         return Some(PARENT.to_owned());
     }
-    let same = situation.rows.iter().find(|row| row.graph_hash.as_deref() == Some(graph))?;
+    let same = brief.population.rows().iter().find(|row| row.graph_hash.as_deref() == Some(graph))?;
     let what = same.edit.as_deref().filter(|edit| *edit != "seed").map(|edit| format!(" ({})", excerpt(edit, 80)));
     Some(format!("that of attempt {}{}", same.attempt, what.unwrap_or_default()))
 }
@@ -503,7 +490,7 @@ const NOT_WHOLE: &str = "the code block is not a whole program: it does not defi
 const OPENING: usize = 2;
 
 /// What the router is asked with; the critic adds its factor.
-const ROUTE: Order<'static> = Order { operation: "edit", factor: None, directive: None };
+const ROUTE: Task<'static> = Task { operation: Operation::Edit, factor: None, directive: None };
 
 fn echo(text: &str) -> String {
     if text.len() <= ECHO { text.to_owned() } else { excerpt(text, ECHO) }

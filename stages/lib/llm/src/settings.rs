@@ -1,12 +1,14 @@
-//! Everything that a user can set about the models.
+//! What a user has set about the models, resolved: the section `[llm]`, and what follows from it and from other sections.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use stage::Usage;
+use stage::config::{Config, Editable, Growth, LanguageForm, Llm, ModelPrice, ReplyForm};
 
-use crate::call::{Agent, Usage, estimated_tokens};
+use crate::call::{Agent, estimated_tokens};
 use crate::endpoint::Endpoint;
 use crate::error::{CallError, Kind};
 use crate::keyed;
@@ -22,24 +24,53 @@ pub struct Model {
     pub weight: f64,
 }
 
-/// What a model's tokens cost, per million.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Price {
-    pub input: f64,
-    pub output: f64,
-    /// For the part of the prompt that the server had cached; as `input` where it is not given.
-    pub cached_input: Option<f64>,
+impl Model {
+    /// Reads `name` or `name=weight`.
+    fn read(text: &str) -> Result<Self, Usage> {
+        let Some((name, weight)) = text.rsplit_once('=') else {
+            return Ok(Self { name: text.to_owned(), weight: 1.0 });
+        };
+        let weight = weight.trim().parse();
+        let weight = weight.map_err(|_| Usage(format!("llm.models: {text:?}: write name or name=weight")))?;
+        Ok(Self { name: name.trim().to_owned(), weight })
+    }
 }
 
-impl Price {
-    /// The price of a call, in the currency of the table.
-    pub fn of(&self, usage: &Usage) -> f64 {
-        let cached = usage.cached_tokens.unwrap_or(0).min(usage.prompt_tokens);
-        let fresh = usage.prompt_tokens - cached;
-        (fresh as f64 * self.input
-            + cached as f64 * self.cached_input.unwrap_or(self.input)
-            + usage.completion_tokens as f64 * self.output)
-            / 1e6
+/// How long is waited for what: the times of `[llm]`, none of them 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waits {
+    pub connect: Duration,
+    /// Longest silence before the reply begins.
+    pub first_byte: Duration,
+    /// Longest silence within a reply.
+    pub idle: Duration,
+    /// Longest time for one attempt at one call; none for no limit.
+    pub attempt: Option<Duration>,
+    /// Longest time for a whole proposal: all its calls, attempts and waits, but for those for the service; none for no limit.
+    pub deadline: Option<Duration>,
+    /// How long a service that does not answer is waited for.
+    pub patience: Duration,
+    /// The first wait before a further attempt; each further one is twice as long.
+    pub backoff: Duration,
+    pub backoff_max: Duration,
+}
+
+impl Waits {
+    fn of(llm: &Llm) -> Result<Self, Usage> {
+        let seconds = |key: &str, value: f64| {
+            let time = Duration::try_from_secs_f64(value).ok().filter(|time| !time.is_zero());
+            time.ok_or_else(|| Usage(format!("llm.{key}: {value} is not a time in seconds")))
+        };
+        Ok(Self {
+            connect: seconds("connect_timeout_s", llm.connect_timeout_s)?,
+            first_byte: seconds("first_byte_timeout_s", llm.first_byte_timeout_s)?,
+            idle: seconds("idle_timeout_s", llm.idle_timeout_s)?,
+            attempt: llm.attempt_timeout_s.map(|value| seconds("attempt_timeout_s", value)).transpose()?,
+            deadline: llm.deadline_s.map(|value| seconds("deadline_s", value)).transpose()?,
+            patience: seconds("patience", llm.patience)?,
+            backoff: seconds("backoff_s", llm.backoff_s)?,
+            backoff_max: seconds("backoff_max_s", llm.backoff_max_s)?,
+        })
     }
 }
 
@@ -48,7 +79,8 @@ impl Price {
 pub struct Settings {
     /// Seed of the run: for the jitter of waits and the choice among models.
     pub run_seed: u64,
-
+    /// The section `[llm]` as it was given. What stands below was made of it, and is what counts.
+    pub llm: Llm,
     /// The server of all agents ...
     pub endpoint: Endpoint,
     /// ... but for those that have one of their own.
@@ -57,128 +89,83 @@ pub struct Settings {
     pub models: Vec<Model>,
     /// Agents that always use a certain model.
     pub agent_models: BTreeMap<Agent, String>,
-
-    /// Sampling parameters; those that are not set are not sent.
-    pub temperature: Option<f64>,
-    pub top_p: Option<f64>,
-    pub max_tokens: Option<u64>,
-    /// What the server calls the limit: `max_tokens` or `max_completion_tokens`.
-    pub max_tokens_field: String,
-    /// The number of the attempt is added, so that equal prompts may have different replies.
-    pub seed: Option<i64>,
     /// Further parameters, sent as they are.
     pub extra: Map<String, Value>,
-
-    /// Ask for the reply as a stream, so that a slow model is not taken for a dead one.
-    pub stream: bool,
-    /// Ask for the count of tokens at the end of a stream.
-    pub stream_usage: bool,
-    pub connect_timeout: Duration,
-    /// Longest silence before the reply begins.
-    pub first_byte_timeout: Duration,
-    /// Longest silence within a reply.
-    pub idle_timeout: Duration,
-    /// Longest time for one attempt at one call; none for no limit.
-    pub attempt_timeout: Option<Duration>,
-    /// Longest time for a whole proposal: all its calls, attempts and waits, but for those for the service; none for no limit.
-    pub deadline: Option<Duration>,
-    /// How long a service that does not answer is waited for.
-    pub patience: Duration,
-    /// Whether a count of tokens that is far too low for the prompt ends the stage.
-    pub check_prompt: bool,
-    /// Further attempts at a call that failed and may heal.
-    pub retries: u32,
-    /// The first wait; each further one is twice as long.
-    pub backoff: Duration,
-    pub backoff_max: Duration,
-    pub max_reply_bytes: usize,
-    /// Proposals that are worked on side by side.
-    pub jobs: usize,
-
-    /// Money for the whole run, in the currency of `prices`.
-    pub max_cost: Option<f64>,
-    /// Tokens for the whole run.
-    pub max_tokens_total: Option<u64>,
-    pub prices: BTreeMap<String, Price>,
-
+    /// Parameters of one agent's calls, which take the place of those of all.
+    pub agent_params: BTreeMap<Agent, Map<String, Value>>,
+    pub waits: Waits,
     /// Whether critic and writer are told of the factor that was chosen.
     pub condition: bool,
     /// Whether edits without a factor may change any part of the program, not the two regions alone.
     pub whole_file: bool,
-    /// How often a proposal that is refused goes back with its diagnostics.
-    pub repair_rounds: u32,
-    /// How often a router's reply that is not the JSON asked for goes back.
-    pub router_rounds: u32,
-    /// Take only the chosen region from the reply and keep the rest of the parent byte for byte.
-    pub splice: bool,
-    /// Ask the writer for changed passages instead of the whole program.
-    pub diff: bool,
-    /// Ask the writer for the lines of the editable regions instead of the whole program.
-    pub regions: bool,
     /// Whether an edit of an OPERATOR region that nothing uses yet is followed by one of its ACTION region.
     pub two_phase: bool,
-    /// Give each attempt of a generation another lens (`parts/lenses.jinja`).
-    pub lenses: bool,
-    /// Send the whole page about the language with each prompt, not with a repair round that needs it alone.
-    pub whole_page: bool,
-    /// Parameters of one agent's calls, which take the place of those of all.
-    pub agent_params: BTreeMap<Agent, Map<String, Value>>,
-    /// A folder of templates that replace those of the same name.
-    pub prompts: Option<PathBuf>,
-    /// Past attempts that prompts tell of, at most.
-    pub history: usize,
 }
 
+/// The settings where nothing is set.
+#[cfg(any(test, feature = "mock"))]
+#[allow(clippy::expect_used, reason = "it is for tests alone")]
 impl Default for Settings {
     fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self {
-            run_seed: 0,
-            endpoint: Endpoint::default(),
-            agent_endpoints: BTreeMap::new(),
-            models: Vec::new(),
-            agent_models: BTreeMap::new(),
-            temperature: None,
-            top_p: None,
-            max_tokens: None,
-            max_tokens_field: "max_tokens".to_owned(),
-            seed: None,
-            extra: Map::new(),
-            stream: true,
-            stream_usage: true,
-            connect_timeout: seconds(10),
-            first_byte_timeout: seconds(300),
-            idle_timeout: seconds(120),
-            attempt_timeout: None,
-            deadline: None,
-            patience: seconds(1800),
-            check_prompt: true,
-            retries: 4,
-            backoff: seconds(1),
-            backoff_max: seconds(60),
-            max_reply_bytes: 4 << 20,
-            jobs: 4,
-            max_cost: None,
-            max_tokens_total: None,
-            prices: BTreeMap::new(),
-            condition: true,
-            whole_file: false,
-            repair_rounds: 2,
-            router_rounds: 2,
-            splice: false,
-            diff: false,
-            regions: true,
-            two_phase: true,
-            lenses: true,
-            whole_page: false,
-            agent_params: BTreeMap::new(),
-            prompts: None,
-            history: 12,
-        }
+        Self::resolve(&Config::default()).expect("the defaults are valid")
     }
 }
 
 impl Settings {
+    /// Resolves the section `[llm]` and what else bears on the models.
+    ///
+    /// # Errors
+    /// Where a value cannot be meant: a time of 0, a weight that is no number, a server that the settings do not have.
+    pub fn resolve(config: &Config) -> Result<Self, Usage> {
+        let llm = &config.llm;
+        let by_agent = [
+            (Agent::Router, &llm.router_model, &llm.router_parameters),
+            (Agent::Critic, &llm.critic_model, &llm.critic_parameters),
+            (Agent::Writer, &llm.writer_model, &llm.writer_parameters),
+        ];
+        let mut settings = Self {
+            run_seed: config.search.seed,
+            llm: llm.clone(),
+            endpoint: Endpoint::usual(llm),
+            agent_endpoints: BTreeMap::new(),
+            models: llm.models.iter().map(|text| Model::read(text)).collect::<Result<_, _>>()?,
+            agent_models: BTreeMap::new(),
+            extra: parameters(&llm.extra)?,
+            agent_params: BTreeMap::new(),
+            waits: Waits::of(llm)?,
+            condition: config.propose.condition,
+            whole_file: config.search.editable == Editable::File,
+            two_phase: config.search.operator == Growth::TwoPhase,
+        };
+        for (agent, model, own) in by_agent {
+            if let Some(endpoint) = Endpoint::own(llm, agent)? {
+                settings.agent_endpoints.insert(agent, endpoint);
+            }
+            if !model.is_empty() {
+                settings.agent_models.insert(agent, model.clone());
+            }
+            if !own.is_empty() {
+                settings.agent_params.insert(agent, parameters(own)?);
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Whether the writer is asked for the lines of the editable regions instead of the whole program.
+    pub fn regions(&self) -> bool {
+        self.llm.reply == ReplyForm::Regions
+    }
+
+    /// Whether the whole page about the language goes with each prompt, not with a repair round that needs it alone.
+    pub fn whole_page(&self) -> bool {
+        self.llm.language == LanguageForm::Page
+    }
+
+    /// The folder of templates that replace those of the same name; none where there is none.
+    pub fn prompts(&self) -> Option<&Path> {
+        (!self.llm.prompts.is_empty()).then(|| Path::new(&self.llm.prompts))
+    }
+
     /// What no call could be made with, found before the first one.
     pub fn validate(&self) -> Result<(), CallError> {
         let wrong = |message: String| Err(CallError::new(Kind::Setup, message));
@@ -193,7 +180,7 @@ impl Settings {
                 return wrong(format!("model {}: the weight {} is not a positive number", model.name, model.weight));
             }
         }
-        for (name, value, most) in [("temperature", self.temperature, 2.0), ("top_p", self.top_p, 1.0)] {
+        for (name, value, most) in [("temperature", self.llm.temperature, 2.0), ("top_p", self.llm.top_p, 1.0)] {
             if value.is_some_and(|value| !(0.0..=most).contains(&value)) {
                 return wrong(format!("llm.{name} must be within 0 and {most}"));
             }
@@ -206,13 +193,13 @@ impl Settings {
                 return wrong(format!("llm.{}_parameters may not set {reserved}", agent.as_str()));
             }
         }
-        if self.jobs == 0 {
+        if self.llm.jobs == 0 {
             return wrong("llm.jobs must be at least 1".to_owned());
         }
-        if self.max_cost.is_some_and(|cost| !(cost.is_finite() && cost >= 0.0)) {
+        if self.llm.max_cost.is_some_and(|cost| !(cost.is_finite() && cost >= 0.0)) {
             return wrong("llm.max_cost must be a number, 0 or more".to_owned());
         }
-        if self.max_cost.is_some() {
+        if self.llm.max_cost.is_some() {
             let names = self.models.iter().map(|m| &m.name).chain(self.agent_models.values());
             if let Some(name) = names.into_iter().find(|name| self.price(name).is_none()) {
                 return wrong(format!("llm.max_cost cannot be kept: llm.prices has no price for the model {name}"));
@@ -226,8 +213,9 @@ impl Settings {
         self.agent_endpoints.get(&agent).unwrap_or(&self.endpoint)
     }
 
-    pub fn price(&self, model: &str) -> Option<&Price> {
-        self.prices.get(model)
+    /// The price of a model's tokens, where one is given.
+    pub fn price(&self, model: &str) -> Option<&ModelPrice> {
+        self.llm.prices.get(model)
     }
 
     /// The model of an agent in an attempt: its own, or the one that is drawn for the attempt.
@@ -249,7 +237,7 @@ impl Settings {
     /// Whether the user has limited an agent's replies.
     pub fn limits(&self, agent: Agent) -> bool {
         let named = |params: &Map<String, Value>| LIMIT.iter().any(|n| params.contains_key(*n));
-        self.max_tokens.is_some() || named(&self.extra) || self.agent_params.get(&agent).is_some_and(named)
+        self.llm.max_tokens.is_some() || named(&self.extra) || self.agent_params.get(&agent).is_some_and(named)
     }
 
     /// The sampling parameters of an agent's calls in an attempt: those that are set, its own before those of all, and a limit on
@@ -261,18 +249,26 @@ impl Settings {
                 params.insert(name.to_owned(), value);
             }
         };
-        set("temperature", self.temperature.map(|value| json!(value)));
-        set("top_p", self.top_p.map(|value| json!(value)));
-        let limit = self.max_tokens.or_else(|| (!self.limits(agent)).then(|| room(agent, parent)));
-        set(&self.max_tokens_field, limit.map(|value| json!(value)));
-        set("seed", self.seed.map(|value| json!(value.wrapping_add(attempt))));
+        set("temperature", self.llm.temperature.map(|value| json!(value)));
+        set("top_p", self.llm.top_p.map(|value| json!(value)));
+        let limit = self.llm.max_tokens.or_else(|| (!self.limits(agent)).then(|| room(agent, parent)));
+        set(&self.llm.max_tokens_field, limit.map(|value| json!(value)));
+        set("seed", self.llm.seed.map(|value| json!(value.wrapping_add(attempt))));
         params.extend(self.extra.clone());
         for (name, value) in self.agent_params.get(&agent).into_iter().flatten() {
             // The limit has the name that the server knows, whatever the settings call it.
-            let name = if name == "max_tokens" { &self.max_tokens_field } else { name };
+            let name = if name == "max_tokens" { &self.llm.max_tokens_field } else { name };
             params.insert(name.clone(), value.clone());
         }
         params
+    }
+}
+
+fn parameters(table: &toml::Table) -> Result<Map<String, Value>, Usage> {
+    match serde_json::to_value(table) {
+        Ok(Value::Object(parameters)) => Ok(parameters),
+        Ok(_) => Ok(Map::new()),
+        Err(error) => Err(Usage(error.to_string())),
     }
 }
 
@@ -294,6 +290,13 @@ mod tests {
     }
 
     #[test]
+    fn models_with_and_without_weights() {
+        assert_eq!(Model::read("llama3:8b").unwrap(), Model { name: "llama3:8b".into(), weight: 1.0 });
+        assert_eq!(Model::read("a/b = 2.5").unwrap(), Model { name: "a/b".into(), weight: 2.5 });
+        assert!(Model::read("a=lots").is_err());
+    }
+
+    #[test]
     fn models_by_weight_and_agent() {
         let mut settings = two_models();
         let draws: Vec<&str> = (0..2000).map(|attempt| settings.model(Agent::Writer, attempt)).collect();
@@ -310,9 +313,9 @@ mod tests {
         let limit = |agent| Value::Object(settings.params(agent, 5, 8000));
         assert_eq!(limit(Agent::Writer), json!({"max_tokens": 16384}));
         assert_eq!(limit(Agent::Router), json!({"max_tokens": 8192}));
-        settings.seed = Some(100);
-        settings.max_tokens = Some(9);
-        settings.max_tokens_field = "max_completion_tokens".into();
+        settings.llm.seed = Some(100);
+        settings.llm.max_tokens = Some(9);
+        settings.llm.max_tokens_field = "max_completion_tokens".into();
         settings.extra.insert("reasoning_effort".into(), json!("low"));
         let expected = json!({"max_completion_tokens": 9, "seed": 105, "reasoning_effort": "low"});
         assert_eq!(Value::Object(settings.params(Agent::Writer, 5, 8000)), expected);
@@ -328,25 +331,12 @@ mod tests {
     fn a_budget_needs_prices() {
         let mut settings = two_models();
         settings.validate().unwrap();
-        settings.max_cost = Some(1.0);
+        settings.llm.max_cost = Some(1.0);
         assert!(settings.validate().unwrap_err().message.contains("no price for the model a"));
-        let price = Price { input: 1.0, output: 2.0, cached_input: None };
-        settings.prices = [("a".to_owned(), price), ("b".to_owned(), price)].into();
+        let price = ModelPrice { input: 1.0, output: 2.0, cached_input: None };
+        settings.llm.prices = [("a".to_owned(), price), ("b".to_owned(), price)].into();
         settings.validate().unwrap();
         settings.agent_models.insert(Agent::Router, "c".into());
         assert!(settings.validate().is_err());
-    }
-
-    #[test]
-    fn prices_count_cached_tokens_apart() {
-        let usage = Usage {
-            prompt_tokens: 1_000_000,
-            completion_tokens: 500_000,
-            cached_tokens: Some(400_000),
-            ..Usage::default()
-        };
-        let price = Price { input: 2.0, output: 8.0, cached_input: Some(0.5) };
-        assert!((price.of(&usage) - (1.2 + 0.2 + 4.0)).abs() < 1e-12);
-        assert!((Price { cached_input: None, ..price }.of(&usage) - 6.0).abs() < 1e-12);
     }
 }

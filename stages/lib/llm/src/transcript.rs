@@ -84,7 +84,7 @@ pub enum TranscriptError {
 #[derive(Debug, Default)]
 pub struct Recorded {
     name: String,
-    /// Of several records of the same call the last: the one whose reply the tables were made from.
+    /// The exchanges; of several records of the same call the last one, whose reply the tables were made from.
     exchanges: BTreeMap<(i64, i64, String), Exchange>,
     /// The places of each key, in ascending order.
     by_key: BTreeMap<String, Vec<(i64, i64)>>,
@@ -177,6 +177,7 @@ impl Recorded {
         self.lines
     }
 
+    /// Whether there is no exchange in the file.
     pub fn is_empty(&self) -> bool {
         self.lines == 0
     }
@@ -290,28 +291,10 @@ fn lock(file: &File, on_wait: impl FnOnce()) -> io::Result<()> {
     }
 }
 
-/// Now, as in `2026-03-01T12:00:00Z`.
-pub(crate) fn now() -> String {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    timestamp(since.as_secs())
-}
-
-/// Days to dates after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years that start in March have
-/// their leap day at the end.
-fn timestamp(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = era * 400 + year + carry;
-    format!("{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
     use crate::call::{Agent, Finish, Message};
 
@@ -334,7 +317,7 @@ mod tests {
             partial: None,
             tries: vec![Try { error: CallError::new(Kind::Timeout, "slow"), waited_ms: 3 }],
             latency_ms: 12,
-            time: now(),
+            time: stage::time::utc(SystemTime::now()),
         }
     }
 
@@ -422,12 +405,5 @@ mod tests {
         assert!(recorded.missing(&other, &now.place).message.contains("to the model m, this one is to n"));
         let elsewhere = Place { attempt: 6, ..now.place };
         assert!(recorded.missing(&now.call, &elsewhere).message.contains("none at this place"));
-    }
-
-    #[test]
-    fn timestamps() {
-        assert_eq!(timestamp(0), "1970-01-01T00:00:00Z");
-        assert_eq!(timestamp(951_827_696), "2000-02-29T12:34:56Z");
-        assert_eq!(timestamp(1_798_761_599), "2026-12-31T23:59:59Z");
     }
 }

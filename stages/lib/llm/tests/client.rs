@@ -7,10 +7,11 @@ use llm::mock::{
     Request, Server, Step, completion, data, event, head, respond, respond_json, stream_end, stream_head, streamed,
 };
 use llm::{
-    Agent, Blame, Call, CallError, Client, Endpoint, Finish, Kind, Ledger, Message, Model, Notice, Outcome, Price,
-    Secret, Settings, Spent,
+    Agent, Blame, Call, CallError, Client, Endpoint, Finish, Kind, Ledger, Message, Model, Notice, Outcome, Secret,
+    Settings, Spent, Waits,
 };
 use serde_json::{Value, json};
+use stage::config::{Continues, ModelPrice};
 
 const KEY: &str = "sk-test-0123456789-very-secret";
 
@@ -23,20 +24,28 @@ fn at(url: &str) -> Endpoint {
 }
 
 fn settings(server: &Server) -> Settings {
-    Settings {
+    let mut settings = Settings {
         endpoint: at(&server.url()),
         models: vec![Model { name: "m".into(), weight: 1.0 }],
-        connect_timeout: ms(500),
-        first_byte_timeout: ms(150),
-        idle_timeout: ms(150),
-        attempt_timeout: Some(ms(2000)),
-        patience: ms(60),
-        retries: 2,
-        backoff: ms(4),
-        backoff_max: ms(20),
-        max_reply_bytes: 200_000,
+        waits: Waits {
+            connect: ms(500),
+            first_byte: ms(150),
+            idle: ms(150),
+            attempt: Some(ms(2000)),
+            deadline: None,
+            patience: ms(60),
+            backoff: ms(4),
+            backoff_max: ms(20),
+        },
         ..Settings::default()
-    }
+    };
+    (settings.llm.retries, settings.llm.max_reply_bytes) = (2, 200_000);
+    settings
+}
+
+fn with(mut settings: Settings, change: impl FnOnce(&mut Settings)) -> Settings {
+    change(&mut settings);
+    settings
 }
 
 fn call(settings: &Settings) -> Call {
@@ -154,8 +163,8 @@ fn what_is_not_set_is_not_sent() {
     assert_eq!(request.json(), expected);
 
     let mut quiet = settings(&server);
-    quiet.stream = false;
-    quiet.temperature = Some(0.25);
+    quiet.llm.stream = false;
+    quiet.llm.temperature = Some(0.25);
     chat(&quiet).result.unwrap();
     let body = server.requests().remove(1).json();
     assert_eq!((&body["temperature"], body.get("stream"), body.get("stream_options")), (&json!(0.25), None, None));
@@ -196,7 +205,7 @@ fn a_reply_cut_off_by_the_token_limit_says_so() {
 
 #[test]
 fn too_many_requests_waits_as_long_as_asked() {
-    let patient = |server: &Server| Settings { patience: Duration::from_secs(10), ..settings(server) };
+    let patient = |server: &Server| with(settings(server), |s| s.waits.patience = Duration::from_secs(10));
     let limited = |wait: &str| respond(429, &[("Retry-After", wait)], r#"{"error": {"message": "slow down"}}"#);
     let server = serve(vec![limited("0.12"), ok("fine")]);
     let start = Instant::now();
@@ -221,7 +230,7 @@ fn a_wait_beyond_the_deadline_is_not_begun() {
         [(503, 7200, Kind::Deadline), (503, 60, Kind::Unavailable), (429, 60, Kind::Unavailable)]
     {
         let server = serve(vec![respond(status, &[("Retry-After", "3600")], "")]);
-        let settings = Settings { patience: Duration::from_secs(patience), ..settings(&server) };
+        let settings = with(settings(&server), |s| s.waits.patience = Duration::from_secs(patience));
         let start = Instant::now();
         let error = chat(&settings).result.unwrap_err();
         assert_eq!((error.kind, server.requests().len()), (kind, 1));
@@ -300,9 +309,9 @@ fn stalls_before_and_within_the_reply() {
 fn stalled_endpoint_bounded() {
     let server = serve(vec![Step::Stall].into_iter().map(|step| vec![step]).collect());
     let mut settings = settings(&server);
-    settings.first_byte_timeout = Duration::from_secs(600);
-    settings.attempt_timeout = None;
-    settings.retries = 1000;
+    settings.waits.first_byte = Duration::from_secs(600);
+    settings.waits.attempt = None;
+    settings.llm.retries = 1000;
     let start = Instant::now();
     let error = chat_until(&settings, ms(300)).result.unwrap_err();
     assert!(matches!(error.kind, Kind::Deadline), "{error}");
@@ -319,15 +328,15 @@ fn a_trickle_is_alive_until_the_attempt_is_over() {
     let server = serve(vec![script]);
     let mut settings = settings(&server);
     assert_eq!(chat(&settings).result.unwrap().text, "slow");
-    settings.attempt_timeout = Some(ms(200));
-    settings.retries = 0;
+    settings.waits.attempt = Some(ms(200));
+    settings.llm.retries = 0;
     let error = chat(&settings).tries.remove(0).error;
     assert!(error.kind == Kind::Timeout && error.message.contains("the whole attempt"), "{error}");
     // What is at work is not asked to begin again, and what it has written is kept.
     let mut script = vec![stream_head()];
     script.extend((0..40).flat_map(|n| [Step::Send(event(&format!("word {n} "))), Step::Sleep(ms(30))]));
     let server = serve(vec![script]);
-    let settings = Settings { endpoint: at(&server.url()), retries: 3, ..settings };
+    let settings = with(settings, |s| (s.endpoint, s.llm.retries) = (at(&server.url()), 3));
     let outcome = chat(&settings);
     let error = outcome.result.unwrap_err();
     assert!(error.kind == Kind::TooLong && error.message.contains("still coming after 0.2 s"), "{error}");
@@ -342,12 +351,72 @@ fn a_model_that_runs_away_is_cut_off_and_not_asked_again() {
     script.push(Step::Stall);
     let server = serve(vec![script]);
     // The server takes no notice of the limit.
-    let settings = Settings { max_tokens: Some(100), ..settings(&server) };
+    let settings = with(settings(&server), |s| s.llm.max_tokens = Some(100));
     let outcome = chat(&settings);
     let error = outcome.result.unwrap_err();
     assert!(error.kind == Kind::TooLong && error.message.contains("goes on"), "{error}");
     assert!(outcome.partial.is_some_and(|text| text.len() < 20_000 && text.starts_with("and so on")));
     assert_eq!(server.requests().len(), 1);
+}
+
+/// Half a reply, and then nothing.
+fn half(text: &str) -> Vec<Step> {
+    vec![stream_head(), Step::Send(event(text)), Step::Stall]
+}
+
+fn continuing(server: &Server, continues: Continues) -> Settings {
+    with(settings(server), |s| s.endpoint.continues = continues)
+}
+
+fn last_message(request: &Request) -> Value {
+    request.json()["messages"].as_array().expect("messages").last().expect("one").clone()
+}
+
+#[test]
+fn half_a_reply_is_gone_on_with_where_the_server_can() {
+    let counted = streamed(" + 3\n```", Some((20, 4)));
+    let server = serve(vec![half("```python\nx = 1"), half(" + 2\n  "), counted.clone()]);
+    let outcome = chat(&continuing(&server, Continues::Prefill));
+    assert_eq!(outcome.result.unwrap().text, "```python\nx = 1 + 2 + 3\n```");
+    assert_eq!((outcome.tries.len(), outcome.partial), (2, None));
+    let requests = server.requests();
+    assert_eq!(last_message(&requests[0])["role"], "user");
+    assert_eq!(last_message(&requests[1]), json!({"role": "assistant", "content": "```python\nx = 1"}));
+    // Blanks at the end are left out: the model writes them again.
+    assert_eq!(last_message(&requests[2]), json!({"role": "assistant", "content": "```python\nx = 1 + 2"}));
+    assert!(requests[2].json().get("continue_final_message").is_none());
+
+    let server = serve(vec![half("x = 1"), counted.clone()]);
+    assert_eq!(chat(&continuing(&server, Continues::Final)).result.unwrap().text, "x = 1 + 3\n```");
+    let request = server.requests()[1].json();
+    assert_eq!((&request["continue_final_message"], &request["add_generation_prompt"]), (&json!(true), &json!(false)));
+
+    // A server that begins with the words it was given does not say them twice.
+    let server = serve(vec![half("x = 1"), streamed("x = 1 + 3", None)]);
+    assert_eq!(chat(&continuing(&server, Continues::Prefill)).result.unwrap().text, "x = 1 + 3");
+
+    // One that will not go on is asked for the whole reply, and that is no retry.
+    let refusal = respond_json(400, &json!({"error": {"message": "the last message must be the user's"}}));
+    let server = serve(vec![half("x = 1"), refusal, ok("x = 2")]);
+    let settings = with(continuing(&server, Continues::Prefill), |s| s.llm.retries = 1);
+    assert_eq!(chat(&settings).result.unwrap().text, "x = 2");
+    assert_eq!(last_message(&server.requests()[2])["role"], "user");
+
+    // Thoughts that are not at their end cannot be gone on with; nor is anything where nobody said that it can.
+    for (continues, begun) in [(Continues::Prefill, "<think>well"), (Continues::No, "x = 1")] {
+        let server = serve(vec![half(begun), ok("x = 2")]);
+        assert_eq!(chat(&continuing(&server, continues)).result.unwrap().text, "x = 2");
+        assert_eq!(last_message(&server.requests()[1])["role"], "user", "{begun}");
+    }
+}
+
+#[test]
+fn what_is_paid_for_half_a_reply_counts() {
+    let server = serve(vec![half("x = 1"), streamed(" + 3", Some((20, 4)))]);
+    let outcome = chat(&continuing(&server, Continues::Prefill));
+    // Nobody counted the tokens of the first half: its prompt is guessed, and its five bytes are two tokens.
+    assert!(outcome.usage.prompt_tokens > 20 && outcome.usage.estimated, "{:?}", outcome.usage);
+    assert_eq!(outcome.usage.completion_tokens, 2 + 4);
 }
 
 #[test]
@@ -363,7 +432,7 @@ fn a_limit_that_was_not_asked_for_is_left_out_where_it_is_refused() {
     assert_eq!(sent, [(true, false), (false, true), (false, false)]);
     // One that the user has set is the user's to change.
     let server = serve(vec![refuse(other)]);
-    let settings = Settings { max_tokens: Some(9), ..settings(&server) };
+    let settings = with(settings(&server), |s| s.llm.max_tokens = Some(9));
     let error = chat(&settings).result.unwrap_err();
     assert!(error.ends_the_stage() && error.message.contains("llm.max_tokens_field"), "{error}");
 }
@@ -375,7 +444,7 @@ fn an_outage_is_waited_for_and_counts_against_nobody() {
     let server =
         Server::start(move |_, _| if *state.lock().unwrap() { respond(503, &[], "restarting") } else { ok("fine") })
             .unwrap();
-    let settings = Settings { patience: Duration::from_secs(20), ..settings(&server) };
+    let settings = with(settings(&server), |s| s.waits.patience = Duration::from_secs(20));
     let said = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&said);
     let notice = Arc::new(move |text: &str| heard.lock().unwrap().push(text.to_owned()));
@@ -573,7 +642,7 @@ fn advice_where_everybody_stumbles() {
     assert!(error.message.contains("set the environment variable MY_KEY"), "{error}");
     let message = "Unsupported parameter: use 'max_completion_tokens' instead";
     let server = serve(vec![respond_json(400, &json!({"error": {"message": message}}))]);
-    let settings = Settings { endpoint: at(&server.url()), max_tokens: Some(100), ..settings };
+    let settings = with(settings, |s| (s.endpoint, s.llm.max_tokens) = (at(&server.url()), Some(100)));
     assert!(chat(&settings).result.unwrap_err().message.contains("llm.max_tokens_field"));
 }
 
@@ -581,8 +650,8 @@ fn advice_where_everybody_stumbles() {
 fn budgets_stop_before_the_call() {
     let server = serve(vec![respond_json(200, &completion("x", Some((40, 10))))]);
     let mut settings = settings(&server);
-    settings.max_tokens_total = Some(120);
-    settings.max_tokens = Some(20);
+    settings.llm.max_tokens_total = Some(120);
+    settings.llm.max_tokens = Some(20);
     let client = Client::new(&settings, &settings.endpoint, None, quiet()).unwrap();
     let ledger = Ledger::new(&settings, Spent::default());
     let results: Vec<_> = (0..4)
@@ -600,7 +669,7 @@ fn failed_attempts_cost_too() {
     let server =
         serve(vec![broken, respond_json(500, &Value::Null), respond_json(200, &completion("x", Some((40, 10))))]);
     let mut settings = settings(&server);
-    settings.prices.insert("m".into(), Price { input: 1e6, output: 1e6, cached_input: None });
+    settings.llm.prices.insert("m".into(), ModelPrice { input: 1e6, output: 1e6, cached_input: None });
     let outcome = chat(&settings);
     assert!(outcome.result.is_ok());
     // 100 tokens of the broken reply and its prompt are guesses; the second attempt was refused and cost nothing

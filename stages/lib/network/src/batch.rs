@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 
 use crate::Device;
 use crate::error::{NetworkError, Result};
-use crate::model::Model;
+use model::Model;
 
 /// One batch on a device. Pointers are one-hot, everything is in the computation's float type.
 pub(crate) struct Encoded {
@@ -39,8 +39,8 @@ impl Encoded {
             let reason = format!("a batch of {b} samples of {n} nodes and {steps} steps");
             return Err(NetworkError::Inconsistent(reason));
         }
-        let encode = |ports: &[crate::model::Port], points: &[DataPoint], first: bool| -> Result<Vec<Tensor>> {
-            let one = |port: &crate::model::Port| -> Result<Tensor> {
+        let encode = |ports: &[model::Port], points: &[DataPoint], first: bool| -> Result<Vec<Tensor>> {
+            let one = |port: &model::Port| -> Result<Tensor> {
                 let name = port.entry.name;
                 let point = points.iter().find(|point| point.name == name);
                 let point = point.ok_or_else(|| missing(name))?;

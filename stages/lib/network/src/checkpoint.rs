@@ -4,7 +4,7 @@
 //! noise and forced hints, and what there is so far of the curve and of the best weights. Batches are not stored: they
 //! follow from the seed and the number of the step. Numbers are stored as they are computed, so that nothing is rounded
 //! on the way. The tensors are `parameters`, `adam.mean`, `adam.square`, `curve.loss`, `curve.val_acc` (NaN where there
-//! was no validation) and `best.NAME`; everything else is JSON in the metadata.
+//! was no validation), `best.NAME`, and `statistics` where the program has batch normalisations; everything else is JSON in the metadata.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,10 +19,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{NetworkError, Result};
-use crate::train::{CurvePoint, Progress, State, TrainConfig, Trainer};
+use crate::train::{Progress, State, Trainer};
+use model::{CurvePoint, TrainConfig};
 
-/// Key of the metadata.
+/// Keys of the metadata: where the training is, and a checksum of that and of all tensors.
 const ABOUT: &str = "emberline.checkpoint";
+const SUM: &str = "emberline.checksum";
 const BEST: &str = "best.";
 
 /// Where and how often a training notes how far it is.
@@ -41,7 +43,7 @@ pub struct Checkpoints {
 /// What the metadata says.
 #[derive(Serialize, Deserialize)]
 struct About {
-    /// Of the training: another one's checkpoint is refused.
+    /// The settings of the training: the checkpoint of another one is refused.
     training: Value,
     steps: usize,
     adam_steps: i32,
@@ -59,8 +61,8 @@ pub(crate) struct CheckpointWriter {
 
 impl CheckpointWriter {
     pub fn new(to: &Checkpoints, processor: &Processor, cfg: &TrainConfig) -> Self {
-        let params: Vec<_> = processor.graph.params.iter().map(|param| (&param.name, &param.shape)).collect();
-        let program = graph::fingerprint(&processor.graph, &processor.outputs()).to_string();
+        let params: Vec<_> = processor.graph.params().iter().map(|param| (&param.name, &param.shape)).collect();
+        let program = processor.fingerprint().to_string();
         let training = json!({ "settings": cfg, "program": program, "parameters": params, "code": to.code });
         Self { to: to.clone(), training, dtype: cfg.dtype, written: Instant::now() }
     }
@@ -72,6 +74,10 @@ impl CheckpointWriter {
         }
         let (mut stored, metadata) = weights::read(&self.to.path)?;
         let about = metadata.get(ABOUT).ok_or_else(|| self.fail("it is no checkpoint"))?;
+        let sum = checksum(about, stored.arrays.iter().map(|(name, array)| (name.as_str(), array)));
+        if metadata.get(SUM) != Some(&sum) {
+            return Err(self.fail("it is not what was written: its checksum is another"));
+        }
         let about: About = serde_json::from_str(about).map_err(|error| self.fail(&format!("broken: {error}")))?;
         if about.training != self.training {
             let differs = differences(&about.training, &self.training);
@@ -88,6 +94,7 @@ impl CheckpointWriter {
             adam_steps: about.adam_steps,
             rng: about.rng,
             steps: about.steps,
+            statistics: if trainer.has_statistics() { take("statistics")? } else { Vec::new() },
         };
         let (losses, accuracies) = (take("curve.loss")?, take("curve.val_acc")?);
         if losses.len() != about.steps || accuracies.len() != about.steps {
@@ -147,17 +154,39 @@ impl CheckpointWriter {
                 (Dtype::F64, flat(curve.iter().map(|point| point.val_acc.unwrap_or(f64::NAN)).collect())),
             ),
         ]);
+        if !state.statistics.is_empty() {
+            arrays.insert("statistics".to_owned(), (self.dtype, flat(state.statistics.clone())));
+        }
         for (name, array) in progress.best.iter().flat_map(|(_, weights)| &weights.arrays) {
             arrays.insert(format!("{BEST}{name}"), (self.dtype, array.clone()));
         }
         let arrays: Vec<_> = arrays.iter().map(|(name, (dtype, array))| (name.as_str(), *dtype, array)).collect();
         let about = serde_json::to_string(&about).map_err(|error| self.fail(&error.to_string()))?;
-        Ok(weights::write(&self.to.path, &arrays, Some(Metadata::from([(ABOUT.to_owned(), about)])))?)
+        let sum = checksum(&about, arrays.iter().map(|(name, _, array)| (*name, *array)));
+        let metadata = Metadata::from([(ABOUT.to_owned(), about), (SUM.to_owned(), sum)]);
+        Ok(weights::write(&self.to.path, &arrays, Some(metadata))?)
     }
 
     fn fail(&self, reason: &str) -> NetworkError {
         NetworkError::File { path: self.to.path.clone(), reason: reason.to_owned() }
     }
+}
+
+/// The checksum of what a checkpoint says and holds, arrays in the order of their names: a flipped bit must not change a training.
+fn checksum<'a>(about: &str, arrays: impl Iterator<Item = (&'a str, &'a Array)>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let text = |text: &str, hasher: &mut blake3::Hasher| {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    };
+    text(about, &mut hasher);
+    for (name, array) in arrays {
+        text(name, &mut hasher);
+        hasher.update(&(array.data.len() as u64).to_le_bytes());
+        for value in &array.data {
+            hasher.update(&value.to_bits().to_le_bytes());
+        }
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 /// Names of what two trainings do not share; those of single settings where it is these.

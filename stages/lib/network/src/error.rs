@@ -60,6 +60,20 @@ impl From<executor::Error> for NetworkError {
     }
 }
 
+impl From<model::ModelError> for NetworkError {
+    fn from(error: model::ModelError) -> Self {
+        use model::ModelError;
+        match error {
+            ModelError::Algorithm(name) => Self::Algorithm(name),
+            ModelError::Setting { setting, reason } => Self::Setting { setting, reason },
+            ModelError::Graph(error) => Self::Graph(error),
+            ModelError::Data(error) => Self::Data(error),
+            ModelError::Inconsistent(text) => Self::Inconsistent(text),
+            other => Self::Inconsistent(other.to_string()),
+        }
+    }
+}
+
 impl From<tch::TchError> for NetworkError {
     fn from(error: tch::TchError) -> Self {
         executor::Error::from(error).into()

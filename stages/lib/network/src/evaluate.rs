@@ -2,73 +2,19 @@
 
 use std::borrow::Borrow;
 
-use clrs::{Batch, DataPoint, SamplerArgs, Split};
+use clrs::{Batch, DataPoint};
 use executor::Parameters;
 use executor::weights::Weights;
 use graph::Processor;
-use serde::{Deserialize, Serialize};
 
 use crate::batch::{Encoded, Hints};
-use crate::data::{self, Dataset};
 use crate::error::{NetworkError, Result};
-use crate::feedback::{Repred, read_off};
-use crate::model::Model;
+use crate::feedback::read_off;
 use crate::score::{Scorer, Scores};
 use crate::workers::{Settings, Workers};
-use crate::{Backend, Device, Dtype};
-
-/// Which samples to evaluate on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EvalData {
-    /// Drawn from the seed with the arguments of training, never the benchmark's test samples.
-    #[default]
-    Validation,
-    /// The benchmark's test split: its seed and arguments. Length and number of samples as configured; the benchmark's
-    /// are given by [`EvalConfig::test`].
-    Test,
-}
-
-/// What to evaluate on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EvalConfig {
-    pub algorithm: String,
-    pub hidden: usize,
-    pub length: usize,
-    pub samples: usize,
-    /// Samples at a time: bounds memory, does not change scores.
-    pub batch_size: usize,
-    pub seed: u64,
-    pub data: EvalData,
-    pub hint_repred_mode: Repred,
-    pub nb_msg_passing_steps: usize,
-    pub dtype: Dtype,
-}
-
-impl EvalConfig {
-    /// Samples of the same distribution as those of training, at another length.
-    pub fn validation(algorithm: &str, hidden: usize, length: usize, samples: usize, seed: u64) -> Self {
-        Self {
-            algorithm: algorithm.to_owned(),
-            hidden,
-            length,
-            samples,
-            batch_size: 32,
-            seed,
-            data: EvalData::Validation,
-            hint_repred_mode: Repred::Soft,
-            nb_msg_passing_steps: 1,
-            dtype: Dtype::F32,
-        }
-    }
-
-    /// The benchmark's test split, whole.
-    pub fn test(algorithm: &str, hidden: usize) -> Result<Self> {
-        let samples = Split::Test.samples(data::find(algorithm)?);
-        let config = Self::validation(algorithm, hidden, Split::Test.length(), samples, 0);
-        Ok(Self { data: EvalData::Test, ..config })
-    }
-}
+use crate::{Backend, Device};
+use model::data::{self, Dataset};
+use model::{EvalConfig, Model};
 
 /// Scores a processor with trained weights.
 pub fn evaluate(processor: &Processor, weights: &Weights, config: &EvalConfig, device: Device) -> Result<Scores> {
@@ -98,25 +44,18 @@ pub(crate) fn settings(config: &EvalConfig, device: Device) -> Settings {
 /// The samples of an evaluation.
 pub(crate) fn dataset(config: &EvalConfig) -> Result<Dataset> {
     let algorithm = data::find(&config.algorithm)?;
-    let (args, seeds) = match config.data {
-        EvalData::Validation => {
-            let seed = |what: &str| data::stream_seed(config.seed, &format!("eval/{}/{what}", config.length));
-            (SamplerArgs::training_at(algorithm, config.length), (seed("data"), seed("positions")))
-        }
-        EvalData::Test => (SamplerArgs::default(), (Split::Test.seed(), Split::Test.seed())),
-    };
-    Dataset::new(algorithm, config.length, config.samples, args, seeds)
+    Ok(Dataset::of(data::evaluation(algorithm, config.data, config.length, config.samples, config.seed))?)
 }
 
 /// Scores all samples of some batches together.
-pub(crate) fn score<B: Borrow<Batch>>(
+pub(crate) fn score<B: Borrow<Batch>, E: Into<NetworkError>>(
     workers: &mut Workers<'_>,
     parameters: &Parameters,
-    batches: impl IntoIterator<Item = Result<B>>,
+    batches: impl IntoIterator<Item = std::result::Result<B, E>>,
 ) -> Result<Scores> {
     let mut scorer = Scorer::default();
     for batch in batches {
-        let batch = batch?;
+        let batch = batch.map_err(Into::into)?;
         let predictions = predict(workers, parameters, batch.borrow())?;
         scorer.add(batch.borrow(), &predictions)?;
     }

@@ -1,50 +1,14 @@
-//! From raw predictions back to data (dm-clrs `decoders.postprocess`): how hints are fed back, and outputs for the user.
+//! From raw predictions back to data (dm-clrs `decoders.postprocess`): outputs for the user.
 
 use clrs::{DataPoint, SpecEntry, Type};
 use executor::tensor::to_f64;
 use tch::{Kind, Tensor};
 
 use crate::error::Result;
-use crate::model::SINKHORN_TEMPERATURE;
+use model::SINKHORN_TEMPERATURE;
 
 /// Steps of the Sinkhorn iteration on an output that is read off at the end.
 const SINKHORN_STEPS: usize = 50;
-
-/// How predicted hints are fed back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Repred {
-    /// As distributions; gradients flow through them.
-    #[default]
-    Soft,
-    /// As decisions, without gradient.
-    Hard,
-    /// Soft in training, hard in evaluation.
-    HardOnEval,
-}
-
-impl Repred {
-    pub(crate) fn is_hard(self, training: bool) -> bool {
-        match self {
-            Self::Soft => false,
-            Self::Hard => true,
-            Self::HardOnEval => !training,
-        }
-    }
-}
-
-impl std::str::FromStr for Repred {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "soft" => Ok(Self::Soft),
-            "hard" => Ok(Self::Hard),
-            "hard_on_eval" => Ok(Self::HardOnEval),
-            _ => Err(format!("`{text}` is not a way to feed hints back: soft, hard or hard_on_eval")),
-        }
-    }
-}
 
 /// One-hot of the first of the largest along the last axis.
 fn best(logits: &Tensor) -> Result<Tensor> {

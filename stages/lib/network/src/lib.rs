@@ -1,25 +1,24 @@
 //! The CLRS baseline network around a candidate processor.
 //!
 //! As dm-clrs 2.0.3 computes it (<https://github.com/google-deepmind/clrs>): encode, process, decode at every step of
-//! the algorithm, with losses on hints and outputs. [`model`] builds one step as a typed graph, the crate `executor` runs
+//! the algorithm, with losses on hints and outputs. [`model`](::model) builds one step as a typed graph, the crate `executor` runs
 //! it over time, forward and backward, and [`train`] and [`evaluate`] say on what. [`diagnose`](mod@diagnose) says where a trained
 //! network fails. Call [`init`] before anything else.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 #![forbid(unsafe_code)]
 
 mod adam;
 mod batch;
 mod checkpoint;
-mod data;
 pub mod diagnose;
 mod error;
 pub mod evaluate;
-mod explain;
 mod feedback;
-mod model;
 pub mod parity;
 mod score;
 pub mod speed;
+mod statistics;
 mod supervision;
 mod threads;
 pub mod train;
@@ -27,12 +26,13 @@ mod unroll;
 mod workers;
 
 pub use checkpoint::Checkpoints;
-pub use diagnose::{DiagnoseConfig, Fact, diagnose};
+pub use diagnose::diagnose;
 pub use error::NetworkError;
-pub use evaluate::{EvalConfig, EvalData, evaluate};
+pub use evaluate::evaluate;
 pub use executor::weights::{Array, Weights};
 pub use executor::{Backend, Device, DeviceArg, Doctor, Dtype, Start, doctor, init, init_with};
-pub use explain::{explain, parameter_count, reads_triplets};
-pub use feedback::Repred;
-pub use score::{Scores, Tally};
-pub use train::{CurvePoint, TrainConfig, Trained, train};
+pub use model::data::EvalData;
+pub use model::explain::{explain, parameter_count, reads_triplets};
+pub use model::{CurvePoint, DiagnoseConfig, EvalConfig, Fact, Repred, Tally, TrainConfig};
+pub use score::Scores;
+pub use train::{Trained, train};

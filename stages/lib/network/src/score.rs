@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clrs::{Batch, DataPoint, MASKED, Type};
+use model::Tally;
 
 use crate::error::{NetworkError, Result};
 
@@ -16,17 +17,6 @@ pub struct Scores {
     pub tallies: Vec<Tally>,
 }
 
-/// How one output was predicted, sample by sample, in their order. The score of the output is the sum of `correct` over
-/// that of `total`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Tally {
-    pub output: String,
-    /// Decisions that are right; of a mask twice those that are rightly set, of a scalar the squared error.
-    pub correct: Vec<f64>,
-    /// Decisions; of a mask those that are set, truly or by prediction, each counted.
-    pub total: Vec<f64>,
-}
-
 /// Collects counts for each output.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scorer {
@@ -37,7 +27,7 @@ pub(crate) struct Scorer {
 
 #[derive(Clone, Copy, Debug)]
 enum Count {
-    /// Of decisions about a mask: for F1.
+    /// Counts of decisions about a mask, for F1.
     Mask { hits: f64, false_alarms: f64, misses: f64 },
     /// A mean: of hits, or of squared errors.
     Mean { sum: f64, total: f64 },
@@ -341,7 +331,7 @@ mod tests {
     fn cards_say_how_scores_are_made() {
         for algorithm in clrs::algorithms() {
             let args = clrs::SamplerArgs::training_at(algorithm, 9);
-            let mut data = crate::data::Dataset::new(algorithm, 9, 24, args, (1, 2)).expect("draws");
+            let mut data = model::data::Dataset::new(algorithm, 9, 24, args, (1, 2)).expect("draws");
             let batch = data.whole().expect("draws");
             let card = clrs::Card::new(algorithm);
             for by in [0, 1, 5] {

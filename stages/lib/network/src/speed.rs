@@ -3,17 +3,18 @@
 use std::time::Instant;
 
 use clrs::{Batch, SamplerArgs};
+use executor::tensor::TorchKind;
 use graph::Processor;
 use serde::Serialize;
 use tch::{Kind, Tensor};
 
-use crate::data::Dataset;
 use crate::error::Result;
 use crate::evaluate::score;
-use crate::feedback::Repred;
-use crate::model::Model;
-use crate::train::{TrainConfig, Trainer};
-use crate::{Device, Dtype, data};
+use crate::train::Trainer;
+use crate::{Device, Dtype};
+use model::Model;
+use model::data::{self, Dataset};
+use model::{Repred, TrainConfig};
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ pub struct Speed {
 pub struct KernelTime {
     /// Its part of the step and its sizes.
     pub what: String,
-    /// Of all kernels' time.
+    /// Share of the time of all kernels.
     pub share: f64,
     pub microseconds: f64,
     /// In a training step.
@@ -119,7 +120,7 @@ pub fn measure(processor: &Processor, settings: &Settings, device: Device) -> Re
         let batch = Dataset::new(algorithm, length, settings.batch_size, args, (1, 2))?.whole()?;
         let start = Instant::now();
         let (workers, parameters) = (&mut trainer.workers, &trainer.parameters);
-        score(workers, parameters, [Ok(&batch)])?;
+        score(workers, parameters, [Ok::<_, crate::NetworkError>(&batch)])?;
         device.synchronize();
         speed.eval_s = Some(start.elapsed().as_secs_f64());
         speed.eval_gflop = Some(gflop(&trainer, &batch));
@@ -193,7 +194,7 @@ fn timed(trainer: &mut Trainer<'_>, batch: &Batch, device: Device) -> Result<f64
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Of predicting a batch.
+/// The arithmetic of predicting a batch, in billions of operations.
 fn gflop(trainer: &Trainer<'_>, batch: &Batch) -> f64 {
     let (once, each) = trainer.workers.macs(batch.nodes());
     let steps = |length: usize| length.saturating_sub(1).max(1) as f64;

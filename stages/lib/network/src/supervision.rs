@@ -4,6 +4,7 @@
 //! predictions: weights are data. A part of a batch takes the divisors of the whole, so that parts add up to it.
 
 use clrs::{SpecEntry, Type};
+use graph::noise;
 use tch::{Kind, Tensor};
 
 use executor::tensor::{from_f64, item, size};
@@ -11,7 +12,7 @@ use executor::tensor::{from_f64, item, size};
 use crate::Device;
 use crate::batch::Encoded;
 use crate::error::Result;
-use crate::model::{Model, counts_differ, is_distribution};
+use model::{Model, counts_differ, is_distribution};
 
 /// Guards a mean over nothing, which is 0.
 const LEAST_DIVISOR: f64 = 1e-12;
@@ -23,10 +24,57 @@ pub(crate) struct Supervision {
     pub forced: Vec<Option<Vec<bool>>>,
     /// For each output that is a permutation, [S, B, N, N].
     pub noise: Vec<Option<Tensor>>,
+    /// What the processor's own noise follows from; absent where it has none.
+    pub keys: Option<Keys>,
+}
+
+/// Keys of noise, for each step and each application of the processor: see [`graph::noise`].
+#[derive(Debug)]
+pub(crate) struct Keys {
+    /// Keys of samples, [S, P, B, 3].
+    pub samples: Tensor,
+    /// Keys of the whole batch, [S, P, 3].
+    pub batch: Tensor,
+}
+
+impl Keys {
+    /// The keys of one step of a training. They follow from its seed, from the numbers of step, time step and application, and from
+    /// the sample's place in the batch.
+    pub fn new(seed: u64, step: usize, batch: &Encoded, applications: usize) -> Result<Self> {
+        let (steps, (samples, _)) = (batch.network_steps(), batch.sizes);
+        let of = |parts: &[usize]| -> [f64; noise::LIMBS] {
+            let parts: Vec<u64> = std::iter::once(seed).chain(parts.iter().map(|&part| part as u64)).collect();
+            noise::limbs(noise::key(&parts))
+        };
+        let (mut each, mut whole) = (Vec::new(), Vec::new());
+        for (time, application) in (0..steps).flat_map(|time| (0..applications).map(move |at| (time, at))) {
+            whole.extend(of(&[step, time, application]));
+            (0..batch.lengths.len()).for_each(|sample| each.extend(of(&[step, time, application, sample])));
+        }
+        let (kind, device) = batch.options()?;
+        let (steps, applications, limbs) = (size(steps)?, size(applications)?, size(noise::LIMBS)?);
+        Ok(Self {
+            samples: from_f64(&each, &[steps, applications, samples, limbs], kind, device)?,
+            batch: from_f64(&whole, &[steps, applications, limbs], kind, device)?,
+        })
+    }
+
+    fn part(&self, index: &Tensor) -> Result<Self> {
+        let index = index.f_to(self.samples.device())?;
+        Ok(Self { samples: self.samples.f_index_select(2, &index)?, batch: self.batch.shallow_clone() })
+    }
+
+    /// Rows of one application for the first `steps` steps: of samples [S, B, 3], and of the batch [S, 3].
+    pub fn rows(&self, application: usize, steps: usize) -> Result<[Tensor; 2]> {
+        let rows = |keys: &Tensor| -> Result<Tensor> {
+            Ok(keys.f_narrow(0, 0, size(steps)?)?.f_select(1, size(application)?)?.f_contiguous()?)
+        };
+        Ok([rows(&self.samples)?, rows(&self.batch)?])
+    }
 }
 
 impl Supervision {
-    /// That of some of the samples.
+    /// The part for some of the samples.
     pub fn part(&self, samples: &[usize]) -> Result<Self> {
         let chosen = |forced: &Vec<bool>| samples.iter().map(|&at| forced.get(at).copied().unwrap_or(false)).collect();
         let index: Vec<i64> = samples.iter().map(|&at| size(at)).collect::<executor::Result<_>>()?;
@@ -37,6 +85,7 @@ impl Supervision {
         Ok(Self {
             forced: self.forced.iter().map(|forced| forced.as_ref().map(chosen)).collect(),
             noise: self.noise.iter().map(noise).collect::<Result<_>>()?,
+            keys: self.keys.as_ref().map(|keys| keys.part(&Tensor::f_from_slice(&index)?)).transpose()?,
         })
     }
 }

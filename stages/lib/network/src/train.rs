@@ -5,7 +5,6 @@ use executor::rng::Rng;
 use executor::tensor::{from_f64, size, to_f64};
 use executor::weights::Weights;
 use graph::Processor;
-use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use clrs::{Batch, SamplerArgs};
@@ -13,52 +12,15 @@ use clrs::{Batch, SamplerArgs};
 use crate::adam::Adam;
 use crate::batch::{Encoded, Hints};
 use crate::checkpoint::{CheckpointWriter, Checkpoints};
-use crate::data::{self, Dataset};
 use crate::error::{NetworkError, Result};
 use crate::evaluate::score;
-use crate::feedback::Repred;
-use crate::model::Model;
-use crate::supervision::Supervision;
+use crate::statistics;
+use crate::supervision::{Keys, Supervision};
 use crate::workers::{Settings, Workers};
-use crate::{Backend, Device, Dtype};
-
-/// How to train.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainConfig {
-    pub algorithm: String,
-    /// Features of each node; the processor must have been built for it.
-    pub hidden: usize,
-    /// Problem sizes, one a step, in turn.
-    pub lengths: Vec<usize>,
-    pub batch_size: usize,
-    /// Updates of the weights.
-    pub steps: usize,
-    pub learning_rate: f64,
-    /// Largest norm of the gradient; 0 for no clipping.
-    pub grad_clip: f64,
-    /// Of initial weights, data, noise.
-    pub seed: u64,
-    /// Probability with which a sample is given a true hint, for each step.
-    pub hint_teacher_forcing: f64,
-    pub hint_repred_mode: Repred,
-    pub nb_msg_passing_steps: usize,
-    pub val_length: usize,
-    pub val_samples: usize,
-    /// Steps between validations; the last step is always followed by one.
-    pub val_every: usize,
-    pub dtype: Dtype,
-}
-
-/// What is known after a step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CurvePoint {
-    /// From 1.
-    pub step: usize,
-    /// Of the batch, before the update.
-    pub loss: f64,
-    /// After the update, where there was a validation.
-    pub val_acc: Option<f64>,
-}
+use crate::{Backend, Device};
+use model::Model;
+use model::data::{self, Dataset};
+use model::{CurvePoint, TrainConfig};
 
 /// A finished training.
 #[derive(Clone, Debug)]
@@ -67,7 +29,7 @@ pub struct Trained {
     pub final_loss: f64,
     pub steps: usize,
     pub curve: Vec<CurvePoint>,
-    /// Those of the best validation, the earliest of equals.
+    /// The weights of the best validation, and of the earliest one among equals.
     pub weights: Weights,
     /// What went wrong without harm, in sentences for people.
     pub warnings: Vec<String>,
@@ -98,7 +60,7 @@ pub fn train(
     let seeds = (data::stream_seed(cfg.seed, "val/data"), data::stream_seed(cfg.seed, "val/positions"));
     let args = SamplerArgs::training_at(algorithm, cfg.val_length);
     let mut validation = Dataset::new(algorithm, cfg.val_length, cfg.val_samples, args, seeds)?;
-    let validation = validation.parts(cfg.batch_size)?.collect::<Result<Vec<Batch>>>()?;
+    let validation = validation.parts(cfg.batch_size)?.collect::<model::Result<Vec<Batch>>>()?;
     let model = Model::new(processor, loader.spec(), cfg.nb_msg_passing_steps)?;
     let mut trainer = Trainer::new(&model, cfg, true, device)?;
 
@@ -198,6 +160,8 @@ pub(crate) struct State {
     pub adam_steps: i32,
     pub rng: Rng,
     pub steps: usize,
+    /// Running statistics, one after the other.
+    pub statistics: Vec<f64>,
 }
 
 /// A network in training.
@@ -207,6 +171,7 @@ pub(crate) struct Trainer<'m> {
     adam: Adam,
     forcing: f64,
     rng: Rng,
+    seed: u64,
     device: Device,
     steps: usize,
 }
@@ -229,6 +194,7 @@ impl<'m> Trainer<'m> {
             workers: Workers::new(model, settings)?,
             forcing: cfg.hint_teacher_forcing,
             rng: Rng::new(cfg.seed, "training"),
+            seed: cfg.seed,
             device,
             steps: 0,
         })
@@ -240,7 +206,11 @@ impl<'m> Trainer<'m> {
         // Many small operations: they take less time here than their launches on a GPU would. The engine moves the results.
         let encoded = Encoded::new(self.workers.model, batch, Hints::All, self.parameters.kind(), Device::CPU)?;
         let noise = self.noise(&encoded)?;
-        let supervision = Supervision { forced: self.forced(&encoded), noise };
+        let keys = match self.workers.model.in_training().keys.len() {
+            0 => None,
+            applications => Some(Keys::new(self.seed, self.steps, &encoded, applications)?),
+        };
+        let supervision = Supervision { forced: self.forced(&encoded), noise, keys };
         let learned = self.workers.gradient(&self.parameters, &encoded, &supervision)?;
         let loss = learned.loss();
         if !loss.is_finite() {
@@ -250,18 +220,25 @@ impl<'m> Trainer<'m> {
         if !norm.is_finite() {
             return Err(NetworkError::diverged(self.steps, "the gradient's norm", norm));
         }
+        statistics::update(&self.workers.model.in_training().statistics, &self.parameters, &learned.statistics)?;
         Ok(loss)
     }
 
+    /// Whether the network has running statistics.
+    pub fn has_statistics(&self) -> bool {
+        !self.workers.model.in_training().statistics.is_empty()
+    }
+
     pub fn validate(&mut self, batches: &[Batch]) -> Result<f64> {
-        Ok(score(&mut self.workers, &self.parameters, batches.iter().map(Ok))?.score)
+        Ok(score(&mut self.workers, &self.parameters, batches.iter().map(Ok::<_, NetworkError>))?.score)
     }
 
     /// Everything that changes from step to step.
     pub fn state(&self) -> Result<State> {
         let (mean, square, steps) = self.adam.state()?;
         let parameters = to_f64(&self.parameters.flat)?;
-        Ok(State { parameters, mean, square, adam_steps: steps, rng: self.rng.clone(), steps: self.steps })
+        let statistics = statistics::values(&self.workers.model.in_training().statistics, &self.parameters)?;
+        Ok(State { parameters, mean, square, adam_steps: steps, rng: self.rng.clone(), steps: self.steps, statistics })
     }
 
     pub fn restore(&mut self, state: &State) -> Result<()> {
@@ -269,6 +246,7 @@ impl<'m> Trainer<'m> {
         let values = from_f64(&state.parameters, &shape, self.parameters.kind(), self.device)?;
         self.parameters.flat.f_copy_(&values)?;
         self.adam.restore(&state.mean, &state.square, state.adam_steps)?;
+        statistics::restore(&self.workers.model.in_training().statistics, &self.parameters, &state.statistics)?;
         self.rng = state.rng.clone();
         self.steps = state.steps;
         Ok(())
@@ -279,7 +257,7 @@ impl<'m> Trainer<'m> {
         let (b, n) = batch.sizes;
         let shape = [size(batch.network_steps())?, b, n, n];
         let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
-        let mut draw = |port: &crate::model::Port| -> Result<Option<Tensor>> {
+        let mut draw = |port: &model::Port| -> Result<Option<Tensor>> {
             if port.input.is_none() {
                 return Ok(None);
             }
@@ -289,7 +267,7 @@ impl<'m> Trainer<'m> {
         self.workers.model.outputs.iter().map(&mut draw).collect()
     }
 
-    /// For each step, which samples are given the true hint; `None` where nobody is.
+    /// For each step, which samples are given the true hint; `None` where no sample is.
     fn forced(&mut self, batch: &Encoded) -> Vec<Option<Vec<bool>>> {
         let (steps, samples) = (batch.network_steps(), batch.lengths.len());
         match self.forcing {

@@ -9,11 +9,19 @@ use tch::{Kind, Tensor};
 use crate::Device;
 use crate::batch::Encoded;
 use crate::error::{NetworkError, Result};
-use crate::model::{Model, Record, Steps, Targets};
 use crate::supervision::{self, Divisors, Supervision};
+use model::{Model, Record, Steps, Targets};
 
-/// The losses of a batch, or of a part where the whole's divisors are given: those of hints, then those of outputs. Adds the
-/// gradient of their sum to `gradient`.
+/// What a batch, or a part of one where the whole's divisors are given, leaves of a training step.
+#[derive(Debug, Default)]
+pub(crate) struct Taught {
+    /// The losses of hints, then those of outputs.
+    pub losses: Vec<f64>,
+    /// For each step, what [`Model::statistics`] are moved towards.
+    pub statistics: Vec<Vec<Tensor>>,
+}
+
+/// The losses of a batch. Adds the gradient of their sum to `gradient`.
 pub(crate) fn learn(
     engine: &mut Engine,
     (model, steps): (&Model, &Steps),
@@ -22,12 +30,19 @@ pub(crate) fn learn(
     supervision: &Supervision,
     divisors: &Divisors,
     gradient: &mut Tensor,
-) -> Result<Vec<f64>> {
+) -> Result<Taught> {
     let variants = variants(batch);
     let sequence = training(model, steps, batch, supervision, divisors, &variants)?;
-    let mut losses = engine.run(parameters, &sequence, Some(gradient), &mut |_, _| Ok(()))?.losses;
+    let mut statistics = Vec::new();
+    let mut keep = |_: usize, values: &[Tensor]| -> executor::Result<()> {
+        if !values.is_empty() {
+            statistics.push(values.iter().map(Tensor::f_detach_copy).collect::<std::result::Result<_, _>>()?);
+        }
+        Ok(())
+    };
+    let mut losses = engine.run(parameters, &sequence, Some(gradient), &mut keep)?.losses;
     losses.resize(model.hints.len() + model.outputs.len(), 0.0);
-    Ok(losses)
+    Ok(Taught { losses, statistics })
 }
 
 /// Raw outputs of a batch, predicted.
@@ -78,7 +93,7 @@ pub(crate) fn training<'a>(
     divisors: &Divisors,
     variants: &'a [usize],
 ) -> Result<Sequence<'a>> {
-    let Some(Targets { hints, outputs, held, forced, noise }) = &steps.targets else {
+    let Some(Targets { hints, outputs, held, forced, noise, keys }) = &steps.targets else {
         return Err(NetworkError::Inconsistent("a step that predicts does not learn".to_owned()));
     };
     let mut sequence = evaluation(model, batch, variants)?;
@@ -108,6 +123,11 @@ pub(crate) fn training<'a>(
             }
         };
         data.insert(*input, rows);
+    }
+    for (application, inputs) in keys.iter().enumerate() {
+        let missing = || NetworkError::Inconsistent("a step with noise was given no keys".to_owned());
+        let rows = supervision.keys.as_ref().ok_or_else(missing)?.rows(application, variants.len())?;
+        data.extend(inputs.iter().copied().zip(rows));
     }
     Ok(sequence)
 }

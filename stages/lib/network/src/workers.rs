@@ -20,12 +20,12 @@ use tch::Tensor;
 
 use crate::batch::Encoded;
 use crate::error::{NetworkError, Result};
-use crate::feedback::Repred;
-use crate::model::{Model, Steps};
 use crate::supervision::{Divisors, Supervision};
 use crate::threads::OneThread;
 use crate::unroll;
 use crate::{Device, Dtype};
+use model::Repred;
+use model::{Model, Steps};
 
 /// Bytes that the largest tensor of a part should come to, at the most: a few such tensors fit the second-level cache. What
 /// every kernel costs by itself, whatever its size, is paid once for each part, so that still smaller parts take longer.
@@ -55,6 +55,8 @@ pub(crate) struct Workers<'m> {
     training: Option<Compiled>,
     /// Where batches may be cut: bytes of the largest value that every step makes, in float32.
     cuts: Option<Largest>,
+    /// The same in training, where that computes something else.
+    training_cuts: Option<Largest>,
 }
 
 /// A compiled network, and an engine for each thread; the first is there always.
@@ -68,8 +70,10 @@ struct Compiled {
 pub(crate) struct Learned {
     /// By datum: hints, then outputs.
     pub losses: Vec<f64>,
-    /// Of their sum, laid out as the parameters are.
+    /// The gradient of the sum of the losses, laid out as the parameters are.
     pub gradient: Tensor,
+    /// For each time step, what running statistics are moved towards.
+    pub statistics: Vec<Vec<Tensor>>,
 }
 
 impl Learned {
@@ -88,12 +92,18 @@ impl<'m> Workers<'m> {
     pub fn new(model: &'m Model, settings: Settings) -> Result<Self> {
         let evaluation = Compiled::new(Steps::evaluation(model, settings.repred)?, false, settings)?;
         let cuts = cuts(evaluation.first()?, settings);
-        Ok(Self { model, settings, evaluation, training: None, cuts })
+        Ok(Self { model, settings, evaluation, training: None, cuts, training_cuts: None })
     }
 
     /// The losses of a batch, and their gradient.
     pub fn gradient(&mut self, parameters: &Parameters, batch: &Encoded, supervision: &Supervision) -> Result<Learned> {
-        let parts = self.cut(batch);
+        let cuts = if self.model.has_modes() {
+            self.training()?;
+            self.training_cuts.as_ref()
+        } else {
+            self.cuts.as_ref()
+        };
+        let parts = cut(cuts, batch);
         self.gradient_of_parts(parameters, batch, supervision, &parts)
     }
 
@@ -105,7 +115,7 @@ impl<'m> Workers<'m> {
         supervision: &Supervision,
         parts: &[Vec<usize>],
     ) -> Result<Learned> {
-        let model = self.model;
+        let model = self.model.in_training();
         let divisors = Divisors::new(model, batch)?;
         let Compiled { steps, engines } = self.training()?;
         let steps = &*steps;
@@ -113,9 +123,9 @@ impl<'m> Workers<'m> {
             let _alone = OneThread::new();
             let engine = engines.first_mut().ok_or_else(nothing)?;
             let mut gradient = parameters.zeros()?;
-            let losses =
+            let taught =
                 unroll::learn(engine, (model, steps), parameters, batch, supervision, &divisors, &mut gradient)?;
-            return Ok(Learned { losses, gradient });
+            return Ok(Learned { losses: taught.losses, gradient, statistics: taught.statistics });
         }
         let mut jobs = Vec::new();
         for group in groups(parts) {
@@ -130,9 +140,10 @@ impl<'m> Workers<'m> {
             for Part { batch, supervision } in parts {
                 let more =
                     unroll::learn(engine, (model, steps), &parameters, &batch, &supervision, &divisors, &mut gradient)?;
-                add(&mut losses, &more);
+                // Statistics are those of a whole batch, which is not cut where there are any.
+                add(&mut losses, &more.losses);
             }
-            Ok(Learned { losses, gradient })
+            Ok(Learned { losses, gradient, statistics: Vec::new() })
         })?;
         let mut found = found.into_iter();
         let mut whole = found.next().ok_or_else(nothing)?;
@@ -208,7 +219,10 @@ impl<'m> Workers<'m> {
             Some(compiled) => compiled,
             None => {
                 let Settings { repred, forcing, .. } = self.settings;
-                Compiled::new(Steps::training(self.model, repred, forcing)?, true, self.settings)?
+                let compiled =
+                    Compiled::new(Steps::training(self.model.in_training(), repred, forcing)?, true, self.settings)?;
+                self.training_cuts = cuts(compiled.first()?, self.settings);
+                compiled
             }
         };
         Ok(self.training.insert(compiled))
@@ -329,8 +343,9 @@ fn nothing() -> NetworkError {
 mod tests {
     use super::*;
     use crate::batch::Hints;
-    use crate::data;
-    use executor::tensor::to_f64;
+    use crate::supervision::Keys;
+    use executor::tensor::{TorchKind, to_f64};
+    use model::data;
 
     /// Samples of different lengths, in and out of order.
     const PARTS: [&[usize]; 4] = [&[5, 0], &[3], &[1, 4], &[2]];
@@ -358,16 +373,32 @@ mod tests {
     #[test]
     fn parts_add_up_and_the_number_of_threads_does_not_matter() {
         let device = crate::init(&crate::DeviceArg::Cpu, 1).expect("the CPU is there");
-        let processor = processor(SEED);
+        for source in [SEED.to_owned(), noisy()] {
+            parts_add_up(&source, device);
+        }
+        tch::set_num_threads(1);
+    }
+
+    /// The seed program, with noise of samples and of the whole batch in training.
+    fn noisy() -> String {
+        let line = "tri_msgs = self.o3(triplets.amax(dim=1))";
+        assert!(SEED.contains(line));
+        let noisy = "tri_msgs = self.o3((F.dropout(triplets, 0.3, self.training) * F.dropout(torch.ones(8), 0.3, self.training)).amax(dim=1))";
+        SEED.replace(line, noisy)
+    }
+
+    fn parts_add_up(source: &str, device: Device) {
+        let processor = processor(source);
         let algorithm = data::find("bellman_ford").expect("exists");
-        let model = Model::new(&processor, &data::spec(algorithm), 1).expect("builds");
+        let model = Model::new(&processor, &data::spec(algorithm), 2).expect("builds");
         let parameters = Parameters::init(&model.graph, 1, Dtype::F64, device).expect("draws");
         let batch = data::training(algorithm, &[7], 6, 3).expect("samples").next().expect("samples");
         let encoded = Encoded::new(&model, &batch, Hints::All, Dtype::F64.kind(), device).expect("fits");
         let mut workers = Workers::new(&model, settings(device, Dtype::F64)).expect("compiles");
         assert!(workers.cuts.is_some());
         let forced = vec![Some(vec![true, false, true, false, false, true]); encoded.network_steps()];
-        let supervision = Supervision { forced, noise: Vec::new() };
+        let keys = Some(Keys::new(3, 1, &encoded, 2).expect("fits"));
+        let supervision = Supervision { forced, noise: Vec::new(), keys };
         let whole = workers.gradient_of_parts(&parameters, &encoded, &supervision, &[(0..6).collect()]).expect("runs");
         let gradient = to_f64(&whole.gradient).expect("reads");
         let parts = PARTS.map(<[usize]>::to_vec);
@@ -382,7 +413,6 @@ mod tests {
             // ten thousand numbers: too many to print
             assert!(ours == *first.get_or_insert_with(|| ours.clone()), "{threads} threads");
         }
-        tch::set_num_threads(1);
     }
 
     #[test]
@@ -398,7 +428,8 @@ mod tests {
             let encoded = Encoded::new(&model, &batch, Hints::All, Dtype::F32.kind(), device).expect("fits");
             let mut workers = Workers::new(&model, settings(device, Dtype::F32)).expect("compiles");
             assert_eq!(workers.cut(&encoded).len() > 1, apart);
-            let supervision = Supervision { forced: vec![None; encoded.network_steps()], noise: Vec::new() };
+            let supervision =
+                Supervision { forced: vec![None; encoded.network_steps()], noise: Vec::new(), keys: None };
             let mut gradient = |threads: i32| {
                 tch::set_num_threads(threads);
                 let found = workers.gradient(&parameters, &encoded, &supervision).expect("runs");

@@ -161,6 +161,24 @@ fn checkpoints_of_other_trainings_are_refused() {
 }
 
 #[test]
+fn a_flipped_bit_in_a_checkpoint_is_noticed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("checkpoint.safetensors");
+    let config = TrainConfig { steps: 3, ..config("dfs") };
+    train_half(&config, &path, 2);
+    let whole = std::fs::read(&path).expect("the checkpoint");
+    // The header is an eighth of the file at most; the rest are numbers.
+    for at in (0..16).map(|part| part * whole.len() / 16 + 5) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 4;
+        std::fs::write(&path, &bytes).expect("writes");
+        let result = network::train(&seed_program(), &config, device(), Some(&every_step(&path)), &mut |_| ());
+        let message = result.expect_err("a training went on from what was not written").to_string();
+        assert!(message.contains("checkpoint.safetensors"), "byte {at}: {message}");
+    }
+}
+
+#[test]
 fn saved_weights_score_as_before_whatever_the_batches() {
     let trained = train(&TrainConfig { steps: 10, ..config("dfs") }).expect("trains");
     let folder = tempfile::tempdir().expect("a folder");

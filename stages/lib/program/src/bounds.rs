@@ -1,6 +1,6 @@
 //! Bounds of what tensors may hold, from how they are computed: enough to know whether a divisor is guarded.
 
-use graph::{BinaryOp, DType, Graph, NodeId, Op, ReduceOp, UnaryOp};
+use graph::{BinaryOp, DType, Graph, NodeId, Op, ParamId, ReduceOp, UnaryOp};
 
 /// Least and greatest value; `open` says that the least one is approached, never taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,10 +49,11 @@ impl Bounds {
     }
 }
 
-/// Bounds of every node. The adjacency matrix holds 0 and 1; a graph may have nodes without edges.
-pub fn bounds(graph: &Graph) -> Vec<Bounds> {
-    let mut known: Vec<Bounds> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
+/// Bounds of every node. The adjacency matrix holds 0 and 1; a graph may have nodes without edges. `variances`: buffers that are
+/// not negative.
+pub fn bounds(graph: &Graph, variances: &[ParamId]) -> Vec<Bounds> {
+    let mut known: Vec<Bounds> = Vec::with_capacity(graph.nodes().len());
+    for node in graph.nodes() {
         let arg = |i: usize| -> Bounds {
             node.args.get(i).and_then(|id: &NodeId| known.get(id.0 as usize)).copied().unwrap_or(Bounds::ALL)
         };
@@ -62,6 +63,9 @@ pub fn bounds(graph: &Graph) -> Vec<Bounds> {
         });
         let value = match &node.op {
             Op::Input(3) => Bounds::new(0.0, 1.0),
+            Op::Param(id) if variances.contains(id) => Bounds::new(0.0, f64::INFINITY),
+            // neither end is among the numbers
+            Op::Random { .. } => Bounds::new(f64::from(f32::EPSILON) / 2.0, 1.0 - f64::from(f32::EPSILON) / 2.0),
             Op::Scalar(v) | Op::Full(v) => Bounds::new(*v, *v),
             Op::Const(values) => Bounds::new(
                 values.iter().copied().fold(f64::INFINITY, f64::min),
@@ -134,6 +138,7 @@ fn unary(op: UnaryOp, x: Bounds) -> Bounds {
                 Bounds::new(-1.0, 1.0)
             }
         }
+        UnaryOp::Erfc => Bounds::new(0.0, 2.0),
         UnaryOp::Exp => Bounds { open: true, ..Bounds::new(x.low.exp(), x.high.exp()) },
         UnaryOp::Expm1 => x.map(f64::exp_m1),
         UnaryOp::Log1p if x.low >= 0.0 => x.map(f64::ln_1p),

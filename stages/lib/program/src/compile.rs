@@ -4,13 +4,14 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use graph::{DType, Dim, NodeId, Op, ParamId, Processor, Span};
-
+use graph::{DType, Dim, Graph, NodeId, Op, ParamId, Processor, Span, Training};
+use schemas::{Severity, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budgets;
-use crate::diagnostic::{Category, Diagnostic, Severity};
-use crate::eval::state::Numbers;
+use crate::diagnostic::{Category, Diagnostic};
+use crate::eval::random::Drawn;
+use crate::eval::state::{Numbers, Picture};
 use crate::eval::{Data, Interp, Object, Phase, R, Tensor, Value, lost_value, reached_by_gradients};
 use crate::regions::{self, Regions};
 use crate::syntax::Name;
@@ -21,9 +22,13 @@ use crate::{forbidden, parse, warn};
 pub struct Options {
     /// H, which is also `out_size`.
     pub hidden: usize,
+    /// Features of triplet messages, as the factory is told.
     pub nb_triplet_fts: usize,
+    /// Whether layers are normalised, as the factory is told.
     pub use_ln: bool,
+    /// The kind of processor, as the factory is told.
     pub kind: String,
+    /// What the program may cost.
     pub budgets: Budgets,
     /// Whether missing markers are a fault. Off for library processors that nobody edits.
     pub need_regions: bool,
@@ -45,50 +50,30 @@ impl Default for Options {
     }
 }
 
-/// What becomes of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Accept,
-    AcceptWithWarning,
-    Reject,
-}
-
-impl Verdict {
-    /// `accept`, `accept-with-warning`, `reject`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::AcceptWithWarning => "accept-with-warning",
-            Self::Reject => "reject",
-        }
-    }
-
-    /// The verdict that follows from what was found.
-    pub fn of(diagnostics: &[Diagnostic]) -> Self {
-        match diagnostics.iter().map(|d| d.severity).min() {
-            Some(Severity::Error) => Self::Reject,
-            Some(Severity::Warning) => Self::AcceptWithWarning,
-            None => Self::Accept,
-        }
-    }
-}
-
 /// A program as far as it could be understood.
 ///
 /// `processor` is there if and only if no diagnostic is an error. Its graph is well-typed for every B >= 1 and N >= 2,
 /// each tensor of it keeps to the budgets, and its parameters are complete: what runs it meets no surprise.
 #[derive(Clone, Debug, Default)]
 pub struct Compiled {
+    /// What was found, in the order of the steps that found it.
     pub diagnostics: Vec<Diagnostic>,
+    /// The computation.
     pub processor: Option<Processor>,
+    /// Where its editable regions are, where its markers are right.
     pub regions: Option<Regions>,
     /// Line and text of what `reveal_shape` saw.
     pub revealed: Vec<(u32, String)>,
 }
 
 impl Compiled {
+    /// What becomes of the program: the most severe diagnostic decides.
     pub fn verdict(&self) -> Verdict {
-        Verdict::of(&self.diagnostics)
+        match self.diagnostics.iter().map(|d| d.severity).min() {
+            Some(Severity::Error) => Verdict::Reject,
+            Some(Severity::Warning) => Verdict::AcceptWithWarning,
+            Some(Severity::Note) | None => Verdict::Accept,
+        }
     }
 }
 
@@ -115,7 +100,7 @@ fn internal(panic: &(dyn std::any::Any + Send)) -> Diagnostic {
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no reason is given");
     let message = format!("the program could not be understood because of a fault of the checker itself: {cause}");
-    Diagnostic::error(Category::Unsupported, "E-INTERNAL", Span::default(), message)
+    Diagnostic::error("E-INTERNAL", Span::default(), message)
 }
 
 thread_local! {
@@ -125,6 +110,10 @@ thread_local! {
 
 /// Runs `f` where deep recursion has room: here where there is room already, or on a thread of its own, or here where no thread
 /// can be had. Whoever calls several functions of this crate about one program does so inside of this: its text is then parsed once.
+#[cfg_attr(
+    not(test),
+    expect(clippy::unreachable, reason = "the function is taken once, by the one thread that runs it")
+)]
 pub fn on_big_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     if ROOMY.get() {
         return f();
@@ -149,7 +138,7 @@ pub fn on_big_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     });
     match done {
         Some(value) => value,
-        None => unreachable!("the function is taken once, by the one thread that runs it"),
+        None => unreachable!("the function was not run"),
     }
 }
 
@@ -230,24 +219,92 @@ fn evaluate(vm: &mut Interp, module: &crate::syntax::Module, inputs: [NodeId; 5]
     let before = vm.picture(&root, &mut numbers)?;
     vm.phase = Phase::Second;
     vm.asked_mode = None;
-    let again = fresh_inputs(vm, inputs);
-    let second = call(vm, &root, again)?;
-    let returned = vm.returned;
-    let (ret, tri) = outputs(vm, &second, options.hidden, returned)?;
+    let trained = called(vm, &root, inputs, options.hidden)?;
     // the first call must have been sound, too
+    let returned = vm.returned;
     outputs(vm, &first, options.hidden, returned)?;
     let after = vm.picture(&root, &mut numbers)?;
-    if let Some(difference) = before.difference(&after) {
-        let span = vm.changed_at(&difference).unwrap_or(forward);
-        let what = match difference.slot.as_str() {
-            "" => "something".to_string(),
-            slot => format!("'{slot}'"),
-        };
-        return vm.stateful(span, format!("every call of forward changes {what}, so that calls would differ"));
-    }
-    same_for_all_calls(vm, &root, inputs, (ret, tri), options.hidden, forward)?;
-    let processor = finish(vm, &root, ret, tri, again, options.hidden, forward)?;
+    leaves_no_state(vm, &before, &after, forward)?;
+    let written = (vm.writes.len(), vm.kept_results.len(), vm.kept_args.len());
+    let evaluated = match vm.asked_mode {
+        Some(_) => evaluation(vm, &root, inputs, &trained, (&after, &mut numbers), (options.hidden, forward))?,
+        None => None,
+    };
+    same_for_all_calls(vm, &root, inputs, (&trained, evaluated.as_ref()), options.hidden, forward)?;
+    // nothing but the training of which graph is kept has gradients
+    vm.writes.truncate(written.0);
+    vm.kept_results.truncate(written.1);
+    vm.kept_args.truncate(written.2);
+    let processor = finish(vm, &root, &trained, evaluated.as_ref(), options.hidden, forward)?;
     Ok(Built { processor, forward })
+}
+
+/// What a call of `forward` means.
+struct Called {
+    inputs: [NodeId; 5],
+    ret: NodeId,
+    tri: Option<NodeId>,
+    drawn: Drawn,
+}
+
+impl Called {
+    /// Whether both compute the same, of inputs in the same places.
+    fn is_same(&self, vm: &Interp, other: &Self) -> bool {
+        let mut numbers = Numbers::default();
+        let mut all = |call: &Self| {
+            let statistics = call.drawn.statistics.iter().flat_map(|moved| moved.batch);
+            let nodes: Vec<Option<NodeId>> =
+                [Some(call.ret), call.tri].into_iter().chain(statistics.map(Some)).collect();
+            nodes.into_iter().map(|id| id.map(|id| numbers.number(&vm.graph, id))).collect::<Vec<_>>()
+        };
+        all(self) == all(other)
+    }
+}
+
+/// Calls `forward` with inputs of its own.
+fn called(vm: &mut Interp, root: &Rc<Object>, like: [NodeId; 5], hidden: usize) -> R<Called> {
+    let inputs = fresh_inputs(vm, like);
+    let value = call(vm, root, inputs)?;
+    let returned = vm.returned;
+    let (ret, tri) = outputs(vm, &value, hidden, returned)?;
+    Ok(Called { inputs, ret, tri, drawn: std::mem::take(&mut vm.drawn) })
+}
+
+fn leaves_no_state(vm: &mut Interp, before: &Picture, after: &Picture, forward: Span) -> R<()> {
+    let Some(difference) = before.difference(after) else { return Ok(()) };
+    let span = vm.changed_at(&difference).unwrap_or(forward);
+    let what = match difference.slot.as_str() {
+        "" => "something".to_string(),
+        slot => format!("'{slot}'"),
+    };
+    vm.stateful(span, format!("every call of forward changes {what}, so that calls would differ"))
+}
+
+/// What a call means in evaluation; nothing where that is what it means in training.
+fn evaluation(
+    vm: &mut Interp,
+    root: &Rc<Object>,
+    like: [NodeId; 5],
+    trained: &Called,
+    (before, numbers): (&Picture, &mut Numbers),
+    (hidden, forward): (usize, Span),
+) -> R<Option<Called>> {
+    vm.evaluate_modules(root);
+    vm.extend_budgets();
+    let told = |mut d: Box<Diagnostic>| {
+        d.message.push_str(" (in evaluation, where self.training is False and nothing requires gradients)");
+        if d.code == "E-ASSERT" {
+            // it holds where the program runs by itself
+            (d.code, d.category) = ("E-UNSUPPORTED-TRAINING", Category::Unsupported);
+        }
+        d
+    };
+    let evaluated =
+        called(vm, root, like, hidden).map_err(|d| if d.code == "E-UNSUPPORTED-RANDOM" { d } else { told(d) })?;
+    let after = vm.picture(root, numbers)?;
+    leaves_no_state(vm, before, &after, forward).map_err(told)?;
+    vm.training = true;
+    Ok(Some(evaluated).filter(|evaluated| !evaluated.is_same(vm, trained)))
 }
 
 /// Inputs for one more call.
@@ -255,81 +312,42 @@ fn fresh_inputs(vm: &mut Interp, like: [NodeId; 5]) -> [NodeId; 5] {
     like.map(|old| {
         let shape = vm.graph.shape(old).clone();
         let name = match vm.graph.node(old).op {
-            Op::Input(i) => vm.graph.inputs.get(i as usize).map_or_else(String::new, |input| input.name.clone()),
+            Op::Input(i) => vm.graph.inputs().get(i as usize).map_or_else(String::new, |input| input.name.clone()),
             _ => String::new(),
         };
         vm.graph.input(&name, shape, DType::Float, true)
     })
 }
 
-/// A further call computes the same, whatever sizes the calls before had, and whether or not it is part of the training.
+/// A further call computes the same, whatever sizes the calls before had, in each mode.
 fn same_for_all_calls(
     vm: &mut Interp,
     root: &Rc<Object>,
-    inputs: [NodeId; 5],
-    outs: (NodeId, Option<NodeId>),
+    like: [NodeId; 5],
+    (trained, evaluated): (&Called, Option<&Called>),
     hidden: usize,
     forward: Span,
 ) -> R<()> {
-    let (writes, kept) = (vm.writes.len(), vm.kept_results.len());
-    let mut calls = 2;
-    if let Some(span) = vm.asked_mode {
-        vm.training = false;
-        calls += 1;
-        if !computes_the_same(vm, root, inputs, outs, hidden, calls) {
-            vm.span = span;
-            let text = "forward computes something else in evaluation than in training, but one graph stands for both";
-            let d = vm.fault(Category::Unsupported, "E-UNSUPPORTED-TRAINING", text);
-            return Err(Box::new(d.help("compute the same in both: do not ask for self.training or requires_grad")));
+    for (known, training) in [(Some(trained), true), (evaluated, false)] {
+        let Some(known) = known else { continue };
+        if !vm.spoil(root)? {
+            continue;
         }
+        vm.training = training;
+        vm.extend_budgets();
+        let again = called(vm, root, like, hidden);
         vm.training = true;
-    }
-    let next = fresh_inputs(vm, inputs);
-    if vm.spoil(root)? {
-        calls += 1;
-        if !computes_the_same_of(vm, root, next, outs, hidden, calls) {
+        if !again.is_ok_and(|again| again.is_same(vm, known)) {
             let text =
                 "forward uses sizes or tensors that an earlier call left behind, which may have been of another size";
             return vm.stateful(forward, text);
         }
     }
-    vm.writes.truncate(writes);
-    vm.kept_results.truncate(kept);
     Ok(())
 }
 
-fn computes_the_same(
-    vm: &mut Interp,
-    root: &Rc<Object>,
-    inputs: [NodeId; 5],
-    outs: (NodeId, Option<NodeId>),
-    hidden: usize,
-    calls: u32,
-) -> bool {
-    let next = fresh_inputs(vm, inputs);
-    computes_the_same_of(vm, root, next, outs, hidden, calls)
-}
-
-/// Whether a call of these inputs gives the graph of the second call.
-fn computes_the_same_of(
-    vm: &mut Interp,
-    root: &Rc<Object>,
-    inputs: [NodeId; 5],
-    outs: (NodeId, Option<NodeId>),
-    hidden: usize,
-    calls: u32,
-) -> bool {
-    vm.extend_budgets();
-    let returned = vm.returned;
-    let called = call(vm, root, inputs).and_then(|value| outputs(vm, &value, hidden, returned));
-    let Ok((ret, tri)) = called else { return false };
-    let mut numbers = Numbers::default();
-    let mut number = |id| numbers.number(&vm.graph, id, calls);
-    number(ret) == number(outs.0) && tri.map(&mut number) == outs.1.map(&mut number)
-}
-
 fn interface(vm: &Interp, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-    vm.fault(Category::Interface, code, message)
+    vm.fault(code, message)
 }
 
 fn find_factory(vm: &mut Interp) -> R<Value> {
@@ -349,7 +367,7 @@ fn find_factory(vm: &mut Interp) -> R<Value> {
     }
 }
 
-/// Those of the keywords that the factory takes.
+/// The keywords that the factory takes.
 fn accepted_keywords(factory: &Value, keywords: Vec<(Name, Value)>) -> Vec<(Name, Value)> {
     use crate::syntax::ParamKind;
     let Value::Function(f) = factory else { return keywords };
@@ -412,6 +430,7 @@ fn forward_span(vm: &mut Interp, root: &Rc<Object>) -> R<Span> {
 
 fn call(vm: &mut Interp, root: &Rc<Object>, inputs: [NodeId; 5]) -> R<Value> {
     vm.span = Span::default();
+    vm.drawn = Drawn::default();
     let args = inputs.into_iter().map(|id| vm.tensor(id)).collect();
     vm.call(&Value::Object(root.clone()), args, Vec::new())
 }
@@ -436,7 +455,7 @@ fn outputs(vm: &mut Interp, value: &Value, hidden: usize, returned: Span) -> R<(
         let count = pair.len();
         return Err(interface(vm, "E-INTERFACE-RETURN", format!("forward must return two values, not {count}")));
     };
-    let (b, n, h) = (Dim::b(), Dim::n(), Dim::known(i64::try_from(hidden).unwrap_or(i64::MAX)));
+    let (b, n, h) = (Dim::b(), Dim::n(), Dim::of(hidden));
     let ret = output(vm, ret, "ret", &[b.clone(), n.clone(), h.clone()], returned)?;
     let tri = match tri {
         Value::None => None,
@@ -456,12 +475,12 @@ fn output(vm: &mut Interp, value: &Value, name: &str, wanted: &[Dim], returned: 
         vm.span = if node.span.line > 0 { node.span } else { returned };
         let text =
             format!("{name} must have the shape {}, but has {}", graph::display(wanted), graph::display(&node.shape));
-        let d = vm.fault(Category::Shape, "E-SHAPE-OUTPUT", text);
+        let d = vm.fault("E-SHAPE-OUTPUT", text);
         return Err(Box::new(d.note(returned, "returned here")));
     }
     if node.dtype != DType::Float {
         vm.span = if node.span.line > 0 { node.span } else { returned };
-        return Err(vm.fault(Category::Shape, "E-SHAPE-OUTPUT", format!("{name} must be a float tensor")));
+        return Err(vm.fault("E-SHAPE-OUTPUT", format!("{name} must be a float tensor")));
     }
     Ok(id)
 }
@@ -563,29 +582,112 @@ impl State {
 }
 
 fn too_many_modules(vm: &Interp, object: &Object, text: impl Into<String>) -> Box<Diagnostic> {
-    let mut d = vm.fault(Category::Budget, "E-BUDGET-DEPTH", text);
+    let mut d = vm.fault("E-BUDGET-DEPTH", text);
     if object.span.line > 0 {
         *d = d.note(object.span, "this module");
     }
     d
 }
 
-/// Cuts the graph down to what the outputs need, gives parameters their names and the inputs their places.
+/// Cuts the graph down to what each mode's outputs need, gives parameters their names and the inputs their places.
 fn finish(
     vm: &mut Interp,
     root: &Rc<Object>,
-    ret: NodeId,
-    tri: Option<NodeId>,
-    inputs: [NodeId; 5],
+    trained: &Called,
+    evaluated: Option<&Called>,
     hidden: usize,
     forward: Span,
 ) -> R<Processor> {
     vm.span = root.span;
+    let registered = registered(vm, root)?;
+    let (ret, tri) = (trained.ret, trained.tri);
+    if let Some(id) = reached_by_gradients(&vm.graph, &vm.undifferentiable, ret, tri) {
+        vm.span = vm.graph.node(id).span;
+        let text = "this operation has no derivative in torch, so that training fails";
+        let d = vm.fault("E-UNSUPPORTED-OP", text);
+        let help = "detach() its arguments, or use one with the gradient 0, such as torch.div(x, y, rounding_mode=\"floor\") for x // y";
+        return Err(Box::new(d.help(help)));
+    }
+    if let Some((write, user)) = lost_value(&vm.graph, &vm.writes, &vm.kept_results, &vm.kept_args, ret, tri) {
+        vm.span = write;
+        let text = "this changes a tensor in place that the gradient of an earlier operation needs as it was";
+        let mut d = *vm.fault("E-INPLACE-GRADIENT", text);
+        if user.line > 0 && user.line != d.line {
+            d = d.note(user, "needed here");
+        }
+        return Err(Box::new(d.help("compute a new tensor: x = x + y instead of x += y")));
+    }
+    if let Some(id) = graph::unproven_indices(&vm.graph).first() {
+        vm.span = vm.graph.node(*id).span;
+        let d = vm.fault(
+            "E-SHAPE-INDEX-RANGE",
+            "the values of this index are not known to lie within the axis for every B >= 1 and N >= 2",
+        );
+        return Err(Box::new(d.help("bound the index, for example with .clamp(0, size - 1)")));
+    }
+    let old = std::mem::take(&mut vm.graph);
+    let (graph, map) = extract(vm, &old, evaluated.unwrap_or(trained), &registered, (hidden, false), forward)?;
+    let (ret, tri_msgs) = extracted(vm, evaluated.unwrap_or(trained), &map)?;
+    let training = match evaluated {
+        None => None,
+        Some(_) => Some(Box::new(training(vm, &old, trained, &registered, hidden, forward)?)),
+    };
+    Ok(Processor { graph, ret, tri_msgs, hidden, training })
+}
+
+/// What a call means in training, where that is not what it means in evaluation.
+fn training(
+    vm: &mut Interp,
+    old: &Graph,
+    trained: &Called,
+    registered: &Registered,
+    hidden: usize,
+    forward: Span,
+) -> R<Training> {
+    let (graph, map) = extract(vm, old, trained, registered, (hidden, true), forward)?;
+    let (ret, tri_msgs) = extracted(vm, trained, &map)?;
+    let mut statistics = Vec::new();
+    for moved in &trained.drawn.statistics {
+        let node = |id: NodeId| map.get(id.0 as usize).copied().flatten();
+        let Some(statistic) = moved.registered(node, |leaf| registered.param.get(&leaf).copied()) else {
+            vm.span = moved.span;
+            return Err(unregistered(vm));
+        };
+        let moves = |id: NodeId| match graph.node(id).op {
+            Op::Param(param) => statistic.running.contains(&Some(param)) || statistic.count == Some(param),
+            _ => false,
+        };
+        if let Some(id) = graph.ids().find(|id| moves(*id)) {
+            vm.span = graph.node(id).span;
+            let text = "training reads running statistics, which each of its calls changes";
+            let d = vm.fault("E-UNSUPPORTED-TRAINING", text);
+            return Err(Box::new(d.help("read them in evaluation only: if not self.training: ...")));
+        }
+        statistics.push(statistic);
+    }
+    Ok(Training { graph, ret, tri_msgs, statistics })
+}
+
+fn extracted(vm: &Interp, call: &Called, map: &[Option<NodeId>]) -> R<(NodeId, Option<NodeId>)> {
+    let mapped = |id: NodeId| map.get(id.0 as usize).copied().flatten();
+    match mapped(call.ret) {
+        Some(ret) => Ok((ret, call.tri.and_then(mapped))),
+        None => Err(interface(vm, "E-INTERFACE-RETURN", "ret has no value")),
+    }
+}
+
+/// All parameters and buffers of the modules, by their names.
+struct Registered {
+    params: Vec<graph::Param>,
+    /// By leaf.
+    param: BTreeMap<usize, ParamId>,
+}
+
+fn registered(vm: &Interp, root: &Rc<Object>) -> R<Registered> {
     let mut state = State::default();
     state.visit(vm, root, "", 0)?;
     let named = &state.named;
-    let (mut graph, new_inputs) = Processor::inputs(hidden);
-    let mut leaf_param: BTreeMap<usize, ParamId> = BTreeMap::new();
+    let mut all = Registered { params: Vec::new(), param: BTreeMap::new() };
     // an unregistered source is drawn under a name of its own
     let source = |of: &str| -> String {
         let known = of.parse::<usize>().ok().and_then(|i| named.iter().find(|n| n.0 == i));
@@ -593,8 +695,8 @@ fn finish(
     };
     for (index, name) in named {
         let Some(leaf) = vm.leaves.get(*index) else { continue };
-        leaf_param.insert(*index, ParamId(u32::try_from(graph.params.len()).unwrap_or(u32::MAX)));
-        graph.params.push(graph::Param {
+        all.param.insert(*index, ParamId::at(all.params.len()));
+        all.params.push(graph::Param {
             name: name.clone(),
             aliases: state.aliases.iter().filter(|a| a.0 == *index).map(|a| a.1.clone()).collect(),
             shape: leaf.shape.clone(),
@@ -604,34 +706,37 @@ fn finish(
             span: leaf.span,
         });
     }
-    if let Some(id) = reached_by_gradients(&vm.graph, &vm.undifferentiable, ret, tri) {
-        vm.span = vm.graph.node(id).span;
-        let text = "this operation has no derivative in torch, so that training fails";
-        let d = vm.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
-        let help = "detach() its arguments, or use one with the gradient 0, such as torch.div(x, y, rounding_mode=\"floor\") for x // y";
-        return Err(Box::new(d.help(help)));
-    }
-    if let Some((write, user)) = lost_value(&vm.graph, &vm.writes, &vm.kept_results, ret, tri) {
-        vm.span = write;
-        let text = "this changes a tensor in place that the gradient of an earlier operation needs as it was";
-        let mut d = *vm.fault(Category::Interface, "E-INPLACE-GRADIENT", text);
-        if user.line > 0 && user.line != d.line {
-            d = d.note(user, "needed here");
+    Ok(all)
+}
+
+fn unregistered(vm: &Interp) -> Box<Diagnostic> {
+    let d =
+        vm.fault("E-UNREGISTERED", "a parameter is used that belongs to no module, so it is never trained or saved");
+    Box::new(d.help("assign the layer to an attribute, or use nn.ModuleList, nn.ModuleDict or nn.ParameterList instead of a plain list or dict"))
+}
+
+/// A graph of what a call needs, and where the nodes of the whole are in it. `training`: whether noise may have keys.
+fn extract(
+    vm: &mut Interp,
+    old: &Graph,
+    call: &Called,
+    registered: &Registered,
+    (hidden, training): (usize, bool),
+    forward: Span,
+) -> R<(Graph, Vec<Option<NodeId>>)> {
+    let (mut graph, new_inputs) = Processor::inputs(hidden);
+    let mut places: Vec<(NodeId, NodeId)> = call.inputs.into_iter().zip(new_inputs).collect();
+    if training {
+        for (at, name) in Training::INPUTS.into_iter().enumerate() {
+            let new = graph.input(name, graph::noise::key_shape(at == 0), DType::Float, true);
+            places.extend(call.drawn.keys.get(at).copied().flatten().map(|old| (old, new)));
         }
-        return Err(Box::new(d.help("compute a new tensor: x = x + y instead of x += y")));
     }
-    if let Some(id) = graph::unproven_indices(&vm.graph).first() {
-        vm.span = vm.graph.node(*id).span;
-        let d = vm.fault(
-            Category::Shape,
-            "E-SHAPE-INDEX-RANGE",
-            "the values of this index are not known to lie within the axis for every B >= 1 and N >= 2",
-        );
-        return Err(Box::new(d.help("bound the index, for example with .clamp(0, size - 1)")));
-    }
-    let old = std::mem::take(&mut vm.graph);
-    let mut live = vec![false; old.nodes.len()];
-    let mut stack: Vec<NodeId> = std::iter::once(ret).chain(tri).collect();
+    let internal = |vm: &Interp, e| vm.fault("E-INTERNAL", format!("the graph is inconsistent: {e}"));
+    graph.set_params(&registered.params).map_err(|e| internal(vm, e))?;
+    let statistics = call.drawn.statistics.iter().flat_map(|moved| moved.batch).filter(|_| training);
+    let mut live = vec![false; old.nodes().len()];
+    let mut stack: Vec<NodeId> = std::iter::once(call.ret).chain(call.tri).chain(statistics).collect();
     while let Some(id) = stack.pop() {
         if let Some(seen) = live.get_mut(id.0 as usize)
             && !*seen
@@ -640,13 +745,13 @@ fn finish(
             stack.extend(&old.node(id).args);
         }
     }
-    let mut map: Vec<Option<NodeId>> = vec![None; old.nodes.len()];
-    for (id, new) in inputs.into_iter().zip(new_inputs) {
+    let mut map: Vec<Option<NodeId>> = vec![None; old.nodes().len()];
+    for (id, new) in places {
         if let Some(m) = map.get_mut(id.0 as usize) {
             *m = Some(new);
         }
     }
-    for (at, node) in old.nodes.iter().enumerate() {
+    for (at, node) in old.nodes().iter().enumerate() {
         if live.get(at) != Some(&true) || map.get(at).is_some_and(Option::is_some) {
             continue;
         }
@@ -655,24 +760,17 @@ fn finish(
             Op::Input(_) => {
                 vm.span = forward;
                 let d = vm.fault(
-                    Category::Unsupported,
                     "E-STATEFUL",
                     "forward uses tensors that an earlier call left behind, so its result depends on more than its inputs",
                 );
                 return Err(Box::new(d.help("keep no tensors in attributes from one call to the next")));
             }
             Op::Param(p) => {
-                let index = old.params.get(p.0 as usize).and_then(|p| p.name.parse::<usize>().ok());
-                let param = index.and_then(|i| leaf_param.get(&i).copied());
+                let index = old.params().get(p.0 as usize).and_then(|p| p.name.parse::<usize>().ok());
+                let param = index.and_then(|i| registered.param.get(&i).copied());
                 let Some(param) = param else {
-                    let span = index.and_then(|i| vm.leaves.get(i)).map_or(node.span, |l| l.span);
-                    vm.span = span;
-                    let d = vm.fault(
-                        Category::Unsupported,
-                        "E-UNREGISTERED",
-                        "a parameter is used that belongs to no module, so it is never trained or saved",
-                    );
-                    return Err(Box::new(d.help("assign the layer to an attribute, or use nn.ModuleList, nn.ModuleDict or nn.ParameterList instead of a plain list or dict")));
+                    vm.span = index.and_then(|i| vm.leaves.get(i)).map_or(node.span, |l| l.span);
+                    return Err(unregistered(vm));
                 };
                 node.op = Op::Param(param);
             }
@@ -683,18 +781,10 @@ fn finish(
                 *arg = *new;
             }
         }
-        let id = NodeId(u32::try_from(graph.nodes.len()).unwrap_or(u32::MAX));
-        graph.nodes.push(node);
+        let id = graph.adopt_node(node).map_err(|e| internal(vm, e))?;
         if let Some(m) = map.get_mut(at) {
             *m = Some(id);
         }
     }
-    let mapped = |id: NodeId| map.get(id.0 as usize).copied().flatten();
-    let Some(new_ret) = mapped(ret) else {
-        return Err(interface(vm, "E-INTERFACE-RETURN", "ret has no value"));
-    };
-    if let Err(e) = graph.validate() {
-        return Err(vm.fault(Category::Unsupported, "E-INTERNAL", format!("the graph is inconsistent: {e}")));
-    }
-    Ok(Processor { graph, ret: new_ret, tri_msgs: tri.and_then(mapped), hidden })
+    Ok((graph, map))
 }

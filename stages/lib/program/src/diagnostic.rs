@@ -4,42 +4,37 @@ use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use graph::Span;
-
-/// Whether a diagnostic rejects the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// The program is refused.
-    Error,
-    /// The program is accepted, and part of it is probably not what was meant.
-    Warning,
-}
-
-impl Severity {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-        }
-    }
-}
+use schemas::Severity;
 
 /// What kind of fault a diagnostic is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Category {
+    /// The text is no program of Python 3.11.
     Syntax,
+    /// A name or an attribute that does not exist.
     Name,
+    /// Shapes or types of tensors that do not fit.
     Shape,
+    /// The factory or `forward` is not as the contract asks for.
     Interface,
+    /// Markers of regions that are missing or wrong.
     Region,
+    /// An edit that leaves its factor.
     Entangled,
+    /// A program that costs too much.
     Budget,
+    /// What a candidate may not do.
     Forbidden,
+    /// What Python or PyTorch has and the candidate language does not.
     Unsupported,
+    /// Numbers that can become infinite or NaN.
     Numeric,
+    /// Parts of the network that have no effect.
     DeadCode,
 }
 
 impl Category {
+    /// Its name in the tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Syntax => "syntax",
@@ -68,43 +63,54 @@ impl fmt::Display for Category {
 pub struct Note {
     /// Line 0 where the note is about no place in particular.
     pub line: u32,
+    /// Column of the place, in characters from 1.
     pub column: u32,
+    /// What is to be said about it.
     pub message: String,
 }
 
 /// One fault or warning; lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// Whether it rejects the program.
     pub severity: Severity,
+    /// The kind of fault.
     pub category: Category,
     /// Stable, such as `E-SHAPE-BROADCAST`; see [`crate::docs`].
     pub code: &'static str,
+    /// The line in which it begins, from 1.
     pub line: u32,
+    /// The column in which it begins, in characters from 1.
     pub column: u32,
+    /// The line in which it ends.
     pub end_line: u32,
+    /// The column behind its end.
     pub end_column: u32,
+    /// What is wrong, in a sentence.
     pub message: String,
+    /// What the author can do about it.
     pub help: Option<String>,
+    /// Further places that explain it.
     pub notes: Vec<Note>,
 }
 
 impl Diagnostic {
     /// An error at `span`.
-    pub fn error(category: Category, code: &'static str, span: Span, message: impl Into<String>) -> Self {
-        Self::new(Severity::Error, category, code, span, message.into())
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, span, message.into())
     }
 
     /// A warning at `span`.
-    pub fn warning(category: Category, code: &'static str, span: Span, message: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, category, code, span, message.into())
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, span, message.into())
     }
 
-    fn new(severity: Severity, category: Category, code: &'static str, span: Span, message: String) -> Self {
+    fn new(severity: Severity, code: &'static str, span: Span, message: String) -> Self {
         // faults of the whole file stand on its first line
         let (line, column) = (span.line.max(1), span.column.max(1));
         Self {
             severity,
-            category,
+            category: crate::docs::category(code),
             code,
             line,
             column,
@@ -128,6 +134,7 @@ impl Diagnostic {
         self
     }
 
+    /// Whether it rejects the program.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }

@@ -1,115 +1,175 @@
-//! The pages of all diagnostics: what each says, why, and an example, which the tests run.
+//! The rules of the checker: the code of each diagnostic, its category, and its page, which says what it means and why, with an
+//! example that the tests run.
+
+use crate::diagnostic::Category;
 
 /// The page of a code such as `E-SHAPE-BROADCAST`, in Markdown.
 pub fn page(code: &str) -> Option<&'static str> {
-    PAGES.iter().find(|p| p.0 == code).map(|p| p.1)
+    rule(code).map(|rule| rule.page)
+}
+
+/// The category of a rule. Every code has a rule, which a test looks after.
+pub(crate) fn category(code: &str) -> Category {
+    rule(code).map_or(Category::Unsupported, |rule| rule.category)
+}
+
+fn rule(code: &str) -> Option<&'static Rule> {
+    RULES.binary_search_by(|rule| rule.code.cmp(code)).ok().and_then(|at| RULES.get(at))
+}
+
+/// What a page's rule says, in its first sentence.
+pub fn summary(page: &str) -> String {
+    let says = page.split("## What it says").nth(1).unwrap_or(page).trim_start();
+    let paragraph = says.split("\n\n").next().unwrap_or(says);
+    let words: Vec<&str> = paragraph.split_whitespace().collect();
+    let text = words.join(" ");
+    text.split_inclusive(". ").next().unwrap_or(&text).trim_end().to_owned()
+}
+
+/// The page that lists all rules, `schemas/rules.md`.
+pub fn index() -> String {
+    let mut text = String::from(
+        "# Rules\n\nGenerated. Every diagnostic of `check` has a code, and every code a page with an example, which is run as a test; \
+         `check --rule CODE` prints it. Codes in E- refuse a program, those in W- warn.\n\n| rule | what it says |\n|---|---|\n",
+    );
+    for (code, page) in pages() {
+        let says = summary(page).replace('|', "\\|");
+        text += &format!("| [{code}](../stages/lib/program/docs/{code}.md) | {says} |\n");
+    }
+    text
 }
 
 /// All codes with their pages, in alphabetical order.
 pub fn pages() -> impl Iterator<Item = (&'static str, &'static str)> {
-    PAGES.iter().copied()
+    RULES.iter().map(|rule| (rule.code, rule.page))
 }
 
-macro_rules! pages {
-    ($($code:literal),* $(,)?) => {
-        &[$(($code, include_str!(concat!("../docs/", $code, ".md")))),*]
+/// A rule of the checker: what each of its diagnostics has in common.
+struct Rule {
+    code: &'static str,
+    category: Category,
+    page: &'static str,
+}
+
+macro_rules! rules {
+    ($($code:literal $category:ident),* $(,)?) => {
+        &[$(Rule {
+            code: $code,
+            category: Category::$category,
+            page: include_str!(concat!("../docs/", $code, ".md")),
+        }),*]
     };
 }
 
-static PAGES: &[(&str, &str)] = pages![
-    "E-ASSERT",
-    "E-BUDGET-DEPTH",
-    "E-BUDGET-ELEMENTS",
-    "E-BUDGET-LOOP",
-    "E-BUDGET-MEMORY",
-    "E-BUDGET-NESTING",
-    "E-BUDGET-NODES",
-    "E-BUDGET-PARAMETERS",
-    "E-BUDGET-SOURCE",
-    "E-BUDGET-STEPS",
-    "E-BUDGET-TENSOR",
-    "E-BUDGET-TIME",
-    "E-ENTANGLED-FACTOR",
-    "E-ENTANGLED-FROZEN",
-    "E-ENTANGLED-REBINDS",
-    "E-ENTANGLED-REGION",
-    "E-FORBIDDEN-ATTRIBUTE",
-    "E-FORBIDDEN-BUILTIN",
-    "E-FORBIDDEN-HOOK",
-    "E-FORBIDDEN-IMPORT",
-    "E-FORBIDDEN-MODULE",
-    "E-FORBIDDEN-TORCH",
-    "E-INPLACE-GRADIENT",
-    "E-INTERFACE-CLASS",
-    "E-INTERFACE-FACTORY",
-    "E-INTERFACE-FORWARD",
-    "E-INTERFACE-RETURN",
-    "E-INTERNAL",
-    "E-LEAF-INPLACE",
-    "E-MODULE-INIT",
-    "E-NAME-ATTRIBUTE",
-    "E-NAME-UNBOUND",
-    "E-NAME-UNDEFINED",
-    "E-RAISED",
-    "E-REGION-MISSING",
-    "E-REGION-NAME",
-    "E-REGION-NESTED",
-    "E-REGION-OPEN",
-    "E-REGION-ORDER",
-    "E-REGION-TWICE",
-    "E-SHAPE-AXIS",
-    "E-SHAPE-BROADCAST",
-    "E-SHAPE-CAT",
-    "E-SHAPE-CELL",
-    "E-SHAPE-DTYPE",
-    "E-SHAPE-EINSUM",
-    "E-SHAPE-EXPAND",
-    "E-SHAPE-GATHER",
-    "E-SHAPE-INDEX",
-    "E-SHAPE-INDEX-RANGE",
-    "E-SHAPE-INPLACE",
-    "E-SHAPE-LINEAR",
-    "E-SHAPE-MATMUL",
-    "E-SHAPE-NEGATIVE",
-    "E-SHAPE-NORM",
-    "E-SHAPE-OP",
-    "E-SHAPE-OUTPUT",
-    "E-SHAPE-PARAMETER",
-    "E-SHAPE-RESHAPE",
-    "E-SHAPE-SPLIT",
-    "E-SHAPE-SQUEEZE",
-    "E-SHAPE-TOPK",
-    "E-SHAPE-VIEW",
-    "E-STATEFUL",
-    "E-SYNTAX",
-    "E-TYPE",
-    "E-UNREGISTERED",
-    "E-UNSUPPORTED-ATTRIBUTE",
-    "E-UNSUPPORTED-BRANCH",
-    "E-UNSUPPORTED-CLASS",
-    "E-UNSUPPORTED-IMPORT",
-    "E-UNSUPPORTED-INIT",
-    "E-UNSUPPORTED-INPLACE",
-    "E-UNSUPPORTED-ITEM",
-    "E-UNSUPPORTED-MASK-INDEX",
-    "E-UNSUPPORTED-NUMBER",
-    "E-UNSUPPORTED-OP",
-    "E-UNSUPPORTED-PRECISION",
-    "E-UNSUPPORTED-RANDOM",
-    "E-UNSUPPORTED-RANK",
-    "E-UNSUPPORTED-SIZE",
-    "E-UNSUPPORTED-SIZE-BRANCH",
-    "E-UNSUPPORTED-SIZE-LOOP",
-    "E-UNSUPPORTED-SYNTAX",
-    "E-UNSUPPORTED-TRAINING",
-    "E-UNSUPPORTED-WITH",
-    "E-VALUE",
-    "W-DEAD-GRADIENT",
-    "W-DEAD-HIDDEN",
-    "W-DEAD-PARAMETER",
-    "W-IMPORTS-REORDERED",
-    "W-NUMERIC-DIVISION",
-    "W-NUMERIC-EMPTY-ROW",
-    "W-NUMERIC-LOG",
-    "W-NUMERIC-ROOT",
+/// All rules, in the order of their codes. Codes in E- refuse a program, those in W- warn.
+static RULES: &[Rule] = rules![
+    "E-ASSERT" Interface,
+    "E-BUDGET-DEPTH" Budget,
+    "E-BUDGET-ELEMENTS" Budget,
+    "E-BUDGET-LOOP" Budget,
+    "E-BUDGET-MEMORY" Budget,
+    "E-BUDGET-NESTING" Budget,
+    "E-BUDGET-NODES" Budget,
+    "E-BUDGET-PARAMETERS" Budget,
+    "E-BUDGET-SOURCE" Budget,
+    "E-BUDGET-STEPS" Budget,
+    "E-BUDGET-TENSOR" Budget,
+    "E-BUDGET-TIME" Budget,
+    "E-ENTANGLED-FACTOR" Entangled,
+    "E-ENTANGLED-FROZEN" Entangled,
+    "E-ENTANGLED-REBINDS" Entangled,
+    "E-ENTANGLED-REGION" Entangled,
+    "E-FORBIDDEN-ATTRIBUTE" Forbidden,
+    "E-FORBIDDEN-BUILTIN" Forbidden,
+    "E-FORBIDDEN-HOOK" Forbidden,
+    "E-FORBIDDEN-IMPORT" Forbidden,
+    "E-FORBIDDEN-MODULE" Forbidden,
+    "E-FORBIDDEN-TORCH" Forbidden,
+    "E-INPLACE-GRADIENT" Interface,
+    "E-INTERFACE-CLASS" Interface,
+    "E-INTERFACE-FACTORY" Interface,
+    "E-INTERFACE-FORWARD" Interface,
+    "E-INTERFACE-RETURN" Interface,
+    "E-INTERNAL" Unsupported,
+    "E-LEAF-INPLACE" Interface,
+    "E-MODULE-INIT" Interface,
+    "E-NAME-ATTRIBUTE" Name,
+    "E-NAME-UNBOUND" Name,
+    "E-NAME-UNDEFINED" Name,
+    "E-RAISED" Interface,
+    "E-REGION-MISSING" Region,
+    "E-REGION-NAME" Region,
+    "E-REGION-NESTED" Region,
+    "E-REGION-OPEN" Region,
+    "E-REGION-ORDER" Region,
+    "E-REGION-TWICE" Region,
+    "E-SHAPE-AXIS" Shape,
+    "E-SHAPE-BROADCAST" Shape,
+    "E-SHAPE-CAT" Shape,
+    "E-SHAPE-CELL" Shape,
+    "E-SHAPE-DTYPE" Shape,
+    "E-SHAPE-EINSUM" Shape,
+    "E-SHAPE-EXPAND" Shape,
+    "E-SHAPE-GATHER" Shape,
+    "E-SHAPE-INDEX" Shape,
+    "E-SHAPE-INDEX-RANGE" Shape,
+    "E-SHAPE-INPLACE" Shape,
+    "E-SHAPE-LINEAR" Shape,
+    "E-SHAPE-MATMUL" Shape,
+    "E-SHAPE-NEGATIVE" Shape,
+    "E-SHAPE-NORM" Shape,
+    "E-SHAPE-OP" Shape,
+    "E-SHAPE-OUTPUT" Shape,
+    "E-SHAPE-PARAMETER" Shape,
+    "E-SHAPE-RESHAPE" Shape,
+    "E-SHAPE-SPLIT" Shape,
+    "E-SHAPE-SQUEEZE" Shape,
+    "E-SHAPE-TOPK" Shape,
+    "E-SHAPE-VIEW" Shape,
+    "E-STATEFUL" Unsupported,
+    "E-SYNTAX" Syntax,
+    "E-TYPE" Interface,
+    "E-UNREGISTERED" Unsupported,
+    "E-UNSUPPORTED-ATTRIBUTE" Unsupported,
+    "E-UNSUPPORTED-BRANCH" Unsupported,
+    "E-UNSUPPORTED-CLASS" Unsupported,
+    "E-UNSUPPORTED-IMPORT" Unsupported,
+    "E-UNSUPPORTED-INIT" Unsupported,
+    "E-UNSUPPORTED-INPLACE" Unsupported,
+    "E-UNSUPPORTED-ITEM" Unsupported,
+    "E-UNSUPPORTED-MASK-INDEX" Unsupported,
+    "E-UNSUPPORTED-NUMBER" Unsupported,
+    "E-UNSUPPORTED-OP" Unsupported,
+    "E-UNSUPPORTED-PRECISION" Unsupported,
+    "E-UNSUPPORTED-RANDOM" Unsupported,
+    "E-UNSUPPORTED-RANK" Unsupported,
+    "E-UNSUPPORTED-SIZE" Unsupported,
+    "E-UNSUPPORTED-SIZE-BRANCH" Unsupported,
+    "E-UNSUPPORTED-SIZE-LOOP" Unsupported,
+    "E-UNSUPPORTED-SYNTAX" Unsupported,
+    "E-UNSUPPORTED-TRAINING" Unsupported,
+    "E-UNSUPPORTED-WITH" Unsupported,
+    "E-VALUE" Interface,
+    "W-DEAD-GRADIENT" DeadCode,
+    "W-DEAD-HIDDEN" DeadCode,
+    "W-DEAD-PARAMETER" DeadCode,
+    "W-IMPORTS-REORDERED" Entangled,
+    "W-NUMERIC-DIVISION" Numeric,
+    "W-NUMERIC-EMPTY-ROW" Numeric,
+    "W-NUMERIC-LOG" Numeric,
+    "W-NUMERIC-ROOT" Numeric,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_found_by_their_codes() {
+        assert!(RULES.is_sorted_by_key(|rule| rule.code));
+        for Rule { code, category, page } in RULES {
+            assert_eq!((super::page(code), super::category(code)), (Some(*page), *category));
+        }
+        assert_eq!(page("E-NONE"), None);
+    }
+}

@@ -21,13 +21,13 @@ pub struct LineCost {
 pub fn line_costs(processor: &Processor) -> BTreeMap<u32, LineCost> {
     let mut lines: BTreeMap<u32, LineCost> = BTreeMap::new();
     let all = costs(&processor.graph, &processor.outputs());
-    for (node, cost) in processor.graph.nodes.iter().zip(&all.per_node).filter(|(_, c)| c.live) {
+    for (node, cost) in processor.graph.nodes().iter().zip(&all.per_node).filter(|(_, c)| c.live) {
         let line = lines.entry(node.span.line).or_default();
         line.macs = &line.macs + &cost.macs;
         line.element_ops = &line.element_ops + &cost.element_ops;
         line.bytes = &line.bytes + &cost.bytes;
     }
-    for param in processor.graph.params.iter().filter(|p| p.trainable) {
+    for param in processor.graph.params().iter().filter(|p| p.trainable) {
         let count = param.shape.iter().fold(1_u64, |n, s| n.saturating_mul(*s as u64));
         let line = lines.entry(param.span.line).or_default();
         line.params = line.params.saturating_add(count);

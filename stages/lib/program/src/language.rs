@@ -28,15 +28,16 @@ must mean one fixed tensor graph for every batch size B >= 1 and every number of
 
 - Classes, inheritance, `super()`, properties, static and class methods, nested functions, lambdas, closures, default,
   keyword-only, `*` and `**` parameters and arguments.
-- `if`, `for`, `while`, `match` on constants, comprehensions, generators, `assert`, `raise`, `with torch.no_grad()` (also as a
+- `if`, `for`, `while`, `match` (not on classes by position), comprehensions, generators, `assert`, `raise`, `with torch.no_grad()` (also as a
   decorator), conditional expressions, `:=`, chained comparisons, unpacking, f-strings. Loops are unrolled; conditions must be
   known while the graph is built: they may depend on settings and feature sizes, not on the values of tensors.
 - `try`, `except`, `else`, `finally` for exceptions of Python (a missing attribute, key, name, a wrong type or value, `raise`,
   `assert`). A fault of a tensor operation cannot be caught: it rejects the program.
+- `torch.nn.utils.weight_norm` and `torch.nn.utils.parametrizations.weight_norm`, with the names that each gives to its parameters.
 - `dataclasses.dataclass`, `enum.Enum`, `typing.NamedTuple`, `collections.namedtuple`, `types.SimpleNamespace`, `nn.Module` classes of
   your own.
-- `logger = logging.getLogger(__name__)` and its `info`, `warning` and the like, which say nothing here; `@torch.jit.script` above
-  functions; `torch.autocast(..., enabled=False)`; `torch.utils.checkpoint.checkpoint`; `einops`. `try: from flash_attn import
+- `logger = logging.getLogger(__name__)` and its `info`, `warning` and the like, which say nothing here; `@torch.jit.script` and
+  `@torch.compile` above functions; `torch.autocast(..., enabled=False)`; `torch.utils.checkpoint.checkpoint`; `einops`. `try: from flash_attn import
   flash_attn_func` with a handler of `ImportError` counts as not installed.
 - Sizes such as `n` in `b, n, _ = z.shape` are numbers: they can be added, multiplied, divided where that comes out even,
   and used in `view`, `expand`, slices and arithmetic. A loop over `range(n)` or a branch on `n` has no fixed graph.
@@ -44,13 +45,30 @@ must mean one fixed tensor graph for every batch size B >= 1 and every number of
   may be assigned a number through, not read through.
 - In-place operations, on views too, and `inplace=True` mean what they mean in torch, also for gradients: a value that an earlier
   operation needs for its gradient may not change. `view` needs a fitting memory layout; `reshape` always works.
-- A call of `forward` leaves Python's state as it found it: no counters, growing lists, or sizes kept for the next call. `self.training`
-  may be asked, but training and evaluation must compute the same.
+- A call of `forward` leaves Python's state as it found it: no counters, growing lists, or sizes kept for the next call.
+- Training and evaluation may compute something else: see *Training and evaluation*.
+- Functions are torch's to the last digits, ties and kinks and the signs of zeros included, but for `x + 0` and the sum of one element,
+  which leave -0 as it is. Far out, `gelu` is more exact than torch's, which is 0 there.
 - Not there: `async`, iterators written as classes, files, network, `eval`, dunder walks.
-- Random values may initialise parameters; noise in `forward` and dropout with p > 0 are refused, for the graph computes the same
-  in training and in evaluation. So are BatchNorm, whose statistics change from call to call (use LayerNorm), `.item()`,
-  reading through bool masks and all whose shape or flow depends on values: use `torch.where` and `masked_fill`. So are
-  `.double()`, `.half()` and their like: the precision is the trainer's choice.
+- `.item()`, reading through bool masks and all whose shape or flow depends on values are refused: use `torch.where` and
+  `masked_fill`. So are `.double()`, `.half()` and their like: the precision is the trainer's choice.
+
+## Training and evaluation
+
+A program whose `forward` asks for its mode (`self.training`, layers such as `nn.Dropout`, `torch.is_grad_enabled()`) is evaluated in both, and
+means two graphs with the same parameters. Losses and gradients are those of training; hints and outputs are scored by evaluation, with
+`module.eval()` and without gradients. Where both modes compute the same, there is one graph.
+
+- Dropout: `nn.Dropout`, `Dropout1d` to `3d`, `AlphaDropout`, `FeatureAlphaDropout`, the functions of `F` with `training=self.training`, `dropout` of
+  `nn.MultiheadAttention`, `dropout_p` of `F.scaled_dot_product_attention`. A module that each call makes, or that a plain list holds, is always
+  in training, as in PyTorch.
+- Noise in training: `torch.rand`, `randn`, `rand_like`, `randn_like`, `normal`, `bernoulli`, `F.gumbel_softmax`, and in place `uniform_`, `normal_`,
+  `bernoulli_`, `exponential_`; of any shape of which B is a factor of one axis at most. Evaluation has none: `if self.training:`. Noise follows from
+  the training's seed and the numbers of step, time step, application, sample and drawing: it is the same to the bit for any number
+  of threads, and after an interruption. Random values may also initialise parameters. Random integers are refused.
+- `nn.BatchNorm1d` to `3d` and `F.batch_norm` normalise by the batch in training, where every time step moves the running statistics, and by
+  these in evaluation. They are saved by PyTorch's names. Training may not read them otherwise. Channels are the second axis:
+  `self.bn(x.flatten(0, 1)).view(x.shape)`. Samples of a batch then see each other in training.
 
 ## What one may do with an accepted file
 
@@ -62,7 +80,7 @@ may not be redefined, but for the special methods that are evaluated, and for `_
 So an accepted file may be imported, built, called, trained, saved, loaded, printed, copied, pickled and deleted under Python 3.11 and
 PyTorch 2.11, where this is tested: it opens no file, starts no process, talks to no network and imports nothing but the modules of the language,
 what PyTorch itself imports, and functions by name of the packages flash_attn, xformers.ops and apex.normalization where it is ready to
-do without them. Not promised: that code which was not evaluated ends, is fast, or needs little memory; that it
+do without them; a function under `@torch.compile` has PyTorch's compiler run when it is called. Not promised: that code which was not evaluated ends, is fast, or needs little memory; that it
 leaves PyTorch's own settings, such as the seed, alone; and anything about a file that was changed afterwards.
 
 ";
@@ -101,6 +119,8 @@ pub fn language_page() -> String {
     for (title, lines) in groups {
         let _ = writeln!(page, "\n## {title}\n\n{}", lines.join("\n"));
     }
+    page.push('\n');
+    page.push_str(&crate::contract::contract_page());
     page
 }
 

@@ -7,9 +7,16 @@
 //! [`compile`] turns a program into a [`graph::Processor`], or says what is wrong with it and where. [`locality`] compares
 //! a child with its parent. Nothing of a program is ever executed by Python, and nothing in it reaches outside.
 
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
+)]
+
 mod bounds;
 pub mod budget;
 mod compile;
+mod contract;
 pub mod diagnostic;
 pub mod docs;
 mod eval;
@@ -30,10 +37,11 @@ mod walk;
 mod warn;
 
 pub use budget::Budgets;
-pub use compile::{Compiled, Options, Verdict, compile, on_big_stack};
-pub use diagnostic::{Category, Diagnostic, Note, Severity, render};
+pub use compile::{Compiled, Options, compile, on_big_stack};
+pub use contract::{Coverage, contract_page, coverage};
+pub use diagnostic::{Category, Diagnostic, Note, render};
 pub use explain::{LineCost, line_costs};
 pub use language::language_page;
 pub use locality::{EditDistance, Locality, LocalityVerdict, candidate_id, locality};
 pub use regions::{Passage, Region, Regions};
-pub use schemas::Factor;
+pub use schemas::{Factor, Severity, Verdict};

@@ -17,7 +17,7 @@ use graph::Span;
 use schemas::Factor;
 
 use crate::compile::on_big_stack;
-use crate::diagnostic::{Category, Diagnostic};
+use crate::diagnostic::Diagnostic;
 use crate::recent::Recent;
 use crate::regions::{self, Regions};
 use crate::syntax::*;
@@ -27,7 +27,9 @@ use crate::{parse, walk};
 /// Whether an edit keeps to its factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalityVerdict {
+    /// The edit keeps to its factor.
     Local,
+    /// The edit reaches beyond its factor.
     Entangled,
 }
 
@@ -48,16 +50,20 @@ pub struct EditDistance {
     pub operator: u64,
     /// Within all other regions.
     pub action: u64,
+    /// Outside of all regions.
     pub frozen: u64,
 }
 
 /// How far an edit reaches.
 #[derive(Clone, Debug)]
 pub struct Locality {
+    /// Whether the edit keeps to its factor.
     pub verdict: LocalityVerdict,
-    /// See the module's documentation.
+    /// In which ways the edit leaves its factor: see the documentation of the module.
     pub kinds: Vec<String>,
+    /// Where the edit leaves its factor.
     pub diagnostics: Vec<Diagnostic>,
+    /// How much the edit changes, and where.
     pub edit_distance: EditDistance,
 }
 
@@ -362,7 +368,7 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
         if !out.kinds.iter().any(|k| k == kind) {
             out.kinds.push(kind.to_string());
         }
-        out.diagnostics.push(Diagnostic::error(Category::Entangled, code, span, message).help(help));
+        out.diagnostics.push(Diagnostic::error(code, span, message).help(help));
     };
     let (had, has) = (before.factors(), after.factors());
     if !had.contains(&factor) {
@@ -444,7 +450,6 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
     if let Some(line) = reordered {
         out.diagnostics.push(
             Diagnostic::warning(
-                Category::Entangled,
                 "W-IMPORTS-REORDERED",
                 at(line, 1),
                 "the imports outside of the selected region were reordered; nothing behaves differently",

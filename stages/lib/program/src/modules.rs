@@ -7,6 +7,8 @@ const MODULES: &[&str] = &[
     "torch.nn.init",
     "torch.nn.parameter",
     "torch.nn.modules",
+    "torch.nn.utils",
+    "torch.nn.utils.parametrizations",
     "torch.special",
     "torch.linalg",
     "torch.amp",

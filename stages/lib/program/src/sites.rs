@@ -11,7 +11,8 @@ use crate::regions;
 use crate::syntax::*;
 use crate::{parse, walk};
 
-/// What stands at a site.
+/// What stands at a site. The fields are texts of the program.
+#[allow(missing_docs, reason = "fields are named as in the form that the variant documents")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SiteKind {
     /// `nn.Linear(inputs, outputs)`. `module`: what stands before `Linear`, such as `nn.`.
@@ -27,6 +28,7 @@ pub enum SiteKind {
 /// A place in a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
+    /// What stands there.
     pub kind: SiteKind,
     /// Line in which it begins, from 1.
     pub line: u32,

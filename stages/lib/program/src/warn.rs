@@ -2,26 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use graph::{DType, Graph, Node, NodeId, Op, Processor, ReduceOp, Span, UnaryOp};
+use graph::{DType, Graph, Node, NodeId, Op, ParamId, Processor, ReduceOp, Span, UnaryOp};
 
 use crate::bounds::{self, Bounds};
 use crate::compile::Built;
-use crate::diagnostic::{Category, Diagnostic};
+use crate::diagnostic::Diagnostic;
 
 /// All warnings about a program that was understood.
 pub fn warnings(built: &Built) -> Vec<Diagnostic> {
     let p = &built.processor;
+    // what is trained is what training computes
+    let in_training = p.training.as_ref().map(|training| {
+        let (graph, ret, tri_msgs) = (training.graph.clone(), training.ret, training.tri_msgs);
+        Processor { graph, ret, tri_msgs, hidden: p.hidden, training: None }
+    });
+    let trained = in_training.as_ref().unwrap_or(p);
     let mut out = Vec::new();
-    hidden(p, built.forward, &mut out);
-    untrained(p, &mut out);
-    numeric(&p.graph, &mut out);
+    hidden(trained, built.forward, &mut out);
+    untrained(trained, &mut out);
+    let statistics = p.training.iter().flat_map(|training| &training.statistics);
+    let variances: Vec<ParamId> = statistics.filter_map(|statistic| statistic.running[1]).collect();
+    numeric(trained, &variances, &mut out);
+    if in_training.is_some() {
+        numeric(p, &variances, &mut out);
+    }
     out
 }
 
 /// Marks the nodes that the outputs depend on; `through` says whether dependence passes from a node to one of its arguments, which
 /// is given by its place.
 fn reach(p: &Processor, through: impl Fn(&Node, usize) -> bool) -> Vec<bool> {
-    let mut seen = vec![false; p.graph.nodes.len()];
+    let mut seen = vec![false; p.graph.nodes().len()];
     let mut stack = p.outputs();
     while let Some(id) = stack.pop() {
         let Some(slot) = seen.get_mut(id.0 as usize).filter(|s| !**s) else { continue };
@@ -35,19 +46,18 @@ fn reach(p: &Processor, through: impl Fn(&Node, usize) -> bool) -> Vec<bool> {
 /// Neither output depends on the hidden state.
 fn hidden(p: &Processor, forward: Span, out: &mut Vec<Diagnostic>) {
     let seen = reach(p, |_, _| true);
-    let input = |i: u32| p.graph.nodes.iter().position(|n| n.op == Op::Input(i));
+    let input = |i: u32| p.graph.nodes().iter().position(|n| n.op == Op::Input(i));
     if input(4).is_some_and(|at| seen.get(at) == Some(&true)) {
         return;
     }
     // where the node features enter is where the hidden state should have
     let enters = input(0).and_then(|at| {
         let user = |n: &&Node| n.span.line > 0 && n.args.iter().any(|a| a.0 as usize == at);
-        p.graph.nodes.iter().find(user).map(|n| n.span)
+        p.graph.nodes().iter().find(user).map(|n| n.span)
     });
     let text = "neither output depends on the hidden state, so nothing is carried from one step to the next";
     out.push(
-        Diagnostic::warning(Category::DeadCode, "W-DEAD-HIDDEN", enters.unwrap_or(forward), text)
-            .help("concatenate hidden with node_fts"),
+        Diagnostic::warning("W-DEAD-HIDDEN", enters.unwrap_or(forward), text).help("concatenate hidden with node_fts"),
     );
 }
 
@@ -104,7 +114,7 @@ fn untrained(p: &Processor, out: &mut Vec<Diagnostic>) {
     let trained = reach(p, |node, at| passes_gradient(node) && !is_cancelled(&p.graph, node, at));
     let node_of: BTreeMap<u32, usize> = p
         .graph
-        .nodes
+        .nodes()
         .iter()
         .enumerate()
         .filter_map(|(at, n)| match n.op {
@@ -114,7 +124,7 @@ fn untrained(p: &Processor, out: &mut Vec<Diagnostic>) {
         .collect();
     let mut unused: BTreeMap<(u32, u32), (Span, Vec<&str>)> = BTreeMap::new();
     let mut cut: Vec<&str> = Vec::new();
-    for (i, param) in (0_u32..).zip(&p.graph.params) {
+    for (i, param) in (0_u32..).zip(p.graph.params()) {
         if !param.trainable {
             continue;
         }
@@ -130,16 +140,13 @@ fn untrained(p: &Processor, out: &mut Vec<Diagnostic>) {
     for (span, names) in unused.into_values() {
         let (verb, it) = if names.len() == 1 { ("is", "it") } else { ("are", "they") };
         let text = format!("{} {verb} made, but nothing that {it} would change is ever returned", list(&names));
-        out.push(
-            Diagnostic::warning(Category::DeadCode, "W-DEAD-PARAMETER", span, text)
-                .help("use it in forward, or do not make it"),
-        );
+        out.push(Diagnostic::warning("W-DEAD-PARAMETER", span, text).help("use it in forward, or do not make it"));
     }
     if cut.is_empty() {
         return;
     }
     // the place where the gradient ends: the last such node among those that the outputs need
-    let stop = p.graph.nodes.iter().enumerate().rev().find(|(at, n)| {
+    let stop = p.graph.nodes().iter().enumerate().rev().find(|(at, n)| {
         let cancels = (0..n.args.len()).any(|arg| is_cancelled(&p.graph, n, arg));
         used.get(*at) == Some(&true)
             && (cancels || !passes_gradient(n))
@@ -149,7 +156,7 @@ fn untrained(p: &Processor, out: &mut Vec<Diagnostic>) {
     let span = stop.map_or_else(Span::default, |(_, n)| n.span);
     let text = format!("no gradient reaches {}, so nothing there is ever trained", list(&cut));
     out.push(
-        Diagnostic::warning(Category::DeadCode, "W-DEAD-GRADIENT", span, text).help(
+        Diagnostic::warning("W-DEAD-GRADIENT", span, text).help(
             "leave out detach() and products with zeros, and keep comparisons and roundings off the way from the parameters to the outputs",
         ),
     );
@@ -166,14 +173,14 @@ fn list(names: &[&str]) -> String {
 
 /// Whether a node depends on one of the parameters.
 fn depends(graph: &Graph, at: usize, params: &[&str]) -> bool {
-    let mut seen = vec![false; graph.nodes.len()];
+    let mut seen = vec![false; graph.nodes().len()];
     let mut stack = vec![at];
     while let Some(at) = stack.pop() {
         let Some(slot) = seen.get_mut(at).filter(|s| !**s) else { continue };
         *slot = true;
-        let Some(node) = graph.nodes.get(at) else { continue };
+        let Some(node) = graph.nodes().get(at) else { continue };
         if let Op::Param(id) = node.op
-            && graph.params.get(id.0 as usize).is_some_and(|p| params.contains(&p.name.as_str()))
+            && graph.params().get(id.0 as usize).is_some_and(|p| params.contains(&p.name.as_str()))
         {
             return true;
         }
@@ -183,16 +190,17 @@ fn depends(graph: &Graph, at: usize, params: &[&str]) -> bool {
 }
 
 /// Divisions, logarithms and roots of what may be zero or less, and softmax rows that may be empty.
-fn numeric(graph: &Graph, out: &mut Vec<Diagnostic>) {
-    let known = bounds::bounds(graph);
+fn numeric(p: &Processor, variances: &[ParamId], out: &mut Vec<Diagnostic>) {
+    let graph = &p.graph;
+    let known = bounds::bounds(graph, variances);
     let of = |id: NodeId| known.get(id.0 as usize).copied().unwrap_or(Bounds::ALL);
     let mut warn = |code, span: Span, text: String, help: &str| {
         let seen = out.iter().any(|d| d.code == code && d.line == span.line);
         if !seen {
-            out.push(Diagnostic::warning(Category::Numeric, code, span, text).help(help));
+            out.push(Diagnostic::warning(code, span, text).help(help));
         }
     };
-    for node in &graph.nodes {
+    for node in graph.nodes() {
         match (&node.op, node.args.as_slice()) {
             (Op::Binary(graph::BinaryOp::Div), [_, y]) if of(*y).touches_zero() => {
                 let text = "the divisor may be zero, as for a node without edges: the result is NaN or infinite";

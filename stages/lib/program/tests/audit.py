@@ -6,18 +6,32 @@ from pathlib import Path
 import torch
 
 H = 16
-watching, noticed = None, []
+watching, compiled, noticed = None, False, []
 QUIET = ("object.", "code.__new__", "sys._getframe", "marshal.", "pickle.find_class", "gc.", "builtins.id", "cpython.", "signal.",
          "function.__new__", "setopencodehook", "time.sleep", "compile", "exec", "sys.unraisablehook", "sys.excepthook")
 
 
-def imported_by_torch():
-    """Whether an import is under way that torch began: it imports parts of itself, and what they need, late."""
-    frame, importing = sys._getframe(2), False
+# What a program may import by the language's page, and PyTorch has not imported yet.
+LANGUAGE = {"einops", "typing_extensions", "flash_attn", "xformers", "apex"}
+TORCH = str(Path(torch.__file__).parent) + "/"
+
+
+def root(name):
+    return str(name).split(".")[0]
+
+
+def promised(event):
+    """Whether what happens is promised to happen: PyTorch, or a module of the language, imports parts of itself; the compiler runs
+    that `@torch.compile` asks for; a warning looks for the line of PyTorch that caused it."""
+    frame, importing = sys._getframe(2), event == "import"
     while frame is not None and frame.f_code.co_filename != watching:
         name = frame.f_globals.get("__name__", "")
         importing |= name.startswith("importlib") or frame.f_code.co_filename.startswith("<frozen importlib")
-        if importing and name.split(".")[0] == "torch":
+        if importing and root(name) == "torch":
+            return True
+        if frame.f_code.co_name == "_find_and_load" and root(frame.f_locals.get("name")) in LANGUAGE:
+            return True
+        if compiled and name.startswith(("torch._dynamo", "torch._inductor")):
             return True
         frame = frame.f_back
     return False
@@ -26,10 +40,10 @@ def imported_by_torch():
 def hook(event, args):
     if watching is None or event.startswith(QUIET):
         return
-    if event == "import" and str(args[0]).split(".")[0] == "torch" or imported_by_torch():
+    if event == "import" and root(args[0]) in LANGUAGE | {"torch"} or promised(event):
         return
-    # a warning looks for the line that caused it
-    if event == "open" and str(args[0]) == watching:
+    if event == "open" and (str(args[0]) == watching or sys._getframe(1).f_globals.get("__name__") in ("linecache", "tokenize")
+                            and str(args[0]).startswith(TORCH) and args[1] in ("r", "rb")):
         return
     noticed.append(f"{watching}: {event} {args!r:.200}")
 
@@ -68,7 +82,7 @@ def stop(*_):
 
 
 def main():
-    global watching
+    global watching, compiled
     sys.addaudithook(hook)
     signal.signal(signal.SIGALRM, stop)
     warnings.simplefilter("always")
@@ -79,13 +93,13 @@ def main():
         use(*reversed(texts[0]))
         for name, text in texts:
             signal.alarm(60)
-            watching = name
+            watching, compiled = name, "@torch.compile" in text
             try:
                 total += use(text, name)
             except Exception:
                 failed += 1
             gc.collect(0)
-            watching = None
+            watching, compiled = None, False
             signal.alarm(0)
     print(f"torch {torch.__version__}: {len(texts)} programs, {failed} did not import, {dict(total)}")
     print(f"{len(noticed)} noticed")

@@ -181,14 +181,28 @@ fn the_data_folder_compiles() {
         let compiled = compile(&source, &Options { hidden: 16, ..Options::default() });
         assert!(compiled.diagnostics.is_empty(), "{}", render(&source, path, &compiled.diagnostics, false));
         let p = compiled.processor.unwrap();
-        let names: Vec<&str> = p.graph.params.iter().map(|p| p.name.as_str()).collect();
+        let names: Vec<&str> = p.graph.params().iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names.contains(&"gate3.bias"), gated, "{path}");
         assert_eq!(names.contains(&"t_e_2.weight"), triplets, "{path}");
         assert_eq!(p.tri_msgs.is_some(), triplets, "{path}");
-        let count: usize = p.graph.params.iter().map(|p| p.shape.iter().product::<usize>()).sum();
+        let count: usize = p.graph.params().iter().map(|p| p.shape.iter().product::<usize>()).sum();
         // the benchmark's own counts at hidden size 16
         if path == "seed_pgn.py" {
             assert_eq!(count, 5528);
         }
     }
+}
+
+/// `UPDATE=1` writes the list anew.
+#[test]
+fn the_list_of_rules_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../schemas/rules.md");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, docs::index()).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == docs::index(),
+        "schemas/rules.md is out of date: set UPDATE=1"
+    );
+    assert!(docs::pages().all(|(_, page)| docs::summary(page).ends_with('.') && !docs::summary(page).contains('#')));
 }

@@ -49,7 +49,7 @@ fn valid_programs_compile_to_the_parameters_of_pytorch() {
         }
         let have: BTreeMap<String, (Vec<u64>, bool)> = processor
             .graph
-            .params
+            .params()
             .iter()
             .filter(|p| !p.transient)
             .map(|p| (p.name.clone(), (p.shape.iter().map(|s| *s as u64).collect(), p.trainable)))
@@ -187,7 +187,7 @@ fn moments(init: &Init, longer: f64) -> (f64, f64, f64, f64) {
 fn parameters_start_as_in_pytorch() {
     for (name, facts) in &json("valid/index.json") {
         let compiled = compile(&read(&format!("valid/{name}.py")), &options(16));
-        for param in &compiled.processor.as_ref().unwrap().graph.params {
+        for param in compiled.processor.as_ref().unwrap().graph.params() {
             let Some(state) = facts["state"].get(&param.name) else { continue };
             let init = &state["init"];
             let what = format!("{name}: {} {:?} {init}", param.name, param.init);

@@ -221,6 +221,15 @@ const PIECES: &[(&str, &str)] = &[
     ("action", "u = torch.sofmax(z, 1) if False else z"),
 ];
 
+/// Further ones in files: expressions a line each; places and pieces apart by `---`, with where they stand in their first lines.
+const EXPRESSIONS: &str = include_str!("attacks/expressions.txt");
+const MORE_PLACES: &str = include_str!("attacks/places.txt");
+const MORE_PIECES: &str = include_str!("attacks/pieces.txt");
+
+fn apart(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    text.split("---\n").filter_map(|piece| piece.trim_end().split_once('\n'))
+}
+
 fn placed(kind: &str, code: &str) -> String {
     match kind {
         "action" => within(&seed(), "ACTION", code),
@@ -239,7 +248,21 @@ fn attacks() -> Vec<(String, String)> {
             all.push((format!("{code:?}"), placed(kind, &code)));
         }
     }
-    all.extend(PIECES.iter().map(|(kind, code)| (format!("{code:?}"), placed(kind, code))));
+    let pieces = PIECES.iter().copied().chain(apart(MORE_PIECES));
+    all.extend(pieces.map(|(kind, code)| (format!("{code:?}"), placed(kind, code))));
+    // all of them in two places, and a part of them in each
+    for (at, expr) in EXPRESSIONS.lines().enumerate() {
+        for (index, (kind, place)) in apart(MORE_PLACES).enumerate() {
+            let quoted = place.contains("EXPRTEXT");
+            // a name alone says nothing as the text of an annotation
+            let unfit = quoted && (expr.contains('"') || !expr.contains(['.', '(', '[']));
+            if unfit || (index > 1 && index % 7 != at % 7) {
+                continue;
+            }
+            let code = if quoted { place.replace("EXPRTEXT", expr) } else { place.replace("EXPR", expr) };
+            all.push((format!("{code:?}"), placed(kind, &code)));
+        }
+    }
     all
 }
 
@@ -251,7 +274,7 @@ fn errors(source: &str) -> Vec<Diagnostic> {
 #[test]
 fn attacks_are_refused_wherever_they_stand() {
     let all = attacks();
-    assert!(all.len() > 2000);
+    assert!(all.len() > 4500, "{}", all.len());
     let accepted: Vec<&str> = all.iter().filter(|(_, s)| errors(s).is_empty()).map(|(what, _)| what.as_str()).collect();
     println!("{} attacks", all.len());
     assert!(accepted.is_empty(), "{} accepted:\n{}", accepted.len(), accepted.join("\n"));
@@ -360,6 +383,82 @@ const PLAIN: &[&str] = &[
     "isinstance(z, torch.Tensor)",
     "self.state_dict()",
     "1",
+    "print(z, file=self)",
+    "functools.partial(torch.relu, z)()",
+    "functools.reduce(operator.add, [1, 2])",
+    "functools.wraps(torch.relu)(lambda x: x)",
+    "copy.deepcopy(z)",
+    "copy.copy(self)",
+    "collections.namedtuple('Pair', 'a b')(1, 2)",
+    "collections.defaultdict(list)",
+    "types.SimpleNamespace(a=1, save=2)",
+    "dataclasses.field(default_factory=list)",
+    "contextlib.nullcontext()",
+    "warnings.catch_warnings()",
+    "itertools.chain([1], [2])",
+    "(i for i in range(3))",
+    "iter([1, 2])",
+    "next(iter([1]))",
+    "map(lambda v: v, [1])",
+    "list(zip([1], [2]))",
+    "{**{'a': 1}}",
+    "z.requires_grad_()",
+    "z.grad_fn",
+    "z.grad",
+    "z.device",
+    "z.is_leaf",
+    "z.dtype",
+    "z.untouched",
+    "z.tolist()",
+    "z.item()",
+    "z.backward()",
+    "z.to('cpu')",
+    "z.to(torch.float64)",
+    "z.type()",
+    "z.new_zeros(2)",
+    "z.bernoulli_()",
+    "torch.manual_seed(1)",
+    "torch.get_default_dtype()",
+    "torch.device('cpu')",
+    "torch.no_grad()",
+    "torch.Generator()",
+    "torch.finfo(torch.float32).eps",
+    "torch.tensor([1.0, 2.0])",
+    "torch.utils.checkpoint.checkpoint(torch.relu, z, use_reentrant=False)",
+    "torch.nn.utils.weight_norm(nn.Linear(2, 2))",
+    "nn.Sequential(nn.Linear(2, 2))",
+    "nn.ModuleDict({'a': nn.Identity()})",
+    "nn.Parameter(torch.zeros(1))",
+    "self.register_buffer('mine', torch.zeros(1))",
+    "self.add_module('mine', nn.Identity())",
+    "self.get_submodule('t_1')",
+    "self.named_modules()",
+    "self.training",
+    "self.train()",
+    "self.eval()",
+    "self.to('cpu')",
+    "self.zero_grad()",
+    "self.load_state_dict(self.state_dict())",
+    "super().__init__",
+    "super().forward",
+    "type(self)",
+    "type(z).mean",
+    "callable(z)",
+    "ValueError('x').args",
+    "property(lambda self: 1)",
+    "'%s %r' % (z, self)",
+    "'{!r:>20}'.format(z)",
+    "f'{self!s} {z=}'",
+    "typing.cast(int, z)",
+    "Optional[int]",
+    "'x'.join(['a'])",
+    "divmod(7, 2)",
+    "sorted([z], key=id)",
+    "math.sqrt(2.0)",
+    "slice(1, 2)",
+    "...",
+    "NotImplemented",
+    "__debug__",
 ];
 
 /// Names that one attribute of a program is replaced by.
@@ -393,6 +492,40 @@ const ATTRIBUTES: &[&str] = &[
     "warnings",
     "register_hook",
     "to",
+    "save",
+    "mro",
+    "obj",
+    "name",
+    "path",
+    "func",
+    "args",
+    "grad_fn",
+    "next_functions",
+    "metadata",
+    "module",
+    "load_state_dict",
+    "modules",
+    "children",
+    "compile",
+    "forward",
+    "detach",
+    "_modules",
+    "_parameters",
+    "tb_frame",
+    "gi_frame",
+    "f_globals",
+    "close",
+    "send",
+    "throw",
+    "write",
+    "handlers",
+    "__dict__",
+    "__init__",
+    "__call__",
+    "__name__",
+    "__doc__",
+    "__module__",
+    "__self__",
 ];
 
 /// A program with one line put in or one attribute replaced.
@@ -410,8 +543,13 @@ fn mutant(source: &str, dice: &mut Dice) -> String {
     } else {
         let at = places[dice.below(places.len())];
         let indent = lines[at].len() - lines[at].trim_start().len();
-        let places: Vec<&str> =
-            PLACES.iter().filter(|p| p.0 == "action" && !p.1.contains("EXPR2")).map(|p| p.1).collect();
+        let places: Vec<&str> = PLACES
+            .iter()
+            .copied()
+            .chain(apart(MORE_PLACES))
+            .filter(|p| p.0 == "action" && !p.1.contains("EXPR2"))
+            .map(|p| p.1)
+            .collect();
         let expr = if dice.below(8) == 0 { dice.of(REACHING) } else { dice.of(PLAIN) };
         let code = dice.of(&places).replace("EXPR", expr);
         let code: Vec<String> = code.lines().map(|l| format!("{}{l}", " ".repeat(indent))).collect();
@@ -428,8 +566,13 @@ fn is_statement(before: &str, line: &str) -> bool {
     starts && indent(line) >= 8 && indent(before) == indent(line) && !before.trim_end().ends_with([',', '(', '[', '\\'])
 }
 
+/// The interpreter with PyTorch: `EMBERLINE_PYTHON`, or `python3`.
+fn python() -> Command {
+    Command::new(std::env::var_os("EMBERLINE_PYTHON").filter(|path| !path.is_empty()).unwrap_or("python3".into()))
+}
+
 fn has_pytorch() -> bool {
-    let python = Command::new("python3").args(["-c", "import torch"]).stderr(Stdio::null()).status();
+    let python = python().args(["-c", "import torch"]).stderr(Stdio::null()).status();
     python.is_ok_and(|status| status.success())
 }
 
@@ -444,8 +587,11 @@ fn what_is_accepted_does_nothing_that_an_audit_hook_notices_in_pytorch() {
     let fixtures = fixtures();
     let attacked = attacks().into_iter().map(|a| a.1).filter(|s| errors(s).is_empty());
     let mut accepted: Vec<String> = fixtures.iter().cloned().chain(attacked).collect();
-    let (mut dice, mut tried) = (Dice(7), 0);
-    while accepted.len() < 1100 && tried < 20_000 {
+    // as many as are asked for; HARMLESS_SEED: which
+    let setting = |name: &str, or: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or);
+    let wanted = usize::try_from(setting("HARMLESS_PROGRAMS", 1100)).unwrap();
+    let (mut dice, mut tried) = (Dice(setting("HARMLESS_SEED", 7)), 0);
+    while accepted.len() < wanted && tried < 20 * wanted {
         tried += 1;
         let program = mutant(&fixtures[dice.below(fixtures.len())], &mut dice);
         if errors(&program).is_empty() {
@@ -453,12 +599,14 @@ fn what_is_accepted_does_nothing_that_an_audit_hook_notices_in_pytorch() {
         }
     }
     println!("{tried} mutants, {} programs accepted", accepted.len());
-    assert!(accepted.len() >= 1100, "{tried}");
+    assert!(accepted.len() >= wanted, "{tried}");
     for (i, program) in accepted.iter().enumerate() {
         fs::write(folder.join(format!("p{i:05}.py")), program).unwrap();
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audit.py");
-    let out = Command::new("python3").arg(script).arg(&folder).current_dir(&folder).output().unwrap();
+    // The language's page says that `@torch.compile` has PyTorch's own compiler run; what is audited is the program's code.
+    let mut audit = python();
+    let out = audit.arg(script).arg(&folder).current_dir(&folder).env("TORCHDYNAMO_DISABLE", "1").output().unwrap();
     let said = String::from_utf8_lossy(&out.stdout);
     println!("{said}");
     assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));

@@ -78,6 +78,39 @@ fn work_in_one_statement_is_charged() {
 }
 
 #[test]
+fn what_is_too_large_to_make_is_refused() {
+    all_are_fine(include_str!("hostile/endless.txt"), true);
+}
+
+#[test]
+fn texts_of_any_shape_are_read_quickly() {
+    let many = |count: usize, line: &str| line.repeat(count);
+    let texts = [
+        many(20_000, "x.append(x)\n"),
+        (0..12_000).map(|i| format!("x.a{i} = x.a{}\n", i + 1)).collect(),
+        (0..12_000).map(|i| format!("getattr(x, n{i})\n")).collect(),
+        (0..14_000).map(|i| format!("n{} = n{i}\n", i + 1)).collect::<String>() + "getattr(x, n14000)\n",
+        many(30_000, "@f\n") + "def g(): pass\n",
+        "if 1: pass\n".to_owned() + &many(15_000, "elif 1: pass\n"),
+        "try: pass\n".to_owned() + &many(15_000, "except A: pass\n"),
+        many(16_000, "class A: x = 1\n"),
+        many(60_000, "x=1;"),
+        "match x:\n".to_owned() + &many(15_000, "  case 1: pass\n"),
+        many(1_700_000, "x = 1\n"),
+        format!("x = [{}]", many(18_000, "'word',")),
+        (0..3000).map(|i| format!("def f{i}(a, b=1, *c, **d):\n    return [a for a in b if c]\n")).collect(),
+        (0..3000).map(|i| format!("import torch as t{i}\nt{i}.relu(x)\n")).collect(),
+        many(1500, "def f():\n  torch = 1\n  class A:\n    global torch\n    torch.os\n"),
+    ];
+    for text in texts {
+        let (compiled, cost) = check_patiently(&text);
+        let shown: String = text.chars().take(60).collect();
+        assert_eq!(compiled.verdict(), Verdict::Reject, "{shown}");
+        assert!(cost.is_fine(), "{shown}: {cost:?}");
+    }
+}
+
+#[test]
 fn deep_values_are_dropped_without_a_deep_stack() {
     all_are_fine(include_str!("hostile/deep.txt"), false);
 }

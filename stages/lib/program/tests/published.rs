@@ -37,7 +37,7 @@ fn they_run_unchanged_and_their_regions_are_found() {
         .processor
         .unwrap()
         .graph
-        .params
+        .params()
         .iter()
         .map(|p| p.name.clone())
         .collect();

@@ -75,7 +75,7 @@ fn tied_parameters_have_all_their_names() {
     let compiled = compile(&fs::read_to_string(path).unwrap(), &Options { hidden: 16, ..Options::default() });
     let processor = compiled.processor.unwrap();
     let names = |name: &str| {
-        let param = processor.graph.params.iter().find(|p| p.name == name);
+        let param = processor.graph.params().iter().find(|p| p.name == name);
         param.map(|p| p.aliases.clone()).unwrap_or_default()
     };
     assert_eq!(names("first.weight"), ["second.weight"]);
@@ -89,7 +89,7 @@ fn parts_of_parameters_start_as_they_are_told() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs/further/initial_parts.py");
     let compiled = compile(&fs::read_to_string(path).unwrap(), &Options { hidden: 4, ..Options::default() });
     let processor = compiled.processor.unwrap();
-    let init = |name: &str| processor.graph.params.iter().find(|p| p.name == name).map(|p| p.init.clone()).unwrap();
+    let init = |name: &str| processor.graph.params().iter().find(|p| p.name == name).map(|p| p.init.clone()).unwrap();
     let Init::Patched { places, init: end, .. } = init("up.bias") else { panic!("{:?}", init("up.bias")) };
     assert_eq!((places, *end), (vec![4, 5, 6, 7], Init::Constant(-1.0)));
     // the transposed first half of the output layer's weights, which are [4, 8]
@@ -104,9 +104,15 @@ fn parts_of_parameters_start_as_they_are_told() {
 fn python_functions_of_torch_become_methods() {
     // F.relu in a class body is bound to the instance, a function made in C is not
     let action = "class Act:\n    act = FUNCTION\n\ntri_msgs = self.o3(Act().act(self.t_e_1(edge_fts)))";
-    for (function, fault) in
-        [("F.silu", Some("E-TYPE")), ("torch.tanh", None), ("F.gelu", None), ("staticmethod(F.silu)", None)]
-    {
+    for (function, fault) in [
+        ("F.silu", Some("E-TYPE")),
+        ("F.tanh", Some("E-TYPE")),
+        ("torch.tanh", None),
+        ("F.gelu", None),
+        ("F.hardshrink", None),
+        ("F.softshrink", None),
+        ("staticmethod(F.silu)", None),
+    ] {
         let source = seed_with(&action.replace("FUNCTION", function));
         let compiled = compile(&source, &Options { hidden: 16, ..Options::default() });
         assert_eq!(compiled.diagnostics.iter().find(|d| d.is_error()).map(|d| d.code), fault, "{function}");

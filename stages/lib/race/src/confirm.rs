@@ -24,15 +24,17 @@ const DRAWING: u64 = 0;
 /// A mean difference over seeds, in shares (0.01 is one point).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gain {
+    /// The mean of the differences.
     pub mean: f64,
-    /// Bounds of the interval; none of a single seed.
+    /// Lower bound of the interval; none for a single seed.
     pub lower: Option<f64>,
+    /// Upper bound of the interval; none for a single seed.
     pub upper: Option<f64>,
-    /// Two-sided, of a permutation test.
+    /// Two-sided p-value of a permutation test.
     pub p: f64,
-    /// Whether all permutations were counted, or some drawn.
+    /// Whether all permutations were counted; otherwise some were drawn.
     pub exact: bool,
-    /// Seeds.
+    /// How many seeds there are: the pairs of trainings.
     pub pairs: usize,
 }
 
@@ -72,6 +74,7 @@ pub fn gain(winner: &[f64], reference: &[f64]) -> Option<Gain> {
 /// What the search itself said of its best candidate, luck included.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AsSelected {
+    /// The candidate.
     pub candidate_id: String,
     /// Its mean accuracy minus the seed program's, as measured in the search.
     pub measured: f64,
@@ -82,7 +85,9 @@ pub struct AsSelected {
 /// One program on the seeds that are reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reported {
+    /// The program.
     pub candidate_id: String,
+    /// Short label of its last edit.
     pub edit: Option<String>,
     /// Accuracy out of distribution on fresh graphs, in the order of the seeds, in [0, 1].
     pub ood_acc: Vec<f64>,
@@ -93,6 +98,7 @@ pub struct Reported {
 /// `confirm.json`: the outcome of a confirmation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Confirmation {
+    /// Name of the run.
     pub run: String,
     /// Digest of the archive that it belongs to; empty where that came through a pipe.
     pub archive: String,
@@ -101,8 +107,11 @@ pub struct Confirmation {
     pub gain: Option<Gain>,
     /// The gain on the test split.
     pub test_gain: Option<Gain>,
+    /// What the search itself said of its best candidate.
     pub as_selected: Option<AsSelected>,
+    /// The winner on the reported seeds.
     pub winner: Option<Reported>,
+    /// The seed program on the reported seeds.
     pub seed_program: Option<Reported>,
     /// Candidates that the winner was chosen from, the search's best first.
     pub candidates: Vec<String>,

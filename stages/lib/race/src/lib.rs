@@ -9,6 +9,12 @@
 //! Nothing here reads a file or a clock: the stages apply these functions to their tables, and the tests apply the same
 //! functions to simulated searches whose truth is known.
 
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
+)]
+
 pub mod confirm;
 pub mod racing;
 pub mod seeds;

@@ -13,7 +13,9 @@ use crate::{Posterior, Prior};
 /// How many trainings a candidate begins with, and how many it may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rounds {
+    /// Trainings that every candidate begins with.
     pub first: usize,
+    /// Trainings that a candidate gets at the most.
     pub most: usize,
 }
 
@@ -25,7 +27,7 @@ impl Rounds {
     }
 }
 
-/// Of the candidates of a generation those that get one more training in this round, counted from 1; indices in ascending
+/// Which candidates of a generation get one more training in this round, counted from 1; their indices in ascending
 /// order. `generation` and `others` (the archive before it): the scores of each candidate's trainings, of those that have
 /// any.
 #[must_use]

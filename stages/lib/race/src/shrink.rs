@@ -23,9 +23,9 @@ pub const BOUND: f64 = 1.645;
 /// How much trainings of one and the same candidate differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Noise {
-    /// Of the score of one training.
+    /// Variance of the score of one training.
     pub variance: f64,
-    /// Trainings beyond the first of each candidate: how well it is known.
+    /// Trainings beyond the first of each candidate: the degrees of freedom of the variance.
     pub degrees: usize,
 }
 
@@ -72,8 +72,9 @@ struct Distribution {
 /// What is known of one candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Posterior {
+    /// How many trainings there were.
     pub trainings: usize,
-    /// Of its trainings, as measured.
+    /// Mean accuracy of these trainings, as measured.
     pub mean: f64,
     /// Standard error of that mean by the pooled noise; `None` where noise is unknown.
     pub std_error: Option<f64>,

@@ -14,17 +14,21 @@ pub const IDLE: f64 = 0.005;
 /// What is known of one candidate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnosis {
+    /// The candidate.
     pub candidate_id: String,
+    /// The CLRS algorithm.
     pub task: String,
-    /// Nodes of the graphs that are scored, and of those of the validation's length where these are others.
+    /// Nodes of the graphs that are scored.
     pub nodes: i64,
+    /// Nodes of the graphs of the validation's length, where these are others.
     pub near_nodes: Option<i64>,
-    /// Out of distribution, as scored; and on graphs of the validation's length.
+    /// Accuracy out of distribution, as scored.
     pub score: f64,
+    /// Accuracy on graphs of the validation's length.
     pub near_score: Option<f64>,
-    /// The worst first.
+    /// The outputs, the worst first.
     pub outputs: Vec<Probe>,
-    /// The worst first; scalars, whose accuracy is measured differently, come after the others.
+    /// The hints, the worst first; scalars, whose accuracy is measured differently, come after the others.
     pub hints: Vec<Probe>,
     /// Where the scored graphs go wrong first, the most frequent place first.
     pub first_wrong: Vec<FirstWrong>,
@@ -34,23 +38,24 @@ pub struct Diagnosis {
     pub confusions: Vec<Confusion>,
     /// What the candidate loses without each of its operators, the most first.
     pub operators: Vec<Lesion>,
-    /// The same without what goes into the processor, or comes out of it.
+    /// What the candidate loses without each of the processor's inputs and outputs, the most first.
     pub channels: Vec<Lesion>,
 }
 
 /// How well one output or hint is predicted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Probe {
+    /// Name of the output or hint.
     pub name: String,
     /// `pointer`, `mask`, `mask_one`, `categorical`, `scalar` or `permutation_pointer`.
     pub kind: String,
-    /// On the scored graphs, with its own hints fed back; of outputs that are scalars, the mean squared error.
+    /// Accuracy on the scored graphs, with the network's own hints fed back; for outputs that are scalars, the mean squared error.
     pub accuracy: f64,
-    /// With true hints fed back: what is missing here is the step's own fault.
+    /// Accuracy with true hints fed back: what is missing here is the step's own fault.
     pub forced: Option<f64>,
-    /// On graphs of the validation's length.
+    /// Accuracy on graphs of the validation's length.
     pub near: Option<f64>,
-    /// By tenth of the run, of hints.
+    /// For hints: accuracy by tenth of the run.
     pub tenths: Vec<Option<f64>>,
 }
 
@@ -70,21 +75,26 @@ impl Probe {
 /// A place where graphs go wrong first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FirstWrong {
+    /// The hint.
     pub hint: String,
-    /// From 0.
+    /// The tenth of the run, from 0.
     pub tenth: usize,
-    /// Of all graphs.
+    /// Share of all graphs.
     pub share: f64,
 }
 
 /// A class that is taken for another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Confusion {
+    /// The hint.
     pub hint: String,
+    /// The true class, from 0.
     pub truth: i64,
+    /// The class that was predicted, from 0.
     pub predicted: i64,
-    /// Of the decisions where the class is true.
+    /// Share of the decisions where the class is true.
     pub share: f64,
+    /// How many decisions it is about.
     pub decisions: f64,
 }
 
@@ -92,13 +102,15 @@ pub struct Confusion {
 /// the network does better without it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lesion {
+    /// Name of the operator or channel.
     pub name: String,
     /// `mean`, `zero`, `untrained`, `complete`, or `nothing` where no output depends on the part.
     pub replaced_by: String,
-    /// Of the score, with its own hints fed back, and with true ones.
+    /// Loss of the score with the network's own hints fed back.
     pub loss: f64,
+    /// Loss of the score with true hints fed back.
     pub forced_loss: f64,
-    /// Of each output and hint, with its own hints fed back: the most first.
+    /// Loss of each output and hint, with the network's own hints fed back: the most first.
     pub by_probe: Vec<(String, f64)>,
     /// The largest change of any accuracy, either way, in both modes.
     pub most: f64,
@@ -139,10 +151,12 @@ impl Diagnosis {
         self.operators.iter().filter(|lesion| lesion.is_idle())
     }
 
+    /// The lesion of an operator.
     pub fn operator(&self, name: &str) -> Option<&Lesion> {
         self.operators.iter().find(|lesion| lesion.name == name)
     }
 
+    /// The lesion of a channel.
     pub fn channel(&self, name: &str) -> Option<&Lesion> {
         self.channels.iter().find(|lesion| lesion.name == name)
     }
@@ -308,6 +322,7 @@ mod tests {
     fn row(kind: Measure, mode: Feedback, split: &str, probe: Option<(&str, &str)>, value: f64) -> DiagnosisRow {
         DiagnosisRow {
             run: "r".into(),
+            settings_digest: None,
             candidate_id: "c".into(),
             task: "dfs".into(),
             seed_index: 0,

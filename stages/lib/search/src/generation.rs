@@ -7,7 +7,7 @@ use schemas::{Candidate, Status};
 
 use crate::diagnosis::Diagnosis;
 use crate::islands::{self, IslandSettings};
-use crate::methods::{Attempt, Constants, Method, Moment};
+use crate::methods::{Attempt, AttemptContext, Constants, Method};
 use crate::population::Population;
 use crate::proposer::{Parent, ProposeError, Proposer};
 use crate::random::StreamKey;
@@ -25,12 +25,18 @@ pub struct Plan<'a> {
     pub method: &'a dyn Method,
     /// The program that the search starts from.
     pub seed_program: &'a str,
+    /// Further programs that it starts from.
+    pub further_seeds: &'a [Seed],
     /// Seed of the run.
     pub seed: u64,
     /// Which generation; 0 starts with the seed program itself.
     pub generation: i64,
     /// How many rows.
     pub count: usize,
+    /// Number of the first attempt; none: it follows on those of the table.
+    pub first_attempt: Option<i64>,
+    /// How many generations before this one the table does not hold, since they were proposed at the same time.
+    pub lag: i64,
     /// The islands.
     pub islands: IslandSettings,
     /// How parents are drawn.
@@ -43,10 +49,19 @@ pub struct Plan<'a> {
     pub constants: Constants,
 }
 
+/// A program that a search starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seed {
+    /// Its `candidate_id`.
+    pub id: String,
+    /// The program.
+    pub source: String,
+}
+
 /// Which rows an attempt may know of: of their outcomes the proposer is told, and among them it chooses what to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Context {
-    /// Those that were proposed on the attempt's island, and those that came to it by migration.
+    /// The rows that were proposed on the attempt's island, and those that came to it by migration.
     #[default]
     Island,
     /// All rows of the run.
@@ -55,8 +70,8 @@ pub enum Context {
 
 /// The attempts of a generation, each of which can be made on its own and in any order.
 ///
-/// Generation 0 has the seed program at place 0, so that its score stands in the archive for comparison; further places
-/// of generation 0 are edits of it. Attempts go to the islands in turn.
+/// Generation 0 has the seed program at place 0, so that its score stands in the archive for comparison, and further seeds
+/// behind it; further places of generation 0 are edits of the first. Attempts go to the islands in turn.
 pub struct Generation<'a> {
     plan: Plan<'a>,
     population: &'a Population<'a>,
@@ -78,7 +93,8 @@ impl<'a> Generation<'a> {
                 members.iter().enumerate().map(|(at, list)| known(population, at, list, &plan)).collect()
             }
         };
-        Self { plan, population, members, known, seed_id, first_attempt: population.next_attempt() }
+        let first_attempt = plan.first_attempt.unwrap_or_else(|| population.next_attempt());
+        Self { plan, population, members, known, seed_id, first_attempt }
     }
 
     /// The places, in order.
@@ -104,29 +120,37 @@ impl<'a> Generation<'a> {
         }
     }
 
-    /// The row of the seed program, for the place that is its.
+    /// The row of a seed program, for the places that are theirs: the first, and one for each further seed.
     #[must_use]
     pub fn seed_row(&self, slot: i64, proposer: &str) -> Option<Candidate> {
-        (self.plan.generation == 0 && slot == 0).then(|| Candidate {
-            candidate_id: self.seed_id.clone(),
+        let place = usize::try_from(slot).ok().filter(|_| self.plan.generation == 0)?;
+        let (id, source) = match place.checked_sub(1) {
+            None => (self.seed_id.as_str(), self.plan.seed_program),
+            Some(further) => {
+                self.plan.further_seeds.get(further).map(|seed| (seed.id.as_str(), seed.source.as_str()))?
+            }
+        };
+        Some(Candidate {
+            candidate_id: id.to_owned(),
             edit: Some("seed".to_owned()),
-            source: self.plan.seed_program.to_owned(),
+            source: source.to_owned(),
             ..self.blank(slot, proposer)
         })
     }
 
     /// The situation of a place. `redraw`: how often it has been drawn before.
     #[must_use]
-    pub fn moment(&self, slot: i64, redraw: u32) -> Moment<'_> {
+    pub fn context(&self, slot: i64, redraw: u32) -> AttemptContext<'_> {
         let attempt = self.first_attempt.saturating_add(slot);
         let count = self.plan.islands.count.max(1);
         let island = islands::island_of(attempt, count);
         let source = self.plan.seed_program;
-        Moment {
+        AttemptContext {
             population: self.population,
             known: self.known.get(island).unwrap_or(self.population),
             diagnoses: self.plan.diagnoses,
             constants: self.plan.constants,
+            lag: self.plan.lag,
             members: self.members.get(island).map_or(&[][..], Vec::as_slice),
             islands: count,
             island,
@@ -140,7 +164,7 @@ impl<'a> Generation<'a> {
     /// Makes the attempt of a place.
     #[must_use]
     pub fn attempt(&self, slot: i64, redraw: u32, proposer: &dyn Proposer) -> Attempt<'_> {
-        self.plan.method.attempt(&self.moment(slot, redraw), proposer)
+        self.plan.method.attempt(&self.context(slot, redraw), proposer)
     }
 }
 
@@ -268,9 +292,12 @@ mod tests {
             run: "test",
             method: methods::named(method).unwrap(),
             seed_program: SEED_PROGRAM,
+            further_seeds: &[],
             seed,
             generation,
             count,
+            first_attempt: None,
+            lag: 0,
             islands: IslandSettings { count: 3, migration_interval: 2, migrants: 1 },
             sampling: SamplingSettings { exploration: 0.3, exploitation: 0.5 },
             context: Context::Island,
@@ -341,9 +368,12 @@ mod tests {
             run: "test",
             method: methods::named("spark").unwrap(),
             seed_program: SEED_PROGRAM,
+            further_seeds: &[],
             seed: 5,
             generation: 6,
             count: 6,
+            first_attempt: None,
+            lag: 0,
             islands: IslandSettings { count: 3, migration_interval: 2, migrants: 1 },
             sampling: SamplingSettings { exploration: 0.3, exploitation: 0.5 },
             context,
@@ -354,15 +384,15 @@ mod tests {
         let narrow = Generation::new(&population, narrow, identify(SEED_PROGRAM));
         let wide = Generation::new(&population, wide, identify(SEED_PROGRAM));
         for slot in 0..6 {
-            let moment = narrow.moment(slot, 0);
-            let (known, members) = (moment.known.rows(), moment.members);
-            let native = known.iter().filter(|row| row.parent_id.is_some() && row.island == moment.island as i64);
-            let of_island = table.iter().filter(|row| row.parent_id.is_some() && row.island == moment.island as i64);
+            let context = narrow.context(slot, 0);
+            let (known, members) = (context.known.rows(), context.members);
+            let native = known.iter().filter(|row| row.parent_id.is_some() && row.island == context.island as i64);
+            let of_island = table.iter().filter(|row| row.parent_id.is_some() && row.island == context.island as i64);
             assert_eq!(native.count(), of_island.count());
-            let strangers: Vec<_> = known.iter().filter(|row| row.island != moment.island as i64).collect();
+            let strangers: Vec<_> = known.iter().filter(|row| row.island != context.island as i64).collect();
             assert!(!strangers.is_empty() && strangers.len() < 6, "the seed program, and who migrated");
             assert!(strangers.iter().all(|row| members.iter().any(|&m| population.get(m).unwrap() == **row)));
-            assert_eq!(wide.moment(slot, 0).known.rows().len(), table.len());
+            assert_eq!(wide.context(slot, 0).known.rows().len(), table.len());
         }
     }
 

@@ -1,6 +1,6 @@
 //! Islands: parts of the population that breed among themselves, and pass their best on around a ring.
 //!
-//! Membership is no state. A row belongs to the island in its `island` column; every `migration_interval` generations
+//! Membership is not stored. A row belongs to the island in its `island` column; every `migration_interval` generations
 //! the best `migrants` of each island also become members of the next one. Who belongs where is replayed from the table,
 //! so that it is right after any interruption.
 //!

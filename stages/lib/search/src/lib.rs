@@ -1,6 +1,12 @@
 //! The search: what a parent is, how an attempt is made, what stays in the archive. No tensors, no HTTP, and no state
 //! but the candidate table.
 
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
+)]
+
 pub mod archive;
 pub mod builtin;
 pub mod diagnosis;

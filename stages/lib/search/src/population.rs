@@ -20,7 +20,7 @@ pub static EMPTY: Population<'static> = Population { rows: Vec::new(), by_id: BT
 pub struct Record {
     /// Attempts whose outcome is known.
     pub trials: usize,
-    /// Those whose fitness is above their parent's.
+    /// How many of these attempts have a fitness above their parent's.
     pub successes: usize,
 }
 

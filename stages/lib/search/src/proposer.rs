@@ -49,6 +49,7 @@ pub fn factors(source: &str) -> Vec<Factor> {
 }
 
 /// All that a proposer may know about one attempt.
+#[derive(Clone)]
 pub struct Brief<'a> {
     /// The rows that the attempt may know of: by `search.context` those of its island, or all of the run so far. The same
     /// rule holds for all methods.
@@ -104,6 +105,24 @@ pub enum Operation {
     Simplify,
     /// Any program of the space, whatever the parent is.
     Random,
+}
+
+impl Operation {
+    /// The name that `prompts/parts/operation.jinja` has for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Edit => "edit",
+            Self::Crossover => "crossover",
+            Self::NextVersion => "next-version",
+            Self::Depart => "depart",
+            Self::CommonIdea => "common-idea",
+            Self::Modify => "modify",
+            Self::Tune => "tune",
+            Self::Simplify => "simplify",
+            Self::Random => "random",
+        }
+    }
 }
 
 /// What to write.

@@ -10,13 +10,16 @@ use serde::Serialize;
 
 use crate::population::{evaluated, fitness};
 
-/// Sizes over those proposals for which they are known.
+/// A size over those proposals for which it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Sizes {
-    /// Proposals for which it is known.
+    /// How many proposals the size is known for.
     pub known: usize,
+    /// Their mean.
     pub mean: f64,
+    /// Their median.
     pub median: f64,
+    /// The largest of them.
     pub largest: f64,
 }
 
@@ -37,7 +40,9 @@ impl Sizes {
 /// A number of proposals among those for which the question has an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Share {
+    /// How many proposals the answer is yes for.
     pub count: usize,
+    /// How many proposals the question has an answer for.
     pub of: usize,
 }
 
@@ -64,11 +69,11 @@ pub fn executable(row: &Candidate) -> Option<bool> {
 /// What `check` says of some proposals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Rates {
-    /// Those whose program can be executed, whatever they edit, of those that were looked at: comparable between methods.
+    /// Share of the proposals that `check` looked at whose program can be executed, whatever they edit: comparable between methods.
     pub executable: Share,
-    /// Those that went on to training, of the same: under a gate an edit beyond its factor is executable and not admitted.
+    /// Share of the same proposals that went on to training: under a gate, an edit beyond its factor is executable and not admitted.
     pub admitted: Share,
-    /// Those whose edit left its factor, of those compared with their parent.
+    /// Share of the proposals that were compared with their parent whose edit left its factor.
     pub entangled: Share,
 }
 
@@ -83,50 +88,62 @@ impl Rates {
 /// How far the edits of one method reach.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Reach {
+    /// The search method.
     pub method: String,
+    /// The settings that the rows were made with, where rows of several settings were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings_digest: Option<String>,
+    /// How many proposals were made.
     pub proposals: usize,
-    /// Of all tries.
+    /// Rates over all tries.
     #[serde(flatten)]
     pub rates: Rates,
-    /// Of the first try of each attempt.
+    /// Rates over the first try of each attempt.
     pub first_tries: Rates,
-    /// Of tries that came back from a model with their diagnostics.
+    /// Rates over the tries that a model made again after it was told of diagnostics.
     pub repairs: Rates,
-    /// Entangled ones by kind of entanglement; a proposal may be of several.
+    /// Entangled proposals by kind of entanglement; a proposal may be of several kinds.
     pub kinds: BTreeMap<String, usize>,
     /// Tree edit distance within the OPERATOR region, in syntax nodes.
     pub operator: Option<Sizes>,
-    /// Within the ACTION region.
+    /// Tree edit distance within the ACTION region, in syntax nodes.
     pub action: Option<Sizes>,
-    /// Outside of both.
+    /// Tree edit distance outside of both regions, in syntax nodes.
     pub frozen: Option<Sizes>,
-    /// Nodes and edges of the typed graph that only child or parent has.
+    /// Graph edit distance: nodes and edges of the typed graph that only the child or only the parent has.
     pub graph: Option<Sizes>,
-    /// Those that change an output which the parent's frozen code computes alone, of those that have a graph.
+    /// Share of the proposals with a graph that change an output which the parent's frozen code computes on its own.
     pub frozen_outputs: Share,
     /// Such outputs, summed over proposals.
     pub frozen_outputs_changed: usize,
-    /// Those that training was spent on.
+    /// How many proposals training was spent on.
     pub evaluated: usize,
     /// Standard deviation of the fitness over training seeds, of candidates with at least two.
     pub spread: Option<Sizes>,
 }
 
-/// By method, in the order of the methods' first rows.
+/// By method, in the order of the methods' first rows; of rows that were made with different settings by these, too.
 #[must_use]
 pub fn by_method<'a>(rows: impl IntoIterator<Item = &'a Candidate>) -> Vec<Reach> {
-    let mut groups: Vec<(&str, Vec<&Candidate>)> = Vec::new();
+    type Key<'a> = (&'a str, Option<&'a str>);
+    let mut groups: Vec<(Key<'_>, Vec<&Candidate>)> = Vec::new();
     for row in rows.into_iter().filter(|row| row.parent_id.is_some()) {
-        match groups.iter_mut().find(|(method, _)| *method == row.method) {
+        let key = (row.method.as_str(), row.settings_digest.as_deref());
+        match groups.iter_mut().find(|(known, _)| *known == key) {
             Some((_, group)) => group.push(row),
-            None => groups.push((&row.method, vec![row])),
+            None => groups.push((key, vec![row])),
         }
     }
-    groups.into_iter().map(|(method, rows)| Reach::of(method, &rows)).collect()
+    let several = groups.windows(2).any(|pair| pair[0].0.1 != pair[1].0.1);
+    let of = |((method, digest), rows): (Key<'_>, Vec<&Candidate>)| match digest.filter(|_| several) {
+        Some(digest) => Reach { settings_digest: Some(digest.to_owned()), ..Reach::of(method, &rows) },
+        None => Reach::of(method, &rows),
+    };
+    groups.into_iter().map(of).collect()
 }
 
 impl Reach {
-    /// Of these proposals.
+    /// The reach of these proposals.
     #[must_use]
     pub fn of(method: &str, proposals: &[&Candidate]) -> Self {
         let sizes = |pick: &dyn Fn(&Candidate) -> Option<f64>| {
@@ -160,7 +177,7 @@ impl Reach {
     }
 }
 
-/// Of the score that is the fitness; the settings decide which of the two it is.
+/// The spread of the score that is the fitness; the settings decide which of the two scores that is.
 fn spread(row: &Candidate) -> Option<f64> {
     let shrunk = fitness(row)?;
     let fitness = row.fitness_mean.unwrap_or(shrunk);

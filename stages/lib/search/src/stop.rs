@@ -17,7 +17,7 @@ pub struct StopSettings {
     pub evaluations: usize,
     /// Tokens of language models that the search may take; 0: no limit.
     pub tokens: u64,
-    /// Those that it has taken.
+    /// Tokens that the search has taken.
     pub spent_tokens: u64,
 }
 

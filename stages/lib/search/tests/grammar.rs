@@ -28,7 +28,7 @@ fn program(genomes: &[&Genome]) -> String {
 /// The graph as text: equal texts, equal computations.
 fn computation(source: &str) -> String {
     let processor = accepted(source).processor.expect("an accepted program has a graph");
-    format!("{:?} {:?}", processor.graph.params, processor.graph.nodes)
+    format!("{:?} {:?}", processor.graph.params(), processor.graph.nodes())
 }
 
 #[test]

@@ -26,7 +26,7 @@ const FATAL: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 struct Ancestor {
     pid: u32,
     start: u64,
-    /// Of a Make: those of [`FATAL`] that it catches.
+    /// For a Make: the signals of [`FATAL`] that it catches.
     catches: Option<u64>,
 }
 
@@ -98,10 +98,7 @@ fn up_to_make(makes: usize) -> Vec<Ancestor> {
 /// Ends this stage as a signal would.
 fn end() -> ! {
     let _ = writeln!(std::io::stderr(), "the make that started this has ended, or was told to: so does this");
-    // SAFETY: a system call without memory; what it sets off is what `kill` sets off.
-    unsafe {
-        libc::kill(libc::getpid(), libc::SIGTERM);
-    }
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
     std::thread::sleep(GRACE);
     std::process::exit(1)
 }

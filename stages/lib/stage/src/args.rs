@@ -28,6 +28,10 @@ pub struct Common {
     #[arg(long, help_heading = "Common options")]
     pub print_config: bool,
 
+    /// Print what a setting means, of a section (train) or of all, with the values in force; then stop
+    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", help_heading = "Common options")]
+    pub settings: Option<String>,
+
     /// No progress, only errors
     #[arg(short, long, help_heading = "Common options")]
     pub quiet: bool,
@@ -37,7 +41,7 @@ impl Common {
     /// The settings in force: defaults, then the files, then `--set`, then `flags`, each `(flag, section.key, TOML
     /// value)`, for the options of a stage that are settings in their own right.
     ///
-    /// `None` after `--print-config` has printed them.
+    /// `None` after `--print-config` or `--settings` have printed them.
     pub fn config(&self, flags: &[(&str, &str, String)]) -> Result<Option<Config>> {
         let files: Vec<&Path> = self.config.iter().map(PathBuf::as_path).collect();
         let config = Config::layered(&files, &self.sets, flags)?;
@@ -45,7 +49,21 @@ impl Common {
             exit::print(&config.to_toml())?;
             return Ok(None);
         }
+        if let Some(asked) = &self.settings {
+            exit::print(&crate::config::describe(asked, &config)?)?;
+            return Ok(None);
+        }
         Ok(Some(config))
+    }
+
+    /// Says that no profile is in force, where work begins that follows one: the built-in defaults are nobody's choice.
+    pub fn announce_defaults(&self, stage: &str) {
+        if self.config.is_empty() && !self.quiet {
+            exit::note(&format!(
+                "{stage}: no --config: the built-in settings hold, which are no profile's (--print-config prints them; \
+                 data/profiles has quick and paper)"
+            ));
+        }
     }
 
     /// A progress display of `length` items.
@@ -73,6 +91,7 @@ pub struct TableArgs {
 }
 
 impl TableArgs {
+    /// Reads the inputs as one table of candidates.
     pub fn read(&self) -> Result<Table> {
         Ok(table::read(&self.inputs)?)
     }
@@ -82,7 +101,7 @@ impl TableArgs {
         Ok(table::read_with_programs(&self.inputs)?)
     }
 
-    /// That the output can be written, before any work is done.
+    /// Checks that the output can be written, before any work is done.
     pub fn check_output(&self) -> Result<()> {
         Ok(table::check_output(&self.output)?)
     }
@@ -98,6 +117,21 @@ impl TableArgs {
         let inputs: Vec<String> = self.inputs.iter().chain(others).filter(|input| *input != "-").cloned().collect();
         Ok(Provenance::new(stage, config, &inputs)?)
     }
+}
+
+/// A number of things on the command line, in plain words where it is none.
+///
+/// # Errors
+/// What is no whole number from 0.
+pub fn count<N: std::str::FromStr>(text: &str) -> std::result::Result<N, String> {
+    let number = text.trim();
+    let plain = number.strip_prefix('-').unwrap_or(number);
+    let digits = !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse().map_err(|_| match (digits, number.starts_with('-')) {
+        (true, true) => "it must not be negative".to_owned(),
+        (true, false) => "it is too large".to_owned(),
+        (false, _) => "it must be a whole number".to_owned(),
+    })
 }
 
 /// Where the heavy work runs, and where its results are kept.
@@ -117,7 +151,7 @@ pub struct WorkArgs {
 
     /// Processes side by side, on each GPU where there are any; 0: as many as there are cores for, at most 4 on a GPU
     /// [default: train.jobs]
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = count::<usize>, allow_negative_numbers = true)]
     pub jobs: Option<usize>,
 
     /// auto, cpu, cuda (all visible GPUs) or cuda:K (one of them) [default: train.device]
@@ -172,6 +206,16 @@ fn side_by_side(jobs: usize, fitting: usize, gpus: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_that_are_none_are_told_in_plain_words() {
+        assert_eq!(count::<usize>("12"), Ok(12));
+        for (text, word) in
+            [("-5", "negative"), ("-0.5", "whole"), ("x", "whole"), ("", "whole"), ("99999999999999999999", "large")]
+        {
+            assert!(count::<usize>(text).is_err_and(|error| error.contains(word)), "{text}");
+        }
+    }
 
     #[test]
     fn jobs_count_for_each_gpu() {

@@ -1,9 +1,9 @@
 //! The settings in force, as a task card states them.
 
 use clrs::Algorithm;
-use clrs::card::{self, Evaluation, Feedback, Noise};
+use clrs::card::{self, Evaluation, Noise};
 
-use crate::config::{Fitness, Repred, Settings};
+use crate::config::Settings;
 
 /// What a task is trained and scored with under these settings. `noise`: how much scores vary, where that is known.
 pub fn settings(settings: &Settings, algorithm: &Algorithm, noise: Option<Noise>) -> card::Settings {
@@ -20,11 +20,7 @@ pub fn settings(settings: &Settings, algorithm: &Algorithm, noise: Option<Noise>
             grad_clip: train.grad_clip,
             validate_every: train.val_every,
             hint_teacher_forcing: network.hint_teacher_forcing,
-            hint_feedback: match network.hint_repred_mode {
-                Repred::Soft => Feedback::Soft,
-                Repred::Hard => Feedback::Hard,
-                Repred::HardOnEval => Feedback::HardOnEval,
-            },
+            hint_feedback: network.hint_repred_mode,
         },
         validation: Evaluation {
             length: algorithm.validation_length(train.val_length),
@@ -32,10 +28,7 @@ pub fn settings(settings: &Settings, algorithm: &Algorithm, noise: Option<Noise>
         },
         ood: Evaluation { length: score.ood_length, samples: samples(score.ood_samples) },
         test: Evaluation { length: score.test_length, samples: samples(score.test_samples) },
-        fitness: match score.fitness {
-            Fitness::Ood => card::Fitness::Ood,
-            Fitness::Test => card::Fitness::Test,
-        },
+        fitness: score.fitness,
         noise,
     }
 }

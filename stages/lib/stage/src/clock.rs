@@ -19,6 +19,7 @@ pub struct WorkClock {
 }
 
 impl WorkClock {
+    /// A clock that stands at 0 now.
     pub fn starting_at(now: Instant) -> Self {
         Self { total: Duration::ZERO, looked: now, cpu: Duration::ZERO }
     }
@@ -33,6 +34,7 @@ impl WorkClock {
         self.total
     }
 
+    /// The time at work up to the last look.
     pub fn total(&self) -> Duration {
         self.total
     }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use crate::terminal;
+use crate::{manual, terminal};
 
 /// A mistake in how the program was called or configured, as opposed to a failure of its work: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,16 @@ pub struct Negative;
 
 /// The arguments as typed. As clap's own `parse`, but what a message repeats of them cannot steer the terminal.
 pub fn parse<A: clap::Parser>() -> A {
+    if let Some(what) = manual::asked() {
+        let code = match manual::generate(A::command(), &what).and_then(|text| print_raw(&text)) {
+            Ok(()) => 0,
+            Err(error) => {
+                note(&format!("error: {error:#}"));
+                2
+            }
+        };
+        std::process::exit(code);
+    }
     A::try_parse().unwrap_or_else(|error| {
         if !error.use_stderr() {
             error.exit();
@@ -44,8 +54,13 @@ fn tame_panics() {
 /// A reader that closes its end of a pipe early (`check - | head`) has got what it wanted: success, without a word. What
 /// Make has started ends with Make, see [`crate::ancestors`].
 pub fn main(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
-    tame_panics();
     crate::ancestors::watch();
+    alone(name, run)
+}
+
+/// As [`main`], for what does not end with Make.
+pub fn alone(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    tame_panics();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(name, &error),

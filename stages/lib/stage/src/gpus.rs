@@ -27,6 +27,15 @@ pub struct NoSuchGpu {
     pub count: usize,
 }
 
+/// The machine computes on something else than it must.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("train.device_model is {wanted:?}, and this machine has {found}")]
+pub struct WrongModel {
+    pub wanted: String,
+    /// What there is, in words.
+    pub found: String,
+}
+
 /// A GPU, or a part of one (MIG).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gpu {
@@ -50,12 +59,13 @@ impl Gpus {
         Self::new(Vec::new())
     }
 
+    /// Places on these GPUs.
     pub fn new(gpus: Vec<Gpu>) -> Self {
         let running = Mutex::new(vec![0; gpus.len()]);
         Self { gpus, here: Machine::here(), running }
     }
 
-    /// Those that a device setting asks for: with `auto` and `cuda` all visible ones, with `cuda:K` the K-th of them, with
+    /// The GPUs that a device setting asks for: with `auto` and `cuda` all visible ones, with `cuda:K` the K-th of them, with
     /// `cpu` none.
     pub fn find(setting: &str) -> Result<Self, NoSuchGpu> {
         if setting == "cpu" {
@@ -74,6 +84,35 @@ impl Gpus {
         Ok(Self::new(entries.into_iter().map(gpu).collect()))
     }
 
+    /// The GPUs whose model's name has `wanted` in it, upper and lower case being the same; all, where nothing is wanted.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn of_model(self, wanted: &str) -> Result<Self, WrongModel> {
+        if wanted.trim().is_empty() {
+            return Ok(self);
+        }
+        let models = self.gpus.iter().filter_map(|gpu| gpu.model.as_deref()).collect::<Vec<_>>().join(", ");
+        let found = if models.is_empty() { "no GPU whose model is known".to_owned() } else { models };
+        let fitting = |gpu: &Gpu| gpu.model.as_deref().is_some_and(|model| is_model(model, wanted));
+        let gpus: Vec<Gpu> = self.gpus.into_iter().filter(fitting).collect();
+        if gpus.is_empty() { Err(WrongModel { wanted: wanted.to_owned(), found }) } else { Ok(Self::new(gpus)) }
+    }
+
+    /// Checks that the CPU's model has `wanted` in its name.
+    ///
+    /// # Errors
+    /// Where it has not.
+    pub fn cpu_of_model(wanted: &str) -> Result<(), WrongModel> {
+        let found = Machine::cpu();
+        if wanted.trim().is_empty() || found.as_deref().is_some_and(|model| is_model(model, wanted)) {
+            return Ok(());
+        }
+        let found = found.unwrap_or_else(|| "a CPU whose model is not known".to_owned());
+        Err(WrongModel { wanted: wanted.to_owned(), found })
+    }
+
+    /// All of them.
     pub fn all(&self) -> &[Gpu] {
         &self.gpus
     }
@@ -97,6 +136,7 @@ pub struct Seat<'a> {
 }
 
 impl Seat<'_> {
+    /// The GPU; none where there is no GPU to be placed on.
     pub fn gpu(&self) -> Option<&Gpu> {
         self.gpus.gpus.get(self.at?)
     }
@@ -125,12 +165,16 @@ impl Drop for Seat<'_> {
     }
 }
 
+fn is_model(model: &str, wanted: &str) -> bool {
+    model.to_lowercase().contains(&wanted.trim().to_lowercase())
+}
+
 /// The first of the smallest.
 fn least(running: &[usize]) -> Option<usize> {
     running.iter().enumerate().min_by_key(|(_, jobs)| **jobs).map(|(at, _)| at)
 }
 
-/// Of the visible GPUs those that a setting asks for.
+/// The visible GPUs that a setting asks for.
 fn choose(setting: &str, visible: Vec<String>) -> Result<Vec<String>, NoSuchGpu> {
     let wanted = setting.strip_prefix("cuda:").and_then(|index| index.parse::<usize>().ok());
     match (wanted, visible.len()) {
@@ -235,6 +279,11 @@ pub fn ask(arguments: &[&str]) -> Option<String> {
         answer.push('\n');
     });
     report.is_ok_and(|report| report.end == End::Exited(0)).then_some(answer)
+}
+
+/// A cheap look whether there may be a GPU.
+pub fn in_sight() -> bool {
+    device_files() > 0 || ["/dev/nvidiactl", "/dev/dxg"].iter().any(|path| std::path::Path::new(path).exists())
 }
 
 /// How many files /dev/nvidia0, /dev/nvidia1, ... there are.
@@ -343,5 +392,21 @@ GPU 1: NVIDIA L4 (UUID: GPU-bbbb-2)
         let expected = Machine { gpu: Some("NVIDIA L4".into()), driver: Some("580".into()), ..Machine::here() };
         assert_eq!(machine, expected);
         assert_eq!(Gpus::none().take().machine(), Machine::here());
+    }
+
+    #[test]
+    fn only_gpus_of_the_model_are_used_where_one_is_wanted() {
+        let gpu = |model: Option<&str>| Gpu { entry: "0".into(), model: model.map(str::to_owned), driver: None };
+        let all = || Gpus::new(vec![gpu(Some("NVIDIA H100 80GB HBM3")), gpu(Some("NVIDIA L4")), gpu(None)]);
+        let count = |wanted: &str| all().of_model(wanted).map(|gpus| gpus.all().len());
+        assert_eq!([count(""), count("h100"), count(" L4 ")], [Ok(3), Ok(1), Ok(1)]);
+        let error = count("A100").expect_err("there is none");
+        assert!(error.to_string().ends_with("this machine has NVIDIA H100 80GB HBM3, NVIDIA L4"), "{error}");
+        assert!(Gpus::none().of_model("L4").expect_err("none").to_string().contains("no GPU whose model is known"));
+        assert_eq!(Gpus::cpu_of_model(""), Ok(()));
+        assert!(Gpus::cpu_of_model("no such CPU").is_err());
+        if let Some(model) = Machine::cpu() {
+            assert_eq!(Gpus::cpu_of_model(&model.to_uppercase()), Ok(()));
+        }
     }
 }

@@ -25,6 +25,13 @@ impl Machine {
         Self { host, gpu: None, driver: None }
     }
 
+    /// The model of the CPU, as the kernel names it; `None` where it does not.
+    pub fn cpu() -> Option<String> {
+        let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        line.map(|(_, name)| name.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+
     /// One property of several machines in words: each value once, in order; `None` where none has it.
     pub fn words<'a>(
         machines: impl IntoIterator<Item = &'a Machine>,

@@ -13,14 +13,14 @@ pub struct Stat {
     pub state: char,
     pub parent: u32,
     pub session: u32,
-    /// Of all its threads and of the children that it has waited for.
+    /// Processor time of all its threads, and of the children that it has waited for.
     pub cpu: Duration,
     /// When it was started, in clock ticks since the machine was: with the pid it names one process of all times.
     pub start: u64,
 }
 
 impl Stat {
-    /// Of the process with this pid (`self` is one, too); `None` where there is none, or it is hidden from us.
+    /// The line of the process with this pid (`self` is one, too); `None` where there is none, or it is hidden from us.
     pub fn of(pid: impl std::fmt::Display) -> Option<Self> {
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
@@ -92,7 +92,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Of the process with this pid; zeros where it cannot be told.
+    /// The memory of the process with this pid; zeros where it is not known.
     pub fn of(pid: impl std::fmt::Display) -> Self {
         let pages = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
         let mut bytes = pages.split_ascii_whitespace().skip(1).map(|field| {
@@ -106,6 +106,14 @@ impl Memory {
     pub fn own(self) -> u64 {
         self.resident.saturating_sub(self.shared)
     }
+}
+
+/// The most memory that this process held so far, in bytes; 0 where it cannot be told.
+pub fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.unwrap_or(0).saturating_mul(1024)
 }
 
 #[cfg(test)]
@@ -127,6 +135,7 @@ mod tests {
         let me = Stat::of("self").expect("there is a /proc");
         assert_eq!((me.pid, me.state != 'Z'), (std::process::id(), true));
         assert!(tree(me.parent).contains(&me.pid) || tree(me.pid) == [me.pid]);
+        assert!(peak() > 1 << 20, "{}", peak());
         assert!(signals("self", "SigCgt").is_some() && signals("self", "SigNone").is_none());
         assert_eq!([bit(1), bit(15), bit(0)], [1, 1 << 14, 0]);
     }

@@ -1,12 +1,13 @@
-//! Progress on stderr: a bar on a terminal, one plain line per finished item elsewhere, nothing when quiet.
+//! Progress on stderr: a bar on a terminal with results above it, one plain line per finished item elsewhere, nothing when quiet.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
+use crate::live::{self, Live};
 use crate::terminal;
 
 /// A display of how many of `length` items are done. Shared between threads by reference.
@@ -16,6 +17,8 @@ pub struct Progress {
     done: AtomicUsize,
     pace: Option<Mutex<Pace>>,
     look: Look,
+    /// The part in a run's progress, for a stage of a search.
+    live: Option<Arc<Live>>,
 }
 
 enum Look {
@@ -45,6 +48,7 @@ impl Pace {
 }
 
 impl Progress {
+    /// A display of `length` items; none where it is to be quiet.
     pub fn new(label: &str, length: usize, quiet: bool) -> Self {
         Self::with_pace(label, length, None, quiet)
     }
@@ -56,29 +60,23 @@ impl Progress {
     }
 
     fn with_pace(label: &str, length: usize, pace: Option<Mutex<Pace>>, quiet: bool) -> Self {
+        let live = Live::open(label, length).map(Arc::new);
+        let lines = std::env::var_os(live::LINES).is_some();
         let look = if quiet {
             Look::Silent
-        } else if std::io::stderr().is_terminal() {
-            let bar = ProgressBar::new(length as u64);
-            let template = match pace {
-                None => "{prefix} [{bar:24}] {pos}/{len} {elapsed} (left {eta}) {wide_msg}",
-                Some(_) => "{prefix} [{bar:24}] {pos}/{len} {elapsed} {wide_msg}",
-            };
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("=> "));
-            }
-            bar.set_prefix(terminal::line(label).into_owned());
-            bar.enable_steady_tick(Duration::from_millis(500));
-            Look::Bar(bar)
+        } else if std::io::stderr().is_terminal() && !lines {
+            Look::Bar(bar(label, length, pace.is_some(), live.as_ref()))
         } else {
             Look::Lines
         };
-        Self { label: terminal::line(label).into_owned(), length, done: AtomicUsize::new(0), pace, look }
+        Self { label: terminal::line(label).into_owned(), length, done: AtomicUsize::new(0), pace, look, live }
     }
 
     /// Says what is going on within an item; shown on a bar only.
     pub fn note(&self, text: &str) {
-        if let Look::Bar(bar) = &self.look {
+        if let Some(live) = &self.live {
+            live.note(text);
+        } else if let Look::Bar(bar) = &self.look {
             bar.set_message(terminal::line(text).into_owned());
         }
     }
@@ -91,6 +89,9 @@ impl Progress {
     /// One more item is done, and with it so much of the work; `free`: it was there already, and has cost no time.
     pub fn item_of(&self, weight: f64, free: bool, text: &str) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(live) = &self.live {
+            live.item(free, text);
+        }
         let left = self
             .pace
             .as_ref()
@@ -101,7 +102,9 @@ impl Progress {
                 if !left.is_empty() {
                     bar.set_prefix(format!("{} ({left})", self.label));
                 }
-                bar.set_message(terminal::line(text).into_owned());
+                // Results stay above the bar.
+                bar.println(format!("{}: {done}/{}: {}", self.label, self.length, terminal::line(text)));
+                bar.set_message("");
                 bar.inc(1);
             }
             // A progress line that cannot be written is no reason to stop.
@@ -130,6 +133,9 @@ impl Progress {
 
     /// Clears the bar and leaves one last line.
     pub fn finish(&self, text: &str) {
+        if let Some(live) = &self.live {
+            live.finish();
+        }
         if let Look::Bar(bar) = &self.look {
             bar.finish_and_clear();
         }
@@ -137,6 +143,28 @@ impl Progress {
             drop(writeln!(std::io::stderr(), "{}: {}", self.label, terminal::message(text)));
         }
     }
+}
+
+/// A bar for a stage alone; within a run, the block of lines that says where the whole search is.
+fn bar(label: &str, length: usize, has_pace: bool, live: Option<&Arc<Live>>) -> ProgressBar {
+    let bar = ProgressBar::new(length as u64);
+    let template = match (live, has_pace) {
+        (Some(_), _) => "[{bar:40}]\n{search}",
+        (None, false) => "{prefix} [{bar:24}] {pos}/{len} {elapsed} (left {eta}) {wide_msg}",
+        (None, true) => "{prefix} [{bar:24}] {pos}/{len} {elapsed} {wide_msg}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        let style = style.progress_chars("=> ");
+        bar.set_style(match live.cloned() {
+            Some(live) => style.with_key("search", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = out.write_str(&live.lines().join("\n"));
+            }),
+            None => style,
+        });
+    }
+    bar.set_prefix(terminal::line(label).into_owned());
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
 }
 
 /// A duration as precise as an estimate can be.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::proc;
+use crate::{proc, system};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -21,20 +21,10 @@ pub fn install() -> anyhow::Result<&'static AtomicBool> {
         }
     })?;
     for signal in [libc::SIGINT, libc::SIGHUP].into_iter().filter(|&signal| ignored & proc::bit(signal) != 0) {
-        // SAFETY: it only sets the disposition of a signal, to what it was when this process began.
-        unsafe {
-            libc::signal(signal, libc::SIG_IGN);
-        }
+        // To what it was when this process began.
+        system::ignore(signal);
     }
     Ok(&STOP)
 }
 
-/// Ends this process as this signal does where nobody handles it: so whoever waits for us sees what it was.
-pub fn end_by(signal: i32) -> ! {
-    // SAFETY: system calls without memory of ours; the default of such a signal is to end the process.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        libc::raise(signal);
-    }
-    std::process::exit(1)
-}
+pub use system::end_by;

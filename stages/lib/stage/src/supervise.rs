@@ -16,8 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+
 use crate::clock::WorkClock;
 use crate::proc::{self, Memory, Stat};
+use crate::system::die_with_parent;
 
 /// How often we look whether the child has ended. A line from it wakes us earlier.
 const TICK: Duration = Duration::from_millis(20);
@@ -128,53 +131,26 @@ pub fn run(
     Ok(Report { end, stderr: stderr.lines(), seconds, at_work, peak_memory: watch.peak })
 }
 
-/// Has the kernel kill the child when the thread that starts it dies: that thread waits for the child, so only its
-/// process's death can end it before.
-fn die_with_parent(command: &mut Command) {
-    let parent = std::process::id();
-    let prepare = move || {
-        // SAFETY: prctl, getppid and _exit are async-signal-safe and touch no memory of ours.
-        unsafe {
-            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-                return Err(io::Error::last_os_error());
-            }
-            // The parent may have died before the line above.
-            if libc::getppid() as u32 != parent {
-                libc::_exit(1);
-            }
-        }
-        Ok(())
-    };
-    // SAFETY: the closure runs between fork and exec and does nothing but system calls.
-    unsafe {
-        command.pre_exec(prepare);
-    }
-}
-
 /// Whether the child has ended, without forgetting its pid: until it is reaped, its group's number is not given away.
 fn ended(child: &Child) -> io::Result<bool> {
-    // SAFETY: siginfo_t is plain data that the kernel fills.
-    unsafe {
-        let mut info: libc::siginfo_t = std::mem::zeroed();
-        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-        if libc::waitid(libc::P_PID, child.id(), &mut info, flags) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(info.si_pid() != 0)
-    }
+    let Some(pid) = pid_of(child.id()) else { return Ok(false) };
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    Ok(rustix::process::waitid(WaitId::Pid(pid), look)?.is_some())
+}
+
+fn pid_of(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
 /// Kills what is left of the group, then forgets the child.
 fn reap(child: &mut Child) -> io::Result<std::process::ExitStatus> {
-    signal_group(child.id(), libc::SIGKILL);
+    signal_group(child.id(), Signal::KILL);
     child.wait()
 }
 
-fn signal_group(pid: u32, signal: i32) {
-    // SAFETY: a system call without memory. A group that is gone already is fine.
-    unsafe {
-        libc::kill(-(pid as i32), signal);
-    }
+fn signal_group(pid: u32, signal: Signal) {
+    // A group that is gone already is fine.
+    let _ = pid_of(pid).map(|pid| rustix::process::kill_process_group(pid, signal));
 }
 
 struct Watch {
@@ -192,7 +168,7 @@ impl Watch {
     fn look(&mut self, stop: &dyn Fn() -> bool) {
         if let Some(deadline) = self.deadline {
             if Instant::now() >= deadline {
-                signal_group(self.pid, libc::SIGKILL);
+                signal_group(self.pid, Signal::KILL);
             }
             return;
         }
@@ -216,9 +192,9 @@ impl Watch {
     }
 
     fn terminate(&mut self, end: End, grace: Duration) {
-        signal_group(self.pid, if grace.is_zero() { libc::SIGKILL } else { libc::SIGTERM });
+        signal_group(self.pid, if grace.is_zero() { Signal::KILL } else { Signal::TERM });
         // One that is stopped would not hear it.
-        signal_group(self.pid, libc::SIGCONT);
+        signal_group(self.pid, Signal::CONT);
         self.verdict = Some(end);
         self.deadline = Some(Instant::now() + grace);
     }

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{
-    ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+use arrow_array::types::{Float64Type, Int32Type};
+use arrow_array::{
+    Array as _, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, MapArray, RecordBatch,
+    StringArray, StructArray,
 };
-use arrow::datatypes::{Float64Type, Int32Type};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{DataType, Field};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use schemas::Candidate;
@@ -164,6 +167,56 @@ fn deep_values_are_refused() {
     let scratch = folder();
     let deep = format!("{{{REQUIRED},\"mine\":{}{}}}\n", "[".repeat(100_000), "]".repeat(100_000));
     assert!(refused(&text(&scratch, &deep)).contains("line 1"));
+}
+
+/// A column of two rows that holds this column, one element or field in each row.
+fn wrapped(inner: ArrayRef, how: usize) -> ArrayRef {
+    let field = |name: &str| Arc::new(Field::new(name, inner.data_type().clone(), true));
+    let each = || OffsetBuffer::from_lengths(vec![1; inner.len()]);
+    match how % 3 {
+        0 => Arc::new(ListArray::new(field("item"), each(), inner.clone(), None)),
+        1 => Arc::new(StructArray::from(vec![(field("part"), inner.clone())])),
+        _ => {
+            let keys: ArrayRef = Arc::new(StringArray::from_iter_values((0..inner.len()).map(|i| format!("k{i}"))));
+            let key = Arc::new(Field::new("keys", DataType::Utf8, false));
+            let entries = StructArray::from(vec![(key, keys), (field("values"), inner.clone())]);
+            let field = Arc::new(Field::new("entries", entries.data_type().clone(), false));
+            Arc::new(MapArray::new(field, each(), entries, None, false))
+        }
+    }
+}
+
+#[test]
+fn columns_inside_of_columns_pass_or_are_named() {
+    let scratch = folder();
+    for how in 0..9 {
+        for levels in [1, 3, 12, 70] {
+            let mut column: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.5), Some(0.25)]));
+            (0..levels).for_each(|level| column = wrapped(column.clone(), how + level * (how / 3)));
+            let path = parquet(&scratch, 2, vec![("mine".into(), column.clone())]);
+            if levels == 70 {
+                let error = refused(&path);
+                assert!(error.contains("levels"), "{how}: {error}");
+                continue;
+            }
+            let table = read(&path).unwrap_or_else(|error| panic!("{how}, {levels}: {error}"));
+            let [again, lines] = ["again.parquet", "lines.jsonl"].map(|name| scratch.path().join(name));
+            table::write(&table, &again).expect("written");
+            assert_eq!(read(&again).expect("read back").rows.len(), 2, "{how}, {levels}");
+            match table::write(&table, &lines) {
+                Ok(_) => assert!(fs::read_to_string(&lines).expect("there").contains("0.25")),
+                Err(error) => assert!(error.to_string().contains("lines.jsonl"), "{how}, {levels}: {error}"),
+            }
+            for known in ["source", "generation", "ood_acc", "ood_acc_seeds", "diagnostics", "weights"] {
+                let path = parquet(&scratch, 2, vec![(known.into(), column.clone())]);
+                // one of them is a list of numbers, as the column is to be
+                if let Err(error) = read(&path) {
+                    let error = error.to_string();
+                    assert!(error.contains("hostile.parquet") && error.contains(known), "{how}, {levels}: {error}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float32Array, Int32Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    Array, ArrayRef, Float32Array, Int32Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
@@ -263,7 +265,7 @@ fn wrong_types_and_missing_values_are_named() {
     assert!(message.ends_with("found `done`"), "{message}");
     with_column(&path, "source", Arc::new(StringArray::from(vec![Some("x"), None])));
     assert!(refused(&path).ends_with("a.parquet: row 2: column source: no value"));
-    let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<arrow::datatypes::Float64Type, _, _>([
+    let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<arrow_array::types::Float64Type, _, _>([
         Some(vec![Some(1.0)]),
         Some(vec![None]),
     ]));
@@ -272,22 +274,35 @@ fn wrong_types_and_missing_values_are_named() {
 }
 
 #[test]
-fn missing_column_names_its_stage() {
+fn the_text_of_a_program_is_all_that_a_row_must_have() {
     let folder = folder();
     let path = folder.path().join("a.parquet");
-    let batch = RecordBatch::try_new(
-        Arc::new(Schema::new(vec![Field::new("source", DataType::Utf8, false)])),
-        vec![Arc::new(StringArray::from(vec!["x"]))],
-    )
-    .expect("a batch");
-    let mut writer =
-        ArrowWriter::try_new(fs::File::create(&path).expect("a file"), batch.schema(), None).expect("Parquet");
-    writer.write(&batch).expect("Parquet");
-    writer.close().expect("Parquet");
+    let write = |column: &str| {
+        let batch = RecordBatch::try_new(
+            Arc::new(Schema::new(vec![Field::new(column, DataType::Utf8, false)])),
+            vec![Arc::new(StringArray::from(vec!["x", "y"]))],
+        )
+        .expect("a batch");
+        let mut writer =
+            ArrowWriter::try_new(fs::File::create(&path).expect("a file"), batch.schema(), None).expect("Parquet");
+        writer.write(&batch).expect("Parquet");
+        writer.close().expect("Parquet");
+    };
+    write("run");
     let message = refused(&path);
-    let expected = "a.parquet: columns run, method, proposer, generation, slot, attempt, island, candidate_id, status \
-                    are missing: the propose stage makes them";
-    assert!(message.ends_with(expected), "{message}");
+    assert!(message.contains("a.parquet: column source is missing: the text of a program"), "{message}");
+    write("source");
+    let rows = table::read(&[name(&path)]).expect("rows").rows;
+    let expected = |row: i64, source: &str| Candidate {
+        run: "-".into(),
+        method: "-".into(),
+        proposer: "file".into(),
+        slot: row,
+        attempt: row,
+        source: source.into(),
+        ..Candidate::default()
+    };
+    assert_eq!(rows.iter().map(|row| row.candidate.clone()).collect::<Vec<_>>(), [expected(0, "x"), expected(1, "y")]);
 }
 
 #[test]
@@ -369,9 +384,11 @@ fn patterns_programs_and_formats() {
     };
     assert_eq!(runs("*/t.jsonl"), ["a", "b"]);
     assert!(refused(&folder.path().join("c*/t.jsonl")).starts_with("no file matches "));
+    assert!(refused(&folder.path().join("t.csv")).contains("t.csv: no table of ours fits into such a file"));
+    assert!(refused(&folder.path().join("t.json")).contains("one a line: name it .jsonl"));
     assert!(
-        refused(&folder.path().join("t.csv"))
-            .ends_with("t.csv: cannot tell its format: name it .parquet or .jsonl (or .py for a program)")
+        refused(&folder.path().join("t.txt"))
+            .ends_with("t.txt: cannot tell its format: name it .parquet or .jsonl (or .py for a program)")
     );
     let program: PathBuf = folder.path().join("mine.py");
     fs::write(&program, "x = 1\n").expect("written");
@@ -410,7 +427,7 @@ fn columns_of_any_names_become_a_file_with_types() {
     let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet").build().expect("readable");
     let batch = reader.next().expect("a batch").expect("readable");
     assert_eq!(batch.schema().field(0).data_type(), &DataType::Float64);
-    let share = batch.column(0).as_primitive::<arrow::datatypes::Float64Type>();
+    let share = batch.column(0).as_primitive::<arrow_array::types::Float64Type>();
     assert!(share.value(0) == 0.5 && share.is_null(1));
     let what = batch.column(1).as_string::<i32>();
     assert!(what.is_null(0) && what.value(1) == "ä, \"b\"");

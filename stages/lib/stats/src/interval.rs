@@ -12,7 +12,9 @@ const RESAMPLES: usize = 20_000;
 pub struct Interval {
     /// What lies between the bounds: the mean, or the difference of the means.
     pub estimate: f64,
+    /// The lower bound.
     pub low: f64,
+    /// The upper bound.
     pub high: f64,
     /// The share of such intervals that is to cover the true value, as 0.95.
     pub level: f64,

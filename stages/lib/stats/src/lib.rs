@@ -8,6 +8,13 @@
 //! Values are plain `f64` in any unit; results are in the same unit. What cannot be computed is an [`Undefined`], never a
 //! NaN. Whatever draws random numbers takes a seed and gives the same answer for the same seed, on any machine.
 
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
+)]
+
+mod components;
 mod effect;
 mod interval;
 mod permutation;
@@ -16,6 +23,7 @@ mod random;
 mod ranks;
 mod student;
 
+pub use components::{Components, components};
 pub use effect::{cliffs_delta, hedges_g, hedges_g_paired, superiority};
 pub use interval::{Interval, bootstrap_difference, bootstrap_mean, bootstrap_paired, paired_t, proportion, welch};
 pub use permutation::{Permutation, holm, paired_permutation, permutation, smallest_p, smallest_paired_p};

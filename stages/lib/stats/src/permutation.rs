@@ -150,7 +150,7 @@ fn slack(values: &[f64]) -> f64 {
     16.0 * f64::EPSILON * values.len() as f64 * largest
 }
 
-/// Of the ways to choose `few` of the values, how many have `sum` plus their sum at least so far from 0.
+/// How many of the ways to choose `few` of the values have `sum` plus their sum at least so far from 0.
 fn count_subsets(values: &[f64], few: usize, sum: f64, least: f64) -> u64 {
     if few == 0 {
         return u64::from(sum.abs() >= least);

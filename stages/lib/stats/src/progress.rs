@@ -31,7 +31,9 @@ pub fn area_under_best(start: Option<f64>, scores: &[Option<f64>], budget: usize
 /// without is censored: all that is known is that it takes longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waited {
+    /// How many candidates were evaluated.
     pub evaluations: u64,
+    /// Whether the level was reached.
     pub reached: bool,
 }
 

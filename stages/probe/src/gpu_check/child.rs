@@ -20,9 +20,9 @@ use crate::{parity, programs};
 pub const EVALUATION: &str = "evaluation";
 /// The mode of a training step whose operations are launched one by one.
 pub const EAGER: &str = "eager";
-/// That of one whose time steps are recorded as CUDA graphs.
+/// The mode of a training step whose time steps are recorded as CUDA graphs.
 pub const GRAPHS: &str = "graphs";
-/// That of one on the CPU.
+/// The mode of a training step on the CPU.
 pub const PLANS: &str = "plans";
 
 /// What a child is to do.

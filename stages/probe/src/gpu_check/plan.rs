@@ -70,11 +70,11 @@ impl Plan {
 pub struct Measured {
     /// Until a child is ready.
     pub start: f64,
-    /// Of a training step, the mean over all lengths.
+    /// Seconds of a training step, the mean over all lengths.
     pub step: Option<f64>,
-    /// Of the test.
+    /// Seconds of the test.
     pub test: Option<f64>,
-    /// Of a step at the longest length with so many trainings side by side.
+    /// Seconds of a step at the longest length, by the number of trainings side by side.
     pub beside: Vec<(usize, f64)>,
 }
 

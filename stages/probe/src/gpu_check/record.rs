@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The whole document.
 #[derive(Clone, Debug, Serialize)]
 pub struct Record {
-    /// Of this document's form.
+    /// Version of this document's form.
     pub format: u32,
-    /// Of the program.
+    /// Version of the program.
     pub version: &'static str,
     /// Whether it is a trial on the CPU with tiny sizes, which says nothing about a GPU.
     pub dry: bool,
@@ -104,7 +104,7 @@ pub enum Row {
 pub struct Host {
     pub name: Option<String>,
     pub cpu: Option<String>,
-    /// That this process may use.
+    /// How many cores this process may use.
     pub cores: usize,
     pub memory_mib: Option<u64>,
 }
@@ -161,11 +161,11 @@ pub struct Speed {
     pub length: Option<usize>,
     pub batch_size: usize,
     pub hidden: usize,
-    /// Of one training; the median, or the mean over processes.
+    /// Seconds of a step of one training: the median, or the mean over processes.
     pub step_s: Option<f64>,
-    /// Of all trainings together.
+    /// Steps a second of all trainings together.
     pub steps_per_s: Option<f64>,
-    /// Of the matrix products that cannot be avoided.
+    /// Speed of the matrix products that cannot be avoided, in billions of operations a second.
     pub gflops: Option<f64>,
     pub note: Option<String>,
 }

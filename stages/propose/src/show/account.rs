@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Account {
     pub calls: usize,
-    /// Of these, calls that got no reply.
+    /// How many of these calls got no reply.
     pub failed: usize,
     /// Tries within calls that failed and were repeated.
     pub failed_tries: usize,

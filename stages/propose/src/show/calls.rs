@@ -16,7 +16,7 @@ pub struct Recorded {
 pub struct Calls(Vec<Recorded>);
 
 impl Calls {
-    /// Those of one attempt; of several exchanges of one call those that came first stand first.
+    /// The calls of one attempt; of several exchanges of one call those that came first stand first.
     pub fn of(exchanges: &[Exchange], attempt: i64) -> Self {
         let mut found: Vec<&Exchange> = exchanges.iter().filter(|exchange| exchange.place.attempt == attempt).collect();
         // Calls are numbered within their attempt; the sort keeps the order of the file.

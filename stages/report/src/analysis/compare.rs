@@ -14,6 +14,14 @@ pub struct Group<'a> {
 }
 
 impl Group<'_> {
+    /// Whether its runs and those of another group were made with settings under which figures compare.
+    pub fn compares(&self, other: &Group<'_>) -> bool {
+        match (self.runs.first(), other.runs.first()) {
+            (Some(a), Some(b)) => alike(a, b),
+            _ => true,
+        }
+    }
+
     /// The search method.
     pub fn method(&self) -> &str {
         self.runs.first().map_or("", |run| run.method.as_str())
@@ -25,11 +33,20 @@ impl Group<'_> {
     }
 }
 
+/// Whether two runs were made with settings under which their figures compare, as far as is known.
+fn alike(a: &Run, b: &Run) -> bool {
+    stage::runs::differences(&[a.identity.clone(), b.identity.clone()]).is_empty()
+}
+
 /// Groups in the order of their first runs. Where the page has runs of several choices of models, names say which.
 pub fn group_runs(runs: &[Run]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for run in runs {
-        match groups.iter_mut().find(|group| group.method() == run.method && group.models() == run.models()) {
+        match groups.iter_mut().find(|group| {
+            group.method() == run.method
+                && group.models() == run.models()
+                && group.runs.first().is_none_or(|first| alike(first, run))
+        }) {
             Some(group) => group.runs.push(run),
             None => groups.push(Group { name: run.method.clone(), runs: vec![run] }),
         }
@@ -39,10 +56,26 @@ pub fn group_runs(runs: &[Run]) -> Vec<Group<'_>> {
             group.name = format!("{} ({})", group.name, group.models().unwrap_or_else(|| "built-in".into()));
         }
     }
+    name_apart(&mut groups);
     if groups.len() > 1 {
         return groups;
     }
     runs.iter().map(|run| Group { name: run.name.clone(), runs: vec![run] }).collect()
+}
+
+/// Groups that differ in their settings alone get names of their own: that of their run, or their settings' digest.
+fn name_apart(groups: &mut [Group<'_>]) {
+    let names: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
+    for group in groups.iter_mut().filter(|group| names.iter().filter(|name| **name == group.name).count() > 1) {
+        let own = match group.runs.as_slice() {
+            [only] => only.name.clone(),
+            runs => {
+                let digest = runs.first().and_then(|run| run.identity.settings_digest.clone());
+                format!("settings {}", digest.unwrap_or_else(|| "unknown".into()))
+            }
+        };
+        group.name = format!("{} [{own}]", group.name);
+    }
 }
 
 /// How far the proposals of a group's runs reach.

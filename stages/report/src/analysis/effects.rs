@@ -55,6 +55,7 @@ impl Outcome {
         }
     }
 
+    /// Its heading on the page.
     pub fn heading(self) -> &'static str {
         match self {
             Self::Gain => "confirmed gain",
@@ -65,7 +66,7 @@ impl Outcome {
         }
     }
 
-    /// Of one search, as a share of 1; `budget` in evaluated candidates.
+    /// The outcome of one search, as a share of 1; `budget` in evaluated candidates.
     pub fn of(self, run: &Run, budget: usize) -> Option<f64> {
         match self {
             Self::Gain => Some(run.confirmation.as_ref()?.gain?.mean),
@@ -117,7 +118,7 @@ pub struct Effect {
     pub smallest_p: Option<f64>,
     /// The same p after Holm's correction over the methods of this outcome.
     pub holm: Option<f64>,
-    /// Of the test that does not pair, for those who do not believe that seeds are shared.
+    /// The test that does not pair searches by their seeds.
     pub unpaired: Option<Permutation>,
     /// Difference in standard deviations.
     pub g: Option<f64>,
@@ -128,7 +129,10 @@ pub struct Effect {
 /// Which group the others are compared with: the one of this name or method; without a name `spark`, else the first. None
 /// where there are no two methods or choices of models, or where none has the name.
 pub fn baseline<'a, 'b>(groups: &'b [Group<'a>], named: Option<&str>) -> Option<&'b Group<'a>> {
-    let alike = |pair: &[Group<'_>]| pair[0].method() == pair[1].method() && pair[0].models() == pair[1].models();
+    // What was made with other settings is another experiment, and no other method.
+    let alike = |pair: &[Group<'_>]| {
+        !pair[0].compares(&pair[1]) || pair[0].method() == pair[1].method() && pair[0].models() == pair[1].models()
+    };
     if groups.len() < 2 || groups.windows(2).all(alike) {
         return None;
     }
@@ -142,7 +146,9 @@ pub fn baseline<'a, 'b>(groups: &'b [Group<'a>], named: Option<&str>) -> Option<
 /// What a group is compared with: the baseline's method with the group's own models, where there is such a group, so that a
 /// difference is one of methods. The baseline itself is compared with nothing.
 fn opponent<'a, 'b>(group: &Group<'a>, base: &'b Group<'a>, groups: &'b [Group<'a>]) -> &'b Group<'a> {
-    let own = groups.iter().find(|other| other.method() == base.method() && other.models() == group.models());
+    let own = groups
+        .iter()
+        .find(|other| other.method() == base.method() && other.models() == group.models() && other.compares(group));
     own.filter(|own| own.name != group.name).unwrap_or(base)
 }
 
@@ -153,7 +159,8 @@ pub fn effects(groups: &[Group<'_>], named: Option<&str>) -> Vec<Effect> {
     let budget = budget(groups.iter().flat_map(|group| group.runs.iter().copied()));
     let mut list = Vec::new();
     for outcome in Outcome::shown(groups) {
-        let others = groups.iter().filter(|group| group.name != base.name);
+        let others =
+            groups.iter().filter(|group| group.name != base.name && group.compares(opponent(group, base, groups)));
         let mut family: Vec<Effect> =
             others.map(|group| effect(outcome, group, opponent(group, base, groups), budget)).collect();
         if family.iter().all(|effect| effect.difference.is_none()) {

@@ -21,6 +21,7 @@ const VIEWS: &[(&str, &str, &[&str])] = &[
     ("reach", "reach", &["local", "entangled"]),
     ("edit distance", "edit_distance", &["0–9", "10–29", "30–99", "100 and more"]),
     ("frozen outputs changed", "frozen_outputs_changed", &["0", "1", "2"]),
+    ("behavioural shift", "behavioural_shift", &["below 1 point", "1–3 points", "3–10 points", "10 points and more"]),
 ];
 
 /// The outcomes of one class of edits.
@@ -67,7 +68,7 @@ pub struct Against {
 
 /// One edit, as far as it counts here.
 struct Edit {
-    classes: [Option<&'static str>; 3],
+    classes: [Option<&'static str>; 4],
     broken: bool,
     gain: Option<f64>,
 }
@@ -79,7 +80,7 @@ fn edits_of(run: &Run) -> Vec<Edit> {
         .map(|row| {
             let parent = row.parent_id.as_deref().and_then(|id| run.candidate(id));
             Edit {
-                classes: [reach(row), distance(row), frozen(row)],
+                classes: [reach(row), distance(row), frozen(row), shift(row)],
                 broken: executable(row) == Some(false) || row.status == Status::Diverged,
                 gain: row.fitness.zip(parent.and_then(|parent| parent.fitness)).map(|(own, parent)| own - parent),
             }
@@ -103,6 +104,12 @@ fn distance(row: &Candidate) -> Option<&'static str> {
 
 fn frozen(row: &Candidate) -> Option<&'static str> {
     class(2, usize::try_from(row.frozen_outputs_changed?).ok()?.min(2))
+}
+
+/// How far the worth of operators changed that the parent has, too.
+fn shift(row: &Candidate) -> Option<&'static str> {
+    let shift = row.behavioural_shift?;
+    class(3, [0.01, 0.03, 0.1].iter().filter(|bound| shift >= **bound).count())
 }
 
 /// The outcomes of all classes: of each group, and then of each of its searches where it has several.
@@ -139,7 +146,7 @@ fn sorted(group: &str, search: Option<&str>, searches: &[&[Edit]]) -> Vec<Outcom
     list
 }
 
-/// Of the edits of one class, by search.
+/// The outcomes of the edits of one class, by search.
 fn summed(searches: &[Vec<&Edit>]) -> Outcomes {
     let proposals: usize = searches.iter().map(Vec::len).sum();
     let broken = searches.iter().flatten().filter(|edit| edit.broken).count();
@@ -221,6 +228,7 @@ mod tests {
             edit_distance_action: Some(0),
             edit_distance_frozen: Some(0),
             frozen_outputs_changed: Some(i64::from(locality == Locality::Entangled)),
+            behavioural_shift: fitness.map(|fitness| (fitness - 0.5).abs() / 4.0),
             ..Candidate::default()
         }
     }
@@ -262,6 +270,7 @@ mod tests {
         let by = |key: &str| list.iter().filter(|o| o.by.1 == key).map(|o| (o.class, o.proposals)).collect::<Vec<_>>();
         assert_eq!(by("edit_distance"), [("10–29", 2), ("30–99", 5)]);
         assert_eq!(by("frozen_outputs_changed"), [("0", 2), ("1", 5)]);
+        assert_eq!(by("behavioural_shift"), [("below 1 point", 1), ("1–3 points", 2), ("3–10 points", 1)]);
     }
 
     #[test]

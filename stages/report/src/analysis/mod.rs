@@ -7,6 +7,7 @@ mod factors;
 mod lineage;
 mod losses;
 mod progress;
+pub mod smooth;
 mod tradeoff;
 mod transfer;
 

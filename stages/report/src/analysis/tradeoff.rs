@@ -12,6 +12,7 @@ pub enum Cost {
 }
 
 impl Cost {
+    /// What a candidate costs by it.
     pub fn of(self, row: &Candidate) -> Option<i64> {
         match self {
             Cost::Params => row.params,

@@ -22,7 +22,7 @@ pub struct Transferred {
     pub failed: usize,
     /// To the reference program, trained alike.
     pub difference: Option<f64>,
-    /// Of the reference architecture in the literature.
+    /// Accuracy of the reference architecture in the literature.
     pub published: Option<f64>,
     /// The same as EvoPrompting's authors trained it, and the best network that they found.
     pub published_reimplemented: Option<f64>,

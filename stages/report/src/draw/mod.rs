@@ -7,4 +7,4 @@ pub mod theme;
 
 pub use panel::{FOOT, GUTTER, Label, Panel, legend, place_labels};
 pub use scale::{Format, Scale, short};
-pub use svg::{Anchor, Svg, escape, number, shorten, text_width, visible};
+pub use svg::{Anchor, At, Svg, Tip, escape, number, shorten, text_width, visible};

@@ -19,10 +19,12 @@ pub struct Panel {
 }
 
 impl Panel {
+    /// Its right edge.
     pub fn right(&self) -> f64 {
         self.left + self.width
     }
 
+    /// Its lower edge.
     pub fn bottom(&self) -> f64 {
         self.top + self.height
     }
@@ -52,6 +54,8 @@ impl Panel {
         svg.line((self.left, self.bottom()), (self.right(), self.bottom()), "axis");
         svg.text((self.left + self.width / 2.0, self.bottom() + 36.0), Anchor::Middle, "label", x_title);
         svg.text((self.left - GUTTER, self.top - 14.0), Anchor::Start, "label", y_title);
+        let edges = [self.left, self.top, self.right(), self.bottom()];
+        svg.meaning(edges, &format!("{} {}", self.x.words(), self.y.words()), [x_title, y_title]);
     }
 }
 

@@ -87,10 +87,23 @@ impl Scale {
         if place.is_finite() { place.clamp(0.0, 1.0) } else { 0.0 }
     }
 
+    /// Range and kind for a program: `0 120 line plain`, `0.1 3 log short`.
+    pub fn words(&self) -> String {
+        let kind = if self.log { "log" } else { "line" };
+        let format = match self.format {
+            Format::Percent => "percent",
+            Format::Short => "short",
+            Format::Plain => "plain",
+        };
+        format!("{} {} {kind} {format}", self.low, self.high)
+    }
+
+    /// The smallest value that it shows.
     pub fn low(&self) -> f64 {
         self.low
     }
 
+    /// The largest value that it shows.
     pub fn high(&self) -> f64 {
         self.high
     }

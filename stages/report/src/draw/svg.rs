@@ -3,12 +3,46 @@
 
 use std::fmt::Write;
 
+/// How the attributes begin that say which candidates marks stand for.
+const CANDIDATE: &str = " data-c=\"";
+const CANDIDATES: &str = " data-cs=\"";
+/// How the attribute begins that says what the places of a panel mean.
+const PANEL: &str = " data-panel=\"";
+
 /// Where a text is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
     Start,
     Middle,
     End,
+}
+
+/// A place in a drawing.
+pub type At = (f64, f64);
+
+/// What is said of a mark when the pointer rests on it, and which candidate it stands for ([`Run::key`](crate::run::Run::key)).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tip {
+    pub text: String,
+    pub candidate: Option<String>,
+}
+
+impl From<&str> for Tip {
+    fn from(text: &str) -> Self {
+        Self { text: text.into(), candidate: None }
+    }
+}
+
+impl From<&String> for Tip {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<&Tip> for Tip {
+    fn from(tip: &Tip) -> Self {
+        tip.clone()
+    }
 }
 
 /// The elements of a drawing of `width` x `height` units (CSS pixels at natural size).
@@ -20,6 +54,7 @@ pub struct Svg {
 }
 
 impl Svg {
+    /// An empty drawing of this size, in pixels.
     pub fn new(width: f64, height: f64) -> Self {
         Self { width, height, body: String::new() }
     }
@@ -29,6 +64,7 @@ impl Svg {
         &self.body
     }
 
+    /// Draws a line.
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
         let (x1, y1, x2, y2) = (number(from.0), number(from.1), number(to.0), number(to.1));
         self.push(format_args!(r#"<path class="{class}" d="M{x1} {y1}L{x2} {y2}"/>"#));
@@ -63,6 +99,22 @@ impl Svg {
         }
     }
 
+    /// Lines from each first place to its second: down, then to the right. One element for all of them.
+    pub fn elbows(&mut self, lines: &[(At, At)], class: &str) {
+        if lines.is_empty() {
+            return;
+        }
+        let mut path = String::new();
+        for (from, to) in lines {
+            let _ = write!(path, "M{} {}", number(from.0), number(from.1));
+            if to.1 != from.1 {
+                let _ = write!(path, "V{}", number(to.1));
+            }
+            let _ = write!(path, "H{}", number(to.0));
+        }
+        self.push(format_args!(r#"<path class="{class}" d="{path}"/>"#));
+    }
+
     /// The area between two lines over the same x, which hold their values as in [`steps`](Self::steps).
     pub fn band(&mut self, low: &[(f64, f64)], high: &[(f64, f64)], class: &str) {
         let mut corners: Vec<(f64, f64)> = corners(low);
@@ -78,22 +130,22 @@ impl Svg {
     }
 
     /// A circle; `tip` is shown when the pointer rests on it, and read out by screen readers.
-    pub fn circle(&mut self, at: (f64, f64), radius: f64, class: &str, tip: &str) {
+    pub fn circle(&mut self, at: (f64, f64), radius: f64, class: &str, tip: impl Into<Tip>) {
         let (x, y, r) = (number(at.0), number(at.1), number(radius));
-        self.tipped(format_args!(r#"<circle class="{class}" cx="{x}" cy="{y}" r="{r}""#), "circle", tip);
+        self.tipped(format_args!(r#"<circle class="{class}" cx="{x}" cy="{y}" r="{r}""#), "circle", &tip.into());
     }
 
     /// A square on its corner.
-    pub fn diamond(&mut self, at: (f64, f64), radius: f64, class: &str, tip: &str) {
+    pub fn diamond(&mut self, at: (f64, f64), radius: f64, class: &str, tip: impl Into<Tip>) {
         let (x, y, r) = (at.0, at.1, radius);
         let (left, right, top, bottom) = (number(x - r), number(x + r), number(y - r), number(y + r));
         let (x, y) = (number(x), number(y));
         let path = format!("M{x} {top}L{right} {y}L{x} {bottom}L{left} {y}Z");
-        self.tipped(format_args!(r#"<path class="{class}" d="{path}""#), "path", tip);
+        self.tipped(format_args!(r#"<path class="{class}" d="{path}""#), "path", &tip.into());
     }
 
     /// A five-pointed star.
-    pub fn star(&mut self, at: (f64, f64), radius: f64, class: &str, tip: &str) {
+    pub fn star(&mut self, at: (f64, f64), radius: f64, class: &str, tip: impl Into<Tip>) {
         let mut path = String::new();
         for i in 0..10u8 {
             let angle = std::f64::consts::PI * (f64::from(i) / 5.0 - 0.5);
@@ -101,26 +153,28 @@ impl Svg {
             let (x, y) = (at.0 + r * angle.cos(), at.1 + r * angle.sin());
             let _ = write!(path, "{}{} {}", if i == 0 { 'M' } else { 'L' }, number(x), number(y));
         }
-        self.tipped(format_args!(r#"<path class="{class}" d="{path}Z""#), "path", tip);
+        self.tipped(format_args!(r#"<path class="{class}" d="{path}Z""#), "path", &tip.into());
     }
 
     /// A small cross: something that came to nothing.
-    pub fn cross(&mut self, at: (f64, f64), radius: f64, class: &str, tip: &str) {
+    pub fn cross(&mut self, at: (f64, f64), radius: f64, class: &str, tip: impl Into<Tip>) {
         let (left, right) = (number(at.0 - radius), number(at.0 + radius));
         let (top, bottom) = (number(at.1 - radius), number(at.1 + radius));
         let path = format!("M{left} {top}L{right} {bottom}M{left} {bottom}L{right} {top}");
-        self.tipped(format_args!(r#"<path class="{class}" d="{path}""#), "path", tip);
+        self.tipped(format_args!(r#"<path class="{class}" d="{path}""#), "path", &tip.into());
     }
 
-    pub fn rect(&mut self, at: (f64, f64), size: (f64, f64), class: &str, tip: &str) {
+    /// Draws a rectangle, with what it says under the pointer.
+    pub fn rect(&mut self, at: (f64, f64), size: (f64, f64), class: &str, tip: impl Into<Tip>) {
         let (x, y, w, h) = (number(at.0), number(at.1), number(size.0.max(0.0)), number(size.1.max(0.0)));
         self.tipped(
             format_args!(r#"<rect class="{class}" x="{x}" y="{y}" width="{w}" height="{h}" rx="2""#),
             "rect",
-            tip,
+            &tip.into(),
         );
     }
 
+    /// Writes a text.
     pub fn text(&mut self, at: (f64, f64), anchor: Anchor, class: &str, text: &str) {
         let (x, y) = (number(at.0), number(at.1));
         let anchor = match anchor {
@@ -131,12 +185,46 @@ impl Svg {
         self.push(format_args!(r#"<text class="{class}" x="{x}" y="{y}"{anchor}>{}</text>"#, escape(text)));
     }
 
-    fn tipped(&mut self, open: std::fmt::Arguments<'_>, tag: &str, tip: &str) {
-        if tip.is_empty() {
-            self.push(format_args!("{open}/>"));
+    fn tipped(&mut self, open: std::fmt::Arguments<'_>, tag: &str, tip: &Tip) {
+        let of = tip.candidate.as_ref().map_or(String::new(), |key| format!("{CANDIDATE}{}\"", escape(key)));
+        if tip.text.is_empty() {
+            self.push(format_args!("{open}{of}/>"));
         } else {
-            self.push(format_args!("{open}><title>{}</title></{tag}>", escape(tip)));
+            self.push(format_args!("{open}{of}><title>{}</title></{tag}>", escape(&tip.text)));
         }
+    }
+
+    /// Dots of one class as one element, each with the number of its row: for figures with very many of them.
+    pub fn dots(&mut self, class: &str, dots: &[(At, String)]) {
+        if dots.is_empty() {
+            return;
+        }
+        let mut path = String::new();
+        for (at, _) in dots {
+            let _ = write!(path, "M{} {}h0", number(at.0), number(at.1));
+        }
+        let keys: Vec<String> = dots.iter().map(|(_, key)| escape(key)).collect();
+        self.push(format_args!("<path class=\"{class}\" d=\"{path}\"{CANDIDATES}{}\"/>", keys.join(" ")));
+    }
+
+    /// Says what places within a panel mean: its edges, the ranges of its axes, and their titles.
+    pub fn meaning(&mut self, edges: [f64; 4], axes: &str, titles: [&str; 2]) {
+        let edges: Vec<String> = edges.iter().map(|edge| number(*edge)).collect();
+        let said = escape(&format!("{} {axes}|{}|{}", edges.join(" "), titles[0], titles[1]));
+        self.push(format_args!("<g{PANEL}{said}\"/>"));
+    }
+
+    /// The elements without what only the page has a use for.
+    pub fn plain_body(&self) -> String {
+        let mut out = String::with_capacity(self.body.len());
+        let mut rest = self.body.as_str();
+        while let Some(at) = [CANDIDATE, CANDIDATES, PANEL].iter().filter_map(|mark| rest.find(mark)).min() {
+            let (before, from) = rest.split_at(at);
+            out.push_str(before);
+            // The value is escaped: the second quotation mark ends it.
+            rest = from.splitn(3, '"').nth(2).unwrap_or_default();
+        }
+        out + rest
     }
 
     fn push(&mut self, element: std::fmt::Arguments<'_>) {

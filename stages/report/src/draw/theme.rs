@@ -97,6 +97,20 @@ pub fn figure_css(medium: Medium) -> String {
     for i in 0..LEVELS {
         css += &format!("svg.figure rect.h{i}{{fill:{}}}\n", colour(&format!("h{i}")));
     }
+    for i in 0..LEVELS {
+        css += &format!(
+            "svg.figure circle.h{i}{{fill:{}}}\nsvg.figure path.dot.h{i}{{stroke:{}}}\n",
+            colour(&format!("h{i}")),
+            colour(&format!("h{i}"))
+        );
+    }
+    css += &format!(
+        "svg.figure .descent{{stroke:{rule};stroke-width:1}}\nsvg.figure .descent.main{{stroke:{};stroke-width:2}}\n\
+         svg.figure circle.scored{{stroke:{soft};stroke-width:.75}}\n\
+         svg.figure path.dot{{stroke-linecap:round;stroke-width:3.6}}\nsvg.figure path.dot.wide{{stroke-width:7}}\n\
+         svg.figure path.dot.lost{{stroke:{soft};stroke-width:1.6}}\n",
+        colour("s1")
+    );
     // the ends of the scale need opposite inks; in the dark palette high levels are the bright ones
     css += &format!("svg.figure text.on-low{{fill:{ink}}}\nsvg.figure text.on-high{{fill:{paper}}}\n");
     css += &format!(

@@ -64,7 +64,7 @@ pub fn lineage(run: &Run) -> Option<Figure> {
     Some(Figure {
         name: "lineage".into(),
         title: "From the seed program to the winner".into(),
-        description: chain.iter().map(|step| format!("{}.", tip(run, step.row))).collect::<Vec<_>>().join(" "),
+        description: chain.iter().map(|step| format!("{}.", tip(run, step.row).text)).collect::<Vec<_>>().join(" "),
         caption: format!(
             "Each row is one edit: its factor, its label, and the accuracy of the result with the change against its parent in \
              percentage points.{}",

@@ -2,6 +2,7 @@
 
 mod best_so_far;
 mod curves;
+mod descent;
 mod diagnosis;
 mod entanglement;
 mod factors;
@@ -13,7 +14,8 @@ mod tradeoff;
 mod transfer;
 
 pub use best_so_far::{PUBLISHED, PUBLISHED_ABLATION, Published, best_so_far};
-pub use curves::curves;
+pub use curves::{accuracy, by_length, curves};
+pub use descent::descent;
 pub use diagnosis::diagnosis;
 pub use entanglement::entanglement;
 pub use factors::factors;
@@ -57,7 +59,7 @@ pub struct Figure {
 impl Figure {
     /// The element for the page, which styles it.
     pub fn inline(&self) -> String {
-        self.element("", 0.0)
+        self.element("", self.svg.body(), 0.0)
     }
 
     /// The text of a file of its own: plain colours on white.
@@ -65,18 +67,17 @@ impl Figure {
         let (x, y) = (number(-MARGIN), number(-MARGIN));
         let ground = format!("<rect x=\"{x}\" y=\"{y}\" width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>");
         let style = format!("<style>\n{}</style>\n{ground}\n", figure_css(Medium::File));
-        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", self.element(&style, MARGIN))
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", self.element(&style, &self.svg.plain_body(), MARGIN))
     }
 
-    fn element(&self, style: &str, margin: f64) -> String {
+    fn element(&self, style: &str, body: &str, margin: f64) -> String {
         let (width, height) = (number(self.svg.width + 2.0 * margin), number(self.svg.height + 2.0 * margin));
         let corner = number(-margin);
         let (name, title, description) = (escape(&self.name), escape(&self.title), escape(&self.description));
         format!(
             "<svg class=\"figure\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"{corner} {corner} {width} {height}\" \
              width=\"{width}\" height=\"{height}\" role=\"img\" aria-labelledby=\"{name}-title {name}-desc\">\n\
-             <title id=\"{name}-title\">{title}</title>\n<desc id=\"{name}-desc\">{description}</desc>\n{style}{}</svg>\n",
-            self.svg.body()
+             <title id=\"{name}-title\">{title}</title>\n<desc id=\"{name}-desc\">{description}</desc>\n{style}{body}</svg>\n"
         )
     }
 }

@@ -68,7 +68,8 @@ pub fn tradeoff(groups: &[Group<'_>]) -> Option<Figure> {
         drawn.sort_by_key(|(winner, seed, ..)| (*winner, *seed));
         for (winner, seed, g, run, point) in &drawn {
             let at = panel.at(point.cost, point.accuracy);
-            let text = format!("{} · {} {}", tip(run, point.row), whole(point.cost as i64), name);
+            let mut text = tip(run, point.row);
+            text.text += &format!(" · {} {name}", whole(point.cost as i64));
             let class = if single { factor_class(point) } else { series(*g) };
             if *winner {
                 svg.star(at, 9.0, &format!("star halo {}", if single { "s1" } else { &class }), &text);

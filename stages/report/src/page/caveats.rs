@@ -14,9 +14,14 @@ pub fn shared_profile(runs: &[Run]) -> Option<String> {
 /// What holds for the comparison as a whole, most important first.
 pub fn remarks(runs: &[Run], groups: &[Group<'_>], named: Option<&str>) -> Vec<String> {
     let mut list: Vec<String> = few_runs(groups, named).into_iter().collect();
-    let known: Vec<String> = runs.iter().map(profile).filter(|profile| !profile.is_empty()).collect();
-    if known.windows(2).any(|pair| pair[0] != pair[1]) {
-        list.push("The runs differ in their profiles: their accuracies do not compare.".into());
+    let identities: Vec<stage::runs::Run> = runs.iter().map(|run| run.identity.clone()).collect();
+    let differing = stage::runs::differences(&identities);
+    if !differing.is_empty() {
+        let settings: Vec<String> = differing.iter().map(ToString::to_string).collect();
+        list.push(format!(
+            "The runs were made with different settings, and what was made so does not compare: {}.",
+            settings.join(" | ")
+        ));
     }
     if let Some((first, others)) = runs.split_first() {
         list.extend(
@@ -26,10 +31,11 @@ pub fn remarks(runs: &[Run], groups: &[Group<'_>], named: Option<&str>) -> Vec<S
     list
 }
 
-/// That so few runs cannot tell one method from another; None where they could, or where all are of one method.
+/// Says that so few runs cannot tell one method from another; None where they could, or where all are of one method.
 fn few_runs(groups: &[Group<'_>], named: Option<&str>) -> Option<String> {
     let base = baseline(groups, named)?;
-    let others: Vec<&Group<'_>> = groups.iter().filter(|group| group.name != base.name).collect();
+    let others: Vec<&Group<'_>> =
+        groups.iter().filter(|group| group.name != base.name && group.compares(base)).collect();
     let tests: Vec<(f64, bool)> = others.iter().filter_map(|group| least_p(group, base)).collect();
     let (least, paired) = tests.iter().copied().min_by(|a, b| a.0.total_cmp(&b.0))?;
     let test = if paired { "paired permutation test" } else { "permutation test" };

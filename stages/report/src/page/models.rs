@@ -124,7 +124,7 @@ struct Sum {
     reasoning: Option<u64>,
     estimated: usize,
     cost: Option<f64>,
-    /// Of each call, in ascending order.
+    /// Seconds of each call, in ascending order.
     seconds: Vec<f64>,
 }
 
@@ -155,7 +155,7 @@ impl Sum {
     }
 }
 
-/// Of values in ascending order.
+/// The median of values in ascending order.
 fn median(values: &[f64]) -> Option<f64> {
     let upper = values.get(values.len() / 2)?;
     let lower = values.get((values.len() - 1) / 2)?;

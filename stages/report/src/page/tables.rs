@@ -2,7 +2,7 @@
 
 use schemas::Candidate;
 
-use crate::analysis::{evaluations, factor_name, factors, lineage, losses, rates};
+use crate::analysis::{evaluations, factor_name, factors, losses, rates};
 use crate::run::{Run, short_id};
 use crate::table::{Cell, Table};
 use crate::text::{edit, percent, points, score, whole};
@@ -16,7 +16,7 @@ pub(super) fn spread(mean: Option<f64>, std: Option<f64>) -> Cell {
     Cell::number(mean, |mean| score(Some(mean), std.filter(|std| *std > 0.0), 0))
 }
 
-/// The best candidates of a run, by fitness.
+/// The candidates of a run: those with a score by fitness, then the others in order. The page shows the best `top`.
 pub fn candidates(run: &Run, top: usize) -> Table {
     let columns = [
         ("#", "rank", true),
@@ -32,15 +32,21 @@ pub fn candidates(run: &Run, top: usize) -> Table {
         ("MACs", "macs", true),
         ("Parent", "parent_id", false),
         ("Gain", "gain", true),
+        ("Status", "status", false),
     ];
     let note = "Fitness: the mean over trainings, shrunk by their noise, ± its error. Others: mean over training seeds ± standard deviation. Gain: change of OOD accuracy against the parent, in percentage points.";
-    let mut table = Table::new("candidates", "Best candidates", note, &columns).only_in_files("parent_id");
+    let mut table =
+        Table::new("candidates", "Candidates", note, &columns).only_in_files("parent_id").only_in_files("status");
     let seed = run.seed_program();
-    for (i, row) in run.ranking().into_iter().take(top).enumerate() {
+    let ranking = run.ranking();
+    table.shown = Some(ranking.len().min(top));
+    let unscored = run.rows().iter().filter(|row| !ranking.iter().any(|ranked| std::ptr::eq(*ranked, *row)));
+    for (i, row) in ranking.iter().copied().chain(unscored).enumerate() {
         let is_seed = seed.is_some_and(|seed| std::ptr::eq(seed, row));
-        let gain = lineage(run, row).last().and_then(|step| step.gain);
+        let parent = row.parent_id.as_deref().and_then(|id| run.candidate(id));
+        let gain = parent.and_then(|parent| Some(row.ood_acc? - parent.ood_acc?));
         table.rows.push(vec![
-            Cell::count(i + 1),
+            if i < ranking.len() { Cell::count(i + 1) } else { Cell::both("–", "") },
             Cell::both(short_id(&row.candidate_id), &row.candidate_id),
             Cell::number(Some(row.attempt), whole),
             Cell::text(if is_seed { "–" } else { factor_name(row) }),
@@ -53,6 +59,7 @@ pub fn candidates(run: &Run, top: usize) -> Table {
             Cell::number(row.macs, whole),
             Cell::both(row.parent_id.as_deref().map_or("–", short_id), row.parent_id.clone().unwrap_or_default()),
             Cell::number(gain, points),
+            Cell::text(row.status.as_str()),
         ]);
     }
     table

@@ -1,14 +1,17 @@
 //! What the template is given.
 
-use race::Confirmation;
+use std::path::PathBuf;
+
+use anyhow::Result;
 use serde::Serialize;
 
-use super::attempts::{self, AttemptsView};
 use super::cards::{Card, cards, profile, statuses};
+use super::head::{Head, head};
 use super::{caveats, compared, effects, models, tables};
 use crate::analysis::{Group, factor_name, group_runs, levels, lineage};
 use crate::diff::{Diff, bounded, diff};
 use crate::draw::shorten;
+use crate::explore::{Explore, explore};
 use crate::figures::{self, Figure};
 use crate::python::{Line, highlight};
 use crate::run::Run;
@@ -61,6 +64,7 @@ pub struct RunView {
     pub statuses: Vec<(String, usize)>,
     pub progress: Vec<FigureView>,
     pub lineage: Option<FigureView>,
+    pub descent: Option<FigureView>,
     /// Where the winner fails, and what its parts are worth.
     pub diagnosis: Option<FigureView>,
     pub lesions: Option<Table>,
@@ -75,8 +79,6 @@ pub struct RunView {
     pub candidates: Table,
     /// What the language models took; None without any.
     pub models: Option<Table>,
-    /// What was asked and answered; on the page of one run.
-    pub attempts: Option<AttemptsView>,
     pub transfer: Option<FigureView>,
     pub transfer_table: Option<Table>,
     pub settings: Option<Table>,
@@ -89,8 +91,14 @@ pub struct View {
     pub lead: String,
     /// Whether the built-in proposer wrote candidates, and whether it wrote all of them.
     pub builtin: bool,
+    /// The head of the page of one run.
+    pub head: Option<Head>,
+    /// While the search is on: how far it has come.
+    pub live: Option<String>,
+    /// What the page's script opens.
+    pub explore: Option<Explore>,
     pub only_builtin: bool,
-    /// Of all runs, and what holds for all of them; empty on the page of one run, which says it of that run.
+    /// The profile of all runs, and what holds for all of them; empty on the page of one run, which says it of that run.
     pub profile: Option<String>,
     pub remarks: Vec<String>,
     pub single: bool,
@@ -125,10 +133,17 @@ pub struct Options {
     pub published: bool,
     /// The method that others are compared with; None: `spark`, else the first.
     pub baseline: Option<String>,
+    /// Whether the search is still on.
+    pub live: bool,
+    /// The folder that the page is written to, and that of its tables: what it links to is named from there.
+    pub folder: Option<PathBuf>,
+    pub tables: Option<PathBuf>,
 }
 
 impl Report {
-    pub fn new(runs: &[Run], options: &Options) -> Self {
+    /// # Errors
+    /// When the page's data cannot be packed.
+    pub fn new(runs: &[Run], options: &Options) -> Result<Self> {
         let groups = group_runs(runs);
         let single = runs.len() == 1;
         let mut files = Files::default();
@@ -174,6 +189,16 @@ impl Report {
         let view = View {
             title: options.title.clone().unwrap_or_else(|| title(runs, &groups)),
             lead: lead(runs),
+            head: match runs {
+                // While a search is on, what lies beside it may be of a shorter one.
+                [run] => {
+                    let folder = options.folder.as_deref().filter(|_| !options.live);
+                    Some(head(run, folder, options.tables.as_deref()))
+                }
+                _ => None,
+            },
+            live: options.live.then(|| live(runs)),
+            explore: explore(runs)?,
             builtin: proposers().any(is_builtin),
             only_builtin: proposers().all(is_builtin),
             profile: caveats::shared_profile(runs).filter(|_| !single),
@@ -189,7 +214,7 @@ impl Report {
             runs: views,
             published: compared::published_table(),
         };
-        Self { view, figures: files.figures, tables: files.tables }
+        Ok(Self { view, figures: files.figures, tables: files.tables })
     }
 }
 
@@ -218,10 +243,11 @@ fn run_view(run: &Run, slug: &str, single: bool, options: &Options, files: &mut 
     let group = [Group { name: run.name.clone(), runs: vec![run] }];
     // a page of one run has these at the top already
     let own = if single { None } else { figures::best_so_far(&group, false) };
-    let progress: Vec<Figure> = own.into_iter().chain(figures::curves(run)).collect();
+    let progress: Vec<Figure> = own.into_iter().chain(figures::curves(run)).chain(figures::by_length(run)).collect();
     let mut draw = |figure: Figure| files.figure(figure, &suffix);
     let progress = progress.into_iter().map(&mut draw).collect();
     let lineage = figures::lineage(run).map(&mut draw);
+    let descent = figures::descent(run, single).map(&mut draw);
     let diagnosis = figures::diagnosis(run).map(&mut draw);
     let factors = figures::factors(run).map(&mut draw);
     let map = [figures::islands(run), figures::cells(run)].into_iter().flatten().map(&mut draw).collect();
@@ -240,6 +266,7 @@ fn run_view(run: &Run, slug: &str, single: bool, options: &Options, files: &mut 
         statuses: statuses(run),
         progress,
         lineage,
+        descent,
         diagnosis,
         lesions: super::diagnosis::lesion_table(run).map(&mut write),
         factors,
@@ -250,11 +277,11 @@ fn run_view(run: &Run, slug: &str, single: bool, options: &Options, files: &mut 
         loss_table: write(tables::loss_table(run)),
         candidates: write(tables::candidates(run, options.top)),
         models: models::table(run).map(&mut write),
-        attempts: attempts::attempts(run).filter(|_| single),
         transfer_table: super::transfer::transfer_table(run).map(&mut write),
         settings: tables::settings_table(run).map(&mut write),
-        program: program(run),
-        steps: steps(run),
+        // A page of several runs has no room for them: the list of all candidates opens each.
+        program: program(run, single),
+        steps: if single { steps(run) } else { Vec::new() },
     }
 }
 
@@ -282,11 +309,11 @@ fn steps(run: &Run) -> Vec<StepView> {
         .collect()
 }
 
-fn program(run: &Run) -> Option<ProgramView> {
+fn program(run: &Run, with_source: bool) -> Option<ProgramView> {
     let winner = run.winner()?;
     let mut lines = highlight(&bounded(&winner.source));
     let left_out = lines.len().saturating_sub(SOURCE_LINES);
-    lines.truncate(SOURCE_LINES);
+    lines.truncate(if with_source { SOURCE_LINES } else { 0 });
     let seed = run.seed_program().filter(|seed| !std::ptr::eq(*seed, winner));
     Some(ProgramView {
         id: winner.candidate_id.clone(),
@@ -331,21 +358,30 @@ fn title(runs: &[Run], groups: &[Group<'_>]) -> String {
     }
 }
 
-/// What is confirmed of the winner's gain, behind what the page is about.
-fn sentence(confirmation: &Confirmation) -> String {
-    let selected = confirmation.as_selected_sentence().map_or(String::new(), |said| format!(" As selected: {said}."));
-    format!(" On fresh seeds and graphs: {}.{selected}", confirmation.sentence())
-}
-
 fn lead(runs: &[Run]) -> String {
     let mut tasks: Vec<&str> = runs.iter().map(|run| run.task.as_str()).filter(|task| !task.is_empty()).collect();
     tasks.sort_unstable();
     tasks.dedup();
     let what = if runs.len() == 1 { "A search" } else { "Searches" };
     let on = if tasks.is_empty() { String::new() } else { format!(" on CLRS {}", tasks.join(", ")) };
-    let found = match runs {
-        [run] => run.confirmation.as_ref().map(sentence),
-        _ => None,
-    };
-    format!("{what} for graph network processors{on}.{}", found.unwrap_or_default())
+    format!("{what} for graph network processors{on}.")
+}
+
+/// How far a search has come that is on.
+fn live(runs: &[Run]) -> String {
+    let made = stage::time::minute(stage::live::seconds_now());
+    let mut parts = Vec::new();
+    if let [run] = runs {
+        let number = |key: &str| run.setting(key).and_then(|value| value.parse::<usize>().ok());
+        let of = |all: Option<usize>| all.map_or(String::new(), |all| format!(" of {}", whole(all as i64)));
+        let attempts = number("search.attempts");
+        let generations = attempts.zip(number("search.generation_size").filter(|size| *size > 0));
+        let generation = run.rows().iter().map(|row| row.generation).max().unwrap_or_default();
+        parts.push(format!("generation {generation}{}", of(generations.map(|(all, size)| all.div_ceil(size)))));
+        let mut made: Vec<i64> = run.proposals().map(|row| row.attempt).collect();
+        made.dedup();
+        parts.push(format!("{}{} attempts", whole(made.len() as i64), of(attempts)));
+    }
+    parts.push(format!("page of {made} UTC"));
+    parts.join(", ")
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+pub mod browser;
+
 use std::path::Path;
 
 use schemas::{
@@ -158,8 +160,8 @@ fn rejected(row: Candidate, kind: usize) -> Candidate {
             "[B, N, 8] and [B, N] cannot be broadcast: axis 2 is 8 on one side and N on the other",
         ),
         ("syntax", "E-SYNTAX", "expected an indented block after `if`"),
-        ("unsupported", "E-UNSUPPORTED-CALL", "`torch.load` is not available to programs"),
-        ("contract", "E-CONTRACT-RETURN", "forward must return (ret, tri_msgs), but <b>returns</b> a tensor"),
+        ("unsupported", "E-UNSUPPORTED-OP", "`torch.load` is not available to programs"),
+        ("contract", "E-INTERFACE-RETURN", "forward must return (ret, tri_msgs), but <b>returns</b> a tensor"),
     ][kind];
     Candidate {
         status: Status::Rejected,
@@ -207,6 +209,8 @@ pub fn curves(rows: &[Candidate]) -> Vec<CurvePoint> {
             for step in (10..=120).step_by(10) {
                 let t = step as f64 / 120.0;
                 points.push(CurvePoint {
+                    run: None,
+                    settings_digest: None,
                     candidate_id: row.candidate_id.clone(),
                     task: "dfs".into(),
                     train_seed: seed,
@@ -246,6 +250,7 @@ pub fn transfer_summary(rows: &[TransferRow]) -> Vec<TransferSummary> {
             let of = Some(task).filter(|task| *task != "average");
             let difference = mean(program, of) - mean("data/seed_pgn.py", of);
             lines.push(TransferSummary {
+                settings_digest: None,
                 program: program.into(),
                 candidate_id: program.into(),
                 task: task.into(),
@@ -275,6 +280,7 @@ pub fn transfer(seed: &Candidate) -> Vec<TransferRow> {
         for (program, bonus) in [("data/seed_pgn.py", 0.0), ("best.py", 0.08)] {
             for train_seed in 0..3 {
                 rows.push(TransferRow {
+                    settings_digest: None,
                     program: program.into(),
                     candidate_id: if bonus == 0.0 { seed.candidate_id.clone() } else { program.into() },
                     task: task.into(),
@@ -306,6 +312,7 @@ pub fn diagnoses(rows: &[Candidate]) -> Vec<DiagnosisRow> {
         let score = candidate.ood_acc.unwrap_or(0.5);
         let row = |kind: Measure, mode: Feedback, probe: Option<(&str, &str)>, value: f64| DiagnosisRow {
             run: candidate.run.clone(),
+            settings_digest: None,
             candidate_id: candidate.candidate_id.clone(),
             task: "dfs".into(),
             seed_index: 0,
@@ -408,4 +415,144 @@ pub fn write_transcripts(folder: &Path, rows: &[Candidate], said: &str, length: 
         }
     }
     std::fs::write(folder.join("transcripts.jsonl"), text).expect("transcripts");
+}
+
+/// A run in which every text of the archive and of what lies beside it is this one.
+pub fn write_hostile_run(folder: &Path, attack: &str) {
+    let mut rows = rows(attack, "spark", 4, 40);
+    let mut points = curves(&rows);
+    let mut transfer = transfer(&rows[0]);
+    let mut summary = transfer_summary(&transfer);
+    let id = |id: &str| format!("{attack}{id}");
+    for row in &mut rows {
+        row.candidate_id = id(&row.candidate_id);
+        row.parent_id = row.parent_id.as_deref().map(id);
+        for field in [&mut row.edit, &mut row.directive, &mut row.reason, &mut row.cell, &mut row.task, &mut row.device]
+        {
+            *field = field.as_ref().map(|_| attack.into());
+        }
+        row.method = attack.into();
+        row.proposer = attack.into();
+        row.source = format!("{}\n# {attack}\nx = '{attack}'\n{attack}", row.source);
+        row.entanglement = row.entanglement.as_ref().map(|kinds| kinds.iter().map(|_| attack.into()).collect());
+        for d in row.diagnostics.iter_mut().flatten() {
+            (d.message, d.category, d.code) = (attack.into(), attack.into(), attack.into());
+            d.help = Some(attack.into());
+        }
+    }
+    points.iter_mut().for_each(|point| (point.candidate_id, point.task) = (id(&point.candidate_id), attack.into()));
+    let best = |program: &str| if program == "best.py" { program.to_owned() } else { attack.to_owned() };
+    transfer.iter_mut().for_each(|row| (row.program, row.task) = (best(&row.program), format!("{attack}{}", row.task)));
+    summary.iter_mut().for_each(|row| (row.program, row.task) = (best(&row.program), format!("{attack}{}", row.task)));
+    std::fs::create_dir_all(folder.join("gen001")).expect("a folder");
+    let none = Extra::default();
+    let write = |done: anyhow::Result<()>| done.expect("written");
+    write(write_records(points.iter().map(|p| (p, &none)), &folder.join("gen001/curves.parquet"), true));
+    write(write_records(transfer.iter().map(|r| (r, &none)), &folder.join("transfer.parquet"), true));
+    write(write_records(summary.iter().map(|r| (r, &none)), &folder.join("transfer_summary.parquet"), true));
+    let mut keys = toml::Table::new();
+    keys.insert("method".into(), attack.into());
+    keys.insert(attack.into(), attack.into());
+    let settings = toml::Table::from_iter([("search".to_owned(), keys.into()), (attack.to_owned(), attack.into())]);
+    std::fs::write(folder.join("config.toml"), settings.to_string()).expect("settings");
+    write_transcripts(folder, &rows, attack, 10);
+    write_rows(&folder.join("archive.parquet"), rows);
+}
+
+/// A run of so many candidates as a search makes them: programs differ from their parents by some lines in their regions.
+pub fn write_large_run(folder: &Path, attempts: usize) -> Vec<Candidate> {
+    std::fs::create_dir_all(folder.join("gen001")).expect("a writable folder");
+    let mut rows = rows("large", "spark", 7, attempts - 1);
+    let mut noise = Noise(11);
+    let mut sources: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+    for row in &mut rows {
+        let parent = row.parent_id.as_ref().and_then(|id| sources.get(id)).map_or(SEED_PROGRAM, String::as_str);
+        // Edits change what is there as often as they add to it, so that programs do not grow without end.
+        let mut lines: Vec<String> = parent.lines().map(str::to_owned).collect();
+        for _ in 0..6 {
+            let at = 20 + (noise.next() * (lines.len() - 40) as f64) as usize;
+            let text = format!(
+                "        self.part_{} = nn.Linear({}, size)",
+                (noise.next() * 1e6) as u32,
+                (noise.next() * 64.0) as u32
+            );
+            if noise.next() < 0.5 && lines.len() > 150 { lines[at] = text } else { lines.insert(at, text) }
+        }
+        row.source = lines.join("\n");
+        row.parent_source = None;
+        row.directive =
+            Some(format!("Widen the projection of the receiver by {} and gate it", (noise.next() * 1000.0) as u32));
+        sources.insert(row.candidate_id.clone(), row.source.clone());
+    }
+    let none = Extra::default();
+    write_records(curves(&rows).iter().map(|p| (p, &none)), &folder.join("gen001/curves.parquet"), true)
+        .expect("curves");
+    write_records(diagnoses(&rows).iter().map(|r| (r, &none)), &folder.join("gen001/diagnosis.parquet"), true)
+        .expect("diagnoses");
+    write_rows(&folder.join("archive.parquet"), rows.clone());
+    rows
+}
+
+/// Exchanges as a search has them: a prompt with the parent's program, and a reply with thoughts and a program.
+pub fn write_talk(folder: &Path, rows: &[Candidate]) {
+    const WORDS: [&str; 24] = [
+        "gate",
+        "the",
+        "receiver",
+        "messages",
+        "of",
+        "a",
+        "triplet",
+        "channel",
+        "with",
+        "lower",
+        "rank",
+        "and",
+        "normalise",
+        "before",
+        "reduction",
+        "so",
+        "that",
+        "gradients",
+        "stay",
+        "bounded",
+        "on",
+        "longer",
+        "graphs",
+        "softmax",
+    ];
+    let mut noise = Noise(13);
+    let mut words = |n: usize| -> String {
+        (0..n)
+            .map(|i| format!("{}{}", WORDS[noise.below(WORDS.len())], if i % 14 == 13 { "\n" } else { " " }))
+            .collect()
+    };
+    let source = |id: &Option<String>| {
+        let row = id.as_ref().and_then(|id| rows.iter().find(|row| row.candidate_id == *id));
+        row.map_or(SEED_PROGRAM, |row| row.source.as_str()).to_owned()
+    };
+    let mut text = String::new();
+    for row in rows.iter().filter(|row| row.parent_id.is_some()) {
+        let asked =
+            format!("Here is the program.\n\n{}\n\nWhat failed before:\n{}", source(&row.parent_id), words(120));
+        let answer = format!("{}\n```python\n{}\n```\n", words(160), row.source);
+        let line = serde_json::json!({
+            "key": "k", "generation": 0, "slot": 0, "attempt": row.attempt, "call": 0, "agent": "writer", "model": "m", "params": {},
+            "messages": [{"role": "system", "content": SEED_PROGRAM}, {"role": "user", "content": asked}],
+            "reply": {"text": answer, "reasoning": null, "finish": "stop"}, "error": null,
+            "usage": {"prompt_tokens": 3000, "completion_tokens": 900}, "cost": 0.01, "tries": [], "latency_ms": 1500,
+            "time": "2026-03-01T12:00:00Z",
+        });
+        text += &format!("{line}\n");
+    }
+    std::fs::write(folder.join("transcripts.jsonl"), text).expect("transcripts");
+}
+
+/// Data that is packed into a page.
+pub fn unpacked(page: &str, id: &str) -> serde_json::Value {
+    use base64::Engine as _;
+    let (_, rest) = page.split_once(&format!("<script type=\"text/plain\" id=\"{id}\">")).expect("packed data");
+    let (packed, _) = rest.split_once('<').expect("its end");
+    let bytes = base64::prelude::BASE64_STANDARD.decode(packed).expect("base64");
+    serde_json::from_reader(flate2::read::GzDecoder::new(bytes.as_slice())).expect("JSON")
 }

@@ -16,7 +16,7 @@ pub struct Datum {
     pub location: Location,
     #[serde(rename = "type")]
     pub ty: Type,
-    /// Of a categorical, in the order of their numbers.
+    /// The classes of a categorical, in the order of their numbers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<Class>,
     /// In the algorithm's words.

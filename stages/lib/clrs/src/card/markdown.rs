@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::settings::{Feedback, Fitness, Settings};
+use super::settings::{Fitness, Settings};
 use super::wrap::wrapped;
 use super::{CONSTANT, Card, Datum, RECORD};
+use crate::Repred;
 use crate::spec::{Stage, Type};
 use crate::wiring::Feature;
 
@@ -178,9 +179,9 @@ impl Settings {
         let in_turn =
             if training.lengths.len() > 1 { format!("lengths {lengths} in turn") } else { format!("length {lengths}") };
         let feedback = match training.hint_feedback {
-            Feedback::Soft => "fed back as probabilities (scalars as they are), with gradient",
-            Feedback::Hard => "fed back as decisions (scalars as they are), without gradient",
-            Feedback::HardOnEval => "fed back as probabilities with gradient in training, as decisions in evaluation",
+            Repred::Soft => "fed back as probabilities (scalars as they are), with gradient",
+            Repred::Hard => "fed back as decisions (scalars as they are), without gradient",
+            Repred::HardOnEval => "fed back as probabilities with gradient in training, as decisions in evaluation",
         };
         let forcing = match training.hint_teacher_forcing {
             p if p <= 0.0 => "no teacher forcing".to_owned(),

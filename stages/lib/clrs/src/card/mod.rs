@@ -32,7 +32,7 @@ pub use data::{Class, Datum, Seen};
 pub use records::{Count, Records};
 pub use sampling::Sampling;
 pub use score::{Measure, OutputScore, Score};
-pub use settings::{Evaluation, Feedback, Fitness, Noise, Settings, Training};
+pub use settings::{Evaluation, Fitness, Noise, Settings, Training};
 pub use text::{CONSTANT, RECORD};
 
 use crate::algorithms::Algorithm;

@@ -37,6 +37,7 @@ pub enum Measure {
 }
 
 impl Measure {
+    /// How outputs of this type are scored.
     pub const fn of(ty: Type) -> Self {
         match ty {
             Type::Scalar => Self::SquaredError,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Repred;
+
 /// The settings that scores are made with, as they are in force for the card's task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -31,7 +33,7 @@ pub struct Training {
     pub batch_size: usize,
     /// Updates of the weights.
     pub steps: usize,
-    /// Of Adam.
+    /// Learning rate of Adam.
     pub learning_rate: f64,
     /// Largest global norm of the gradient; 0: not clipped.
     pub grad_clip: f64,
@@ -39,19 +41,8 @@ pub struct Training {
     pub validate_every: usize,
     /// Probability with which a sample is given the true hint in place of the predicted one, at each step.
     pub hint_teacher_forcing: f64,
-    pub hint_feedback: Feedback,
-}
-
-/// How predicted hints enter the next step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Feedback {
-    /// As probabilities, through which gradients flow.
-    Soft,
-    /// As decisions, without gradient.
-    Hard,
-    /// Soft in training, hard in evaluation.
-    HardOnEval,
+    /// How predicted hints enter the next step.
+    pub hint_feedback: Repred,
 }
 
 /// What is evaluated on.
@@ -61,11 +52,13 @@ pub struct Evaluation {
     pub samples: usize,
 }
 
-/// Which evaluation is the fitness.
+/// What a search maximises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fitness {
+    /// The accuracy on the out-of-distribution validation split.
     Ood,
+    /// The accuracy on the test split: what SPARK's reference implementation does, and leaks the test set by.
     Test,
 }
 

@@ -357,6 +357,7 @@ fn unary(op: UnaryOp, x: &str) -> String {
         UnaryOp::Sinh => format!("sinh({x})"),
         UnaryOp::Cosh => format!("cosh({x})"),
         UnaryOp::Erf => format!("erf({x})"),
+        UnaryOp::Erfc => format!("erfc({x})"),
         UnaryOp::Floor => format!("floor({x})"),
         UnaryOp::Ceil => format!("ceil({x})"),
         UnaryOp::Round => format!("rint({x})"),

@@ -189,7 +189,7 @@ impl Values<'_> {
         if let Some(value) = self.values.get(at).and_then(Option::as_ref) {
             return Ok(value.shallow_clone());
         }
-        let node = self.graph.nodes.get(at).ok_or_else(|| Error::missing("a node"))?;
+        let node = self.graph.nodes().get(at).ok_or_else(|| Error::missing("a node"))?;
         if !node.op.is_view() {
             return Err(Error::missing(&format!("a value of {}", node.op.name())));
         }
@@ -198,7 +198,7 @@ impl Values<'_> {
     }
 
     fn args(&mut self, at: usize) -> Result<Vec<Tensor>> {
-        let args = self.graph.nodes[at].args.clone();
+        let args = self.graph.nodes()[at].args.clone();
         args.iter().map(|arg| self.get(arg.0 as usize)).collect()
     }
 
@@ -207,7 +207,7 @@ impl Values<'_> {
         let args: Vec<&Tensor> = args.iter().collect();
         let Surroundings { float, device, sizes, .. } = *self.at;
         let context = ops::Context { float, device, sizes, shape: &self.shapes[at] };
-        self.values[at] = Some(ops::apply(&self.graph.nodes[at], &args, &context)?);
+        self.values[at] = Some(ops::apply(&self.graph.nodes()[at], &args, &context)?);
         Ok(())
     }
 
@@ -225,7 +225,7 @@ impl Values<'_> {
         let mut tensors = Vec::with_capacity(kernel.source.pointers);
         for load in &kernel.loads {
             let value = self.get(load.node)?;
-            let kind = ops::kind(self.graph.nodes[load.node].dtype, self.at.float);
+            let kind = ops::kind(self.graph.nodes()[load.node].dtype, self.at.float);
             let value = if value.f_kind()? == kind { value } else { value.f_to_kind(kind)? };
             numbers.extend(strides(&value, &load.shape)?);
             tensors.push(value);
@@ -234,7 +234,7 @@ impl Values<'_> {
         match kernel.sum {
             None => {
                 for &at in &kernel.stores {
-                    let kind = ops::kind(self.graph.nodes[at].dtype, self.at.float);
+                    let kind = ops::kind(self.graph.nodes()[at].dtype, self.at.float);
                     let value = Tensor::f_empty(&self.shapes[at], (kind, device))?;
                     self.values[at] = Some(value.shallow_clone());
                     tensors.push(value);

@@ -4,7 +4,7 @@
 
 use super::math::{maximum, minimum};
 use super::real::{Real, private::STRIP};
-use super::vector::{Vector, Work, widest};
+use super::vector::{Vector, Work, dispatch};
 use super::{KernelError, check_length, count};
 
 /// The larger or the smaller of two; NaN where either is.
@@ -26,9 +26,9 @@ pub fn extreme<T: Real>(least: bool, x: &[T], sizes: [usize; 3], y: &mut [T]) ->
     if middle == 0 {
         y.fill(if least { T::INFINITY } else { -T::INFINITY });
     } else if inner == 1 {
-        widest(Rows { least, x, middle, y });
+        dispatch(Rows { least, x, middle, y });
     } else {
-        widest(Columns { least, x, middle, inner, y });
+        dispatch(Columns { least, x, middle, inner, y });
     }
     Ok(())
 }
@@ -47,6 +47,12 @@ impl<T: Real> Work<T> for Rows<'_, T> {
     fn run<V: Vector<T>>(self) {
         for (y, row) in self.y.iter_mut().zip(self.x.chunks_exact(self.middle)) {
             *y = row_extreme::<T, V>(self.least, row);
+            // of zeros of both signs the first, as in libtorch: the lanes above know no order
+            if *y == T::ZERO
+                && let Some(first) = row.iter().find(|x| **x == T::ZERO)
+            {
+                *y = *first;
+            }
         }
     }
 }
@@ -133,7 +139,7 @@ fn column_extremes<T: Real, V: Vector<T>, const N: usize>(
         for vector in 0..N {
             // SAFETY: callers pass slices that have all these columns in each of the rows.
             let x = unsafe { part::<T, V>(x.as_ptr().add(place * inner + vector * V::WIDTH), count) };
-            best[vector] = if place == 0 { x } else { better(least, best[vector], x) };
+            best[vector] = if place == 0 { x } else { better(least, x, best[vector]) };
         }
     }
     for vector in 0..N {
@@ -195,9 +201,9 @@ pub fn share_extreme<T: Real>(
     }
     let (y, g, dx) = (&y[..some], &g[..some], &mut dx[..all]);
     if inner == 1 {
-        widest(ShareRows { ties, x, y, g, middle, dx });
+        dispatch(ShareRows { ties, x, y, g, middle, dx });
     } else {
-        widest(ShareColumns { ties, x, y, g, middle, inner, dx });
+        dispatch(ShareColumns { ties, x, y, g, middle, inner, dx });
     }
     Ok(())
 }
@@ -350,8 +356,12 @@ mod tests {
 
     fn check<T: Real>(sizes: [usize; 3], least: bool, nan: bool, random: &mut Random) {
         let [outer, middle, inner] = sizes;
-        // whole numbers, so that there are ties
-        let mut x: Vec<T> = (0..outer * middle * inner).map(|_| T::from_f64(random.below(7) as f64 - 3.0)).collect();
+        // whole numbers, so that there are ties, with zeros of both signs
+        let mut whole = || match random.below(8) as f64 - 4.0 {
+            -4.0 => -0.0,
+            x => x,
+        };
+        let mut x: Vec<T> = (0..outer * middle * inner).map(|_| T::from_f64(whole())).collect();
         if nan && !x.is_empty() {
             let at = random.below(x.len());
             x[at] = T::NAN;
@@ -374,6 +384,7 @@ mod tests {
                 assert_eq!(y[group].to_f64(), best, "{sizes:?}");
                 let equals = values.iter().filter(|x| **x == best).count();
                 let leader = values.iter().position(|x| *x == best).unwrap();
+                assert_eq!(y[group].to_f64().is_sign_negative(), values[leader].is_sign_negative(), "{sizes:?}");
                 for (place, &value) in values.iter().enumerate() {
                     let wanted = match (first, value == best) {
                         (false, true) => g[group] / T::from_f64(equals as f64),

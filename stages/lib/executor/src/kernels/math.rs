@@ -244,7 +244,8 @@ pub(super) mod single {
         // what rounding took from u, at the slope there
         let lost = x.sub(u.sub(one)).div(u);
         let value = log(u);
-        V::select(lost.abs().lt(one), value.add(lost), value)
+        // -0 stays what it is
+        V::select(lost.abs().lt(one), value.add(lost), value).signed(x)
     }
 
     #[inline(always)]
@@ -377,6 +378,7 @@ pub(super) mod single {
             UnaryOp::Sinh => wide(x, f64::sinh),
             UnaryOp::Cosh => wide(x, f64::cosh),
             UnaryOp::Erf => all!(x, v => erf(v)),
+            UnaryOp::Erfc => wide(x, libm::erfc),
             _ => {}
         }
     }
@@ -450,6 +452,7 @@ pub(super) mod double {
             UnaryOp::Sinh => f64::sinh,
             UnaryOp::Cosh => f64::cosh,
             UnaryOp::Erf => libm::erf,
+            UnaryOp::Erfc => libm::erfc,
             _ => |x| x,
         }
     }
@@ -520,6 +523,7 @@ pub(super) mod reference {
             UnaryOp::Sinh => x.sinh(),
             UnaryOp::Cosh => x.cosh(),
             UnaryOp::Erf => libm::erf(x),
+            UnaryOp::Erfc => libm::erfc(x),
             UnaryOp::Floor => x.floor(),
             UnaryOp::Ceil => x.ceil(),
             UnaryOp::Round => x.round_ties_even(),
@@ -655,7 +659,7 @@ mod tests {
         all
     }
 
-    const ALL: [UnaryOp; 49] = [
+    const ALL: [UnaryOp; 50] = [
         UnaryOp::Neg,
         UnaryOp::Abs,
         UnaryOp::Sign,
@@ -680,6 +684,7 @@ mod tests {
         UnaryOp::Sinh,
         UnaryOp::Cosh,
         UnaryOp::Erf,
+        UnaryOp::Erfc,
         UnaryOp::Floor,
         UnaryOp::Ceil,
         UnaryOp::Round,

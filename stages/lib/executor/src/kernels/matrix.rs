@@ -6,7 +6,7 @@
 use std::mem::MaybeUninit;
 
 use super::Real;
-use super::vector::{Vector, Work, widest};
+use super::vector::{Vector, Work, dispatch};
 
 /// value `[m, n]` = left `[m, k]` times right `[k, n]`, added to what is in value with `accumulate`.
 ///
@@ -33,7 +33,7 @@ pub unsafe fn product<T: Real>(
     if m == 0 || n == 0 || (k == 0 && accumulate) {
         return;
     }
-    widest(Product(Block { sizes, left, right, value, accumulate }));
+    dispatch(Product(Block { sizes, left, right, value, accumulate }));
 }
 
 /// Whether [`product`] is quicker than the crate matrixmultiply, which packs both factors; by timings of contiguous matrices

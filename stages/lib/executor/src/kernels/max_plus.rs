@@ -7,7 +7,7 @@
 use super::extremes::{Ties, better, part, put_part};
 use super::normal::cut;
 use super::real::{Real, private::STRIP};
-use super::vector::{MOST_LANES, Vector, Work, widest};
+use super::vector::{MOST_LANES, Vector, Work, dispatch};
 use super::{KernelError, check_length, count};
 
 /// Sizes of a product.
@@ -54,7 +54,7 @@ impl<T: Real> MaxPlus<T> {
         if i == 0 {
             y.fill(if self.least { T::INFINITY } else { -T::INFINITY });
         } else if !y.is_empty() {
-            widest(Forward { of: self, a, c, y });
+            dispatch(Forward { of: self, a, c, y });
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ impl<T: Real> MaxPlus<T> {
             dc[..of_c].fill(T::ZERO);
         }
         if of_y > 0 && i > 0 {
-            widest(Backward { of: self, a, c, y, g, da, dc });
+            dispatch(Backward { of: self, a, c, y, g, da, dc });
         }
         Ok(())
     }

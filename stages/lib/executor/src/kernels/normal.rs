@@ -2,7 +2,7 @@
 
 use super::extremes::{better, part, put_part, row_extreme};
 use super::real::Real;
-use super::vector::{MOST_LANES, Vector, Work, widest};
+use super::vector::{MOST_LANES, Vector, Work, dispatch};
 use super::{KernelError, check_length, count};
 
 /// y `[outer, middle, inner]`: the softmax of x along the middle axis, or with `log` its logarithm.
@@ -19,9 +19,9 @@ pub fn softmax<T: Real>(log: bool, x: &[T], sizes: [usize; 3], y: &mut [T]) -> R
     }
     let (x, y) = (&x[..all], &mut y[..all]);
     if inner == 1 {
-        widest(Rows { log, x, middle, y });
+        dispatch(Rows { log, x, middle, y });
     } else {
-        widest(Columns { log, x, middle, inner, y });
+        dispatch(Columns { log, x, middle, inner, y });
     }
     Ok(())
 }
@@ -201,7 +201,7 @@ pub fn layer_norm<T: Real>(
     check_length("input", 2, bias.map_or(size, <[T]>::len), size)?;
     check_length("output", 0, y.len(), all)?;
     if all > 0 {
-        widest(Norm { x: &x[..all], weight, bias, eps: T::from_f64(eps), size, y: &mut y[..all] });
+        dispatch(Norm { x: &x[..all], weight, bias, eps: T::from_f64(eps), size, y: &mut y[..all] });
     }
     Ok(())
 }

@@ -58,7 +58,7 @@ pub(crate) trait Work<T> {
 }
 
 /// Runs `work` with the widest vectors that there are.
-pub(crate) fn widest<T: Real, W: Work<T>>(work: W) -> W::Out {
+pub(crate) fn dispatch<T: Real, W: Work<T>>(work: W) -> W::Out {
     T::dispatch(Level::detect(), work)
 }
 

@@ -1,6 +1,6 @@
 //! Operations with a kernel of their own: extremes, max-plus, softmax, layer norm. They read and write memory without gaps.
 
-use graph::{Node, NodeId, Op, ReduceOp};
+use graph::{Node, NodeId, Op, ReduceOp, noise};
 
 use super::compile::Compiler;
 use super::layout::Layout;
@@ -25,6 +25,8 @@ pub(super) enum Special<T> {
     Extreme { least: bool, sizes: [usize; 3] },
     /// x, y, g → dx
     Share { ties: Ties, sizes: [usize; 3] },
+    /// key → y, of so many samples
+    Random { stream: u32, samples: usize },
     /// x → y
     Softmax { log: bool, sizes: [usize; 3] },
     /// x, and weight and bias where there are such → y
@@ -40,6 +42,7 @@ impl<T: Real> Special<T> {
         match self {
             Self::Extreme { .. } => "extreme",
             Self::Share { .. } => "share_extreme",
+            Self::Random { .. } => "random",
             Self::Softmax { .. } => "softmax",
             Self::LayerNorm { .. } => "layer_norm",
             Self::MaxPlus(_) => "max_plus",
@@ -51,6 +54,7 @@ impl<T: Real> Special<T> {
         match (self, inputs, outputs) {
             (Self::Extreme { least, sizes }, [x], [y]) => extremes::extreme(*least, x, *sizes, y)?,
             (Self::Share { ties, sizes }, [x, y, g], [dx]) => extremes::share_extreme(*ties, x, y, g, *sizes, dx)?,
+            (Self::Random { stream, samples }, [key], [y]) => random(*stream, *samples, key, y),
             (Self::Softmax { log, sizes }, [x], [y]) => normal::softmax(*log, x, *sizes, y)?,
             (Self::LayerNorm { eps, sizes }, [x, rest @ ..], [y]) => {
                 let (weight, bias) = (rest.first().copied(), rest.get(1).copied());
@@ -103,6 +107,10 @@ impl<T: Real + Gemm> Compiler<'_, T> {
             }
             Op::ShareExtreme { dims, first } => {
                 (Special::Share { ties: ties(*first), sizes: around(shape(0)?, dims)? }, own)
+            }
+            Op::Random { stream } => {
+                let samples = if shape(0)?.len() > 1 { *shape(0)?.first()? } else { 1 };
+                (Special::Random { stream: *stream, samples }, own)
             }
             Op::Softmax { dim } => (Special::Softmax { log: false, sizes: around(shape(0)?, &[*dim])? }, own),
             Op::LogSoftmax { dim } => (Special::Softmax { log: true, sizes: around(shape(0)?, &[*dim])? }, own),
@@ -170,6 +178,17 @@ impl<T: Real + Gemm> Compiler<'_, T> {
         let copy = Layout::packed(root, &layout.sizes);
         self.copy(&layout, &copy, self.nodes.node(at).dtype, false)?;
         Ok(whole(&copy))
+    }
+}
+
+/// Noise of so many samples, each with a key of its own.
+fn random<T: Real>(stream: u32, samples: usize, key: &[T], y: &mut [T]) {
+    let each = (y.len() / samples.max(1)).max(1);
+    for (key, row) in key.chunks(noise::LIMBS).zip(y.chunks_mut(each)) {
+        let mut limbs = [0.0; noise::LIMBS];
+        limbs.iter_mut().zip(key).for_each(|(limb, key)| *limb = key.to_f64());
+        let start = noise::start(noise::joined(&limbs), stream);
+        row.iter_mut().zip(0_u64..).for_each(|(y, at)| *y = T::from_f64(noise::uniform(start, at)));
     }
 }
 

@@ -63,10 +63,10 @@ impl<'a> Nodes<'a> {
         let shape = |node: &Node| -> Option<Vec<usize>> {
             node.shape.iter().map(|dim| usize::try_from(dim.eval(sizes.0, sizes.1)?).ok()).collect()
         };
-        let shapes = graph.nodes.iter().map(shape).collect::<Option<Vec<_>>>()?;
+        let shapes = graph.nodes().iter().map(shape).collect::<Option<Vec<_>>>()?;
         let live = graph::passes::live(graph, outputs);
-        let mut nodes = Self { graph, shapes, roles: Vec::new(), users: vec![Vec::new(); graph.nodes.len()], sizes };
-        for (at, node) in graph.nodes.iter().enumerate() {
+        let mut nodes = Self { graph, shapes, roles: Vec::new(), users: vec![Vec::new(); graph.nodes().len()], sizes };
+        for (at, node) in graph.nodes().iter().enumerate() {
             if live[at] {
                 node.args.iter().for_each(|arg| nodes.users[arg.0 as usize].push(at));
             }
@@ -96,11 +96,11 @@ impl<'a> Nodes<'a> {
     }
 
     pub fn node(&self, at: usize) -> &'a Node {
-        &self.graph.nodes[at]
+        &self.graph.nodes()[at]
     }
 
     pub fn args(&self, at: usize) -> impl Iterator<Item = usize> + use<'a> {
-        self.graph.nodes[at].args.iter().map(|arg| arg.0 as usize)
+        self.graph.nodes()[at].args.iter().map(|arg| arg.0 as usize)
     }
 
     /// The node whose memory a node's elements are in.

@@ -42,6 +42,7 @@ fn slope(op: &UnaryOp, x: &Formula, y: &Formula, g: &Formula) -> Formula {
         UnaryOp::Sinh => g * x.of(UnaryOp::Cosh),
         UnaryOp::Cosh => g * x.of(UnaryOp::Sinh),
         UnaryOp::Erf => g * ((-x.squared()).of(UnaryOp::Exp) * (2.0 / PI.sqrt())),
+        UnaryOp::Erfc => -(g * ((-x.squared()).of(UnaryOp::Exp) * (2.0 / PI.sqrt()))),
         UnaryOp::Gelu { tanh: false } => {
             let below = ((x * FRAC_1_SQRT_2).of(UnaryOp::Erf) + 1.0) * 0.5;
             let density = (x.squared() * -0.5).of(UnaryOp::Exp) * (1.0 / (2.0 * PI).sqrt());
@@ -152,6 +153,8 @@ pub(super) fn binary(t: &mut Tape<'_>, op: BinaryOp, at: &Site) -> Result<(), Op
         }
         BinaryOp::Atan2 => {
             let square = x.squared() + y.squared();
+            // where both are 0, so is the gradient
+            let square = square.is(0.0).then(1.0, &square);
             give(t, first, || &g * (&y / &square))?;
             give(t, second, || -(&g * (&x / &square)))
         }

@@ -128,7 +128,7 @@ fn carries(op: &Op) -> bool {
             op,
             ReduceOp::ArgMax | ReduceOp::ArgMin | ReduceOp::Any | ReduceOp::All | ReduceOp::Norm { p: 0.0 }
         ),
-        Op::Detach | Op::OneHot { .. } => false,
+        Op::Detach | Op::OneHot { .. } | Op::Random { .. } => false,
         _ => true,
     }
 }
@@ -183,6 +183,7 @@ fn rule(t: &mut Tape<'_>, op: &Op, at: &Site) -> Result<(), OpError> {
         | Op::Const(_)
         | Op::Arange { .. }
         | Op::Eye
+        | Op::Random { .. }
         | Op::Detach
         | Op::TopKIndices { .. }
         | Op::ArgSort { .. }

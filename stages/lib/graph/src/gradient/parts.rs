@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// What a node gets from one user.
 pub(super) enum Part {
-    /// Of its own shape.
+    /// A gradient of the value's own shape.
     Whole(NodeId),
     /// For the elements `start..end` along `dim`; the rest gets nothing.
     Slice { dim: usize, piece: Piece },

@@ -46,6 +46,7 @@ fn states_type(op: &Op) -> bool {
             | Op::Cast
             | Op::Reshape
             | Op::Expand
+            | Op::Random { .. }
     )
 }
 
@@ -110,6 +111,18 @@ fn check_stated(op: &Op, args: &[Arg<'_>], shape: &Shape, dtype: DType) -> Resul
             shapes::expand(from, shape)?;
             same_shape(name, shape, shape, from_type, dtype)
         }
+        Op::Random { .. } => {
+            let [(key, key_type)] = take(name, args)?;
+            types::exactly(name, key_type, DType::Float)?;
+            types::exactly(name, dtype, DType::Float)?;
+            let of_samples = key.len() > 1;
+            operand(name, "key", key, &crate::noise::key_shape(of_samples))?;
+            if of_samples && shape.first() != Some(&Dim::b()) {
+                let reason = "noise of samples has the batch as its first axis".into();
+                return Err(OpError::Setting { op: name, reason });
+            }
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
@@ -145,7 +158,8 @@ fn derive(op: &Op, args: &[Arg<'_>]) -> Result<(Shape, DType), OpError> {
         | Op::Eye
         | Op::Cast
         | Op::Reshape
-        | Op::Expand => Err(OpError::Unstated { op: name }),
+        | Op::Expand
+        | Op::Random { .. } => Err(OpError::Unstated { op: name }),
 
         Op::Unary(unary) => {
             let [(x, t)] = take(name, args)?;
@@ -255,7 +269,7 @@ fn derive(op: &Op, args: &[Arg<'_>]) -> Result<(Shape, DType), OpError> {
             let [(index, t)] = take(name, args)?;
             types::not_bool(name, t)?;
             let mut shape = index.clone();
-            shape.push(Dim::known(i64::try_from(*classes).unwrap_or(i64::MAX)));
+            shape.push(Dim::of(*classes));
             Ok((shape, t))
         }
 

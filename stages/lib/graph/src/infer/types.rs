@@ -98,7 +98,8 @@ pub(super) fn unary(op: &UnaryOp, t: DType) -> Result<DType, OpError> {
         | UnaryOp::Atan
         | UnaryOp::Sinh
         | UnaryOp::Cosh
-        | UnaryOp::Erf => Ok(DType::Float),
+        | UnaryOp::Erf
+        | UnaryOp::Erfc => Ok(DType::Float),
     }
 }
 

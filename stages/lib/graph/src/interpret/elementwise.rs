@@ -58,6 +58,7 @@ fn function(op: &UnaryOp, x: f64) -> (f64, f64) {
         UnaryOp::Sinh => (x.sinh(), x.cosh()),
         UnaryOp::Cosh => (x.cosh(), x.sinh()),
         UnaryOp::Erf => (erf(x), 2.0 / PI.sqrt() * (-x * x).exp()),
+        UnaryOp::Erfc => (erfc(x), -2.0 / PI.sqrt() * (-x * x).exp()),
         UnaryOp::Floor => (x.floor(), 0.0),
         UnaryOp::Ceil => (x.ceil(), 0.0),
         UnaryOp::Round => (x.round_ties_even(), 0.0),
@@ -143,6 +144,15 @@ fn erf(x: f64) -> f64 {
     2.0 / PI.sqrt() * (-x * x).exp() * sum
 }
 
+/// The complement of the error function: where that is close to 1, by the continued fraction x + (1/2)/(x + 1/(x + (3/2)/(x + ...))).
+fn erfc(x: f64) -> f64 {
+    if x.is_nan() || x < 2.0 {
+        return 1.0 - erf(x);
+    }
+    let below = (1..=80).rev().fold(x, |tail, k| x + 0.5 * f64::from(k) / tail);
+    (-x * x).exp() / (PI.sqrt() * below)
+}
+
 pub(super) fn binary(op: BinaryOp, x: &Tensor, y: &Tensor, shape: Vec<usize>, dtype: DType) -> Tensor {
     let wide = shape.clone();
     Tensor::from_fn(shape, |at| {
@@ -186,7 +196,10 @@ fn function_of_two(op: BinaryOp, (x, dx): (f64, f64), (y, dy): (f64, f64)) -> (f
                 (y, dy)
             }
         }
-        BinaryOp::Atan2 => (x.atan2(y), (dx * y - x * dy) / (x * x + y * y)),
+        BinaryOp::Atan2 => {
+            let square = x * x + y * y;
+            (x.atan2(y), if square == 0.0 { 0.0 } else { (dx * y - x * dy) / square })
+        }
         BinaryOp::Eq => logic(x == y),
         BinaryOp::Ne => logic(x != y),
         BinaryOp::Lt => logic(x < y),
@@ -230,6 +243,16 @@ mod tests {
             assert!((erf(x) - value).abs() < 1e-15 && (erf(-x) + value).abs() < 1e-15);
         }
         assert_eq!(erf(7.0), 1.0);
+        // the same table, and 7.25
+        for (x, value) in [
+            (-1.0, 1.842_700_792_949_715),
+            (1.0, 0.1572992070502851),
+            (2.0, 0.004677734981047266),
+            (6.0, 2.151973671249891e-17),
+        ] {
+            assert!((erfc(x) / value - 1.0).abs() < 1e-13, "{x}");
+        }
+        assert_eq!((erfc(f64::INFINITY), erfc(f64::NEG_INFINITY)), (0.0, 2.0));
     }
 
     #[test]
@@ -250,6 +273,7 @@ mod tests {
             UnaryOp::Atan,
             UnaryOp::Cosh,
             UnaryOp::Erf,
+            UnaryOp::Erfc,
             UnaryOp::Gelu { tanh: false },
             UnaryOp::Gelu { tanh: true },
             UnaryOp::Silu,

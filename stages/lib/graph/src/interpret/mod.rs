@@ -13,6 +13,7 @@ mod reduce;
 
 use crate::dim::Shape;
 use crate::graph::Graph;
+use crate::noise;
 use crate::op::{DType, Node, Op};
 
 /// A tensor with a tangent for each element. Int and Bool elements are whole numbers; their tangents are 0.
@@ -123,6 +124,12 @@ fn node_value(node: &Node, args: &[&Tensor], shape: Vec<usize>, (b, n): (i64, i6
         Op::Eye => {
             let columns = shape[1];
             Tensor::from_fn(shape, |i| (f64::from(u8::from(i / columns == i % columns)), 0.0))
+        }
+        Op::Random { stream } => {
+            let keys: Vec<u64> = args[0].data.chunks(noise::LIMBS).map(noise::joined).collect();
+            let starts: Vec<u64> = keys.into_iter().map(|key| noise::start(key, *stream)).collect();
+            let each = (shape.iter().product::<usize>() / starts.len().max(1)).max(1);
+            Tensor::from_fn(shape, |i| (noise::uniform(starts[i / each], (i % each) as u64), 0.0))
         }
         Op::Unary(op) => elementwise::unary(op, args[0]),
         Op::Binary(op) => elementwise::binary(*op, args[0], args[1], shape, node.dtype),

@@ -296,7 +296,7 @@ impl Extreme {
         }
     }
 
-    /// Two axes that no tensor has both of, and that each some tensor has: the pair that saves most.
+    /// Two axes which some tensors have, and which no tensor has together: the pair of them that saves most.
     fn split(self, b: &Builder, inside: &[NodeId]) -> Option<(usize, usize)> {
         let rank = b.graph.shape(*inside.first()?).len();
         let mut best: Option<(f64, usize, usize)> = None;

@@ -12,7 +12,6 @@ mod masks;
 mod maxplus;
 mod merge;
 mod order;
-mod partition;
 mod reference;
 mod reuse;
 mod samples;
@@ -20,15 +19,16 @@ mod simplify;
 mod splits;
 mod sums;
 mod terms;
+mod varying;
 
 pub(crate) use build::commutes;
 pub use dce::live;
 pub use order::constant;
-pub use partition::{Partition, partition, varying};
 pub use reference::Reference;
 pub use reuse::overwrites;
 pub use samples::independent;
 pub use splits::{Split, splits};
+pub use varying::varying;
 
 use std::fmt;
 

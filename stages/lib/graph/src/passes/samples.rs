@@ -129,6 +129,7 @@ fn moved(graph: &Graph, node: &Node, args: &[Along]) -> Option<Along> {
             (None, Some(axis)) => dim + axis,
             _ => return None,
         },
+        Op::Random { .. } => own(0).filter(|axis| *axis == 0)?,
         Op::Tril { .. } | Op::Triu { .. } => own(0).filter(|axis| axis + 2 < rank)?,
         Op::Diagonal { dim1, dim2, .. } => {
             let axis = own(0).filter(|axis| axis != dim1 && axis != dim2)?;

@@ -216,7 +216,7 @@ fn head(shape: &graph::Shape) -> Option<graph::Shape> {
 pub fn param(graph: &mut Graph, shape: &[usize]) -> NodeId {
     let p = Param {
         aliases: Vec::new(),
-        name: format!("p{}", graph.params.len()),
+        name: format!("p{}", graph.params().len()),
         shape: shape.to_vec(),
         init: Init::Normal { mean: 0.0, std: 1.0 },
         trainable: true,
@@ -259,8 +259,8 @@ impl Numbers {
 pub fn run(graph: &Graph, outputs: &[NodeId], seed: u64, b: i64, n: i64) -> Vec<Tensor> {
     let mut numbers = Numbers(seed);
     let inputs: Vec<Tensor> =
-        graph.inputs.iter().map(|input| numbers.tensor(sizes(&input.shape, b, n).unwrap())).collect();
-    let params: Vec<Tensor> = graph.params.iter().map(|p| numbers.tensor(p.shape.clone())).collect();
+        graph.inputs().iter().map(|input| numbers.tensor(sizes(&input.shape, b, n).unwrap())).collect();
+    let params: Vec<Tensor> = graph.params().iter().map(|p| numbers.tensor(p.shape.clone())).collect();
     let values = evaluate(graph, &inputs, &params, b, n).unwrap();
     outputs.iter().map(|id| values[id.0 as usize].clone()).collect()
 }

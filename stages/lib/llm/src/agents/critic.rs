@@ -1,30 +1,24 @@
 //! RC's reply: a title and the directive.
 
-use crate::error::excerpt;
+use search::proposer::Directive;
 
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirectiveText {
-    pub text: String,
-    /// A few words, for tables and figures.
-    pub label: String,
-}
+use crate::error::excerpt;
 
 /// Longest label, in characters.
 pub const LABEL: usize = 80;
 
 /// Reads the reply. A missing title is no fault: the beginning of the directive serves.
-pub fn read(text: &str) -> DirectiveText {
+pub fn read(text: &str) -> Directive {
+    let directive =
+        |text: &str, label: &str| Directive { text: text.to_owned(), label: excerpt(label, LABEL), genes: Vec::new() };
     let text = text.trim();
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     match titled(first, "title") {
-        Some(title) if !rest.trim().is_empty() => {
-            DirectiveText { text: rest.trim().to_owned(), label: excerpt(&title, LABEL) }
-        }
-        Some(title) => DirectiveText { text: title.clone(), label: excerpt(&title, LABEL) },
+        Some(title) if !rest.trim().is_empty() => directive(rest.trim(), &title),
+        Some(title) => directive(&title, &title),
         None => {
             let sentence = first.split_inclusive(". ").next().unwrap_or(first);
-            DirectiveText { text: text.to_owned(), label: excerpt(sentence.trim().trim_end_matches('.'), LABEL) }
+            directive(text, sentence.trim().trim_end_matches('.'))
         }
     }
 }
@@ -48,7 +42,8 @@ mod tests {
             "**Title:** gate edge_fts\nMultiply by a gate.",
             "## **Title: gate edge_fts**\nMultiply by a gate.",
         ] {
-            assert_eq!(read(text), DirectiveText { text: "Multiply by a gate.".into(), label: "gate edge_fts".into() });
+            let read = read(text);
+            assert_eq!((read.text.as_str(), read.label.as_str()), ("Multiply by a gate.", "gate edge_fts"));
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::call::Usage;
 use crate::client::sse::Decoder;
-use crate::client::wire::Assembly;
+use crate::client::wire::{Assembly, Begun};
 use crate::client::{chain, faults, retry};
 use crate::error::{CallError, Kind, excerpt};
 use crate::secret::Mask;
@@ -33,6 +33,8 @@ pub struct Request {
     pub max_text: usize,
     /// What no message and no reply may hold.
     pub mask: Mask,
+    /// What the reply goes on from.
+    pub begun: Begun,
 }
 
 /// What arrived, also if the attempt failed: it may cost.
@@ -41,6 +43,8 @@ pub struct Received {
     pub text_bytes: usize,
     /// The text of a reply that did not come to its end.
     pub partial: Option<String>,
+    /// What another request can go on from, of such a reply.
+    pub begun: Option<Begun>,
     /// The server's own count.
     pub usage: Option<Usage>,
 }
@@ -71,12 +75,13 @@ pub async fn exchange(
     }
     unpacked(&response, &request.mask)?;
     let limits = Limits { idle: request.idle, bytes: request.max_bytes, text: request.max_text };
-    let mut assembly = Assembly::new(request.mask.clone());
+    let mut assembly = Assembly::new(request.mask.clone(), request.begun);
     let result = read(response, &mut assembly, &clock, &limits, &request.mask).await;
     received.text_bytes = assembly.text_bytes();
     received.usage = assembly.usage;
     if result.is_err() {
         received.partial = assembly.partial();
+        received.begun = assembly.begun();
     }
     result.map(|()| assembly)
 }

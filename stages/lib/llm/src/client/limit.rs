@@ -61,7 +61,7 @@ impl Limit {
 
     /// Parameters of a call that takes next to nothing.
     pub fn small(settings: &Settings) -> Map<String, Value> {
-        Map::from_iter([(settings.max_tokens_field.clone(), Value::from(SMALL))])
+        Map::from_iter([(settings.llm.max_tokens_field.clone(), Value::from(SMALL))])
     }
 }
 

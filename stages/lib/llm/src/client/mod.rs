@@ -17,6 +17,8 @@ mod wire;
 
 use std::time::{Duration, Instant};
 
+use stage::config::Continues;
+
 use crate::budget::Ledger;
 use crate::call::{Agent, Call, Message, Reply, Usage};
 use crate::endpoint::Endpoint;
@@ -28,6 +30,7 @@ use breaker::Breaker;
 use counts::Counts;
 use limit::Limit;
 use pace::Pace;
+use wire::Begun;
 
 pub use breaker::Notice;
 pub use retry::Backoff;
@@ -36,7 +39,7 @@ pub use retry::Backoff;
 #[derive(Debug)]
 pub struct Outcome {
     pub result: Result<Reply, CallError>,
-    /// Of all attempts, failed ones too: those cost as well.
+    /// Tokens of all attempts, the failed ones included: these cost as well.
     pub usage: Usage,
     pub cost: Option<f64>,
     /// The attempts that failed.
@@ -94,7 +97,7 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("emberline/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(settings.connect_timeout)
+            .connect_timeout(settings.waits.connect)
             // A redirected POST would arrive as a GET, or at another host.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -104,9 +107,9 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| CallError::new(Kind::Setup, chain(&error)))?;
-        let (first, longest) = (settings.backoff, settings.backoff_max.min(LONGEST_WAIT));
+        let (first, longest) = (settings.waits.backoff, settings.waits.backoff_max.min(LONGEST_WAIT));
         let breaker =
-            Breaker::new(endpoint.base_url.clone(), settings.patience, first, longest, settings.run_seed, notice);
+            Breaker::new(endpoint.base_url.clone(), settings.waits.patience, first, longest, settings.run_seed, notice);
         Ok(Self {
             http,
             url,
@@ -133,13 +136,14 @@ impl Client {
         let mut backoff = Backoff::new(&self.settings, stream);
         let mut throttled_since = None;
         let mut doubted = false;
+        let mut begun = Begun::default();
         let result = loop {
             match self.breaker.pass() {
                 Ok(waited) => outage += waited,
                 Err(error) => break Err(error),
             }
             let due = deadline.map(|deadline| deadline + outage);
-            let error = match self.attempt(call, ledger, due, &mut usage, &mut partial) {
+            let error = match self.attempt(call, ledger, due, &mut usage, &mut partial, &mut begun) {
                 Ok(reply) => break Ok(reply),
                 Err(error) => error,
             };
@@ -151,12 +155,18 @@ impl Client {
                 note(Duration::ZERO);
                 continue;
             }
+            // A server that does not go on with half a reply is asked for the whole of it.
+            if !begun.content.is_empty() && matches!(error.status, Some(400 | 422)) {
+                begun = Begun::default();
+                note(Duration::ZERO);
+                continue;
+            }
             // Who asks too often is asked to wait: that is no fault of the call, however often it happens.
-            let asked_to_wait = error.retry_after.is_some_and(|wait| wait > self.settings.patience);
+            let asked_to_wait = error.retry_after.is_some_and(|wait| wait > self.settings.waits.patience);
             if error.can_heal() && (error.status == Some(429) || asked_to_wait) {
                 let since = *throttled_since.get_or_insert_with(Instant::now);
                 let wait = backoff.wait(&error);
-                if since.elapsed() + wait > self.settings.patience {
+                if since.elapsed() + wait > self.settings.waits.patience {
                     note(Duration::ZERO);
                     break Err(self.throttled(&error, since.elapsed(), wait));
                 }
@@ -199,13 +209,13 @@ impl Client {
                 },
             }
         };
-        let cost = self.settings.price(&call.model).map(|price| price.of(&usage));
+        let cost = self.settings.price(&call.model).map(|price| usage.cost(price));
         let latency = start.elapsed().saturating_sub(outage);
         Outcome { result, usage, cost, tries, partial, latency, outage }
     }
 
     fn throttled(&self, error: &CallError, since: Duration, wait: Duration) -> CallError {
-        let patience = self.settings.patience.as_secs_f64();
+        let patience = self.settings.waits.patience.as_secs_f64();
         let message = format!(
             "{error}; the next attempt would wait {:.0} s after {:.0} s of waiting, and llm.patience is {patience} s",
             wait.as_secs_f64(),
@@ -221,7 +231,7 @@ impl Client {
         let call =
             Call { agent: Agent::Router, model: model.to_owned(), messages: vec![Message::user("Ready?")], params };
         let mut received = http::Received::default();
-        let result = self.send(&call, None, &mut received);
+        let result = self.send(&call, &Begun::default(), None, &mut received);
         match result {
             Err(error) if matches!(error.kind, Kind::Status | Kind::Api) && error.blame() == Blame::Setup => Ok(()),
             Err(error) if error.blame() == Blame::Model => Ok(()),
@@ -236,6 +246,7 @@ impl Client {
         deadline: Option<Instant>,
         usage: &mut Usage,
         partial: &mut Option<String>,
+        begun: &mut Begun,
     ) -> Result<Reply, CallError> {
         let guess = call.estimated_prompt_tokens();
         let prompt_tokens = self.counts.expected(&call.model, guess);
@@ -251,7 +262,7 @@ impl Client {
             return Err(CallError::new(Kind::Deadline, "the time for this proposal is spent"));
         }
         let mut received = http::Received::default();
-        let result = self.send(call, left, &mut received);
+        let result = self.send(call, begun, left, &mut received);
         let counted = received.usage.unwrap_or_else(|| {
             // A server that answered with an error, or with anything but a reply, has done no work; one that broke off in its
             // reply has, and so has one that did not count.
@@ -262,13 +273,18 @@ impl Client {
         });
         usage.add(&counted);
         reservation.settle(&counted);
-        *partial = received.partial;
+        // What came before is not lost where the next attempt brings nothing at all.
+        *partial = received.partial.or(partial.take()).filter(|_| result.is_err());
+        if let Some(half) = received.begun.filter(|_| self.endpoint.continues != Continues::No) {
+            *begun = half;
+        }
         let reply = result.map_err(|mut error| {
             error.message = self.mask.scrub(&error.message);
             error
         })?;
-        if let Some(counted) = received.usage {
-            self.counts.check(&call.model, guess, counted.prompt_tokens, self.settings.check_prompt)?;
+        // The beginning of a reply is in no estimate of its prompt.
+        if let Some(counted) = received.usage.filter(|_| begun.content.is_empty()) {
+            self.counts.check(&call.model, guess, counted.prompt_tokens, self.settings.llm.check_prompt)?;
         }
         Ok(reply)
     }
@@ -289,22 +305,33 @@ impl Client {
         self.counts.summary()
     }
 
-    fn send(&self, call: &Call, left: Option<Duration>, received: &mut http::Received) -> Result<Reply, CallError> {
+    fn send(
+        &self,
+        call: &Call,
+        begun: &Begun,
+        left: Option<Duration>,
+        received: &mut http::Received,
+    ) -> Result<Reply, CallError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| CallError::new(Kind::Setup, format!("no runtime for the connection: {error}")))?;
+        let mut body = wire::body(&self.limit.apply(call), &self.settings);
+        if !begun.content.is_empty() {
+            body = wire::continued(body, begun, self.endpoint.continues);
+        }
         let request = http::Request {
             url: self.url.clone(),
             headers: self.headers.clone(),
-            body: wire::body(&self.limit.apply(call), &self.settings).to_string(),
-            first_byte: self.settings.first_byte_timeout,
-            idle: self.settings.idle_timeout,
-            total: [self.settings.attempt_timeout, left].into_iter().flatten().min(),
-            max_bytes: self.settings.max_reply_bytes,
+            body: body.to_string(),
+            first_byte: self.settings.waits.first_byte,
+            idle: self.settings.waits.idle,
+            total: [self.settings.waits.attempt, left].into_iter().flatten().min(),
+            max_bytes: self.settings.llm.max_reply_bytes,
             max_text: limit::of(&call.params)
                 .map_or(usize::MAX, |tokens| (tokens as usize).saturating_mul(LONGEST_TOKEN)),
             mask: self.mask.clone(),
+            begun: begun.clone(),
         };
         let assembly = runtime.block_on(http::exchange(&self.http, request, received));
         // Name resolution runs on a thread that nothing can interrupt: do not wait for it.
@@ -321,6 +348,10 @@ impl Client {
                 Some(format!("no key was sent: set the environment variable {}", self.endpoint.key_env))
             }
             Some(401 | 403) => Some(format!("is the key in {} the right one?", self.endpoint.key_env)),
+            // A LiteLLM proxy without a database looks there for every key that is not its master key.
+            Some(400) if mentions("No connected db") => {
+                Some(format!("the proxy does not know the key; is the one in {} right?", self.endpoint.key_env))
+            }
             _ if error.kind == Kind::Context => Some(
                 "give the model a longer context (Ollama: num_ctx; llama.cpp: --ctx-size), or choose one that has it"
                     .to_owned(),
@@ -330,7 +361,7 @@ impl Client {
             Some(400 | 422) if mentions("max_completion_tokens") => {
                 Some("set llm.max_tokens_field = \"max_completion_tokens\"".to_owned())
             }
-            Some(400 | 422) if mentions("temperature") && settings.temperature.is_some() => {
+            Some(400 | 422) if mentions("temperature") && settings.llm.temperature.is_some() => {
                 Some("leave llm.temperature unset: what is not set is not sent".to_owned())
             }
             _ => None,

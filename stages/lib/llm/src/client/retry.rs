@@ -21,11 +21,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// The waits of one call, whose jitter is drawn from a stream of its own.
     pub fn new(settings: &Settings, stream: &str) -> Self {
         Self {
-            base: settings.backoff,
-            max: settings.backoff_max,
-            retries: settings.retries,
+            base: settings.waits.backoff,
+            max: settings.waits.backoff_max,
+            retries: settings.llm.retries,
             done: 0,
             seed: settings.run_seed,
             stream: stream.to_owned(),
@@ -105,7 +106,8 @@ mod tests {
 
     #[test]
     fn waits_grow_to_a_limit_and_repeat_for_a_seed() {
-        let settings = Settings { retries: 6, ..Settings::default() };
+        let mut settings = Settings::default();
+        settings.llm.retries = 6;
         let error = CallError::new(Kind::Transport, "");
         let waits = |stream: &str| {
             let mut backoff = Backoff::new(&settings, stream);
@@ -116,7 +118,7 @@ mod tests {
         assert_eq!(first, waits("a"));
         assert_ne!(first, waits("b"));
         for (n, wait) in first.iter().enumerate() {
-            let full = settings.backoff.mul_f64(f64::from(1 << n)).min(settings.backoff_max);
+            let full = settings.waits.backoff.mul_f64(f64::from(1 << n)).min(settings.waits.backoff_max);
             assert!(*wait >= full.mul_f64(0.5) && *wait <= full, "{n}: {wait:?}");
         }
     }

@@ -1,13 +1,34 @@
 //! The protocol's JSON: the body of a request, and replies put together from one object or from many.
 
 use serde_json::{Map, Value, json};
+use stage::config::Continues;
 
-use crate::call::{Call, Finish, Reply, Usage};
+use crate::call::{Call, Finish, Message, Reply, Usage};
 use crate::client::faults::api_error;
 use crate::client::reasoning;
 use crate::error::{CallError, Kind, excerpt};
 use crate::secret::Mask;
 use crate::settings::Settings;
+
+/// The beginning of a reply whose connection broke: what the next request goes on from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Begun {
+    /// As long as it ends in a word: servers refuse a message of the assistant's that ends in a blank.
+    pub content: String,
+    pub reasoning: String,
+}
+
+/// The body of a request that goes on with a reply.
+pub fn continued(mut body: Value, begun: &Begun, how: Continues) -> Value {
+    if let Some(Value::Array(messages)) = body.get_mut("messages") {
+        messages.push(json!(Message::assistant(&begun.content)));
+    }
+    if let (Continues::Final, Value::Object(body)) = (how, &mut body) {
+        body.insert("continue_final_message".into(), json!(true));
+        body.insert("add_generation_prompt".into(), json!(false));
+    }
+    body
+}
 
 /// The body of a request: model, messages, and only those parameters that are set.
 pub fn body(call: &Call, settings: &Settings) -> Value {
@@ -17,9 +38,9 @@ pub fn body(call: &Call, settings: &Settings) -> Value {
     for (name, value) in &call.params {
         body.insert(name.clone(), value.clone());
     }
-    if settings.stream {
+    if settings.llm.stream {
         body.insert("stream".into(), json!(true));
-        if settings.stream_usage {
+        if settings.llm.stream_usage {
             body.insert("stream_options".into(), json!({ "include_usage": true }));
         }
     }
@@ -30,6 +51,7 @@ pub fn body(call: &Call, settings: &Settings) -> Value {
 #[derive(Debug, Default)]
 pub struct Assembly {
     mask: Mask,
+    begun: Begun,
     content: String,
     reasoning: String,
     refusal: String,
@@ -42,18 +64,38 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Nothing yet. What the mask hides is in no message and no reply.
-    pub fn new(mask: Mask) -> Self {
-        Self { mask, ..Self::default() }
+    /// Nothing yet but what the reply goes on from. What the mask hides is in no message and no reply.
+    pub fn new(mask: Mask, begun: Begun) -> Self {
+        Self { mask, begun, ..Self::default() }
+    }
+
+    /// The reply's words, those that it goes on from before those of this connection. A server that begins with them once more
+    /// does not say them twice.
+    fn words(&self) -> String {
+        let news = self.content.strip_prefix(self.begun.content.as_str()).unwrap_or(&self.content);
+        format!("{}{news}", self.begun.content)
+    }
+
+    fn thoughts(&self) -> String {
+        format!("{}{}", self.begun.reasoning, self.reasoning)
+    }
+
+    /// What the next connection can go on from; nothing where the reply had not begun, or where its thoughts, which no server
+    /// takes back, are not at their end.
+    pub fn begun(&self) -> Option<Begun> {
+        let content = self.mask.scrub(self.words().trim_end());
+        let thinking = reasoning::split(&content).1.trim().is_empty();
+        let begun = Begun { content, reasoning: self.mask.scrub(&self.thoughts()) };
+        (!begun.content.is_empty() && !thinking && !self.tool_calls).then_some(begun)
     }
 
     /// The text so far, reasoning first; none if there is none.
     pub fn partial(&self) -> Option<String> {
-        let text = [self.reasoning.trim(), self.content.trim()].join("\n\n");
+        let text = [self.thoughts().trim(), self.words().trim()].join("\n\n");
         Some(self.mask.scrub(text.trim())).filter(|text| !text.is_empty())
     }
 
-    /// Bytes of text so far, for guesses at tokens.
+    /// Bytes of text that this connection has brought so far, for guesses at tokens.
     pub fn text_bytes(&self) -> usize {
         self.content.len() + self.reasoning.len() + self.refusal.len()
     }
@@ -126,13 +168,13 @@ impl Assembly {
     pub fn into_reply(self) -> Result<Reply, CallError> {
         let filtered = self.finish.as_deref() == Some("content_filter");
         if !self.refusal.trim().is_empty() || filtered {
-            let said = if self.refusal.trim().is_empty() { &self.content } else { &self.refusal };
+            let said = if self.refusal.trim().is_empty() { &self.words() } else { &self.refusal };
             let by = if filtered { "a content filter stopped the reply" } else { "the model declined" };
             let said = excerpt(&self.mask.scrub(said), 200);
             return Err(CallError::new(Kind::Refusal, format!("{by}: {said:?}")));
         }
-        let (inline, text) = reasoning::split(&self.mask.scrub(&self.content));
-        let apart = Some(self.mask.scrub(&self.reasoning)).filter(|text| !text.trim().is_empty());
+        let (inline, text) = reasoning::split(&self.mask.scrub(&self.words()));
+        let apart = Some(self.mask.scrub(&self.thoughts())).filter(|text| !text.trim().is_empty());
         let reasoning: Vec<String> = [apart, inline].into_iter().flatten().collect();
         let finish = match self.finish.as_deref() {
             None | Some("stop" | "eos" | "end_turn" | "") => Finish::Stop,

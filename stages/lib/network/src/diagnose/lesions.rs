@@ -9,36 +9,14 @@ use executor::Parameters;
 use executor::weights::Weights;
 use graph::lesion::{Switched, switched};
 use graph::{NodeId, Processor};
-use serde::{Deserialize, Serialize};
 
 use super::record::Recorder;
-use super::{Fact, Looked, Measure, Mode, Samples, Subject};
+use super::{Fact, Looked, Measure, Mode, Samples, Subject, Told};
 use crate::Device;
-use crate::data;
 use crate::error::Result;
-use crate::evaluate::{self, EvalConfig};
-use crate::model::Model;
-
-/// What takes an operator's place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Replacement {
-    /// For each feature its mean over samples, steps and places, in the network as it is.
-    #[default]
-    Mean,
-    Zero,
-}
-
-/// How lesions are measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LesionConfig {
-    /// The samples. Where [`LesionConfig::most_runs`] says so, only the first of them.
-    pub evaluation: EvalConfig,
-    pub by: Replacement,
-    /// Most runs of a sample, over all lesions and both modes: programs of many operators are looked at on fewer samples,
-    /// yet on at least [`FEWEST`].
-    pub most_runs: usize,
-}
+use crate::evaluate;
+use model::data;
+use model::{EvalConfig, LesionConfig, Model, Replacement};
 
 /// Fewest samples that lesions are measured on.
 const FEWEST: usize = 4;

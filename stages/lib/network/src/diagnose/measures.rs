@@ -46,10 +46,10 @@ impl Count {
 #[derive(Clone, Debug)]
 pub(super) struct OfHint {
     pub entry: SpecEntry,
-    /// Of scalars.
+    /// For scalars: the spread of the true values.
     spread: f64,
     pub tenths: [Count; TENTHS],
-    /// Of categoricals: how often each pair of true and predicted class occurred.
+    /// For categoricals: how often each pair of true and predicted class occurred.
     pub confusion: BTreeMap<(usize, usize), f64>,
 }
 
@@ -192,7 +192,7 @@ mod tests {
 
     fn truth(name: &str, steps: &[&[f64]]) -> Truth {
         let dfs = clrs::algorithm("dfs").expect("exists");
-        let entry = crate::data::spec(dfs).into_iter().find(|entry| entry.name == name).expect("a hint");
+        let entry = model::data::spec(dfs).into_iter().find(|entry| entry.name == name).expect("a hint");
         Truth { entry, steps: steps.iter().map(|row| row.to_vec()).collect() }
     }
 

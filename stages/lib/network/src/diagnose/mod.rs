@@ -12,99 +12,33 @@ mod truth;
 
 use clrs::{Batch, Type};
 use executor::Parameters;
+use executor::tensor::TorchKind;
 use executor::weights::Weights;
 use graph::Processor;
-use serde::{Deserialize, Serialize};
 
 use crate::Device;
 use crate::batch::{Encoded, Hints};
-use crate::data;
 use crate::error::Result;
-use crate::evaluate::{self, EvalConfig};
+use crate::evaluate;
 use crate::feedback::read_off;
-use crate::model::Model;
 use crate::score::{Scorer, Scores};
 use measures::{Count, Measures};
+use model::data;
+use model::{EvalConfig, Model};
 use record::Recorder;
 use truth::Truth;
 
-pub use lesions::{LesionConfig, Replacement};
+pub use model::{DiagnoseConfig, Fact, LesionConfig, Measure, Mode, Replacement, Subject};
 
-/// What to look at.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DiagnoseConfig {
-    /// Samples whose decisions are counted; usually those that a score is made of, and some of the training's length.
-    pub evaluations: Vec<EvalConfig>,
-    pub lesions: Option<LesionConfig>,
+/// How facts are made.
+trait Told: Sized {
+    fn new(measure: Measure, mode: Mode, looked: &Looked) -> Self;
+    fn of(self, probe: &str, ty: Type) -> Self;
+    fn counts(self, count: Count) -> Self;
+    fn share(self, correct: f64, total: f64) -> Self;
 }
 
-/// What is fed back to a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Its own hints, as in a score.
-    Free,
-    /// True hints.
-    Forced,
-}
-
-impl Mode {
-    pub const ALL: [Self; 2] = [Self::Free, Self::Forced];
-}
-
-/// What a fact is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// The mean over outputs.
-    Score,
-    Output,
-    Hint,
-    /// A hint in a tenth of the run.
-    Step,
-    /// Samples whose first wrong decision is in this hint and tenth; without a hint: those without a wrong decision.
-    FirstWrong,
-    /// Decisions for one class that is truly another.
-    Confusion,
-    /// An output or hint without an operator or channel; without either: the score.
-    Lesion,
-}
-
-/// What a lesion replaces.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Subject {
-    pub channel: bool,
-    pub name: String,
-    /// What stands in its place: `mean`, `zero`, `untrained` or `complete`; `nothing` where no output depends on it.
-    pub replaced_by: String,
-}
-
-/// One number of a diagnosis.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Fact {
-    pub measure: Measure,
-    pub mode: Mode,
-    /// Number of the evaluation; absent: that of lesions.
-    pub evaluation: Option<usize>,
-    pub nodes: usize,
-    pub samples: usize,
-    pub subject: Option<Subject>,
-    /// Name of the output or hint.
-    pub probe: Option<String>,
-    pub probe_type: Option<String>,
-    /// From 0.
-    pub tenth: Option<usize>,
-    /// True and predicted class.
-    pub classes: Option<(usize, usize)>,
-    pub correct: f64,
-    pub total: f64,
-    /// Accuracy, or the share of `total` that is `correct`.
-    pub value: f64,
-    /// What a lesion takes away; negative where it helps.
-    pub loss: Option<f64>,
-}
-
-impl Fact {
+impl Told for Fact {
     fn new(measure: Measure, mode: Mode, looked: &Looked) -> Self {
         Self {
             measure,
@@ -142,7 +76,7 @@ struct Looked {
     nodes: usize,
     measures: Measures,
     scores: Scores,
-    /// Of outputs, as the scores have them.
+    /// The types of the outputs, as the scores have them.
     types: Vec<Type>,
 }
 
@@ -157,7 +91,7 @@ struct Samples {
 
 impl Samples {
     fn new(model: &Model, config: &EvalConfig) -> Result<Self> {
-        let batches = evaluate::dataset(config)?.parts(config.batch_size)?.collect::<Result<Vec<Batch>>>()?;
+        let batches = evaluate::dataset(config)?.parts(config.batch_size)?.collect::<model::Result<Vec<Batch>>>()?;
         let encode = |batch: &Batch| Encoded::new(model, batch, Hints::All, config.dtype.kind(), Device::CPU);
         let truths = |batch: &Batch| -> Result<_> {
             Ok((Truth::of_batch(model.hints.iter().map(|port| &port.entry), batch)?, batch.lengths.clone()))

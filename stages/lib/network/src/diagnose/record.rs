@@ -10,11 +10,11 @@ use tch::Tensor;
 
 use crate::batch::Encoded;
 use crate::error::{NetworkError, Result};
-use crate::model::{Model, Record, Steps};
 use crate::score::first_largest;
 use crate::threads::OneThread;
 use crate::unroll::{self, HeldOutputs};
 use crate::workers::{Settings, cut, cuts, each, joined};
+use model::{Model, Record, Steps};
 
 /// What a network decided about a batch.
 pub(super) struct Recorded {

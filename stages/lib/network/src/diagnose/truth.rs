@@ -13,7 +13,7 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    /// Those of all hints of a specification, in its order.
+    /// The true values of all hints of a specification, in its order.
     pub fn of_batch<'a>(hints: impl Iterator<Item = &'a SpecEntry>, batch: &Batch) -> Result<Vec<Self>> {
         hints
             .map(|entry| {

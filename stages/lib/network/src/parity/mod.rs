@@ -8,7 +8,7 @@ mod trace;
 
 pub use network::NetworkCase;
 pub use optimiser::optimiser_case;
-pub use program::{program_case, program_hidden};
+pub use program::{program_case, program_hidden, program_noise, program_sizes};
 
 use serde::Serialize;
 

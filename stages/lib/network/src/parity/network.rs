@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clrs::{Batch, DataPoint, SpecEntry, Stage};
 use executor::Parameters;
-use executor::tensor::{from_f64, sizes, to_f64};
+use executor::tensor::{TorchKind, from_f64, sizes, to_f64};
 use executor::weights::{Array, Weights};
 use graph::Processor;
 use serde::Deserialize;
@@ -15,15 +15,15 @@ use super::trace::{Trace, Tracer};
 use super::{Options, Report, arrays};
 use crate::adam::Adam;
 use crate::batch::{Encoded, Hints};
-use crate::data;
 use crate::error::{NetworkError, Result};
 use crate::evaluate::predict;
-use crate::feedback::Repred;
-use crate::model::Model;
 use crate::score::Scorer;
-use crate::supervision::{Divisors, Supervision};
+use crate::supervision::{Divisors, Keys, Supervision};
 use crate::workers::{Learned, Settings, Workers};
 use crate::{Device, Dtype};
+use model::Model;
+use model::Repred;
+use model::data;
 
 #[derive(Deserialize)]
 struct Description {
@@ -83,6 +83,7 @@ pub struct NetworkCase {
 }
 
 impl NetworkCase {
+    /// Reads a case: its description in JSON, and the arrays in the safetensors file beside it.
     pub fn load(path: &Path) -> Result<Self> {
         let fail = |reason: String| NetworkError::File { path: path.to_owned(), reason };
         let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
@@ -100,10 +101,12 @@ impl NetworkCase {
         self.description.hyper_parameters.hidden_dim
     }
 
+    /// Features of the processor's triplets.
     pub fn nb_triplet_fts(&self) -> usize {
         self.description.hyper_parameters.nb_triplet_fts
     }
 
+    /// Whether the processor normalises its layers.
     pub fn use_ln(&self) -> bool {
         self.description.hyper_parameters.use_ln
     }
@@ -117,7 +120,7 @@ impl NetworkCase {
         let batch = self.batch(&model)?;
         let weights = self.weights("param/", options.dtype)?;
         let mut parameters = Parameters::from_weights(&model.graph, &weights, options.dtype, device)?;
-        let count: usize = model.graph.params.iter().map(|param| param.shape.iter().product::<usize>()).sum();
+        let count: usize = model.graph.params().iter().map(|param| param.shape.iter().product::<usize>()).sum();
         let stored: usize = weights.arrays.values().map(|array| array.data.len()).sum();
         let mut report = Report::new(&case.case);
         report.add("param_count", (count as f64 - stored as f64).abs(), 0.0);
@@ -134,7 +137,9 @@ impl NetworkCase {
         let encoded = Encoded::new(&model, &batch, Hints::All, options.dtype.kind(), device)?;
         let forced = settings.forcing.then(|| vec![true; encoded.lengths.len()]);
         let forced = vec![forced; encoded.network_steps()];
-        let supervision = Supervision { forced, noise: self.noise(&model, options.dtype, device)? };
+        let applications = model.in_training().keys.len();
+        let keys = if applications > 0 { Some(Keys::new(0, 0, &encoded, applications)?) } else { None };
+        let supervision = Supervision { forced, noise: self.noise(&model, options.dtype, device)?, keys };
         let divisors = Divisors::new(&model, &encoded)?;
         let run = Run { case, arrays: &self.arrays, encoded: &encoded, supervision: &supervision, options };
 
@@ -159,7 +164,7 @@ impl NetworkCase {
 
     /// The stored batch in the benchmark's form.
     fn batch(&self, model: &Model) -> Result<Batch> {
-        let points = |names: &[String], stage: Stage, ports: &[crate::model::Port]| -> Result<Vec<DataPoint>> {
+        let points = |names: &[String], stage: Stage, ports: &[model::Port]| -> Result<Vec<DataPoint>> {
             let point = |name: &String| -> Result<DataPoint> {
                 let array = arrays::get(&self.arrays, &format!("{stage}/{name}"))?;
                 let entry = ports.iter().map(|port| port.entry).find(|entry| entry.name == name);
@@ -186,7 +191,7 @@ impl NetworkCase {
     }
 
     fn noise(&self, model: &Model, dtype: Dtype, device: Device) -> Result<Vec<Option<Tensor>>> {
-        let one = |port: &crate::model::Port| -> Result<Option<Tensor>> {
+        let one = |port: &model::Port| -> Result<Option<Tensor>> {
             let Some(array) = self.arrays.arrays.get(&format!("noise/{}", port.entry.name)) else { return Ok(None) };
             Ok(Some(from_f64(&array.data, &sizes(&array.shape)?, dtype.kind(), device)?))
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use executor::tensor::{from_f64, sizes, to_f64};
+use executor::tensor::{TorchKind, from_f64, sizes, to_f64};
 use executor::weights::{Array, Weights};
 use serde::Deserialize;
 

@@ -8,11 +8,11 @@ use executor::{Engine, Parameters, Recurrence};
 
 use crate::batch::Encoded;
 use crate::error::Result;
-use crate::model::{Model, Steps};
 use crate::supervision::{Divisors, Supervision};
 use crate::threads::OneThread;
 use crate::unroll::{self, HeldOutputs};
 use crate::workers::Settings;
+use model::{Model, Steps};
 
 /// Steps whose inner values are kept.
 const INNER_STEPS: usize = 2;

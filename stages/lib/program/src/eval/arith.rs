@@ -4,7 +4,6 @@ use graph::{BinaryOp, DType, Dim, NodeId, Op, UnaryOp};
 
 use super::value::{Data, Value};
 use super::{Interp, R};
-use crate::diagnostic::Category;
 use crate::syntax::{BinOp, CmpOp, UnOp};
 
 /// Beyond this degree a size is no longer computed with.
@@ -135,7 +134,6 @@ impl Interp {
 
     pub fn tensor_decides(&self) -> Box<crate::Diagnostic> {
         let d = self.fault(
-            Category::Unsupported,
             "E-UNSUPPORTED-BRANCH",
             "this decision depends on the values of a tensor, so there is no fixed tensor graph",
         );
@@ -144,7 +142,6 @@ impl Interp {
 
     pub fn undecided<T>(&self, what: &str) -> R<T> {
         let d = self.fault(
-            Category::Unsupported,
             "E-UNSUPPORTED-SIZE-BRANCH",
             format!(
                 "this decision depends on the size of the graph: {what} differs between values of B >= 1 and N >= 2"
@@ -171,7 +168,7 @@ impl Interp {
             }
             (UnOp::Invert, Value::Int(i)) => Value::Int(!i),
             (UnOp::Neg, Value::Tensor(t)) => {
-                if let Some(done) = self.fold_scalar(t, |init| super::literal::affine(init, -1.0, 0.0)) {
+                if let Some(done) = self.fold_scalar(t, |init| super::literal::affine(init, -1.0, 0.0))? {
                     return Ok(done);
                 }
                 let id = self.node(t)?;
@@ -213,11 +210,20 @@ impl Interp {
     }
 
     pub fn overflow<T>(&self) -> R<T> {
-        Err(self.fault(Category::Unsupported, "E-UNSUPPORTED-NUMBER", "an integer goes beyond 64 bits"))
+        Err(self.fault("E-UNSUPPORTED-NUMBER", "an integer goes beyond 64 bits"))
     }
 
     pub fn binary(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
         use Value as V;
+        // a member of an enum of integers or strings counts as its value
+        let plain = |vm: &Self, value: &Value| match value {
+            V::Object(o) => vm.plain_member(o),
+            _ => None,
+        };
+        let (left, right) = (plain(self, a), plain(self, b));
+        if left.is_some() || right.is_some() {
+            return self.binary(&left.unwrap_or_else(|| a.clone()), op, &right.unwrap_or_else(|| b.clone()));
+        }
         if let V::Object(o) = a
             && let (Some(items), true) = (self.tuple_items(o), matches!(op, BinOp::Add | BinOp::Mul))
         {
@@ -406,13 +412,18 @@ impl Interp {
             BinOp::Sub => a - b,
             BinOp::Mul => a * b,
             BinOp::Div => a / b,
-            BinOp::FloorDiv => (a / b).floor(),
-            BinOp::Mod => a - b * (a / b).floor(),
+            BinOp::FloorDiv => floored(a, b).0,
+            BinOp::Mod => floored(a, b).1,
             BinOp::Pow if a < 0.0 && b.fract() != 0.0 => {
                 return self.unsupported("E-UNSUPPORTED-NUMBER", "a root of a negative number is complex");
             }
             BinOp::Pow if a == 0.0 && b < 0.0 => return Err(self.exception("ZeroDivisionError", "division by zero")),
-            BinOp::Pow => a.powf(b),
+            BinOp::Pow => match a.powf(b) {
+                power if power.is_infinite() && a.is_finite() && b.is_finite() => {
+                    return Err(self.exception("OverflowError", "the power is too large"));
+                }
+                power => power,
+            },
             _ => return self.type_fault(format!("{} is not defined for floats", op.symbol())),
         }))
     }
@@ -431,11 +442,8 @@ impl Interp {
         let degree = |d: &Dim| d.terms().map(|t| t.0.max(t.1)).max().unwrap_or(0);
         let sum = degree(&x).saturating_add(degree(&y));
         let uneven = |vm: &Self| {
-            let d = vm.fault(
-                Category::Unsupported,
-                "E-UNSUPPORTED-SIZE",
-                format!("{x} {} {y} is not a whole polynomial in B and N", op.symbol()),
-            );
+            let d =
+                vm.fault("E-UNSUPPORTED-SIZE", format!("{x} {} {y} is not a whole polynomial in B and N", op.symbol()));
             Err(Box::new(
                 d.help("sizes may be added, multiplied, and divided where the division always comes out even"),
             ))
@@ -517,4 +525,21 @@ pub fn tensor_op(op: BinOp) -> Option<BinaryOp> {
         BinOp::BitXor => BinaryOp::Xor,
         _ => return None,
     })
+}
+
+/// Quotient and remainder of floats as Python has them: the remainder is exact, and has the sign of the divisor.
+pub fn floored(a: f64, b: f64) -> (f64, f64) {
+    let mut rest = a % b;
+    let mut quotient = (a - rest) / b;
+    if rest == 0.0 {
+        rest = 0.0_f64.copysign(b);
+    } else if (b < 0.0) != (rest < 0.0) {
+        rest += b;
+        quotient -= 1.0;
+    }
+    if quotient == 0.0 {
+        return (0.0_f64.copysign(a / b), rest);
+    }
+    let whole = quotient.floor();
+    (if quotient - whole > 0.5 { whole + 1.0 } else { whole }, rest)
 }

@@ -108,7 +108,7 @@ impl Interp {
                     {
                         self.no_overlap(part, &value)?;
                     }
-                    self.writing = Some(self.graph.nodes.len());
+                    self.writing = Some(self.graph.nodes().len());
                     self.binary(&old, op, &value)?
                 } else {
                     self.in_place(&old, op, &value)?

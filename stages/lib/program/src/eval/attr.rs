@@ -6,7 +6,6 @@ use graph::{DType, Op};
 
 use super::value::{BOOL, Class, Data, FLOAT32, INT32, INT64, NativeClass, Object, Tensor, Value};
 use super::{Interp, R, native, torch};
-use crate::diagnostic::Category;
 use crate::syntax::Name;
 
 /// Attributes of tensors that are no methods.
@@ -36,6 +35,22 @@ pub const LAYER: &[&str] = &[
     "bias_hh",
     "in_proj_weight",
     "in_proj_bias",
+    "running_mean",
+    "running_var",
+    "num_batches_tracked",
+    "weight_g",
+    "weight_v",
+    "parametrizations",
+    "original0",
+    "original1",
+    "self_attn",
+    "linear1",
+    "linear2",
+    "norm1",
+    "norm2",
+    "dropout1",
+    "dropout2",
+    "layers",
     "training",
     "forward",
 ];
@@ -66,9 +81,13 @@ fn binds(value: &Value) -> bool {
         "logsigmoid",
         "bilinear",
         "one_hot",
-        "pad",
         "cosine_similarity",
         "scaled_dot_product_attention",
+        "pairwise_distance",
+        "prelu",
+        "hardshrink",
+        "softshrink",
+        "adaptive_avg_pool1d",
     ];
     match value {
         Value::Function(_) | Value::PartialMethod(_) => true,
@@ -86,11 +105,13 @@ fn binds(value: &Value) -> bool {
 pub fn in_place_twin(name: &str) -> Option<&'static native::Native> {
     let plain = name.strip_suffix('_').filter(|p| !p.is_empty() && !p.ends_with('_'))?;
     const SHAPES: &[&str] =
-        &["transpose", "squeeze", "unsqueeze", "t", "resize", "set", "detach", "random", "bernoulli"];
+        &["transpose", "squeeze", "unsqueeze", "t", "resize", "set", "detach", "random", "bernoulli", "copysign"];
+    // of these torch's gradients fail: copysign_() keeps what it is about to change
     if SHAPES.contains(&plain) {
         return None;
     }
-    native::find(&format!("Tensor.{plain}"))
+    // not every method has such a form: there is no softmax_
+    native::find(&format!("Tensor.{plain}")).filter(|_| crate::vocabulary::is_foreign(name))
 }
 
 /// Functions that torch also has in a form that works in place, as `torch.relu_`.
@@ -173,6 +194,8 @@ impl Interp {
     /// not what they lack.
     pub fn attribute_if_any(&mut self, base: &Value, name: &Name) -> R<Option<Value>> {
         match self.lookup(base, name) {
+            // what a tensor has in PyTorch it may have here some day; other names are the program's own
+            Ok(None) if matches!(base, Value::Tensor(_)) && !crate::vocabulary::is_foreign(name) => Ok(None),
             Ok(None) if matches!(base, Value::Module(_) | Value::Tensor(_)) => self.no_attribute(base, name),
             Err(fault) => match self.exception_of(&fault) {
                 Some(Value::Object(o)) if o.class.mro.borrow().iter().any(|c| &*c.name == "AttributeError") => Ok(None),
@@ -187,7 +210,7 @@ impl Interp {
             Value::Module(module) => self.unknown_member(&module.clone(), name),
             Value::Tensor(_) => {
                 let (text, help) = unknown_method(name);
-                let mut d = *self.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
+                let mut d = *self.fault("E-UNSUPPORTED-OP", text);
                 d.help = help;
                 Err(Box::new(d))
             }
@@ -198,11 +221,7 @@ impl Interp {
                     self.charge((o.attrs.borrow().len() + classes) as u64)?;
                     self.go_over_module(o)?;
                 }
-                let mut d = *self.fault(
-                    Category::Name,
-                    "E-NAME-ATTRIBUTE",
-                    format!("{} has no attribute '{name}'", base.type_name()),
-                );
+                let mut d = *self.fault("E-NAME-ATTRIBUTE", format!("{} has no attribute '{name}'", base.type_name()));
                 if let Value::Object(o) = base {
                     let mut known: Vec<Name> = o.attrs.borrow().keys().cloned().collect();
                     if let Some(m) = o.module.borrow().as_ref() {
@@ -282,9 +301,7 @@ impl Interp {
             Value::Tuple(_) => method("tuple"),
             Value::Dict(_) => method("dict"),
             Value::Set(_) => method("set"),
-            Value::Function(f) if matches!(&**name, "__name__" | "__qualname__") => {
-                Some(Value::Str(f.code.name.clone()))
-            }
+            Value::Function(f) if matches!(&**name, "__name__" | "__qualname__") => Some(Value::Str(f.name().clone())),
             Value::Native(n) => match &**name {
                 "__name__" => Some(Value::str(n.short())),
                 other => {
@@ -368,10 +385,14 @@ impl Interp {
                 return self.make_dict(Vec::new(), held).map(Some);
             }
             if &**name == "training" {
-                let span = self.span;
-                self.asked_mode.get_or_insert(span);
-                return Ok(Some(Value::Bool(self.training)));
+                return Ok(Some(Value::Bool(self.in_training(object))));
             }
+        }
+        if from_class.is_none()
+            && object.module.borrow().is_some()
+            && let Some(weight) = super::nn::weight_norm::normalised_weight(self, object, name)?
+        {
+            return Ok(Some(weight));
         }
         Ok(match from_class {
             Some(Value::StaticMethod(f)) => Some((*f).clone()),
@@ -422,7 +443,7 @@ impl Interp {
 
     fn tensor_attribute(&mut self, t: &Rc<Tensor>, name: &str) -> R<Option<Value>> {
         if !TENSOR.contains(&name) {
-            return Ok(None);
+            return Ok(t.marks.borrow().get(name).cloned());
         }
         Ok(Some(match name {
             "shape" => Value::tuple(self.shape_of(t).iter().map(Value::dim).collect()),

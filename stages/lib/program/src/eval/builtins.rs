@@ -50,11 +50,7 @@ fn attribute_name(vm: &mut Interp, args: &Args) -> R<Name> {
     let name = args.text(vm, "name")?;
     vm.go_over(name.len())?;
     if crate::vocabulary::is_hidden(&name) {
-        return Err(vm.fault(
-            crate::Category::Forbidden,
-            "E-FORBIDDEN-ATTRIBUTE",
-            format!("the attribute '{name}' is out of reach"),
-        ));
+        return Err(vm.fault("E-FORBIDDEN-ATTRIBUTE", format!("the attribute '{name}' is out of reach")));
     }
     Ok(name)
 }
@@ -103,7 +99,6 @@ pub static TABLE: &[Native] = &[
                     Value::Bool(b) => bounds.push((*b).into()),
                     Value::Dim(d) => {
                         let f = vm.fault(
-                            crate::Category::Unsupported,
                             "E-UNSUPPORTED-SIZE-LOOP",
                             format!("range({d}) runs as often as the graph has nodes or graphs, so there is no fixed tensor graph"),
                         );
@@ -138,8 +133,13 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let mut columns = Vec::new();
             for it in &a.rest {
-                columns.push(vm.items(it)?.into_iter());
+                columns.push(vm.items(it)?);
             }
+            let lengths: std::collections::BTreeSet<usize> = columns.iter().map(Vec::len).collect();
+            if lengths.len() > 1 && a.bool(vm, "strict", false)? {
+                return vm.value_fault(format!("zip(strict=True) of {lengths:?} items"));
+            }
+            let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
             let mut out = Vec::new();
             if columns.is_empty() {
                 return Ok(Value::iter(out));
@@ -211,7 +211,7 @@ pub static TABLE: &[Native] = &[
     Native { names: "builtins.min", signature: "*args | key? default?", run: |vm, a| vm.extreme(a, false) },
     Native { names: "builtins.max", signature: "*args | key? default?", run: |vm, a| vm.extreme(a, true) },
     Native {
-        names: "builtins.abs math.fabs",
+        names: "builtins.abs",
         signature: "x",
         run: |vm, a| {
             Ok(match a.value("x") {
@@ -352,7 +352,9 @@ pub static TABLE: &[Native] = &[
             vm.charge(classes.len() as u64)?;
             match a.value("cls") {
                 Value::Class(c) => {
-                    Ok(Value::Bool(classes.iter().any(|other| matches!(other, Value::Class(o) if c.is_subclass_of(o)))))
+                    let below =
+                        |o: &Rc<super::value::Class>| c.is_subclass_of(o) || (&*c.name, &*o.name) == ("bool", "int");
+                    Ok(Value::Bool(classes.iter().any(|other| matches!(other, Value::Class(o) if below(o)))))
                 }
                 other => vm.type_fault(format!("issubclass needs a class, not {}", other.type_name())),
             }

@@ -7,7 +7,6 @@ use super::native::{Args, Native};
 use super::stmt::Flow;
 use super::value::{Class, Closure, NativeClass, Object, Scope, Value};
 use super::{Interp, R};
-use crate::diagnostic::Category;
 use crate::syntax::*;
 
 type Keywords = Vec<(Name, Value)>;
@@ -100,6 +99,7 @@ impl Interp {
                         scope: f.scope.clone(),
                         class: f.class.borrow().clone().into(),
                         no_grad: off.or(f.no_grad),
+                        renamed: f.renamed.clone(),
                     });
                     self.closures.push(Rc::downgrade(&wrapped));
                     Ok(Value::Function(wrapped))
@@ -107,7 +107,7 @@ impl Interp {
                 _ => self.type_fault("a context manager cannot be called"),
             },
             Value::None => {
-                let d = self.fault(Category::Interface, "E-TYPE", "None cannot be called");
+                let d = self.fault("E-TYPE", "None cannot be called");
                 Err(Box::new(d.help("a layer that is None was not created before it is used")))
             }
             other => self.type_fault(format!("{} cannot be called", other.type_name())),
@@ -229,7 +229,7 @@ impl Interp {
     }
 
     fn argument_fault<T>(&self, f: &Closure, message: String) -> R<T> {
-        let mut d = *self.fault(Category::Interface, "E-TYPE", message);
+        let mut d = *self.fault("E-TYPE", message);
         if f.code.at.0.line != d.line {
             d = d.note(f.code.at.0, "defined here");
         }
@@ -295,11 +295,7 @@ impl Interp {
             None => return self.type_fault(format!("{}() takes no arguments", class.name)),
         }
         if class.layer().is_some() && object.module.borrow().is_none() {
-            let d = self.fault(
-                Category::Interface,
-                "E-MODULE-INIT",
-                format!("{} does not call super().__init__()", class.name),
-            );
+            let d = self.fault("E-MODULE-INIT", format!("{} does not call super().__init__()", class.name));
             return Err(Box::new(d.help("start __init__ with super().__init__()")));
         }
         Ok(value)

@@ -4,7 +4,6 @@ use graph::Op;
 
 use super::value::{Dict, Key, Value};
 use super::{Interp, R};
-use crate::diagnostic::Category;
 
 /// The number of elements of a range.
 pub fn range_len(start: i64, stop: i64, step: i64) -> i64 {
@@ -54,7 +53,7 @@ impl Interp {
                 if count > i64::try_from(self.budgets.iterations).unwrap_or(i64::MAX) {
                     let limit = self.budgets.iterations;
                     let text = format!("a range of {count} elements; at most {limit} rounds are unrolled");
-                    return Err(self.fault(Category::Budget, "E-BUDGET-LOOP", text));
+                    return Err(self.fault("E-BUDGET-LOOP", text));
                 }
                 self.charge(count.unsigned_abs() / 4)?;
                 (0..count).map(|i| Value::Int(start + i * step)).collect()
@@ -66,7 +65,6 @@ impl Interp {
                 };
                 let Some(count) = first.as_known() else {
                     let d = self.fault(
-                        Category::Unsupported,
                         "E-UNSUPPORTED-SIZE-LOOP",
                         format!("this iterates over an axis of size {first}, so there is no fixed tensor graph"),
                     );
@@ -95,7 +93,7 @@ impl Interp {
                 (None, None) => return self.type_fault(format!("{} cannot be iterated over", value.type_name())),
             },
             Value::Int(_) | Value::Dim(_) => {
-                let d = self.fault(Category::Interface, "E-TYPE", "an integer cannot be iterated over");
+                let d = self.fault("E-TYPE", "an integer cannot be iterated over");
                 return Err(Box::new(d.help("use range(...)")));
             }
             other => return self.type_fault(format!("{} cannot be iterated over", other.type_name())),
@@ -252,7 +250,7 @@ impl Interp {
             }
             Value::Class(_) | Value::Typing => Ok(Value::Typing),
             Value::None => {
-                let d = self.fault(Category::Interface, "E-TYPE", "None cannot be indexed");
+                let d = self.fault("E-TYPE", "None cannot be indexed");
                 Err(Box::new(d.help("what is indexed here was never assigned a value")))
             }
             other => self.type_fault(format!("{} cannot be indexed", other.type_name())),
@@ -286,8 +284,17 @@ impl Interp {
                     let picked = self.slice_positions(parts, len)?;
                     let new = self.items(&value)?;
                     if !matches!(parts[2], Value::None | Value::Int(1)) {
-                        return self
-                            .unsupported("E-UNSUPPORTED-OP", "assigning to a slice with steps is not supported");
+                        if new.len() != picked.len() {
+                            let text = format!("{} items for a slice of {} with steps", new.len(), picked.len());
+                            return self.value_fault(text);
+                        }
+                        let mut list = list.borrow_mut();
+                        for (at, value) in picked.into_iter().zip(new) {
+                            if let Some(slot) = list.get_mut(at) {
+                                *slot = value;
+                            }
+                        }
+                        return Ok(());
                     }
                     let start = picked.first().copied().unwrap_or_else(|| match &parts[0] {
                         Value::Int(i) if *i >= 0 => usize::try_from(*i).unwrap_or(0).min(len),
@@ -327,6 +334,16 @@ impl Interp {
         match base {
             Value::List(list) => {
                 let len = list.borrow().len();
+                if let Value::Slice(parts) = index {
+                    let gone: std::collections::BTreeSet<usize> =
+                        self.slice_positions(parts, len)?.into_iter().collect();
+                    let mut at = 0;
+                    list.borrow_mut().retain(|_| {
+                        at += 1;
+                        !gone.contains(&(at - 1))
+                    });
+                    return Ok(());
+                }
                 let at = self.position(index, len)?;
                 self.charge(len as u64 / 256)?;
                 list.borrow_mut().remove(at);

@@ -60,6 +60,17 @@ impl Interp {
                     let id = self.push(Op::Binary(op), &[x, y])?;
                     return Ok(self.tensor_value(id));
                 }
+                if let (V::Set(x), V::Set(y)) = (a, b) {
+                    let (x, y) = (x.borrow(), y.borrow());
+                    self.charge((x.len() + y.len()) as u64)?;
+                    let shared = x.entries.values().filter(|entry| y.get(&entry.0).is_some()).count();
+                    return Ok(V::Bool(match op {
+                        CmpOp::Le => shared == x.len(),
+                        CmpOp::Lt => shared == x.len() && shared < y.len(),
+                        CmpOp::Ge => shared == y.len(),
+                        _ => shared == y.len() && shared < x.len(),
+                    }));
+                }
                 match self.order(a, b)? {
                     Order::Known(ordering) => match op {
                         CmpOp::Lt => ordering.is_lt(),

@@ -19,6 +19,9 @@ impl Interp {
         if !keywords.is_empty() {
             return self.type_fault(format!("{name}() takes no keywords"));
         }
+        if let ("int", [text, base]) = (name, args.as_slice()) {
+            return self.int_in_base(&text.clone(), &base.clone());
+        }
         if args.len() > 1 && name != "slice" {
             return self.type_fault(format!("{name}() takes one argument"));
         }
@@ -98,6 +101,38 @@ impl Interp {
             self.step()?;
         }
         Ok(())
+    }
+
+    /// `int(text, base)`.
+    pub fn int_in_base(&mut self, text: &Value, base: &Value) -> R<Value> {
+        self.weigh_text(text)?;
+        let (Value::Str(text), Value::Int(base)) = (text, base) else {
+            return self.type_fault("int() with a base takes a string and an integer");
+        };
+        let digits = text.trim().to_ascii_lowercase();
+        let (sign, digits) = match digits.strip_prefix('-') {
+            Some(rest) => ("-", rest.to_owned()),
+            None => ("", digits.strip_prefix('+').unwrap_or(&digits).to_owned()),
+        };
+        let prefix = match digits.get(..2) {
+            Some("0x") => Some(16),
+            Some("0o") => Some(8),
+            Some("0b") => Some(2),
+            _ => None,
+        };
+        let base = match (*base, prefix) {
+            (0, prefix) => prefix.unwrap_or(10),
+            (2..=36, _) => u32::try_from(*base).unwrap_or(10),
+            _ => return self.value_fault("the base of int() is 0 or from 2 to 36"),
+        };
+        let digits = match prefix {
+            Some(own) if own == base => digits.get(2..).unwrap_or("").to_owned(),
+            _ => digits,
+        };
+        match i64::from_str_radix(&format!("{sign}{digits}"), base) {
+            Ok(i) if !digits.starts_with(['+', '-']) => Ok(Value::Int(i)),
+            _ => self.value_fault(format!("'{text}' is not an integer in base {base}")),
+        }
     }
 
     pub fn int_of(&mut self, value: &Value) -> R<Value> {
@@ -198,7 +233,6 @@ impl Interp {
 
     pub fn tensor_to_number<T>(&self, what: &str) -> R<T> {
         let d = self.fault(
-            crate::Category::Unsupported,
             "E-UNSUPPORTED-ITEM",
             format!("{what} turns a tensor's value into a Python number, so there is no fixed tensor graph"),
         );

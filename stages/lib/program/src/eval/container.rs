@@ -6,14 +6,13 @@ use std::rc::Rc;
 use super::native::{Args, Native};
 use super::value::{Data, Object, Tensor, Value};
 use super::{Interp, R};
-use crate::diagnostic::Category;
 use crate::syntax::Name;
 
 fn module(vm: &Interp, a: &Args) -> R<Rc<Object>> {
     match a.value("self") {
         Value::Object(o) if o.class.layer().is_some() => {
             if o.module.borrow().is_none() {
-                let d = vm.fault(Category::Interface, "E-MODULE-INIT", "super().__init__() was not called");
+                let d = vm.fault("E-MODULE-INIT", "super().__init__() was not called");
                 return Err(Box::new(d.help("start __init__ with super().__init__()")));
             }
             Ok(o)

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::value::{Class, NativeClass, Scope, ScopeKind, Value};
 use super::{Interp, R};
-use crate::diagnostic::Category;
 use crate::syntax::*;
 
 impl Interp {
@@ -54,11 +53,7 @@ impl Interp {
                 Value::Class(c) => bases.push(c),
                 Value::Typing if is_called(base, "NamedTuple") => named = true,
                 Value::Typing if is_called(base, "TypedDict") => {
-                    let d = self.fault(
-                        Category::Unsupported,
-                        "E-UNSUPPORTED-CLASS",
-                        "deriving from TypedDict is not supported",
-                    );
+                    let d = self.fault("E-UNSUPPORTED-CLASS", "deriving from TypedDict is not supported");
                     return Err(Box::new(d.help("use dataclasses.dataclass")));
                 }
                 Value::Typing => {}

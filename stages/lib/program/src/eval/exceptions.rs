@@ -86,7 +86,7 @@ impl Interp {
             other => return self.type_fault(format!("only exceptions can be raised, not {}", other.type_name())),
         };
         self.span = span;
-        let fault = self.fault(Category::Interface, "E-RAISED", format!("the program raises {text}"));
+        let fault = self.fault("E-RAISED", format!("the program raises {text}"));
         self.allocate(fault.message.len() / 16)?;
         self.fault_kind.set(FaultKind::Raised);
         self.raised = Some(value);
@@ -95,7 +95,7 @@ impl Interp {
 
     /// A fault that stands for an exception of Python's.
     pub fn exception(&self, class: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-        let fault = self.fault(Category::Interface, "E-VALUE", message);
+        let fault = self.fault("E-VALUE", message);
         self.fault_kind.set(FaultKind::Exception(class));
         fault
     }
@@ -228,9 +228,11 @@ impl Interp {
                 about_shape |= matches!(&**name, "shape" | "size" | "dim" | "ndim" | "numel");
             }
         });
-        let category = if about_shape { Category::Shape } else { Category::Interface };
         self.span = span;
-        let mut d = *self.fault(category, "E-ASSERT", text);
+        let mut d = *self.fault("E-ASSERT", text);
+        if about_shape {
+            d.category = Category::Shape;
+        }
         // say what was compared with what
         if let ExprKind::Compare(a, rest) = &test.kind
             && let [(_, b)] = rest.as_slice()

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::value::{Closure, Scope, ScopeKind, Value};
 use super::{Interp, R};
-use crate::diagnostic::Category;
 use crate::syntax::*;
 
 impl Interp {
@@ -177,7 +176,7 @@ impl Interp {
                 all.extend(values);
                 Ok(Value::None)
             }
-            None => Err(self.fault(Category::Syntax, "E-SYNTAX", "'yield' outside a function")),
+            None => Err(self.fault("E-SYNTAX", "'yield' outside a function")),
         }
     }
 
@@ -262,7 +261,14 @@ impl Interp {
         while let (ScopeKind::Class, Some(parent)) = (&home.kind, &home.parent) {
             home = parent.clone();
         }
-        let closure = Rc::new(Closure { code: code.clone(), defaults, scope: home, class: None.into(), no_grad: None });
+        let closure = Rc::new(Closure {
+            code: code.clone(),
+            defaults,
+            scope: home,
+            class: None.into(),
+            no_grad: None,
+            renamed: None,
+        });
         self.closures.push(Rc::downgrade(&closure));
         Ok(Value::Function(closure))
     }
@@ -296,7 +302,7 @@ impl Interp {
         // all names in reach are compared with it
         let names = scope.vars.borrow().len() + self.globals.vars.borrow().len();
         self.charge(names as u64)?;
-        let mut d = *self.fault(Category::Name, "E-NAME-UNDEFINED", format!("the name '{name}' is not defined"));
+        let mut d = *self.fault("E-NAME-UNDEFINED", format!("the name '{name}' is not defined"));
         let mut known: Vec<Name> = Vec::new();
         let mut at = Some(scope);
         while let Some(scope) = at {

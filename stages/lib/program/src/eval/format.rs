@@ -1,7 +1,7 @@
 //! Python's format specifications: `f"{x:>8,.2f}"`, `format(x, "e")`, and those of `%`.
 
-/// Longest padding, and most digits, that a format may ask for.
-const MAX_WIDTH: usize = 256;
+/// Widths and precisions beyond this are all the same: larger than any text may be.
+const MAX_WIDTH: usize = 1 << 20;
 
 /// `[[fill]align][sign][#][0][width][grouping][.precision][type]`
 #[derive(Clone, Default)]
@@ -53,7 +53,8 @@ impl Spec {
             while chars.get(*at).is_some_and(char::is_ascii_digit) {
                 *at += 1;
             }
-            chars.get(start..*at)?.iter().collect::<String>().parse().ok()
+            let text: String = chars.get(start..*at)?.iter().collect();
+            (!text.is_empty()).then(|| text.parse().unwrap_or(MAX_WIDTH))
         };
         spec.width = digits(&mut at).unwrap_or(0).min(MAX_WIDTH);
         if let Some(c @ (',' | '_')) = chars.get(at) {
@@ -68,7 +69,12 @@ impl Spec {
         (chars.len() <= at + 1).then_some(spec)
     }
 
-    /// That of a `%` format: `flags` of `-+ #0`, then width, precision and type.
+    /// Characters that its result may have beside those of the value.
+    pub fn room(&self) -> usize {
+        self.width.max(self.precision.unwrap_or(0))
+    }
+
+    /// The format of a `%`: `flags` of `-+ #0`, then width, precision and type.
     pub fn of_percent(flags: &str, width: usize, precision: Option<usize>, kind: char) -> Self {
         let has = |c: char| flags.contains(c);
         let (left, is_text) = (has('-'), matches!(kind, 's' | 'r'));

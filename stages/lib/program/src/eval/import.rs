@@ -5,7 +5,6 @@ use std::rc::Rc;
 use super::member::{Member, resolve};
 use super::value::{Class, NativeClass, Scope, Value};
 use super::{Interp, R, native, nn, torch};
-use crate::diagnostic::Category;
 use crate::modules;
 use crate::syntax::{Alias, Name};
 
@@ -83,7 +82,7 @@ impl Interp {
 
     pub fn unknown_member<T>(&self, module: &str, name: &str) -> R<T> {
         let (text, help) = unknown_member(module, name);
-        let mut d = *self.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
+        let mut d = *self.fault("E-UNSUPPORTED-OP", text);
         d.help = help;
         Err(Box::new(d))
     }

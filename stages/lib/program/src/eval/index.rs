@@ -190,7 +190,6 @@ impl Interp {
                 }
                 Part::Mask(_) => {
                     let d = self.fault(
-                        crate::Category::Unsupported,
                         "E-UNSUPPORTED-MASK-INDEX",
                         "a bool mask as an index gives a tensor whose size depends on values",
                     );
@@ -295,7 +294,7 @@ impl Interp {
         let parts = self.parts(t, index)?;
         let old = self.node(t)?;
         let dtype = self.graph.dtype(old);
-        self.writing = self.writing.or(Some(self.graph.nodes.len()));
+        self.writing = self.writing.or(Some(self.graph.nodes().len()));
         if let Value::Tensor(source) = &value
             && Rc::ptr_eq(&source.storage, &t.storage)
         {

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use graph::{DType, Init, NodeId, Op};
 
 use super::native::{Args, Native};
+use super::torch::draw_into;
 use super::value::{Data, Literal, Tensor, Value};
 use super::{Interp, Phase, R};
-use crate::diagnostic::Category;
 
 /// Most elements that constants are computed from.
 const MAX_CONSTANT: usize = 1 << 16;
@@ -54,7 +54,9 @@ impl Interp {
         for id in &needed {
             let mut node = self.graph.node(*id).clone();
             node.args = node.args.iter().filter_map(place).collect();
-            small.nodes.push(node);
+            if small.adopt_node(node).is_err() {
+                return Ok(None);
+            }
         }
         let values = graph::interpret::evaluate(&small, &[], &[], graph::MIN_B, graph::MIN_N);
         Ok(values.ok().and_then(|mut v| v.pop()).map(|v| v.data))
@@ -112,7 +114,7 @@ impl Interp {
         let Some((leaf, part, places)) = self.viewed_leaf(t)? else { return Ok(false) };
         if self.no_grad == 0 && !t.is_detached() && self.leaves.get(leaf).is_some_and(|l| l.trainable) {
             let text = "a parameter that requires gradients is changed in place";
-            let d = self.fault(Category::Interface, "E-LEAF-INPLACE", text);
+            let d = self.fault("E-LEAF-INPLACE", text);
             return Err(Box::new(d.help("put it inside 'with torch.no_grad():' or use nn.init")));
         }
         self.unused_yet(leaf)?;
@@ -128,7 +130,7 @@ impl Interp {
     /// Refuses the change of a parameter that something has been computed from.
     pub fn unused_yet(&mut self, leaf: usize) -> R<()> {
         let Some(node) = self.leaves.get(leaf).and_then(|l| l.node) else { return Ok(()) };
-        self.charge((self.graph.nodes.len() as u64).saturating_sub(node.0.into()) / 4)?;
+        self.charge((self.graph.nodes().len() as u64).saturating_sub(node.0.into()) / 4)?;
         let mut views = BTreeSet::from([node]);
         for id in self.graph.ids().skip(node.0 as usize + 1) {
             let user = self.graph.node(id);
@@ -147,11 +149,7 @@ fn target(vm: &Interp, a: &Args, name: &str) -> R<Rc<Tensor>> {
     match a.value(name) {
         Value::Tensor(t) => Ok(t),
         Value::None => {
-            let d = vm.fault(
-                Category::Interface,
-                "E-TYPE",
-                format!("{}(): there is no tensor to initialise", a.function()),
-            );
+            let d = vm.fault("E-TYPE", format!("{}(): there is no tensor to initialise", a.function()));
             Err(Box::new(d.help("a layer with bias=False has no bias")))
         }
         other => vm.type_fault(format!("{}() initialises tensors, not {}", a.function(), other.type_name())),
@@ -181,7 +179,11 @@ fn start(vm: &mut Interp, a: &Args, name: &str, init: Init) -> R<Value> {
             vm.finish_in_place(&t, old, id)?;
             return Ok(Value::Tensor(t));
         }
-        return vm.unsupported("E-UNSUPPORTED-RANDOM", "random values may initialise parameters only");
+        return draw_into(vm, &t, |vm, shape| vm.drawn_as(&init, shape));
+    }
+    let random = Literal { shape: Vec::new(), init: init.clone(), dtype: DType::Float }.is_random();
+    if random && vm.phase == Phase::Second && matches!(&*t.data.borrow(), Data::Literal(_)) {
+        return draw_into(vm, &t, |vm, shape| vm.drawn_as(&init, shape));
     }
     if native_init {
         vm.no_grad += 1;
@@ -426,7 +428,6 @@ pub static TABLE: &[Native] = &[
                     );
                 }
                 let d = vm.fault(
-                    Category::Unsupported,
                     "E-UNSUPPORTED-INIT",
                     "a parameter must start from a constant or random tensor, with arithmetic by numbers at most",
                 );
@@ -436,11 +437,8 @@ pub static TABLE: &[Native] = &[
                 return vm.type_fault("only float tensors can be parameters: they are what has gradients");
             }
             if vm.phase == Phase::Second {
-                let d = vm.fault(
-                    Category::Unsupported,
-                    "E-STATEFUL",
-                    "a parameter is made anew in every call of forward, so it is never trained",
-                );
+                let d =
+                    vm.fault("E-STATEFUL", "a parameter is made anew in every call of forward, so it is never trained");
                 return Err(Box::new(d.help("make it once, in __init__ or behind a flag")));
             }
             let trains = a.bool(vm, "requires_grad", true)?;

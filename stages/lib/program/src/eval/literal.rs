@@ -52,14 +52,24 @@ pub fn patched(base: Init, count: usize, places: Vec<u32>, part: Vec<usize>, ini
 
 impl Interp {
     /// The literal behind a value, if nothing has used it as a tensor of the graph.
-    pub fn literal(&self, value: &Value) -> Option<Literal> {
+    ///
+    /// # Errors
+    /// Its elements count: who asks goes over them.
+    pub fn literal(&mut self, value: &Value) -> R<Option<Literal>> {
         match value {
-            Value::Tensor(t) => match &*t.data.borrow() {
-                Data::Literal(l) => Some(l.clone()),
-                _ => None,
-            },
-            _ => None,
+            Value::Tensor(t) => self.literal_of(t),
+            _ => Ok(None),
         }
+    }
+
+    fn literal_of(&mut self, tensor: &Tensor) -> R<Option<Literal>> {
+        let data = tensor.data.borrow();
+        let Data::Literal(literal) = &*data else { return Ok(None) };
+        if let Init::Values(values) = &literal.init {
+            // Arithmetic on plain numbers is quicker than other walks.
+            self.go_over(values.len() / 8)?;
+        }
+        Ok(Some(literal.clone()))
     }
 
     pub fn literal_value(&mut self, shape: Vec<usize>, init: Init, dtype: DType) -> Value {
@@ -68,12 +78,9 @@ impl Interp {
     }
 
     /// A literal after `f` has changed how it starts.
-    pub fn fold_scalar(&mut self, tensor: &Tensor, f: impl FnOnce(&Init) -> Init) -> Option<Value> {
-        let Data::Literal(l) = tensor.data.borrow().clone() else { return None };
-        if l.dtype != DType::Float {
-            return None;
-        }
-        Some(self.literal_value(l.shape, f(&l.init), DType::Float))
+    pub fn fold_scalar(&mut self, tensor: &Tensor, f: impl FnOnce(&Init) -> Init) -> R<Option<Value>> {
+        let literal = self.literal_of(tensor)?.filter(|l| l.dtype == DType::Float);
+        Ok(literal.map(|l| self.literal_value(l.shape, f(&l.init), DType::Float)))
     }
 
     /// Arithmetic between a literal and a number or another constant.
@@ -83,7 +90,7 @@ impl Interp {
             Value::Int(i) => Some(*i as f64),
             _ => None,
         };
-        let (left, right) = (self.literal(a), self.literal(b));
+        let (left, right) = (self.literal(a)?, self.literal(b)?);
         if let Some(l) = left.as_ref().filter(|l| l.dtype == DType::Float)
             && let Some(x) = number(b)
         {

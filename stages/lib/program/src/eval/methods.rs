@@ -66,6 +66,21 @@ pub static TABLE: &[Native] = &[
         },
     },
     Native {
+        names: "list.remove",
+        signature: "self item",
+        run: |vm, a| {
+            let (l, item) = (list(vm, a)?, a.value("item"));
+            for (at, other) in vm.items(&Value::List(l.clone()))?.iter().enumerate() {
+                vm.step()?;
+                if vm.same(&item, other) || vm.equal(&item, other)? {
+                    l.borrow_mut().remove(at);
+                    return Ok(Value::None);
+                }
+            }
+            vm.value_fault("the item is not in the list")
+        },
+    },
+    Native {
         names: "list.reverse",
         signature: "self",
         run: |vm, a| {
@@ -208,7 +223,7 @@ pub static TABLE: &[Native] = &[
             match (gone, a.get("default")) {
                 (Some(v), _) => Ok(v),
                 (None, Some(v)) => Ok(v.clone()),
-                (None, None) => vm.value_fault("the key does not exist"),
+                (None, None) => vm.key_fault("the key does not exist"),
             }
         },
     },
@@ -261,6 +276,61 @@ pub static TABLE: &[Native] = &[
             }
             vm.allocate(d.len())?;
             Ok(Value::dict(d))
+        },
+    },
+    Native {
+        names: "set.union set.intersection set.difference set.symmetric_difference",
+        signature: "self *others",
+        run: |vm, a| {
+            let op = match a.function() {
+                "union" => crate::syntax::BinOp::BitOr,
+                "intersection" => crate::syntax::BinOp::BitAnd,
+                "difference" => crate::syntax::BinOp::Sub,
+                _ => crate::syntax::BinOp::BitXor,
+            };
+            let mut total = a.value("self");
+            for other in &a.rest {
+                let mut more = Dict::default();
+                for name in vm.items(other)? {
+                    more.insert(vm.key(&name)?, name, Value::None);
+                }
+                vm.allocate(more.len())?;
+                total = vm.binary(&total, op, &Value::set(more))?;
+            }
+            Ok(total)
+        },
+    },
+    Native {
+        names: "set.issubset set.issuperset set.isdisjoint",
+        signature: "self other",
+        run: |vm, a| {
+            let own = dict(vm, a)?;
+            let mut shared = 0;
+            let mut other = Dict::default();
+            for name in vm.items(&a.value("other"))? {
+                other.insert(vm.key(&name)?, name, Value::None);
+                vm.step()?;
+            }
+            for (key, _, _) in other.entries.values() {
+                shared += usize::from(own.borrow().get(key).is_some());
+            }
+            Ok(Value::Bool(match a.function() {
+                "issubset" => shared == own.borrow().len(),
+                "issuperset" => shared == other.len(),
+                _ => shared == 0,
+            }))
+        },
+    },
+    Native {
+        names: "set.discard set.remove",
+        signature: "self item",
+        run: |vm, a| {
+            let key = vm.key(&a.value("item"))?;
+            let gone = dict(vm, a)?.borrow_mut().remove(&key);
+            match gone {
+                None if a.function() == "remove" => vm.key_fault("the item is not in the set"),
+                _ => Ok(Value::None),
+            }
         },
     },
     Native {

@@ -9,6 +9,7 @@ mod collections;
 mod compare;
 mod construct;
 mod container;
+mod contract;
 mod deepcopy;
 mod define;
 mod einops;
@@ -18,14 +19,17 @@ mod format;
 mod import;
 mod index;
 mod init;
+mod iteration;
 mod layout;
 mod literal;
+mod mathematics;
 mod member;
 mod methods;
 mod named_tuple;
 mod narrow;
 pub mod native;
 mod nn;
+pub mod random;
 mod records;
 mod saved;
 mod set_attr;
@@ -37,6 +41,7 @@ mod tensor;
 mod text;
 mod torch;
 pub mod value;
+mod words;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -45,6 +50,7 @@ use std::rc::{Rc, Weak};
 use graph::{DType, Dim, Graph, Init, NodeId, Op, OpError, Param, Shape, Span, numel};
 
 pub use self::attr::unknown_method;
+pub use self::contract::{Gradient, TYPES, contracts};
 use self::exceptions::FaultKind;
 pub use self::import::unknown_member;
 #[cfg(test)]
@@ -53,11 +59,25 @@ pub use self::member::{Member, attribute_names, builtin_names, is_builtin, is_in
 pub use self::native::names;
 pub use self::nn::layers;
 pub use self::saved::{lost_value, reached_by_gradients};
+pub use self::torch::refused::reason as refusal;
 use self::value::{Class, Literal, Scope, ScopeKind};
 pub use self::value::{Data, Object, Tensor, Value};
 use crate::budget::Budgets;
-use crate::diagnostic::{Category, Diagnostic};
+use crate::diagnostic::Diagnostic;
 use crate::syntax::{Function, Module, Name};
+
+/// Whether a name of PyTorch, in full, is part of the language: a member of a module, or a method of tensors.
+pub fn is_there(name: &str) -> bool {
+    // what takes anything refuses all of it
+    let works = |native: &native::Native| native.signature != "*args **kwargs";
+    match name.strip_prefix("Tensor.") {
+        Some(method) => native::find(name).is_some_and(works) || attr::TENSOR.contains(&method),
+        None => name.rsplit_once('.').is_some_and(|(module, member)| match resolve(module, member) {
+            Some(Member::Native(native)) => works(native),
+            found => found.is_some(),
+        }),
+    }
+}
 
 /// Evaluation ends at the first fault, as Python would.
 pub type R<T> = Result<T, Box<Diagnostic>>;
@@ -140,6 +160,8 @@ pub struct Interp {
     pub writes: Vec<saved::Write>,
     /// Results of in-place operations that the backward pass needs although their plain forms need the argument.
     pub kept_results: Vec<NodeId>,
+    /// Values that a function made of several operations keeps for its gradient, as torch's does, each behind the node that it gives.
+    pub kept_args: Vec<(NodeId, NodeId)>,
     /// Operations that torch has no derivative for, so that no gradient may reach them.
     pub undifferentiable: Vec<NodeId>,
     /// The number of nodes when the change that is being made began.
@@ -156,6 +178,10 @@ pub struct Interp {
     from_inputs: Vec<bool>,
     /// For the nodes so far: whether gradients flow through them.
     gradients: Vec<bool>,
+    /// What the call that is running has drawn.
+    pub drawn: random::Drawn,
+    /// In evaluation: the modules that it has set into its mode.
+    evaluated: std::collections::BTreeSet<usize>,
     /// How the tensors that are not contiguous lie in memory.
     layouts: BTreeMap<u32, layout::Layout>,
 }
@@ -196,6 +222,7 @@ impl Interp {
             yields: Vec::new(),
             writes: Vec::new(),
             kept_results: Vec::new(),
+            kept_args: Vec::new(),
             undifferentiable: Vec::new(),
             writing: None,
             training: true,
@@ -204,6 +231,8 @@ impl Interp {
             narrow: Default::default(),
             from_inputs: Vec::new(),
             gradients: Vec::new(),
+            drawn: random::Drawn::default(),
+            evaluated: Default::default(),
             layouts: BTreeMap::new(),
         }
     }
@@ -229,15 +258,15 @@ impl Interp {
     pub fn extend_budgets(&mut self) {
         self.budgets.steps = self.budgets.steps.saturating_add(self.steps);
         self.budgets.elements = self.budgets.elements.saturating_add(self.elements);
-        self.budgets.nodes = self.budgets.nodes.saturating_add(self.graph.nodes.len());
+        self.budgets.nodes = self.budgets.nodes.saturating_add(self.graph.nodes().len());
     }
 
     // === Faults ===
 
     /// A fault where evaluation stands now, with the calls that led there.
-    pub fn fault(&self, category: Category, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+    pub fn fault(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
         self.fault_kind.set(FaultKind::Plain);
-        let mut d = Diagnostic::error(category, code, self.span, shortened(message.into()));
+        let mut d = Diagnostic::error(code, self.span, shortened(message.into()));
         let here = self.span.line;
         for call in self.calls.iter().rev().take(3).filter(|c| c.line > 0 && c.line != here) {
             d = d.note(*call, "called from here");
@@ -246,31 +275,31 @@ impl Interp {
     }
 
     pub fn shape_fault<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(self.fault(Category::Shape, code, message))
+        Err(self.fault(code, message))
     }
 
     pub fn name_fault<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(self.fault(Category::Name, code, message))
+        Err(self.fault(code, message))
     }
 
     pub fn unsupported<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(self.fault(Category::Unsupported, code, message))
+        Err(self.fault(code, message))
     }
 
     /// A wrong type or number of arguments: Python's `TypeError`.
     pub fn type_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.fault(Category::Interface, "E-TYPE", message))
+        Err(self.fault("E-TYPE", message))
     }
 
     /// A right type with a wrong value: Python's `ValueError`, `IndexError`, `KeyError`.
     pub fn value_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.fault(Category::Interface, "E-VALUE", message))
+        Err(self.fault("E-VALUE", message))
     }
 
     /// A budget is spent. What spends it in a loop is the loop.
     fn exhausted(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
         let at = self.loops.iter().find(|l| l.1 > 64).map_or(self.span, |l| l.0);
-        Box::new(Diagnostic::error(Category::Budget, code, at, message))
+        Box::new(Diagnostic::error(code, at, message))
     }
 
     // === Budgets ===
@@ -351,11 +380,11 @@ impl Interp {
             OpError::DType { .. } | OpError::DTypes { .. } => "E-SHAPE-DTYPE",
             _ => code,
         };
-        self.fault(Category::Shape, code, error.to_string())
+        self.fault(code, error.to_string())
     }
 
     fn admit(&mut self, id: NodeId) -> R<NodeId> {
-        if self.graph.nodes.len() > self.budgets.nodes {
+        if self.graph.nodes().len() > self.budgets.nodes {
             let limit = self.budgets.nodes;
             return Err(
                 self.exhausted("E-BUDGET-NODES", format!("the program makes more than {limit} tensor operations"))
@@ -364,12 +393,12 @@ impl Interp {
         let shape = self.graph.shape(id);
         if shape.len() > 8 {
             let text = format!("a tensor of {} axes; at most 8 are supported", shape.len());
-            return Err(self.fault(Category::Unsupported, "E-UNSUPPORTED-RANK", text));
+            return Err(self.fault("E-UNSUPPORTED-RANK", text));
         }
         let terms: usize = shape.iter().map(|d| d.terms().count()).sum();
         if terms > 2 * arith::MAX_TERMS {
             let text = format!("sizes of {terms} terms in B and N; at most {} are followed", 2 * arith::MAX_TERMS);
-            return Err(self.fault(Category::Unsupported, "E-UNSUPPORTED-SIZE", text));
+            return Err(self.fault("E-UNSUPPORTED-SIZE", text));
         }
         let bytes = bytes_at(shape, self.budgets.b, self.budgets.n);
         if bytes > self.budgets.tensor_bytes {
@@ -379,7 +408,7 @@ impl Interp {
                 graph::display(shape),
                 size_text(bytes)
             );
-            let d = self.fault(Category::Budget, "E-BUDGET-TENSOR", text);
+            let d = self.fault("E-BUDGET-TENSOR", text);
             return Err(Box::new(d.help("project to fewer features (nb_triplet_fts) before lifting to triples of nodes, or reduce one node axis first")));
         }
         self.note_layout(id);
@@ -414,18 +443,24 @@ impl Interp {
                 if tensor.detached { self.push(Op::Detach, &[id]) } else { Ok(id) }
             }
             Data::Literal(literal) => {
+                if literal.is_random() && self.phase == Phase::First {
+                    // where the tensor was not drawn in this call, the next one finds it here
+                    let shape = self.shape_of(tensor);
+                    let id = self.drawn_as(&literal.init, &shape)?;
+                    self.settle(tensor, id);
+                    return Ok(id);
+                }
                 if literal.is_random() {
                     let mut d = *self.fault(
-                        Category::Unsupported,
                         "E-UNSUPPORTED-RANDOM",
-                        "a random tensor is used in the computation, so every evaluation would differ",
+                        "a random tensor that was drawn once is used in the computation",
                     );
                     if tensor.span.line > 0 && tensor.span.line != d.line {
                         d = d.note(tensor.span, "drawn here");
                     }
-                    return Err(Box::new(
-                        d.help("random values may initialise an nn.Parameter; dropout and noise are not supported"),
-                    ));
+                    return Err(Box::new(d.help(
+                        "random values may initialise an nn.Parameter; draw noise in forward, in training only",
+                    )));
                 }
                 let id = self.literal_node(&literal)?;
                 self.settle(tensor, id);
@@ -435,7 +470,7 @@ impl Interp {
     }
 
     fn literal_node(&mut self, literal: &Literal) -> R<NodeId> {
-        let shape: Shape = literal.shape.iter().map(|&s| Dim::known(i64::try_from(s).unwrap_or(i64::MAX))).collect();
+        let shape: Shape = literal.shape.iter().copied().map(Dim::of).collect();
         let op = match &literal.init {
             Init::Constant(v) => Op::Full(*v),
             Init::Eye => Op::Eye,

@@ -51,7 +51,7 @@ impl Interp {
         };
         if matches!(node.op, Op::OneHot { .. }) {
             let text = "one_hot() needs integers of 64 bits, not of 32";
-            let d = self.fault(crate::Category::Shape, "E-SHAPE-DTYPE", text);
+            let d = self.fault("E-SHAPE-DTYPE", text);
             return Err(Box::new(d.help("use .long() instead of .int()")));
         }
         if node.dtype != DType::Int {
@@ -68,7 +68,7 @@ impl Interp {
             Op::Where => (node.args.iter().skip(1).all(is_narrow), false),
             Op::Binary(BinaryOp::Pow) => {
                 let text = "powers of 32-bit integers wrap around, which is not followed";
-                let d = self.fault(crate::Category::Unsupported, "E-UNSUPPORTED-PRECISION", text);
+                let d = self.fault("E-UNSUPPORTED-PRECISION", text);
                 return Err(Box::new(d.help("use .long() instead of .int()")));
             }
             Op::Binary(op) => {

@@ -57,16 +57,20 @@ static TABLE: OnceLock<BTreeMap<&'static str, &'static Native>> = OnceLock::new(
 
 fn table() -> &'static BTreeMap<&'static str, &'static Native> {
     TABLE.get_or_init(|| {
-        let python: [&'static [Native]; 9] = [
+        let python: [&'static [Native]; 13] = [
             super::builtins::TABLE,
             super::text::TABLE,
             super::methods::TABLE,
+            super::words::TABLE,
             super::stdlib::TABLE,
+            super::mathematics::TABLE,
+            super::iteration::TABLE,
             super::init::TABLE,
             super::container::TABLE,
             super::records::TABLE,
             super::named_tuple::TABLE,
             super::einops::TABLE,
+            super::nn::weight_norm::TABLE,
         ];
         let all = python.into_iter().chain(super::torch::tables()).flatten();
         all.flat_map(|n| n.names.split(' ').map(move |name| (name, n))).collect()
@@ -90,11 +94,8 @@ impl Interp {
             return self.unsupported("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice");
         }
         if t.dtype == DType::Int && t.name != "torch.int64" {
-            let d = self.fault(
-                crate::Category::Unsupported,
-                "E-UNSUPPORTED-PRECISION",
-                format!("{} wraps around; integers are of 64 bits here", t.name),
-            );
+            let d =
+                self.fault("E-UNSUPPORTED-PRECISION", format!("{} wraps around; integers are of 64 bits here", t.name));
             return Err(Box::new(d.help("use torch.long, or .float()")));
         }
         Ok(t.dtype)

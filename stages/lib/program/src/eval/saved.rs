@@ -69,17 +69,20 @@ fn kept(op: &Op, needs: &[bool]) -> (Vec<usize>, bool) {
     }
 }
 
-/// Whether a gradient can flow into the value of a node: from parameters, and from all inputs but the adjacency matrix, which
-/// no encoder makes.
+/// Whether a gradient can flow into an input: into all but the adjacency matrix, which no encoder makes, and keys of noise.
+pub fn input_has_gradient(graph: &Graph, input: u32) -> bool {
+    let name = graph.inputs().get(input as usize).map_or("", |input| input.name.as_str());
+    name != "adj_mat" && !super::random::is_key(name)
+}
+
+/// Whether a gradient can flow into the value of a node: from parameters and inputs.
 fn has_gradient(graph: &Graph) -> Vec<bool> {
-    const INPUTS: u32 = 5;
-    const ADJACENCY: u32 = 3;
-    let mut has: Vec<bool> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
+    let mut has: Vec<bool> = Vec::with_capacity(graph.nodes().len());
+    for node in graph.nodes() {
         has.push(match node.op {
             _ if node.dtype != DType::Float => false,
-            Op::Input(i) => i % INPUTS != ADJACENCY,
-            Op::Param(p) => graph.params.get(p.0 as usize).is_some_and(|p| p.trainable),
+            Op::Input(i) => input_has_gradient(graph, i),
+            Op::Param(p) => graph.params().get(p.0 as usize).is_some_and(|p| p.trainable),
             Op::Detach => false,
             _ => node.args.iter().any(|a| has.get(a.0 as usize) == Some(&true)),
         });
@@ -89,7 +92,7 @@ fn has_gradient(graph: &Graph) -> Vec<bool> {
 
 /// The nodes that gradients of the outputs pass through.
 fn reached(graph: &Graph, has: &[bool], ret: NodeId, tri: Option<NodeId>) -> Vec<bool> {
-    let mut reached = vec![false; graph.nodes.len()];
+    let mut reached = vec![false; graph.nodes().len()];
     let mut stack: Vec<NodeId> = std::iter::once(ret).chain(tri).collect();
     while let Some(id) = stack.pop() {
         let at = id.0 as usize;
@@ -117,6 +120,7 @@ pub fn lost_value(
     graph: &Graph,
     writes: &[Write],
     kept_results: &[NodeId],
+    kept_args: &[(NodeId, NodeId)],
     ret: NodeId,
     tri: Option<NodeId>,
 ) -> Option<(Span, Span)> {
@@ -141,6 +145,13 @@ pub fn lost_value(
             if let Some(write) = lost.get(value).filter(|w| (id.0 as usize) < w.from) {
                 return Some((write.span, node.span));
             }
+        }
+    }
+    for (user, value) in kept_args {
+        if reached.get(user.0 as usize) == Some(&true)
+            && let Some(write) = lost.get(value).filter(|w| (user.0 as usize) < w.from)
+        {
+            return Some((write.span, graph.node(*user).span));
         }
     }
     None

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::value::{Data, NativeClass, Object, Value};
 use super::{Interp, R};
-use crate::diagnostic::Category;
 use crate::syntax::Name;
 
 impl Interp {
@@ -67,6 +66,14 @@ impl Interp {
                     self.no_grad -= 1;
                     done
                 }
+                // such as `self.A_log._no_weight_decay = True`
+                (own, Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_))
+                    if matches!(&*t.data.borrow(), Data::Leaf(_)) && !crate::vocabulary::is_foreign(own) =>
+                {
+                    self.allocate(1)?;
+                    t.marks.borrow_mut().insert(name.clone(), value);
+                    Ok(())
+                }
                 _ => self.unsupported("E-UNSUPPORTED-ATTRIBUTE", format!("Tensor.{name} cannot be assigned to")),
             },
             other => self.unsupported(
@@ -84,11 +91,7 @@ impl Interp {
             _ => false,
         };
         if is_module && registered && object.module.borrow().is_none() {
-            let d = self.fault(
-                Category::Interface,
-                "E-MODULE-INIT",
-                format!("'{name}' is assigned before super().__init__() is called"),
-            );
+            let d = self.fault("E-MODULE-INIT", format!("'{name}' is assigned before super().__init__() is called"));
             return Err(Box::new(d.help("start __init__ with super().__init__()")));
         }
         self.go_over_module(object)?;

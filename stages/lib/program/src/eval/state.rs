@@ -8,13 +8,12 @@ use graph::{DType, Dim, Graph, NodeId, Op, Span};
 
 use super::value::{Class, Closure, Data, NativeClass, Object, Scope, ScopeKind, Tensor, Value};
 use super::{Interp, R};
-use crate::diagnostic::Category;
 use crate::syntax::Name;
 
 /// A value as far as calls may differ in it.
 #[derive(Clone, Debug, PartialEq)]
 enum Atom {
-    /// Of a kind, and within the kind equal or not by this text.
+    /// A value of this kind, which equals another one of the kind if their texts are equal.
     Plain(&'static str, String),
     Float(u64),
     Dim(Dim),
@@ -48,12 +47,12 @@ pub struct Numbers {
     of: BTreeMap<u32, u32>,
 }
 
-/// Inputs of a processor.
-const INPUTS: u32 = 5;
+/// Name of an input that stands for what a call left behind.
+const LEFT: &str = "left behind";
 
 impl Numbers {
-    /// The number of a node. `calls`: how many times inputs were made; later ones count as strange.
-    pub fn number(&mut self, graph: &Graph, id: NodeId, calls: u32) -> u32 {
+    /// The number of a node. What was put in the place of something that a call left behind is like nothing else.
+    pub fn number(&mut self, graph: &Graph, id: NodeId) -> u32 {
         let mut stack = vec![id];
         while let Some(&at) = stack.last() {
             if self.of.contains_key(&at.0) {
@@ -68,7 +67,10 @@ impl Numbers {
             }
             let args: Vec<u32> = node.args.iter().filter_map(|a| self.of.get(&a.0).copied()).collect();
             let op = match node.op {
-                Op::Input(i) if i < INPUTS * calls => format!("input {}", i % INPUTS),
+                Op::Input(i) => match graph.inputs().get(i as usize).map(|input| input.name.as_str()) {
+                    Some(LEFT) | None => format!("left {i}"),
+                    Some(name) => format!("input {name}"),
+                },
                 ref op => format!("{op:?}"),
             };
             let class = format!("{op} {args:?} {} {}", graph::display(&node.shape), node.dtype);
@@ -248,7 +250,7 @@ impl Interp {
     }
 
     fn pictured_node(&mut self, id: NodeId, numbers: &mut Numbers) -> Atom {
-        if self.has_input(id) { Atom::Fresh } else { Atom::Constant(numbers.number(&self.graph, id, 0)) }
+        if self.has_input(id) { Atom::Fresh } else { Atom::Constant(numbers.number(&self.graph, id)) }
     }
 
     fn pictured_tensor(&mut self, t: &Tensor, numbers: &mut Numbers) -> R<Atom> {
@@ -313,8 +315,8 @@ impl Interp {
 
     /// Whether a node depends on an input.
     pub fn has_input(&mut self, id: NodeId) -> bool {
-        for at in self.from_inputs.len()..self.graph.nodes.len() {
-            let Some(node) = self.graph.nodes.get(at) else { break };
+        for at in self.from_inputs.len()..self.graph.nodes().len() {
+            let Some(node) = self.graph.nodes().get(at) else { break };
             let own = matches!(node.op, Op::Input(_))
                 || node.args.iter().any(|a| self.from_inputs.get(a.0 as usize) == Some(&true));
             self.from_inputs.push(own);
@@ -384,7 +386,7 @@ impl Interp {
         Ok(match value {
             Value::Dim(d) if is_sized(d) => (Some(Value::Dim(d.clone() + Dim::known(1))), true),
             Value::Number(_) => {
-                let id = self.graph.input("left behind", Vec::new(), DType::Float, true);
+                let id = self.graph.input(LEFT, Vec::new(), DType::Float, true);
                 (Some(Value::Number(id)), true)
             }
             Value::Tensor(t) => {
@@ -394,7 +396,7 @@ impl Interp {
                 let longer = |d: &Dim| if is_sized(d) { d.clone() + Dim::known(1) } else { d.clone() };
                 let other = shape.iter().map(longer).collect();
                 let dtype = self.dtype_of(t);
-                let id = self.graph.input("left behind", other, dtype, true);
+                let id = self.graph.input(LEFT, other, dtype, true);
                 let span = t.span;
                 (Some(Value::Tensor(Rc::new(Tensor::new(Data::Node(id), Self::own_storage(id), false, span)))), true)
             }
@@ -484,7 +486,7 @@ impl Interp {
     /// A call that leaves state behind.
     pub fn stateful<T>(&mut self, span: Span, message: impl Into<String>) -> R<T> {
         self.span = span;
-        let d = self.fault(Category::Unsupported, "E-STATEFUL", message);
+        let d = self.fault("E-STATEFUL", message);
         Err(Box::new(d.help(
             "compute from the inputs, settings and parameters alone, and keep nothing from one call to the next",
         )))

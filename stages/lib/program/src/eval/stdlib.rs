@@ -28,7 +28,7 @@ fn math(vm: &mut Interp, args: &Args, f: fn(f64) -> f64, op: Option<UnaryOp>) ->
                 return vm.value_fault(format!("math.{}({x}) is not defined", args.function()));
             }
             if y.is_infinite() && x.is_finite() {
-                return vm.value_fault(format!("math.{}({x}) is infinite", args.function()));
+                return Err(vm.exception("OverflowError", format!("math.{}({x}) is infinite", args.function())));
             }
             Ok(Value::Float(y))
         }
@@ -100,8 +100,20 @@ pub static TABLE: &[Native] = &[
     },
     Native {
         names: "functools.wraps",
-        signature: "function",
-        run: |_, _| Ok(find("abc.abstractmethod").map_or(Value::None, Value::Native)),
+        signature: "wrapped assigned? updated?",
+        run: |vm, a| {
+            let Some(rename) = find("functools.$rename") else { return Ok(Value::None) };
+            vm.allocate(2)?;
+            Ok(Value::Partial(Rc::new((Value::Native(rename), vec![a.value("wrapped")], Vec::new()))))
+        },
+    },
+    Native {
+        names: "functools.$rename",
+        signature: "wrapped wrapper",
+        run: |_, a| match (a.value("wrapped"), a.value("wrapper")) {
+            (Value::Function(of), Value::Function(f)) => Ok(Value::Function(Rc::new(f.named(of.name())))),
+            (_, other) => Ok(other),
+        },
     },
     Native {
         names: "functools.partial",
@@ -144,22 +156,6 @@ pub static TABLE: &[Native] = &[
                 rows = rows.iter().flat_map(|r| list.iter().map(|v| r.iter().chain([v]).cloned().collect())).collect();
             }
             Ok(Value::iter(rows.into_iter().map(Value::tuple).collect()))
-        },
-    },
-    Native {
-        names: "itertools.combinations itertools.permutations",
-        signature: "iterable r",
-        run: |vm, a| {
-            let items = vm.items(&a.value("iterable"))?;
-            if a.int(vm, "r")? != 2 || a.function() != "combinations" {
-                return vm.unsupported("E-UNSUPPORTED-OP", "of these, only combinations of two are supported");
-            }
-            let mut out = Vec::new();
-            for (i, x) in items.iter().enumerate() {
-                vm.allocate(2 * items.len())?;
-                out.extend(items.iter().skip(i + 1).map(|y| Value::tuple(vec![x.clone(), y.clone()])));
-            }
-            Ok(Value::iter(out))
         },
     },
     Native {
@@ -229,6 +225,16 @@ pub static TABLE: &[Native] = &[
             f @ Value::Function(_) => Ok(f),
             other => vm
                 .unsupported("E-UNSUPPORTED-OP", format!("torch.jit.script of {} is not supported", other.type_name())),
+        },
+    },
+    Native {
+        names: "torch.compile",
+        signature: "model | fullgraph? dynamic? backend? mode? options? disable?",
+        run: |vm, a| match a.value("model") {
+            f @ Value::Function(_) => Ok(f),
+            other => {
+                vm.unsupported("E-UNSUPPORTED-OP", format!("torch.compile of {} is not supported", other.type_name()))
+            }
         },
     },
     Native {

@@ -6,7 +6,6 @@ use graph::Span;
 
 use super::value::{Scope, ScopeKind, Value};
 use super::{Interp, R};
-use crate::diagnostic::Category;
 use crate::syntax::*;
 
 /// How a statement ends.
@@ -123,7 +122,7 @@ impl Interp {
         if rounds > self.budgets.iterations {
             let limit = self.budgets.iterations;
             let text = format!("the loop runs more than {limit} rounds while the tensor graph is built");
-            return Err(Box::new(crate::Diagnostic::error(Category::Budget, "E-BUDGET-LOOP", span, text)));
+            return Err(Box::new(crate::Diagnostic::error("E-BUDGET-LOOP", span, text)));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use graph::{DType, Dim, NodeId, Op, Shape};
 use super::saved::Write;
 use super::value::{Data, Tensor, Value};
 use super::{Interp, R};
-use crate::diagnostic::{Category, Diagnostic};
+use crate::diagnostic::Diagnostic;
 
 /// The memory of a tensor and of its views.
 #[derive(Default)]
@@ -199,7 +199,7 @@ impl Interp {
     }
 
     fn in_place_fault(&self, text: &str, help: &str) -> Box<Diagnostic> {
-        let d = self.fault(Category::Unsupported, "E-UNSUPPORTED-INPLACE", text);
+        let d = self.fault("E-UNSUPPORTED-INPLACE", text);
         Box::new(d.help(help))
     }
 
@@ -245,7 +245,7 @@ impl Interp {
             let text = "this changes a tensor without gradients, on which gradients depend";
             return Err(self.in_place_fault(text, "leave out torch.no_grad(), or compute a new tensor"));
         }
-        let from = self.writing.take().unwrap_or(self.graph.nodes.len());
+        let from = self.writing.take().unwrap_or(self.graph.nodes().len());
         let whole = self.put(root, &steps, id)?;
         self.same_layout(whole, root);
         let storage = &t.storage;
@@ -321,14 +321,12 @@ impl Interp {
 
     /// Whether gradients flow through a node to a parameter or to an input other than the adjacency matrix, which no encoder makes.
     pub fn has_gradient(&mut self, id: NodeId) -> bool {
-        const INPUTS: u32 = 5;
-        const ADJACENCY: u32 = 3;
-        for at in self.gradients.len()..self.graph.nodes.len() {
-            let Some(node) = self.graph.nodes.get(at) else { break };
+        for at in self.gradients.len()..self.graph.nodes().len() {
+            let Some(node) = self.graph.nodes().get(at) else { break };
             let own = match node.op {
                 _ if node.dtype != DType::Float => false,
-                Op::Input(i) => i % INPUTS != ADJACENCY,
-                Op::Param(p) => self.graph.params.get(p.0 as usize).is_some_and(|p| p.trainable),
+                Op::Input(i) => super::saved::input_has_gradient(&self.graph, i),
+                Op::Param(p) => self.graph.params().get(p.0 as usize).is_some_and(|p| p.trainable),
                 Op::Detach => false,
                 _ => node.args.iter().any(|a| self.gradients.get(a.0 as usize) == Some(&true)),
             };

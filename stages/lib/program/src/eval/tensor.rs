@@ -6,7 +6,6 @@ use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, Shape, UnaryOp};
 
 use super::value::{Data, Tensor, Value};
 use super::{Interp, Phase, R};
-use crate::diagnostic::Category;
 use crate::syntax::BinOp;
 
 impl Interp {
@@ -31,7 +30,7 @@ impl Interp {
     }
 
     pub fn shape_of(&self, t: &Tensor) -> Shape {
-        let known = |sizes: &[usize]| sizes.iter().map(|&s| Dim::known(i64::try_from(s).unwrap_or(i64::MAX))).collect();
+        let known = |sizes: &[usize]| sizes.iter().copied().map(Dim::of).collect();
         match &*t.data.borrow() {
             Data::Node(id) => self.graph.shape(*id).clone(),
             Data::Literal(l) => known(&l.shape),
@@ -104,7 +103,7 @@ impl Interp {
         }
         self.no_overlap(t, value)?;
         let old = self.node(t)?;
-        self.writing = Some(self.graph.nodes.len());
+        self.writing = Some(self.graph.nodes().len());
         let Some(new) = self.operand(value)? else {
             return self.type_fault(format!("a tensor cannot be changed by {}", value.type_name()));
         };
@@ -124,7 +123,7 @@ impl Interp {
             return self.unsupported("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place");
         }
         let old = self.node(t)?;
-        self.writing = Some(self.graph.nodes.len());
+        self.writing = Some(self.graph.nodes().len());
         let new = f(self, old)?;
         // torch differentiates these in terms of their result, which may not change after that
         let by_result = matches!(
@@ -165,11 +164,8 @@ impl Interp {
             return self.shape_fault("E-SHAPE-DTYPE", "a float result cannot be stored in an integer or bool tensor");
         };
         if let Data::Leaf(_) = &*t.data.borrow() {
-            let d = self.fault(
-                Category::Unsupported,
-                "E-UNSUPPORTED-INPLACE",
-                "a parameter or buffer is changed in place inside the computation",
-            );
+            let d =
+                self.fault("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place inside the computation");
             return Err(Box::new(d.help("compute a new tensor from it instead")));
         }
         self.replace(t, old, id)
@@ -201,11 +197,7 @@ impl Interp {
                     );
                 }
                 if self.no_grad == 0 && t.requires_grad.get() {
-                    let d = self.fault(
-                        Category::Interface,
-                        "E-LEAF-INPLACE",
-                        "a parameter that requires gradients is changed in place",
-                    );
+                    let d = self.fault("E-LEAF-INPLACE", "a parameter that requires gradients is changed in place");
                     return Err(Box::new(d.help("put it inside 'with torch.no_grad():' or use nn.init")));
                 }
                 self.unused_yet(i)?;
@@ -302,7 +294,7 @@ impl Interp {
             return Ok(());
         }
         if self.is_initialising(t)
-            && let Some(literal) = self.literal(value)
+            && let Some(literal) = self.literal(value)?
         {
             let shape: Vec<Dim> = literal.shape.iter().map(|&s| Dim::known(s as i64)).collect();
             if shape != self.shape_of(t) {

@@ -8,9 +8,6 @@ use super::value::{Object, Scope, Value};
 use super::{Interp, R};
 use crate::syntax::{Name, Piece};
 
-/// Longest padding that a format may ask for.
-const MAX_WIDTH: usize = 256;
-
 impl Interp {
     pub fn fstring(&mut self, pieces: &[Piece], scope: &Rc<Scope>) -> R<String> {
         let mut text = String::new();
@@ -101,7 +98,7 @@ impl Interp {
             Value::Float(f) => float_text(*f),
             Value::Str(s) => {
                 let quote = if s.contains('\'') && !s.contains('"') { '"' } else { '\'' };
-                let escaped = s.replace('\\', "\\\\").replace('\n', "\\n");
+                let escaped = s.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
                 let escaped = if quote == '\'' { escaped.replace('\'', "\\'") } else { escaped };
                 format!("{quote}{escaped}{quote}")
             }
@@ -116,7 +113,8 @@ impl Interp {
             Value::Dict(d) => {
                 let items = d.borrow().items();
                 let mut parts = Vec::new();
-                for (k, v) in items.into_iter().take(64) {
+                for (k, v) in items.into_iter() {
+                    self.step()?;
                     parts.push(format!("{}: {}", self.repr_of(&k)?, self.repr_of(&v)?));
                 }
                 format!("{{{}}}", parts.join(", "))
@@ -142,7 +140,7 @@ impl Interp {
     }
 
     fn reprs(&mut self, items: &[Value]) -> R<Vec<String>> {
-        items.iter().take(64).map(|i| self.repr_of(i)).collect()
+        items.iter().map(|i| self.repr_of(i)).collect()
     }
 
     /// `format(value, spec)`.
@@ -153,6 +151,7 @@ impl Interp {
         self.go_over(spec.len())?;
         let fault = |vm: &Self| vm.value_fault(format!("the format '{spec}' does not fit {}", value.type_name()));
         let Some(parsed) = Spec::parse(spec) else { return fault(self) };
+        self.allocate(parsed.room())?;
         match self.formatted(value, &parsed)? {
             Some(text) => Ok(text),
             None => fault(self),
@@ -195,10 +194,11 @@ impl Interp {
             }
             let mut take = |test: fn(&char) -> bool| -> String { std::iter::from_fn(|| chars.next_if(test)).collect() };
             let flags = take(|c| matches!(c, '-' | '+' | ' ' | '#' | '0'));
-            let width = take(char::is_ascii_digit).parse().unwrap_or(0);
+            let digits = |text: String| if text.is_empty() { 0 } else { text.parse().unwrap_or(usize::MAX) };
+            let width = digits(take(char::is_ascii_digit));
             let precision = match take(|c| *c == '.').as_str() {
                 "" => None,
-                _ => Some(take(char::is_ascii_digit).parse().unwrap_or(0)),
+                _ => Some(digits(take(char::is_ascii_digit))),
             };
             let kind = match chars.next() {
                 Some('%') => {
@@ -218,6 +218,7 @@ impl Interp {
                 (_, v) => v,
             };
             let spec = Spec::of_percent(&flags, width, precision, kind);
+            self.allocate(spec.room())?;
             let is_symbolic = matches!(v, Value::Dim(_) | Value::Number(_));
             let piece = match self.formatted(&v, &spec)? {
                 Some(piece) => piece,
@@ -292,25 +293,13 @@ pub static TABLE: &[Native] = &[
     Native { names: "str.lower str.casefold", signature: "self", run: |vm, a| mapped(vm, a, str::to_lowercase) },
     Native { names: "str.upper", signature: "self", run: |vm, a| mapped(vm, a, str::to_uppercase) },
     Native {
-        names: "str.capitalize str.title",
+        names: "str.capitalize",
         signature: "self",
         run: |vm, a| {
             mapped(vm, a, |t| {
                 let mut c = t.chars();
                 c.next().map_or_else(String::new, |f| f.to_uppercase().chain(c.flat_map(char::to_lowercase)).collect())
             })
-        },
-    },
-    Native { names: "str.strip", signature: "self", run: |vm, a| mapped(vm, a, |t| t.trim().into()) },
-    Native { names: "str.lstrip", signature: "self", run: |vm, a| mapped(vm, a, |t| t.trim_start().into()) },
-    Native { names: "str.rstrip", signature: "self", run: |vm, a| mapped(vm, a, |t| t.trim_end().into()) },
-    Native {
-        names: "str.isdigit",
-        signature: "self",
-        run: |vm, a| {
-            let t = this(vm, a)?;
-            vm.go_over(t.len())?;
-            Ok(Value::Bool(!t.is_empty() && t.chars().all(char::is_numeric)))
         },
     },
     Native {
@@ -329,28 +318,6 @@ pub static TABLE: &[Native] = &[
                 }
             }
             Ok(Value::str(&parts.join(&glue)))
-        },
-    },
-    Native {
-        names: "str.split",
-        signature: "self sep? maxsplit?",
-        run: |vm, a| {
-            let text = this(vm, a)?;
-            let parts: Vec<Value> = match a.some("sep") {
-                None => text.split_whitespace().map(Value::str).collect(),
-                Some(_) => {
-                    let sep = a.text(vm, "sep")?;
-                    if sep.is_empty() {
-                        return vm.value_fault("split() by nothing");
-                    }
-                    match usize::try_from(a.int_or(vm, "maxsplit", -1)?) {
-                        Ok(n) => text.splitn(n.saturating_add(1), &*sep).map(Value::str).collect(),
-                        Err(_) => text.split(&*sep).map(Value::str).collect(),
-                    }
-                }
-            };
-            vm.allocate(parts.len() + text.len())?;
-            Ok(Value::list(parts))
         },
     },
     Native {
@@ -382,16 +349,6 @@ pub static TABLE: &[Native] = &[
             let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
             vm.go_over(text.len() + part.len())?;
             Ok(Value::Int(text.matches(&*part).count() as i64))
-        },
-    },
-    Native {
-        names: "str.zfill",
-        signature: "self width",
-        run: |vm, a| {
-            let width = usize::try_from(a.int(vm, "width")?).unwrap_or(0).min(MAX_WIDTH);
-            let text = this(vm, a)?;
-            vm.allocate(text.len().max(width))?;
-            Ok(Value::str(&format!("{text:0>width$}")))
         },
     },
     Native {

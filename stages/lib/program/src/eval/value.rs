@@ -169,6 +169,26 @@ pub struct Closure {
     pub class: RefCell<Option<Rc<Class>>>,
     /// For functions under `@torch.no_grad()` and its like: whether gradients are off inside.
     pub no_grad: Option<bool>,
+    /// What `functools.wraps` calls it.
+    pub renamed: Option<Name>,
+}
+
+impl Closure {
+    pub fn name(&self) -> &Name {
+        self.renamed.as_ref().unwrap_or(&self.code.name)
+    }
+
+    /// The same under another name.
+    pub fn named(&self, name: &Name) -> Self {
+        Self {
+            code: self.code.clone(),
+            defaults: self.defaults.clone(),
+            scope: self.scope.clone(),
+            class: self.class.clone(),
+            no_grad: self.no_grad,
+            renamed: Some(name.clone()),
+        }
+    }
 }
 
 /// A class of the program, of torch, or a builtin type.
@@ -256,6 +276,8 @@ pub struct Tensor {
     pub requires_grad: Cell<bool>,
     /// Whether it is the `.data` of a parameter: the same memory, and no gradient.
     pub detached: bool,
+    /// Attributes that the program gave it for its own use.
+    pub marks: RefCell<BTreeMap<Name, Value>>,
     pub span: Span,
 }
 
@@ -270,6 +292,7 @@ impl Tensor {
             seen,
             requires_grad: requires_grad.into(),
             detached: false,
+            marks: RefCell::default(),
             span,
         }
     }

@@ -5,23 +5,20 @@
 //! only stands at the head of a chain that ends in a known function, class or constant. So no object of a program ever is a
 //! module, and the names that a program gives to its own attributes open nothing.
 
+mod calls;
+mod expressions;
 mod facts;
+mod imports;
 mod scope;
 mod texts;
 
-use std::collections::BTreeSet;
-
 use graph::Span;
 
-use self::facts::Facts;
+use self::facts::{Facts, Source};
 use self::scope::{Kind, Scope};
-use crate::diagnostic::{Category, Diagnostic};
-use crate::eval::{self, Member};
+use crate::diagnostic::Diagnostic;
 use crate::syntax::*;
 use crate::{vocabulary, walk};
-
-/// Functions that take the name of an attribute.
-const BY_NAME: &[&str] = &["getattr", "setattr", "hasattr", "delattr"];
 
 /// Parts of torch and of Python that load code or data, or talk to other processes.
 const OUTSIDE: &[&str] = &[
@@ -107,11 +104,11 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn refuse(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
-        self.found.reaching.push(Diagnostic::error(Category::Forbidden, code, span, message));
+        self.found.reaching.push(Diagnostic::error(code, span, message));
     }
 
-    fn unknown(&mut self, category: Category, code: &'static str, span: Span, said: (String, Option<String>)) {
-        let mut d = Diagnostic::error(category, code, span, said.0);
+    fn unknown(&mut self, code: &'static str, span: Span, said: (String, Option<String>)) {
+        let mut d = Diagnostic::error(code, span, said.0);
         d.help = said.1;
         self.found.unknown.push(d);
     }
@@ -208,7 +205,7 @@ impl<'a> Scan<'a> {
 
     fn not_supported(&mut self, what: &str, span: Span) {
         let said = (format!("{what} is not supported"), None);
-        self.unknown(Category::Unsupported, "E-UNSUPPORTED-SYNTAX", span, said);
+        self.unknown("E-UNSUPPORTED-SYNTAX", span, said);
     }
 
     fn function(&mut self, f: &'a Function) {
@@ -235,7 +232,7 @@ impl<'a> Scan<'a> {
         for base in &c.bases {
             if matches!(&base.kind, ExprKind::Name(n) if &**n == "type") {
                 let said = ("deriving from type is not supported".into(), None);
-                self.unknown(Category::Unsupported, "E-UNSUPPORTED-CLASS", base.at.0, said);
+                self.unknown("E-UNSUPPORTED-CLASS", base.at.0, said);
             }
             self.expr(base);
         }
@@ -244,12 +241,12 @@ impl<'a> Scan<'a> {
                 matches!(&keyword.value.kind, ExprKind::Name(n) | ExprKind::Attribute(_, n) if &**n == "ABCMeta");
             if !plain || keyword.name.as_deref() != Some("metaclass") {
                 let said = ("the only keyword of a class is metaclass=abc.ABCMeta".into(), None);
-                self.unknown(Category::Unsupported, "E-UNSUPPORTED-CLASS", keyword.value.at.0, said);
+                self.unknown("E-UNSUPPORTED-CLASS", keyword.value.at.0, said);
             }
             self.expr(&keyword.value);
         }
         let derived = c.bases.iter().any(|b| !matches!(&b.kind, ExprKind::Name(n) if matches!(&**n, "object" | "ABC")));
-        self.scopes.push(Scope::class(derived));
+        self.scopes.push(Scope::class(derived, &c.body));
         self.statements(&c.body);
         self.scopes.pop();
     }
@@ -257,7 +254,7 @@ impl<'a> Scan<'a> {
     /// A name that a statement binds.
     fn definition(&mut self, name: &str, span: Span) {
         let derived = match self.scopes.last() {
-            Some(Scope::Class { derived }) => *derived,
+            Some(Scope::Class { derived, .. }) => *derived,
             Some(_) if !vocabulary::is_dunder(name) => return,
             None if !vocabulary::is_dunder(name) => return,
             _ => false,
@@ -284,6 +281,10 @@ impl<'a> Scan<'a> {
                     );
                     return;
                 }
+                if self.is_others_class(base) {
+                    let message = "a program may not change classes that others use, too; derive a class of its own";
+                    self.refuse("E-FORBIDDEN-TORCH", target.at.0, message);
+                }
                 self.expr(base);
                 self.stored_attribute(name, target.at.0);
             }
@@ -295,6 +296,26 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Whether an expression is plainly a class that may not be the program's own: `type(x)`, or a name for `nn.Linear`.
+    fn is_others_class(&self, e: &Expr) -> bool {
+        match &e.kind {
+            ExprKind::Call(f, args, _) => {
+                args.len() == 1
+                    && matches!(&f.kind, ExprKind::Name(n) if &**n == "type" && self.kind(n) == Kind::Global)
+            }
+            ExprKind::Name(name) => self.facts.sources.get(name).is_some_and(|sources| {
+                sources.iter().all(|source| match source {
+                    Source::Value(value) => chain(value).is_some_and(|(head, parts)| {
+                        let class = parts.last().is_some_and(|(n, _)| n.starts_with(|c: char| c.is_uppercase()));
+                        class && self.facts.modules.contains_key(head)
+                    }),
+                    _ => false,
+                })
+            }),
+            _ => false,
+        }
+    }
+
     fn stored_attribute(&mut self, name: &str, span: Span) {
         if vocabulary::refuses_definition(name, false).is_some() {
             self.refuse(
@@ -302,88 +323,6 @@ impl<'a> Scan<'a> {
                 span,
                 format!("'{name}' may not be set: it is part of the inner life of Python or PyTorch"),
             );
-        }
-    }
-
-    // === Imports ===
-
-    fn import(&mut self, stmt: &'a Stmt, names: &'a [Alias]) {
-        for alias in names {
-            self.imported_module(&alias.name, stmt.at.0);
-            let root = alias.name.split('.').next().unwrap_or("");
-            self.definition(alias.asname.as_deref().unwrap_or(root), stmt.at.0);
-        }
-        self.no_class_scope(stmt);
-    }
-
-    fn import_from(&mut self, stmt: &'a Stmt, module: &'a Name, names: &'a [Alias], level: u32) {
-        if level > 0 {
-            self.refuse("E-FORBIDDEN-IMPORT", stmt.at.0, "relative imports reach outside of the program");
-            return;
-        }
-        let lacks = self.may_lack && names.iter().all(|a| crate::modules::is_optional(module, &a.name));
-        if !lacks {
-            self.imported_module(module, stmt.at.0);
-        }
-        if &**module == "torch.jit" {
-            let message = "torch.jit.script stands above functions only, as a decorator: @torch.jit.script";
-            self.refuse("E-FORBIDDEN-IMPORT", stmt.at.0, message);
-        }
-        if &**module == "logging" {
-            self.refuse(
-                "E-FORBIDDEN-IMPORT",
-                stmt.at.0,
-                "write import logging, and logger = logging.getLogger(__name__)",
-            );
-        }
-        for alias in names {
-            self.definition(alias.asname.as_ref().unwrap_or(&alias.name), alias.at.0);
-            if &**module == "__future__" || !crate::modules::exists(module) {
-                continue;
-            }
-            if &*alias.name == "*" {
-                let said = ("'import *' is not supported; name what is used".into(), None);
-                self.unknown(Category::Unsupported, "E-UNSUPPORTED-IMPORT", stmt.at.0, said);
-            } else if vocabulary::member(module, &alias.name).is_none() {
-                self.no_member(module, &alias.name, alias.at.0, "E-FORBIDDEN-IMPORT");
-            }
-        }
-        if names.iter().any(|a| matches!(vocabulary::member(module, &a.name), Some(Member::Module(_)))) {
-            self.no_class_scope(stmt);
-        }
-    }
-
-    fn imported_module(&mut self, name: &str, span: Span) {
-        let package = name.split('.').next().unwrap_or("");
-        if !crate::modules::is_package(package) {
-            let message = format!("the module '{package}' may not be imported");
-            let d = Diagnostic::error(Category::Forbidden, "E-FORBIDDEN-IMPORT", span, message);
-            let help = "a program may import torch, math, typing, abc, functools and the like";
-            self.found.reaching.push(d.help(help));
-        } else if name == crate::modules::LOGGER {
-            self.refuse("E-FORBIDDEN-IMPORT", span, format!("'{name}' is no module"));
-        } else if !crate::modules::exists(name)
-            && name.split('.').skip(1).any(|part| OUTSIDE.contains(&part) || part.starts_with('_'))
-        {
-            self.refuse("E-FORBIDDEN-IMPORT", span, format!("'{name}' may not be imported"));
-        } else if !crate::modules::exists(name) {
-            let said = (format!("the module '{name}' is not available"), None);
-            self.unknown(Category::Unsupported, "E-UNSUPPORTED-IMPORT", span, said);
-        }
-    }
-
-    /// A module that a class body imports would be an attribute of its instances.
-    fn no_class_scope(&mut self, stmt: &'a Stmt) {
-        if matches!(self.scopes.last(), Some(Scope::Class { .. })) {
-            self.refuse("E-FORBIDDEN-MODULE", stmt.at.0, "a class body may not import modules; import them at the top");
-        }
-    }
-
-    fn no_member(&mut self, module: &str, name: &str, span: Span, code: &'static str) {
-        if OUTSIDE.contains(&name) || name.starts_with('_') || vocabulary::is_machinery(name) {
-            self.refuse(code, span, format!("{module}.{name} reaches outside of the program"));
-        } else {
-            self.unknown(Category::Unsupported, "E-UNSUPPORTED-OP", span, eval::unknown_member(module, name));
         }
     }
 
@@ -425,292 +364,6 @@ impl<'a> Scan<'a> {
         self.found.reaching.extend(found.reaching.into_iter().map(place));
         self.found.unknown.extend(found.unknown.into_iter().map(place));
     }
-
-    // === Expressions ===
-
-    fn expr(&mut self, e: &'a Expr) {
-        let span = e.at.0;
-        match &e.kind {
-            ExprKind::Name(name) => self.name(name, span),
-            ExprKind::Attribute(base, name) => self.attribute(e, base, name),
-            ExprKind::Call(function, args, keywords) => self.call(function, args, keywords),
-            // to look up what a module holds changes nothing
-            ExprKind::Subscript(base, index) if held_by_module(base).is_some() => {
-                held_by_module(base).into_iter().for_each(|e| self.expr(e));
-                self.expr(index);
-            }
-            ExprKind::Compare(left, rest) if is_main_guard(left, rest) => {}
-            ExprKind::Lambda(f) => self.function(f),
-            ExprKind::ListComp(item, g) | ExprKind::SetComp(item, g) | ExprKind::GeneratorExp(item, g) => {
-                self.comprehension(g, &[item]);
-            }
-            ExprKind::DictComp(key, value, g) => self.comprehension(g, &[key, value]),
-            ExprKind::Walrus(name, value) => {
-                self.definition(name, span);
-                self.expr(value);
-            }
-            ExprKind::Other(what, parts) => {
-                parts.iter().for_each(|e| self.expr(e));
-                self.not_supported(what, span);
-            }
-            _ => walk::children(e, &mut |e| self.expr(e)),
-        }
-    }
-
-    fn comprehension(&mut self, generators: &'a [Generator], items: &[&'a Expr]) {
-        // the first iterable is evaluated outside
-        if let Some(first) = generators.first() {
-            self.expr(&first.iter);
-        }
-        self.scopes.push(Scope::comprehension(generators));
-        for (i, g) in generators.iter().enumerate() {
-            if i > 0 {
-                self.expr(&g.iter);
-            }
-            self.store(&g.target);
-            g.ifs.iter().for_each(|e| self.expr(e));
-        }
-        items.iter().for_each(|e| self.expr(e));
-        self.scopes.pop();
-    }
-
-    /// What a name means where it stands.
-    fn kind(&self, name: &Name) -> Kind {
-        for scope in self.scopes.iter().rev() {
-            if let Some(kind) = scope.kind(name) {
-                // another function may bind it to a module
-                let open = self.facts.nonlocal.contains(name) && self.facts.modules.contains_key(name);
-                return if open { Kind::Module } else { kind };
-            }
-        }
-        if self.facts.modules.contains_key(name) { Kind::Module } else { Kind::Global }
-    }
-
-    fn is_module(&self, name: &Name) -> bool {
-        self.kind(name) == Kind::Module
-    }
-
-    fn name(&mut self, name: &Name, span: Span) {
-        match self.kind(name) {
-            Kind::Local => {}
-            Kind::Module => {
-                let message = format!("the module '{name}' is used as a value; write out what of it is meant");
-                self.refuse("E-FORBIDDEN-MODULE", span, message);
-            }
-            Kind::Global if BY_NAME.contains(&&**name) => {
-                self.refuse("E-FORBIDDEN-BUILTIN", span, format!("'{name}' may be called, but not passed on"));
-            }
-            Kind::Global
-                if vocabulary::is_dunder(name) && !self.facts.bound.contains(name) && &**name != "__debug__" =>
-            {
-                let message = format!("'{name}' differs from run to run; only __name__ == \"__main__\" may be asked");
-                self.refuse("E-FORBIDDEN-BUILTIN", span, message);
-            }
-            Kind::Global if vocabulary::is_other_builtin(name) => self.other_builtin(name, span),
-            Kind::Global if vocabulary::has_builtin(name) || self.facts.bound.contains(name) || self.annotation => {}
-            Kind::Global => {
-                let near = vocabulary::nearest_name(name, &self.facts.bound).map(|n| format!("did you mean '{n}'?"));
-                self.unknown(
-                    Category::Name,
-                    "E-NAME-UNDEFINED",
-                    span,
-                    (format!("the name '{name}' is not defined"), near),
-                );
-            }
-        }
-    }
-
-    fn other_builtin(&mut self, name: &str, span: Span) {
-        let message = format!("'{name}' reaches outside of the program");
-        match name {
-            // these only do not have a fixed value
-            "id" | "hash" | "dir" | "bin" | "oct" | "hex" | "ord" | "chr" | "bytearray" | "aiter" | "anext" => {
-                let said = (format!("the builtin '{name}' is not supported"), None);
-                self.unknown(Category::Forbidden, "E-FORBIDDEN-BUILTIN", span, said);
-            }
-            _ => self.refuse("E-FORBIDDEN-BUILTIN", span, message),
-        }
-    }
-
-    fn attribute(&mut self, e: &'a Expr, base: &'a Expr, name: &'a Name) {
-        if let Some((head, parts)) = chain(e)
-            && self.is_module(head)
-        {
-            let modules: Vec<Name> = self.facts.modules.get(head).into_iter().flatten().cloned().collect();
-            for module in modules {
-                self.chain(&module, &parts);
-            }
-            return;
-        }
-        // `self.__class__.__name__` only names
-        if &**name == "__name__"
-            && let ExprKind::Attribute(inner, class) = &base.kind
-            && &**class == "__class__"
-        {
-            self.expr(inner);
-            return;
-        }
-        // what the program's own object may lack only raises
-        let own = matches!(&base.kind, ExprKind::Name(n) if &**n == "self" && self.kind(n) == Kind::Local);
-        if !own || vocabulary::is_foreign(name) || name.starts_with('_') {
-            self.attribute_name(name, e.at.0);
-        }
-        self.expr(base);
-    }
-
-    /// A chain of attributes behind a module.
-    fn chain(&mut self, module: &str, parts: &[(&'a Name, Span)]) {
-        let mut module = module.to_string();
-        let mut parts = parts.iter();
-        while let Some((name, span)) = parts.next() {
-            if &*module == "logging" && matches!(&***name, "getLogger" | "Logger") {
-                let message = "a logger is only bound to a name: logger = logging.getLogger(__name__)";
-                return self.refuse("E-FORBIDDEN-MODULE", *span, message);
-            }
-            if &*module == "torch.jit" && &***name == "script" && !self.decorates {
-                let message = "torch.jit.script stands above functions only, as a decorator";
-                return self.refuse("E-FORBIDDEN-TORCH", *span, message);
-            }
-            match vocabulary::member(&module, name) {
-                Some(Member::Module(inner)) => module = inner,
-                Some(_) => {
-                    for (name, span) in parts {
-                        self.attribute_name(name, *span);
-                    }
-                    return;
-                }
-                None => return self.no_member(&module, name, *span, "E-FORBIDDEN-TORCH"),
-            }
-            if parts.len() == 0 {
-                let message = format!("the module '{module}' is used as a value; write out what of it is meant");
-                self.refuse("E-FORBIDDEN-MODULE", *span, message);
-            }
-        }
-    }
-
-    fn attribute_name(&mut self, name: &str, span: Span) {
-        if vocabulary::is_dunder(name) && vocabulary::is_hidden(name) || name.ends_with("_frame") {
-            self.refuse("E-FORBIDDEN-ATTRIBUTE", span, format!("the attribute '{name}' is out of reach"));
-        } else if vocabulary::is_machinery(name) {
-            let (text, help) = eval::unknown_method(name);
-            let text =
-                if text.contains("is not among") { format!("the attribute '{name}' is out of reach") } else { text };
-            self.unknown(Category::Forbidden, "E-FORBIDDEN-ATTRIBUTE", span, (text, help));
-        } else if !vocabulary::has_attribute(name) && !self.facts.defines(name) {
-            let near = vocabulary::nearest_attribute(name).map(|n| format!("did you mean .{n}?"));
-            let text = format!("the language has no attribute '{name}', and the program defines none");
-            self.unknown(Category::Name, "E-NAME-ATTRIBUTE", span, (text, near));
-        }
-    }
-
-    // === Calls ===
-
-    fn call(&mut self, function: &'a Expr, args: &'a [Expr], keywords: &'a [Keyword]) {
-        match &function.kind {
-            ExprKind::Name(name) if BY_NAME.contains(&&**name) && self.kind(name) == Kind::Global => {
-                if let Some(rest) = self.by_name(name, function.at.0, args) {
-                    rest.iter().for_each(|e| self.expr(e));
-                }
-            }
-            ExprKind::Name(name) if &**name == "type" && self.kind(name) == Kind::Global => {
-                if args.len() != 1 || !keywords.is_empty() || matches!(args, [Expr { kind: ExprKind::Starred(_), .. }])
-                {
-                    let said = ("type() takes one value here; write a class as a class".into(), None);
-                    self.unknown(Category::Unsupported, "E-UNSUPPORTED-CLASS", function.at.0, said);
-                }
-                args.iter().for_each(|e| self.expr(e));
-            }
-            ExprKind::Attribute(text, method) if &**method == "format" => {
-                if !matches!(&text.kind, ExprKind::Str(t) if !looks_inside(t)) {
-                    let message = "format() is for text that is written out and whose fields look into no objects";
-                    self.refuse("E-FORBIDDEN-ATTRIBUTE", function.at.0, message);
-                }
-                self.expr(text);
-                args.iter().for_each(|e| self.expr(e));
-            }
-            _ => {
-                self.expr(function);
-                args.iter().for_each(|e| self.expr(e));
-            }
-        }
-        keywords.iter().for_each(|k| self.expr(&k.value));
-    }
-
-    /// Whether the name of an attribute, which is made while the program is built, leads nowhere.
-    fn is_known(&self, name: &Expr) -> bool {
-        let mut around = BTreeSet::new();
-        let mut function = None;
-        for scope in self.scopes.iter().rev() {
-            match scope {
-                Scope::Comprehension(names) => around.extend(names.iter().cloned()),
-                Scope::Function { code, .. } => {
-                    function = Some(*code);
-                    break;
-                }
-                Scope::Class { .. } => {}
-            }
-        }
-        let facts = function.map(|f| (&f.locals, Facts::of_function(f)));
-        let function = facts.as_ref().map(|(names, facts)| (*names, facts));
-        texts::Known { file: self.facts, function, around }.is_safe(name, 0)
-    }
-
-    /// `getattr(base, name)` and its like: what remains to be read.
-    fn by_name(&mut self, function: &str, span: Span, args: &'a [Expr]) -> Option<&'a [Expr]> {
-        let [base, name, rest @ ..] = args else {
-            self.refuse(
-                "E-FORBIDDEN-BUILTIN",
-                span,
-                format!("{function}() needs an object and a name that can be read in the text"),
-            );
-            return None;
-        };
-        let head = match &base.kind {
-            ExprKind::Name(n) => Some((n, Vec::new())),
-            _ => chain(base),
-        };
-        if let Some((head, mut parts)) = head
-            && self.is_module(head)
-        {
-            match &name.kind {
-                ExprKind::Str(text) if matches!(function, "getattr" | "hasattr") => {
-                    let text: &'a Name = text;
-                    parts.push((text, name.at.0));
-                    let modules: Vec<Name> = self.facts.modules.get(head).into_iter().flatten().cloned().collect();
-                    modules.iter().for_each(|m| self.chain(m, &parts));
-                }
-                _ => {
-                    let message = format!("{function}() on a module needs the name written out, and changes nothing");
-                    self.refuse("E-FORBIDDEN-MODULE", span, message);
-                }
-            }
-            return Some(rest);
-        }
-        self.expr(base);
-        match &name.kind {
-            ExprKind::Str(text) if function == "setattr" => self.stored_attribute(text, name.at.0),
-            ExprKind::Str(text) if vocabulary::is_hidden(text) => {
-                self.refuse("E-FORBIDDEN-ATTRIBUTE", name.at.0, format!("the attribute '{text}' is out of reach"));
-            }
-            _ if self.is_known(name) => self.expr(name),
-            _ => {
-                let message = format!("the name that {function}() gets cannot be read in the text");
-                let d = Diagnostic::error(Category::Forbidden, "E-FORBIDDEN-ATTRIBUTE", name.at.0, message);
-                let help = "write it out, loop over names that are written out, or let it begin as f\"name_{i}\"";
-                self.found.unknown.push(d.help(help));
-                self.expr(name);
-            }
-        }
-        Some(rest)
-    }
-}
-
-/// The module in `module._modules`, `module._parameters` or `module._buffers`.
-fn held_by_module(e: &Expr) -> Option<&Expr> {
-    match &e.kind {
-        ExprKind::Attribute(base, name) if matches!(&**name, "_modules" | "_parameters" | "_buffers") => Some(base),
-        _ => None,
-    }
 }
 
 /// Whether a handler of this kind catches that a package is not installed.
@@ -740,19 +393,4 @@ fn chain(e: &Expr) -> Option<(&Name, Vec<(&Name, Span)>)> {
             _ => return None,
         }
     }
-}
-
-/// `__name__ == "__main__"`
-fn is_main_guard(left: &Expr, rest: &[(CmpOp, Expr)]) -> bool {
-    let name = |e: &Expr| matches!(&e.kind, ExprKind::Name(n) if &**n == "__name__");
-    let main = |e: &Expr| matches!(&e.kind, ExprKind::Str(t) if &**t == "__main__");
-    matches!(rest, [(CmpOp::Eq | CmpOp::Ne, right)] if (name(left) && main(right)) || (main(left) && name(right)))
-}
-
-/// Whether a field of a format string reads attributes or items of what it prints.
-fn looks_inside(text: &str) -> bool {
-    text.split('{').skip(1).any(|field| {
-        let name = field.split(['}', ':', '!']).next().unwrap_or("");
-        name.contains(['.', '['])
-    })
 }

@@ -8,7 +8,9 @@ const WORDS: usize = 8;
 /// What a line is, where it is a marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Marker {
+    /// The region of this factor begins.
     Begin(Factor),
+    /// The region of this factor ends.
     End(Factor),
     /// It has the form of a marker, and what it names is no name of a factor.
     Nameless(String),

@@ -32,12 +32,14 @@ use schemas::Factor;
 pub use marker::Marker;
 pub use passage::Passage;
 
-use crate::diagnostic::{Category, Diagnostic};
+use crate::diagnostic::Diagnostic;
 
 /// The lines of one region, markers included; lines count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
+    /// The line of the marker that begins it.
     pub begin: u32,
+    /// The line of the marker that ends it.
     pub end: u32,
 }
 
@@ -142,7 +144,7 @@ pub fn find(source: &str) -> Result<Regions, Vec<Diagnostic>> {
     let mut faults = Vec::new();
     let fault = |line: u32, code, message: String| {
         let span = if line == 0 { Span::default() } else { line_span(&lines, line) };
-        Diagnostic::error(Category::Region, code, span, message)
+        Diagnostic::error(code, span, message)
     };
     let mut found: Vec<Found> = Vec::new();
     for (line, marker) in markers(source) {

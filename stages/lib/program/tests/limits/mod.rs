@@ -24,23 +24,24 @@ struct Counting;
 static ALLOCATOR: Counting = Counting;
 
 // SAFETY: everything is passed on to the system's allocator unchanged.
+#[allow(unsafe_code, reason = "an allocator cannot be written otherwise")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let held = HELD.try_with(|h| h.replace(h.get() + layout.size()) + layout.size()).unwrap_or(0);
         let _ = PEAK.try_with(|p| p.set(p.get().max(held)));
+        // SAFETY: the caller keeps to the terms of `alloc`, which are those of the system's allocator.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         let _ = HELD.try_with(|h| h.set(h.get().saturating_sub(layout.size())));
+        // SAFETY: as above.
         unsafe { System.dealloc(place, layout) }
     }
 }
 
 fn cpu_time() -> Duration {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the clock exists on every Unix, and `now` is a place for its answer.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
@@ -58,9 +59,7 @@ impl Cost {
 }
 
 /// Understands a program as `check` does, on this thread, which must have a big stack.
-fn check(source: &str) -> (Compiled, Cost) {
-    let (held, start) = (HELD.get(), cpu_time());
-    PEAK.set(held);
+pub fn check(source: &str) -> Compiled {
     let compiled = compile(source, &Options { hidden: 16, ..Options::default() });
     if let Some(processor) = &compiled.processor {
         processor.graph.validate().expect("an accepted program's graph is sound");
@@ -71,23 +70,35 @@ fn check(source: &str) -> (Compiled, Cost) {
     assert_eq!(text.is_empty(), compiled.diagnostics.is_empty());
     candidate_id(source);
     assert_eq!(compiled.processor.is_some(), compiled.verdict() != Verdict::Reject);
-    let cost = Cost { time: cpu_time().saturating_sub(start), memory: PEAK.get().saturating_sub(held) };
-    (compiled, cost)
+    compiled
 }
 
-/// As [`check`], and again where it took too long: only what is slow three times is slow.
-pub fn check_patiently(source: &str) -> (Compiled, Cost) {
+fn measured<R>(work: impl Fn() -> R) -> (R, Cost) {
+    let (held, start) = (HELD.get(), cpu_time());
+    PEAK.set(held);
+    let result = work();
+    (result, Cost { time: cpu_time().saturating_sub(start), memory: PEAK.get().saturating_sub(held) })
+}
+
+/// Does some work, and does it again where it took too long: only what is slow three times is slow.
+pub fn patiently<R: Send>(work: impl Fn() -> R + Sync) -> (R, Cost) {
     on_big_stack(|| {
-        let mut best = check(source);
+        let mut best = measured(&work);
         for _ in 0..2 {
             if best.1.is_fine() {
                 break;
             }
-            let again = check(source);
+            let again = measured(&work);
             if again.1.time < best.1.time {
                 best = again;
             }
         }
         best
     })
+}
+
+/// Understands a program as `check` does, and tells what that took.
+#[allow(dead_code, reason = "not all tests that count costs use it")]
+pub fn check_patiently(source: &str) -> (Compiled, Cost) {
+    patiently(|| check(source))
 }

@@ -173,7 +173,7 @@ fn admitted(source: &str, parent: Option<&str>, edit: Edit, place: usize) -> Opt
 pub fn fingerprint(source: &str) -> Option<String> {
     let compiled = program::compile(source, &Options::default());
     let processor = compiled.processor.as_ref().filter(|_| compiled.verdict() != Verdict::Reject)?;
-    Some(graph::Form::new(&processor.graph, &processor.outputs()).fingerprint().to_string())
+    Some(processor.fingerprint().to_string())
 }
 
 #[cfg(test)]

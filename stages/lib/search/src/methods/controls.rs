@@ -4,7 +4,7 @@
 //! Simple sampling with a good prompt is reported to match evolutionary code search ("Simple Baselines are Competitive with
 //! Code Evolution", arXiv:2602.16805); `iid` and `sequential` are its two baselines.
 
-use super::{Attempt, Method, Moment, parent_of};
+use super::{Attempt, AttemptContext, Method, parent_of};
 use crate::population::{EMPTY, fitness};
 use crate::proposer::{Brief, Operation, Parent, Proposer, Task};
 
@@ -21,17 +21,17 @@ pub struct Sequential;
 pub struct Random;
 
 /// A brief about the seed program, without a past.
-fn alone<'a>(moment: &Moment<'a>) -> Brief<'a> {
-    Brief { population: &EMPTY, parent: moment.seed, examples: Some(Vec::new()), diagnosis: None, key: moment.key }
+fn alone<'a>(context: &AttemptContext<'a>) -> Brief<'a> {
+    Brief { population: &EMPTY, parent: context.seed, examples: Some(Vec::new()), diagnosis: None, key: context.key }
 }
 
 /// The program that was accepted last: from the seed program on, each one whose fitness is not below that of the one
 /// before. Attempts of one generation do not see each other, so that all of them start from the same one.
-fn accepted<'a>(moment: &Moment<'a>) -> Parent<'a> {
-    let mut rows = moment.population.rows().to_vec();
+fn accepted<'a>(context: &AttemptContext<'a>) -> Parent<'a> {
+    let mut rows = context.population.rows().to_vec();
     rows.sort_by_key(|row| row.attempt);
     let mut held: Option<f64> = None;
-    let mut last = moment.seed;
+    let mut last = context.seed;
     for row in rows {
         if let Some(value) = fitness(row)
             && held.is_none_or(|held| value >= held)
@@ -52,10 +52,10 @@ impl Method for RandomRouter {
         "control: as spark, with a coin in place of ASR"
     }
 
-    fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
-        let parent = moment.draw_parent();
-        let brief = moment.brief(parent, None);
-        let mut coin = moment.key.stream("coin");
+    fn attempt<'a>(&self, context: &AttemptContext<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
+        let parent = context.draw_parent();
+        let brief = context.brief(parent, None);
+        let mut coin = context.key.stream("coin");
         let factor = match parent.factors().as_slice() {
             [one, other] => Some(if coin.chance(0.5) { *one } else { *other }),
             factors => coin.choose(factors).copied(),
@@ -77,9 +77,9 @@ impl Method for Iid {
         "control: every attempt edits the seed program and sees no other [arXiv:2602.16805]"
     }
 
-    fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
+    fn attempt<'a>(&self, context: &AttemptContext<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
         let task = Task { operation: Operation::Edit, factor: None, directive: None };
-        Attempt::write(proposer, &alone(moment), task, None)
+        Attempt::write(proposer, &alone(context), task, None)
     }
 }
 
@@ -92,8 +92,8 @@ impl Method for Sequential {
         "control: every attempt edits the program that was accepted last [arXiv:2602.16805]"
     }
 
-    fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
-        let brief = moment.brief(accepted(moment), None);
+    fn attempt<'a>(&self, context: &AttemptContext<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
+        let brief = context.brief(accepted(context), None);
         Attempt::write(proposer, &brief, Task { operation: Operation::Edit, factor: None, directive: None }, None)
     }
 }
@@ -107,9 +107,9 @@ impl Method for Random {
         "control: random programs, drawn from the built-in proposer's grammar or written without a model to improve"
     }
 
-    fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
+    fn attempt<'a>(&self, context: &AttemptContext<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
         let task = Task { operation: Operation::Random, factor: None, directive: None };
-        Attempt::write(proposer, &alone(moment), task, None)
+        Attempt::write(proposer, &alone(context), task, None)
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::builtin::Builtin;
-    use crate::methods::tests::{moment, table};
+    use crate::methods::tests::{context, table};
     use crate::population::Population;
     use crate::proposer::{Directive, Draft, ProposeError};
     use crate::random::StreamKey;
@@ -151,11 +151,11 @@ mod tests {
         let population = Population::new(&rows);
         for method in [&Iid as &dyn Method, &Random] {
             let seen = Curious(std::cell::Cell::new(9));
-            let attempt = method.attempt(&moment(&population, &[0, 1], 0), &seen);
+            let attempt = method.attempt(&context(&population, &[0, 1], 0), &seen);
             assert_eq!((attempt.parent.id, seen.0.get()), ("seed", 0), "{}", method.name());
         }
         let seen = Curious(std::cell::Cell::new(9));
-        let _ = Sequential.attempt(&moment(&population, &[0, 1], 0), &seen);
+        let _ = Sequential.attempt(&context(&population, &[0, 1], 0), &seen);
         assert_eq!(seen.0.get(), 2);
     }
 
@@ -165,7 +165,7 @@ mod tests {
             let rows = table(fitness);
             let population = Population::new(&rows);
             let seen = Curious(std::cell::Cell::new(0));
-            Sequential.attempt(&moment(&population, &[], 0), &seen).parent.id.to_owned()
+            Sequential.attempt(&context(&population, &[], 0), &seen).parent.id.to_owned()
         };
         assert_eq!(parent(&[]), "seed");
         assert_eq!(parent(&[0.5, 0.4, 0.6, 0.55]), "id-1-2");
@@ -179,7 +179,7 @@ mod tests {
         let population = Population::new(&rows);
         let mut operator = 0;
         for slot in 0..2000 {
-            let attempt = RandomRouter.attempt(&moment(&population, &[0], slot), &Curious(std::cell::Cell::new(0)));
+            let attempt = RandomRouter.attempt(&context(&population, &[0], slot), &Curious(std::cell::Cell::new(0)));
             assert!(attempt.directive.is_some());
             operator += usize::from(attempt.factor == Some(Factor::OPERATOR));
         }
@@ -194,9 +194,9 @@ mod tests {
         let builtin = Builtin::new().unwrap();
         let mut values: BTreeSet<(String, String)> = BTreeSet::new();
         for slot in 0..60 {
-            let mut moment = moment(&population, &[], slot);
-            moment.key = StreamKey { seed: 3, ..moment.key };
-            let draft = Random.attempt(&moment, &builtin).draft.expect("the grammar writes");
+            let mut context = context(&population, &[], slot);
+            context.key = StreamKey { seed: 3, ..context.key };
+            let draft = Random.attempt(&context, &builtin).draft.expect("the grammar writes");
             for line in draft.source.lines().filter_map(|line| line.trim().strip_prefix("# motif: ")) {
                 values
                     .extend(line.split(' ').filter_map(|pair| pair.split_once('=')).map(|(g, v)| (g.into(), v.into())));

@@ -9,7 +9,7 @@
 
 use schemas::Candidate;
 
-use super::{Attempt, Method, Moment, parent_of};
+use super::{Attempt, AttemptContext, Method, parent_of};
 use crate::population::fitness;
 use crate::proposer::{Directive, Operation, Proposer, Task};
 use crate::sampling;
@@ -43,19 +43,19 @@ pub struct Eoh;
 
 impl Eoh {
     /// The population, best first.
-    fn population<'a>(moment: &Moment<'a>) -> Vec<&'a Candidate> {
-        let scored: Vec<usize> = moment.population.scored().collect();
-        let mut ranked = sampling::top(moment.population, &scored, scored.len());
+    fn population<'a>(context: &AttemptContext<'a>) -> Vec<&'a Candidate> {
+        let scored: Vec<usize> = context.population.scored().collect();
+        let mut ranked = sampling::top(context.population, &scored, scored.len());
         ranked.dedup_by(|later, kept| fitness(later) == fitness(kept));
-        ranked.truncate(moment.constants.eoh.population);
+        ranked.truncate(context.constants.eoh.population);
         ranked
     }
 
     /// Draws members of the population by rank.
-    fn parents<'a>(moment: &Moment<'a>, count: usize) -> Vec<&'a Candidate> {
-        let ranked = Self::population(moment);
+    fn parents<'a>(context: &AttemptContext<'a>, count: usize) -> Vec<&'a Candidate> {
+        let ranked = Self::population(context);
         let weights: Vec<f64> = (1..=ranked.len()).map(|rank| 1.0 / (rank + ranked.len()) as f64).collect();
-        let mut stream = moment.key.stream("parent");
+        let mut stream = context.key.stream("parent");
         (0..count).filter_map(|_| stream.weighted(&weights)).filter_map(|place| ranked.get(place)).copied().collect()
     }
 }
@@ -69,13 +69,13 @@ impl Method for Eoh {
         "one population, and the operators E1, E2, M1, M2, M3 in turn [arXiv:2401.02051]"
     }
 
-    fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
-        let turn = moment.turn % OPERATORS.len();
+    fn attempt<'a>(&self, context: &AttemptContext<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
+        let turn = context.turn % OPERATORS.len();
         let (operation, several, text) = OPERATORS.get(turn).copied().unwrap_or((Operation::Modify, false, ""));
-        let count = if several { moment.constants.eoh.parents } else { 1 };
-        let mut parents = Self::parents(moment, count).into_iter();
-        let parent = parents.next().map_or(moment.seed, parent_of);
-        let brief = moment.brief(parent, Some(parents.collect()));
+        let count = if several { context.constants.eoh.parents } else { 1 };
+        let mut parents = Self::parents(context, count).into_iter();
+        let parent = parents.next().map_or(context.seed, parent_of);
+        let brief = context.brief(parent, Some(parents.collect()));
         let directive = Directive { text: text.to_owned(), ..Directive::default() };
         Attempt::write(proposer, &brief, Task { operation, factor: None, directive: None }, Some(directive))
     }
@@ -84,7 +84,7 @@ impl Method for Eoh {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::tests::{Silent, moment, table};
+    use crate::methods::tests::{Silent, context, table};
     use crate::population::Population;
 
     #[test]
@@ -93,9 +93,9 @@ mod tests {
         let population = Population::new(&rows);
         let mut counts = [0usize; 3];
         for slot in 0..6000 {
-            let parents = Eoh::parents(&moment(&population, &[], slot), 1);
+            let parents = Eoh::parents(&context(&population, &[], slot), 1);
             counts[usize::try_from(parents[0].slot).unwrap()] += 1;
-            let all = Eoh::parents(&moment(&population, &[], slot), 5);
+            let all = Eoh::parents(&context(&population, &[], slot), 5);
             assert_eq!(all.len(), 5, "drawn with replacement");
         }
         // ranks 3, 1, 2 of three: 1/6, 1/4, 1/5
@@ -109,7 +109,7 @@ mod tests {
     fn of_equal_members_one_is_kept() {
         let rows = table(&[0.5, 0.9, 0.5, 0.9, 0.2]);
         let population = Population::new(&rows);
-        let kept: Vec<i64> = Eoh::population(&moment(&population, &[], 0)).iter().map(|row| row.slot).collect();
+        let kept: Vec<i64> = Eoh::population(&context(&population, &[], 0)).iter().map(|row| row.slot).collect();
         assert_eq!(kept, [1, 0, 4]);
     }
 
@@ -119,8 +119,8 @@ mod tests {
         let population = Population::new(&rows);
         let asked: Vec<String> = (0..10)
             .map(|turn| {
-                let moment = Moment { turn, ..moment(&population, &[], 0) };
-                Eoh.attempt(&moment, &Silent).directive.unwrap().text.chars().take(2).collect()
+                let context = AttemptContext { turn, ..context(&population, &[], 0) };
+                Eoh.attempt(&context, &Silent).directive.unwrap().text.chars().take(2).collect()
             })
             .collect();
         assert_eq!(asked, ["E1", "E2", "M1", "M2", "M3", "E1", "E2", "M1", "M2", "M3"]);

@@ -12,7 +12,7 @@
 
 use schemas::Candidate;
 
-use super::{Attempt, Method, Moment, parent_of};
+use super::{Attempt, AttemptContext, Method, parent_of};
 use crate::population::fitness;
 use crate::proposer::{Directive, Operation, Proposer, Task};
 
@@ -48,9 +48,9 @@ fn burden(row: &Candidate) -> f64 {
 
 impl EvoPrompting {
     /// The parents of this round, fittest first: replayed round by round, since no candidate is a parent in two of them.
-    fn parents<'a>(moment: &Moment<'a>) -> Vec<&'a Candidate> {
-        let constants = moment.constants.evoprompting;
-        let population = moment.population;
+    fn parents<'a>(context: &AttemptContext<'a>) -> Vec<&'a Candidate> {
+        let constants = context.constants.evoprompting;
+        let population = context.population;
         let fit = |row: &&Candidate| fitness(row).is_some_and(|value| 1.0 - value < constants.threshold);
         let mut waiting: Vec<&Candidate> =
             population.scored().filter_map(|index| population.get(index)).filter(fit).collect();
@@ -58,11 +58,11 @@ impl EvoPrompting {
         let mut parents = Vec::new();
         // After so many rounds nobody is left to become a parent.
         let last = population.last_generation().saturating_add(1).saturating_add_unsigned(waiting.len() as u64);
-        for round in 1..=moment.key.generation.min(last) {
+        for round in 1..=context.key.generation.min(last) {
             let (now, later): (Vec<&Candidate>, Vec<&Candidate>) = {
                 let mut free = constants.parents;
                 waiting.iter().partition(|row| {
-                    let taken = free > 0 && row.generation < round;
+                    let taken = free > 0 && row.generation < (round - context.lag).max(1);
                     free -= usize::from(taken);
                     taken
                 })
@@ -97,15 +97,15 @@ impl Method for EvoPrompting {
         "few-shot crossover of parents chosen by size times error, with target metrics [arXiv:2302.14838]"
     }
 
-    fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
-        let constants = moment.constants.evoprompting;
-        let parents = Self::parents(moment);
-        let mut stream = moment.key.stream("parent");
+    fn attempt<'a>(&self, context: &AttemptContext<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
+        let constants = context.constants.evoprompting;
+        let parents = Self::parents(context);
+        let mut stream = context.key.stream("parent");
         let mut shown: Vec<&Candidate> =
             (0..constants.shots).filter_map(|_| stream.choose(&parents)).copied().collect();
         let target = Self::target(&shown, constants);
-        let parent = shown.pop().map_or(moment.seed, parent_of);
-        let brief = moment.brief(parent, Some(shown));
+        let parent = shown.pop().map_or(context.seed, parent_of);
+        let brief = context.brief(parent, Some(shown));
         let task = Task { operation: Operation::Crossover, factor: None, directive: None };
         Attempt::write(proposer, &brief, task, target)
     }
@@ -114,7 +114,7 @@ impl Method for EvoPrompting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::tests::{Silent, moment, table};
+    use crate::methods::tests::{Silent, context, table};
     use crate::population::Population;
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         let population = Population::new(&rows);
         let mut counts = [0usize; 14];
         for slot in 0..6000 {
-            let attempt = EvoPrompting.attempt(&moment(&population, &[], slot), &Silent);
+            let attempt = EvoPrompting.attempt(&context(&population, &[], slot), &Silent);
             counts[usize::try_from(attempt.parent.row.unwrap().slot).unwrap()] += 1;
             assert!(attempt.directive.unwrap().text.ends_with("with 900 parameters."));
         }
@@ -145,10 +145,10 @@ mod tests {
         }));
         let population = Population::new(&rows);
         let of = |generation: i64, parents: usize| {
-            let mut moment = moment(&population, &[], 0);
-            moment.key.generation = generation;
-            moment.constants.evoprompting.parents = parents;
-            EvoPrompting::parents(&moment).iter().map(|row| (row.generation, row.slot)).collect::<Vec<_>>()
+            let mut context = context(&population, &[], 0);
+            context.key.generation = generation;
+            context.constants.evoprompting.parents = parents;
+            EvoPrompting::parents(&context).iter().map(|row| (row.generation, row.slot)).collect::<Vec<_>>()
         };
         assert_eq!(of(2, 2), [(1, 0), (1, 1)]);
         assert_eq!(of(3, 2), [(1, 2), (2, 1)], "the third of the first round had to wait");

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use schemas::Candidate;
 
-use super::{Attempt, Method, Moment};
+use super::{Attempt, AttemptContext, Method};
 use crate::islands::island_of;
 use crate::population::{Population, better, fitness};
 use crate::proposer::{Operation, Proposer, Task};
@@ -143,14 +143,14 @@ impl Method for FunSearch {
         "the next version after two drawn from clusters by score, on islands that are reset [Nature 625, 2024]"
     }
 
-    fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
-        let constants = moment.constants.funsearch;
-        let islands = Self::islands(moment.population, moment.islands, moment.key, constants.reset);
-        let island = islands.get(moment.island).map_or(&[][..], Vec::as_slice);
-        let mut versions = Self::versions(moment.population, island, moment.key, constants);
-        let parent = moment.parent_at(versions.pop());
-        let examples = versions.into_iter().filter_map(|index| moment.population.get(index)).collect();
-        let brief = moment.brief(parent, Some(examples));
+    fn attempt<'a>(&self, context: &AttemptContext<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
+        let constants = context.constants.funsearch;
+        let islands = Self::islands(context.population, context.islands, context.key, constants.reset);
+        let island = islands.get(context.island).map_or(&[][..], Vec::as_slice);
+        let mut versions = Self::versions(context.population, island, context.key, constants);
+        let parent = context.parent_at(versions.pop());
+        let examples = versions.into_iter().filter_map(|index| context.population.get(index)).collect();
+        let brief = context.brief(parent, Some(examples));
         let task = Task { operation: Operation::NextVersion, factor: None, directive: None };
         Attempt::write(proposer, &brief, task, None)
     }

@@ -22,13 +22,16 @@ use crate::sampling::{self, SamplingSettings};
 /// Numbers that the sources of the methods fix; settings of the sections `evoprompting`, `funsearch` and `eoh`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Constants {
+    /// The constants of `evoprompting`.
     pub evoprompting: evoprompting::Constants,
+    /// The constants of `funsearch`.
     pub funsearch: funsearch::Constants,
+    /// The constants of `eoh`.
     pub eoh: eoh::Constants,
 }
 
-/// The situation in which an attempt is made.
-pub struct Moment<'a> {
+/// What an attempt is made from.
+pub struct AttemptContext<'a> {
     /// Every row of the run so far: what the method itself selects from.
     pub population: &'a Population<'a>,
     /// The rows that the attempt may be told of.
@@ -37,6 +40,8 @@ pub struct Moment<'a> {
     pub diagnoses: Option<&'a BTreeMap<String, Diagnosis>>,
     /// The constants of the methods.
     pub constants: Constants,
+    /// How many generations before its own an attempt knows nothing of, beside those that it follows on.
+    pub lag: i64,
     /// Members of the attempt's island, as indices into the population's rows.
     pub members: &'a [usize],
     /// Number of islands, at least 1.
@@ -53,7 +58,7 @@ pub struct Moment<'a> {
     pub key: StreamKey,
 }
 
-impl<'a> Moment<'a> {
+impl<'a> AttemptContext<'a> {
     /// A parent by the law of [`sampling::parent`]; the seed program where the island is empty. All methods that draw
     /// parents this way draw the same ones at the same place.
     #[must_use]
@@ -123,7 +128,7 @@ pub trait Method: Sync {
     }
 
     /// Makes one attempt.
-    fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a>;
+    fn attempt<'a>(&self, context: &AttemptContext<'a>, proposer: &dyn Proposer) -> Attempt<'a>;
 }
 
 /// All methods, in the order in which help lists them.
@@ -183,12 +188,13 @@ mod tests {
         fitness.iter().enumerate().map(|(slot, &fitness)| scored(1, slot as i64, 0, fitness)).collect()
     }
 
-    pub(super) fn moment<'a>(population: &'a Population<'a>, members: &'a [usize], slot: i64) -> Moment<'a> {
-        Moment {
+    pub(super) fn context<'a>(population: &'a Population<'a>, members: &'a [usize], slot: i64) -> AttemptContext<'a> {
+        AttemptContext {
             population,
             known: population,
             diagnoses: None,
             constants: Constants::default(),
+            lag: 0,
             members,
             islands: 1,
             island: 0,
@@ -215,13 +221,13 @@ mod tests {
         let rows = table(&[0.3, 0.6]);
         let population = Population::new(&rows);
         for method in all() {
-            let attempt = method.attempt(&moment(&population, &[0, 1], 0), &Silent);
+            let attempt = method.attempt(&context(&population, &[0, 1], 0), &Silent);
             assert_eq!(attempt.draft, Err(ProposeError::Failed("nothing to say".to_owned())), "{}", method.name());
         }
         // An empty table: everything starts from the seed program.
         let empty = Population::new(&[]);
         for method in all() {
-            assert_eq!(method.attempt(&moment(&empty, &[], 0), &Silent).parent.id, "seed", "{}", method.name());
+            assert_eq!(method.attempt(&context(&empty, &[], 0), &Silent).parent.id, "seed", "{}", method.name());
         }
     }
 }

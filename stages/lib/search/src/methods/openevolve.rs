@@ -10,7 +10,7 @@
 
 use schemas::Candidate;
 
-use super::{Attempt, Method, Moment};
+use super::{Attempt, AttemptContext, Method};
 use crate::features::Feature;
 use crate::proposer::{Operation, Proposer, Task};
 use crate::sampling;
@@ -26,20 +26,20 @@ pub struct OpenEvolve;
 
 impl OpenEvolve {
     /// The programs shown: the island's best, then others of it, none of them the parent.
-    fn examples<'a>(moment: &Moment<'a>, parent: &str) -> Vec<&'a Candidate> {
-        let others: Vec<usize> = moment
+    fn examples<'a>(context: &AttemptContext<'a>, parent: &str) -> Vec<&'a Candidate> {
+        let others: Vec<usize> = context
             .members
             .iter()
             .copied()
-            .filter(|&index| moment.population.get(index).is_some_and(|row| row.candidate_id != parent))
+            .filter(|&index| context.population.get(index).is_some_and(|row| row.candidate_id != parent))
             .collect();
-        let mut shown = sampling::top(moment.population, &others, TOP);
+        let mut shown = sampling::top(context.population, &others, TOP);
         let rest: Vec<&Candidate> = others
             .iter()
-            .filter_map(|&index| moment.population.get(index))
+            .filter_map(|&index| context.population.get(index))
             .filter(|row| shown.iter().all(|top| top.candidate_id != row.candidate_id))
             .collect();
-        let mut stream = moment.key.stream("examples");
+        let mut stream = context.key.stream("examples");
         shown.extend(stream.sample(rest.len(), DIVERSE).into_iter().filter_map(|place| rest.get(place)));
         shown
     }
@@ -59,9 +59,9 @@ impl Method for OpenEvolve {
         &[Feature::Params, Feature::Distance]
     }
 
-    fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
-        let parent = moment.draw_parent();
-        let brief = moment.brief(parent, Some(Self::examples(moment, parent.id)));
+    fn attempt<'a>(&self, context: &AttemptContext<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
+        let parent = context.draw_parent();
+        let brief = context.brief(parent, Some(Self::examples(context, parent.id)));
         Attempt::write(proposer, &brief, Task { operation: Operation::Edit, factor: None, directive: None }, None)
     }
 }
@@ -69,7 +69,7 @@ impl Method for OpenEvolve {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::tests::{moment, table};
+    use crate::methods::tests::{context, table};
     use crate::population::Population;
 
     #[test]
@@ -79,7 +79,7 @@ mod tests {
         let members: Vec<usize> = (0..rows.len()).collect();
         let mut diverse = [0; 7];
         for slot in 0..2000 {
-            let shown = OpenEvolve::examples(&moment(&population, &members, slot), "id-1-2");
+            let shown = OpenEvolve::examples(&context(&population, &members, slot), "id-1-2");
             let slots: Vec<i64> = shown.iter().map(|row| row.slot).collect();
             assert_eq!(slots[..3], [3, 5, 1]);
             assert_eq!(slots.len(), 5);

@@ -10,7 +10,7 @@
 //! island, where it keeps those that improve; fitness from a split of its own, where it takes the test split. Its OPERATOR edits may
 //! touch both regions: here two local edits of one attempt take their place (`search.operator`).
 
-use super::{Attempt, Method, Moment};
+use super::{Attempt, AttemptContext, Method};
 use crate::proposer::{Operation, Proposer, Task};
 
 /// SPARK or one of its ablations.
@@ -64,9 +64,9 @@ impl Method for Spark {
         self.about
     }
 
-    fn attempt<'a>(&self, moment: &Moment<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
-        let parent = moment.draw_parent();
-        let brief = moment.brief(parent, None);
+    fn attempt<'a>(&self, context: &AttemptContext<'a>, proposer: &dyn Proposer) -> Attempt<'a> {
+        let parent = context.draw_parent();
+        let brief = context.brief(parent, None);
         let factor = match self.route.then(|| proposer.route(&brief)).transpose() {
             Ok(factor) => factor,
             Err(error) => return Attempt::failed(parent, None, error),
@@ -118,11 +118,12 @@ mod tests {
     fn asked(method: &Spark) -> Vec<String> {
         let rows: Vec<Candidate> = (0..6).map(|slot| scored(1, slot, 0, 0.5)).collect();
         let population = Population::new(&rows);
-        let moment = Moment {
+        let context = AttemptContext {
             population: &population,
             known: &population,
             diagnoses: None,
             constants: crate::methods::Constants::default(),
+            lag: 0,
             members: &[0, 1, 2, 3, 4, 5],
             islands: 1,
             island: 0,
@@ -132,7 +133,7 @@ mod tests {
             key: StreamKey { seed: 3, stage: "propose", generation: 1, slot: 0, redraw: 0 },
         };
         let recorder = Recorder::default();
-        let _ = method.attempt(&moment, &recorder);
+        let _ = method.attempt(&context, &recorder);
         recorder.0.into_inner()
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -64,10 +65,11 @@ impl Entry {
         if folder.join(SUMS).exists() {
             return Self::open(folder, files);
         }
-        let result = match read(folder, RESULT) {
-            Err(_) if !folder.join(RESULT).exists() => return Err(Fault::Absent),
-            result => result?,
-        };
+        // Most entries that are looked for are not there: nobody waits for those.
+        if !folder.join(RESULT).exists() {
+            return Err(Fault::Absent);
+        }
+        let result = read(folder, RESULT)?;
         for file in files {
             read(folder, file)?;
         }
@@ -99,16 +101,88 @@ fn parse(text: &str) -> Option<BTreeMap<String, blake3::Hash>> {
     text.lines().map(line).collect()
 }
 
-/// A file of the folder itself: no link, no pipe that never ends.
+/// A file of the folder itself: no link, no pipe that never ends. The entries of a folder are published together, so that a
+/// file which is not there is one that a network file system does not show yet: it gets some time to appear.
 fn read(folder: &Path, name: &str) -> Result<Vec<u8>, Fault> {
     let path = folder.join(name);
-    let there = fs::symlink_metadata(&path).map_err(|error| broken(name, &error.to_string()))?;
-    if !there.is_file() {
-        return Err(broken(name, "is no file"));
-    }
-    fs::read(&path).map_err(|error| broken(name, &error.to_string()))
+    let once = || -> io::Result<Option<Vec<u8>>> {
+        if !fs::symlink_metadata(&path)?.is_file() {
+            return Ok(None);
+        }
+        fs::read(&path).map(Some)
+    };
+    patiently(once).map_err(|error| broken(name, &error.to_string()))?.ok_or_else(|| broken(name, "is no file"))
 }
+
+/// Repeats what fails as it does on a network file system whose news have not arrived (ENOENT, ESTALE), for two seconds.
+/// Tests damage many entries, and wait a tenth of that.
+fn patiently<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for pause in PAUSES.map(|pause| if cfg!(test) { pause / 10 } else { pause }) {
+        match read() {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => {
+                std::thread::sleep(pause);
+            }
+            other => return other,
+        }
+    }
+    read()
+}
+
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(300),
+    Duration::from_millis(500),
+    Duration::from_millis(1000),
+];
 
 fn broken(name: &str, what: &str) -> Fault {
     Fault::Broken(format!("{name}: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let began = std::time::Instant::now();
+        for _ in 0..100 {
+            let absent = folder.path().join("absent");
+            assert!(matches!(Entry::open(&absent, &["curve.json"]), Err(Fault::Absent)));
+            assert!(matches!(Entry::open_of_before(&absent, &["curve.json"]), Err(Fault::Absent)));
+        }
+        // One wait each would take 40 seconds.
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn a_file_that_comes_late_is_waited_for_and_other_faults_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("late");
+        let writer = {
+            let path = path.clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(40));
+                fs::write(path.with_extension("tmp"), "here").unwrap();
+                fs::rename(path.with_extension("tmp"), path).unwrap();
+            })
+        };
+        assert_eq!(read(folder.path(), "late").unwrap(), b"here");
+        writer.join().unwrap();
+        let mut tries = 0;
+        let denied = patiently(|| {
+            tries += 1;
+            Err::<(), _>(io::Error::from(io::ErrorKind::PermissionDenied))
+        });
+        assert!(denied.is_err() && tries == 1);
+        let mut tries = 0;
+        let stale = patiently(|| {
+            tries += 1;
+            // 116: ESTALE, as the file system of another machine says it.
+            if tries < 3 { Err(io::Error::from_raw_os_error(116)) } else { Ok(tries) }
+        });
+        assert_eq!(stale.unwrap(), 3);
+    }
 }

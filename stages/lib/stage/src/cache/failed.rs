@@ -20,6 +20,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The limits under which something was tried.
     pub fn of(limits: &Limits) -> Self {
         Self { time_s: limits.time.map(|time| time.as_secs_f64()), memory_mib: limits.memory.map(|bytes| bytes >> 20) }
     }

@@ -56,6 +56,7 @@ pub struct Cache {
 }
 
 impl Cache {
+    /// The cache in this folder, which is made when something is put into it.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }

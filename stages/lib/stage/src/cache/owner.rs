@@ -1,19 +1,24 @@
-//! Whose a scratch folder is: a process of one boot of one host, in one of its namespaces of pids.
+//! Whose a scratch folder or a lock is: a process of one boot of one host, in one of its namespaces of pids.
 
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
+use rustix::io::Errno;
+use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
+
 use crate::Machine;
 use crate::proc::Stat;
 
 /// A process, told apart from all others anywhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// Hash of host, boot, namespace of pids, and the `/proc` that shows them.
     place: String,
     pid: u32,
+    /// When it began, in clock ticks since the machine did.
     start: u64,
 }
 
@@ -30,11 +35,17 @@ impl Owner {
     /// This process.
     pub fn me() -> &'static Self {
         static ME: OnceLock<Owner> = OnceLock::new();
-        ME.get_or_init(|| {
-            let stat = Stat::of("self");
-            let pid = stat.as_ref().map_or_else(std::process::id, |stat| stat.pid);
-            Self { place: place(), pid, start: stat.map_or(0, |stat| stat.start) }
-        })
+        ME.get_or_init(|| Self::of(Stat::of("self").map_or_else(std::process::id, |stat| stat.pid)))
+    }
+
+    /// The process that has this pid here and now.
+    pub fn of(pid: u32) -> Self {
+        Self { place: place(), pid, start: Stat::of(pid).map_or(0, |stat| stat.start) }
+    }
+
+    /// Its pid, which says something in its own place alone.
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// The owner in a name such as `KEY.PLACE-PID-START-N.tmp`.
@@ -46,6 +57,7 @@ impl Owner {
         parts.next()?.parse::<u64>().ok().map(|_| owner)
     }
 
+    /// What can be told of it from here.
     pub fn life(&self) -> Life {
         if self.place != Self::me().place {
             return Life::Unknown;
@@ -74,8 +86,6 @@ fn place() -> String {
 }
 
 fn exists(pid: u32) -> bool {
-    let Ok(pid) = i32::try_from(pid) else { return false };
-    // SAFETY: signal 0 is sent to nobody; only whether it could be is asked.
-    let asked = unsafe { libc::kill(pid, 0) };
-    asked == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
+    matches!(rustix::process::test_kill_process(pid), Ok(()) | Err(Errno::PERM))
 }

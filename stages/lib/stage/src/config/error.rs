@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::Origin;
 
+/// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("{}: cannot read the settings", path.display())]

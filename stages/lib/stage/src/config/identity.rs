@@ -27,20 +27,39 @@ pub fn bears_on(stage: Stage) -> &'static [&'static str] {
 fn depends(stage: Stage, key: &Key) -> bool {
     let drawing = matches!(stage, Stage::Train | Stage::Score | Stage::Confirm) && key.path() == "search.seed";
     let space = stage == Stage::Check && key.path() == "search.editable";
-    bears_on(stage).contains(&key.section) || drawing || space
+    let after = key.section == "stages" && key.name.strip_prefix("after_") == Some(stage.as_str());
+    bears_on(stage).contains(&key.section) || drawing || space || after
 }
 
 impl Search {
-    /// How many proposals a generation has, of all that the search may make: generation 0 is the seed program alone.
+    /// How many proposals a generation has, of all that the search may make: generation 0 is the seed programs alone.
     pub fn share(&self, generation: u32) -> usize {
         match usize::try_from(generation) {
-            Ok(0) => 1,
+            Ok(0) => 1 + self.seeds.len(),
             Ok(later) => {
                 let before = (later - 1).saturating_mul(self.generation_size);
                 self.attempts.saturating_sub(before).min(self.generation_size)
             }
             Err(_) => 0,
         }
+    }
+
+    /// The number of the first attempt of a generation, where every generation before it has its whole share. The
+    /// first ones are the seed programs.
+    pub fn first_attempt(&self, generation: u32) -> usize {
+        let later = usize::try_from(generation).unwrap_or(usize::MAX).checked_sub(1);
+        later.map_or(0, |later| later.saturating_mul(self.generation_size).saturating_add(self.share(0)))
+    }
+
+    /// The generation whose archive a generation is proposed from; none for generation 0.
+    pub fn archive_before(&self, generation: u32) -> Option<u32> {
+        let lag = u32::try_from(self.lag).unwrap_or(u32::MAX);
+        generation.checked_sub(1).map(|before| before.saturating_sub(lag))
+    }
+
+    /// The generations that may be under way when a generation is proposed, and that its archive does not hold.
+    pub fn in_flight(&self, generation: u32) -> std::ops::Range<u32> {
+        self.archive_before(generation).map_or(0..0, |archive| archive + 1..generation)
     }
 
     /// The last generation that has proposals.
@@ -71,16 +90,51 @@ impl fmt::Display for Difference {
     }
 }
 
+/// Settings that rows have in columns of their own (`method`, `proposer`), that tell the runs of one experiment apart (the
+/// seed), or that a run may change or copy while it stays the same (the number of attempts, where the seed program came from).
+const TOLD_ELSEWHERE: [&str; 5] =
+    ["search.seed", "search.method", "search.attempts", "propose.program", "propose.proposer"];
+
+/// Digits of the digests in rows: enough to tell the settings of a life's runs apart, and few enough to read.
+const DIGITS: usize = 16;
+
+/// Whether a setting decides if rows compare: those of the experiment, but for what is told elsewhere. What a transfer is made
+/// with bears on no row of a search.
+pub fn compares(key: &Key) -> bool {
+    key.class == Class::Experiment && key.section != "transfer" && !TOLD_ELSEWHERE.contains(&key.path().as_str())
+}
+
 impl Config {
+    /// What rows of a search say of the settings that they were made with, see [`compares`]: the same for runs that differ in
+    /// seed or method alone, whatever they run on. Defaults do not count.
+    pub fn settings_digest(&self) -> String {
+        self.short_digest(compares)
+    }
+
+    /// The same for rows of a transfer.
+    pub fn transfer_digest(&self) -> String {
+        self.short_digest(|key| key.class == Class::Experiment && bears_on(Stage::Transfer).contains(&key.section))
+    }
+
+    fn short_digest(&self, counts: impl Fn(&Key) -> bool) -> String {
+        let mut digest = self.digest_of(counts);
+        digest.truncate(DIGITS);
+        digest
+    }
+
     /// A digest of the settings of the experiment that a stage depends on.
     ///
     /// Defaults do not count, so that a key which a later version adds changes no digest. Neither do two settings that
     /// say less than what they stand for: the number of proposals, of which each generation has its share, and the path
     /// of the seed program. Whoever depends on those records the share and the program's own digest.
     pub fn digest(&self, stage: Stage) -> String {
+        self.digest_of(|key| depends(stage, key) && counts(stage, key))
+    }
+
+    fn digest_of(&self, counts: impl Fn(&Key) -> bool) -> String {
         let default = Self::default();
         let mut hasher = blake3::Hasher::new();
-        for key in KEYS.iter().filter(|key| depends(stage, key) && counts(stage, key)) {
+        for key in KEYS.iter().filter(|key| counts(key)) {
             let value = self.value(&key.path());
             if value != default.value(&key.path()) {
                 let value = value.map_or_else(String::new, |value| value.to_string());
@@ -154,10 +208,44 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_one_experiment_have_one_digest() {
+        let plain = config(&[]).settings_digest();
+        assert_eq!(plain.len(), DIGITS);
+        for same in [
+            "search.seed=7",
+            "search.method=eoh",
+            "search.attempts=9",
+            "train.jobs=3",
+            "confirm.top=1",
+            "transfer.steps=7",
+        ] {
+            assert_eq!(config(&[same]).settings_digest(), plain, "{same}");
+        }
+        for other in
+            ["train.steps=121", "network.hidden=33", "search.islands=3", "task.algorithm=bfs", "llm.lenses=false"]
+        {
+            assert_ne!(config(&[other]).settings_digest(), plain, "{other}");
+        }
+        assert_ne!(config(&["transfer.steps=7"]).transfer_digest(), config(&[]).transfer_digest());
+    }
+
+    #[test]
     fn generations_share_the_proposals() {
         let search = config(&["search.attempts=7", "search.generation_size=3"]).search.clone();
         assert_eq!((0..5).map(|generation| search.share(generation)).collect::<Vec<_>>(), [1, 3, 3, 1, 0]);
         assert_eq!(search.last_generation(), 3);
+        assert_eq!([0, 1, 2, 3].map(|generation| search.first_attempt(generation)), [0, 1, 4, 7]);
+    }
+
+    #[test]
+    fn a_generation_is_proposed_from_the_archive_before_those_in_flight() {
+        let with = |lag: &str| config(&[&format!("search.lag={lag}")]).search.clone();
+        let search = with("0");
+        assert_eq!([0, 1, 5].map(|g| search.archive_before(g)), [None, Some(0), Some(4)]);
+        assert!((0..6).all(|g| search.in_flight(g).is_empty()));
+        let search = with("2");
+        assert_eq!([0, 1, 2, 3, 4].map(|g| search.archive_before(g)), [None, Some(0), Some(0), Some(0), Some(1)]);
+        assert_eq!([0, 1, 2, 3, 4].map(|g| search.in_flight(g)), [0..0, 1..1, 1..2, 1..3, 2..4]);
     }
 
     #[test]

@@ -122,7 +122,11 @@ impl Layers {
         };
         // Whole numbers are fine where a number is due.
         let value = match value {
-            Value::Integer(whole) if (key.check)(Value::Integer(whole)).is_err() => Value::Float(whole as f64),
+            Value::Integer(whole) if (key.check)(Value::Integer(whole)).is_err() => {
+                let float = Value::Float(whole as f64);
+                // Where neither fits, the number that was given is the one to complain of.
+                if (key.check)(float.clone()).is_ok() { float } else { Value::Integer(whole) }
+            }
             other => other,
         };
         if let Err(error) = (key.check)(value.clone()) {
@@ -181,10 +185,19 @@ fn merged(before: Value, now: Value) -> Value {
 }
 
 fn complaint(error: &toml::de::Error, value: &Value) -> String {
+    let text = error.message();
+    let counts = ["usize", "u64", "u32"].iter().any(|kind| text.contains(kind));
+    match value {
+        Value::Integer(number) if counts && *number < 0 => return format!("it must not be negative: {number}"),
+        Value::Integer(number) if counts => return format!("it is too large: {number}"),
+        Value::Float(number) if counts => return format!("it must be a whole number: {number}"),
+        Value::String(text) if counts => return format!("it must be a whole number, and is the text {text:?}"),
+        _ => {}
+    }
     format!("{} (it is {value})", error.message().trim_end())
 }
 
-fn unknown(path: &str, origin: Origin) -> ConfigError {
+pub(super) fn unknown(path: &str, origin: Origin) -> ConfigError {
     let sections = KEYS.iter().map(|key| key.section.to_owned());
     let names: Vec<String> = match path.split_once('.') {
         // A key in the wrong section, or without one, is found by its name.
@@ -201,8 +214,6 @@ fn unknown(path: &str, origin: Origin) -> ConfigError {
             sections.collect()
         }
     };
-    let nearest = names.into_iter().map(|name| (strsim::levenshtein(path, &name), name)).min();
-    // A name that shares less than half of its letters is no help.
-    let nearest = nearest.filter(|(distance, name)| distance * 2 <= name.len()).map(|(_, name)| name);
+    let nearest = crate::nearest(path, names.iter().map(String::as_str)).map(str::to_owned);
     ConfigError::Unknown { origin, key: path.to_owned(), nearest }
 }

@@ -5,9 +5,11 @@
 mod error;
 mod identity;
 mod layers;
+mod pages;
 mod sections;
 mod seeds;
 mod sets;
+mod splits;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -15,15 +17,19 @@ use std::fmt::Write as _;
 use std::ops::Deref;
 use std::path::Path;
 
+pub use clrs::card::Fitness;
 pub use error::ConfigError;
-pub use identity::{Difference, bears_on};
+pub use identity::{Difference, bears_on, compares};
+pub use pages::{describe, markdown};
 pub use sections::{
-    Class, CommandEngine, Confirm, Context, Dtype, Editable, Endpoint, EngineKind, EngineSettings, Entangled, Eoh,
-    EvoPrompting, Fitness, FunSearch, Growth, KEYS, Key, LanguageForm, Llm, ModelPrice, Network, OnInterrupt, Propose,
-    Replace, ReplyForm, Repred, Score, Search, Settings, SlurmEngine, Task, TaskSettings, Train, Transfer,
+    Class, CommandEngine, Confirm, Context, Continues, Editable, Endpoint, EngineKind, EngineSettings, Entangled, Eoh,
+    EvoPrompting, FunSearch, Growth, KEYS, Key, LanguageForm, Llm, ModelPrice, Network, OnInterrupt, Propose,
+    ReplyForm, SECTIONS, Score, Search, Settings, SlurmEngine, Stages, Task, TaskSettings, Train, Transfer,
 };
 pub use seeds::Seeds;
 pub use sets::{quoted, words};
+pub use splits::Split;
+pub use validate::{METHODS, PROPOSERS};
 
 /// The settings in force. Dereferences to [`Settings`]: `config.train.steps`.
 #[derive(Clone, Debug, Default)]
@@ -110,10 +116,16 @@ impl Config {
     }
 
     /// The value of a key, `section.name`; `None` where it is not set.
-    fn value(&self, key: &str) -> Option<toml::Value> {
+    pub(crate) fn value(&self, key: &str) -> Option<toml::Value> {
         let (section, name) = key.split_once('.')?;
         let table = toml::Table::try_from(&self.settings).ok()?;
         table.get(section)?.get(name).cloned()
+    }
+
+    /// Every value in force by its key, as JSON; what is not set is left out.
+    pub fn values(&self) -> serde_json::Map<String, serde_json::Value> {
+        let value = |key: &Key| Some((key.path(), serde_json::to_value(self.value(&key.path())?).ok()?));
+        KEYS.iter().filter_map(value).collect()
     }
 
     /// Every value in force as TOML that this program reads back, with its origin in a comment.

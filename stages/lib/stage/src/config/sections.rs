@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use clrs::Repred;
+use clrs::card::Fitness;
+use graph::Dtype;
+use graph::lesion::Replacement;
 use serde::{Deserialize, Serialize};
 
 use super::Seeds;
@@ -14,51 +18,12 @@ macro_rules! choice {
         pub enum $name { $( $(#[doc = $doc])* #[serde(rename = $text)] $variant, )* }
 
         impl $name {
+            /// Its spelling in the settings.
             pub const fn as_str(self) -> &'static str {
                 match self { $( $name::$variant => $text, )* }
             }
         }
     };
-}
-
-choice! {
-    /// How predicted hints are fed back.
-    pub enum Repred {
-        /// As probabilities: differentiable, and the CLRS baseline's choice.
-        Soft = "soft",
-        /// As the most likely value.
-        Hard = "hard",
-        /// Soft in training, hard in evaluation.
-        HardOnEval = "hard_on_eval",
-    }
-}
-
-choice! {
-    /// Number format of the network.
-    pub enum Dtype {
-        F32 = "f32",
-        Tf32 = "tf32",
-        F64 = "f64",
-    }
-}
-
-choice! {
-    /// What the search maximises.
-    pub enum Fitness {
-        /// Accuracy on the out-of-distribution validation split.
-        Ood = "ood",
-        /// Accuracy on the test split: what the reference implementation does, and leaks the test set by.
-        Test = "test",
-    }
-}
-
-choice! {
-    /// What takes the place of an operator that is taken out.
-    pub enum Replace {
-        /// The mean of each feature of its values, over graphs, steps and places.
-        Mean = "mean",
-        Zero = "zero",
-    }
 }
 
 choice! {
@@ -89,6 +54,19 @@ choice! {
         TwoPhase = "two-phase",
         /// By the edit that creates them, or not at all.
         Alone = "alone",
+    }
+}
+
+choice! {
+    /// What becomes of a reply whose connection broke in the middle.
+    pub enum Continues {
+        /// The call is made again from its start.
+        No = "no",
+        /// The server goes on with a conversation that ends with the assistant's words, as llama.cpp's, Anthropic's and
+        /// OpenRouter's do.
+        Prefill = "prefill",
+        /// The same, where it has to be asked for with `continue_final_message`, as of vLLM and SGLang.
+        Final = "final",
     }
 }
 
@@ -156,6 +134,9 @@ pub struct Endpoint {
     /// Tokens a minute at the most, prompts and replies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
+    /// What becomes of a reply whose connection broke in the middle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Continues>,
 }
 
 /// What is different for one task of a transfer.
@@ -269,6 +250,9 @@ macro_rules! sections {
         #[serde(deny_unknown_fields, default)]
         pub struct Settings { $( $(#[doc = $section_doc])+ pub $section: $struct, )* }
 
+        /// Every section with what it is about, in the order in which they are printed.
+        pub const SECTIONS: &[(&str, &str)] = &[ $( (stringify!($section), concat!($($section_doc),+)), )* ];
+
         /// Every key, in the order in which they are printed.
         pub const KEYS: &[Key] = &[ $( $( Key {
             section: stringify!($section),
@@ -342,6 +326,9 @@ sections! {
         @operational jobs: usize = 0,
         /// auto (all GPUs where there are any, else the CPU), cpu, cuda (all visible GPUs) or cuda:K (one of them, from 0).
         @operational device: String = "auto".into(),
+        /// A part of the model's name of the GPU or CPU that all trainings must run on, such as "H100"; what others have computed
+        /// is kept apart then. Empty: any, and which one it was is noted in the rows alone.
+        device_model: String = String::new(),
         /// Where trainings and evaluations run: local (here), slurm (as job arrays), or command (another queue, see [engine]).
         @operational engine: EngineKind = EngineKind::Local,
     }
@@ -383,7 +370,7 @@ sections! {
         /// than about 30 operators are looked at on fewer.
         lesion_samples: usize = 16,
         /// What takes the place of an operator: mean (of each feature) or zero.
-        lesion_by: Replace = Replace::Mean,
+        lesion_by: Replacement = Replacement::Mean,
     }
 
     /// The search.
@@ -406,8 +393,14 @@ sections! {
         tokens: u64 = 0,
         /// Candidates per generation.
         generation_size: usize = 8,
+        /// How many generations may be under way before an earlier one is finished: generation g proposes from the archive of
+        /// generation g-1-lag. 0: from the one just before it. More keeps many machines busy, and proposals know less.
+        lag: usize = 0,
         /// Islands of the population.
         islands: usize = 2,
+        /// Further programs that the search begins with, beside propose.program: paths, such as
+        /// ["data/processors/div2mean.py"]. They are trained in generation 0, and are founders on every island.
+        seeds: Vec<String> = Vec::new(),
         /// Candidates that an island keeps as parents.
         archive_size: usize = 12,
         /// Generations between two migrations; 0 for none.
@@ -514,8 +507,12 @@ sections! {
         @operational requests_per_minute: Option<u32> = None,
         /// Tokens a minute at the most, prompts and replies. Not set: as many as there are.
         @operational tokens_per_minute: Option<u64> = None,
+        /// What becomes of a reply whose connection broke in the middle: no (asked for again from its start), prefill (the server
+        /// goes on where the conversation ends with the assistant's words: llama.cpp, Anthropic, OpenRouter), or final (the same,
+        /// asked for with continue_final_message: vLLM, SGLang).
+        @operational continues: Continues = Continues::No,
         /// Further servers by name, for single roles: [llm.endpoints.NAME] with url, and key_env, key_header, headers, query, context,
-        /// requests_per_minute, tokens_per_minute of its own.
+        /// requests_per_minute, tokens_per_minute, continues of its own.
         @operational endpoints: BTreeMap<String, Endpoint> = BTreeMap::new(),
         /// Name of the server that the router asks; empty for llm.base_url.
         @operational router_endpoint: String = String::new(),
@@ -605,6 +602,19 @@ sections! {
         prompts: String = String::new(),
         /// Past attempts that prompts tell of, at most.
         history: usize = 12,
+    }
+
+    /// Stages of one's own between those of a search. Each is a command as a list of words, and is given the paths of two tables:
+    /// the one that it reads, and the one that it writes; none: there is no such stage.
+    pub struct Stages [stages] {
+        /// What makes another table of what propose has made, such as ["python3", "my_stage.py"].
+        after_propose: Vec<String> = Vec::new(),
+        /// The same after check.
+        after_check: Vec<String> = Vec::new(),
+        /// The same after train and each round of racing.
+        after_train: Vec<String> = Vec::new(),
+        /// The same after score and each round of racing.
+        after_score: Vec<String> = Vec::new(),
     }
 
     /// Training winners on further tasks; whatever is not said here is as in [train].

@@ -29,6 +29,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("train.graphs", "false"),
     ("train.jobs", "3"),
     ("train.device", "\"cuda:1\""),
+    ("train.device_model", "\"H100\""),
     ("train.engine", "\"slurm\""),
     ("engine.slurm", "{ max = 3, options = [\"--partition=a100\", \"--gpus=1\"] }"),
     ("engine.command", "{ cancel = \"c {ids}\", status = \"q {ids}\", submit = \"s {script}\" }"),
@@ -52,7 +53,9 @@ const SAMPLES: &[(&str, &str)] = &[
     ("search.evaluations", "20"),
     ("search.tokens", "5000"),
     ("search.generation_size", "4"),
+    ("search.lag", "2"),
     ("search.islands", "5"),
+    ("search.seeds", "[\"other.py\"]"),
     ("search.archive_size", "40"),
     ("search.migration_interval", "0"),
     ("search.migration_rate", "0.2"),
@@ -92,6 +95,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("llm.context", "8192"),
     ("llm.requests_per_minute", "20"),
     ("llm.tokens_per_minute", "100000"),
+    ("llm.continues", "\"prefill\""),
     ("llm.endpoints", "{ big = { key_env = \"BIG_KEY\", url = \"http://big/v1\" } }"),
     ("llm.router_endpoint", "\"big\""),
     ("llm.critic_endpoint", "\"big\""),
@@ -135,6 +139,10 @@ const SAMPLES: &[(&str, &str)] = &[
     ("llm.writer_parameters", "{ max_tokens = 9000 }"),
     ("llm.prompts", "\"my-prompts\""),
     ("llm.history", "3"),
+    ("stages.after_propose", "[\"./my_stage\"]"),
+    ("stages.after_check", "[\"python3\", \"my stage.py\"]"),
+    ("stages.after_train", "[\"./my_stage\"]"),
+    ("stages.after_score", "[\"./my_stage\"]"),
     ("transfer.tasks", "[\"bfs\", \"dfs\"]"),
     ("transfer.seeds", "[5]"),
     ("transfer.lengths", "[4]"),
@@ -301,8 +309,15 @@ fn unknown_key_is_error() {
 
 #[test]
 fn wrong_values_name_the_key() {
-    assert!(error(&["train.steps=many"]).starts_with("--set: setting `train.steps`: invalid type: string \"many\""));
-    assert!(error(&["train.steps=-1"]).starts_with("--set: setting `train.steps`: "));
+    assert_eq!(
+        error(&["train.steps=many"]),
+        "--set: setting `train.steps`: it must be a whole number, and is the text \"many\""
+    );
+    assert_eq!(error(&["train.steps=-1"]), "--set: setting `train.steps`: it must not be negative: -1");
+    assert_eq!(error(&["train.steps=1.5"]), "--set: setting `train.steps`: it must be a whole number: 1.5");
+    assert!(error(&["search.method=sparkk"]).contains("there is no method `sparkk`; did you mean `spark`?"));
+    assert!(error(&["task.algorithm=dsf"]).contains("did you mean 'dfs'?"));
+    assert!(error(&["propose.proposer=x"]).contains("known are builtin, openai, replay"));
     assert!(error(&["score.fitness=best"]).contains("setting `score.fitness`: unknown variant `best`"));
     assert_eq!(
         error(&["train.seeds=[1, 1]"]),
@@ -310,7 +325,7 @@ fn wrong_values_name_the_key() {
          [1, 1]"
     );
     assert!(error(&["train.seeds=0"]).ends_with("none twice: 0"));
-    assert!(error(&["train.seeds=-1"]).contains("a number of seeds, or a list of them"));
+    assert!(error(&["train.seeds=-1"]).contains("a number of seeds is not negative"));
     assert!(error(&["train.seeds=few"]).contains("a number of seeds, or a list of them"));
     assert!(error(&["train.seeds=[9007199254740992]"]).contains("below 2^53"));
     assert!(error(&["train.device=tpu"]).contains("it must be auto, cpu, cuda or cuda:K: \"tpu\""));

@@ -87,7 +87,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("transfer.test_samples", c.transfer.test_samples >= 1, "it must be at least 1"),
     ];
     match rules.iter().find(|(_, holds, _)| !holds) {
-        None => Ok(()),
+        None => names(config),
         Some((key, _, message)) => Err(ConfigError::Value {
             origin: config.origin(key),
             key: (*key).to_owned(),
@@ -97,6 +97,47 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
             },
         }),
     }
+}
+
+/// The search methods; a test of `propose` holds this list against theirs.
+pub const METHODS: [&str; 12] = [
+    "spark",
+    "asr-only",
+    "rc-sar-only",
+    "free-form",
+    "openevolve",
+    "evoprompting",
+    "funsearch",
+    "eoh",
+    "random-router",
+    "iid",
+    "sequential",
+    "random",
+];
+
+/// What writes programs.
+pub const PROPOSERS: [&str; 3] = ["builtin", "openai", "replay"];
+
+/// Names of what there is: a misspelt one is found before any work, and not by the first stage that looks for it.
+fn names(config: &Config) -> Result<(), ConfigError> {
+    let wrong = |key: &str, message: String| {
+        Err(ConfigError::Value { origin: config.origin(key), key: key.to_owned(), message })
+    };
+    if let Err(error) = clrs::find_algorithm(&config.task.algorithm) {
+        return wrong("task.algorithm", error.to_string());
+    }
+    let lists = [
+        ("search.method", "method", &config.search.method, &METHODS[..]),
+        ("propose.proposer", "proposer", &config.propose.proposer, &PROPOSERS[..]),
+    ];
+    for (key, what, name, known) in lists {
+        if !known.contains(&name.as_str()) {
+            let near = crate::nearest(name, known.iter().copied());
+            let near = near.map_or_else(String::new, |known| format!("did you mean `{known}`? "));
+            return wrong(key, format!("there is no {what} `{name}`; {near}known are {}", known.join(", ")));
+        }
+    }
+    Ok(())
 }
 
 /// What seeds must be.

@@ -19,7 +19,7 @@ use crate::{Machine, atomic};
 pub struct Batch {
     /// What the queue calls its jobs.
     pub name: String,
-    /// Of which queue.
+    /// The queue that has the batch.
     pub engine: String,
     /// The queue's id of the whole; `None` while it is not known, or where there is one for each element.
     pub id: Option<String>,
@@ -66,7 +66,7 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Those of a cache's folder of one kind.
+    /// The batches of a cache's folder for one kind of work.
     pub fn new(kind: &Path) -> Self {
         Self { folder: kind.join("work").join("arrays") }
     }
@@ -117,10 +117,12 @@ impl Batches {
         clear(&self.logs(batch));
     }
 
+    /// The file with the keys of the elements, a line each.
     pub fn keys(&self, batch: &Batch) -> PathBuf {
         self.folder.join(format!("{}.keys", batch.name))
     }
 
+    /// The folder with what the elements print.
     pub fn logs(&self, batch: &Batch) -> PathBuf {
         self.folder.join(format!("{}.logs", batch.name))
     }

@@ -17,11 +17,13 @@ use crate::config::CommandEngine;
 /// Ids in one call.
 const AT_ONCE: usize = 200;
 
+/// Another queue, asked through commands of the user.
 pub struct Commands {
     settings: CommandEngine,
 }
 
 impl Commands {
+    /// A queue that is asked through these commands.
     pub fn new(settings: &CommandEngine) -> Self {
         Self { settings: settings.clone() }
     }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// What is kept back for the supervisor itself (130 MiB), and for growth between two looks. A fixed number: the supervisor's
+/// What is kept back for the supervisor itself (20 MiB), and for growth between two looks. A fixed number: the supervisor's
 /// own use differs from run to run, and the limit would with it.
-const RESERVE: u64 = 192 << 20;
+const RESERVE: u64 = 96 << 20;
 
 /// The memory that a job could have where less was granted than its limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -66,6 +66,7 @@ impl Engine {
         })))
     }
 
+    /// Whether work is done on this machine.
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Local)
     }

@@ -28,6 +28,7 @@ pub struct Seen {
     pub elapsed: String,
 }
 
+/// How far a job has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     Ended,

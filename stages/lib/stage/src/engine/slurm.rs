@@ -15,12 +15,14 @@ const ARRAY: usize = 1001;
 /// Jobs in one call of scancel.
 const AT_ONCE: usize = 500;
 
+/// Slurm, asked through its own commands.
 pub struct Slurm {
     options: Vec<String>,
     max: usize,
 }
 
 impl Slurm {
+    /// Slurm, with these options.
     pub fn new(settings: &SlurmEngine) -> Self {
         Self { options: settings.options.clone(), max: settings.max }
     }

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use child::serve;
 pub use collect::Missing;
 pub use one::{Unfinished, one};
+pub use ticket::waits;
 
 use crate::engine::Engine;
 use crate::engine::grant::Granted;
@@ -150,6 +151,9 @@ enum Answer<R> {
 
 #[derive(Serialize, Deserialize)]
 struct Request<J> {
+    /// Versions of who asks, see [`Runner::code`].
+    version: String,
+    code: String,
     place: Place,
     job: J,
 }

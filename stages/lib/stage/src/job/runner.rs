@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,13 +70,6 @@ impl Tally {
 }
 
 impl Runner<'_> {
-    /// This program, with a hidden subcommand, as the child.
-    ///
-    /// The kernel's name for it: a child runs the same code as its parent even when the file has been replaced meanwhile.
-    pub fn this_program(subcommand: &str) -> Vec<OsString> {
-        vec!["/proc/self/exe".into(), subcommand.into()]
-    }
-
     /// Makes the cache folder, and clears away what killed runs have left in it.
     ///
     /// # Errors
@@ -341,7 +333,8 @@ impl Runner<'_> {
             spent: spent.as_secs_f64(),
             machine: seat.machine(),
         };
-        let input = serde_json::to_vec(&Request { place, job })?;
+        let (version, code) = (VERSION.to_owned(), self.code.to_owned());
+        let input = serde_json::to_vec(&Request { version, code, place, job })?;
         let Some((program, arguments)) = self.command.split_first() else { bail!("no child to run") };
         let mut command = Command::new(program);
         command.args(arguments).env("RUST_BACKTRACE", "0");

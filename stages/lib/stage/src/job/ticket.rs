@@ -40,6 +40,11 @@ pub fn place(kind: &Path, key: &str) -> PathBuf {
     kind.join("work").join(format!("{key}.job.json"))
 }
 
+/// Whether it lies there.
+pub fn waits(kind: &Path, key: &str) -> bool {
+    place(kind, key).is_file()
+}
+
 pub fn write<J: Serialize>(kind: &Path, key: &str, ticket: &Ticket<J>) -> Result<()> {
     atomic::write_bytes(&place(kind, key), &serde_json::to_vec_pretty(ticket)?)
 }

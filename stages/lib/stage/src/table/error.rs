@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Why a table cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     #[error("{}: cannot read", name(path))]
@@ -14,7 +15,7 @@ pub enum TableError {
     #[error("{pattern}: not a pattern: {reason}")]
     BadPattern { pattern: String, reason: String },
 
-    #[error("{}: cannot tell its format: name it .parquet or .jsonl (or .py for a program)", name(path))]
+    #[error("{}: {}", name(path), unknown_format(path))]
     UnknownFormat { path: PathBuf },
 
     #[error("{}: this stage takes tables, not programs: pass it through `check` first", name(path))]
@@ -63,10 +64,33 @@ pub enum TableError {
     Write(#[from] crate::atomic::WriteError),
 }
 
+/// What to do about a file of another format.
+fn unknown_format(path: &Path) -> &'static str {
+    let extension =
+        path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    match extension.as_str() {
+        "csv" | "tsv" | "xls" | "xlsx" | "ods" => {
+            "no table of ours fits into such a file: it has neither lists nor types, nor does it tell nulls from empty texts; take \
+             .parquet or .jsonl (in pandas df.to_parquet, in polars df.write_parquet, in DuckDB copy ... to 'x.parquet')"
+        }
+        "json" => {
+            "tables are JSON objects, one a line: name it .jsonl (in pandas df.to_json(orient='records', lines=True))"
+        }
+        "arrow" | "feather" | "ipc" | "avro" | "orc" => {
+            "it is of a format that is not read or written: take .parquet or .jsonl"
+        }
+        _ => "cannot tell its format: name it .parquet or .jsonl (or .py for a program)",
+    }
+}
+
 fn missing(columns: &[&schemas::Column]) -> String {
     let names: Vec<_> = columns.iter().map(|column| column.name).collect();
     let stage = columns.first().map_or("propose", |column| column.stage.as_str());
     let (s, are, them) = if names.len() == 1 { ("", "is", "it") } else { ("s", "are", "them") };
+    if names == ["source"] {
+        return "column source is missing: the text of a program is what a row must have, and all that it must have"
+            .into();
+    }
     format!("column{s} {} {are} missing: the {stage} stage makes {them}", names.join(", "))
 }
 

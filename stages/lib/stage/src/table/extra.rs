@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
-use arrow::compute::{cast, interleave};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use arrow::error::ArrowError;
-use arrow::json::{LineDelimitedWriter, ReaderBuilder};
+use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow_cast::cast;
+use arrow_json::{LineDelimitedWriter, ReaderBuilder};
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, Field, FieldRef, Schema};
+use arrow_select::interleave::interleave;
 use serde_json::{Map, Value};
 
 use super::TableError;
@@ -74,12 +75,27 @@ impl Extra {
 
 /// One JSON object per row of a batch; nulls are left out.
 fn to_json(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, ArrowError> {
+    let batch = &in_utc(batch)?;
     let mut lines = Vec::new();
     let mut writer = LineDelimitedWriter::new(&mut lines);
     writer.write(batch)?;
     writer.finish()?;
     let rows: Result<Vec<_>, _> = serde_json::Deserializer::from_slice(&lines).into_iter().collect();
     rows.map_err(|error| ArrowError::JsonError(error.to_string()))
+}
+
+/// The same batch with its times in UTC: the names of other zones are known to no library that we have, and the moment stays.
+fn in_utc(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let mut fields: Vec<FieldRef> = batch.schema().fields().to_vec();
+    let mut columns = batch.columns().to_vec();
+    for (field, column) in fields.iter_mut().zip(&mut columns) {
+        if let DataType::Timestamp(unit, Some(_)) = field.data_type() {
+            let utc = DataType::Timestamp(*unit, Some("+00:00".into()));
+            *column = column.to_data().into_builder().data_type(utc.clone()).build().map(arrow_array::make_array)?;
+            *field = Arc::new(field.as_ref().clone().with_data_type(utc));
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 /// The unknown columns of rows as JSON objects.
@@ -243,7 +259,7 @@ fn common(a: Field, b: &Field) -> Result<Field, String> {
 /// The type of a column that so far was JSON only.
 fn infer(name: &str, values: &[Value]) -> Result<Field, String> {
     let rows = values.iter().map(|value| Ok(object(name, value)));
-    let schema = arrow::json::reader::infer_json_schema_from_iterator(rows).map_err(|error| error.to_string())?;
+    let schema = arrow_json::reader::infer_json_schema_from_iterator(rows).map_err(|error| error.to_string())?;
     Ok(schema.fields().first().map_or_else(|| Field::new(name, DataType::Null, true), |field| field.as_ref().clone()))
 }
 

@@ -8,7 +8,7 @@ use schemas::{Column, Table};
 use serde_json::{Map, Value};
 
 use super::records::Records;
-use super::{Extra, TableError, extra, limits};
+use super::{Extra, TableError, extra, fill, limits};
 
 pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
     let fail = |source| TableError::Io { path: path.to_owned(), source };
@@ -31,7 +31,8 @@ pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
         }
         limits::within(rows.len() + 1, limits::ROWS, path, &place, "rows")?;
         let last = input.fill_buf().map_err(fail)?.is_empty();
-        rows.push(parse(&bytes, path, number, last)?);
+        let row = rows.len();
+        rows.push(parse(&bytes, path, (number, row), last)?);
     }
     Ok(Records { rows })
 }
@@ -46,7 +47,13 @@ fn next_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     Ok(read > 0)
 }
 
-fn parse<T: Table>(bytes: &[u8], path: &Path, line: usize, last: bool) -> Result<(T, Extra), TableError> {
+/// `line` counts from 1, `row` from 0 and without empty lines.
+fn parse<T: Table>(
+    bytes: &[u8],
+    path: &Path,
+    (line, row): (usize, usize),
+    last: bool,
+) -> Result<(T, Extra), TableError> {
     let broken = |error: serde_json::Error| TableError::BrokenLine {
         path: path.to_owned(),
         line,
@@ -57,6 +64,11 @@ fn parse<T: Table>(bytes: &[u8], path: &Path, line: usize, last: bool) -> Result
     let mut extra: Map<String, Value> = serde_json::from_slice(bytes).map_err(broken)?;
     let place = format!("line {line}: ");
     limits::line(&extra, path, &place)?;
+    for column in T::COLUMNS {
+        if let Some(fill) = column.fill.filter(|_| extra.get(column.name).is_none_or(Value::is_null)) {
+            extra.insert(column.name.to_owned(), fill::value(fill, row));
+        }
+    }
     let absent = |column: &&'static Column| column.required && extra.get(column.name).is_none_or(Value::is_null);
     let columns: Vec<_> = T::COLUMNS.iter().filter(absent).collect();
     if !columns.is_empty() {

@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType;
 
 use super::TableError;
 
@@ -29,6 +30,9 @@ pub const TABLE: usize = 1 << 30;
 /// Bytes of the part of a Parquet file that describes it.
 pub const FOOTER: usize = 16 << 20;
 
+/// Columns inside of columns: a list takes two levels, a map three.
+pub const LEVELS: usize = 64;
+
 /// Bytes that a Parquet file is decoded in at once, roughly.
 const BATCH: usize = 256 << 20;
 
@@ -37,7 +41,7 @@ pub(super) fn batch_rows(largest: usize) -> usize {
     (BATCH / largest.max(1)).clamp(1, 1024)
 }
 
-/// That a count keeps its limit. `place`: where, with its colon; `what`: of what there are too many.
+/// Checks that a count keeps its limit. `place`: where, with its colon; `what`: of what there are too many.
 pub(super) fn within(
     found: usize,
     limit: usize,
@@ -51,7 +55,7 @@ pub(super) fn within(
     Err(TableError::TooLarge { path: path.to_owned(), place: place.to_owned(), what, found, limit })
 }
 
-/// That all cells of a batch keep their limits. `before`: rows of the file before it.
+/// Checks that all cells of a batch keep their limits. `before`: rows of the file before it.
 pub(super) fn cells(batch: &RecordBatch, path: &Path, before: usize) -> Result<(), TableError> {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         for (limit, what, length) in [(CELL, "bytes", widest_text(column)), (ELEMENTS, "elements", longest(column))] {
@@ -96,7 +100,7 @@ fn most(lengths: impl Iterator<Item = usize>) -> Option<(usize, usize)> {
     lengths.enumerate().max_by_key(|(_, length)| *length)
 }
 
-/// That all cells of a line keep their limits.
+/// Checks that all cells of a line keep their limits.
 pub(super) fn line(
     row: &serde_json::Map<String, serde_json::Value>,
     path: &Path,

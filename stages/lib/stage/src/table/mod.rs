@@ -3,8 +3,11 @@
 //! Columns that the schema knows are checked on the way in, so that a stage works on typed rows; columns that it does not
 //! know are carried along as they are. What is written appears whole or not at all.
 
+mod convert;
 mod error;
 mod extra;
+mod fill;
+mod footer;
 mod inputs;
 mod jsonl;
 pub mod limits;
@@ -12,6 +15,7 @@ mod parquet;
 mod plain;
 mod provenance;
 mod records;
+mod side;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +28,7 @@ pub use inputs::{Format, expand};
 pub use plain::{Values, write_columns};
 pub use provenance::{Input, Provenance, digest, digest_of_text};
 pub use records::{Records, read_records, write_records, write_records_from};
+pub use side::side_tables;
 
 /// One candidate, and the columns of its row that are not ours.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +56,7 @@ impl FromIterator<Row> for Table {
 }
 
 impl Table {
+    /// The rows without the columns of others.
     pub fn candidates(&self) -> impl Iterator<Item = &Candidate> {
         self.rows.iter().map(|row| &row.candidate)
     }
@@ -88,15 +94,20 @@ fn read_all(inputs: &[String], programs: bool) -> Result<Table, TableError> {
     Ok(table)
 }
 
-/// That a table can be written there, found out before the work is done: a known format, a folder that exists and takes
+/// Checks that a table can be written there, before the work is done: a known format, a folder that exists and takes
 /// files.
 pub fn check_output(path: &Path) -> Result<(), TableError> {
+    if path != Path::new("-") && Format::of(path)? == Format::Program {
+        return Err(TableError::UnknownFormat { path: path.to_owned() });
+    }
+    check_file(path)
+}
+
+/// Checks that a file of any kind can be written there; `-` is stdout.
+pub fn check_file(path: &Path) -> Result<(), TableError> {
     let fail = |reason: String| Err(TableError::Output { path: path.to_owned(), reason });
     if path == Path::new("-") {
         return Ok(());
-    }
-    if Format::of(path)? == Format::Program {
-        return Err(TableError::UnknownFormat { path: path.to_owned() });
     }
     match std::fs::metadata(path) {
         Ok(there) if there.is_dir() => return fail("it is a folder".into()),
@@ -109,6 +120,20 @@ pub fn check_output(path: &Path) -> Result<(), TableError> {
         Ok(_) => Ok(()),
         Err(_) if !folder.is_dir() => fail(format!("there is no folder {}", folder.display())),
         Err(error) => fail(format!("nothing can be written into its folder ({error})")),
+    }
+}
+
+/// Checks that files can be written into a folder, which may have to be made.
+pub fn check_folder(folder: &Path) -> Result<(), TableError> {
+    let fail = |reason: String| Err(TableError::Output { path: folder.to_owned(), reason });
+    let there = folder.ancestors().find(|path| path.exists()).filter(|path| !path.as_os_str().is_empty());
+    let there = there.unwrap_or(Path::new("."));
+    if !there.is_dir() {
+        return fail(format!("{} is no folder", there.display()));
+    }
+    match tempfile::tempfile_in(there) {
+        Ok(_) => Ok(()),
+        Err(error) => fail(format!("nothing can be written into {} ({error})", there.display())),
     }
 }
 

@@ -1,14 +1,14 @@
 //! Tables as Parquet files.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::DataType;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow_schema::DataType;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
@@ -16,15 +16,24 @@ use parquet::file::metadata::{ColumnChunkMetaData, KeyValue};
 use parquet::file::properties::WriterProperties;
 use schemas::{Column, Kind, Table};
 
+use super::convert::{Found, convert};
+use super::fill;
 use super::records::{Records, finite, metadata};
-use super::{Extra, Provenance, TableError, limits};
+use super::{Extra, Provenance, TableError, footer, limits};
 
 pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
+    // The reader of pages panics on some that are broken. Nothing that it leaves half done is looked at again.
+    std::panic::catch_unwind(|| unpack(path)).unwrap_or_else(|_| {
+        let reason = "its pages are not what they say they are".to_owned();
+        Err(TableError::BrokenParquet { path: path.to_owned(), reason })
+    })
+}
+
+fn unpack<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
     let broken =
         |error: &dyn std::fmt::Display| TableError::BrokenParquet { path: path.to_owned(), reason: error.to_string() };
-    let file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
-    let footer = footer_length(&file).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
-    limits::within(footer, limits::FOOTER, path, "", "bytes of description")?;
+    let mut file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
+    footer::check(&mut file, path)?;
     let size = file.metadata().map_err(|source| TableError::Io { path: path.to_owned(), source })?.len();
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(&error))?;
     check_version(&builder, path)?;
@@ -48,28 +57,12 @@ pub(super) fn read<T: Table>(path: &Path) -> Result<Records<T>, TableError> {
         bytes = bytes.saturating_add(batch.get_array_memory_size().max(known.get_array_memory_size()));
         limits::within(bytes, limits::TABLE, path, "", "bytes when unpacked")?;
         let parsed: Vec<T> = serde_arrow::from_record_batch(&known).map_err(|error| broken(&error))?;
-        let unknown: Vec<usize> =
-            (0..batch.num_columns()).filter(|&i| T::column(batch.schema().field(i).name()).is_none()).collect();
+        let own = |name: &str| T::column(name).is_none() && !row_labels(name);
+        let unknown: Vec<usize> = (0..batch.num_columns()).filter(|&i| own(batch.schema().field(i).name())).collect();
         let unknown = Arc::new(batch.project(&unknown).map_err(|error| broken(&error))?);
         rows.extend(parsed.into_iter().enumerate().map(|(row, known)| (known, Extra::arrow(&unknown, row))));
     }
     Ok(Records { rows })
-}
-
-/// Bytes of the part that describes the file, as the file says at its end; 0 where it is no Parquet file.
-fn footer_length(mut file: &File) -> io::Result<usize> {
-    let size = file.metadata()?.len();
-    if size < 12 {
-        return Ok(0);
-    }
-    file.seek(SeekFrom::End(-8))?;
-    let mut end = [0; 8];
-    file.read_exact(&mut end)?;
-    file.rewind()?;
-    let [a, b, c, d, magic @ ..] = end;
-    let length = u32::from_le_bytes([a, b, c, d]);
-    // A length beyond the file is no description: the reader says so.
-    Ok(if magic == *b"PAR1" && u64::from(length) < size { length as usize } else { 0 })
 }
 
 /// Whether a column's pages lie within the file. The reader takes that for granted, and panics where a footer lies.
@@ -109,7 +102,9 @@ fn check_version(builder: &ParquetRecordBatchReaderBuilder<File>, path: &Path) -
 
 /// The columns of the schema in our types. `before`: rows of the file before this batch.
 fn known_columns<T: Table>(batch: &RecordBatch, path: &Path, before: usize) -> Result<RecordBatch, TableError> {
-    let absent = |column: &&'static Column| column.required && batch.column_by_name(column.name).is_none();
+    let absent = |column: &&'static Column| {
+        column.required && column.fill.is_none() && batch.column_by_name(column.name).is_none()
+    };
     let columns: Vec<_> = T::COLUMNS.iter().filter(absent).collect();
     if !columns.is_empty() {
         return Err(TableError::MissingColumns { path: path.to_owned(), place: String::new(), columns });
@@ -117,42 +112,43 @@ fn known_columns<T: Table>(batch: &RecordBatch, path: &Path, before: usize) -> R
     let schema = schemas::arrow_schema::<T>();
     let mut columns = Vec::with_capacity(T::COLUMNS.len());
     for (column, field) in T::COLUMNS.iter().zip(schema.fields()) {
-        columns.push(match batch.column_by_name(column.name) {
-            Some(found) => {
-                let array = convert(found, column, field.data_type(), path, before)?;
-                finite(field, &array, path, before)?;
-                array
-            }
+        let array = match batch.column_by_name(column.name) {
+            Some(found) => known(found, column, field.data_type(), path, before)?,
             None => new_null_array(field.data_type(), batch.num_rows()),
-        });
+        };
+        let array = fill::array(array, column, before);
+        if column.required && array.null_count() > 0 {
+            let row = (0..array.len()).find(|&row| array.is_null(row)).unwrap_or(0);
+            let (path, column) = (path.to_owned(), column.name.to_owned());
+            return Err(TableError::MissingValue { path, row: before + row + 1, column });
+        }
+        finite(field, &array, path, before)?;
+        columns.push(array);
     }
     RecordBatch::try_new(Arc::new(schema), columns)
         .map_err(|error| TableError::BrokenParquet { path: path.to_owned(), reason: error.to_string() })
 }
 
-fn convert(
+/// A column in its type, its names known.
+fn known(
     found: &ArrayRef,
     column: &Column,
     wanted: &DataType,
     path: &Path,
     before: usize,
 ) -> Result<ArrayRef, TableError> {
-    let bad = |place: String, found: String| TableError::BadValue {
-        path: path.to_owned(),
-        place,
-        column: column.name.to_owned(),
-        expected: column.kind.to_string(),
-        found,
-    };
-    if !widens(found.data_type(), wanted) {
-        return Err(bad(String::new(), found.data_type().to_string()));
-    }
-    if let Some((row, at)) = missing(found, wanted, column.required) {
-        let (path, column) = (path.to_owned(), format!("{}{at}", column.name));
-        return Err(TableError::MissingValue { path, row: before + row + 1, column });
-    }
-    let strict = CastOptions { safe: false, ..CastOptions::default() };
-    let array = cast_with_options(found, wanted, &strict).map_err(|error| bad(String::new(), error.to_string()))?;
+    let array = convert(found, wanted).map_err(|misfit| {
+        let (path, name) = (path.to_owned(), format!("{}{}", column.name, misfit.at));
+        let place = misfit.row.map_or_else(String::new, |row| format!("row {}: ", before + row + 1));
+        match misfit.found {
+            Found::Nothing => {
+                TableError::MissingValue { path, row: before + misfit.row.unwrap_or(0) + 1, column: name }
+            }
+            Found::Other(found) => {
+                TableError::BadValue { path, place, column: name, expected: column.kind.to_string(), found }
+            }
+        }
+    })?;
     let named = |value: &str| match column.kind {
         Kind::Enum(names) => names.contains(&value),
         Kind::Factor => schemas::Factor::parse(value).is_some(),
@@ -163,55 +159,22 @@ fn convert(
         if let Some((row, value)) =
             array.as_string::<i32>().iter().enumerate().find_map(|(row, value)| Some((row, unknown(value)?)))
         {
-            return Err(bad(format!("row {}: ", before + row + 1), format!("`{value}`")));
+            return Err(TableError::BadValue {
+                path: path.to_owned(),
+                place: format!("row {}: ", before + row + 1),
+                column: column.name.to_owned(),
+                expected: column.kind.to_string(),
+                found: format!("`{value}`"),
+            });
         }
     }
     Ok(array)
 }
 
-/// Whether every value of type `found` is one of type `wanted`, perhaps stored otherwise: what other tools write.
-fn widens(found: &DataType, wanted: &DataType) -> bool {
-    use DataType::{
-        Boolean, Dictionary, FixedSizeList, Float16, Float32, Float64, Int8, Int16, Int32, Int64, LargeList, LargeUtf8,
-        List, Null, Struct, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
-    };
-    let int = |t: &DataType| matches!(t, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64);
-    match (found, wanted) {
-        (Null, _) | (Boolean, Boolean) | (Utf8 | LargeUtf8 | Utf8View, Utf8) => true,
-        (Dictionary(_, values), _) => widens(values, wanted),
-        (found, Int64) => int(found),
-        (found, Float64) => int(found) || matches!(found, Float16 | Float32 | Float64),
-        (List(a) | LargeList(a) | FixedSizeList(a, _), List(b)) => widens(a.data_type(), b.data_type()),
-        (Struct(a), Struct(b)) => {
-            a.len() == b.len()
-                && a.iter().zip(b).all(|(a, b)| a.name() == b.name() && widens(a.data_type(), b.data_type()))
-        }
-        _ => false,
-    }
-}
-
-/// The first row with a null where there must be none, and where in the column.
-fn missing(array: &ArrayRef, wanted: &DataType, required: bool) -> Option<(usize, &'static str)> {
-    if required && array.logical_null_count() > 0 {
-        let nulls = array.logical_nulls()?;
-        return Some(((0..array.len()).find(|&row| nulls.is_null(row))?, ""));
-    }
-    let DataType::List(of) = wanted else { return None };
-    let rows = array.as_list_opt::<i32>()?;
-    (0..rows.len()).find_map(|row| {
-        if rows.is_null(row) {
-            return None;
-        }
-        let items = rows.value(row);
-        let nested = match (of.data_type(), items.as_struct_opt()) {
-            (DataType::Struct(fields), Some(items)) => fields
-                .iter()
-                .zip(items.columns())
-                .any(|(field, column)| !field.is_nullable() && column.logical_null_count() > 0),
-            _ => false,
-        };
-        (nested || (!of.is_nullable() && items.logical_null_count() > 0)).then_some((row, " (an element of the list)"))
-    })
+/// Labels of rows that pandas writes beside its columns: no data of anybody's.
+fn row_labels(name: &str) -> bool {
+    let number = name.strip_prefix("__index_level_").and_then(|rest| rest.strip_suffix("__"));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 pub(super) fn write(

@@ -12,13 +12,14 @@ use anyhow::Result;
 use schemas::{Candidate, Stage};
 use serde::{Deserialize, Serialize};
 
-use super::{Format, TableError, expand, jsonl, read_records};
+use super::{Format, TableError, expand, footer, jsonl, read_records};
 use crate::Config;
 
 const INPUTS: &str = "emberline.inputs";
 const SETTINGS: &str = "emberline.settings_digest";
 const PROPOSALS: &str = "emberline.proposals";
 const SEED_PROGRAM: &str = "emberline.seed_program";
+const AFTER: &str = "emberline.after";
 
 /// A file that a table was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,10 +41,12 @@ pub struct Provenance {
     pub proposals: Option<usize>,
     /// Digest of the seed program's text, for tables of `propose`.
     pub seed_program: Option<String>,
+    /// Digest of the files of the stage of the user's own that made it of what the stage itself had made.
+    pub after: Option<String>,
 }
 
 impl Provenance {
-    /// Of a table that a stage makes with these settings from these tables and programs; patterns are allowed.
+    /// The provenance of a table that a stage makes with these settings from these tables and programs; patterns are allowed.
     ///
     /// # Errors
     /// When an input cannot be read.
@@ -62,7 +65,8 @@ impl Provenance {
             return Ok(None);
         }
         let broken = |reason: String| TableError::BrokenParquet { path: path.to_owned(), reason };
-        let file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
+        let mut file = File::open(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;
+        footer::check(&mut file, path)?;
         let reader = SerializedFileReader::new(file).map_err(|error| broken(error.to_string()))?;
         let entries = reader.metadata().file_metadata().key_value_metadata();
         let value = |key: &str| {
@@ -72,7 +76,7 @@ impl Provenance {
         let (Some(inputs), Some(settings)) = (value(INPUTS), value(SETTINGS)) else { return Ok(None) };
         let inputs = serde_json::from_str(&inputs).map_err(|error| broken(format!("{INPUTS}: {error}")))?;
         let proposals = value(PROPOSALS).and_then(|count| count.parse().ok());
-        Ok(Some(Self { inputs, settings, proposals, seed_program: value(SEED_PROGRAM) }))
+        Ok(Some(Self { inputs, settings, proposals, seed_program: value(SEED_PROGRAM), after: value(AFTER) }))
     }
 
     /// The same as entries of a table's metadata.
@@ -83,6 +87,7 @@ impl Provenance {
         ];
         entries.extend(self.proposals.map(|count| KeyValue::new(PROPOSALS.to_owned(), count.to_string())));
         entries.extend(self.seed_program.clone().map(|digest| KeyValue::new(SEED_PROGRAM.to_owned(), digest)));
+        entries.extend(self.after.clone().map(|digest| KeyValue::new(AFTER.to_owned(), digest)));
         Ok(entries)
     }
 }

@@ -8,8 +8,9 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     if heads == 0 || embed % heads != 0 {
         return vm.value_fault(format!("MultiheadAttention: {embed} features cannot be split into {heads} heads"));
     }
-    if a.float_or(vm, "dropout", 0.0)? != 0.0 {
-        return super::super::torch::random(vm);
+    let drop = a.float_or(vm, "dropout", 0.0)?;
+    if !(0.0..=1.0).contains(&drop) {
+        return vm.value_fault(format!("MultiheadAttention: dropout must lie between 0 and 1, but is {drop}"));
     }
     for option in ["add_bias_kv", "add_zero_attn"] {
         if a.bool(vm, option, false)? {
@@ -24,7 +25,7 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     for (name, number) in numbers {
         set(&o, name, Value::Int(number as i64));
     }
-    set(&o, "dropout", Value::Float(0.0));
+    set(&o, "dropout", Value::Float(drop));
     set(&o, "batch_first", Value::Bool(a.bool(vm, "batch_first", false)?));
     let xavier = |rows: usize, columns: usize| {
         let bound = (6.0 / (rows + columns).max(1) as f64).sqrt();
@@ -150,7 +151,7 @@ pub(super) fn forward(vm: &mut Interp, a: &Args) -> R<Value> {
     let rank = vm.graph.shape(inputs[0]).len();
     if !(2..=3).contains(&rank) || inputs.iter().any(|id| vm.graph.shape(*id).len() != rank) {
         let text = "attention takes three tensors of [batch, length, features], or of [length, features]";
-        let d = vm.fault(Category::Shape, "E-SHAPE-MATMUL", text);
+        let d = vm.fault("E-SHAPE-MATMUL", text);
         return Err(Box::new(d.help("reshape other axes into the batch")));
     }
     if a.bool(vm, "is_causal", false)? && a.some("attn_mask").is_none() {
@@ -179,6 +180,9 @@ pub(super) fn forward(vm: &mut Interp, a: &Args) -> R<Value> {
     let scores = vm.push(Op::MatMul, &[q, k])?;
     let scores = masked(vm, a, scores)?;
     let weights = vm.push(Op::Softmax { dim: 3 }, &[scores])?;
+    // torch hands out the weights after dropout
+    let drop = number(&o, "dropout");
+    let weights = if drop > 0.0 && vm.in_training(&o) { vm.with_dropout(weights, drop)? } else { weights };
     let y = vm.push(Op::MatMul, &[weights, v])?;
     let y = vm.push(Op::Permute(vec![0, 2, 1, 3]), &[y])?;
     let mut shape = vm.graph.shape(query).clone();

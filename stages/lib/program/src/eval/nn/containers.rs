@@ -46,7 +46,7 @@ pub(super) fn dict_init(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn no_forward(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = this(vm, a)?;
     let name = o.class.name.rsplit('.').next().unwrap_or("").to_string();
-    Err(vm.fault(Category::Interface, "E-INTERFACE-FORWARD", format!("{name} has no forward method")))
+    Err(vm.fault("E-INTERFACE-FORWARD", format!("{name} has no forward method")))
 }
 
 /// A layer of `einops` keeps its pattern.

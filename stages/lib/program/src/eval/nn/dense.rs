@@ -204,7 +204,6 @@ pub(super) fn convolution_init(vm: &mut Interp, a: &Args, axes: usize) -> R<Valu
     let plain = all_are(vm, a, "kernel_size", 1)? && all_are(vm, a, "stride", 1)? && all_are(vm, a, "padding", 0)?;
     if !plain {
         let d = vm.fault(
-            Category::Unsupported,
             "E-UNSUPPORTED-OP",
             "nodes have no order that a convolution could follow: only kernel_size=1 is supported, unpadded",
         );

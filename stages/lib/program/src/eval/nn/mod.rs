@@ -1,17 +1,22 @@
 //! The layers of `torch.nn`.
 
 mod attention;
+mod batch_norm;
 mod containers;
 mod dense;
+mod dropout;
 mod norms;
 mod pool;
 mod recurrent;
+mod transformer;
+pub mod weight_norm;
 
 use std::rc::Rc;
 
 use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, ReduceOp, UnaryOp};
 
 use super::native::{Args, Native};
+use super::torch::Dropout;
 use super::value::{Data, Literal, ModuleState, Object, Tensor, Value};
 use super::{Interp, R};
 use crate::diagnostic::{Category, Diagnostic};
@@ -29,6 +34,7 @@ pub struct Layer {
     pub forward: Native,
 }
 
+pub use self::batch_norm::{Running, Settings as BatchNorm, normalised};
 pub use self::dense::{looked_up, padding_row, rectified};
 pub use self::norms::{grouped, root_mean_square};
 pub use self::pool::pooled_to;
@@ -90,11 +96,7 @@ fn number(o: &Object, name: &str) -> f64 {
 /// Makes a parameter of a layer.
 fn param(vm: &mut Interp, o: &Rc<Object>, name: &str, shape: &[usize], init: Init) -> R<()> {
     if vm.phase == super::Phase::Second {
-        let d = vm.fault(
-            Category::Unsupported,
-            "E-STATEFUL",
-            "a layer is made anew in every call of forward, so it is never trained",
-        );
+        let d = vm.fault("E-STATEFUL", "a layer is made anew in every call of forward, so it is never trained");
         return Err(Box::new(d.help("make it once, in __init__ or behind a flag")));
     }
     let literal = Literal { shape: shape.to_vec(), init, dtype: DType::Float };
@@ -187,6 +189,36 @@ macro_rules! layer {
 macro_rules! activation {
     ($name:literal, $signature:literal, [$($kept:literal),*], $function:literal) => {
         layer!($name, $signature, |vm, a| keep(vm, a, &[$($kept),*]), "input", |vm, a| apply(vm, a, $function))
+    };
+}
+
+macro_rules! drops {
+    ($name:literal, $kind:expr) => {
+        layer!($name, "p? inplace?", dropout::init, "input", |vm, a| dropout::forward(vm, a, $kind))
+    };
+}
+
+macro_rules! batch_norm {
+    ($name:literal, $ranks:expr) => {
+        layer!(
+            $name,
+            "num_features eps? momentum? affine? track_running_stats? device? dtype?",
+            |vm, a| batch_norm::init(vm, a, true, true),
+            "input",
+            |vm, a| batch_norm::forward(vm, a, $ranks)
+        )
+    };
+}
+
+macro_rules! instance_norm {
+    ($name:literal, $behind:literal) => {
+        layer!(
+            $name,
+            "num_features eps? momentum? affine? track_running_stats? device? dtype?",
+            batch_norm::instance_init,
+            "input",
+            |vm, a| batch_norm::instance(vm, a, $behind)
+        )
     };
 }
 
@@ -303,6 +335,20 @@ static LAYERS: &[Layer] = &[
         attention::forward
     ),
     layer!(
+        "TransformerEncoderLayer",
+        "d_model nhead dim_feedforward? dropout? activation? layer_norm_eps? batch_first? norm_first? bias? device? dtype?",
+        transformer::init,
+        "src src_mask? src_key_padding_mask? is_causal?",
+        transformer::forward
+    ),
+    layer!(
+        "TransformerEncoder",
+        "encoder_layer num_layers norm? enable_nested_tensor? mask_check?",
+        transformer::encoder_init,
+        "src mask? src_key_padding_mask? is_causal?",
+        transformer::encoder
+    ),
+    layer!(
         "GroupNorm",
         "num_groups num_channels eps? affine? device? dtype?",
         norms::group_norm_init,
@@ -330,6 +376,9 @@ static LAYERS: &[Layer] = &[
         "torch.cosine_similarity",
         &["x1", "x2"]
     )),
+    layer!("PairwiseDistance", "p? eps? keepdim?", |vm, a| keep(vm, a, &["p", "eps", "keepdim"]), "x1 x2", |vm, a| {
+        apply_to(vm, a, "torch.pairwise_distance", &["x1", "x2"])
+    }),
     layer!("AdaptiveAvgPool1d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 1, false)),
     layer!("AdaptiveAvgPool2d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 2, false)),
     layer!("AdaptiveAvgPool3d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 3, false)),
@@ -372,8 +421,17 @@ static LAYERS: &[Layer] = &[
         ["threshold", "value", "inplace"],
         "torch.nn.functional.threshold"
     ),
-    activation!("Dropout", "p? inplace?", ["p"], "torch.nn.functional.dropout"),
-    activation!("Dropout1d", "p? inplace?", ["p"], "torch.nn.functional.dropout"),
-    activation!("Dropout2d", "p? inplace?", ["p"], "torch.nn.functional.dropout"),
-    activation!("AlphaDropout", "p? inplace?", ["p"], "torch.nn.functional.dropout"),
+    drops!("Dropout", Dropout::Plain),
+    drops!("Dropout1d", Dropout::Channels(Some(1))),
+    drops!("Dropout2d", Dropout::Channels(Some(2))),
+    drops!("Dropout3d", Dropout::Channels(Some(3))),
+    drops!("AlphaDropout", Dropout::Alpha),
+    drops!("FeatureAlphaDropout", Dropout::AlphaChannels),
+    layer!("RReLU", "lower? upper? inplace?", dropout::rectifier_init, "input", dropout::rectifier),
+    batch_norm!("BatchNorm1d", &[2, 3]),
+    batch_norm!("BatchNorm2d", &[4]),
+    batch_norm!("BatchNorm3d", &[5]),
+    instance_norm!("InstanceNorm1d", 1),
+    instance_norm!("InstanceNorm2d", 2),
+    instance_norm!("InstanceNorm3d", 3),
 ];

@@ -31,7 +31,7 @@ pub(super) fn cell(vm: &mut Interp, o: &Rc<Object>, x: NodeId, h: NodeId, gates:
             "a recurrent cell takes [features] or [batch, features], not {}",
             graph::display(vm.graph.shape(x))
         );
-        let d = vm.fault(Category::Shape, "E-SHAPE-CELL", text);
+        let d = vm.fault("E-SHAPE-CELL", text);
         return Err(Box::new(d.help("reshape to two axes before the cell and back after it")));
     }
     if vm.graph.shape(h).len() != rank || (rank == 2 && vm.graph.shape(x).first() != vm.graph.shape(h).first()) {

@@ -2,7 +2,8 @@
 
 use super::*;
 
-fn halves(vm: &mut Interp, x: NodeId, y: NodeId) -> R<NodeId> {
+/// `x - y`.
+fn difference(vm: &mut Interp, x: NodeId, y: NodeId) -> R<NodeId> {
     vm.bin(BinaryOp::Sub, x, y)
 }
 
@@ -21,7 +22,7 @@ fn square_root_of_one_minus_square(vm: &mut Interp, x: NodeId) -> R<NodeId> {
 }
 
 /// `x` along `dim`, without its first and without its last element.
-fn neighbours(vm: &mut Interp, x: NodeId, dim: usize) -> R<(NodeId, NodeId)> {
+pub(super) fn neighbours(vm: &mut Interp, x: NodeId, dim: usize) -> R<(NodeId, NodeId)> {
     let size = vm.graph.shape(x).get(dim).cloned().unwrap_or_default();
     let (zero, one) = (Dim::known(0), Dim::known(1));
     let later = vm.push(Op::Slice { dim, start: one.clone(), end: size.clone(), step: 1 }, &[x])?;
@@ -29,12 +30,36 @@ fn neighbours(vm: &mut Interp, x: NodeId, dim: usize) -> R<(NodeId, NodeId)> {
     Ok((later, earlier))
 }
 
+/// The negative of what is below 0: as the absolute value, but for the sign of -0 and the gradient at 0.
+fn size_of(vm: &mut Interp, x: NodeId) -> R<(NodeId, NodeId)> {
+    let zero = vm.float(0.0)?;
+    let (below, other) = (vm.bin(BinaryOp::Lt, x, zero)?, vm.un(UnaryOp::Neg, x)?);
+    Ok((below, vm.push(Op::Where, &[below, other, x])?))
+}
+
+/// The remainder with the sign of the dividend, also where it is 0.
+fn fmod(vm: &mut Interp, a: &Args) -> R<Value> {
+    let (x, y) = (a.tensor(vm, "input")?, a.operand(vm, "other")?);
+    if vm.graph.dtype(x).max(vm.graph.dtype(y)) != DType::Float {
+        let (size, by) = (vm.un(UnaryOp::Abs, x)?, vm.un(UnaryOp::Abs, y)?);
+        let rest = vm.bin(BinaryOp::Remainder, size, by)?;
+        let sign = vm.un(UnaryOp::Sign, x)?;
+        let out = vm.bin(BinaryOp::Mul, sign, rest);
+        return done(vm, out);
+    }
+    let ((below, size), (_, by)) = (size_of(vm, x)?, size_of(vm, y)?);
+    let rest = vm.bin(BinaryOp::Remainder, size, by)?;
+    let other = vm.un(UnaryOp::Neg, rest)?;
+    let out = vm.push(Op::Where, &[below, other, rest]);
+    if vm.has_gradient(y) { keeping(vm, out, &[x, y]) } else { done(vm, out) }
+}
+
 fn diff(vm: &mut Interp, a: &Args) -> R<Value> {
     let mut x = a.tensor(vm, "input")?;
     let dim = a.axis_or(vm, "dim", -1, vm.graph.shape(x).len())?;
     for _ in 0..a.int_or(vm, "n", 1)?.clamp(0, 16) {
         let (later, earlier) = neighbours(vm, x, dim)?;
-        x = halves(vm, later, earlier)?;
+        x = difference(vm, later, earlier)?;
     }
     Ok(vm.tensor_value(x))
 }
@@ -179,6 +204,9 @@ pub(super) fn median(vm: &mut Interp, a: &Args) -> R<Value> {
 
 fn kth(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
+    if vm.graph.dtype(x) == DType::Bool {
+        return vm.shape_fault("E-SHAPE-DTYPE", "kthvalue() takes no bools");
+    }
     let dim = a.axis_or(vm, "dim", -1, vm.graph.shape(x).len())?;
     let k = a.dim(vm, "k")?;
     let keepdim = a.bool(vm, "keepdim", false)?;
@@ -220,6 +248,16 @@ fn joined(vm: &mut Interp, a: &Args, horizontal: bool) -> R<Value> {
     done(vm, out)
 }
 
+fn group_norm(vm: &mut Interp, a: &Args) -> R<Value> {
+    let x = a.tensor(vm, "input")?;
+    let groups = a.size(vm, "num_groups")?;
+    let weight = if a.some("weight").is_some() { Some(a.tensor(vm, "weight")?) } else { None };
+    let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
+    let eps = a.float_or(vm, "eps", 1e-5)?;
+    let out = super::super::nn::grouped(vm, x, groups, weight, bias, eps);
+    done(vm, out)
+}
+
 pub static TABLE: &[Native] = &[
     f!("torch.exp2 torch.special.exp2 Tensor.exp2", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
@@ -227,32 +265,65 @@ pub static TABLE: &[Native] = &[
         let out = vm.bin(BinaryOp::Pow, two, x);
         done(vm, out)
     }),
-    f!("torch.erfc Tensor.erfc", "input", |vm, a| {
-        let x = a.tensor(vm, "input")?;
-        let (one, y) = (vm.float(1.0)?, vm.un(UnaryOp::Erf, x)?);
-        let out = vm.bin(BinaryOp::Sub, one, y);
-        done(vm, out)
-    }),
     f!("torch.frac Tensor.frac", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
+        needs_float(vm, a, &[x])?;
         let whole = vm.un(UnaryOp::Trunc, x)?;
         let out = vm.bin(BinaryOp::Sub, x, whole);
         done(vm, out)
     }),
-    f!("torch.asin torch.arcsin Tensor.asin", "input", |vm, a| {
+    f!("torch.asin torch.arcsin Tensor.asin Tensor.arcsin", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let y = square_root_of_one_minus_square(vm, x)?;
         let out = vm.bin(BinaryOp::Atan2, x, y);
         done(vm, out)
     }),
-    f!("torch.acos torch.arccos Tensor.acos", "input", |vm, a| {
+    f!("torch.acos torch.arccos Tensor.acos Tensor.arccos", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let y = square_root_of_one_minus_square(vm, x)?;
         let out = vm.bin(BinaryOp::Atan2, y, x);
         done(vm, out)
     }),
+    f!("torch.asinh torch.arcsinh Tensor.asinh Tensor.arcsinh", "input", |vm, a| {
+        // of the absolute value, which loses no digits, and odd
+        let x = a.tensor(vm, "input")?;
+        let one = vm.float(1.0)?;
+        let (below, size) = size_of(vm, x)?;
+        let square = vm.un(UnaryOp::Square, size)?;
+        let root = vm.bin(BinaryOp::Add, square, one)?;
+        let root = vm.un(UnaryOp::Sqrt, root)?;
+        let root = vm.bin(BinaryOp::Add, root, one)?;
+        // a product, which leaves -0 its sign
+        let more = vm.bin(BinaryOp::Div, size, root)?;
+        let more = vm.bin(BinaryOp::Add, more, one)?;
+        let product = vm.bin(BinaryOp::Mul, size, more)?;
+        let y = vm.un(UnaryOp::Log1p, product)?;
+        let other = vm.un(UnaryOp::Neg, y)?;
+        let out = vm.push(Op::Where, &[below, other, y]);
+        keeping(vm, out, &[x])
+    }),
+    f!("torch.acosh torch.arccosh Tensor.acosh Tensor.arccosh", "input", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let one = vm.float(1.0)?;
+        let (below, above) = (vm.bin(BinaryOp::Sub, x, one)?, vm.bin(BinaryOp::Add, x, one)?);
+        let product = vm.bin(BinaryOp::Mul, below, above)?;
+        let root = vm.un(UnaryOp::Sqrt, product)?;
+        let sum = vm.bin(BinaryOp::Add, x, root)?;
+        let out = vm.un(UnaryOp::Log, sum);
+        keeping(vm, out, &[x])
+    }),
+    f!("torch.atanh torch.arctanh Tensor.atanh Tensor.arctanh", "input", |vm, a| {
+        let x = a.tensor(vm, "input")?;
+        let other = vm.un(UnaryOp::Neg, x)?;
+        let (up, down) = (vm.un(UnaryOp::Log1p, x)?, vm.un(UnaryOp::Log1p, other)?);
+        let (gap, half) = (vm.bin(BinaryOp::Sub, up, down)?, vm.float(0.5)?);
+        let out = vm.bin(BinaryOp::Mul, gap, half);
+        done(vm, out)
+    }),
+    f!("torch.fmod Tensor.fmod", "input other", fmod),
     f!("torch.hypot Tensor.hypot", "input other", |vm, a| {
         let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
+        needs_float(vm, a, &[x, y])?;
         let (x, y) = (vm.un(UnaryOp::Square, x)?, vm.un(UnaryOp::Square, y)?);
         let sum = vm.bin(BinaryOp::Add, x, y)?;
         let out = vm.un(UnaryOp::Sqrt, sum);
@@ -260,7 +331,11 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.heaviside Tensor.heaviside", "input values", |vm, a| {
         let (x, at_zero) = (a.tensor(vm, "input")?, a.tensor(vm, "values")?);
-        let (zero, one) = (vm.float(0.0)?, vm.float(1.0)?);
+        let dtype = vm.graph.dtype(x);
+        if vm.graph.dtype(at_zero) != dtype {
+            return vm.shape_fault("E-SHAPE-DTYPE", "heaviside() takes two tensors of one type");
+        }
+        let (zero, one) = (vm.scalar(0.0, dtype)?, vm.scalar(1.0, dtype)?);
         let (above, equal) = (vm.bin(BinaryOp::Gt, x, zero)?, vm.bin(BinaryOp::Eq, x, zero)?);
         let step = vm.push(Op::Where, &[above, one, zero])?;
         let out = vm.push(Op::Where, &[equal, at_zero, step])?;
@@ -274,21 +349,25 @@ pub static TABLE: &[Native] = &[
         done(vm, Ok(out))
     }),
     f!("torch.addcdiv Tensor.addcdiv", "input tensor1 tensor2 | value?", |vm, a| {
+        let parts = [a.tensor(vm, "tensor1")?, a.tensor(vm, "tensor2")?];
+        needs_float(vm, a, &parts)?;
         let quotient = vm.binary_tensor(&a.value("tensor1"), BinOp::Div, &a.value("tensor2"))?;
         let quotient = vm.binary(&quotient, BinOp::Mul, &Value::Float(a.float_or(vm, "value", 1.0)?))?;
         vm.binary_tensor(&a.value("input"), BinOp::Add, &quotient)
     }),
-    f!("torch.nn.functional.hardshrink Tensor.hardshrink", "input lambd?", |vm, a| {
+    f!("torch.nn.functional.hardshrink torch.hardshrink Tensor.hardshrink", "input lambd?", |vm, a| {
         let x = a.tensor(vm, "input")?;
+        needs_float(vm, a, &[x])?;
         let lambd = a.float_or(vm, "lambd", 0.5)?;
         let size = vm.un(UnaryOp::Abs, x)?;
         let (bound, zero) = (vm.float(lambd)?, vm.float(0.0)?);
         let keep = vm.bin(BinaryOp::Gt, size, bound)?;
         let out = vm.push(Op::Where, &[keep, x, zero]);
-        done(vm, out)
+        keeping(vm, out, &[x])
     }),
     f!("torch.nn.functional.softshrink", "input lambd?", |vm, a| {
         let x = a.tensor(vm, "input")?;
+        needs_float(vm, a, &[x])?;
         let lambd = a.float_or(vm, "lambd", 0.5)?;
         let (up, low) = (vm.float(lambd)?, vm.float(-lambd)?);
         let inner = vm.un(UnaryOp::Clamp { min: -lambd, max: lambd }, x)?;
@@ -298,7 +377,7 @@ pub static TABLE: &[Native] = &[
         let outside = vm.bin(BinaryOp::Or, above, below)?;
         let zero = vm.float(0.0)?;
         let out = vm.push(Op::Where, &[outside, moved, zero]);
-        done(vm, out)
+        keeping(vm, out, &[x])
     }),
     f!("torch.nn.functional.threshold", "input threshold value inplace?", |vm, a| {
         let (bound, value) = (a.float_or(vm, "threshold", 0.0)?, a.float_or(vm, "value", 0.0)?);
@@ -308,22 +387,15 @@ pub static TABLE: &[Native] = &[
         let x = a.tensor(vm, "input")?;
         let (bound, value) = (a.float_or(vm, "threshold", 0.0)?, a.float_or(vm, "value", 0.0)?);
         let out = keep_where(vm, x, BinaryOp::Gt, bound, value);
-        done(vm, out)
+        keeping(vm, out, &[x])
     }),
-    f!("torch.nn.functional.group_norm", "input num_groups weight? bias? eps?", |vm, a| {
-        let x = a.tensor(vm, "input")?;
-        let groups = a.size(vm, "num_groups")?;
-        let weight = if a.some("weight").is_some() { Some(a.tensor(vm, "weight")?) } else { None };
-        let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
-        let eps = a.float_or(vm, "eps", 1e-5)?;
-        let out = super::super::nn::grouped(vm, x, groups, weight, bias, eps);
-        done(vm, out)
-    }),
-    f!("torch.nn.functional.pairwise_distance", "x1 x2 p? eps? keepdim?", |vm, a| {
+    f!("torch.nn.functional.group_norm", "input num_groups weight? bias? eps?", group_norm),
+    f!("torch.group_norm", "input num_groups weight? bias? eps? cudnn_enabled?", group_norm),
+    f!("torch.nn.functional.pairwise_distance torch.pairwise_distance", "x1 x2 p? eps? keepdim?", |vm, a| {
         let (x, y) = (a.tensor(vm, "x1")?, a.tensor(vm, "x2")?);
         let (p, eps) = (a.float_or(vm, "p", 2.0)?, a.float_or(vm, "eps", 1e-6)?);
         let keepdim = a.bool(vm, "keepdim", false)?;
-        let gap = halves(vm, x, y)?;
+        let gap = difference(vm, x, y)?;
         let eps = vm.float(eps)?;
         let gap = vm.bin(BinaryOp::Add, gap, eps)?;
         let last = vm.graph.shape(gap).len().saturating_sub(1);
@@ -393,20 +465,23 @@ pub static TABLE: &[Native] = &[
     f!("torch.kthvalue Tensor.kthvalue", "input k dim? keepdim?", kth),
     f!("torch.vstack torch.row_stack", "tensors", |vm, a| joined(vm, a, false)),
     f!("torch.hstack", "tensors", |vm, a| joined(vm, a, true)),
-    f!("torch.nansum Tensor.nansum", "input dim? keepdim?", |vm, a| {
-        let x = a.tensor(vm, "input")?;
-        let (zero, broken) = (vm.float(0.0)?, vm.un(UnaryOp::IsNan, x)?);
-        let x = vm.push(Op::Where, &[broken, zero, x])?;
+    f!("torch.nansum Tensor.nansum", "input dim? keepdim? | dtype?", |vm, a| {
+        let mut x = super::reduce::typed(vm, a)?;
+        let given = x;
+        if vm.graph.dtype(x) == DType::Float {
+            let (zero, broken) = (vm.float(0.0)?, vm.un(UnaryOp::IsNan, x)?);
+            x = vm.push(Op::Where, &[broken, zero, x])?;
+        }
         let rank = vm.graph.shape(x).len();
         let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
         let keepdim = a.bool(vm, "keepdim", false)?;
         let out = vm.reduce(ReduceOp::Sum, x, dims, keepdim);
-        done(vm, out)
+        keeping(vm, out, &[given])
     }),
     f!("torch.isclose Tensor.isclose", "input other rtol? atol?", |vm, a| {
         let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
         let (rtol, atol) = (a.float_or(vm, "rtol", 1e-5)?, a.float_or(vm, "atol", 1e-8)?);
-        let gap = halves(vm, x, y)?;
+        let gap = difference(vm, x, y)?;
         let (gap, size) = (vm.un(UnaryOp::Abs, gap)?, vm.un(UnaryOp::Abs, y)?);
         let (rtol, atol) = (vm.float(rtol)?, vm.float(atol)?);
         let slack = vm.bin(BinaryOp::Mul, size, rtol)?;

@@ -3,20 +3,10 @@
 use super::super::value::INT32;
 use super::*;
 
-pub fn random<T>(vm: &Interp) -> R<T> {
-    let d = vm.fault(
-        Category::Unsupported,
-        "E-UNSUPPORTED-RANDOM",
-        "random values in the computation make every evaluation different",
-    );
-    Err(Box::new(d.help("leave dropout and noise out, or set p to 0")))
-}
-
-pub(super) fn dropout(vm: &mut Interp, a: &Args) -> R<Value> {
-    if a.float_or(vm, "p", 0.5)? == 0.0 || !a.bool(vm, "training", true)? {
-        return Ok(a.value("input"));
-    }
-    random(vm)
+pub fn random<T>(vm: &Interp, function: &str) -> R<T> {
+    let text = format!("{function}() draws integers, which is not supported");
+    let d = vm.fault("E-UNSUPPORTED-RANDOM", text);
+    Err(Box::new(d.help("draw floats, in training only: torch.rand, randn, bernoulli, nn.Dropout")))
 }
 
 pub(super) fn to(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -99,7 +89,7 @@ pub(super) fn same(vm: &mut Interp, a: &Args) -> R<Value> {
 
 pub(super) fn copy(vm: &mut Interp, a: &Args) -> R<Value> {
     let value = a.value("input");
-    if let Some(l) = vm.literal(&value) {
+    if let Some(l) = vm.literal(&value)? {
         return Ok(vm.literal_value(l.shape, l.init, l.dtype));
     }
     let id = a.tensor(vm, "input")?;
@@ -129,7 +119,6 @@ pub(super) fn in_place(vm: &mut Interp, a: &Args, op: BinOp) -> R<Value> {
 }
 
 pub static TABLE: &[Native] = &[
-    f!("torch.nn.functional.dropout torch.dropout", "input p? training? inplace?", dropout),
     f!("Tensor.to", "input *args | dtype? device? non_blocking? copy?", to),
     f!("Tensor.type_as", "input other", |vm, a| {
         let (t, other) = (base(vm, a, "input")?, base(vm, a, "other")?);
@@ -192,7 +181,7 @@ pub static TABLE: &[Native] = &[
                 return Ok(Value::Tensor(t));
             }
             let text = "requires_grad_() of a computed tensor is not supported";
-            let d = vm.fault(Category::Unsupported, "E-UNSUPPORTED-OP", text);
+            let d = vm.fault("E-UNSUPPORTED-OP", text);
             return Err(Box::new(d.help("cut gradients with detach()")));
         }
         vm.set_attribute(&Value::Tensor(t.clone()), &"requires_grad".into(), Value::Bool(on))?;
@@ -269,15 +258,11 @@ pub static TABLE: &[Native] = &[
         Ok(Value::Bool(vm.training))
     }),
     f!("torch.device", "*args **kwargs", |_, _| Ok(Value::Device)),
-    f!("torch.manual_seed", "seed", |_, _| Ok(Value::None)),
     f!("torch.finfo", "dtype?", |_, _| {
         let values = [f32::MIN, f32::MAX, f32::EPSILON, f32::MIN_POSITIVE, f32::MIN_POSITIVE];
         let values = values.iter().map(|v| Value::Float(f64::from(*v))).collect();
         Ok(Value::Named(Rc::new((super::FINFO, values))))
     }),
-    refuse_random!(
-        "torch.bernoulli Tensor.bernoulli torch.randint torch.randperm torch.normal torch.multinomial torch.nn.functional.gumbel_softmax torch.poisson"
-    ),
     f!("Tensor.is_contiguous", "input", |vm, a| {
         let id = a.tensor(vm, "input")?;
         let plain = vm.contiguous(id)?;

@@ -102,7 +102,7 @@ pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let steps = a.size(vm, "steps")?;
     if steps > 1 << 16 {
-        return Err(vm.fault(Category::Budget, "E-BUDGET-ELEMENTS", "linspace() with too many steps"));
+        return Err(vm.fault("E-BUDGET-ELEMENTS", "linspace() with too many steps"));
     }
     let by = if steps > 1 { (end - start) / (steps - 1) as f64 } else { 0.0 };
     let values = (0..steps).map(|i| if i + 1 == steps && steps > 1 { end } else { start + by * i as f64 }).collect();
@@ -209,7 +209,7 @@ pub(super) fn tensor(vm: &mut Interp, a: &Args) -> R<Value> {
         if a.function() == "as_tensor" {
             return super::convert::convert(vm, t, Some(dtype));
         }
-        if let Some(l) = vm.literal(&data).filter(|l| l.dtype == dtype) {
+        if let Some(l) = vm.literal(&data)?.filter(|l| l.dtype == dtype) {
             return Ok(vm.literal_value(l.shape, l.init, l.dtype));
         }
         let id = vm.node(t)?;
@@ -288,15 +288,6 @@ pub static TABLE: &[Native] = &[
             out.push(vm.tensor_value(wide));
         }
         Ok(Value::tuple(out))
-    }),
-    f!("torch.diag_embed", "input", |vm, a| {
-        let x = a.tensor(vm, "input")?;
-        let shape = vm.graph.shape(x).clone();
-        let size = shape.last().cloned().unwrap_or_default();
-        let column = vm.unsqueeze(x, shape.len())?;
-        let eye = vm.push_as(Op::Eye, &[], vec![size.clone(), size], DType::Float)?;
-        let out = vm.bin(BinaryOp::Mul, column, eye);
-        done(vm, out)
     }),
     f!("torch.eye", "n m? | dtype? device? requires_grad?", eye),
     f!("torch.arange", "*args | start? end? step? out? dtype? device? requires_grad?", arange),

@@ -34,44 +34,52 @@ macro_rules! f {
 
 macro_rules! refuse_random {
     ($names:literal) => {
-        Native { names: $names, signature: "*args **kwargs", run: |vm, _| random(vm) }
+        Native { names: $names, signature: "*args **kwargs", run: |vm, a| random(vm, a.function()) }
     };
 }
 
+mod arrange;
 mod composed;
 mod convert;
 mod create;
 mod index;
+mod noise;
 mod pieces;
 mod pointwise;
 mod product;
 mod reduce;
 pub mod refused;
+mod scalar;
 mod shape;
+mod sums;
 
 use std::rc::Rc;
 
 use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, ReduceOp, Shape, UnaryOp};
 
-pub use self::convert::random;
+use self::convert::random;
+pub use self::noise::{Dropout, draw_into, dropout, probability, random_rectifier};
 use super::native::{Args, Native};
-use super::value::{Data, Tensor, Value};
+use super::value::{Data, Literal, Tensor, Value};
 use super::{Interp, R};
-use crate::diagnostic::Category;
 use crate::syntax::BinOp;
 
 /// All functions.
-pub fn tables() -> [&'static [Native]; 9] {
+pub fn tables() -> [&'static [Native]; 13] {
     [
+        arrange::TABLE,
         composed::TABLE,
         convert::TABLE,
         create::TABLE,
         index::TABLE,
+        noise::TABLE,
         pieces::TABLE,
         pointwise::TABLE,
         product::TABLE,
         reduce::TABLE,
+        scalar::TABLE,
         shape::TABLE,
+        sums::TABLE,
     ]
 }
 
@@ -178,10 +186,15 @@ impl Interp {
     fn filled(&mut self, shape: Shape, init: Init, dtype: DType) -> R<Value> {
         let known: Option<Vec<usize>> =
             shape.iter().map(|d| d.as_known().and_then(|k| usize::try_from(k).ok())).collect();
-        if let Some(known) = known {
+        let random = (Literal { shape: Vec::new(), init: init.clone(), dtype }).is_random();
+        if random && dtype != DType::Float {
+            return random_integers(self);
+        }
+        // Parameters are made of literals; the second call makes none.
+        if let Some(known) = known.filter(|_| !(random && self.phase == super::Phase::Second)) {
             let count = known.iter().try_fold(1_usize, |n, s| n.checked_mul(*s));
             if count.is_none_or(|n| n > 1 << 32) {
-                return Err(self.fault(Category::Budget, "E-BUDGET-TENSOR", "this tensor is absurdly large"));
+                return Err(self.fault("E-BUDGET-TENSOR", "this tensor is absurdly large"));
             }
             return Ok(self.literal_value(known, init, dtype));
         }
@@ -190,16 +203,7 @@ impl Interp {
                 let id = self.push_as(Op::Full(v), &[], shape, dtype)?;
                 Ok(self.tensor_value(id))
             }
-            _ => {
-                let d = self.fault(
-                    Category::Unsupported,
-                    "E-UNSUPPORTED-RANDOM",
-                    "a random tensor is used in the computation, so every evaluation would differ",
-                );
-                Err(Box::new(
-                    d.help("random values may initialise an nn.Parameter; dropout and noise are not supported"),
-                ))
-            }
+            init => self.drawn_value(&init, &shape),
         }
     }
 
@@ -216,12 +220,32 @@ impl Interp {
     }
 }
 
+fn random_integers<T>(vm: &Interp) -> R<T> {
+    vm.unsupported("E-UNSUPPORTED-RANDOM", "random values that are no floats are not supported")
+}
+
 /// The tensor object of an argument, for views.
 fn base(vm: &Interp, a: &Args, name: &str) -> R<Rc<Tensor>> {
     match a.value(name) {
         Value::Tensor(t) => Ok(t),
         other => vm.type_fault(format!("{}() needs a tensor, not {}", a.function(), other.type_name())),
     }
+}
+
+/// Refuses operands none of which is a float, where torch has no such function of integers.
+fn needs_float(vm: &Interp, a: &Args, ids: &[NodeId]) -> R<()> {
+    if ids.iter().any(|id| vm.graph.dtype(*id) == DType::Float) {
+        return Ok(());
+    }
+    let d = vm.fault("E-SHAPE-DTYPE", format!("{}() takes floats", a.function()));
+    Err(Box::new(d.help("use .float()")))
+}
+
+/// As [`done`], for what is made of operations that do not say what torch keeps of the arguments for the gradient.
+fn keeping(vm: &mut Interp, id: R<NodeId>, kept: &[NodeId]) -> R<Value> {
+    let id = id?;
+    vm.kept_args.extend(kept.iter().map(|value| (id, *value)));
+    Ok(vm.tensor_value(id))
 }
 
 fn done(vm: &mut Interp, id: R<NodeId>) -> R<Value> {

@@ -102,10 +102,11 @@ pub(super) fn equal_pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, step: &D
     }
 }
 
-pub(super) fn split(vm: &mut Interp, a: &Args) -> R<Value> {
+/// `sizes`: what the parameter with them is called, which differs between the function and the methods.
+fn split(vm: &mut Interp, a: &Args, sizes: &str) -> R<Value> {
     let t = base(vm, a, "input")?;
     let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
-    match a.value("split_size_or_sections") {
+    match a.value(sizes) {
         v @ (Value::List(_) | Value::Tuple(_)) => {
             let items = vm.items(&v)?;
             let sizes = vm.new_shape(&items)?;
@@ -267,6 +268,7 @@ pub(super) fn glu(vm: &mut Interp, a: &Args) -> R<Value> {
         return vm.type_fault("two halves expected");
     };
     let (x, g) = (vm.node(x)?, vm.node(g)?);
+    needs_float(vm, a, &[x])?;
     let g = vm.un(UnaryOp::Sigmoid, g)?;
     let out = vm.bin(BinaryOp::Mul, x, g);
     done(vm, out)
@@ -312,7 +314,9 @@ pub(super) fn pad(vm: &mut Interp, a: &Args) -> R<Value> {
 pub static TABLE: &[Native] = &[
     f!("torch.cat torch.concat torch.concatenate", "tensors dim?", cat),
     f!("torch.stack", "tensors dim?", stack),
-    f!("torch.split Tensor.split", "input split_size_or_sections dim?", split),
+    f!("torch.split", "input split_size_or_sections dim?", |vm, a| split(vm, a, "split_size_or_sections")),
+    f!("Tensor.split", "input split_size dim?", |vm, a| split(vm, a, "split_size")),
+    f!("torch.split_with_sizes Tensor.split_with_sizes", "input split_sizes dim?", |vm, a| split(vm, a, "split_sizes")),
     f!("torch.chunk Tensor.chunk", "input chunks dim?", chunk),
     f!("torch.tensor_split Tensor.tensor_split", "input indices_or_sections dim?", tensor_split),
     f!("torch.unbind Tensor.unbind", "input dim?", |vm, a| {

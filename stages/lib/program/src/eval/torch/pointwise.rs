@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) fn unary(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
-    if let Some(l) = vm.literal(&a.value("input"))
+    if let Some(l) = vm.literal(&a.value("input"))?
         && l.dtype == DType::Float
         && let Some(values) = l.values().filter(|v| v.len() <= 4096)
         && let Some(f) = scalar_function(op)
@@ -92,7 +92,15 @@ pub(super) fn divide(vm: &mut Interp, a: &Args) -> R<Value> {
             let quotient = vm.bin(BinaryOp::Div, x, y)?;
             vm.un(UnaryOp::Trunc, quotient)
         }
-        "trunc" => return vm.unsupported("E-UNSUPPORTED-OP", "of integers, only rounding_mode='floor' is supported"),
+        "trunc" => {
+            let signs = [vm.un(UnaryOp::Sign, x)?, vm.un(UnaryOp::Sign, y)?];
+            let (x, y) = (vm.un(UnaryOp::Abs, x)?, vm.un(UnaryOp::Abs, y)?);
+            let mut quotient = vm.bin(BinaryOp::FloorDiv, x, y)?;
+            for sign in signs {
+                quotient = vm.bin(BinaryOp::Mul, quotient, sign)?;
+            }
+            Ok(quotient)
+        }
         other => return vm.value_fault(format!("rounding_mode is None, 'floor' or 'trunc', not '{other}'")),
     };
     done(vm, out)
@@ -105,6 +113,15 @@ pub(super) fn logical(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
     Ok(vm.tensor_value(out))
 }
 
+/// The bound where `x` is beyond it. On the bound the gradient is that of `x`, where a maximum would share it.
+fn bounded(vm: &mut Interp, x: NodeId, bound: NodeId, beyond: BinaryOp, extreme: BinaryOp) -> R<NodeId> {
+    if vm.graph.dtype(x) != DType::Float || vm.graph.dtype(bound) != DType::Float {
+        return vm.bin(extreme, x, bound);
+    }
+    let outside = vm.bin(beyond, x, bound)?;
+    vm.push(Op::Where, &[outside, bound, x])
+}
+
 pub(super) fn clamp(vm: &mut Interp, a: &Args) -> R<Value> {
     let mut id = a.tensor(vm, "input")?;
     let is_tensor = |v: Option<&Value>| matches!(v, Some(Value::Tensor(_) | Value::Number(_) | Value::Dim(_)));
@@ -112,13 +129,18 @@ pub(super) fn clamp(vm: &mut Interp, a: &Args) -> R<Value> {
         return vm.value_fault("clamp() needs a bound");
     }
     if is_tensor(a.some("min")) || is_tensor(a.some("max")) {
+        let tensor = |v: Option<&Value>| matches!(v, Some(Value::Tensor(_)));
+        let (low, high) = (a.some("min"), a.some("max"));
+        if low.is_some() && high.is_some() && tensor(low) != tensor(high) {
+            return vm.type_fault(format!("{}() takes two numbers or two tensors as bounds", a.function()));
+        }
         if a.some("min").is_some() {
             let bound = a.operand(vm, "min")?;
-            id = vm.bin(BinaryOp::Maximum, id, bound)?;
+            id = bounded(vm, id, bound, BinaryOp::Lt, BinaryOp::Maximum)?;
         }
         if a.some("max").is_some() {
             let bound = a.operand(vm, "max")?;
-            id = vm.bin(BinaryOp::Minimum, id, bound)?;
+            id = bounded(vm, id, bound, BinaryOp::Gt, BinaryOp::Minimum)?;
         }
         return Ok(vm.tensor_value(id));
     }
@@ -135,7 +157,7 @@ pub(super) fn masked_fill(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     let mask = a.tensor(vm, "mask")?;
     if vm.graph.dtype(mask) != DType::Bool {
-        let d = vm.fault(Category::Shape, "E-SHAPE-DTYPE", "masked_fill needs a bool mask");
+        let d = vm.fault("E-SHAPE-DTYPE", "masked_fill needs a bool mask");
         return Err(Box::new(d.help("compare first, as in mask == 0, or use mask.bool()")));
     }
     let value = a.operand(vm, "value")?;
@@ -158,7 +180,7 @@ pub(super) fn choose(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let condition = a.tensor(vm, "condition")?;
     if vm.graph.dtype(condition) != DType::Bool {
-        let d = vm.fault(Category::Shape, "E-SHAPE-DTYPE", "torch.where needs a bool condition");
+        let d = vm.fault("E-SHAPE-DTYPE", "torch.where needs a bool condition");
         return Err(Box::new(d.help("compare first, as in mask > 0, or use mask.bool()")));
     }
     let (x, y) = (a.operand(vm, "x")?, a.operand(vm, "other")?);
@@ -176,7 +198,16 @@ pub(super) fn choose_self(vm: &mut Interp, a: &Args) -> R<Value> {
 
 pub(super) fn lerp(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, y, w) = (a.tensor(vm, "input")?, a.tensor(vm, "end")?, a.operand(vm, "weight")?);
+    needs_float(vm, a, &[x])?;
+    needs_float(vm, a, &[y])?;
     let d = vm.bin(BinaryOp::Sub, y, x)?;
+    // from the nearer end, as torch does, so that a weight of 1 gives the end itself
+    if let Some(weight) = super::scalar::number(&a.value("weight")).filter(|weight| weight.abs() >= 0.5) {
+        let rest = vm.float(1.0 - weight)?;
+        let d = vm.bin(BinaryOp::Mul, d, rest)?;
+        let out = vm.bin(BinaryOp::Sub, y, d);
+        return done(vm, out);
+    }
     let d = vm.bin(BinaryOp::Mul, w, d)?;
     let out = vm.bin(BinaryOp::Add, x, d);
     done(vm, out)
@@ -185,12 +216,15 @@ pub(super) fn lerp(vm: &mut Interp, a: &Args) -> R<Value> {
 pub static TABLE: &[Native] = &[
     un!("torch.relu Tensor.relu", UnaryOp::Relu),
     act!("torch.nn.functional.relu", UnaryOp::Relu),
-    un!("torch.sigmoid torch.nn.functional.sigmoid Tensor.sigmoid torch.special.expit", UnaryOp::Sigmoid),
+    un!("torch.sigmoid Tensor.sigmoid torch.special.expit", UnaryOp::Sigmoid),
+    // by itself, for it is a Python function, which a class body binds
+    un!("torch.nn.functional.sigmoid", UnaryOp::Sigmoid),
     un!("torch.nn.functional.logsigmoid", UnaryOp::LogSigmoid),
-    un!("torch.tanh torch.nn.functional.tanh Tensor.tanh", UnaryOp::Tanh),
-    un!("torch.neg torch.negative Tensor.neg", UnaryOp::Neg),
-    un!("torch.abs torch.absolute Tensor.abs", UnaryOp::Abs),
-    un!("torch.sign Tensor.sign torch.sgn", UnaryOp::Sign),
+    un!("torch.tanh Tensor.tanh", UnaryOp::Tanh),
+    un!("torch.nn.functional.tanh", UnaryOp::Tanh),
+    un!("torch.neg torch.negative Tensor.neg Tensor.negative", UnaryOp::Neg),
+    un!("torch.abs torch.absolute Tensor.abs Tensor.absolute", UnaryOp::Abs),
+    un!("torch.sign Tensor.sign torch.sgn Tensor.sgn", UnaryOp::Sign),
     un!("torch.exp Tensor.exp", UnaryOp::Exp),
     un!("torch.expm1 Tensor.expm1", UnaryOp::Expm1),
     un!("torch.log Tensor.log", UnaryOp::Log),
@@ -204,14 +238,15 @@ pub static TABLE: &[Native] = &[
     un!("torch.sin Tensor.sin", UnaryOp::Sin),
     un!("torch.cos Tensor.cos", UnaryOp::Cos),
     un!("torch.tan Tensor.tan", UnaryOp::Tan),
-    un!("torch.atan torch.arctan Tensor.atan", UnaryOp::Atan),
+    un!("torch.atan torch.arctan Tensor.atan Tensor.arctan", UnaryOp::Atan),
     un!("torch.sinh Tensor.sinh", UnaryOp::Sinh),
     un!("torch.cosh Tensor.cosh", UnaryOp::Cosh),
     un!("torch.erf Tensor.erf", UnaryOp::Erf),
+    un!("torch.erfc Tensor.erfc", UnaryOp::Erfc),
     un!("torch.floor Tensor.floor", UnaryOp::Floor),
     un!("torch.ceil Tensor.ceil", UnaryOp::Ceil),
     un!("torch.round Tensor.round", UnaryOp::Round),
-    un!("torch.trunc torch.fix Tensor.trunc", UnaryOp::Trunc),
+    un!("torch.trunc torch.fix Tensor.trunc Tensor.fix", UnaryOp::Trunc),
     act!("torch.nn.functional.silu", UnaryOp::Silu),
     act!("torch.nn.functional.mish", UnaryOp::Mish),
     un!("torch.selu", UnaryOp::Selu),
@@ -223,20 +258,20 @@ pub static TABLE: &[Native] = &[
     un!("torch.isnan Tensor.isnan", UnaryOp::IsNan),
     un!("torch.isinf Tensor.isinf", UnaryOp::IsInf),
     un!("torch.isfinite Tensor.isfinite", UnaryOp::IsFinite),
-    bin!("torch.pow Tensor.pow torch.float_power", Pow),
+    bin!("torch.pow Tensor.pow", Pow),
     bin!("torch.maximum Tensor.maximum", Maximum),
     bin!("torch.minimum Tensor.minimum", Minimum),
     f!("torch.fmax Tensor.fmax", "input other", |vm, a| first_unless(vm, a, BinaryOp::Ge)),
     f!("torch.fmin Tensor.fmin", "input other", |vm, a| first_unless(vm, a, BinaryOp::Le)),
     bin!("torch.remainder Tensor.remainder", Remainder),
     f!("torch.floor_divide Tensor.floor_divide", "input other", floor_divide),
-    bin!("torch.atan2 Tensor.atan2 torch.arctan2", Atan2),
+    bin!("torch.atan2 Tensor.atan2 torch.arctan2 Tensor.arctan2", Atan2),
     bin!("torch.eq Tensor.eq", Eq),
-    bin!("torch.ne Tensor.ne torch.not_equal", Ne),
-    bin!("torch.lt Tensor.lt torch.less", Lt),
-    bin!("torch.le Tensor.le torch.less_equal", Le),
-    bin!("torch.gt Tensor.gt torch.greater", Gt),
-    bin!("torch.ge Tensor.ge torch.greater_equal", Ge),
+    bin!("torch.ne Tensor.ne torch.not_equal Tensor.not_equal", Ne),
+    bin!("torch.lt Tensor.lt torch.less Tensor.less", Lt),
+    bin!("torch.le Tensor.le torch.less_equal Tensor.less_equal", Le),
+    bin!("torch.gt Tensor.gt torch.greater Tensor.greater", Gt),
+    bin!("torch.ge Tensor.ge torch.greater_equal Tensor.greater_equal", Ge),
     bin!("torch.bitwise_and Tensor.bitwise_and", And),
     bin!("torch.bitwise_or Tensor.bitwise_or", Or),
     bin!("torch.bitwise_xor Tensor.bitwise_xor", Xor),
@@ -287,12 +322,20 @@ pub static TABLE: &[Native] = &[
         done(vm, out)
     }),
     f!("torch.add Tensor.add", "input other | alpha?", |vm, a| scaled(vm, a, BinOp::Add)),
-    f!("torch.sub torch.subtract Tensor.sub", "input other | alpha?", |vm, a| scaled(vm, a, BinOp::Sub)),
+    f!("torch.sub torch.subtract Tensor.sub Tensor.subtract", "input other | alpha?", |vm, a| scaled(
+        vm,
+        a,
+        BinOp::Sub
+    )),
     f!("torch.rsub", "input other", |vm, a| vm.binary_tensor(&a.value("other"), BinOp::Sub, &a.value("input"))),
-    f!("torch.mul torch.multiply Tensor.mul", "input other", |vm, a| {
+    f!("torch.mul torch.multiply Tensor.mul Tensor.multiply", "input other", |vm, a| {
         vm.binary_tensor(&a.value("input"), BinOp::Mul, &a.value("other"))
     }),
-    f!("torch.div torch.divide torch.true_divide Tensor.div", "input other | rounding_mode?", divide),
+    f!(
+        "torch.div torch.divide torch.true_divide Tensor.div Tensor.divide Tensor.true_divide",
+        "input other | rounding_mode?",
+        divide
+    ),
     f!("torch.logical_and Tensor.logical_and", "input other", |vm, a| logical(vm, a, BinaryOp::And)),
     f!("torch.logical_or Tensor.logical_or", "input other", |vm, a| logical(vm, a, BinaryOp::Or)),
     f!("torch.logical_xor Tensor.logical_xor", "input other", |vm, a| logical(vm, a, BinaryOp::Xor)),
@@ -305,34 +348,29 @@ pub static TABLE: &[Native] = &[
     f!("torch.bitwise_not Tensor.bitwise_not", "input", |vm, a| {
         vm.unary(crate::syntax::UnOp::Invert, &Value::Tensor(base(vm, a, "input")?))
     }),
-    f!("torch.logaddexp Tensor.logaddexp", "input other", |vm, a| {
-        let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
-        let top = vm.bin(BinaryOp::Maximum, x, y)?;
-        let gap = vm.bin(BinaryOp::Sub, x, y)?;
-        let gap = vm.un(UnaryOp::Abs, gap)?;
-        let gap = vm.un(UnaryOp::Neg, gap)?;
-        let tail = vm.un(UnaryOp::Exp, gap)?;
-        let tail = vm.un(UnaryOp::Log1p, tail)?;
-        let out = vm.bin(BinaryOp::Add, top, tail);
-        done(vm, out)
-    }),
     f!("torch.clamp torch.clip Tensor.clamp Tensor.clip", "input min? max?", clamp),
     f!("torch.clamp_min Tensor.clamp_min", "input min", clamp),
     f!("torch.clamp_max Tensor.clamp_max", "input max min?", clamp),
     f!("torch.nan_to_num Tensor.nan_to_num", "input nan? posinf? neginf?", |vm, a| {
-        let x = a.tensor(vm, "input")?;
+        let given = a.tensor(vm, "input")?;
+        let x = given;
+        if vm.graph.dtype(x) != DType::Float {
+            return super::convert::copy(vm, a);
+        }
         let nan = a.float_or(vm, "nan", 0.0)?;
         let top = f64::from(f32::MAX);
         let (high, low) = (a.float_or(vm, "posinf", top)?, a.float_or(vm, "neginf", -top)?);
         let (fill, broken) = (vm.float(nan)?, vm.un(UnaryOp::IsNan, x)?);
         let x = vm.push(Op::Where, &[broken, fill, x])?;
         let out = vm.un(UnaryOp::Clamp { min: low, max: high }, x);
-        done(vm, out)
+        keeping(vm, out, &[given])
     }),
     f!("torch.lerp Tensor.lerp", "input end weight", lerp),
     f!("torch.addcmul Tensor.addcmul", "input tensor1 tensor2 | value?", |vm, a| {
         let product = vm.binary_tensor(&a.value("tensor1"), BinOp::Mul, &a.value("tensor2"))?;
-        let product = vm.binary(&product, BinOp::Mul, &Value::Float(a.float_or(vm, "value", 1.0)?))?;
+        // an integer by default, which makes integers of bools
+        let value = a.some("value").cloned().unwrap_or(Value::Int(1));
+        let product = vm.binary(&product, BinOp::Mul, &value)?;
         vm.binary_tensor(&a.value("input"), BinOp::Add, &product)
     }),
     f!("torch.where", "condition x? other?", choose),

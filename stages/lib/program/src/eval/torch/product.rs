@@ -178,7 +178,11 @@ pub(super) fn cosine_similarity(vm: &mut Interp, a: &Args) -> R<Value> {
         let dtype = vm.graph.dtype(id);
         let wide = vm.push_as(Op::Expand, &[id], shape.clone(), dtype)?;
         let n = vm.push(Op::Reduce { op: ReduceOp::Norm { p: 2.0 }, dims: vec![dim], keepdim: false }, &[wide])?;
-        lengths.push(vm.un(UnaryOp::Clamp { min: eps, max: f64::INFINITY }, n)?);
+        // torch bounds it behind the gradient's back: the gradient is that of the length, also below the bound
+        let bounded = vm.un(UnaryOp::Clamp { min: eps, max: f64::INFINITY }, n)?;
+        let more = vm.bin(BinaryOp::Sub, bounded, n)?;
+        let more = vm.push(Op::Detach, &[more])?;
+        lengths.push(vm.bin(BinaryOp::Add, n, more)?);
     }
     let [nx, ny] = lengths.as_slice() else { return vm.type_fault("two tensors are needed") };
     let scale = vm.bin(BinaryOp::Mul, *nx, *ny)?;
@@ -188,8 +192,9 @@ pub(super) fn cosine_similarity(vm: &mut Interp, a: &Args) -> R<Value> {
 
 pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
     let (q, k, v) = (a.tensor(vm, "query")?, a.tensor(vm, "key")?, a.tensor(vm, "value")?);
-    if a.float_or(vm, "dropout_p", 0.0)? != 0.0 {
-        return random(vm);
+    let drop = a.float_or(vm, "dropout_p", 0.0)?;
+    if !(0.0..=1.0).contains(&drop) {
+        return vm.value_fault(format!("dropout_p must lie between 0 and 1, but is {drop}"));
     }
     let rank = vm.graph.shape(k).len();
     let (Some(width), true) = (vm.graph.shape(q).last().and_then(Dim::as_known), rank >= 2) else {
@@ -235,6 +240,7 @@ pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
             vm.push(Op::Where, &[open, p, zero])?
         }
     };
+    let p = vm.with_dropout(p, drop)?;
     let out = vm.push(Op::MatMul, &[p, v])?;
     // which of torch's kernels runs decides how the result lies in memory
     let out = vm.any_layout(out);
@@ -256,11 +262,12 @@ pub(super) fn layer_norm(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub static TABLE: &[Native] = &[
-    f!("torch.matmul Tensor.matmul", "input other", |vm, a| matmul(vm, a, None)),
+    f!("torch.matmul Tensor.matmul torch.linalg.matmul", "input other", |vm, a| matmul(vm, a, None)),
     f!("torch.bmm Tensor.bmm", "input other", |vm, a| matmul(vm, a, Some(3))),
     f!("torch.mm Tensor.mm", "input other", |vm, a| matmul(vm, a, Some(2))),
     f!("torch.mv Tensor.mv", "input vec", |vm, a| of_ranks(vm, a, "vec", 2, 1)),
     f!("torch.dot Tensor.dot", "input tensor", |vm, a| of_ranks(vm, a, "tensor", 1, 1)),
+    f!("torch.vdot Tensor.vdot", "input other", |vm, a| of_ranks(vm, a, "other", 1, 1)),
     f!("torch.baddbmm torch.addmm Tensor.baddbmm Tensor.addmm", "input x y | beta? alpha?", add_matmul),
     f!("torch.einsum", "equation *operands", einsum),
     f!("torch.outer Tensor.outer", "input other", |vm, a| {
@@ -291,6 +298,7 @@ pub static TABLE: &[Native] = &[
         attention
     ),
     f!("torch.nn.functional.layer_norm", "input normalized_shape weight? bias? eps?", layer_norm),
+    f!("torch.layer_norm", "input normalized_shape weight? bias? eps? cudnn_enable?", layer_norm),
     f!("torch.nn.functional.rms_norm torch.rms_norm", "input normalized_shape weight? eps?", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let sizes = match a.value("normalized_shape") {
@@ -303,7 +311,7 @@ pub static TABLE: &[Native] = &[
         let out = super::super::nn::root_mean_square(vm, x, &sizes, weight, eps);
         done(vm, out)
     }),
-    f!("torch.nn.functional.prelu torch.prelu", "input weight", |vm, a| {
+    f!("torch.nn.functional.prelu torch.prelu Tensor.prelu", "input weight", |vm, a| {
         let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
         let out = super::super::nn::rectified(vm, x, w);
         done(vm, out)
@@ -332,7 +340,7 @@ pub static TABLE: &[Native] = &[
         let out = vm.linear(x, w, bias);
         done(vm, out)
     }),
-    f!("torch.nn.functional.bilinear", "input1 input2 weight bias?", |vm, a| {
+    f!("torch.nn.functional.bilinear torch.bilinear", "input1 input2 weight bias?", |vm, a| {
         let (x, y, w) = (a.tensor(vm, "input1")?, a.tensor(vm, "input2")?, a.tensor(vm, "weight")?);
         let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
         let out = vm.bilinear(x, y, w, bias);

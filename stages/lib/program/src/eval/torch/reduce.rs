@@ -2,13 +2,16 @@
 
 use super::*;
 
-pub(super) fn reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
+/// The argument as the type that `dtype` names, where it is given.
+pub(super) fn typed(vm: &mut Interp, a: &Args) -> R<NodeId> {
     let id = a.tensor(vm, "input")?;
+    let dtype = a.dtype(vm, "dtype", vm.graph.dtype(id))?;
+    if a.some("dtype").is_some() { vm.cast(id, dtype) } else { Ok(id) }
+}
+
+pub(super) fn reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
+    let id = typed(vm, a)?;
     let rank = vm.graph.shape(id).len();
-    let id = match a.dtype(vm, "dtype", vm.graph.dtype(id))? {
-        dtype if a.some("dtype").is_some() => vm.cast(id, dtype)?,
-        _ => id,
-    };
     if matches!(op, ReduceOp::Prod) && matches!(a.some("dim"), Some(Value::Tuple(_) | Value::List(_))) {
         return vm.type_fault("prod() reduces one axis or all");
     }
@@ -179,7 +182,7 @@ fn matrix_norm(vm: &mut Interp, a: &Args, id: NodeId, rows: usize, columns: usiz
 }
 
 pub(super) fn softmax(vm: &mut Interp, a: &Args, log: bool, negate: bool) -> R<Value> {
-    let mut id = a.tensor(vm, "input")?;
+    let mut id = typed(vm, a)?;
     if a.some("dim").is_none() {
         return vm.type_fault(format!("{}() needs the axis: dim=", a.function()));
     }
@@ -272,23 +275,19 @@ pub static TABLE: &[Native] = &[
             _ => vm.shape_fault("E-SHAPE-AXIS", "matrix_norm() takes two axes"),
         }
     }),
-    f!("torch.softmax torch.nn.functional.softmax Tensor.softmax", "input dim? dtype? | _stacklevel?", |vm, a| {
-        softmax(vm, a, false, false)
-    }),
-    f!(
-        "torch.log_softmax torch.nn.functional.log_softmax Tensor.log_softmax",
-        "input dim? dtype? | _stacklevel?",
-        |vm, a| softmax(vm, a, true, false)
-    ),
-    f!("torch.nn.functional.softmin", "input dim? dtype?", |vm, a| softmax(vm, a, false, true)),
+    f!("torch.softmax Tensor.softmax", "input dim? dtype?", |vm, a| softmax(vm, a, false, false)),
+    f!("torch.nn.functional.softmax", "input dim? _stacklevel? dtype?", |vm, a| softmax(vm, a, false, false)),
+    f!("torch.log_softmax Tensor.log_softmax", "input dim? dtype?", |vm, a| softmax(vm, a, true, false)),
+    f!("torch.nn.functional.log_softmax", "input dim? _stacklevel? dtype?", |vm, a| softmax(vm, a, true, false)),
+    f!("torch.nn.functional.softmin", "input dim? _stacklevel? dtype?", |vm, a| softmax(vm, a, false, true)),
     f!("torch.cumsum Tensor.cumsum", "input dim | dtype?", |vm, a| {
-        let x = a.tensor(vm, "input")?;
+        let x = typed(vm, a)?;
         let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
         let out = vm.push(Op::CumSum { dim }, &[x]);
         done(vm, out)
     }),
     f!("torch.cumprod Tensor.cumprod", "input dim | dtype?", |vm, a| {
-        let x = a.tensor(vm, "input")?;
+        let x = typed(vm, a)?;
         let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
         let out = vm.push(Op::CumProd { dim }, &[x]);
         done(vm, out)

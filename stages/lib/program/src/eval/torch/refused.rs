@@ -7,21 +7,20 @@ pub fn reason(name: &str) -> Option<&'static str> {
 
 const REASONS: &[(&str, &str)] = &[
     (
-        "torch.nn.BatchNorm1d torch.nn.BatchNorm2d torch.nn.BatchNorm3d torch.nn.LazyBatchNorm1d torch.nn.SyncBatchNorm \
-         torch.nn.functional.batch_norm",
-        "its statistics run over batches and graphs of other sizes, and change from call to call; use nn.LayerNorm or nn.GroupNorm",
+        "torch.nn.LazyBatchNorm1d torch.nn.LazyBatchNorm2d torch.nn.LazyBatchNorm3d torch.nn.SyncBatchNorm",
+        "use nn.BatchNorm1d with the number of features",
     ),
     (
-        "torch.nn.InstanceNorm1d torch.nn.InstanceNorm2d torch.nn.functional.instance_norm",
-        "use nn.LayerNorm, or nn.GroupNorm with as many groups as channels",
+        "torch.nn.LazyInstanceNorm1d torch.nn.functional.instance_norm",
+        "use nn.InstanceNorm1d, or nn.GroupNorm with as many groups as channels",
     ),
     (
         "torch.nn.LSTM torch.nn.GRU torch.nn.RNN",
         "a sequence layer would run along the nodes, whose number is not known; use nn.GRUCell or nn.LSTMCell per node",
     ),
     (
-        "torch.nn.Transformer torch.nn.TransformerEncoder torch.nn.TransformerEncoderLayer torch.nn.TransformerDecoderLayer",
-        "write the block out with nn.MultiheadAttention, nn.LayerNorm and nn.Linear",
+        "torch.nn.Transformer torch.nn.TransformerDecoder torch.nn.TransformerDecoderLayer",
+        "use nn.TransformerEncoderLayer, or write the block out with nn.MultiheadAttention, nn.LayerNorm and nn.Linear",
     ),
     (
         "torch.nn.Conv3d torch.nn.ConvTranspose1d torch.nn.ConvTranspose2d torch.nn.functional.conv1d torch.nn.functional.conv2d \
@@ -32,8 +31,12 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("torch.nn.EmbeddingBag", "look up with nn.Embedding and reduce with .sum or .mean"),
     (
-        "torch.nn.utils",
-        "weight and spectral normalisation are not supported; scale the weights in forward and use F.linear",
+        "torch.nn.utils.spectral_norm torch.nn.utils.parametrizations.spectral_norm",
+        "each call in training would move its estimate on, from one time step to the next; use torch.nn.utils.parametrizations.weight_norm",
+    ),
+    (
+        "torch.nn.utils.parametrizations.orthogonal torch.nn.utils.parametrize torch.nn.utils.remove_weight_norm",
+        "of the parametrisations, torch.nn.utils.parametrizations.weight_norm is there",
     ),
     ("torch.sparse", "tensors are dense here: mask with adj_mat"),
     ("torch.scatter_reduce Tensor.scatter_reduce", "use scatter_add, or mask and .amax over an axis"),
@@ -52,6 +55,7 @@ const REASONS: &[(&str, &str)] = &[
          torch.linalg.qr torch.linalg.det torch.linalg.cholesky torch.matrix_exp torch.linalg.matrix_exp torch.linalg.pinv",
         "matrix decompositions are not supported; a few rounds of matmul often do",
     ),
+    ("torch.float_power Tensor.float_power", "it gives floats of 64 bits; use torch.pow"),
     ("collections.Counter collections.deque", "use a dict or a list"),
     ("collections.defaultdict", "use a dict with setdefault"),
     ("torch.take Tensor.take", "flatten and use index_select or gather"),

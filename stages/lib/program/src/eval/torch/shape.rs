@@ -37,7 +37,7 @@ pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
     if matches!(sizes.as_slice(), [Value::DType(_)]) {
         return vm.unsupported("E-UNSUPPORTED-OP", "a view as another type is not supported");
     }
-    if let Some(mut l) = vm.literal(&a.value("input")) {
+    if let Some(mut l) = vm.literal(&a.value("input"))? {
         let from: Shape = l.shape.iter().map(|s| Dim::known(*s as i64)).collect();
         let to = vm.view_shape(&from, &sizes)?;
         if !matches!(l.init, Init::Eye) && graph::numel(&from) == graph::numel(&to) {
@@ -55,7 +55,7 @@ pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
             graph::display(&from),
             graph::display(&to)
         );
-        let d = vm.fault(Category::Shape, "E-SHAPE-VIEW", text);
+        let d = vm.fault("E-SHAPE-VIEW", text);
         return Err(Box::new(d.help("use reshape, or contiguous() before view")));
     }
     let out = vm.reshaped(id, to)?;
@@ -98,7 +98,7 @@ pub(super) fn unflatten(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn unsqueeze(vm: &mut Interp, a: &Args) -> R<Value> {
-    if let Some(l) = vm.literal(&a.value("input")).filter(|l| !matches!(l.init, Init::Eye)) {
+    if let Some(l) = vm.literal(&a.value("input"))?.filter(|l| !matches!(l.init, Init::Eye)) {
         let dim = a.axis(vm, "dim", l.shape.len() + 1)?;
         let mut shape = l.shape;
         shape.insert(dim, 1);
@@ -125,7 +125,6 @@ pub(super) fn squeeze(vm: &mut Interp, a: &Args) -> R<Value> {
             }
             if size.as_known().is_none() && !size.provably_gt(&Dim::known(1)) {
                 let d = vm.fault(
-                    Category::Shape,
                     "E-SHAPE-SQUEEZE",
                     format!(
                         "squeeze would drop axis {i} of {} where {size} is 1, and only there",
@@ -167,11 +166,11 @@ pub(super) fn triangle(vm: &mut Interp, a: &Args, lower: bool) -> R<Value> {
     done(vm, out)
 }
 
-pub(super) fn diagonal(vm: &mut Interp, a: &Args) -> R<Value> {
+pub(super) fn diagonal(vm: &mut Interp, a: &Args, [first, second]: [i64; 2]) -> R<Value> {
     view(vm, a, |vm, id, rank| {
         let offset = a.int_or(vm, "offset", 0)?;
-        let dim1 = a.axis_or(vm, "dim1", 0, rank)?;
-        let dim2 = a.axis_or(vm, "dim2", 1, rank)?;
+        let dim1 = a.axis_or(vm, "dim1", first, rank)?;
+        let dim2 = a.axis_or(vm, "dim2", second, rank)?;
         vm.push(Op::Diagonal { offset, dim1, dim2 }, &[id])
     })
 }
@@ -186,7 +185,17 @@ pub static TABLE: &[Native] = &[
     f!("torch.t Tensor.t", "input", |vm, a| {
         view(vm, a, |vm, id, rank| if rank < 2 { Ok(id) } else { vm.push(Op::Permute(vec![1, 0]), &[id]) })
     }),
-    f!("torch.movedim Tensor.movedim torch.moveaxis", "input source destination", |vm, a| {
+    f!("torch.adjoint Tensor.adjoint", "input", |vm, a| {
+        view(vm, a, |vm, id, rank| {
+            if rank < 2 {
+                return vm.shape_fault("E-SHAPE-AXIS", "adjoint() needs a matrix");
+            }
+            let mut perm: Vec<usize> = (0..rank).collect();
+            perm.swap(rank - 2, rank - 1);
+            vm.push(Op::Permute(perm), &[id])
+        })
+    }),
+    f!("torch.movedim Tensor.movedim torch.moveaxis Tensor.moveaxis", "input source destination", |vm, a| {
         view(vm, a, |vm, id, rank| {
             let (from, to) = (a.axis(vm, "source", rank)?, a.axis(vm, "destination", rank)?);
             let mut perm: Vec<usize> = (0..rank).filter(|i| *i != from).collect();
@@ -287,5 +296,6 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.tril Tensor.tril", "input diagonal?", |vm, a| triangle(vm, a, true)),
     f!("torch.triu Tensor.triu", "input diagonal?", |vm, a| triangle(vm, a, false)),
-    f!("torch.diagonal Tensor.diagonal", "input offset? dim1? dim2?", diagonal),
+    f!("torch.diagonal Tensor.diagonal", "input offset? dim1? dim2?", |vm, a| diagonal(vm, a, [0, 1])),
+    f!("torch.linalg.diagonal", "input | offset? dim1? dim2?", |vm, a| diagonal(vm, a, [-2, -1])),
 ];
