@@ -236,7 +236,9 @@ fn candidates_that_hang_or_eat_memory_are_rows_once() {
     assert_eq!(finish(train(&cluster, &cache, &hang)).ok().rows().remove(0), row, "it is known");
     assert_eq!(jobs(), before, "nobody repeats it");
 
-    let eat = ["--slurm=--mem=200", "--set", "train.seeds=[2]", program];
+    // libtorch alone takes more than that, and for long enough that it is seen.
+    let steps = "train.steps=400 train.val_every=200 train.seeds=[2]";
+    let eat = ["--slurm=--mem=90", "--set", steps, program];
     let row = finish(train(&cluster, &cache, &eat)).ok().rows().remove(0);
     assert_eq!(row["status"], "oom", "{row}");
     assert!(row["reason"].as_str().is_some_and(|reason| reason.contains("MiB") && reason.contains(": n")), "{row}");
@@ -244,15 +246,14 @@ fn candidates_that_hang_or_eat_memory_are_rows_once() {
     assert_eq!(finish(train(&cluster, &cache, &eat)).ok().rows().remove(0), row);
     assert_eq!(jobs(), before, "the same options give no more memory");
     // Others that give no more, and a higher limit than the node grants, are found out by the node, which begins nothing.
-    for other in
-        [["--slurm=--mem=190", "train.seeds=[2]"], ["--slurm=--mem=200", "train.seeds=[2] train.memory_limit_mb=9000"]]
-    {
+    let limit = format!("{steps} train.memory_limit_mb=9000");
+    for other in [["--slurm=--mem=80", steps], ["--slurm=--mem=90", &limit]] {
         let other = [other[0], "--set", other[1], program];
         let again = finish(train(&cluster, &cache, &other)).ok().rows().remove(0);
         assert_eq!((&again["status"], &again["reason"]), (&row["status"], &row["reason"]));
     }
     // With more memory it is tried again.
-    let more = ["--slurm=--mem=900", "--set", "train.seeds=[2]", program];
+    let more = ["--slurm=--mem=900", "--set", steps, program];
     assert_eq!(finish(train(&cluster, &cache, &more)).ok().rows().remove(0)["status"], "trained");
 
     // Options that no node can serve are a message, and no endless wait.

@@ -400,5 +400,5 @@ fn a_cache_that_cannot_be_written_is_read_and_otherwise_one_clear_error() {
     let started = Instant::now();
     let error = good.run::<_, u32>("other", &"job", &mut |_| {}).expect_err("there is no room");
     assert!(error.to_string().contains("work: cannot write"), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(60));
 }
