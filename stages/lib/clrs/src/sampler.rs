@@ -40,12 +40,14 @@ impl SamplerArgs {
 /// What to draw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SamplerConfig {
+    /// Seed of the random state.
     pub seed: u32,
     /// Size of the problems: the number of nodes, but for `optimal_bst` (one node more) and `segments_intersect`
     /// (always four nodes).
     pub length: usize,
     /// `Some`: all samples are drawn at once, and batches are drawn from them with replacement. `None`: on the fly.
     pub num_samples: Option<usize>,
+    /// What problems are like.
     pub args: SamplerArgs,
     /// On the fly only: pad hints to the longest run so far, having drawn 1000 samples first to get a fair idea.
     /// Otherwise each batch is padded to its own longest run.
