@@ -31,6 +31,7 @@ impl SamplerArgs {
     /// as fits.
     pub fn training_at(algorithm: &Algorithm, length: usize) -> Self {
         let mut args = Self::training(algorithm);
+        // Half a `usize` always fits.
         let fits = i64::try_from(length.saturating_sub(1) / 2).unwrap_or(i64::MAX).max(1);
         args.length_needle = args.length_needle.map(|needle| needle.max(-fits));
         args
