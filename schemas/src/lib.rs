@@ -37,3 +37,9 @@ pub const SCHEMA_VERSION: &str = "2";
 
 /// The versions that can be read: 1 lacks the status `stopped`, and means the same else.
 pub const READABLE_VERSIONS: &[&str] = &["1", SCHEMA_VERSION];
+
+/// A count as tables hold it, whose whole numbers are signed. One beyond `i64::MAX`, which nothing in memory reaches, is held
+/// as that.
+pub fn count(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}

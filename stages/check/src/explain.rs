@@ -9,6 +9,7 @@ use stage::terminal::aligned;
 pub fn explain(source: &str, processor: &Processor, nodes: i64) -> String {
     let costs = graph::costs(&processor.graph, &processor.outputs());
     let by_line = program::line_costs(processor);
+    // A cost that overflows is shown as the largest number.
     let at = |dim: &graph::Dim| dim.eval(1, nodes).unwrap_or(i64::MAX);
     let total = at(&costs.macs).max(1);
     let mut text = format!(

@@ -92,7 +92,7 @@ pub fn import(tool: Tool, folder: &Path, config: &Config) -> Result<Table> {
             .with_context(|| format!("{} line {}: not a row of ours", path.display(), number + 1))?;
         // What a program is called is computed, not believed.
         candidate.candidate_id = program::candidate_id(&candidate.source);
-        let attempt = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let attempt = schemas::count(rows.len());
         let origin = origins.get(&candidate.candidate_id);
         candidate.run = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
         candidate.method = tool.method().to_owned();

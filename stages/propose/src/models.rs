@@ -194,15 +194,14 @@ fn shared(
     prompts: Prompts,
     chat: Box<dyn Chat>,
 ) -> anyhow::Result<Arc<Shared>> {
-    let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let task = TaskFacts {
         algorithm: config.task.algorithm.clone(),
-        hidden: whole(config.network.hidden),
-        batch_size: whole(config.train.batch_size),
-        steps: whole(config.train.steps),
+        hidden: schemas::count(config.network.hidden),
+        batch_size: schemas::count(config.train.batch_size),
+        steps: schemas::count(config.train.steps),
         card: clrs::Card::new(clrs::find_algorithm(&config.task.algorithm)?).brief(),
-        train_lengths: config.train.lengths.iter().map(|length| whole(*length)).collect(),
-        eval_length: whole(match config.score.fitness {
+        train_lengths: config.train.lengths.iter().map(|length| schemas::count(*length)).collect(),
+        eval_length: schemas::count(match config.score.fitness {
             stage::config::Fitness::Ood => config.score.ood_length,
             stage::config::Fitness::Test => config.score.test_length,
         }),

@@ -82,7 +82,7 @@ impl Plan {
             seed: search.seed,
             generation,
             first_attempt,
-            lag: i64::try_from(search.lag).unwrap_or(i64::MAX),
+            lag: schemas::count(search.lag),
             islands: IslandSettings { count: search.islands, migration_interval: search.migration_interval, migrants },
             sampling: SamplingSettings { exploration: search.exploration, exploitation: search.exploitation },
             context: match search.context {
@@ -184,7 +184,7 @@ fn constants(config: &Config) -> Constants {
             temperature: fun.temperature,
             period: fun.period,
             versions: fun.versions,
-            reset: i64::try_from(fun.reset).unwrap_or(i64::MAX),
+            reset: schemas::count(fun.reset),
         },
         eoh: eoh::Constants { population: eoh.population, parents: eoh.parents },
     }

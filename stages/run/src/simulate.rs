@@ -251,12 +251,11 @@ impl<'a> Simulation<'a> {
 
 /// The time of a training, the same at every lag: log-normal (Box and Muller's method).
 fn minutes(args: &SimulateArgs, search: usize, generation: u32, training: usize) -> f64 {
-    let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let key = StreamKey {
         seed: args.seed.wrapping_add(search as u64),
         stage: "simulate",
         generation: i64::from(generation),
-        slot: whole(training),
+        slot: schemas::count(training),
         redraw: 0,
     };
     let mut stream = key.stream("minutes");

@@ -52,7 +52,6 @@ pub fn rows(measured: &Measured) -> impl Iterator<Item = DiagnosisRow> {
 }
 
 fn row(measured: &Measured, fact: &Fact) -> DiagnosisRow {
-    let number = |x: usize| i64::try_from(x).unwrap_or(i64::MAX);
     let subject = fact.subject.as_ref();
     DiagnosisRow {
         run: measured.run.clone(),
@@ -75,16 +74,16 @@ fn row(measured: &Measured, fact: &Fact) -> DiagnosisRow {
             Mode::Forced => Feedback::Forced,
         },
         split: if fact.evaluation == Some(0) { "ood" } else { "validation" }.to_owned(),
-        nodes: number(fact.nodes),
-        n: number(fact.samples),
+        nodes: schemas::count(fact.nodes),
+        n: schemas::count(fact.samples),
         subject_kind: subject.map(|of| if of.channel { Lesioned::Channel } else { Lesioned::Operator }),
         subject: subject.map(|of| of.name.clone()),
         replaced_by: subject.map(|of| of.replaced_by.clone()),
         probe: fact.probe.clone(),
         probe_type: fact.probe_type.clone(),
-        step_tenth: fact.tenth.map(number),
-        class_true: fact.classes.map(|(truth, _)| number(truth)),
-        class_predicted: fact.classes.map(|(_, predicted)| number(predicted)),
+        step_tenth: fact.tenth.map(schemas::count),
+        class_true: fact.classes.map(|(truth, _)| schemas::count(truth)),
+        class_predicted: fact.classes.map(|(_, predicted)| schemas::count(predicted)),
         correct: fact.correct,
         total: fact.total,
         value: fact.value,

@@ -12,12 +12,17 @@ use crate::trace::Trace;
 /// sample's own length.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataPoint {
+    /// The name in the algorithm's contract.
     pub name: &'static str,
+    /// When it exists.
     pub stage: Stage,
+    /// What its values are attached to.
     pub location: Location,
+    /// How its values are to be read.
     pub ty: Type,
     /// Number format of the reference implementation; `data` holds `f64` all the same.
     pub dtype: Dtype,
+    /// Sizes of all axes, as above.
     pub shape: Vec<usize>,
     /// Row-major.
     pub data: Vec<f64>,
@@ -26,8 +31,11 @@ pub struct DataPoint {
 /// Some samples of one algorithm and one size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
+    /// What is given.
     pub inputs: Vec<DataPoint>,
+    /// Snapshots at every step, each with a leading axis of T steps.
     pub hints: Vec<DataPoint>,
+    /// What is asked for.
     pub outputs: Vec<DataPoint>,
     /// Number of valid steps of each sample.
     pub lengths: Vec<usize>,

@@ -22,6 +22,7 @@
 //! batches as the reference's trainer does. A [`Loader`] does all that ahead of time on background threads. A [`Card`] says
 //! of an algorithm, to people and language models, what all this is.
 
+#![warn(missing_docs)]
 #![cfg_attr(
     not(test),
     warn(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)

@@ -159,8 +159,11 @@ impl Transforms {
 /// What a [`Pipeline`] makes.
 #[derive(Clone, Debug)]
 pub struct PipelineConfig {
+    /// The algorithm that solves the problems.
     pub algorithm: &'static Algorithm,
+    /// What is drawn.
     pub sampler: SamplerConfig,
+    /// Samples of each batch, B.
     pub batch_size: usize,
     /// Seed of the random positions; `None` leaves positions evenly spaced.
     pub random_pos: Option<u32>,

@@ -196,6 +196,7 @@ fn check_needle(algorithm: &'static str, length: usize, args: &SamplerArgs) -> R
     let needle = match args.length_needle {
         None => return Ok(()),
         Some(0) => return Err(ClrsError::EmptyNeedle),
+        // What no `usize` holds is too long for every haystack, too.
         Some(needle) => usize::try_from(needle.unsigned_abs()).unwrap_or(usize::MAX),
     };
     let least = needle.saturating_mul(2).saturating_add(1);

@@ -31,6 +31,7 @@ impl SamplerArgs {
     /// as fits.
     pub fn training_at(algorithm: &Algorithm, length: usize) -> Self {
         let mut args = Self::training(algorithm);
+        // Half a `usize` always fits.
         let fits = i64::try_from(length.saturating_sub(1) / 2).unwrap_or(i64::MAX).max(1);
         args.length_needle = args.length_needle.map(|needle| needle.max(-fits));
         args
@@ -40,12 +41,14 @@ impl SamplerArgs {
 /// What to draw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SamplerConfig {
+    /// Seed of the random state.
     pub seed: u32,
     /// Size of the problems: the number of nodes, but for `optimal_bst` (one node more) and `segments_intersect`
     /// (always four nodes).
     pub length: usize,
     /// `Some`: all samples are drawn at once, and batches are drawn from them with replacement. `None`: on the fly.
     pub num_samples: Option<usize>,
+    /// What problems are like.
     pub args: SamplerArgs,
     /// On the fly only: pad hints to the longest run so far, having drawn 1000 samples first to get a fair idea.
     /// Otherwise each batch is padded to its own longest run.

@@ -53,17 +53,24 @@ pub enum Type {
 /// Values here are always `f64`; this is kept so that files and digests can say the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dtype {
+    /// Double precision.
     Float64,
+    /// Single precision.
     Float32,
+    /// Signed whole numbers of 64 bits.
     Int64,
 }
 
 /// One datum of an algorithm's contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpecEntry {
+    /// The name in the reference implementation, unique within an algorithm.
     pub name: &'static str,
+    /// When it exists.
     pub stage: Stage,
+    /// What its values are attached to.
     pub location: Location,
+    /// How its values are to be read.
     pub ty: Type,
     /// Number of classes of a [`Type::Categorical`]; 0 for every other type.
     pub classes: usize,

@@ -9,12 +9,16 @@ use crate::sampler::{SamplerArgs, SamplerConfig};
 /// A fixed dataset of the benchmark: same seed, length and number of samples for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
+    /// 1000 problems of length 16.
     Train,
+    /// Problems of length 16, of which there are 32 times [`Algorithm::samples_multiplier`].
     Val,
+    /// As many problems as [`Split::Val`], of length 64.
     Test,
 }
 
 impl Split {
+    /// All of them, in the order of their seeds.
     pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
 
     /// Seed of the sampler.

@@ -26,6 +26,7 @@ pub enum Feature {
 }
 
 impl Feature {
+    /// All of them: the processor's inputs, then its results.
     pub const ALL: [Self; 7] =
         [Self::NodeFts, Self::EdgeFts, Self::GraphFts, Self::AdjMat, Self::Hidden, Self::NextHidden, Self::TriMsgs];
 

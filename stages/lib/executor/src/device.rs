@@ -19,7 +19,9 @@ pub enum DeviceArg {
     /// The first GPU where there is one, else the CPU.
     #[default]
     Auto,
+    /// The CPU.
     Cpu,
+    /// The visible GPU of this number, from 0.
     Cuda(usize),
 }
 
@@ -118,6 +120,7 @@ pub fn init_with(wanted: &DeviceArg, start: Start) -> Result<Device> {
     crate::allocator::link();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if threads == 0 { cores } else { threads };
+    // libtorch takes no more than this.
     tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     // libtorch accepts this once in a process.
     static INTEROP: OnceLock<()> = OnceLock::new();
@@ -181,14 +184,23 @@ pub struct Doctor {
     pub wanted_version: &'static str,
     /// What the library's folder says about itself, where it does.
     pub found_version: Option<String>,
+    /// Whether libtorch's CUDA half could be loaded.
     pub cuda_library: bool,
+    /// Whether it finds a GPU.
     pub cuda_available: bool,
+    /// How many GPUs are visible.
     pub cuda_devices: i64,
+    /// Why that half could not be loaded.
     pub cuda_reason: Option<String>,
+    /// Whether libtorch was built with MKL.
     pub mkl: bool,
+    /// Whether libtorch was built with OpenMP.
     pub openmp: bool,
+    /// Threads that libtorch computes with.
     pub threads: i32,
+    /// Cores that the process may use.
     pub cores: usize,
+    /// What `auto` stands for on this machine.
     pub device: String,
 }
 

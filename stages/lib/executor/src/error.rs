@@ -6,24 +6,45 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The memory of the machine or of the GPU is spent; libtorch's first line about it.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
     /// Any other complaint of libtorch, its first line.
     #[error("libtorch: {0}")]
     Torch(String),
+    /// A device that was asked for is not there, or cannot be used.
     #[error("device {device} cannot be used: {reason}")]
-    Device { device: String, reason: String },
+    Device {
+        /// Its name, as of [`crate::DeviceArg`].
+        device: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A graph cannot be made.
     #[error(transparent)]
     Graph(#[from] graph::OpError),
+    /// An initialisation does not fit its parameter.
     #[error("inconsistent graph: {0}")]
     Start(#[from] graph::start::StartError),
+    /// A kernel cannot be built or run.
     #[error("kernel: {0}")]
     Kernel(#[from] crate::kernels::KernelError),
     /// A tensor that is missing, or of another shape than the graph's.
     #[error("tensor {name}: {reason}")]
-    Tensor { name: String, reason: String },
+    Tensor {
+        /// Name of the tensor.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of weights cannot be read or written.
     #[error("{}: {reason}", path.display())]
-    File { path: PathBuf, reason: String },
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A size that does not fit, or a graph and its values that do not belong together.
     #[error("inconsistent graph: {0}")]
     Inconsistent(String),

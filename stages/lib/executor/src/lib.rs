@@ -7,6 +7,7 @@
 //!
 //! All of libtorch's `unsafe` lives in this crate.
 
+#![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 #![allow(unsafe_code, reason = "kernels, libtorch and CUDA; each block says why it is sound")]
 

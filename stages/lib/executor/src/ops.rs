@@ -12,7 +12,9 @@ use crate::tensor::from_f64;
 
 /// What an operation needs to know beyond its arguments.
 pub struct Context<'a> {
+    /// Element type of all floats.
     pub float: Kind,
+    /// Where tensors are made.
     pub device: Device,
     /// B and N.
     pub sizes: (i64, i64),
@@ -40,6 +42,7 @@ pub(crate) fn kind(dtype: DType, float: Kind) -> Kind {
     }
 }
 
+/// As libtorch counts. An axis is below the rank of a tensor, so that it fits.
 fn axis(dim: usize) -> i64 {
     i64::try_from(dim).unwrap_or(i64::MAX)
 }

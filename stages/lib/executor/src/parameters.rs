@@ -15,6 +15,7 @@ use crate::weights::{Array, Weights};
 /// What is trained lies in one flat tensor, and each parameter is a window into it: the optimiser then works on few
 /// large tensors instead of many small ones.
 pub struct Parameters {
+    /// All trained elements, one parameter after the other, [P].
     pub flat: Tensor,
     /// For each of the graph's parameters.
     entries: Vec<Entry>,
@@ -29,7 +30,7 @@ struct Entry {
     /// Shares memory with `flat` where trained.
     value: Tensor,
     /// First element in `flat`, where trained.
-    window: Option<i64>,
+    window: Option<usize>,
 }
 
 impl Parameters {
@@ -64,14 +65,14 @@ impl Parameters {
         let joined: Vec<f64> = trained.flat_map(|(_, values)| values.iter().copied()).collect();
         let flat = from_f64(&joined, &[size(joined.len())?], dtype.kind(), device)?;
         let mut entries = Vec::with_capacity(graph.params().len());
-        let mut start = 0_i64;
+        let mut start = 0;
         for (param, data) in graph.params().iter().zip(values) {
             let shape = sizes(&param.shape)?;
             let (value, window) = if param.trainable {
-                let length = size(data.len())?;
-                let window = flat.f_narrow(0, start, length)?.f_view(shape.as_slice())?.f_detach()?;
-                start += length;
-                (window, Some(start - length))
+                let part = flat.f_narrow(0, size(start)?, size(data.len())?)?;
+                let window = (part.f_view(shape.as_slice())?.f_detach()?, Some(start));
+                start += data.len();
+                window
             } else {
                 (from_f64(data, &shape, dtype.kind(), device)?, None)
             };
@@ -124,7 +125,7 @@ impl Parameters {
     /// Where a parameter lies in [`Parameters::flat`], if it is trained: first element and number of elements.
     pub fn window(&self, param: ParamId) -> Option<(usize, usize)> {
         let entry = self.entries.get(param.0 as usize)?;
-        Some((usize::try_from(entry.window?).ok()?, entry.shape.iter().product()))
+        Some((entry.window?, entry.shape.iter().product()))
     }
 
     /// A gradient of nothing, laid out as [`Parameters::flat`].
@@ -138,7 +139,6 @@ impl Parameters {
         let data = to_f64(flat)?;
         for entry in &self.entries {
             if let Some(start) = entry.window {
-                let start = usize::try_from(start).unwrap_or(usize::MAX);
                 let length: usize = entry.shape.iter().product();
                 let part = start.checked_add(length).and_then(|end| data.get(start..end));
                 let part = part.ok_or_else(|| Error::Inconsistent(format!("no room for {}", entry.name)))?;

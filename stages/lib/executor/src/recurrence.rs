@@ -33,7 +33,9 @@ pub struct Options {
 /// A graph and the values that are wanted of it.
 #[derive(Clone, Debug)]
 pub struct Part {
+    /// The graph.
     pub graph: Graph,
+    /// The values that are wanted, in this order.
     pub outputs: Vec<NodeId>,
 }
 

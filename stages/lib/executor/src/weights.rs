@@ -21,13 +21,16 @@ use crate::tensor::Dtype;
 /// One array, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
+    /// Sizes of all axes, outermost first.
     pub shape: Vec<usize>,
+    /// The elements, row-major; as many as the sizes say.
     pub data: Vec<f64>,
 }
 
 /// All parameters and buffers of a network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
+    /// By torch names.
     pub arrays: BTreeMap<String, Array>,
     /// The format that numbers are written in.
     pub dtype: Dtype,

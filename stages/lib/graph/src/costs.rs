@@ -46,7 +46,9 @@ pub struct Costs {
 /// Costs of one node.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeCost {
+    /// Multiply-accumulates, of matrix products alone.
     pub macs: Dim,
+    /// Element operations, of all that is no matrix product.
     pub element_ops: Dim,
     /// Bytes of the value, 0 for views.
     pub bytes: Dim,

@@ -65,7 +65,7 @@ impl Dim {
         Self { terms: vec![((0, 1), 1)] }
     }
 
-    /// A known size of something in memory, which fits i64.
+    /// A known size of something in memory, which fits i64; like all arithmetic here, it saturates beyond.
     pub fn of(size: usize) -> Self {
         Self::known(i64::try_from(size).unwrap_or(i64::MAX))
     }

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
+    /// IEEE single precision.
     #[default]
     F32,
     /// As `F32`, but a GPU may round what it multiplies to 10 bits (TensorFloat-32). Elsewhere it is `F32`.
     Tf32,
+    /// IEEE double precision.
     F64,
 }
 

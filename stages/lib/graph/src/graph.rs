@@ -24,12 +24,13 @@ pub struct Graph {
 /// `adj_mat` [B, N, N] and `hidden` [B, N, H], in this order, all Float and all varying over time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Processor {
+    /// The computation, whose outputs are `ret` and `tri_msgs`.
     pub graph: Graph,
-    /// [B, N, H]
+    /// The new hidden state, [B, N, H].
     pub ret: NodeId,
-    /// [B, N, N, H]
+    /// Messages from triplets, [B, N, N, H]; `None` where the program returns none.
     pub tri_msgs: Option<NodeId>,
-    /// H
+    /// The number of features, H.
     pub hidden: usize,
     /// What training computes, where that differs from evaluation, which the fields above are then about.
     pub training: Option<Box<Training>>,
@@ -41,8 +42,11 @@ pub struct Processor {
 /// `noise_key` [3]: see [`crate::noise`]. Its parameters are those of the processor's graph, in the same order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
+    /// The computation in training, with the two inputs for noise.
     pub graph: Graph,
+    /// The new hidden state, [B, N, H].
     pub ret: NodeId,
+    /// Messages from triplets, [B, N, N, H]; `None` where the program returns none.
     pub tri_msgs: Option<NodeId>,
     /// In the order in which the program comes to them.
     pub statistics: Vec<Statistic>,
@@ -58,6 +62,7 @@ pub struct Statistic {
     pub running: [Option<ParamId>; 2],
     /// A number: how many updates there were.
     pub count: Option<ParamId>,
+    /// The share `f` that an update takes from its batch; `None` for one over the number of updates.
     pub momentum: Option<f64>,
 }
 

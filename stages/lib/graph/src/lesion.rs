@@ -45,6 +45,7 @@ pub enum Replacement {
 /// A processor with a switch for each of its operators.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Switched {
+    /// What the processor computes, with the switches and what stands in for values as further parameters.
     pub processor: Processor,
     /// In the order of the parameters.
     pub operators: Vec<Operator>,
@@ -58,7 +59,9 @@ pub struct Operator {
     /// Name of the parameter that is the switch: 1, or 0 for a lesion. Absent where the outputs do not depend on the
     /// operator at all: there is nothing to replace.
     pub keep: Option<String>,
+    /// Where it meets data as a whole value.
     pub sites: Vec<Site>,
+    /// Where it meets data element by element instead.
     pub fallbacks: Vec<Fallback>,
 }
 

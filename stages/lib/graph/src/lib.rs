@@ -9,6 +9,7 @@
 //! computes ([`interpret`], in plain f64, with derivatives), equal graphs that cost less ([`passes`]), the graph of a graph's
 //! gradients ([`gradients`]), and what is left without one of its operators ([`lesion`]).
 
+#![warn(missing_docs)]
 #![cfg_attr(
     not(test),
     warn(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)

@@ -7,7 +7,9 @@ use crate::op::{BinaryOp, DType, Node, NodeId, Op, ReduceOp, UnaryOp};
 /// Least and largest value, both included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
+    /// The least value, for every B and N.
     pub least: Dim,
+    /// The largest value, for every B and N.
     pub most: Dim,
 }
 

@@ -6,10 +6,20 @@ use crate::rng::Rng;
 /// An initialisation that does not fit its parameter.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum StartError {
+    /// Literal values are fewer or more than the parameter has elements.
     #[error("{values} initial values for shape {shape:?}")]
-    Values { values: usize, shape: Vec<usize> },
+    Values {
+        /// How many values there are.
+        values: usize,
+        /// The parameter's shape.
+        shape: Vec<usize>,
+    },
+    /// A position that is copied lies outside the tensor that is drawn.
     #[error("{of} has fewer elements than are copied")]
-    Copied { of: String },
+    Copied {
+        /// The name of the parameter that is copied.
+        of: String,
+    },
 }
 
 /// The numbers of a buffer that files do not hold: it starts alike in every network.

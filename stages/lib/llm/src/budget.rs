@@ -16,6 +16,7 @@ use crate::settings::Settings;
 /// What was spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spent {
+    /// Tokens of prompts and completions.
     pub tokens: u64,
     /// In the currency of the price table; calls to models without a price count nothing.
     pub cost: f64,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use stage::config::ModelPrice;
 
 /// Who speaks in a conversation, in the words of the protocol.
+#[allow(missing_docs, reason = "a documented value has an entry of its own in the JSON Schema")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Speaker {
@@ -27,7 +28,9 @@ impl Speaker {
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Message {
+    /// Who speaks.
     pub role: Speaker,
+    /// What is said.
     pub content: String,
 }
 
@@ -61,6 +64,7 @@ pub enum Agent {
 }
 
 impl Agent {
+    /// All of them, in the order in which an attempt asks them.
     pub const ALL: [Agent; 3] = [Agent::Router, Agent::Critic, Agent::Writer];
 
     /// Its name in transcripts and settings.
@@ -76,8 +80,11 @@ impl Agent {
 /// Everything that decides a reply. What is not in `params` is not sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Call {
+    /// The agent that is asked.
     pub agent: Agent,
+    /// The model that plays it, as the server names it.
     pub model: String,
+    /// The conversation so far, the oldest message first.
     pub messages: Vec<Message>,
     /// Sampling parameters under the names of the protocol.
     pub params: Map<String, Value>,
@@ -107,6 +114,7 @@ pub fn estimated_tokens(bytes: usize) -> u64 {
 /// Tokens of one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Usage {
+    /// Tokens of the prompt, those that the server had cached included.
     pub prompt_tokens: u64,
     /// With the reasoning, as servers count.
     pub completion_tokens: u64,
@@ -166,9 +174,12 @@ pub enum Finish {
 /// A reply, its reasoning set apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reply {
+    /// What the model answered, without its reasoning.
     pub text: String,
+    /// Its reasoning, where the server hands that out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<String>,
+    /// Why the reply ended.
     pub finish: Finish,
     /// The model that the server says has answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]

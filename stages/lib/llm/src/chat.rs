@@ -13,7 +13,9 @@ use crate::transcript::{Exchange, Place, Recorded, Recorder, Taken};
 /// A reply or its failure, with what it took.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// The reply, or why there is none.
     pub result: Result<Reply, CallError>,
+    /// Tokens, cost and time of all attempts at the call.
     pub taken: Taken,
     /// For how long the call had to wait for the service, which is no time of the proposal's.
     pub outage: Duration,

@@ -7,6 +7,7 @@ use schemas::Factor;
 /// What became of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
+    /// Whether the program is a candidate, and the edit within its bounds.
     pub accepted: bool,
     /// The findings as text with excerpts, as a person would be shown them: what a repair round gets.
     pub report: String,

@@ -31,8 +31,9 @@ pub struct TaskFacts {
     pub train_lengths: Vec<i64>,
     /// Nodes of the graphs that fitness is measured on.
     pub eval_length: i64,
-    /// Graphs of one optimiser step, and steps of a training.
+    /// Graphs of one optimiser step.
     pub batch_size: i64,
+    /// Updates of the weights in one training.
     pub steps: i64,
     /// What there is to know of the task, in some hundred words (`clrs::Card::brief`).
     pub card: String,
@@ -41,6 +42,7 @@ pub struct TaskFacts {
 /// What is known of programs beside the table of candidates.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
+    /// Learning curves by `candidate_id`.
     pub curves: Curves,
     /// By `candidate_id`.
     pub diagnoses: BTreeMap<String, Diagnosis>,
@@ -49,31 +51,44 @@ pub struct Known {
 /// The lines of one editable region, without its markers.
 #[derive(Clone, Debug, Serialize)]
 pub struct RegionView {
+    /// The factor whose region it is.
     pub name: Factor,
+    /// The lines, without those of the markers and without blank lines at the end.
     pub text: String,
 }
 
 /// A program with what is known of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProgramView {
+    /// The program's text, without blank lines at the end.
     pub source: String,
     /// Its regions, where all else is as in the parent: then they are all there is to show. Else none.
     pub regions: Vec<RegionView>,
+    /// The fitness that the search maximises; none where it has no score.
     pub fitness: Option<f64>,
     /// Standard deviation of the fitness as an estimate of the true accuracy; none where it is not known.
     pub fitness_error: Option<f64>,
     /// Trainings that the fitness rests on; 0 where that is not known.
     pub trainings: i64,
+    /// Mean validation accuracy over its trainings, 0 to 1; none where it was not trained.
     pub val_acc: Option<f64>,
+    /// Mean loss at the end of its trainings; none where it was not trained.
     pub train_loss: Option<f64>,
+    /// Updates of the weights in each of its trainings.
     pub train_steps: Option<i64>,
+    /// Trainable parameters of the processor.
     pub params: Option<i64>,
+    /// Multiply-accumulates of one message-passing step for one graph (B = 1) of the longest training length.
     pub macs: Option<i64>,
+    /// The same as a polynomial in B and N.
     pub macs_formula: Option<String>,
+    /// Bytes of activations alive at once in one step, for one batch of the largest evaluation.
     pub peak_bytes: Option<i64>,
     /// What its last edit was, in a few words.
     pub edit: Option<String>,
+    /// What `check` warned of, and no errors.
     pub warnings: Vec<Warning>,
+    /// A few points of its learning curve, the first and the last among them; empty where there is none.
     pub curve: Vec<Point>,
     /// Where it fails, and what its parts are worth.
     pub diagnosis: Option<DiagnosisView>,
@@ -82,36 +97,52 @@ pub struct ProgramView {
 /// A warning of `check`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Warning {
+    /// Line of the program, from 1.
     pub line: i64,
+    /// Code of the rule.
     pub code: String,
+    /// What is doubtful, in a sentence.
     pub message: String,
 }
 
 /// A point of a learning curve.
 #[derive(Clone, Debug, Serialize)]
 pub struct Point {
+    /// Updates of the weights so far.
     pub step: i64,
+    /// Loss of the batch.
     pub loss: f64,
+    /// Validation accuracy after it, where there was a validation.
     pub val_acc: Option<f64>,
 }
 
 /// How the edits of one factor went.
 #[derive(Clone, Debug, Serialize)]
 pub struct FactorView {
+    /// The factor.
     pub name: Factor,
+    /// Edits that were decided about.
     pub tried: usize,
+    /// Those of them that have a fitness.
     pub scored: usize,
+    /// Those of them that are fitter than their parents.
     pub improved: usize,
+    /// Those of them that reached beyond the factor.
     pub entangled: usize,
+    /// Largest gain in fitness against the parent; none where no edit has one.
     pub best_gain: Option<f64>,
 }
 
 /// What all prompts of an attempt are rendered from.
 #[derive(Clone, Debug, Serialize)]
 pub struct Context {
+    /// What is searched for.
     pub task: TaskFacts,
+    /// What there is to know of the candidate language.
     pub language: String,
+    /// The program that is to be edited.
     pub parent: ProgramView,
+    /// The latest attempts.
     pub history: Vec<PastView>,
     /// The edits that led from the seed program to the parent, the oldest first; the last one is the parent's own.
     pub line: Vec<PastView>,
@@ -119,8 +150,11 @@ pub struct Context {
     pub refusals: Vec<RefusalView>,
     /// Standard deviation of one training's accuracy, as measured on programs that were trained several times.
     pub training_noise: Option<f64>,
+    /// How edits went, for each factor that the parent has a region for.
     pub factors: Vec<FactorView>,
+    /// Highest fitness among the rows that the attempt is told of.
     pub best_fitness: Option<f64>,
+    /// Other programs to learn from.
     pub examples: Vec<ProgramView>,
     /// The method chose the examples: they are shown in its order and for its purpose.
     pub examples_chosen: bool,

@@ -17,13 +17,17 @@ const LOST: f64 = 0.5;
 pub struct DiagnosisView {
     /// Nodes of the graphs that were looked at.
     pub nodes: i64,
+    /// Accuracy on them, 0 to 1.
     pub score: f64,
-    /// On graphs of the training sizes, and their nodes.
+    /// The same on graphs of the training sizes; none where they were not looked at.
     pub near_score: Option<f64>,
+    /// Nodes of the graphs of `near_score`.
     pub near_nodes: Option<i64>,
+    /// Each output.
     pub outputs: Vec<ProbeView>,
     /// The worst first.
     pub hints: Vec<ProbeView>,
+    /// Where most graphs go wrong first, the most frequent place first.
     pub first_wrong: Vec<PlaceView>,
     /// Share of the graphs in which no decision of a hint is wrong.
     pub never_wrong: f64,
@@ -31,14 +35,18 @@ pub struct DiagnosisView {
     pub matters: Vec<LesionView>,
     /// Operators without effect worth the name.
     pub idle: Vec<String>,
+    /// What is lost without each channel of the processor.
     pub channels: Vec<LesionView>,
 }
 
 /// One output or hint.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProbeView {
+    /// Name of the output or hint.
     pub name: String,
+    /// Its type, such as `pointer`.
     pub kind: String,
+    /// The share of decisions that are right, 0 to 1.
     pub accuracy: f64,
     /// With true hints fed back.
     pub forced: Option<f64>,
@@ -51,16 +59,20 @@ pub struct ProbeView {
 /// Where graphs go wrong first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlaceView {
+    /// Name of the hint.
     pub hint: String,
     /// Tenth of the run, from 1.
     pub tenth: usize,
+    /// Share of the graphs, 0 to 1.
     pub share: f64,
 }
 
 /// What is lost without a part.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LesionView {
+    /// Name of the operator or channel.
     pub name: String,
+    /// Accuracy that is lost.
     pub loss: f64,
     /// The output or hint that loses most, and how much.
     pub most: Option<(String, f64)>,

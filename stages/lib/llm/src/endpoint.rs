@@ -24,6 +24,7 @@ pub struct Endpoint {
     pub query: BTreeMap<String, String>,
     /// Tokens of the context: longer prompts are not sent.
     pub context: Option<u64>,
+    /// Most requests a minute; `None`: as many as there are.
     pub requests_per_minute: Option<u32>,
     /// Prompts and replies.
     pub tokens_per_minute: Option<u64>,
@@ -43,8 +44,11 @@ impl Default for Endpoint {
 /// The headers and the query of a server's requests, with all the secrets in them.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
+    /// All headers, the key's among them.
     pub headers: reqwest::header::HeaderMap,
+    /// Names and values of the query.
     pub query: Vec<(String, String)>,
+    /// What must be printed nowhere.
     pub secrets: Vec<Secret>,
 }
 

@@ -81,6 +81,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, Deserialize, schemars::JsonSchema)]
 #[error("{}: {message}", kind.as_str())]
 pub struct CallError {
+    /// What went wrong.
     pub kind: Kind,
     /// One sentence, free of the API key.
     pub message: String,

@@ -22,6 +22,7 @@ pub struct Columns {
     pub llm_model: String,
     /// Calls that this row took; those before the first try count with it.
     pub llm_calls: i64,
+    /// Tokens of all prompts.
     pub prompt_tokens: i64,
     /// With the reasoning.
     pub completion_tokens: i64,
@@ -47,6 +48,7 @@ pub struct Columns {
 /// One try at a program.
 #[derive(Clone, Debug)]
 pub struct ProposedRow {
+    /// The row, before any check.
     pub candidate: Candidate,
     /// None for the seed program, which nobody wrote.
     pub columns: Option<Columns>,
@@ -110,16 +112,15 @@ fn fill(
     shared: &Shared,
     identify: &(dyn Fn(&str) -> String + Sync),
 ) -> ProposedRow {
-    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let usage = made.taken.usage;
     let columns = Columns {
         prompt_hash: shared.prompts.hash().to_owned(),
         llm_model: made.model,
         llm_calls: made.calls,
-        prompt_tokens: whole(usage.prompt_tokens),
-        completion_tokens: whole(usage.completion_tokens),
-        reasoning_tokens: usage.reasoning_tokens.map(whole),
-        cached_tokens: usage.cached_tokens.map(whole),
+        prompt_tokens: schemas::count(usage.prompt_tokens),
+        completion_tokens: schemas::count(usage.completion_tokens),
+        reasoning_tokens: usage.reasoning_tokens.map(schemas::count),
+        cached_tokens: usage.cached_tokens.map(schemas::count),
         tokens_estimated: usage.estimated,
         llm_cost: made.taken.cost,
         factor_reason: made.routed.as_ref().map(|routed| routed.reason.clone()),

@@ -12,6 +12,7 @@
 //! Everything that shapes a search is a function of the settings, the seed and the replies: waits, latencies and the
 //! order in which calls end decide nothing.
 
+#![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 
 pub mod agents;

@@ -13,13 +13,16 @@ use serde_json::{Value, json};
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// The path of the first line, with its query.
     pub path: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
+    /// The text of the body; empty where there is none.
     pub body: String,
 }
 
 impl Request {
+    /// The value of a header; `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -40,7 +43,9 @@ impl Request {
 /// What the server does on a connection, in order; then it closes it.
 #[derive(Clone, Debug)]
 pub enum Step {
+    /// Sends these bytes.
     Send(Vec<u8>),
+    /// Waits for so long.
     Sleep(Duration),
     /// Says nothing more until the client leaves or the server ends.
     Stall,

@@ -15,14 +15,19 @@ const REFUSALS: usize = 5;
 /// An attempt of the past.
 #[derive(Clone, Debug, Serialize)]
 pub struct PastView {
+    /// Number of the attempt within the run.
     pub attempt: i64,
+    /// The factor that it was confined to; none for an edit without one.
     pub factor: Option<Factor>,
+    /// What the edit was, in a few words.
     pub what: String,
     /// `scored`, `rejected`, `entangled`, `duplicate`, `timeout`...
     pub outcome: String,
+    /// Its fitness; none where it has no score.
     pub fitness: Option<f64>,
     /// As of a program.
     pub fitness_error: Option<f64>,
+    /// Trainings that the fitness rests on; 0 where that is not known.
     pub trainings: i64,
     /// Against its parent.
     pub gain: Option<f64>,
@@ -33,7 +38,9 @@ pub struct PastView {
 /// A rule by which proposals were refused.
 #[derive(Clone, Debug, Serialize)]
 pub struct RefusalView {
+    /// Code of the rule.
     pub code: String,
+    /// How many proposals it has refused.
     pub count: usize,
     /// What was said of the latest of them.
     pub example: String,

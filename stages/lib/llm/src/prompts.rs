@@ -44,10 +44,21 @@ const INLINE: [&str; 2] = ["parts/macros.jinja", "parts/factors.jinja"];
 /// What is wrong with a template.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
+    /// A file or folder of templates cannot be read.
     #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file of the folder replaces no template, and would silently do nothing.
     #[error("{}: no prompt has this name; there are {}", path.display(), names())]
-    Unknown { path: PathBuf },
+    Unknown {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A template has a fault, or names something that prompts do not have.
     #[error("{0}")]
     Template(String),
 }

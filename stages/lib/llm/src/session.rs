@@ -28,6 +28,7 @@ const ECHO: usize = 60_000;
 /// Why an attempt has no program.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Failure {
+    /// A call failed for good.
     #[error("{0}")]
     Call(#[from] CallError),
     /// A reply came, and nothing could be made of it.
@@ -48,6 +49,7 @@ impl Failure {
 /// How the factor was chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Routed {
+    /// The factor.
     pub factor: Factor,
     /// The router's reason, or what was wrong with its last reply.
     pub reason: String,
@@ -82,11 +84,17 @@ pub struct Made {
 
 /// What all attempts of a run share.
 pub struct Shared {
+    /// The settings in force.
     pub settings: Settings,
+    /// The templates.
     pub prompts: Prompts,
+    /// Who answers calls.
     pub chat: Box<dyn Chat>,
+    /// Who judges programs.
     pub checker: Box<dyn Checker>,
+    /// What is searched for.
     pub task: TaskFacts,
+    /// What is known of programs beside their rows.
     pub known: Known,
 }
 

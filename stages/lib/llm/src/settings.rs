@@ -19,6 +19,7 @@ pub(crate) const LIMIT: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 /// A model and its share of the attempts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
+    /// What the server calls it.
     pub name: String,
     /// Relative to the other models' weights.
     pub weight: f64,
@@ -39,6 +40,7 @@ impl Model {
 /// How long is waited for what: the times of `[llm]`, none of them 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waits {
+    /// Longest time until a connection stands.
     pub connect: Duration,
     /// Longest silence before the reply begins.
     pub first_byte: Duration,
@@ -52,6 +54,7 @@ pub struct Waits {
     pub patience: Duration,
     /// The first wait before a further attempt; each further one is twice as long.
     pub backoff: Duration,
+    /// The longest wait before a further attempt.
     pub backoff_max: Duration,
 }
 
@@ -93,6 +96,7 @@ pub struct Settings {
     pub extra: Map<String, Value>,
     /// Parameters of one agent's calls, which take the place of those of all.
     pub agent_params: BTreeMap<Agent, Map<String, Value>>,
+    /// How long is waited for what.
     pub waits: Waits,
     /// Whether critic and writer are told of the factor that was chosen.
     pub condition: bool,

@@ -23,6 +23,7 @@ use crate::error::{CallError, Kind};
 /// An attempt at a call that failed, and the wait after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Try {
+    /// Why it failed.
     #[serde(flatten)]
     pub error: CallError,
     /// Milliseconds.
@@ -47,8 +48,10 @@ pub struct Place {
 pub struct Exchange {
     /// [`Call::key`].
     pub key: String,
+    /// Which call of the search it is.
     #[serde(flatten)]
     pub place: Place,
+    /// What was asked.
     #[serde(flatten)]
     pub call: Call,
     /// The reply; none if the call failed for good.
@@ -74,10 +77,24 @@ pub struct Exchange {
 /// What is wrong with a file of transcripts.
 #[derive(Debug, thiserror::Error)]
 pub enum TranscriptError {
+    /// The file cannot be read.
     #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A line is not an exchange.
     #[error("{}: line {line}: not an exchange: {source}", path.display())]
-    Line { path: PathBuf, line: usize, source: serde_json::Error },
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Number of the line, from 1.
+        line: usize,
+        /// Why it is none.
+        source: serde_json::Error,
+    },
 }
 
 /// Recorded exchanges, by what they answer.
@@ -97,8 +114,11 @@ pub struct Recorded {
 /// What a call took, over all that was recorded of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Taken {
+    /// Tokens of all attempts.
     pub usage: Usage,
+    /// In the currency of the price table; `None` where no model had a price.
     pub cost: Option<f64>,
+    /// Milliseconds, waits and repeats included, of all records together.
     pub latency_ms: u64,
 }
 

@@ -4,12 +4,21 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
+    /// There is no algorithm of this name.
     #[error("`{0}` is not an algorithm of the benchmark")]
     Algorithm(String),
+    /// A setting has a value that no network can be made with.
     #[error("{setting}: {reason}")]
-    Setting { setting: &'static str, reason: String },
+    Setting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// The graph of the network cannot be made.
     #[error(transparent)]
     Graph(#[from] graph::OpError),
+    /// The samples cannot be drawn.
     #[error(transparent)]
     Data(#[from] clrs::ClrsError),
     /// A graph and its values that do not belong together.

@@ -17,6 +17,7 @@ pub struct CurvePoint {
 /// that of `total`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
+    /// Name of the output.
     pub output: String,
     /// Decisions that are right; of a mask twice those that are rightly set, of a scalar the squared error.
     pub correct: Vec<f64>,
@@ -35,6 +36,7 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Both of them.
     pub const ALL: [Self; 2] = [Self::Free, Self::Forced];
 }
 
@@ -44,7 +46,9 @@ impl Mode {
 pub enum Measure {
     /// The mean over outputs.
     Score,
+    /// The accuracy of an output.
     Output,
+    /// The accuracy of a hint, over all steps.
     Hint,
     /// A hint in a tenth of the run.
     Step,
@@ -59,7 +63,9 @@ pub enum Measure {
 /// What a lesion replaces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
+    /// Whether it is a channel of the processor, rather than one of its operators.
     pub channel: bool,
+    /// Name of the operator or channel.
     pub name: String,
     /// What stands in its place: `mean`, `zero`, `untrained` or `complete`; `nothing` where no output depends on it.
     pub replaced_by: String,
@@ -68,21 +74,29 @@ pub struct Subject {
 /// One number of a diagnosis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fact {
+    /// What the number is about.
     pub measure: Measure,
+    /// What was fed back meanwhile.
     pub mode: Mode,
     /// Number of the evaluation; absent: that of lesions.
     pub evaluation: Option<usize>,
+    /// Nodes of each graph, N.
     pub nodes: usize,
+    /// How many graphs were looked at.
     pub samples: usize,
+    /// What was replaced; `None` for what is no lesion.
     pub subject: Option<Subject>,
     /// Name of the output or hint.
     pub probe: Option<String>,
+    /// Its type, in the reference implementation's words; `None` where there is no probe.
     pub probe_type: Option<String>,
     /// From 0.
     pub tenth: Option<usize>,
     /// True and predicted class.
     pub classes: Option<(usize, usize)>,
+    /// The right ones of `total`, or those that the measure is about.
     pub correct: f64,
+    /// Decisions or samples.
     pub total: f64,
     /// Accuracy, or the share of `total` that is `correct`.
     pub value: f64,

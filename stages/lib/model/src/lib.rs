@@ -4,6 +4,7 @@
 //! samples a training and an evaluation see, [`TrainConfig`] and [`EvalConfig`] how they are made. The crate `network` runs these graphs with libtorch, the crate `pytorch` writes
 //! them as Python. This crate knows no tensors: no libtorch.
 
+#![warn(missing_docs)]
 #![cfg_attr(
     not(test),
     warn(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)

@@ -17,6 +17,7 @@ use crate::{decode, encode};
 /// A datum and its nodes in the graph.
 #[derive(Clone, Debug)]
 pub struct Port {
+    /// What the datum is.
     pub entry: SpecEntry,
     /// The number of the graph's input for it: of inputs and hints; for an output that is a permutation, of its noise.
     pub input: Option<usize>,
@@ -27,9 +28,13 @@ pub struct Port {
 /// One step of a network, for one algorithm and one processor.
 #[derive(Clone, Debug)]
 pub struct Model {
+    /// The graph of the step.
     pub graph: Graph,
+    /// What is given, as the network sees it.
     pub inputs: Vec<Port>,
+    /// The hints: each is an input, and predicted.
     pub hints: Vec<Port>,
+    /// What is asked for.
     pub outputs: Vec<Port>,
     /// The number of the input for the hidden state before, [B, N, H].
     pub hidden: usize,

@@ -15,7 +15,9 @@ use crate::network::{Model, Port, encoded_shape};
 /// Numbers of the inputs that say what is true of a datum and how much each of its losses weighs.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
+    /// The input for the true values.
     pub truth: usize,
+    /// The input for the weights of the losses.
     pub weight: usize,
 }
 

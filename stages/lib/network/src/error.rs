@@ -8,30 +8,65 @@ use std::path::PathBuf;
 pub enum NetworkError {
     /// A number of the training is not finite (weights are not updated with it), or the loss is hopeless.
     #[error("training diverged at step {step}: {reason}")]
-    Diverged { step: usize, reason: String },
+    Diverged {
+        /// The step, from 1.
+        step: usize,
+        /// Which number, and what it is.
+        reason: String,
+    },
+    /// The memory of the machine or of the GPU is spent; libtorch's first line about it.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
     /// The training was asked to stop, and has written a checkpoint.
     #[error("stopped at step {step}; it goes on from there")]
-    Stopped { step: usize },
+    Stopped {
+        /// The last step that was taken, from 1.
+        step: usize,
+    },
     /// Any other complaint of libtorch, its first line.
     #[error("libtorch: {0}")]
     Torch(String),
+    /// A device that was asked for is not there, or cannot be used.
     #[error("device {device} cannot be used: {reason}")]
-    Device { device: String, reason: String },
+    Device {
+        /// Its name, as of [`crate::DeviceArg`].
+        device: String,
+        /// Why not.
+        reason: String,
+    },
+    /// There is no algorithm of this name.
     #[error("`{0}` is not an algorithm of the benchmark")]
     Algorithm(String),
+    /// A setting has a value that no network can be made or trained with.
     #[error("{setting}: {reason}")]
-    Setting { setting: &'static str, reason: String },
+    Setting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// The graph of the network cannot be made.
     #[error(transparent)]
     Graph(#[from] graph::OpError),
+    /// The samples cannot be drawn.
     #[error(transparent)]
     Data(#[from] clrs::ClrsError),
     /// A tensor that is missing, or of another shape than the network's.
     #[error("tensor {name}: {reason}")]
-    Tensor { name: String, reason: String },
+    Tensor {
+        /// Name of the tensor.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file cannot be read or written.
     #[error("{}: {reason}", path.display())]
-    File { path: PathBuf, reason: String },
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A size that does not fit, or a graph and its values that do not belong together.
     #[error("inconsistent network: {0}")]
     Inconsistent(String),

@@ -5,6 +5,7 @@
 //! it over time, forward and backward, and [`train`] and [`evaluate`] say on what. [`diagnose`](mod@diagnose) says where a trained
 //! network fails. Call [`init`] before anything else.
 
+#![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 #![forbid(unsafe_code)]
 

@@ -10,6 +10,7 @@ use crate::error::{NetworkError, Result};
 /// How good predictions are, in 0..=1 (but for scalars, whose score is the mean squared error).
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scores {
+    /// Name and score of each output.
     pub per_output: Vec<(String, f64)>,
     /// The mean over outputs.
     pub score: f64,

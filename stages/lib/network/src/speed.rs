@@ -19,14 +19,17 @@ use model::{Repred, TrainConfig};
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Name of the algorithm in the benchmark.
     pub algorithm: String,
     /// N in training.
     pub length: usize,
+    /// Samples of a batch, B.
     pub batch_size: usize,
     /// Training steps to take the median of; one more comes before, unmeasured.
     pub steps: usize,
     /// N in evaluation; absent: none.
     pub eval_length: Option<usize>,
+    /// Number format of the computation.
     pub dtype: Dtype,
     /// Whether to rewrite the graph first.
     pub passes: bool,
@@ -39,10 +42,13 @@ pub struct Settings {
 /// weights' gradients). Outputs, which are decoded once, are not counted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Speed {
+    /// Seconds of a training step.
     pub train_step_s: f64,
+    /// Work of a training step, in 10^9 operations.
     pub train_gflop: f64,
     /// One batch, all of it: prediction and score.
     pub eval_s: Option<f64>,
+    /// Work of that batch, in 10^9 operations.
     pub eval_gflop: Option<f64>,
     /// What the first thread did in a training step, the longest first, if it was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -56,6 +62,7 @@ pub struct KernelTime {
     pub what: String,
     /// Share of the time of all kernels.
     pub share: f64,
+    /// Mean time of one call, in microseconds.
     pub microseconds: f64,
     /// In a training step.
     pub calls: u64,
@@ -64,7 +71,9 @@ pub struct KernelTime {
 /// Seconds of a training step with the graph as it is built, and as it is rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PassesSpeed {
+    /// With the graph as it is built.
     pub plain_s: f64,
+    /// With the graph as it is rewritten.
     pub rewritten_s: f64,
 }
 

@@ -25,9 +25,13 @@ use model::{CurvePoint, TrainConfig};
 /// A finished training.
 #[derive(Clone, Debug)]
 pub struct Trained {
+    /// Highest validation accuracy, 0 to 1.
     pub best_val_acc: f64,
+    /// Loss of the last step's batch, before its update.
     pub final_loss: f64,
+    /// Updates of the weights.
     pub steps: usize,
+    /// The loss of every step, with the accuracy where there was a validation.
     pub curve: Vec<CurvePoint>,
     /// The weights of the best validation, and of the earliest one among equals.
     pub weights: Weights,

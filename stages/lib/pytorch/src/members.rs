@@ -150,7 +150,8 @@ fn named(node: Node, top: bool) -> Node {
     let dense = (0..parts.len()).all(|number| distinct.contains(number.to_string().as_str()));
     let keep = numbers && distinct.len() == parts.len() && (groups || params && dense);
     if keep {
-        parts.sort_by_key(|(name, _)| name.parse::<u16>().unwrap_or(u16::MAX));
+        // All of them are such numbers.
+        parts.sort_by_key(|(name, _)| name.parse::<u16>().ok());
     }
     let mut names = Names::default();
     let rename = |(name, node): (String, Node)| (if keep { name } else { names.fresh(&name) }, named(node, false));

@@ -99,7 +99,7 @@ impl<'a> Generation<'a> {
 
     /// The places, in order.
     pub fn slots(&self) -> impl Iterator<Item = i64> + use<> {
-        0..i64::try_from(self.plan.count).unwrap_or(i64::MAX)
+        0..schemas::count(self.plan.count)
     }
 
     /// The row of a place before anything is proposed for it. `proposer` is who is going to.

@@ -43,7 +43,7 @@ pub fn members(population: &Population<'_>, settings: &IslandSettings, generatio
             }
             born += 1;
         }
-        let interval = i64::try_from(settings.migration_interval).unwrap_or(i64::MAX);
+        let interval = schemas::count(settings.migration_interval);
         if interval > 0 && now > 0 && now % interval == 0 {
             migrate(population, &mut islands, settings.migrants);
         }
@@ -77,7 +77,7 @@ fn migrate(population: &Population<'_>, islands: &mut [BTreeSet<usize>], migrant
 /// The island that a number in the table stands for, whatever the number.
 #[must_use]
 pub fn island_of(number: i64, count: usize) -> usize {
-    let count = i64::try_from(count.max(1)).unwrap_or(i64::MAX);
+    let count = schemas::count(count.max(1));
     usize::try_from(number.rem_euclid(count)).unwrap_or(0)
 }
 

@@ -167,6 +167,7 @@ pub fn evaluated(row: &Candidate) -> bool {
 #[must_use]
 pub fn better(a: &Candidate, b: &Candidate) -> Ordering {
     let fit = |row: &Candidate| fitness(row).unwrap_or(f64::NEG_INFINITY);
+    // A cost that is not known counts as the largest.
     let size = |count: Option<i64>| count.unwrap_or(i64::MAX);
     fit(b)
         .total_cmp(&fit(a))

@@ -23,7 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("cannot compute on cuda:{wanted}: the visible GPUs are numbered from 0, and there are {count}")]
 pub struct NoSuchGpu {
+    /// The number that was asked for, from 0.
     pub wanted: usize,
+    /// How many GPUs are visible.
     pub count: usize,
 }
 
@@ -31,6 +33,7 @@ pub struct NoSuchGpu {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("train.device_model is {wanted:?}, and this machine has {found}")]
 pub struct WrongModel {
+    /// The model that the settings ask for.
     pub wanted: String,
     /// What there is, in words.
     pub found: String,
@@ -41,7 +44,9 @@ pub struct WrongModel {
 pub struct Gpu {
     /// What CUDA_VISIBLE_DEVICES calls it.
     pub entry: String,
+    /// Its model, as the driver names it; `None` where the driver does not answer.
     pub model: Option<String>,
+    /// Version of the driver; `None` where the driver does not answer.
     pub driver: Option<String>,
 }
 

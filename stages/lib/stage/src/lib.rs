@@ -1,6 +1,7 @@
 //! What every stage shares, so that all of them feel like one program: tables in and out, configuration, progress,
 //! supervision of child processes, and exit codes.
 
+#![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]
 
 mod ancestors;

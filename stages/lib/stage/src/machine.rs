@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A host, and the GPU of it that was used. What cannot be told is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
+    /// Name of the host, or of the node of Slurm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// Model of the GPU, as the driver names it.

@@ -17,21 +17,32 @@ pub const FLAG: &str = "--generate=";
 /// A command line, as completions need to know it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
+    /// The word that calls it.
     pub name: String,
+    /// What it does, in a line.
     pub about: String,
+    /// Its options and arguments, without hidden ones.
     pub options: Vec<OptionSpec>,
+    /// Its subcommands, without hidden ones.
     pub subcommands: Vec<Spec>,
 }
 
 /// An option, or where there is neither a long nor a short form, an argument.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OptionSpec {
+    /// Its name within the command line.
     pub id: String,
+    /// The word behind `--`; `None` where there is no long form.
     pub long: Option<String>,
+    /// The letter behind `-`; `None` where there is no short form.
     pub short: Option<char>,
+    /// The first line of its help.
     pub help: String,
+    /// Whether a value follows.
     pub takes_value: bool,
+    /// The values that it can have; empty where any will do.
     pub values: Vec<String>,
+    /// Whether it may be given several times.
     pub repeated: bool,
 }
 

@@ -6,12 +6,15 @@ use std::time::Duration;
 /// A line of `/proc/PID/stat`, as far as we need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
+    /// Number of the process.
     pub pid: u32,
     /// The file name of the program, cut to 15 bytes.
     pub name: String,
     /// `R` running, `S` sleeping, `T` stopped, `Z` zombie, ...
     pub state: char,
+    /// Number of its parent.
     pub parent: u32,
+    /// Number of its session.
     pub session: u32,
     /// Processor time of all its threads, and of the children that it has waited for.
     pub cpu: Duration,
@@ -74,9 +77,9 @@ pub fn signals(pid: impl std::fmt::Display, set: &str) -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
-/// The bit of a signal in such a set.
+/// The bit of a signal in such a set; 0 for what is no signal.
 pub fn bit(signal: i32) -> u64 {
-    1_u64.checked_shl(u32::try_from(signal - 1).unwrap_or(u32::MAX)).unwrap_or(0)
+    u32::try_from(signal - 1).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
 }
 
 fn ticks_per_second() -> f64 {
@@ -86,6 +89,7 @@ fn ticks_per_second() -> f64 {
 /// The memory of one process in bytes, its descendants' not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
+    /// What is in memory, in bytes.
     pub resident: u64,
     /// The part of it that maps files, such as its code and its libraries, or is shared with others.
     pub shared: u64,

@@ -66,6 +66,7 @@ pub enum End {
 /// What is left of a child.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// How it ended.
     pub end: End,
     /// The last lines that it wrote to stderr.
     pub stderr: Vec<String>,

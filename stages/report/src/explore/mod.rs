@@ -200,7 +200,7 @@ fn facts(run: &Run, row: &Candidate) -> Vec<(String, String)> {
     add("Training time (s)", trained.map(|trained| format!("{:.1}", trained.seconds)));
     add("Trained on", trained.and_then(|trained| trained.place()).or_else(|| row.device.clone()));
     if let Some(spent) = run.effort.models.get(&row.attempt) {
-        add("Tokens of the attempt", Some(whole(i64::try_from(spent.tokens).unwrap_or(i64::MAX))));
+        add("Tokens of the attempt", Some(whole(schemas::count(spent.tokens))));
         add("Cost of the attempt", (spent.cost > 0.0).then(|| format!("{:.4}", spent.cost)));
         add("Waited for models (s)", (spent.seconds > 0.0).then(|| format!("{:.1}", spent.seconds)));
     }

@@ -91,7 +91,7 @@ fn bounded(text: &str) -> String {
     }
     let head: String = text.chars().take(TEXT / 2).collect();
     let tail: String = text.chars().skip(length - TEXT / 2).collect();
-    let cut = whole(i64::try_from(length - TEXT / 2 * 2).unwrap_or(i64::MAX));
+    let cut = whole(schemas::count(length - TEXT / 2 * 2));
     format!("{head}\n… {cut} characters are left out here …\n{tail}")
 }
 

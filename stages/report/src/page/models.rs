@@ -163,7 +163,7 @@ fn median(values: &[f64]) -> Option<f64> {
 }
 
 fn whole_u64(value: u64) -> String {
-    whole(i64::try_from(value).unwrap_or(i64::MAX))
+    whole(schemas::count(value))
 }
 
 /// Seconds in words.

@@ -18,13 +18,21 @@ use crate::spec::SpecEntry;
 /// The field that an algorithm belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
+    /// Sorts of keys.
     Sorting,
+    /// Minimum, binary search and selection.
     Searching,
+    /// The maximum subarray.
     DivideAndConquer,
+    /// Choices that are never taken back, as in scheduling.
     Greedy,
+    /// Tables of solutions of subproblems.
     DynamicProgramming,
+    /// Traversals, shortest paths, spanning trees and connectivity.
     Graphs,
+    /// String matching.
     Strings,
+    /// Points and segments in the plane.
     Geometry,
 }
 
@@ -45,7 +53,9 @@ impl fmt::Display for Family {
 
 /// One algorithm of the benchmark.
 pub struct Algorithm {
+    /// The name in the reference implementation, such as `dfs`.
     pub name: &'static str,
+    /// The field it belongs to, as the benchmark groups them.
     pub family: Family,
     /// Where it comes from.
     pub source: &'static str,

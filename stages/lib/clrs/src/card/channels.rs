@@ -10,6 +10,7 @@ use crate::wiring::Feature;
 /// A result of the processor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Channel {
+    /// Which result it is: the next hidden state, or triplet messages.
     pub feature: Feature,
     /// Whether the next step is given it as it is.
     pub carried: bool,

@@ -11,9 +11,13 @@ use crate::wiring::{Feature, decoded_from, encoded_into};
 /// A datum of the benchmark's contract.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Datum {
+    /// The name in the algorithm's contract.
     pub name: &'static str,
+    /// When it exists.
     pub stage: Stage,
+    /// What its values are attached to.
     pub location: Location,
+    /// How its values are to be read.
     #[serde(rename = "type")]
     pub ty: Type,
     /// The classes of a categorical, in the order of their numbers.
@@ -28,6 +32,7 @@ pub struct Datum {
 /// A class of a categorical.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Class {
+    /// A short name.
     pub name: String,
     /// Empty where the name says it.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -37,9 +42,13 @@ pub struct Class {
 /// A datum as the network has it, with what it is encoded into and decoded from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Seen {
+    /// The name among the network's data; that of a permutation's mask is not in the contract.
     pub name: &'static str,
+    /// When it exists; a hint that never changes is an input here.
     pub stage: Stage,
+    /// What its values are attached to.
     pub location: Location,
+    /// How its values are to be read.
     #[serde(rename = "type")]
     pub ty: Type,
     /// Empty for outputs.

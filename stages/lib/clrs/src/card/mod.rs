@@ -45,7 +45,9 @@ use text::Text;
 pub struct Card {
     /// The algorithm's name in the benchmark.
     pub task: &'static str,
+    /// The algorithm's name in words.
     pub title: String,
+    /// The field it belongs to, in words.
     pub family: String,
     /// Where the algorithm comes from.
     pub source: &'static str,
@@ -53,6 +55,7 @@ pub struct Card {
     pub statement: String,
     /// In the order of the contract: inputs, outputs, hints.
     pub data: Vec<Datum>,
+    /// How predictions are scored.
     pub score: Score,
     /// The results of the processor, and what each can influence.
     pub channels: Vec<Channel>,
@@ -61,7 +64,9 @@ pub struct Card {
     pub code: String,
     /// How many records a run leaves.
     pub records: Records,
+    /// How problems are drawn.
     pub sampling: Sampling,
+    /// How the reader trains and scores; `None` for a card of the benchmark alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
 }

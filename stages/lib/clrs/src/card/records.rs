@@ -56,6 +56,7 @@ impl fmt::Display for Records {
 impl Count {
     /// At so many nodes.
     pub fn at(self, nodes: usize) -> i64 {
+        // Saturates, as the sum below does.
         let n = i64::try_from(nodes).unwrap_or(i64::MAX);
         let [one, linear, square] = self.halves;
         one.saturating_add(linear.saturating_mul(n)).saturating_add(square.saturating_mul(n).saturating_mul(n)) / 2

@@ -10,13 +10,16 @@ use crate::spec::{Location, Stage, Type};
 pub struct Score {
     /// In terms of the outputs' names.
     pub formula: String,
+    /// One for each output of the network that is scored.
     pub outputs: Vec<OutputScore>,
 }
 
 /// The score of one output.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OutputScore {
+    /// The output's name.
     pub output: &'static str,
+    /// What is counted.
     pub measure: Measure,
     /// One sentence.
     pub formula: String,

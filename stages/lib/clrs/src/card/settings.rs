@@ -11,6 +11,7 @@ pub struct Settings {
     pub hidden: usize,
     /// Times that the processor is applied at each step.
     pub message_passing_steps: usize,
+    /// How weights are trained.
     pub training: Training,
     /// During training, to keep the best weights.
     pub validation: Evaluation,
@@ -48,7 +49,9 @@ pub struct Training {
 /// What is evaluated on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evaluation {
+    /// Length of the problems.
     pub length: usize,
+    /// Number of problems.
     pub samples: usize,
 }
 

@@ -12,6 +12,7 @@ const BLOCK: usize = 16;
 /// Where a tensor's elements are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places<'a> {
+    /// Where the first element is, in elements.
     pub start: usize,
     /// In elements, one for each axis of the shape.
     pub strides: &'a [usize],

@@ -13,10 +13,15 @@ use super::{KernelError, check_length, count};
 /// Sizes of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
+    /// Samples.
     pub b: usize,
+    /// Places that the maximum is taken over.
     pub i: usize,
+    /// Places of a that stay.
     pub j: usize,
+    /// Places of c that stay.
     pub k: usize,
+    /// Features.
     pub t: usize,
 }
 

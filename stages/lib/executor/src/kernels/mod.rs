@@ -29,16 +29,47 @@ pub use real::Real;
 /// Why a kernel cannot be built or run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KernelError {
+    /// An instruction uses a value that is not computed before it.
     #[error("instruction {at} uses a value that does not come before it")]
-    Order { at: usize },
+    Order {
+        /// Index of the instruction.
+        at: usize,
+    },
+    /// Something is referred to that is not there.
     #[error("there is no {what} {number}")]
-    Missing { what: &'static str, number: usize },
+    Missing {
+        /// What it is, such as `input`.
+        what: &'static str,
+        /// Its index.
+        number: usize,
+    },
+    /// A tensor has not one stride for each axis.
     #[error("{what} {number} has {got} strides, but the loop has {wanted} axes")]
-    Rank { what: &'static str, number: usize, got: usize, wanted: usize },
+    Rank {
+        /// What the tensor is, such as `output`.
+        what: &'static str,
+        /// Its index.
+        number: usize,
+        /// How many strides it has.
+        got: usize,
+        /// How many axes there are.
+        wanted: usize,
+    },
+    /// Sizes or positions overflow.
     #[error("sizes or strides are out of range")]
     Range,
+    /// A slice is shorter than its sizes say.
     #[error("{what} {number} has {got} elements, but {wanted} are needed")]
-    Length { what: &'static str, number: usize, got: usize, wanted: usize },
+    Length {
+        /// What the slice is, such as `input`.
+        what: &'static str,
+        /// Its index.
+        number: usize,
+        /// How many elements it has.
+        got: usize,
+        /// How many it needs.
+        wanted: usize,
+    },
 }
 
 /// Whether a slice is as long as a kernel needs it.

@@ -28,19 +28,32 @@ pub trait Real:
     + Sync
     + 'static
 {
+    /// 0.
     const ZERO: Self;
+    /// 1.
     const ONE: Self;
+    /// Positive infinity.
     const INFINITY: Self;
+    /// A quiet NaN.
     const NAN: Self;
 
+    /// The nearest value of this type.
     fn from_f64(x: f64) -> Self;
+    /// The same value as float64.
     fn to_f64(self) -> f64;
+    /// The square root.
     fn sqrt(self) -> Self;
+    /// The absolute value.
     fn abs(self) -> Self;
+    /// This magnitude with the sign of the other.
     fn copysign(self, sign: Self) -> Self;
+    /// The next whole number at or below.
     fn floor(self) -> Self;
+    /// The next whole number at or above.
     fn ceil(self) -> Self;
+    /// The nearest whole number, the even one of two.
     fn round_ties_even(self) -> Self;
+    /// The value without its fraction.
     fn trunc(self) -> Self;
     /// `self * 2^n` for a whole n.
     fn scale(self, n: Self) -> Self;

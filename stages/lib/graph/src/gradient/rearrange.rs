@@ -43,13 +43,12 @@ pub(super) fn slice(
 ) -> Result<(), OpError> {
     let mut of = at.g;
     if step > 1 {
-        let step = i64::try_from(step).unwrap_or(i64::MAX);
         let shape = t.shape(of);
         let (mut each, mut flat) = (shape.clone(), shape.clone());
         each.insert(dim + 1, Dim::known(1));
-        flat[dim] = &shape[dim] * step;
+        flat[dim] = &shape[dim] * &Dim::of(step);
         let apart = t.reshape(of, each.clone())?;
-        each[dim + 1] = Dim::known(step - 1);
+        each[dim + 1] = Dim::of(step - 1);
         let between = t.zeros(each)?;
         let apart = t.cat(&[apart, between], dim + 1)?;
         let apart = t.reshape(apart, flat)?;

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 /// The letters of each operand and of the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Equation {
+    /// For each operand, one letter per axis; a letter that occurs twice takes the diagonal.
     pub operands: Vec<Vec<char>>,
+    /// One letter per axis of the value, all distinct.
     pub value: Vec<char>,
 }
 

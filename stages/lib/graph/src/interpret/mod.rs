@@ -19,6 +19,7 @@ use crate::op::{DType, Node, Op};
 /// A tensor with a tangent for each element. Int and Bool elements are whole numbers; their tangents are 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
+    /// Sizes of all axes, outermost first; none for a number.
     pub shape: Vec<usize>,
     /// Row-major.
     pub data: Vec<f64>,
@@ -29,14 +30,48 @@ pub struct Tensor {
 /// Why a graph cannot be evaluated on the given values.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InterpretError {
+    /// A symbolic size overflows, or is negative, for the given B and N.
     #[error("B = {b} and N = {n} give a size out of range")]
-    Size { b: i64, n: i64 },
+    Size {
+        /// Graphs in the batch.
+        b: i64,
+        /// Nodes of each graph.
+        n: i64,
+    },
+    /// A given tensor has another shape than the graph states.
     #[error("{what} {at} has shape {got:?}, but {wanted:?} is needed")]
-    Shape { what: &'static str, at: usize, got: Vec<usize>, wanted: Vec<usize> },
+    Shape {
+        /// `input` or `parameter`.
+        what: &'static str,
+        /// Index into the graph's inputs or parameters.
+        at: usize,
+        /// The shape that is given.
+        got: Vec<usize>,
+        /// The shape that the graph states, for the given B and N.
+        wanted: Vec<usize>,
+    },
+    /// There are more or fewer inputs or parameters than the graph has.
     #[error("{wanted} {what}s are needed, but {got} are given")]
-    Count { what: &'static str, got: usize, wanted: usize },
+    Count {
+        /// `input` or `parameter`.
+        what: &'static str,
+        /// How many are given.
+        got: usize,
+        /// How many the graph has.
+        wanted: usize,
+    },
+    /// A value that is used as an index lies outside its axis.
     #[error("node {node} ({op}): index {index} is out of range for {size} elements")]
-    Index { node: usize, op: &'static str, index: f64, size: usize },
+    Index {
+        /// Index into [`Graph::nodes`].
+        node: usize,
+        /// The operation's name.
+        op: &'static str,
+        /// The value, which need not be whole.
+        index: f64,
+        /// The size of the axis that it indexes.
+        size: usize,
+    },
 }
 
 impl Tensor {

@@ -75,7 +75,9 @@ impl Default for Passes {
 /// A pass that made something which does not type. That is a fault of the pass, not of the graph, which is as good without it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PassFault {
+    /// The name of the pass.
     pub pass: &'static str,
+    /// What is wrong with what it made.
     pub error: OpError,
 }
 

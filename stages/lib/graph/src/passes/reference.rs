@@ -5,7 +5,9 @@ use crate::dim::{Dim, Shape, numel};
 /// Sizes of a typical training step, and what work costs there relative to one multiply-accumulate of a matrix product.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reference {
+    /// Graphs in the batch.
     pub b: i64,
+    /// Nodes of each graph.
     pub n: i64,
     /// Time steps of a sequence: static work is done once for all of them.
     pub steps: i64,

@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 /// A tensor cut into pieces along one axis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
+    /// The tensor.
     pub source: NodeId,
+    /// The axis along which it is cut.
     pub dim: usize,
     /// Sizes of the pieces in order, which together fill the axis, and the node that each piece is; `None` for a piece
     /// that no node is.

@@ -6,7 +6,9 @@ use serde::Deserialize;
 /// The choice of a factor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
+    /// The factor that the next edit is confined to.
     pub factor: Factor,
+    /// The router's reason, trimmed and never empty.
     pub reason: String,
 }
 

@@ -38,9 +38,11 @@ pub use retry::Backoff;
 /// What came of a call, over all its attempts.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The reply, or why the call failed for good.
     pub result: Result<Reply, CallError>,
     /// Tokens of all attempts, the failed ones included: these cost as well.
     pub usage: Usage,
+    /// In the currency of the price table; `None` for a model without a price.
     pub cost: Option<f64>,
     /// The attempts that failed.
     pub tries: Vec<Try>,

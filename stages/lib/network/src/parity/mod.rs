@@ -17,6 +17,7 @@ use crate::{Backend, Dtype};
 /// How to compare.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// Number format of the computation.
     pub dtype: Dtype,
     /// One tolerance for everything, in place of the documented one of each quantity.
     pub tolerance: Option<f64>,
@@ -29,10 +30,13 @@ pub struct Options {
 /// One quantity's comparison.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
+    /// Name of the quantity.
     pub name: String,
     /// In the measure that the quantity's tolerance is stated in.
     pub error: f64,
+    /// Largest error that is accepted.
     pub tolerance: f64,
+    /// Whether the error is within it.
     pub ok: bool,
     /// Largest absolute error, where the quantity is a tensor.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,8 +49,11 @@ pub struct Check {
 /// All comparisons of a case.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// Name of the case.
     pub case: String,
+    /// Whether all checks passed.
     pub ok: bool,
+    /// One for each quantity.
     pub checks: Vec<Check>,
 }
 

@@ -42,6 +42,7 @@ pub struct EvoPrompting;
 
 /// What selection minimises: parameters times error.
 fn burden(row: &Candidate) -> f64 {
+    // A network whose size is not known is none that selection prefers.
     let size = row.params.unwrap_or(i64::MAX) as f64;
     size * (1.0 - fitness(row).unwrap_or(0.0))
 }

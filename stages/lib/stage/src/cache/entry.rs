@@ -17,6 +17,7 @@ const SUMS: &str = "B3SUMS";
 /// An entry whose files are what was written.
 #[derive(Debug)]
 pub struct Entry {
+    /// Where its files are.
     pub folder: PathBuf,
     /// Content of `result.json`.
     pub result: Vec<u8>,
@@ -25,6 +26,7 @@ pub struct Entry {
 /// Why an entry cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
+    /// There is no such folder.
     #[error("there is none")]
     Absent,
     /// A file is missing, was changed, or cannot be read.

@@ -15,7 +15,9 @@ use crate::{Gpus, Machine, atomic};
 /// Limits as they are kept, `None` for none.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
+    /// Seconds at work.
     pub time_s: Option<f64>,
+    /// Resident memory, in MiB.
     pub memory_mib: Option<u64>,
 }
 
@@ -39,13 +41,16 @@ pub struct Measurements {
     pub seconds: f64,
     /// At work in all attempts, in seconds.
     pub at_work_s: f64,
+    /// Largest resident memory of any attempt, in MiB.
     pub peak_memory_mib: u64,
 }
 
 /// A failure, as `KEY.failed.json` has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FailureRecord {
+    /// What the row of such a candidate says.
     pub status: Status,
+    /// What happened, in words.
     pub reason: String,
     /// Whether one of the limits was met, and the reason is about that.
     pub at_limit: bool,
@@ -57,9 +62,12 @@ pub struct FailureRecord {
     /// How attempts have ended that may be repeated once elsewhere: then this is not the last word.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<String>,
+    /// Where the attempts were made.
     #[serde(default)]
     pub machine: Machine,
+    /// How many there were.
     pub attempts: usize,
+    /// What they took.
     pub measured: Measurements,
 }
 

@@ -25,7 +25,9 @@ pub struct Owner {
 /// What can be told of an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
+    /// Its process is there.
     Alive,
+    /// Its process is gone.
     Dead,
     /// It is of another machine or container, where its pid says nothing here.
     Unknown,

@@ -14,14 +14,28 @@ pub const TRAIN: &str = "train";
 /// Why the weights that a row names cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
+    /// The name leads to no entry of a training.
     #[error("{0:?} does not name weights in the cache (train/AB/KEY/weights.safetensors)")]
     Outside(String),
+    /// The name is that of another training's entry.
     #[error("{0:?} are not the weights of this row's training (see its train_key)")]
     OfAnother(String),
+    /// This cache has no such entry.
     #[error("{}: {what} are not in this cache: name the one that it was trained with (--cache)", path.display())]
-    Absent { path: PathBuf, what: &'static str },
+    Absent {
+        /// Where it would be.
+        path: PathBuf,
+        /// What is looked for, in the plural.
+        what: &'static str,
+    },
+    /// The entry is not what was written.
     #[error("{}: the entry is damaged ({reason}): train it again, and it is replaced", path.display())]
-    Broken { path: PathBuf, reason: String },
+    Broken {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// How a table names the weights of the training with this key: relative to the cache, so that tables are equal wherever

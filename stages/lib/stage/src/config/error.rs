@@ -7,20 +7,54 @@ use super::Origin;
 /// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// A file of settings cannot be read.
     #[error("{}: cannot read the settings", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
 
+    /// A file of settings is no TOML.
     #[error("{}:{line}: {message}", path.display())]
-    Syntax { path: PathBuf, line: usize, message: String },
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Number of the line, from 1.
+        line: usize,
+        /// What the parser says.
+        message: String,
+    },
 
+    /// There is no such setting.
     #[error("{origin}: unknown setting `{key}`{}", suggestion(nearest.as_deref()))]
-    Unknown { origin: Origin, key: String, nearest: Option<String> },
+    Unknown {
+        /// Where it was given.
+        origin: Origin,
+        /// Its name, `section.key`.
+        key: String,
+        /// The most similar setting there is; `None` where none is similar.
+        nearest: Option<String>,
+    },
 
+    /// A setting has a value that it cannot have.
     #[error("{origin}: setting `{key}`: {message}")]
-    Value { origin: Origin, key: String, message: String },
+    Value {
+        /// Where it was given.
+        origin: Origin,
+        /// Its name, `section.key`.
+        key: String,
+        /// What is wrong with the value.
+        message: String,
+    },
 
+    /// What follows `--set` is no assignment.
     #[error("--set {text}: write it as section.key=value")]
-    Form { text: String },
+    Form {
+        /// What was given.
+        text: String,
+    },
 }
 
 fn suggestion(nearest: Option<&str>) -> String {

@@ -47,12 +47,14 @@ impl Search {
     /// The number of the first attempt of a generation, where every generation before it has its whole share. The
     /// first ones are the seed programs.
     pub fn first_attempt(&self, generation: u32) -> usize {
+        // Saturates where `usize` is narrower.
         let later = usize::try_from(generation).unwrap_or(usize::MAX).checked_sub(1);
         later.map_or(0, |later| later.saturating_mul(self.generation_size).saturating_add(self.share(0)))
     }
 
     /// The generation whose archive a generation is proposed from; none for generation 0.
     pub fn archive_before(&self, generation: u32) -> Option<u32> {
+        // A longer lag reaches back to generation 0 as well.
         let lag = u32::try_from(self.lag).unwrap_or(u32::MAX);
         generation.checked_sub(1).map(|before| before.saturating_sub(lag))
     }
@@ -64,6 +66,7 @@ impl Search {
 
     /// The last generation that has proposals.
     pub fn last_generation(&self) -> u32 {
+        // Generations are numbered by u32: there cannot be later ones.
         u32::try_from(self.attempts.div_ceil(self.generation_size.max(1))).unwrap_or(u32::MAX)
     }
 }
@@ -78,8 +81,11 @@ impl Train {
 /// A key that has two values.
 #[derive(Clone, Debug)]
 pub struct Difference {
+    /// The key.
     pub key: &'static Key,
+    /// Its first value; `None` where it is not set.
     pub before: Option<Value>,
+    /// Its second value; `None` where it is not set.
     pub now: Option<Value>,
 }
 

@@ -41,9 +41,18 @@ pub struct Config {
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
+    /// Nobody has set it.
     Default,
-    File { path: String, line: usize },
+    /// A file of settings.
+    File {
+        /// The file, as it was named.
+        path: String,
+        /// Number of the line, from 1.
+        line: usize,
+    },
+    /// An assignment behind `--set`.
     Set,
+    /// An option of its own, which this is the name of.
     Flag(String),
 }
 

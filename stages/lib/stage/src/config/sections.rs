@@ -32,7 +32,9 @@ choice! {
         /// What reaches beyond its bounds is rejected, for every method alike: beyond the factor where one was chosen, else
         /// beyond `search.editable`.
         Auto = "auto",
+        /// Whatever is not local to one factor is rejected.
         Reject = "reject",
+        /// Nothing is rejected.
         Allow = "allow",
     }
 }
@@ -83,7 +85,9 @@ choice! {
 choice! {
     /// What a writer answers with.
     pub enum ReplyForm {
+        /// The new lines of the regions that it changes.
         Regions = "regions",
+        /// The whole program.
         File = "file",
     }
 }
@@ -91,7 +95,9 @@ choice! {
 choice! {
     /// What prompts say of the candidate language.
     pub enum LanguageForm {
+        /// What is usual and what is refused.
         Digest = "digest",
+        /// All of it, always.
         Page = "page",
     }
 }
@@ -100,7 +106,9 @@ choice! {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelPrice {
+    /// For the prompt, per million tokens.
     pub input: f64,
+    /// For the reply with its reasoning, per million tokens.
     pub output: f64,
     /// For the part of a prompt that the server had cached; as `input` where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,10 +151,13 @@ pub struct Endpoint {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSettings {
+    /// Lengths of the problems that are trained on; `None`: as for the search's task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lengths: Option<Vec<usize>>,
+    /// Updates of the weights; `None`: as for the search's task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
+    /// Learning rate of Adam; `None`: as for the search's task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
 }
@@ -168,6 +179,7 @@ choice! {
     pub enum OnInterrupt {
         /// They go on; the same command collects them later.
         Leave = "leave",
+        /// They are ended.
         Cancel = "cancel",
     }
 }
@@ -213,9 +225,13 @@ impl Class {
 /// A key of the settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
+    /// Name of its section.
     pub section: &'static str,
+    /// Its name within the section.
     pub name: &'static str,
+    /// What it means, as the page of settings says it.
     pub doc: &'static str,
+    /// Whether it decides results.
     pub class: Class,
     /// Checks that a value has the key's type.
     pub(super) check: fn(toml::Value) -> Result<(), toml::de::Error>,

@@ -34,12 +34,16 @@ pub struct Batch {
 /// A job of a batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Element {
+    /// Key of its result in the cache.
     pub key: String,
+    /// Its name, for people.
     pub label: String,
+    /// The queue's id of it, where it has one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Seconds of work that its checkpoint stood for when it was sent.
     pub spent: f64,
+    /// What is known of its way.
     pub state: State,
 }
 
@@ -47,10 +51,13 @@ pub struct Element {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
+    /// It is with the queue, or has ended with a result.
     Sent,
     /// Gone without a result.
     Lost {
+        /// Where it was last; `None` where that is not known.
         node: Option<String>,
+        /// What became of it, in words.
         reason: String,
         /// Whether it had got on since it was sent, which is no loss.
         progress: bool,

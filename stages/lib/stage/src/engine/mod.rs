@@ -34,6 +34,7 @@ pub enum Engine {
 
 /// A queue, and how it is used.
 pub struct Remote {
+    /// The queue.
     pub queue: Box<dyn Queue>,
     /// Folder of the programs that nodes run.
     pub programs: PathBuf,

@@ -19,6 +19,7 @@ pub enum QueueError {
 /// What is seen of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
+    /// How far it has come.
     pub phase: Phase,
     /// Where it runs, or has run.
     pub node: Option<String>,
@@ -31,10 +32,13 @@ pub struct Seen {
 /// How far a job has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// It has ended, one way or another.
     Ended,
     /// Ended by the queue or the node for its use of memory.
     OutOfMemory,
+    /// It has not begun.
     Waiting,
+    /// It is at work.
     Running,
 }
 
@@ -48,6 +52,7 @@ impl Phase {
 /// What a queue has of some batches: by batch and element. What it does not know any more is absent.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
+    /// What is seen, by the name of the batch and the index of the element.
     pub seen: BTreeMap<(String, usize), Seen>,
     /// Ids of batches by their names.
     pub ids: BTreeMap<String, String>,
@@ -55,6 +60,7 @@ pub struct Listing {
 
 /// A batch on its way to the queue.
 pub struct Submission<'a> {
+    /// The batch.
     pub batch: &'a Batch,
     /// Program and arguments of an element, to which its key is added.
     pub command: Vec<String>,
@@ -69,6 +75,7 @@ pub struct Submission<'a> {
 /// Ids that a queue has given: to the whole batch, or to each element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ids {
+    /// That of the whole.
     Batch(String),
     /// In order; those that could not be sent are missing at the end.
     Elements(Vec<String>),

@@ -10,7 +10,9 @@ use crate::Progress;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{missing} of {of} have no result in the cache yet; nothing was written")]
 pub struct Missing {
+    /// How many results are missing.
     pub missing: usize,
+    /// How many were asked for.
     pub of: usize,
 }
 

@@ -74,6 +74,7 @@ pub struct Work<J> {
     pub label: String,
     /// About how much work it is, compared with others: for the estimate of the time left, and what is begun first.
     pub weight: f64,
+    /// What the child is given.
     pub job: J,
 }
 
@@ -109,15 +110,24 @@ impl Place {
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome<R> {
+    /// There is a result.
     Done {
         /// Where its files are.
         folder: PathBuf,
+        /// What the child answered.
         result: R,
         /// Whether it was there already.
         cached: bool,
     },
     /// The job's own failure, which concerns nobody else, and where it happened.
-    Failed { status: Status, reason: String, machine: Machine },
+    Failed {
+        /// What the row of such a candidate says.
+        status: Status,
+        /// What happened, in words.
+        reason: String,
+        /// Where it happened.
+        machine: Machine,
+    },
     /// We were asked to stop before it was done.
     Interrupted,
 }
@@ -127,6 +137,7 @@ pub enum Outcome<R> {
 pub struct Failure {
     /// `None`: the fault is the machine's (a full disk, no GPU), not the job's, and concerns all jobs.
     pub status: Option<Status>,
+    /// What happened, in words.
     pub reason: String,
 }
 

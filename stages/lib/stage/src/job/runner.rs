@@ -235,6 +235,7 @@ impl Runner<'_> {
 
     /// What the machine grants, where that is less than the limit.
     fn short(&self) -> Option<&Granted> {
+        // No limit is more than any machine grants.
         let limit = self.limits.memory.unwrap_or(u64::MAX);
         self.granted.as_ref().filter(|granted| granted.memory_mib.saturating_mul(1 << 20) < limit)
     }

@@ -14,18 +14,22 @@ use crate::{VERSION, atomic};
 /// A job with all that its supervisor must know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ticket<J> {
+    /// Version of the program that wrote it.
     pub version: String,
     /// Version of the code that results depend on.
     pub code: String,
     /// For people.
     pub label: String,
+    /// Limits of the child.
     pub limits: Bounds,
     /// How the queue is asked, see [`crate::engine::Queue::options`].
     pub options: String,
+    /// What the child is given.
     pub job: J,
 }
 
 impl<J> Ticket<J> {
+    /// The limits as a supervisor takes them.
     pub fn limits(&self) -> Limits {
         Limits {
             time: self.limits.time_s.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
@@ -45,6 +49,7 @@ pub fn waits(kind: &Path, key: &str) -> bool {
     place(kind, key).is_file()
 }
 
+/// Writes a job to where its supervisor looks for it.
 pub fn write<J: Serialize>(kind: &Path, key: &str, ticket: &Ticket<J>) -> Result<()> {
     atomic::write_bytes(&place(kind, key), &serde_json::to_vec_pretty(ticket)?)
 }

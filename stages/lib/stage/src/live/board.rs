@@ -9,8 +9,11 @@ use crate::{Config, terminal};
 /// All that is known of a run that is being made.
 #[derive(Clone, Debug)]
 pub struct Board {
+    /// The settings of the run.
     pub config: Config,
+    /// What its tables tell.
     pub counts: Counts,
+    /// What its stages have cost, and are doing.
     pub record: Record,
     /// When the last call of `make search` began that had something to do, in seconds since 1970.
     pub began: Option<f64>,

@@ -11,19 +11,23 @@ use crate::{Config, files, table};
 /// What the tables of a run tell.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
-    /// The generation at work, from 0, that of the seed program; and the last one there will be.
+    /// The generation at work, from 0, that of the seed program.
     pub generation: u32,
+    /// The last generation that there will be.
     pub generations: u32,
-    /// Proposals so far, and in all.
+    /// Proposals so far.
     pub attempts: usize,
+    /// Proposals in all.
     pub of: usize,
-    /// How many proposals `check` admitted, and how many have a score.
+    /// How many proposals `check` admitted.
     pub valid: usize,
+    /// How many proposals have a score.
     pub scored: usize,
     /// Candidates without a score, by what became of them.
     pub lost: BTreeMap<String, usize>,
-    /// Best accuracy out of distribution, by the fitness, and that of the seed program.
+    /// Best accuracy out of distribution, by the fitness.
     pub best: Option<f64>,
+    /// Accuracy of the seed program; `None` where it has no score.
     pub seed: Option<f64>,
     /// What the confirmation came to, in a sentence.
     pub confirmed: Option<String>,

@@ -31,6 +31,7 @@ pub struct Load {
     pub first: f64,
     /// Trainings of racing.
     pub racing: f64,
+    /// Trainings of the confirmation.
     pub confirming: f64,
 }
 

@@ -21,7 +21,9 @@ pub struct Record {
     pub changed: f64,
     /// Whether all was made that was asked for.
     pub done: bool,
+    /// What each stage has cost, generation by generation.
     pub costs: Vec<Cost>,
+    /// What is being done; `None` between two stages.
     pub now: Option<Now>,
     /// The last results.
     pub said: Vec<String>,
@@ -33,11 +35,13 @@ pub struct Record {
 pub struct Cost {
     /// `train`, `score`, `race 1`, ...
     pub label: String,
+    /// The generation that it was at work for; `None` where it belongs to none.
     pub generation: Option<u32>,
     /// What it had to do: trainings, evaluations, proposals.
     pub items: usize,
     /// How many results were there already.
     pub free: usize,
+    /// How long it took, in seconds.
     pub seconds: f64,
 }
 
@@ -45,11 +49,17 @@ pub struct Cost {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Now {
+    /// As of [`Cost`].
     pub label: String,
+    /// As of [`Cost`].
     pub generation: Option<u32>,
+    /// How many items there are.
     pub length: usize,
+    /// How many of them are done, those that cost nothing included.
     pub done: usize,
+    /// How many of them were there already.
     pub free: usize,
+    /// When the stage began, in seconds since 1970.
     pub began: f64,
     /// What is going on within an item.
     pub note: String,

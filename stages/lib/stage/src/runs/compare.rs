@@ -50,6 +50,7 @@ fn read(path: &Path) -> Option<BTreeMap<String, String>> {
 pub struct Difference {
     /// `train.steps`; `settings_digest` where the settings themselves are not known.
     pub key: String,
+    /// Each value with the names of the runs that have it.
     pub values: Vec<(String, Vec<String>)>,
 }
 

@@ -43,12 +43,15 @@ pub struct RunRecord {
 /// One call of `make search` that had something to do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Session {
+    /// When it began, UTC.
     pub begun: String,
     /// When the run was complete; absent where the call was interrupted or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<String>,
+    /// Name of the host; absent where it cannot be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// Version of the programs.
     pub version: String,
     /// The commit that the programs were built from.
     #[serde(default, skip_serializing_if = "Option::is_none")]

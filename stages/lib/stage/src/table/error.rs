@@ -6,60 +6,178 @@ use std::path::{Path, PathBuf};
 /// Why a table cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
+    /// A file cannot be read.
     #[error("{}: cannot read", name(path))]
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
 
+    /// No file has a name of this pattern.
     #[error("no file matches {pattern}")]
-    NoMatch { pattern: String },
+    NoMatch {
+        /// The pattern, as it was given.
+        pattern: String,
+    },
 
+    /// A pattern cannot be read.
     #[error("{pattern}: not a pattern: {reason}")]
-    BadPattern { pattern: String, reason: String },
+    BadPattern {
+        /// The pattern, as it was given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 
+    /// The extension of a file tells no format of tables.
     #[error("{}: {}", name(path), unknown_format(path))]
-    UnknownFormat { path: PathBuf },
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
 
+    /// A program is given to a stage that takes tables alone.
     #[error("{}: this stage takes tables, not programs: pass it through `check` first", name(path))]
-    NoPrograms { path: PathBuf },
+    NoPrograms {
+        /// The file.
+        path: PathBuf,
+    },
 
+    /// Nothing is given, and nobody pipes anything.
     #[error("stdin is a terminal: name a table, or pipe JSONL into this stage")]
     Terminal,
 
+    /// A file is no Parquet, or is damaged.
     #[error("{}: not a readable Parquet file: {reason}", name(path))]
-    BrokenParquet { path: PathBuf, reason: String },
+    BrokenParquet {
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        reason: String,
+    },
 
+    /// A line of JSONL is no object.
     #[error("{}: line {line}: not a JSON object: {reason}{}", name(path), if *last { " (it is the last line: the file may be cut short)" } else { "" })]
-    BrokenLine { path: PathBuf, line: usize, reason: String, last: bool },
+    BrokenLine {
+        /// The file.
+        path: PathBuf,
+        /// Number of the line, from 1.
+        line: usize,
+        /// What the parser says.
+        reason: String,
+        /// Whether it is the last line of the file.
+        last: bool,
+    },
 
+    /// Columns that a stage cannot do without are missing.
     #[error("{}: {place}{}", name(path), missing(columns))]
-    MissingColumns { path: PathBuf, place: String, columns: Vec<&'static schemas::Column> },
+    MissingColumns {
+        /// The file.
+        path: PathBuf,
+        /// The beginning of the message: the row, where one is meant; else empty.
+        place: String,
+        /// The columns.
+        columns: Vec<&'static schemas::Column>,
+    },
 
+    /// A column that must have a value has none.
     #[error("{}: row {row}: column {column}: no value", name(path))]
-    MissingValue { path: PathBuf, row: usize, column: String },
+    MissingValue {
+        /// The file.
+        path: PathBuf,
+        /// Number of the row, from 1.
+        row: usize,
+        /// Name of the column.
+        column: String,
+    },
 
+    /// A value is not of its column's type.
     #[error("{}: {place}column {column}: expected {expected}, found {found}", name(path))]
-    BadValue { path: PathBuf, place: String, column: String, expected: String, found: String },
+    BadValue {
+        /// The file.
+        path: PathBuf,
+        /// The beginning of the message: the row, where one is meant; else empty.
+        place: String,
+        /// Name of the column.
+        column: String,
+        /// The column's type, in words.
+        expected: String,
+        /// What there is, in words.
+        found: String,
+    },
 
+    /// The file was written with another version of the schema.
     #[error("{}: schema version {found}, but this program reads version {}", name(path), schemas::SCHEMA_VERSION)]
-    Version { path: PathBuf, found: String },
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+    },
 
+    /// A number is infinite or NaN.
     #[error("{}: row {row}: column {column}: {value} is not a value that a table may hold", name(path))]
-    NotFinite { path: PathBuf, row: usize, column: String, value: f64 },
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// Number of the row, from 1.
+        row: usize,
+        /// Name of the column.
+        column: String,
+        /// The number.
+        value: f64,
+    },
 
+    /// A file, or something in it, is larger than what is read.
     #[error(
         "{}: {place}{found} {what}, and at most {limit} are read: split the table, or leave out what no stage needs",
         name(path)
     )]
-    TooLarge { path: PathBuf, place: String, what: &'static str, found: usize, limit: usize },
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The beginning of the message: the row, where one is meant; else empty.
+        place: String,
+        /// What is counted, such as `rows`.
+        what: &'static str,
+        /// How much of it there is.
+        found: usize,
+        /// How much is read at most.
+        limit: usize,
+    },
 
+    /// A table cannot be written to where it is wanted.
     #[error("{}: {reason}: choose another -o", name(path))]
-    Output { path: PathBuf, reason: String },
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
 
+    /// A column that we do not know cannot be carried along.
     #[error("{}: column {column}: {reason}", name(path))]
-    Extra { path: PathBuf, column: String, reason: String },
+    Extra {
+        /// The file that is written.
+        path: PathBuf,
+        /// Name of the column.
+        column: String,
+        /// Why not.
+        reason: String,
+    },
 
+    /// Rows cannot be put into the file's format.
     #[error("{}: {reason}", name(path))]
-    Encode { path: PathBuf, reason: String },
+    Encode {
+        /// The file that is written.
+        path: PathBuf,
+        /// What the writer says.
+        reason: String,
+    },
 
+    /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] crate::atomic::WriteError),
 }

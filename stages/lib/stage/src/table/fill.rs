@@ -22,7 +22,7 @@ pub(super) fn array(array: ArrayRef, column: &Column, before: usize) -> ArrayRef
     let Some(fill) = column.fill.filter(|_| array.null_count() > 0) else { return array };
     let number = |row: usize| match fill {
         Fill::Number(number) => number,
-        _ => i64::try_from(before + row).unwrap_or(i64::MAX),
+        _ => schemas::count(before + row),
     };
     match fill {
         Fill::Text(text) => {

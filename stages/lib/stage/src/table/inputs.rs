@@ -10,7 +10,9 @@ use super::{TableError, limits};
 /// How a file is to be read, told by its extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// Columns in binary form.
     Parquet,
+    /// One JSON object a line.
     Jsonl,
     /// A candidate's source.
     Program,

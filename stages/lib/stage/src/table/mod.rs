@@ -33,7 +33,9 @@ pub use side::side_tables;
 /// One candidate, and the columns of its row that are not ours.
 #[derive(Clone, Debug, Default)]
 pub struct Row {
+    /// The columns of the schema.
     pub candidate: Candidate,
+    /// All others, which are carried along.
     pub extra: Extra,
 }
 
@@ -46,6 +48,7 @@ impl From<Candidate> for Row {
 /// Rows in order.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
+    /// The rows, in the order of the file.
     pub rows: Vec<Row>,
 }
 

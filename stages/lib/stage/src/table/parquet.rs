@@ -79,6 +79,7 @@ fn sized(
     path: &Path,
 ) -> Result<ParquetRecordBatchReaderBuilder<File>, TableError> {
     let metadata = builder.metadata();
+    // A negative count is nonsense, and taken for one that is too large.
     let count = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
     limits::within(builder.parquet_schema().num_columns(), limits::COLUMNS, path, "", "columns")?;
     limits::within(count(metadata.file_metadata().num_rows()), limits::ROWS, path, "", "rows")?;

@@ -13,7 +13,9 @@ use crate::atomic;
 /// The values of a column, one for each row; `None` is null.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
+    /// Floats of 64 bits.
     Number(Vec<Option<f64>>),
+    /// Strings.
     Text(Vec<Option<String>>),
 }
 

@@ -17,6 +17,7 @@ use crate::{atomic, terminal};
 /// The rows of one file, each with the columns that the schema does not know.
 #[derive(Clone, Debug)]
 pub struct Records<T> {
+    /// Each row with its further columns, in the order of the file.
     pub rows: Vec<(T, Extra)>,
 }
 

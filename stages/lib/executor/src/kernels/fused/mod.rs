@@ -23,8 +23,11 @@ use plan::Plan;
 pub enum Instr {
     /// The value that the load of this number reads.
     Load(usize),
+    /// This number.
     Const(f64),
+    /// An operation on the value of one instruction.
     Unary(UnaryOp, usize),
+    /// An operation on the values of two instructions.
     Binary(BinaryOp, usize, usize),
     /// (condition, x, y): x where the condition is not 0, else y.
     Where(usize, usize, usize),
@@ -64,9 +67,13 @@ pub struct Store {
 /// Stores of one loop must not lead to the same elements unless all of these accumulate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoopSpec {
+    /// Sizes of the loop's axes, outermost first.
     pub shape: Vec<usize>,
+    /// The instructions, each after those that it uses.
     pub code: Vec<Instr>,
+    /// What [`Instr::Load`] reads, by its number.
     pub loads: Vec<View>,
+    /// What is written.
     pub stores: Vec<Store>,
 }
 
