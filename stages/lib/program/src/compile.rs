@@ -351,7 +351,7 @@ fn interface(vm: &Interp, code: &'static str, message: impl Into<String>) -> Box
 }
 
 fn find_factory(vm: &mut Interp) -> R<Value> {
-    vm.span = Span::default();
+    vm.move_to(Span::default());
     let found = vm.globals.vars.borrow().get("get_processor_factory").cloned();
     match found {
         Some(f @ Value::Function(_)) => Ok(f),
@@ -380,7 +380,7 @@ fn accepted_keywords(factory: &Value, keywords: Vec<(Name, Value)>) -> Vec<(Name
 
 /// There must be a class `PGN` that derives from a class `Processor`, as the reference's evaluator asks.
 fn check_classes(vm: &mut Interp) -> R<()> {
-    vm.span = Span::default();
+    vm.move_to(Span::default());
     let class = |vm: &Interp, name: &str| match vm.globals.vars.borrow().get(name) {
         Some(Value::Class(c)) => Some(c.clone()),
         _ => None,
@@ -388,7 +388,7 @@ fn check_classes(vm: &mut Interp) -> R<()> {
     match (class(vm, "PGN"), class(vm, "Processor")) {
         (Some(pgn), Some(processor)) if pgn.is_subclass_of(&processor) => Ok(()),
         (Some(pgn), Some(_)) => {
-            vm.span = pgn.span;
+            vm.move_to(pgn.span);
             Err(interface(vm, "E-INTERFACE-CLASS", "the class PGN must derive from Processor"))
         }
         (None, _) => Err(interface(vm, "E-INTERFACE-CLASS", "the program defines no class PGN")),
@@ -401,7 +401,7 @@ const INPUTS: [&str; 5] = ["node_fts", "edge_fts", "graph_fts", "adj_mat", "hidd
 /// Where `forward` is defined, after a look at its parameters.
 fn forward_span(vm: &mut Interp, root: &Rc<Object>) -> R<Span> {
     use crate::syntax::ParamKind;
-    vm.span = root.class.span;
+    vm.move_to(root.class.span);
     let Some(Value::Function(f)) = root.class.find("forward") else {
         return Err(interface(vm, "E-INTERFACE-FORWARD", format!("{} defines no forward", root.class.name)));
     };
@@ -410,7 +410,7 @@ fn forward_span(vm: &mut Interp, root: &Rc<Object>) -> R<Span> {
     let swallows = params.iter().any(|p| p.kind == ParamKind::DoubleStar);
     let positional = params.iter().filter(|p| matches!(p.kind, ParamKind::Normal | ParamKind::PositionalOnly)).count();
     let star = params.iter().any(|p| p.kind == ParamKind::Star);
-    vm.span = span;
+    vm.move_to(span);
     if positional < 6 && !star {
         let missing: Vec<&str> = INPUTS.into_iter().filter(|n| !params.iter().any(|p| &*p.name == *n)).collect();
         let text = if missing.is_empty() {
@@ -429,7 +429,7 @@ fn forward_span(vm: &mut Interp, root: &Rc<Object>) -> R<Span> {
 }
 
 fn call(vm: &mut Interp, root: &Rc<Object>, inputs: [NodeId; 5]) -> R<Value> {
-    vm.span = Span::default();
+    vm.move_to(Span::default());
     vm.drawn = Drawn::default();
     let args = inputs.into_iter().map(|id| vm.tensor(id)).collect();
     vm.call(&Value::Object(root.clone()), args, Vec::new())
@@ -437,7 +437,7 @@ fn call(vm: &mut Interp, root: &Rc<Object>, inputs: [NodeId; 5]) -> R<Value> {
 
 /// `(ret, tri_msgs)` with the shapes that the contract asks for.
 fn outputs(vm: &mut Interp, value: &Value, hidden: usize, returned: Span) -> R<(NodeId, Option<NodeId>)> {
-    vm.span = returned;
+    vm.move_to(returned);
     let pair = match value {
         Value::Tuple(items) => items.to_vec(),
         Value::List(items) => items.borrow().clone(),
@@ -466,20 +466,20 @@ fn outputs(vm: &mut Interp, value: &Value, hidden: usize, returned: Span) -> R<(
 
 fn output(vm: &mut Interp, value: &Value, name: &str, wanted: &[Dim], returned: Span) -> R<NodeId> {
     let Value::Tensor(t) = value else {
-        vm.span = returned;
+        vm.move_to(returned);
         return Err(interface(vm, "E-INTERFACE-RETURN", format!("{name} must be a tensor, not {}", value.type_name())));
     };
     let id = vm.node(t)?;
     let node = vm.graph.node(id);
-    if node.shape != wanted {
-        vm.span = if node.span.line > 0 { node.span } else { returned };
-        let text =
-            format!("{name} must have the shape {}, but has {}", graph::display(wanted), graph::display(&node.shape));
+    let (made, dtype, shape) = (node.span, node.dtype, node.shape.clone());
+    if shape != wanted {
+        vm.move_to(if made.line > 0 { made } else { returned });
+        let text = format!("{name} must have the shape {}, but has {}", graph::display(wanted), graph::display(&shape));
         let d = vm.fault("E-SHAPE-OUTPUT", text);
         return Err(Box::new(d.note(returned, "returned here")));
     }
-    if node.dtype != DType::Float {
-        vm.span = if node.span.line > 0 { node.span } else { returned };
+    if dtype != DType::Float {
+        vm.move_to(if made.line > 0 { made } else { returned });
         return Err(vm.fault("E-SHAPE-OUTPUT", format!("{name} must be a float tensor")));
     }
     Ok(id)
@@ -598,18 +598,18 @@ fn finish(
     hidden: usize,
     forward: Span,
 ) -> R<Processor> {
-    vm.span = root.span;
+    vm.move_to(root.span);
     let registered = registered(vm, root)?;
     let (ret, tri) = (trained.ret, trained.tri);
     if let Some(id) = reached_by_gradients(&vm.graph, &vm.undifferentiable, ret, tri) {
-        vm.span = vm.graph.node(id).span;
+        vm.move_to(vm.graph.node(id).span);
         let text = "this operation has no derivative in torch, so that training fails";
         let d = vm.fault("E-UNSUPPORTED-OP", text);
         let help = "detach() its arguments, or use one with the gradient 0, such as torch.div(x, y, rounding_mode=\"floor\") for x // y";
         return Err(Box::new(d.help(help)));
     }
     if let Some((write, user)) = lost_value(&vm.graph, &vm.writes, &vm.kept_results, &vm.kept_args, ret, tri) {
-        vm.span = write;
+        vm.move_to(write);
         let text = "this changes a tensor in place that the gradient of an earlier operation needs as it was";
         let mut d = *vm.fault("E-INPLACE-GRADIENT", text);
         if user.line > 0 && user.line != d.line {
@@ -618,7 +618,7 @@ fn finish(
         return Err(Box::new(d.help("compute a new tensor: x = x + y instead of x += y")));
     }
     if let Some(id) = graph::unproven_indices(&vm.graph).first() {
-        vm.span = vm.graph.node(*id).span;
+        vm.move_to(vm.graph.node(*id).span);
         let d = vm.fault(
             "E-SHAPE-INDEX-RANGE",
             "the values of this index are not known to lie within the axis for every B >= 1 and N >= 2",
@@ -650,7 +650,7 @@ fn training(
     for moved in &trained.drawn.statistics {
         let node = |id: NodeId| map.get(id.0 as usize).copied().flatten();
         let Some(statistic) = moved.registered(node, |leaf| registered.param.get(&leaf).copied()) else {
-            vm.span = moved.span;
+            vm.move_to(moved.span);
             return Err(unregistered(vm));
         };
         let moves = |id: NodeId| match graph.node(id).op {
@@ -658,7 +658,7 @@ fn training(
             _ => false,
         };
         if let Some(id) = graph.ids().find(|id| moves(*id)) {
-            vm.span = graph.node(id).span;
+            vm.move_to(graph.node(id).span);
             let text = "training reads running statistics, which each of its calls changes";
             let d = vm.fault("E-UNSUPPORTED-TRAINING", text);
             return Err(Box::new(d.help("read them in evaluation only: if not self.training: ...")));
@@ -758,7 +758,7 @@ fn extract(
         let mut node = node.clone();
         match &node.op {
             Op::Input(_) => {
-                vm.span = forward;
+                vm.move_to(forward);
                 let d = vm.fault(
                     "E-STATEFUL",
                     "forward uses tensors that an earlier call left behind, so its result depends on more than its inputs",
@@ -769,7 +769,7 @@ fn extract(
                 let index = old.params().get(p.0 as usize).and_then(|p| p.name.parse::<usize>().ok());
                 let param = index.and_then(|i| registered.param.get(&i).copied());
                 let Some(param) = param else {
-                    vm.span = index.and_then(|i| vm.leaves.get(i)).map_or(node.span, |l| l.span);
+                    vm.move_to(index.and_then(|i| vm.leaves.get(i)).map_or(node.span, |l| l.span));
                     return Err(unregistered(vm));
                 };
                 node.op = Op::Param(param);

@@ -50,7 +50,7 @@ impl Interp {
             Value::Float(f) => Ok(*f),
             Value::Int(i) => Ok(*i as f64),
             Value::Bool(b) => Ok(f64::from(u8::from(*b))),
-            Value::Dim(_) | Value::Number(_) => self.unsupported(
+            Value::Dim(_) | Value::Number(_) => self.refuse(
                 "E-UNSUPPORTED-SIZE",
                 format!("{function}(): '{name}' must not depend on the size of the graph"),
             ),
@@ -190,7 +190,7 @@ impl Interp {
                         self.tensor_value(id)
                     }
                     DType::Float => {
-                        return self.shape_fault(
+                        return self.refuse(
                             "E-SHAPE-DTYPE",
                             "~ is not defined for float tensors; compare first, as in ~(mask > 0)",
                         );
@@ -296,7 +296,7 @@ impl Interp {
             (V::List(_) | V::Tuple(_) | V::Str(_), V::Dim(_)) | (V::Dim(_), V::List(_) | V::Tuple(_) | V::Str(_))
                 if op == BinOp::Mul =>
             {
-                self.unsupported(
+                self.refuse(
                     "E-UNSUPPORTED-SIZE",
                     "the length of a list may not depend on the size of the graph; repeat a tensor instead",
                 )
@@ -415,7 +415,7 @@ impl Interp {
             BinOp::FloorDiv => floored(a, b).0,
             BinOp::Mod => floored(a, b).1,
             BinOp::Pow if a < 0.0 && b.fract() != 0.0 => {
-                return self.unsupported("E-UNSUPPORTED-NUMBER", "a root of a negative number is complex");
+                return self.refuse("E-UNSUPPORTED-NUMBER", "a root of a negative number is complex");
             }
             BinOp::Pow if a == 0.0 && b < 0.0 => return Err(self.exception("ZeroDivisionError", "division by zero")),
             BinOp::Pow => match a.powf(b) {
@@ -437,7 +437,7 @@ impl Interp {
         self.charge((left * right) as u64 / 4)?;
         if left.max(right) > MAX_TERMS {
             let text = format!("a size of more than {MAX_TERMS} terms in B and N is not followed");
-            return self.unsupported("E-UNSUPPORTED-SIZE", text);
+            return self.refuse("E-UNSUPPORTED-SIZE", text);
         }
         let degree = |d: &Dim| d.terms().map(|t| t.0.max(t.1)).max().unwrap_or(0);
         let sum = degree(&x).saturating_add(degree(&y));
@@ -503,7 +503,7 @@ impl Interp {
             Some(op) => self.push(Op::Binary(op), &[x, y])?,
             None if op == BinOp::MatMul => self.push(Op::MatMul, &[x, y])?,
             None => {
-                return self.unsupported("E-UNSUPPORTED-OP", format!("{} on tensors is not supported", op.symbol()));
+                return self.refuse("E-UNSUPPORTED-OP", format!("{} on tensors is not supported", op.symbol()));
             }
         };
         Ok(self.tensor_value(id))

@@ -463,7 +463,7 @@ impl Interp {
                     return Ok(Some(Value::Bool(false)));
                 }
                 // an evaluation computes without gradients
-                let span = self.span;
+                let span = self.here();
                 self.asked_mode.get_or_insert(span);
                 Value::Bool(self.training)
             }
@@ -492,7 +492,7 @@ impl Interp {
                     return Ok(Some(Value::Tensor(t.clone())));
                 }
                 if name == "T" && rank != 2 {
-                    return self.shape_fault("E-SHAPE-AXIS", ".T needs a matrix; use transpose or permute");
+                    return self.refuse("E-SHAPE-AXIS", ".T needs a matrix; use transpose or permute");
                 }
                 let mut perm: Vec<usize> = (0..rank).collect();
                 perm.swap(rank - 1, rank - 2);

@@ -440,7 +440,7 @@ pub static TABLE: &[Native] = &[
     Native {
         names: "builtins.id",
         signature: "obj",
-        run: |vm, _| vm.unsupported("E-UNSUPPORTED-OP", "id() depends on memory addresses"),
+        run: |vm, _| vm.refuse("E-UNSUPPORTED-OP", "id() depends on memory addresses"),
     },
     Native {
         names: "builtins.super",
@@ -496,7 +496,7 @@ pub static TABLE: &[Native] = &[
                 }
                 other => vm.repr_of(&other.clone())?,
             };
-            let line = vm.span.line;
+            let line = vm.here().line;
             if vm.phase == super::Phase::Second {
                 vm.revealed.push((line, text));
             }

@@ -13,7 +13,7 @@ type Keywords = Vec<(Name, Value)>;
 
 impl Interp {
     pub fn call_expr(&mut self, function: &Expr, args: &[Expr], keywords: &[Keyword], scope: &Rc<Scope>) -> R<Value> {
-        let here = self.span;
+        let here = self.here();
         if let ExprKind::Name(name) = &function.kind
             && &**name == "super"
             && args.is_empty()
@@ -40,7 +40,7 @@ impl Interp {
                 (None, other) => return self.type_fault(format!("'**' needs a dict, not {}", other.type_name())),
             }
         }
-        self.span = here;
+        self.move_to(here);
         self.go_over(8 * named.len())?;
         let mut seen = BTreeSet::new();
         if let Some((name, _)) = named.iter().find(|(n, _)| !seen.insert(n)) {
@@ -128,18 +128,11 @@ impl Interp {
     }
 
     fn call_function(&mut self, f: &Rc<Closure>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
-        if self.calls.len() >= self.budgets.depth {
-            let depth = self.budgets.depth;
-            return Err(self.exhausted(
-                "E-BUDGET-DEPTH",
-                format!("calls are nested more than {depth} deep; does '{}' call itself for ever?", f.code.name),
-            ));
-        }
-        let here = self.span;
+        self.run.keep(self.run.meter.allows_call(self.run.trail.depth(), &f.code.name))?;
         self.charge((f.code.params.len() * (1 + keywords.len())) as u64 / 16)?;
         let scope = self.function_scope(&f.scope, &f.code);
         self.bind_parameters(f, &scope, positional, keywords)?;
-        self.calls.push(here);
+        self.run.trail.enter_call();
         self.frames.push((f.clone(), scope.clone()));
         let no_grad = self.no_grad;
         if let Some(off) = f.no_grad {
@@ -152,8 +145,7 @@ impl Interp {
         let yielded = if f.code.is_generator { self.yields.pop() } else { None };
         self.no_grad = no_grad;
         self.frames.pop();
-        self.calls.pop();
-        self.span = here;
+        self.run.trail.leave_call();
         match flow? {
             _ if f.code.is_generator => Ok(Value::iter(yielded.unwrap_or_default())),
             Flow::Return(value) => Ok(value),
@@ -261,7 +253,7 @@ impl Interp {
             NativeClass::Type => return self.construct(class, positional, keywords),
             NativeClass::Tensor => match super::native::find("torch.Tensor.$new") {
                 Some(new) => return self.call_native(new, positional, keywords),
-                None => return self.unsupported("E-UNSUPPORTED-OP", "use torch.tensor to make a tensor"),
+                None => return self.refuse("E-UNSUPPORTED-OP", "use torch.tensor to make a tensor"),
             },
             _ => {}
         }
@@ -269,7 +261,7 @@ impl Interp {
             class: class.clone(),
             attrs: Default::default(),
             module: Default::default(),
-            span: self.span,
+            span: self.here(),
         });
         self.objects.push(Rc::downgrade(&object));
         self.allocate(1)?;

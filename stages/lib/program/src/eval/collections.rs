@@ -50,11 +50,7 @@ impl Interp {
             Value::Iter(items) => items.borrow_mut().drain(..).collect(),
             Value::Range(start, stop, step) => {
                 let count = range_len(*start, *stop, *step);
-                if count > i64::try_from(self.budgets.iterations).unwrap_or(i64::MAX) {
-                    let limit = self.budgets.iterations;
-                    let text = format!("a range of {count} elements; at most {limit} rounds are unrolled");
-                    return Err(self.fault("E-BUDGET-LOOP", text));
-                }
+                self.run.meter.allows_range(count.unsigned_abs()).map_err(|e| self.fault(e.code, e.text))?;
                 self.charge(count.unsigned_abs() / 4)?;
                 (0..count).map(|i| Value::Int(start + i * step)).collect()
             }
@@ -84,8 +80,7 @@ impl Interp {
                 (Some(f), _) => {
                     let it = self.call(&f, vec![value.clone()], Vec::new())?;
                     if matches!(it, Value::Object(_)) {
-                        return self
-                            .unsupported("E-UNSUPPORTED-CLASS", "iterators written as classes are not supported");
+                        return self.refuse("E-UNSUPPORTED-CLASS", "iterators written as classes are not supported");
                     }
                     self.items(&it)?
                 }
@@ -128,8 +123,7 @@ impl Interp {
             other => match other.identity() {
                 Some(address) => Key::Identity(address),
                 None => {
-                    return self
-                        .unsupported("E-UNSUPPORTED-OP", format!("{} as a key is not supported", other.type_name()));
+                    return self.refuse("E-UNSUPPORTED-OP", format!("{} as a key is not supported", other.type_name()));
                 }
             },
         })
@@ -150,13 +144,13 @@ impl Interp {
             Value::Int(i) => *i,
             Value::Bool(b) => (*b).into(),
             Value::Dim(d) => {
-                return self.unsupported(
+                return self.refuse(
                     "E-UNSUPPORTED-SIZE",
                     format!("the index {d} into a list depends on the size of the graph"),
                 );
             }
             Value::Tensor(_) => {
-                return self.unsupported("E-UNSUPPORTED-ITEM", "a list cannot be indexed by a tensor's value");
+                return self.refuse("E-UNSUPPORTED-ITEM", "a list cannot be indexed by a tensor's value");
             }
             other => return self.type_fault(format!("indices are integers or slices, not {}", other.type_name())),
         };

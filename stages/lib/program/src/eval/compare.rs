@@ -286,7 +286,7 @@ impl Interp {
                 let key = self.key(item)?;
                 Ok(d.borrow().get(&key).is_some())
             }
-            Value::Tensor(_) => self.unsupported("E-UNSUPPORTED-OP", "'in' a tensor depends on its values"),
+            Value::Tensor(_) => self.refuse("E-UNSUPPORTED-OP", "'in' a tensor depends on its values"),
             Value::Object(o) if self.container_len(o).is_some() => {
                 let Value::Str(name) = item else { return Ok(false) };
                 self.go_over_module(o)?;

@@ -56,7 +56,7 @@ impl Interp {
                 class: class.clone(),
                 attrs: Default::default(),
                 module: Default::default(),
-                span: self.span,
+                span: self.here(),
             })),
             ("type", Some(v)) => self.type_of(&v)?,
             ("slice", _) => {
@@ -68,7 +68,7 @@ impl Interp {
                     _ => return self.type_fault("slice() needs an argument"),
                 }
             }
-            (name, _) => return self.unsupported("E-UNSUPPORTED-OP", format!("{name}() is not supported")),
+            (name, _) => return self.refuse("E-UNSUPPORTED-OP", format!("{name}() is not supported")),
         })
     }
 
@@ -147,7 +147,7 @@ impl Interp {
                 Err(_) => return self.value_fault(format!("'{s}' is not an integer")),
             },
             Value::Number(_) => {
-                return self.unsupported(
+                return self.refuse(
                     "E-UNSUPPORTED-SIZE",
                     "a rounded number that depends on the size of the graph is not supported",
                 );
@@ -287,8 +287,7 @@ impl Interp {
                 },
             },
             Value::Typing => {
-                return self
-                    .unsupported("E-UNSUPPORTED-OP", "isinstance with a typing or abstract class is not supported");
+                return self.refuse("E-UNSUPPORTED-OP", "isinstance with a typing or abstract class is not supported");
             }
             other => return self.type_fault(format!("isinstance needs a class, not {}", other.type_name())),
         })
@@ -313,7 +312,7 @@ impl Interp {
             None => Ok(v.clone()),
         };
         if items.iter().chain([&best]).any(|v| matches!(v, Value::Tensor(_))) {
-            return self.unsupported(
+            return self.refuse(
                 "E-UNSUPPORTED-BRANCH",
                 "min() and max() of tensors depend on their values; use torch.minimum, torch.maximum or .amax",
             );

@@ -266,7 +266,7 @@ pub static TABLE: &[Native] = &[
             // before the first call it says nothing: the trainer sets the mode of all modules
             let o = module(vm, a)?;
             if vm.phase != super::Phase::Load {
-                return vm.unsupported("E-UNSUPPORTED-OP", "whether a module trains is the trainer's choice");
+                return vm.refuse("E-UNSUPPORTED-OP", "whether a module trains is the trainer's choice");
             }
             Ok(Value::Object(o))
         },
@@ -274,7 +274,7 @@ pub static TABLE: &[Native] = &[
     Native {
         names: "Module.double Module.half Module.bfloat16",
         signature: "self",
-        run: |vm, _| vm.unsupported("E-UNSUPPORTED-OP", "the element type of layers is the trainer's choice"),
+        run: |vm, _| vm.refuse("E-UNSUPPORTED-OP", "the element type of layers is the trainer's choice"),
     },
     Native {
         names: "Module.register_buffer",
@@ -289,9 +289,9 @@ pub static TABLE: &[Native] = &[
                     let data = t.data.borrow().clone();
                     match data {
                         Data::Literal(l) => {
-                            let span = vm.span;
+                            let span = vm.here();
                             if vm.phase == super::Phase::Second {
-                                return vm.unsupported("E-STATEFUL", "a buffer is made in every call of forward");
+                                return vm.refuse("E-STATEFUL", "a buffer is made in every call of forward");
                             }
                             let leaf = vm.leaf(l, true, transient, span)?;
                             *t.data.borrow_mut() = Data::Leaf(leaf);
@@ -299,15 +299,13 @@ pub static TABLE: &[Native] = &[
                         Data::Leaf(_) => {}
                         Data::Node(_) => match vm.node(&t).and_then(|id| vm.constant(id))? {
                             Some(l) => {
-                                let span = vm.span;
+                                let span = vm.here();
                                 let leaf = vm.leaf(l, true, transient, span)?;
                                 *t.data.borrow_mut() = Data::Leaf(leaf);
                             }
                             None => {
-                                return vm.unsupported(
-                                    "E-UNSUPPORTED-INIT",
-                                    "a buffer must be made of constants of known size",
-                                );
+                                return vm
+                                    .refuse("E-UNSUPPORTED-INIT", "a buffer must be made of constants of known size");
                             }
                         },
                     }
@@ -454,7 +452,7 @@ pub static TABLE: &[Native] = &[
     Native {
         names: "Module.state_dict Module.load_state_dict Module.register_forward_hook",
         signature: "self *args **kwargs",
-        run: |vm, a| vm.unsupported("E-UNSUPPORTED-OP", format!("Module.{} is not supported", a.function())),
+        run: |vm, a| vm.refuse("E-UNSUPPORTED-OP", format!("Module.{} is not supported", a.function())),
     },
     Native {
         names: "ModuleList.append ParameterList.append",

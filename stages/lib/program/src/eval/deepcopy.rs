@@ -101,7 +101,7 @@ impl Interp {
         let copy = match data {
             Data::Leaf(at) => {
                 if self.phase == Phase::Second {
-                    return self.unsupported(
+                    return self.refuse(
                         "E-STATEFUL",
                         "a parameter is copied in every call of forward, so it is never trained",
                     );
@@ -110,7 +110,7 @@ impl Interp {
                     return self.type_fault("this tensor cannot be copied");
                 };
                 let (buffer, transient, trainable) = (old.buffer, old.transient, old.trainable);
-                let span = self.span;
+                let span = self.here();
                 let leaf = self.leaf(literal, buffer, transient, span)?;
                 if let Some(new) = self.leaves.get_mut(leaf) {
                     new.trainable = trainable;
@@ -126,7 +126,7 @@ impl Interp {
                 }
                 let (shape, dtype) = (self.graph.shape(id).clone(), self.graph.dtype(id));
                 let out = self.push_as(graph::Op::Reshape, &[id], shape, dtype)?;
-                Tensor::new(Data::Node(out), Self::own_storage(out), false, self.span)
+                Tensor::new(Data::Node(out), Self::own_storage(out), false, self.here())
             }
         };
         let copy = Rc::new(copy);

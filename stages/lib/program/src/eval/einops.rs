@@ -69,7 +69,7 @@ fn spelled(axes: &[Axis], count: usize) -> Vec<Axis> {
 }
 
 fn fault<T>(vm: &Interp, pattern: &str, why: impl std::fmt::Display) -> R<T> {
-    vm.shape_fault("E-SHAPE-EINSUM", format!("the pattern \"{pattern}\": {why}"))
+    vm.refuse("E-SHAPE-EINSUM", format!("the pattern \"{pattern}\": {why}"))
 }
 
 /// What a pattern does to the axes of one tensor.
@@ -154,7 +154,7 @@ fn transformed(vm: &mut Interp, a: &Args, reduce: Option<ReduceOp>, repeats: boo
         && !gone.is_empty()
     {
         if matches!(op, ReduceOp::Mean) && vm.graph.dtype(at) != DType::Float {
-            return vm.shape_fault("E-SHAPE-DTYPE", "the mean is taken of floats");
+            return vm.refuse("E-SHAPE-DTYPE", "the mean is taken of floats");
         }
         at = vm.push(Op::Reduce { op, dims: gone, keepdim: false }, &[at])?;
         order.retain(|n| flat_right.contains(n));
@@ -193,7 +193,7 @@ pub fn reduction(vm: &mut Interp, a: &Args) -> R<ReduceOp> {
         "sum" => ReduceOp::Sum,
         "max" => ReduceOp::Amax,
         "min" => ReduceOp::Amin,
-        "prod" => return vm.unsupported("E-UNSUPPORTED-OP", "of the reductions, mean, sum, max and min are supported"),
+        "prod" => return vm.refuse("E-UNSUPPORTED-OP", "of the reductions, mean, sum, max and min are supported"),
         other => return vm.value_fault(format!("'{other}' is no reduction")),
     })
 }

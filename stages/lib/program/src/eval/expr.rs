@@ -8,11 +8,11 @@ use crate::syntax::*;
 
 impl Interp {
     pub fn expr(&mut self, expr: &Expr, scope: &Rc<Scope>) -> R<Value> {
-        let outer = self.span;
-        self.span = expr.at.0;
+        let outer = self.here();
+        self.move_to(expr.at.0);
         self.step()?;
         let value = self.nested(|vm| vm.expr_here(expr, scope))?;
-        self.span = outer;
+        self.move_to(outer);
         Ok(value)
     }
 
@@ -44,7 +44,7 @@ impl Interp {
                 Value::Slice(Rc::new([part(a)?, part(b)?, part(c)?]))
             }
             ExprKind::Call(function, args, keywords) => self.call_expr(function, args, keywords, scope)?,
-            ExprKind::Starred(_) => return self.unsupported("E-UNSUPPORTED-SYNTAX", "'*' has no meaning here"),
+            ExprKind::Starred(_) => return self.refuse("E-UNSUPPORTED-SYNTAX", "'*' has no meaning here"),
             ExprKind::Tuple(items) => {
                 let items = self.sequence(items, scope)?;
                 self.allocate(items.len())?;
@@ -163,7 +163,7 @@ impl Interp {
                 self.yields_values(items)?
             }
             ExprKind::Other(what, _) => {
-                return self.unsupported("E-UNSUPPORTED-SYNTAX", format!("{what} is not supported"));
+                return self.refuse("E-UNSUPPORTED-SYNTAX", format!("{what} is not supported"));
             }
         })
     }
@@ -218,7 +218,7 @@ impl Interp {
         item: &mut dyn FnMut(&mut Self, &Rc<Scope>) -> R<Value>,
         out: &mut Vec<Value>,
     ) -> R<()> {
-        let span = self.span;
+        let span = self.here();
         let mut rounds = 0_u64;
         for value in self.items(&iterable)? {
             rounds += 1;
@@ -282,7 +282,7 @@ impl Interp {
             if let ScopeKind::Function(code) = &scope.kind
                 && code.locals.contains(name)
             {
-                return self.name_fault(
+                return self.refuse(
                     "E-NAME-UNBOUND",
                     format!("the local variable '{name}' is read before anything is assigned to it"),
                 );

@@ -22,7 +22,7 @@ pub fn unknown_member(module: &str, name: &str) -> (String, Option<String>) {
 impl Interp {
     pub fn import(&mut self, alias: &Alias, scope: &Rc<Scope>) -> R<()> {
         if !modules::exists(&alias.name) {
-            return self.unsupported("E-UNSUPPORTED-IMPORT", format!("the module '{}' is not available", alias.name));
+            return self.refuse("E-UNSUPPORTED-IMPORT", format!("the module '{}' is not available", alias.name));
         }
         let (name, module): (Name, Name) = match &alias.asname {
             Some(asname) => (asname.clone(), alias.name.clone()),
@@ -44,10 +44,10 @@ impl Interp {
             return Err(self.exception("ModuleNotFoundError", text));
         }
         if !modules::exists(module) {
-            return self.unsupported("E-UNSUPPORTED-IMPORT", format!("the module '{module}' is not available"));
+            return self.refuse("E-UNSUPPORTED-IMPORT", format!("the module '{module}' is not available"));
         }
         if &*alias.name == "*" {
-            return self.unsupported("E-UNSUPPORTED-IMPORT", "'import *' is not supported; name what is used");
+            return self.refuse("E-UNSUPPORTED-IMPORT", "'import *' is not supported; name what is used");
         }
         let value = match self.member(module, &alias.name)? {
             Some(value) => value,

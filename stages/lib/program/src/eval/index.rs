@@ -34,7 +34,7 @@ impl Interp {
             Value::None => 1,
             Value::Int(i) if *i > 0 => usize::try_from(*i).unwrap_or(1),
             Value::Int(_) => {
-                return self.shape_fault("E-SHAPE-INDEX", "tensors are sliced by positive steps only; use torch.flip");
+                return self.refuse("E-SHAPE-INDEX", "tensors are sliced by positive steps only; use torch.flip");
             }
             other => return self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
         };
@@ -43,7 +43,7 @@ impl Interp {
                 return match v {
                     Value::None => Ok(default.clone()),
                     Value::Tensor(_) => {
-                        self.unsupported("E-UNSUPPORTED-ITEM", "slice bounds must not depend on the values of a tensor")
+                        self.refuse("E-UNSUPPORTED-ITEM", "slice bounds must not depend on the values of a tensor")
                     }
                     other => self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
                 };
@@ -58,7 +58,7 @@ impl Interp {
                 return Ok(zero.clone());
             }
             if !d.provably_ge(&zero) || !size.provably_ge(&d) {
-                return self.shape_fault(
+                return self.refuse(
                     "E-SHAPE-INDEX",
                     format!("the bound {d} does not lie within an axis of size {size} for every B >= 1 and N >= 2"),
                 );
@@ -87,8 +87,7 @@ impl Interp {
             };
         }
         if used > shape.len() {
-            return self
-                .shape_fault("E-SHAPE-INDEX", format!("{used} indices are too many for {}", graph::display(&shape)));
+            return self.refuse("E-SHAPE-INDEX", format!("{used} indices are too many for {}", graph::display(&shape)));
         }
         let mut parts = Vec::new();
         let mut axis = 0;
@@ -98,7 +97,7 @@ impl Interp {
             match item {
                 Value::None => parts.push(Part::New),
                 Value::Ellipsis if dots => {
-                    return self.shape_fault("E-SHAPE-INDEX", "'...' may stand once in an index");
+                    return self.refuse("E-SHAPE-INDEX", "'...' may stand once in an index");
                 }
                 Value::Ellipsis => {
                     dots = true;
@@ -134,7 +133,7 @@ impl Interp {
                             axis += 1;
                         }
                         DType::Float => {
-                            return self.shape_fault("E-SHAPE-DTYPE", "a float tensor cannot be an index; use .long()");
+                            return self.refuse("E-SHAPE-DTYPE", "a float tensor cannot be an index; use .long()");
                         }
                     }
                 }
@@ -146,7 +145,7 @@ impl Interp {
                         match (i, size.as_known()) {
                             (Some(i), Some(s)) if i < 0 => numbers.push((i + s) as f64),
                             (Some(i), _) if i >= 0 => numbers.push(i as f64),
-                            _ => return self.unsupported("E-UNSUPPORTED-OP", "this list is not supported as an index"),
+                            _ => return self.refuse("E-UNSUPPORTED-OP", "this list is not supported as an index"),
                         }
                     }
                     let len = Dim::known(numbers.len() as i64);
@@ -283,7 +282,7 @@ impl Interp {
                 return Ok(());
             }
             let text = "a parameter or buffer is changed in place inside the computation, or by an index tensor";
-            return self.unsupported("E-UNSUPPORTED-INIT", text);
+            return self.refuse("E-UNSUPPORTED-INIT", text);
         }
         let literal = t.data.borrow().clone();
         if let Data::Literal(literal) = literal
@@ -317,7 +316,7 @@ impl Interp {
                 mask = self.unsqueeze(mask, axis)?;
             }
             if !self.graph.shape(new).is_empty() {
-                return self.unsupported(
+                return self.refuse(
                     "E-UNSUPPORTED-MASK-INDEX",
                     "only numbers can be assigned through a mask; use torch.where",
                 );
@@ -357,7 +356,7 @@ impl Interp {
         };
         let (Some(places), Some(number)) = (self.constant(picked)?.and_then(|l| l.values()), number) else {
             let text = "of a random tensor, a part may be set to a number only";
-            return self.unsupported("E-UNSUPPORTED-INIT", text);
+            return self.refuse("E-UNSUPPORTED-INIT", text);
         };
         let places: Vec<u32> = places.into_iter().map(|p| p as u32).collect();
         let count = literal.numel();
@@ -396,7 +395,7 @@ impl Interp {
             return self.push_as(Op::Expand, &[new], shape, dtype);
         };
         match part {
-            Part::New | Part::Index(_) | Part::Mask(_) => self.unsupported(
+            Part::New | Part::Index(_) | Part::Mask(_) => self.refuse(
                 "E-UNSUPPORTED-INPLACE",
                 "assigning through this index is not supported; use torch.where or torch.cat",
             ),
@@ -407,7 +406,7 @@ impl Interp {
                     Part::Select(at) => (at.clone(), at.clone() + Dim::known(1)),
                     _ => {
                         return self
-                            .unsupported("E-UNSUPPORTED-INPLACE", "assigning to a slice with steps is not supported");
+                            .refuse("E-UNSUPPORTED-INPLACE", "assigning to a slice with steps is not supported");
                     }
                 };
                 let middle =

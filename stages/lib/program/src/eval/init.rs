@@ -136,7 +136,7 @@ impl Interp {
             let user = self.graph.node(id);
             if user.args.iter().any(|a| views.contains(a)) {
                 if !user.op.is_view() {
-                    return self.unsupported("E-STATEFUL", "a parameter is changed after it has been used");
+                    return self.refuse("E-STATEFUL", "a parameter is changed after it has been used");
                 }
                 views.insert(id);
             }
@@ -419,7 +419,7 @@ pub static TABLE: &[Native] = &[
             let Some(literal) = literal else {
                 let shape = vm.shape_of(&t);
                 if shape.iter().any(|d| d.as_known().is_none()) {
-                    return vm.shape_fault(
+                    return vm.refuse(
                         "E-SHAPE-PARAMETER",
                         format!(
                             "a parameter of shape {} would depend on the size of the graph",
@@ -442,7 +442,7 @@ pub static TABLE: &[Native] = &[
                 return Err(Box::new(d.help("make it once, in __init__ or behind a flag")));
             }
             let trains = a.bool(vm, "requires_grad", true)?;
-            let span = vm.span;
+            let span = vm.here();
             let leaf = vm.leaf(literal, false, false, span)?;
             if let Some(leaf) = vm.leaves.get_mut(leaf) {
                 leaf.trainable = trains;

@@ -139,7 +139,7 @@ pub static TABLE: &[Native] = &[
         signature: "object times?",
         run: |vm, a| {
             if a.get("times").is_none() {
-                return vm.unsupported("E-UNSUPPORTED-OP", "repeat() without an end is not supported: give the times");
+                return vm.refuse("E-UNSUPPORTED-OP", "repeat() without an end is not supported: give the times");
             }
             let times = usize::try_from(a.int(vm, "times")?).unwrap_or(0);
             vm.allocate(times)?;

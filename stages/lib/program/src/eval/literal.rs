@@ -74,7 +74,7 @@ impl Interp {
 
     pub fn literal_value(&mut self, shape: Vec<usize>, init: Init, dtype: DType) -> Value {
         let data = Data::Literal(Literal { shape, init, dtype });
-        Value::Tensor(Rc::new(Tensor::new(data, Rc::default(), false, self.span)))
+        Value::Tensor(Rc::new(Tensor::new(data, Rc::default(), false, self.here())))
     }
 
     /// A literal after `f` has changed how it starts.

@@ -64,7 +64,7 @@ fn fsum(vm: &mut Interp, a: &Args) -> R<Value> {
         vm.step()?;
         let mut x = vm.as_float(&item, "fsum", "iterable")?;
         if !x.is_finite() {
-            return vm.unsupported("E-UNSUPPORTED-OP", "fsum() of numbers that are not finite is not supported");
+            return vm.refuse("E-UNSUPPORTED-OP", "fsum() of numbers that are not finite is not supported");
         }
         let mut kept = Vec::new();
         for mut y in std::mem::take(&mut partials) {

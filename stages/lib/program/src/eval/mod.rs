@@ -24,6 +24,7 @@ mod layout;
 mod literal;
 mod mathematics;
 mod member;
+mod meter;
 mod methods;
 mod named_tuple;
 mod narrow;
@@ -31,6 +32,7 @@ pub mod native;
 mod nn;
 pub mod random;
 mod records;
+mod run;
 mod saved;
 mod set_attr;
 pub mod state;
@@ -40,24 +42,24 @@ mod storage;
 mod tensor;
 mod text;
 mod torch;
+mod trail;
 pub mod value;
 mod words;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use graph::{DType, Dim, Graph, Init, NodeId, Op, OpError, Param, Shape, Span, numel};
+use graph::{DType, Dim, Graph, Init, NodeId, Op, Param, Shape, Span};
 
 pub use self::attr::unknown_method;
 pub use self::contract::{Gradient, TYPES, contracts};
-use self::exceptions::FaultKind;
 pub use self::import::unknown_member;
 #[cfg(test)]
 pub use self::member::native_names;
 pub use self::member::{Member, attribute_names, builtin_names, is_builtin, is_in_place, is_special_method, resolve};
 pub use self::native::names;
 pub use self::nn::layers;
+use self::run::Run;
 pub use self::saved::{lost_value, reached_by_gradients};
 pub use self::torch::refused::reason as refusal;
 use self::value::{Class, Literal, Scope, ScopeKind};
@@ -94,16 +96,6 @@ pub struct Leaf {
     pub span: Span,
 }
 
-/// Levels of statements, expressions, calls and values inside each other. Far below what the stack holds, far above what
-/// programs need: a call inside a call takes about ten.
-const MAX_DEPTH: u32 = 2000;
-
-/// Elements that are copied, or bytes that are compared, in about the time of one step.
-const ELEMENTS_PER_STEP: u64 = 8;
-
-/// Longest message of a fault, in bytes: it may hold text of the program.
-const MAX_MESSAGE: usize = 2000;
-
 /// How far evaluation has come: what may be made or changed depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -116,12 +108,11 @@ pub enum Phase {
 }
 
 pub struct Interp {
+    pub run: Run,
     pub graph: Graph,
     pub leaves: Vec<Leaf>,
     pub phase: Phase,
     pub warnings: Vec<Diagnostic>,
-    /// Where the statement or expression under evaluation stands.
-    pub span: Span,
     /// The last `return` that ran in a function called `forward`.
     pub returned: Span,
     /// Shapes that `reveal_shape` was asked for.
@@ -129,27 +120,15 @@ pub struct Interp {
     /// All layers, for what is never called.
     pub modules: Vec<Rc<Object>>,
     pub globals: Rc<Scope>,
-    budgets: Budgets,
     reveal: bool,
-    steps: u64,
-    elements: u64,
-    parameters: u64,
     no_grad: u32,
-    /// How deep evaluation stands in statements, expressions, calls and walks over values, all together.
-    depth: u32,
-    calls: Vec<Span>,
     frames: Vec<(Rc<value::Closure>, Rc<Scope>)>,
-    loops: Vec<(Span, u64)>,
     lazy_annotations: bool,
     classes: BTreeMap<&'static str, Rc<Class>>,
     scopes: Vec<Weak<Scope>>,
     objects: Vec<Weak<Object>>,
     closures: Vec<Weak<value::Closure>>,
     made: Vec<Weak<Class>>,
-    /// What the last fault is as an exception; set by whoever makes a fault.
-    fault_kind: Cell<FaultKind>,
-    /// The exception that the program raised last.
-    raised: Option<Value>,
     /// The exceptions whose handlers are running.
     handling: Vec<(Box<Diagnostic>, Value)>,
     /// The lists, dicts and objects that are being printed.
@@ -190,33 +169,24 @@ impl Interp {
     pub fn new(graph: Graph, budgets: Budgets, reveal: bool) -> Self {
         let globals = Rc::new(Scope { vars: Default::default(), parent: None, kind: ScopeKind::Module });
         Self {
+            run: Run::new(budgets),
             graph,
             leaves: Vec::new(),
             phase: Phase::Load,
             warnings: Vec::new(),
-            span: Span::default(),
             returned: Span::default(),
             revealed: Vec::new(),
             modules: Vec::new(),
             globals,
-            budgets,
             reveal,
-            steps: 0,
-            elements: 0,
-            parameters: 0,
             no_grad: 0,
-            depth: 0,
-            calls: Vec::new(),
             frames: Vec::new(),
-            loops: Vec::new(),
             lazy_annotations: false,
             classes: BTreeMap::new(),
             scopes: Vec::new(),
             objects: Vec::new(),
             closures: Vec::new(),
             made: Vec::new(),
-            fault_kind: Cell::new(FaultKind::Plain),
-            raised: None,
             handling: Vec::new(),
             printing: Vec::new(),
             yields: Vec::new(),
@@ -256,103 +226,64 @@ impl Interp {
 
     /// Gives one more call as much as all before it were given.
     pub fn extend_budgets(&mut self) {
-        self.budgets.steps = self.budgets.steps.saturating_add(self.steps);
-        self.budgets.elements = self.budgets.elements.saturating_add(self.elements);
-        self.budgets.nodes = self.budgets.nodes.saturating_add(self.graph.nodes().len());
+        self.run.meter.extend(self.graph.nodes().len());
     }
 
-    // === Faults ===
+    // === Where evaluation stands, and what it costs ===
 
-    /// A fault where evaluation stands now, with the calls that led there.
+    pub fn here(&self) -> Span {
+        self.run.here()
+    }
+
+    pub fn move_to(&mut self, span: Span) {
+        self.run.trail.move_to(span);
+    }
+
     pub fn fault(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-        self.fault_kind.set(FaultKind::Plain);
-        let mut d = Diagnostic::error(code, self.span, shortened(message.into()));
-        let here = self.span.line;
-        for call in self.calls.iter().rev().take(3).filter(|c| c.line > 0 && c.line != here) {
-            d = d.note(*call, "called from here");
-        }
-        Box::new(d)
+        self.run.fault(code, message)
     }
 
-    pub fn shape_fault<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(self.fault(code, message))
+    pub fn refuse<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
+        self.run.refuse(code, message)
     }
 
-    pub fn name_fault<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(self.fault(code, message))
-    }
-
-    pub fn unsupported<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(self.fault(code, message))
-    }
-
-    /// A wrong type or number of arguments: Python's `TypeError`.
     pub fn type_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.fault("E-TYPE", message))
+        self.run.type_fault(message)
     }
 
-    /// A right type with a wrong value: Python's `ValueError`, `IndexError`, `KeyError`.
     pub fn value_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.fault("E-VALUE", message))
+        self.run.value_fault(message)
     }
 
-    /// A budget is spent. What spends it in a loop is the loop.
-    fn exhausted(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-        let at = self.loops.iter().find(|l| l.1 > 64).map_or(self.span, |l| l.0);
-        Box::new(Diagnostic::error(code, at, message))
+    pub fn exception(&self, class: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+        self.run.exception(class, message)
     }
-
-    // === Budgets ===
 
     pub fn step(&mut self) -> R<()> {
-        self.charge(1)
+        self.run.step()
     }
 
-    /// Counts `work` steps of evaluation.
     pub fn charge(&mut self, work: u64) -> R<()> {
-        self.steps = self.steps.saturating_add(work);
-        if self.steps > self.budgets.steps {
-            let limit = self.budgets.steps;
-            return Err(self.exhausted(
-                "E-BUDGET-STEPS",
-                format!("evaluating the program takes more than {limit} steps; does a loop never end?"),
-            ));
-        }
-        Ok(())
+        self.run.charge(work)
     }
 
-    /// Goes one level deeper into statements, expressions, calls or values that hold each other. All of them share one limit,
-    /// because they share one stack.
+    pub fn go_over(&mut self, count: usize) -> R<()> {
+        self.run.go_over(count)
+    }
+
+    pub fn allocate(&mut self, count: usize) -> R<()> {
+        self.run.allocate(count)
+    }
+
+    /// Goes one level deeper into statements, expressions, calls or values that hold each other.
     ///
     /// # Errors
     /// `E-BUDGET-DEPTH` where this is too deep, which is how values that hold themselves end.
     pub fn nested<T>(&mut self, walk: impl FnOnce(&mut Self) -> R<T>) -> R<T> {
-        if self.depth >= MAX_DEPTH {
-            let text = "calls, expressions or values are nested too deeply; does something hold or call itself?";
-            return Err(self.exhausted("E-BUDGET-DEPTH", text));
-        }
-        self.depth += 1;
+        self.run.descend()?;
         let done = walk(self);
-        self.depth -= 1;
+        self.run.meter.ascend();
         done
-    }
-
-    /// Counts the work of going over `count` elements, or that many bytes, which costs less than a step each.
-    pub fn go_over(&mut self, count: usize) -> R<()> {
-        self.charge(count as u64 / ELEMENTS_PER_STEP)
-    }
-
-    /// Counts elements of lists and strings that are made.
-    pub fn allocate(&mut self, count: usize) -> R<()> {
-        self.elements = self.elements.saturating_add(count as u64);
-        if self.elements > self.budgets.elements {
-            let limit = self.budgets.elements;
-            return Err(self.exhausted(
-                "E-BUDGET-ELEMENTS",
-                format!("the program builds lists and strings of more than {limit} elements"),
-            ));
-        }
-        Ok(())
     }
 
     // === The graph ===
@@ -360,36 +291,23 @@ impl Interp {
     /// Adds an operation whose type follows from its arguments.
     pub fn push(&mut self, op: Op, args: &[NodeId]) -> R<NodeId> {
         let code = op_code(&op);
-        match self.graph.push(op, args, self.span) {
+        match self.graph.push(op, args, self.here()) {
             Ok(id) => self.admit(id),
-            Err(e) => Err(self.op_fault(code, &e)),
+            Err(e) => Err(self.run.op_fault(code, &e)),
         }
     }
 
     /// Adds an operation of a stated type.
     pub fn push_as(&mut self, op: Op, args: &[NodeId], shape: Shape, dtype: DType) -> R<NodeId> {
         let code = op_code(&op);
-        match self.graph.push_as(op, args, shape, dtype, self.span) {
+        match self.graph.push_as(op, args, shape, dtype, self.here()) {
             Ok(id) => self.admit(id),
-            Err(e) => Err(self.op_fault(code, &e)),
+            Err(e) => Err(self.run.op_fault(code, &e)),
         }
-    }
-
-    pub fn op_fault(&self, code: &'static str, error: &OpError) -> Box<Diagnostic> {
-        let code = match error {
-            OpError::DType { .. } | OpError::DTypes { .. } => "E-SHAPE-DTYPE",
-            _ => code,
-        };
-        self.fault(code, error.to_string())
     }
 
     fn admit(&mut self, id: NodeId) -> R<NodeId> {
-        if self.graph.nodes().len() > self.budgets.nodes {
-            let limit = self.budgets.nodes;
-            return Err(
-                self.exhausted("E-BUDGET-NODES", format!("the program makes more than {limit} tensor operations"))
-            );
-        }
+        self.run.keep(self.run.meter.allows_nodes(self.graph.nodes().len()))?;
         let shape = self.graph.shape(id);
         if shape.len() > 8 {
             let text = format!("a tensor of {} axes; at most 8 are supported", shape.len());
@@ -400,15 +318,8 @@ impl Interp {
             let text = format!("sizes of {terms} terms in B and N; at most {} are followed", 2 * arith::MAX_TERMS);
             return Err(self.fault("E-UNSUPPORTED-SIZE", text));
         }
-        let bytes = bytes_at(shape, self.budgets.b, self.budgets.n);
-        if bytes > self.budgets.tensor_bytes {
-            let (b, n, limit) = (self.budgets.b, self.budgets.n, size_text(self.budgets.tensor_bytes));
-            let text = format!(
-                "{} needs {} at B={b}, N={n}; at most {limit} are allowed for one tensor",
-                graph::display(shape),
-                size_text(bytes)
-            );
-            let d = self.fault("E-BUDGET-TENSOR", text);
+        if let Err(e) = self.run.meter.allows_tensor(shape) {
+            let d = self.fault(e.code, e.text);
             return Err(Box::new(d.help("project to fewer features (nb_triplet_fts) before lifting to triples of nodes, or reduce one node axis first")));
         }
         self.note_layout(id);
@@ -417,17 +328,8 @@ impl Interp {
 
     /// Registers a parameter or buffer that starts as `literal`.
     pub fn leaf(&mut self, literal: Literal, buffer: bool, transient: bool, span: Span) -> R<usize> {
-        self.parameters = self.parameters.saturating_add(literal.numel() as u64);
-        if self.parameters > self.budgets.parameters {
-            let limit = self.budgets.parameters;
-            return Err(self.exhausted("E-BUDGET-PARAMETERS", format!("the program has more than {limit} parameters")));
-        }
-        if self.leaves.len() >= self.budgets.leaves {
-            let limit = self.budgets.leaves;
-            return Err(
-                self.exhausted("E-BUDGET-PARAMETERS", format!("the program has more than {limit} parameter tensors"))
-            );
-        }
+        let within = self.run.meter.add_leaf(literal.numel());
+        self.run.keep(within)?;
         let Literal { shape, init, dtype } = literal;
         self.leaves.push(Leaf { shape, init, dtype, buffer, trainable: !buffer, transient, node: None, span });
         Ok(self.leaves.len() - 1)
@@ -476,7 +378,7 @@ impl Interp {
             Init::Eye => Op::Eye,
             other => match (Literal { init: other.clone(), ..literal.clone() }).values() {
                 Some(values) => Op::Const(values),
-                None => return self.unsupported("E-UNSUPPORTED-OP", "this constant cannot be used in a computation"),
+                None => return self.refuse("E-UNSUPPORTED-OP", "this constant cannot be used in a computation"),
             },
         };
         self.push_as(op, &[], shape, literal.dtype)
@@ -484,7 +386,7 @@ impl Interp {
 
     pub fn leaf_node(&mut self, index: usize) -> R<NodeId> {
         let Some(leaf) = self.leaves.get_mut(index) else {
-            return self.unsupported("E-INTERNAL", "a parameter without a place");
+            return self.refuse("E-INTERNAL", "a parameter without a place");
         };
         if let Some(node) = leaf.node {
             return Ok(node);
@@ -539,31 +441,6 @@ impl Drop for Interp {
             class.mro.take();
             class.attrs.take();
         }
-    }
-}
-
-/// A message without its end, where it is absurdly long.
-fn shortened(mut message: String) -> String {
-    if message.len() > MAX_MESSAGE {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
-        message.push('\u{2026}');
-    }
-    message
-}
-
-/// Bytes of a float32 tensor for given B and N.
-fn bytes_at(shape: &Shape, b: i64, n: i64) -> u64 {
-    numel(shape).eval(b, n).and_then(|e| u64::try_from(e).ok()).map_or(u64::MAX, |e| e.saturating_mul(4))
-}
-
-fn size_text(bytes: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    if bytes >= 1024 * MIB && bytes.is_multiple_of(1024 * MIB) {
-        format!("{} GiB", bytes / (1024 * MIB))
-    } else if bytes >= MIB {
-        format!("{} MiB", bytes.div_ceil(MIB))
-    } else {
-        format!("{bytes} bytes")
     }
 }
 

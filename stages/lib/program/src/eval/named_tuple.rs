@@ -133,7 +133,7 @@ pub static TABLE: &[Native] = &[
                 }
             };
             if a.bool(vm, "rename", false)? || a.some("module").is_some() {
-                return vm.unsupported("E-UNSUPPORTED-OP", "namedtuple() is supported with names and defaults only");
+                return vm.refuse("E-UNSUPPORTED-OP", "namedtuple() is supported with names and defaults only");
             }
             let defaults = match a.some("defaults").cloned() {
                 Some(list) => vm.items(&list)?,
@@ -147,7 +147,7 @@ pub static TABLE: &[Native] = &[
                 mro: Default::default(),
                 attrs: Default::default(),
                 native: NativeClass::No,
-                span: vm.span,
+                span: vm.here(),
             });
             vm.made.push(Rc::downgrade(&class));
             let object = vm.type_class("object");

@@ -91,7 +91,7 @@ impl Interp {
     /// The element type behind a dtype, of which floats have one precision only.
     pub fn precision(&self, t: TensorType) -> R<DType> {
         if matches!(t.name, "torch.float64" | "torch.float16" | "torch.bfloat16") {
-            return self.unsupported("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice");
+            return self.refuse("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice");
         }
         if t.dtype == DType::Int && t.name != "torch.int64" {
             let d =
@@ -237,7 +237,7 @@ impl Args {
         match self.value(name) {
             Value::Int(i) => Ok(i),
             Value::Bool(b) => Ok(b.into()),
-            Value::Dim(d) => vm.unsupported(
+            Value::Dim(d) => vm.refuse(
                 "E-UNSUPPORTED-SIZE",
                 format!("{}(): '{name}' is {d}, but must not depend on the size of the graph", self.function()),
             ),
@@ -252,7 +252,7 @@ impl Args {
     /// A feature size: an integer of 0 or more that does not depend on B or N.
     pub fn size(&self, vm: &Interp, name: &str) -> R<usize> {
         match self.value(name) {
-            Value::Dim(d) => vm.shape_fault(
+            Value::Dim(d) => vm.refuse(
                 "E-SHAPE-PARAMETER",
                 format!(
                     "{}(): '{name}' is {d}, so the parameters would depend on the size of the graph",

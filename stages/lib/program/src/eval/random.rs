@@ -68,7 +68,7 @@ impl Interp {
     /// Whether a module is in training: it is where the program is trained, and also where nobody sets its mode, as of a module
     /// that each call makes, or that a plain list holds.
     pub fn in_training(&mut self, module: &Object) -> bool {
-        let span = self.span;
+        let span = self.here();
         self.asked_mode.get_or_insert(span);
         self.training || !self.evaluated.contains(&std::ptr::from_ref(module).addr())
     }
@@ -100,7 +100,7 @@ impl Interp {
                 "make them a parameter or a buffer of constants, or draw them in forward, in training only",
             ));
         }
-        let span = self.span;
+        let span = self.here();
         self.asked_mode.get_or_insert(span);
         if !self.training {
             return Err(self.no_noise(

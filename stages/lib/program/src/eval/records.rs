@@ -170,7 +170,7 @@ impl Interp {
     /// Turns the assignments in the body of an enum into its members.
     pub fn make_members(&mut self, class: &Rc<Class>, code: &syntax::Class) -> R<()> {
         if class.attrs.borrow().contains_key("__init__") || class.attrs.borrow().contains_key("__new__") {
-            return self.unsupported("E-UNSUPPORTED-CLASS", "an enum with a constructor of its own is not supported");
+            return self.refuse("E-UNSUPPORTED-CLASS", "an enum with a constructor of its own is not supported");
         }
         let strings = class.mro.borrow().iter().any(|c| &*c.name == "StrEnum");
         let mut members: Vec<Value> = Vec::new();
@@ -299,7 +299,7 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let class = vm.native_class("SimpleNamespace", NativeClass::Object);
             let object =
-                Rc::new(Object { class, attrs: Default::default(), module: Default::default(), span: vm.span });
+                Rc::new(Object { class, attrs: Default::default(), module: Default::default(), span: vm.here() });
             object.attrs.borrow_mut().extend(a.keywords.iter().cloned());
             vm.objects.push(Rc::downgrade(&object));
             vm.allocate(1 + a.keywords.len())?;

@@ -16,14 +16,11 @@ impl Interp {
                 if let Some(Value::Property(p)) = object.class.find(name) {
                     return match &p.set {
                         Some(set) => self.call(&set.clone(), vec![base.clone(), value], Vec::new()).map(|_| ()),
-                        None => {
-                            self.name_fault("E-NAME-ATTRIBUTE", format!("the property '{name}' cannot be assigned to"))
-                        }
+                        None => self.refuse("E-NAME-ATTRIBUTE", format!("the property '{name}' cannot be assigned to")),
                     };
                 }
                 if &**name == "training" && object.class.layer().is_some() {
-                    return self
-                        .unsupported("E-UNSUPPORTED-ATTRIBUTE", "whether a module trains is the trainer's choice");
+                    return self.refuse("E-UNSUPPORTED-ATTRIBUTE", "whether a module trains is the trainer's choice");
                 }
                 if object.class.find("$tuple").is_some() {
                     return Err(self.exception("AttributeError", "the fields of a named tuple cannot be assigned to"));
@@ -48,14 +45,14 @@ impl Interp {
                     Ok(())
                 }
                 ("data", _) if matches!(&*t.data.borrow(), Data::Node(_)) => {
-                    self.unsupported("E-UNSUPPORTED-ATTRIBUTE", "the .data of a computed tensor cannot be assigned to")
+                    self.refuse("E-UNSUPPORTED-ATTRIBUTE", "the .data of a computed tensor cannot be assigned to")
                 }
                 ("data", _) => {
                     let t = t.clone();
                     if let Value::Tensor(new) = &value
                         && self.shape_of(new) != self.shape_of(&t)
                     {
-                        return self.unsupported(
+                        return self.refuse(
                             "E-UNSUPPORTED-INIT",
                             "the .data of a parameter is replaced by a tensor of another shape; make the parameter of it",
                         );
@@ -74,9 +71,9 @@ impl Interp {
                     t.marks.borrow_mut().insert(name.clone(), value);
                     Ok(())
                 }
-                _ => self.unsupported("E-UNSUPPORTED-ATTRIBUTE", format!("Tensor.{name} cannot be assigned to")),
+                _ => self.refuse("E-UNSUPPORTED-ATTRIBUTE", format!("Tensor.{name} cannot be assigned to")),
             },
-            other => self.unsupported(
+            other => self.refuse(
                 "E-UNSUPPORTED-ATTRIBUTE",
                 format!("attributes of {} cannot be assigned to", other.type_name()),
             ),
@@ -140,7 +137,7 @@ impl Interp {
                         Value::None => slot.1 = None,
                         Value::Tensor(_) => {
                             drop(module);
-                            return self.unsupported(
+                            return self.refuse(
                                 "E-STATEFUL",
                                 format!("the buffer '{name}' is replaced, so calls of forward would differ"),
                             );
@@ -164,10 +161,8 @@ impl Interp {
             self.note_change(address, Some(name));
         }
         let Value::Object(object) = base else {
-            return self.unsupported(
-                "E-UNSUPPORTED-ATTRIBUTE",
-                format!("attributes of {} cannot be deleted", base.type_name()),
-            );
+            return self
+                .refuse("E-UNSUPPORTED-ATTRIBUTE", format!("attributes of {} cannot be deleted", base.type_name()));
         };
         if object.attrs.borrow_mut().remove(name).is_some() {
             return Ok(());

@@ -327,7 +327,7 @@ impl Interp {
     /// Notes where something that may outlive the call is changed.
     pub fn note_change(&mut self, address: usize, slot: Option<&str>) {
         if self.phase == super::Phase::Second {
-            let span = self.span;
+            let span = self.here();
             self.changes.insert((address, slot.map(Into::into)), span);
             self.changes.insert((address, None), span);
         }
@@ -485,7 +485,7 @@ impl Interp {
 
     /// A call that leaves state behind.
     pub fn stateful<T>(&mut self, span: Span, message: impl Into<String>) -> R<T> {
-        self.span = span;
+        self.move_to(span);
         let d = self.fault("E-STATEFUL", message);
         Err(Box::new(d.help(
             "compute from the inputs, settings and parameters alone, and keep nothing from one call to the next",

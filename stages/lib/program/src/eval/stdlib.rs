@@ -61,7 +61,7 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| match a.value("self") {
             Value::Float(f) => Ok(Value::Bool(f.is_finite() && f.fract() == 0.0)),
             Value::Int(_) | Value::Dim(_) | Value::Bool(_) => {
-                vm.name_fault("E-NAME-ATTRIBUTE", "int has no attribute 'is_integer'")
+                vm.refuse("E-NAME-ATTRIBUTE", "int has no attribute 'is_integer'")
             }
             _ => vm.undecided("a number that depends on the size of the graph"),
         },
@@ -198,7 +198,7 @@ pub static TABLE: &[Native] = &[
             v @ (Value::Int(_) | Value::Float(_) | Value::Str(_) | Value::Tuple(_) | Value::None | Value::Bool(_)) => {
                 Ok(v)
             }
-            other => vm.unsupported("E-UNSUPPORTED-OP", format!("copying {} is not supported", other.type_name())),
+            other => vm.refuse("E-UNSUPPORTED-OP", format!("copying {} is not supported", other.type_name())),
         },
     },
     Native {
@@ -223,8 +223,9 @@ pub static TABLE: &[Native] = &[
         signature: "obj",
         run: |vm, a| match a.value("obj") {
             f @ Value::Function(_) => Ok(f),
-            other => vm
-                .unsupported("E-UNSUPPORTED-OP", format!("torch.jit.script of {} is not supported", other.type_name())),
+            other => {
+                vm.refuse("E-UNSUPPORTED-OP", format!("torch.jit.script of {} is not supported", other.type_name()))
+            }
         },
     },
     Native {
@@ -232,9 +233,7 @@ pub static TABLE: &[Native] = &[
         signature: "model | fullgraph? dynamic? backend? mode? options? disable?",
         run: |vm, a| match a.value("model") {
             f @ Value::Function(_) => Ok(f),
-            other => {
-                vm.unsupported("E-UNSUPPORTED-OP", format!("torch.compile of {} is not supported", other.type_name()))
-            }
+            other => vm.refuse("E-UNSUPPORTED-OP", format!("torch.compile of {} is not supported", other.type_name())),
         },
     },
     Native {
@@ -247,7 +246,7 @@ pub static TABLE: &[Native] = &[
         signature: "device_type dtype? enabled? cache_enabled?",
         run: |vm, a| {
             if a.bool(vm, "enabled", true)? {
-                return vm.unsupported(
+                return vm.refuse(
                     "E-UNSUPPORTED-PRECISION",
                     "the precision is the trainer's choice; only enabled=False changes nothing",
                 );

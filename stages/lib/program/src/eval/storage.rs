@@ -141,7 +141,7 @@ impl Interp {
         }
         storage.nodes.borrow_mut().push(id);
         let seen = storage.version.get();
-        let made = Tensor { view, ..Tensor::new(Data::Node(id), storage.clone(), false, self.span) };
+        let made = Tensor { view, ..Tensor::new(Data::Node(id), storage.clone(), false, self.here()) };
         made.seen.set(seen);
         Ok(Value::Tensor(Rc::new(made)))
     }
@@ -253,7 +253,7 @@ impl Interp {
         storage.root.set(Some(whole));
         let now = if whole == id { vec![id] } else { vec![whole, id] };
         let nodes = storage.nodes.replace(now);
-        self.writes.push(Write { nodes, from, span: self.span });
+        self.writes.push(Write { nodes, from, span: self.here() });
         *t.data.borrow_mut() = Data::Node(id);
         t.seen.set(storage.version.get());
         Ok(())

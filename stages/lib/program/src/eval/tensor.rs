@@ -12,7 +12,7 @@ impl Interp {
     /// A new tensor that stands for a node.
     pub fn tensor_value(&mut self, id: NodeId) -> Value {
         let id = self.without_gradient(id);
-        Value::Tensor(Rc::new(Tensor::new(Data::Node(id), Self::own_storage(id), false, self.span)))
+        Value::Tensor(Rc::new(Tensor::new(Data::Node(id), Self::own_storage(id), false, self.here())))
     }
 
     /// Inside of `torch.no_grad()`, what is computed passes no gradient on.
@@ -52,10 +52,8 @@ impl Interp {
         let at = if axis < 0 { axis + rank_i } else { axis };
         match usize::try_from(at) {
             Ok(at) if at < rank => Ok(at),
-            _ => self.shape_fault(
-                "E-SHAPE-AXIS",
-                format!("{function}: axis {axis} does not exist in a tensor of {rank} axes"),
-            ),
+            _ => self
+                .refuse("E-SHAPE-AXIS", format!("{function}: axis {axis} does not exist in a tensor of {rank} axes")),
         }
     }
 
@@ -82,12 +80,11 @@ impl Interp {
                     return Ok(());
                 }
             }
-            return self
-                .unsupported("E-UNSUPPORTED-INIT", "this initialisation of a part of a parameter is not supported");
+            return self.refuse("E-UNSUPPORTED-INIT", "this initialisation of a part of a parameter is not supported");
         }
         if matches!(&*t.data.borrow(), Data::Leaf(_) | Data::Literal(_)) && self.is_initialising(t) {
             let Some(x) = number else {
-                return self.unsupported(
+                return self.refuse(
                     "E-UNSUPPORTED-INIT",
                     "parameters may be initialised by nn.init, fill_, or arithmetic with numbers",
                 );
@@ -97,7 +94,7 @@ impl Interp {
                 BinOp::Div if x != 0.0 => (1.0 / x, 0.0),
                 BinOp::Add => (1.0, x),
                 BinOp::Sub => (1.0, -x),
-                _ => return self.unsupported("E-UNSUPPORTED-INIT", "this initialisation is not supported"),
+                _ => return self.refuse("E-UNSUPPORTED-INIT", "this initialisation is not supported"),
             };
             return self.reinitialise(t, |init| super::literal::affine(init, scale, shift));
         }
@@ -108,7 +105,7 @@ impl Interp {
             return self.type_fault(format!("a tensor cannot be changed by {}", value.type_name()));
         };
         let Some(op) = super::arith::tensor_op(op) else {
-            return self.unsupported("E-UNSUPPORTED-INPLACE", "this in-place operator is not supported");
+            return self.refuse("E-UNSUPPORTED-INPLACE", "this in-place operator is not supported");
         };
         let id = self.push(Op::Binary(op), &[old, new])?;
         if op == BinaryOp::FloorDiv {
@@ -120,7 +117,7 @@ impl Interp {
     /// Gives a tensor the values that `f` computes of it, in place.
     pub fn change(&mut self, t: &Rc<Tensor>, f: impl FnOnce(&mut Self, NodeId) -> R<NodeId>) -> R<()> {
         if matches!(&*t.data.borrow(), Data::Leaf(_)) {
-            return self.unsupported("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place");
+            return self.refuse("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place");
         }
         let old = self.node(t)?;
         self.writing = Some(self.graph.nodes().len());
@@ -146,7 +143,7 @@ impl Interp {
     pub fn finish_in_place(&mut self, t: &Rc<Tensor>, old: NodeId, id: NodeId) -> R<()> {
         let (before, after) = (self.graph.shape(old).clone(), self.graph.shape(id).clone());
         if before != after {
-            return self.shape_fault(
+            return self.refuse(
                 "E-SHAPE-INPLACE",
                 format!(
                     "an in-place operation cannot change {} into {}",
@@ -161,7 +158,7 @@ impl Interp {
         } else if was > is {
             self.push_as(Op::Cast, &[id], before, was)?
         } else {
-            return self.shape_fault("E-SHAPE-DTYPE", "a float result cannot be stored in an integer or bool tensor");
+            return self.refuse("E-SHAPE-DTYPE", "a float result cannot be stored in an integer or bool tensor");
         };
         if let Data::Leaf(_) = &*t.data.borrow() {
             let d =
@@ -191,7 +188,7 @@ impl Interp {
             }
             Data::Leaf(i) => {
                 if self.phase == Phase::Second {
-                    return self.unsupported(
+                    return self.refuse(
                         "E-STATEFUL",
                         "a parameter is changed in every call of forward, so calls would differ",
                     );
@@ -206,7 +203,7 @@ impl Interp {
                 }
                 Ok(())
             }
-            Data::Node(_) => self.unsupported("E-UNSUPPORTED-INIT", "only parameters and new tensors are initialised"),
+            Data::Node(_) => self.refuse("E-UNSUPPORTED-INIT", "only parameters and new tensors are initialised"),
         }
     }
 
@@ -252,7 +249,7 @@ impl Interp {
             return Ok(false);
         }
         let Some(mut literal) = self.source(value)? else {
-            return self.unsupported(
+            return self.refuse(
                 "E-UNSUPPORTED-INIT",
                 "a parameter may be initialised by constants, random tensors and parts of other parameters only",
             );
@@ -265,7 +262,7 @@ impl Interp {
             let spread: Option<Vec<usize>> =
                 wanted.iter().map(|d| d.as_known().and_then(|k| usize::try_from(k).ok())).collect();
             let (true, Some(to)) = (fits, spread) else {
-                return self.shape_fault(
+                return self.refuse(
                     "E-SHAPE-INPLACE",
                     format!("{} cannot be copied into {}", graph::display(&shape), graph::display(&wanted)),
                 );
@@ -277,7 +274,7 @@ impl Interp {
                 (_, Some(values), Some(places)) => {
                     Init::Values(places.at.iter().map(|at| values.get(*at as usize).copied().unwrap_or(0.0)).collect())
                 }
-                _ => return self.unsupported("E-UNSUPPORTED-INIT", "a random tensor is broadcast to a parameter"),
+                _ => return self.refuse("E-UNSUPPORTED-INIT", "a random tensor is broadcast to a parameter"),
             };
             literal = super::value::Literal { shape: to, init, dtype: literal.dtype };
         }
@@ -298,7 +295,7 @@ impl Interp {
         {
             let shape: Vec<Dim> = literal.shape.iter().map(|&s| Dim::known(s as i64)).collect();
             if shape != self.shape_of(t) {
-                return self.shape_fault(
+                return self.refuse(
                     "E-SHAPE-INPLACE",
                     format!("{} cannot be copied into {}", graph::display(&shape), graph::display(&self.shape_of(t))),
                 );

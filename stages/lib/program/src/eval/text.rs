@@ -74,7 +74,7 @@ impl Interp {
             return self.repr_once(value);
         };
         if self.printing.contains(&identity) {
-            return Err(self.exhausted("E-BUDGET-DEPTH", "this prints a value that holds itself"));
+            return Err(self.run.trail.exhausted("E-BUDGET-DEPTH", "this prints a value that holds itself"));
         }
         self.printing.push(identity);
         let text = self.repr_once(value);
@@ -206,7 +206,7 @@ impl Interp {
                     continue;
                 }
                 Some(k @ ('s' | 'r' | 'd' | 'i' | 'u' | 'f' | 'F' | 'e' | 'E' | 'g' | 'G' | 'x' | 'X' | 'o')) => k,
-                _ => return self.unsupported("E-UNSUPPORTED-OP", "this % format is not supported; use an f-string"),
+                _ => return self.refuse("E-UNSUPPORTED-OP", "this % format is not supported; use an f-string"),
             };
             let Some(v) = named.or_else(|| values.next()) else {
                 return self.type_fault("there are fewer values than the format asks for");

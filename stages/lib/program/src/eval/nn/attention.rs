@@ -14,7 +14,7 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     for option in ["add_bias_kv", "add_zero_attn"] {
         if a.bool(vm, option, false)? {
-            return vm.unsupported("E-UNSUPPORTED-OP", format!("MultiheadAttention is not supported with {option}"));
+            return vm.refuse("E-UNSUPPORTED-OP", format!("MultiheadAttention is not supported with {option}"));
         }
     }
     let key = if a.some("kdim").is_some() { a.size(vm, "kdim")? } else { embed };
@@ -46,7 +46,7 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     } else {
         no_param(&o, "in_proj_bias");
     }
-    let Some(linear) = find("Linear") else { return vm.unsupported("E-INTERNAL", "there is no Linear") };
+    let Some(linear) = find("Linear") else { return vm.refuse("E-INTERNAL", "there is no Linear") };
     let class = Value::Class(vm.layer_class(linear));
     let width = Value::Int(embed as i64);
     let out = vm.call(&class, vec![width.clone(), width], vec![("bias".into(), Value::Bool(bias))])?;
@@ -116,7 +116,7 @@ fn masked(vm: &mut Interp, a: &Args, scores: NodeId) -> R<NodeId> {
                 graph::display(vm.graph.shape(mask)),
                 graph::display(shape.get(2..).unwrap_or(&[]))
             );
-            return vm.shape_fault("E-SHAPE-BROADCAST", text);
+            return vm.refuse("E-SHAPE-BROADCAST", text);
         }
         let mask = added(vm, mask)?;
         scores = vm.bin(BinaryOp::Add, scores, mask)?;
@@ -130,7 +130,7 @@ fn masked(vm: &mut Interp, a: &Args, scores: NodeId) -> R<NodeId> {
                 graph::display(&wanted),
                 graph::display(vm.graph.shape(mask))
             );
-            return vm.shape_fault("E-SHAPE-BROADCAST", text);
+            return vm.refuse("E-SHAPE-BROADCAST", text);
         }
         let mask = vm.unsqueeze(mask, 1)?;
         let mask = vm.unsqueeze(mask, 1)?;
@@ -169,7 +169,7 @@ pub(super) fn forward(vm: &mut Interp, a: &Args) -> R<Value> {
     if vm.graph.shape(key).get(..2) != vm.graph.shape(value).get(..2)
         || vm.graph.shape(query).first() != vm.graph.shape(key).first()
     {
-        return vm.shape_fault("E-SHAPE-MATMUL", "queries, keys and values differ in batch or length");
+        return vm.refuse("E-SHAPE-MATMUL", "queries, keys and values differ in batch or length");
     }
     let q = heads(vm, &o, query, 0, (embed, count))?;
     let k = heads(vm, &o, key, 1, (embed, count))?;

@@ -6,7 +6,7 @@ use super::*;
 
 /// A buffer of a layer, saved under its name.
 fn buffer(vm: &mut Interp, o: &Rc<Object>, name: &str, literal: Literal) -> R<()> {
-    let span = vm.span;
+    let span = vm.here();
     let leaf = vm.leaf(literal, true, false, span)?;
     let t = Tensor::new(Data::Leaf(leaf), Rc::default(), false, span);
     if let Some(state) = o.module.borrow_mut().as_mut() {
@@ -36,8 +36,7 @@ pub(super) fn init(vm: &mut Interp, a: &Args, affine: bool, track: bool) -> R<Va
         no_param(&o, "bias");
     }
     if track && vm.phase == super::super::Phase::Second {
-        return vm
-            .unsupported("E-STATEFUL", "a layer is made anew in every call of forward, so its statistics are lost");
+        return vm.refuse("E-STATEFUL", "a layer is made anew in every call of forward, so its statistics are lost");
     }
     for (name, shape, value, dtype) in [
         ("running_mean", vec![channels], 0.0, DType::Float),
@@ -73,7 +72,7 @@ fn leaf(vm: &Interp, t: &Option<Rc<Tensor>>) -> R<Option<usize>> {
     match t.as_ref().map(|t| t.data.borrow().clone()) {
         None => Ok(None),
         Some(Data::Leaf(at)) if vm.leaves.get(at).is_some_and(|leaf| leaf.buffer) => Ok(Some(at)),
-        Some(_) => vm.unsupported(
+        Some(_) => vm.refuse(
             "E-UNSUPPORTED-TRAINING",
             "running statistics are updated in training, so they must be buffers of a module",
         ),
@@ -117,7 +116,7 @@ pub fn normalised(vm: &mut Interp, x: NodeId, s: &Settings, running: &Running, t
             if training && known.is_some() {
                 let batch = [reduce(ReduceOp::Mean, false)?, reduce(ReduceOp::Var { correction: 1.0 }, false)?];
                 let running_leaves = [leaf(vm, &running.means)?, leaf(vm, &running.variances)?];
-                let (count, span) = (leaf(vm, &running.count)?, vm.span);
+                let (count, span) = (leaf(vm, &running.count)?, vm.here());
                 vm.drawn.statistics.push(Moved { batch, running: running_leaves, count, momentum: s.momentum, span });
             }
             (mean, variance)
@@ -183,7 +182,7 @@ pub(super) fn forward(vm: &mut Interp, a: &Args, ranks: &[usize]) -> R<Value> {
 
 pub(super) fn instance_init(vm: &mut Interp, a: &Args) -> R<Value> {
     if a.bool(vm, "track_running_stats", false)? {
-        return vm.unsupported("E-UNSUPPORTED-OP", "InstanceNorm is not supported with track_running_stats");
+        return vm.refuse("E-UNSUPPORTED-OP", "InstanceNorm is not supported with track_running_stats");
     }
     init(vm, a, false, false)
 }
@@ -200,7 +199,7 @@ pub(super) fn instance(vm: &mut Interp, a: &Args, behind: usize) -> R<Value> {
     let (weight, bias) = (own(vm, &o, "weight")?, own(vm, &o, "bias")?);
     let inner = graph::numel(vm.graph.shape(x).get(2..).unwrap_or(&[]));
     if !inner.provably_gt(&Dim::known(1)) {
-        return vm.shape_fault("E-SHAPE-NORM", "an instance norm needs more than one value per channel");
+        return vm.refuse("E-SHAPE-NORM", "an instance norm needs more than one value per channel");
     }
     let groups = number(&o, "num_features") as usize;
     let mut y = made_here(&o, grouped(vm, x, groups, weight, bias, number(&o, "eps")))?;

@@ -73,6 +73,6 @@ pub(super) fn einops(vm: &mut Interp, a: &Args, function: &str) -> R<Value> {
     given.extend(Some(get(&o, "$reduction")).filter(|r| !matches!(r, Value::None)));
     match super::super::native::find(function) {
         Some(f) => vm.call_native(f, given, keywords),
-        None => vm.unsupported("E-UNSUPPORTED-OP", format!("{function} is not supported")),
+        None => vm.refuse("E-UNSUPPORTED-OP", format!("{function} is not supported")),
     }
 }

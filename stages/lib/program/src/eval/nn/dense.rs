@@ -52,12 +52,12 @@ pub(super) fn embedding_init(vm: &mut Interp, a: &Args) -> R<Value> {
     let (count, size) = (a.size(vm, "num_embeddings")?, a.size(vm, "embedding_dim")?);
     for option in ["max_norm", "_weight"] {
         if a.some(option).is_some() {
-            return vm.unsupported("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
+            return vm.refuse("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
         }
     }
     for option in ["scale_grad_by_freq", "sparse"] {
         if a.bool(vm, option, false)? {
-            return vm.unsupported("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
+            return vm.refuse("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
         }
     }
     set(&o, "num_embeddings", Value::Int(count as i64));
@@ -142,7 +142,7 @@ pub fn rectified(vm: &mut Interp, x: NodeId, weight: NodeId) -> R<NodeId> {
         let channels = if shape.len() < 2 { Dim::known(1) } else { shape.get(1).cloned().unwrap_or_default() };
         if sizes.len() != 1 || count != channels {
             let text = format!("{count} slopes do not fit the {channels} channels of {}", graph::display(&shape));
-            return vm.shape_fault("E-SHAPE-BROADCAST", text);
+            return vm.refuse("E-SHAPE-BROADCAST", text);
         }
         let mut wide = vec![count];
         wide.extend(shape.iter().skip(2).map(|_| Dim::known(1)));
@@ -171,7 +171,7 @@ pub(super) fn lazy_linear(vm: &mut Interp, a: &Args) -> R<Value> {
         let x = a.tensor(vm, "input")?;
         let last = vm.graph.shape(x).last().cloned().unwrap_or_default();
         let Some(input) = last.as_known().and_then(|d| usize::try_from(d).ok()) else {
-            return vm.shape_fault("E-SHAPE-PARAMETER", format!("LazyLinear: the width {last} depends on the graph"));
+            return vm.refuse("E-SHAPE-PARAMETER", format!("LazyLinear: the width {last} depends on the graph"));
         };
         set(&o, "in_features", Value::Int(input as i64));
         let output = number(&o, "out_features") as usize;
@@ -234,7 +234,7 @@ pub(super) fn convolution(vm: &mut Interp, a: &Args, axes: usize) -> R<Value> {
     let rank = vm.graph.shape(x).len();
     if rank != axes + 2 {
         let text = format!("this convolution takes {} axes, not {}", axes + 2, graph::display(vm.graph.shape(x)));
-        return made_here(&o, vm.shape_fault("E-SHAPE-LINEAR", text));
+        return made_here(&o, vm.refuse("E-SHAPE-LINEAR", text));
     }
     let weight = needed(vm, &o, "weight")?;
     let flat = vm.graph.shape(weight).get(..2).unwrap_or(&[]).to_vec();
@@ -262,11 +262,11 @@ fn grouped_linear(vm: &mut Interp, x: NodeId, weight: NodeId, bias: Option<NodeI
         vm.graph.shape(weight).first().and_then(Dim::as_known),
         vm.graph.shape(weight).get(1).and_then(Dim::as_known),
     ) else {
-        return vm.shape_fault("E-SHAPE-LINEAR", "a convolution needs channels");
+        return vm.refuse("E-SHAPE-LINEAR", "a convolution needs channels");
     };
     if *features != Dim::known(groups * width) {
         let text = format!("the convolution takes {} channels, not {features}", groups * width);
-        return vm.shape_fault("E-SHAPE-LINEAR", text);
+        return vm.refuse("E-SHAPE-LINEAR", text);
     }
     let known = Dim::known;
     let apart = vec![graph::numel(lead), known(groups), known(width)];

@@ -100,7 +100,7 @@ fn param(vm: &mut Interp, o: &Rc<Object>, name: &str, shape: &[usize], init: Ini
         return Err(Box::new(d.help("make it once, in __init__ or behind a flag")));
     }
     let literal = Literal { shape: shape.to_vec(), init, dtype: DType::Float };
-    let span = vm.span;
+    let span = vm.here();
     let leaf = vm.leaf(literal, false, false, span)?;
     let t = Tensor::new(super::value::Data::Leaf(leaf), Rc::default(), true, span);
     vm.set_attribute(&Value::Object(o.clone()), &name.into(), Value::Tensor(Rc::new(t)))
@@ -166,7 +166,7 @@ fn apply_to(vm: &mut Interp, a: &Args, function: &str, inputs: &[&str]) -> R<Val
     let keywords = o.attrs.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
     match super::native::find(function) {
         Some(f) => vm.call_native(f, inputs.iter().map(|i| a.value(i)).collect(), keywords),
-        None => vm.unsupported("E-UNSUPPORTED-OP", format!("{function} is not supported")),
+        None => vm.refuse("E-UNSUPPORTED-OP", format!("{function} is not supported")),
     }
 }
 

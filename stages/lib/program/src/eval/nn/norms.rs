@@ -12,10 +12,8 @@ pub(super) fn shape_arg(vm: &mut Interp, a: &Args, name: &str) -> R<Vec<usize>> 
         match item {
             Value::Int(i) if i > 0 => out.push(i as usize),
             Value::Dim(d) => {
-                return vm.shape_fault(
-                    "E-SHAPE-PARAMETER",
-                    format!("{}: {d} depends on the size of the graph", a.function()),
-                );
+                return vm
+                    .refuse("E-SHAPE-PARAMETER", format!("{}: {d} depends on the size of the graph", a.function()));
             }
             other => {
                 let text = vm.repr_of(&other)?;
@@ -89,7 +87,7 @@ pub fn root_mean_square(vm: &mut Interp, x: NodeId, sizes: &[Dim], weight: Optio
             graph::display(sizes),
             graph::display(&shape)
         );
-        return vm.shape_fault("E-SHAPE-NORM", text);
+        return vm.refuse("E-SHAPE-NORM", text);
     }
     let square = vm.un(UnaryOp::Square, x)?;
     let dims = (shape.len() - sizes.len()..shape.len()).collect();
@@ -115,12 +113,11 @@ pub fn grouped(
 ) -> R<NodeId> {
     let shape = vm.graph.shape(x).clone();
     let (Some(batch), Some(channels)) = (shape.first(), shape.get(1).and_then(Dim::as_known)) else {
-        return vm
-            .shape_fault("E-SHAPE-NORM", "a group norm needs [batch, channels, ...] with a known number of channels");
+        return vm.refuse("E-SHAPE-NORM", "a group norm needs [batch, channels, ...] with a known number of channels");
     };
     let groups = i64::try_from(groups).unwrap_or(0);
     if groups < 1 || channels % groups != 0 {
-        return vm.shape_fault("E-SHAPE-NORM", format!("{channels} channels cannot be split into {groups} groups"));
+        return vm.refuse("E-SHAPE-NORM", format!("{channels} channels cannot be split into {groups} groups"));
     }
     let inner = graph::numel(shape.get(2..).unwrap_or(&[])) * Dim::known(channels / groups);
     let y = vm.push_as(Op::Reshape, &[x], vec![batch.clone(), Dim::known(groups), inner], DType::Float)?;

@@ -6,7 +6,7 @@ use super::*;
 pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     one(vm, a)?;
     if a.bool(vm, "return_indices", false)? {
-        return vm.unsupported("E-UNSUPPORTED-OP", "pooling is not supported with return_indices");
+        return vm.refuse("E-UNSUPPORTED-OP", "pooling is not supported with return_indices");
     }
     begin(vm, a)?;
     Ok(Value::None)
@@ -22,7 +22,7 @@ fn one(vm: &mut Interp, a: &Args) -> R<()> {
         return Ok(());
     }
     let text = "pooling is supported to one element along each axis; nodes have no order for windows to follow";
-    vm.unsupported("E-UNSUPPORTED-OP", text)
+    vm.refuse("E-UNSUPPORTED-OP", text)
 }
 
 /// The mean or the largest element over the last `axes` axes, which keep size 1.
@@ -32,7 +32,7 @@ pub fn pooled(vm: &mut Interp, a: &Args, axes: usize, largest: bool) -> R<Value>
     let rank = shape.len();
     if rank != axes + 1 && rank != axes + 2 {
         let text = format!("this pooling takes {} or {} axes, not {}", axes + 1, axes + 2, graph::display(&shape));
-        return vm.shape_fault("E-SHAPE-OP", text);
+        return vm.refuse("E-SHAPE-OP", text);
     }
     let dims: Vec<usize> = (rank - axes..rank).collect();
     if !largest {

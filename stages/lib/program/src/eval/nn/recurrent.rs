@@ -35,7 +35,7 @@ pub(super) fn cell(vm: &mut Interp, o: &Rc<Object>, x: NodeId, h: NodeId, gates:
         return Err(Box::new(d.help("reshape to two axes before the cell and back after it")));
     }
     if vm.graph.shape(h).len() != rank || (rank == 2 && vm.graph.shape(x).first() != vm.graph.shape(h).first()) {
-        return vm.shape_fault(
+        return vm.refuse(
             "E-SHAPE-CELL",
             format!(
                 "a recurrent cell's input {} and state {} do not fit",

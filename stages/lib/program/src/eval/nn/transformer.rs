@@ -11,7 +11,7 @@ fn child(
     args: Vec<Value>,
     settings: &[(&str, Value)],
 ) -> R<()> {
-    let Some(layer) = find(class) else { return vm.unsupported("E-INTERNAL", format!("there is no {class}")) };
+    let Some(layer) = find(class) else { return vm.refuse("E-INTERNAL", format!("there is no {class}")) };
     let class = Value::Class(vm.layer_class(layer));
     let settings = settings.iter().map(|(name, value)| (Name::from(*name), value.clone())).collect();
     let made = vm.call(&class, args, settings)?;
@@ -60,7 +60,7 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
 fn function(vm: &Interp, name: &str) -> R<Value> {
     match super::super::native::find(&format!("torch.nn.functional.{name}")) {
         Some(native) => Ok(Value::Native(native)),
-        None => vm.unsupported("E-INTERNAL", format!("there is no {name}")),
+        None => vm.refuse("E-INTERNAL", format!("there is no {name}")),
     }
 }
 

@@ -12,7 +12,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
         other => return vm.type_fault(format!("weight_norm() needs a layer, not {}", other.type_name())),
     };
     if vm.phase == super::super::Phase::Second {
-        return vm.unsupported("E-STATEFUL", "a layer is changed in every call of forward");
+        return vm.refuse("E-STATEFUL", "a layer is changed in every call of forward");
     }
     let name = a.text_or(vm, "name", "weight")?;
     let held = o.module.borrow().as_ref().and_then(|s| s.params.iter().find(|p| p.0 == name).and_then(|p| p.1.clone()));
@@ -21,12 +21,12 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
     };
     let leaf = match &*weight.data.borrow() {
         Data::Leaf(leaf) => *leaf,
-        _ => return vm.unsupported("E-UNSUPPORTED-INIT", "only a parameter can be normalised"),
+        _ => return vm.refuse("E-UNSUPPORTED-INIT", "only a parameter can be normalised"),
     };
     vm.unused_yet(leaf)?;
     let (shape, init) = match vm.leaves.get(leaf) {
         Some(known) => (known.shape.clone(), known.init.clone()),
-        None => return vm.unsupported("E-INTERNAL", "a parameter without a place"),
+        None => return vm.refuse("E-INTERNAL", "a parameter without a place"),
     };
     let axis = match a.get("dim") {
         Some(Value::None | Value::Int(-1)) => None,
@@ -44,7 +44,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
     };
     // the name follows when all modules are known
     let init = Init::Lengths { of: leaf.to_string(), shape, init: Box::new(init), axis };
-    let span = vm.span;
+    let span = vm.here();
     let length = vm.leaf(Literal { shape: lengths, init, dtype: DType::Float }, false, false, span)?;
     let length = Rc::new(Tensor::new(Data::Leaf(length), Rc::default(), true, span));
     if let Some(state) = o.module.borrow_mut().as_mut() {
@@ -53,7 +53,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
     if inner {
         let list = list(vm)?;
         fill(&list, [("original0".into(), length), ("original1".into(), weight)]);
-        let Some(dict) = find("ModuleDict") else { return vm.unsupported("E-INTERNAL", "there is no ModuleDict") };
+        let Some(dict) = find("ModuleDict") else { return vm.refuse("E-INTERNAL", "there is no ModuleDict") };
         let own = Value::Object(o.clone());
         let known = o.module.borrow().as_ref().is_some_and(|s| s.children.iter().any(|c| &*c.0 == "parametrizations"));
         if !known {
@@ -73,7 +73,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
 }
 
 fn list(vm: &mut Interp) -> R<Rc<Object>> {
-    let Some(layer) = find("ModuleList") else { return vm.unsupported("E-INTERNAL", "there is no ModuleList") };
+    let Some(layer) = find("ModuleList") else { return vm.refuse("E-INTERNAL", "there is no ModuleList") };
     let class = Value::Class(vm.layer_class(layer));
     match vm.call(&class, Vec::new(), Vec::new())? {
         Value::Object(made) => Ok(made),

@@ -10,7 +10,7 @@ fn flip(vm: &mut Interp, id: NodeId, dims: Vec<usize>) -> R<NodeId> {
 fn flip_one(vm: &mut Interp, a: &Args, dim: usize) -> R<Value> {
     let x = a.tensor(vm, "input")?;
     if vm.graph.shape(x).len() <= dim {
-        return vm.shape_fault("E-SHAPE-AXIS", format!("{}() needs a tensor of {} axes", a.function(), dim + 1));
+        return vm.refuse("E-SHAPE-AXIS", format!("{}() needs a tensor of {} axes", a.function(), dim + 1));
     }
     let out = flip(vm, x, vec![dim]);
     done(vm, out)
@@ -124,8 +124,7 @@ fn block_diag(vm: &mut Interp, a: &Args) -> R<Value> {
             2 => id,
             0 | 1 => vm.reshaped(id, vec![Dim::known(1), graph::numel(&shape)])?,
             rank => {
-                return vm
-                    .shape_fault("E-SHAPE-AXIS", format!("block_diag() takes matrices, not tensors of {rank} axes"));
+                return vm.refuse("E-SHAPE-AXIS", format!("block_diag() takes matrices, not tensors of {rank} axes"));
             }
         });
     }
@@ -210,7 +209,7 @@ fn diag(vm: &mut Interp, a: &Args) -> R<Value> {
             let copy = vm.plain(copy);
             Ok(vm.tensor_value(copy))
         }
-        rank => vm.shape_fault("E-SHAPE-AXIS", format!("diag() takes a vector or a matrix, not {rank} axes")),
+        rank => vm.refuse("E-SHAPE-AXIS", format!("diag() takes a vector or a matrix, not {rank} axes")),
     }
 }
 
@@ -232,7 +231,7 @@ fn must_fit(vm: &mut Interp, source: NodeId, wanted: &Shape, function: &str) -> 
         return Ok(());
     }
     let text = format!("{function}() needs {} in that place, not {}", graph::display(wanted), graph::display(found));
-    vm.shape_fault("E-SHAPE-OP", text)
+    vm.refuse("E-SHAPE-OP", text)
 }
 
 fn select_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -245,7 +244,7 @@ fn select_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
         at = at + size.clone();
     }
     if !at.provably_ge(&Dim::known(0)) || !size.provably_gt(&at) {
-        return vm.shape_fault("E-SHAPE-INDEX-RANGE", format!("select_scatter(): there is no place {at} among {size}"));
+        return vm.refuse("E-SHAPE-INDEX-RANGE", format!("select_scatter(): there is no place {at} among {size}"));
     }
     let mut part = shape;
     part.remove(dim);
@@ -261,7 +260,7 @@ fn slice_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
     let dim = a.axis_or(vm, "dim", 0, shape.len())?;
     let size = shape.get(dim).cloned().unwrap_or_default();
     if a.int_or(vm, "step", 1)? != 1 {
-        return vm.unsupported("E-UNSUPPORTED-OP", "slice_scatter() is supported with a step of 1");
+        return vm.refuse("E-UNSUPPORTED-OP", "slice_scatter() is supported with a step of 1");
     }
     let place = |vm: &mut Interp, name: &str, default: Dim| -> R<Dim> {
         let mut at = if a.some(name).is_some() { a.dim(vm, name)? } else { default };
@@ -278,7 +277,7 @@ fn slice_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
         if at.provably_ge(&Dim::known(0)) && size.provably_ge(&at) {
             return Ok(at);
         }
-        vm.unsupported(
+        vm.refuse(
             "E-UNSUPPORTED-SIZE",
             format!("slice_scatter(): whether {at} lies within {size} depends on the graph"),
         )
@@ -305,10 +304,8 @@ fn diagonal_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let (rows, columns) = (shape.get(dim1).cloned().unwrap_or_default(), shape.get(dim2).cloned().unwrap_or_default());
     if a.int_or(vm, "offset", 0)? != 0 || rows != columns {
-        return vm.unsupported(
-            "E-UNSUPPORTED-OP",
-            "diagonal_scatter() is supported for the main diagonal of square matrices",
-        );
+        return vm
+            .refuse("E-UNSUPPORTED-OP", "diagonal_scatter() is supported for the main diagonal of square matrices");
     }
     let others: Vec<usize> = (0..rank).filter(|at| *at != dim1 && *at != dim2).collect();
     let mut part: Shape = others.iter().filter_map(|at| shape.get(*at).cloned()).collect();
@@ -343,11 +340,11 @@ fn index_fill(vm: &mut Interp, a: &Args) -> R<Value> {
     let shape = vm.graph.shape(x).clone();
     let dim = a.axis(vm, "dim", shape.len())?;
     if vm.graph.shape(index).len() > 1 || !vm.graph.shape(value).is_empty() {
-        return vm.shape_fault("E-SHAPE-GATHER", "index_fill() takes a vector of indices and one value");
+        return vm.refuse("E-SHAPE-GATHER", "index_fill() takes a vector of indices and one value");
     }
     let dtype = vm.graph.dtype(x);
     if vm.graph.dtype(value) > dtype {
-        return vm.shape_fault("E-SHAPE-DTYPE", "index_fill(): the value does not fit into the type of the input");
+        return vm.refuse("E-SHAPE-DTYPE", "index_fill(): the value does not fit into the type of the input");
     }
     let count = graph::numel(vm.graph.shape(index));
     let own = (0..shape.len()).map(|at| if at == dim { count.clone() } else { Dim::known(1) });
@@ -391,7 +388,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.diag_embed Tensor.diag_embed", "input offset?", |vm, a| {
         let x = a.tensor(vm, "input")?;
         if vm.graph.shape(x).is_empty() {
-            return vm.shape_fault("E-SHAPE-AXIS", "diag_embed() needs an axis");
+            return vm.refuse("E-SHAPE-AXIS", "diag_embed() needs an axis");
         }
         let offset = a.int_or(vm, "offset", 0)?;
         let out = on_diagonal(vm, x, offset);

@@ -83,16 +83,14 @@ fn matrix_power(vm: &mut Interp, a: &Args) -> R<Value> {
     let n = a.int(vm, "n")?;
     let shape = vm.graph.shape(x).clone();
     let (Some(columns), Some(rows)) = (shape.last(), shape.iter().rev().nth(1)) else {
-        return vm.shape_fault("E-SHAPE-MATMUL", "matrix_power() needs matrices");
+        return vm.refuse("E-SHAPE-MATMUL", "matrix_power() needs matrices");
     };
     if rows != columns {
-        return vm.shape_fault(
-            "E-SHAPE-MATMUL",
-            format!("matrix_power() needs square matrices, not {}", graph::display(&shape)),
-        );
+        return vm
+            .refuse("E-SHAPE-MATMUL", format!("matrix_power() needs square matrices, not {}", graph::display(&shape)));
     }
     if !(0..=64).contains(&n) {
-        return vm.unsupported("E-UNSUPPORTED-OP", "matrix_power() is supported for exponents from 0 to 64");
+        return vm.refuse("E-UNSUPPORTED-OP", "matrix_power() is supported for exponents from 0 to 64");
     }
     if n == 0 {
         let eye = vm.push_as(Op::Eye, &[], vec![rows.clone(), columns.clone()], vm.graph.dtype(x))?;
@@ -135,7 +133,7 @@ fn tensordot(vm: &mut Interp, a: &Args) -> R<Value> {
         Value::Int(n) => {
             let n = usize::try_from(n).unwrap_or(0);
             if n > rx || n > ry {
-                return vm.shape_fault("E-SHAPE-EINSUM", "tensordot: there are fewer axes than that");
+                return vm.refuse("E-SHAPE-EINSUM", "tensordot: there are fewer axes than that");
             }
             ((rx - n..rx).collect(), (0..n).collect())
         }
@@ -145,7 +143,7 @@ fn tensordot(vm: &mut Interp, a: &Args) -> R<Value> {
         },
     };
     if dx.len() != dy.len() || rx + ry > 26 {
-        return vm.shape_fault("E-SHAPE-EINSUM", "tensordot: both tensors need the same number of summed axes");
+        return vm.refuse("E-SHAPE-EINSUM", "tensordot: both tensors need the same number of summed axes");
     }
     let mut letters = 'a'..='z';
     let first: Vec<char> = letters.by_ref().take(rx).collect();
@@ -176,7 +174,7 @@ fn index_add(vm: &mut Interp, a: &Args) -> R<Value> {
         source = vm.bin(BinaryOp::Mul, source, alpha)?;
     }
     if vm.graph.shape(index).len() != 1 || vm.graph.shape(index).first() != shape.get(dim) {
-        return vm.shape_fault("E-SHAPE-GATHER", "index_add needs one index for each row of the source");
+        return vm.refuse("E-SHAPE-GATHER", "index_add needs one index for each row of the source");
     }
     let own = shape.iter().enumerate().map(|(i, d)| if i == dim { d.clone() } else { Dim::known(1) });
     let index = vm.push_as(Op::Reshape, &[index], own.collect(), DType::Int)?;
@@ -205,7 +203,7 @@ pub(super) fn median(vm: &mut Interp, a: &Args) -> R<Value> {
 fn kth(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
     if vm.graph.dtype(x) == DType::Bool {
-        return vm.shape_fault("E-SHAPE-DTYPE", "kthvalue() takes no bools");
+        return vm.refuse("E-SHAPE-DTYPE", "kthvalue() takes no bools");
     }
     let dim = a.axis_or(vm, "dim", -1, vm.graph.shape(x).len())?;
     let k = a.dim(vm, "k")?;
@@ -333,7 +331,7 @@ pub static TABLE: &[Native] = &[
         let (x, at_zero) = (a.tensor(vm, "input")?, a.tensor(vm, "values")?);
         let dtype = vm.graph.dtype(x);
         if vm.graph.dtype(at_zero) != dtype {
-            return vm.shape_fault("E-SHAPE-DTYPE", "heaviside() takes two tensors of one type");
+            return vm.refuse("E-SHAPE-DTYPE", "heaviside() takes two tensors of one type");
         }
         let (zero, one) = (vm.scalar(0.0, dtype)?, vm.scalar(1.0, dtype)?);
         let (above, equal) = (vm.bin(BinaryOp::Gt, x, zero)?, vm.bin(BinaryOp::Eq, x, zero)?);
@@ -455,7 +453,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.trace Tensor.trace", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
         if vm.graph.shape(x).len() != 2 {
-            return vm.shape_fault("E-SHAPE-AXIS", "trace() needs a matrix; use diagonal(dim1=-2, dim2=-1).sum(-1)");
+            return vm.refuse("E-SHAPE-AXIS", "trace() needs a matrix; use diagonal(dim1=-2, dim2=-1).sum(-1)");
         }
         let x = vm.push(Op::Diagonal { offset: 0, dim1: 0, dim2: 1 }, &[x])?;
         let out = vm.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![0], keepdim: false }, &[x]);

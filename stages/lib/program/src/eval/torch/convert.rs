@@ -141,7 +141,7 @@ pub static TABLE: &[Native] = &[
         convert(vm, &t, Some(dtype))
     }),
     f!("Tensor.double Tensor.half Tensor.bfloat16", "input", |vm, _| {
-        vm.unsupported("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice")
+        vm.refuse("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice")
     }),
     f!("Tensor.float", "input", |vm, a| {
         let t = base(vm, a, "input")?;
@@ -216,14 +216,14 @@ pub static TABLE: &[Native] = &[
         "Tensor.nonzero torch.nonzero torch.masked_select Tensor.masked_select torch.unique Tensor.unique",
         "*args **kwargs",
         |vm, a| {
-            vm.unsupported(
+            vm.refuse(
                 "E-UNSUPPORTED-MASK-INDEX",
                 format!("the size of what {}() gives depends on values", a.function()),
             )
         }
     ),
     f!("Tensor.backward Tensor.register_hook torch.autograd.grad", "*args **kwargs", |vm, a| {
-        vm.unsupported("E-UNSUPPORTED-OP", format!("{}() belongs to training, not to a processor", a.function()))
+        vm.refuse("E-UNSUPPORTED-OP", format!("{}() belongs to training, not to a processor", a.function()))
     }),
     f!("Tensor.add_", "input other | alpha?", |vm, a| in_place(vm, a, BinOp::Add)),
     f!("Tensor.sub_", "input other | alpha?", |vm, a| in_place(vm, a, BinOp::Sub)),
@@ -239,7 +239,7 @@ pub static TABLE: &[Native] = &[
             let mut args = vec![vm.tensor_value(old)];
             args.extend(a.rest.iter().cloned());
             let Value::Tensor(new) = vm.call(&a.value("function"), args, a.keywords.clone())? else {
-                return vm.unsupported("E-UNSUPPORTED-INPLACE", "this in-place operation is not supported");
+                return vm.refuse("E-UNSUPPORTED-INPLACE", "this in-place operation is not supported");
             };
             vm.node(&new)
         })?;
@@ -253,7 +253,7 @@ pub static TABLE: &[Native] = &[
             return Ok(Value::Bool(false));
         }
         // an evaluation computes without gradients
-        let span = vm.span;
+        let span = vm.here();
         vm.asked_mode.get_or_insert(span);
         Ok(Value::Bool(vm.training))
     }),

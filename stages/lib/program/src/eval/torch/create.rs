@@ -35,14 +35,14 @@ pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
     let dtype = a.dtype(vm, "dtype", if integers { DType::Int } else { DType::Float })?;
     if let (Some(s), Some(e), Some(by)) = (vm.as_dim(&start), vm.as_dim(&end), vm.as_dim(&step)) {
         let (Some(first), Some(by)) = (s.as_known(), by.as_known()) else {
-            return vm.unsupported("E-UNSUPPORTED-SIZE", "arange() with a symbolic start or step is not supported");
+            return vm.refuse("E-UNSUPPORTED-SIZE", "arange() with a symbolic start or step is not supported");
         };
         if by == 0 {
             return vm.value_fault("arange() by steps of 0");
         }
         let distance = if by > 0 { e - s } else { s - e };
         let Some(len) = distance.div_ceil(by.saturating_abs()) else {
-            return vm.unsupported(
+            return vm.refuse(
                 "E-UNSUPPORTED-SIZE",
                 format!("the length of arange() to {distance} by {by} is no polynomial"),
             );
@@ -84,7 +84,7 @@ fn arange_into(vm: &mut Interp, out: &Rc<Tensor>, start: &Value, end: &Value, st
         return Ok(Value::Tensor(out.clone()));
     }
     let text = "out= is for a parameter or new tensor of the size of the result";
-    vm.unsupported("E-UNSUPPORTED-INPLACE", text)
+    vm.refuse("E-UNSUPPORTED-INPLACE", text)
 }
 
 pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -92,7 +92,7 @@ pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
     if let Value::Dim(d) = a.value("steps") {
         let gaps = d.clone() - Dim::known(1);
         if !gaps.provably_gt(&Dim::known(0)) {
-            return vm.unsupported("E-UNSUPPORTED-SIZE", format!("linspace() in {d} steps, which may be one"));
+            return vm.refuse("E-UNSUPPORTED-SIZE", format!("linspace() in {d} steps, which may be one"));
         }
         let places = vm.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![d], DType::Float)?;
         let places = vm.tensor_value(places);
@@ -197,7 +197,7 @@ pub(super) fn flatten_data(
             out.push(f64::from(u8::from(*b)));
             Ok(Vec::new())
         }
-        other => vm.unsupported("E-UNSUPPORTED-OP", format!("a tensor cannot be made of {} here", other.type_name())),
+        other => vm.refuse("E-UNSUPPORTED-OP", format!("a tensor cannot be made of {} here", other.type_name())),
     }
 }
 
@@ -261,7 +261,7 @@ fn legacy(vm: &mut Interp, a: &Args, dtype: DType) -> R<Value> {
 pub static TABLE: &[Native] = &[
     f!("torch.meshgrid", "*tensors | indexing?", |vm, a| {
         if &*a.text_or(vm, "indexing", "ij")? != "ij" {
-            return vm.unsupported("E-UNSUPPORTED-OP", "meshgrid is supported with indexing='ij'");
+            return vm.refuse("E-UNSUPPORTED-OP", "meshgrid is supported with indexing='ij'");
         }
         let items = match a.rest.as_slice() {
             [list @ (Value::List(_) | Value::Tuple(_))] => vm.items(&list.clone())?,
@@ -274,7 +274,7 @@ pub static TABLE: &[Native] = &[
             let id = vm.node(t)?;
             match vm.graph.shape(id).as_slice() {
                 [size] => shape.push(size.clone()),
-                _ => return vm.shape_fault("E-SHAPE-OP", "meshgrid takes tensors of one axis"),
+                _ => return vm.refuse("E-SHAPE-OP", "meshgrid takes tensors of one axis"),
             }
             ids.push(id);
         }

@@ -27,7 +27,7 @@ pub(super) fn take_along(vm: &mut Interp, a: &Args) -> R<Value> {
             graph::display(&shape),
             graph::display(&places)
         );
-        return vm.shape_fault("E-SHAPE-GATHER", text);
+        return vm.refuse("E-SHAPE-GATHER", text);
     }
     let dim = a.axis(vm, "dim", shape.len())?;
     let without = |sizes: &Shape| -> Shape {
@@ -35,7 +35,7 @@ pub(super) fn take_along(vm: &mut Interp, a: &Args) -> R<Value> {
     };
     let wide = match graph::broadcast(&without(&shape), &without(&places)) {
         Ok(wide) => wide,
-        Err(e) => return Err(vm.op_fault("E-SHAPE-BROADCAST", &e)),
+        Err(e) => return Err(vm.run.op_fault("E-SHAPE-BROADCAST", &e)),
     };
     let mut spread = |id: NodeId| {
         let mut to = wide.clone();
@@ -81,10 +81,10 @@ pub(super) fn one_hot(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let classes = a.int_or(vm, "num_classes", -1)?;
     let Ok(classes) = usize::try_from(classes) else {
-        return vm.unsupported("E-UNSUPPORTED-OP", "one_hot needs num_classes: without it the size depends on values");
+        return vm.refuse("E-UNSUPPORTED-OP", "one_hot needs num_classes: without it the size depends on values");
     };
     if vm.graph.dtype(id) != DType::Int {
-        return vm.shape_fault("E-SHAPE-DTYPE", "one_hot needs integers; use .long()");
+        return vm.refuse("E-SHAPE-DTYPE", "one_hot needs integers; use .long()");
     }
     let out = vm.push(Op::OneHot { classes }, &[id])?;
     let out = vm.cast(out, DType::Int);
@@ -112,7 +112,7 @@ pub static TABLE: &[Native] = &[
                 || a.bool(vm, "scale_grad_by_freq", false)?
                 || a.bool(vm, "sparse", false)?
             {
-                return vm.unsupported("E-UNSUPPORTED-OP", "embedding() is supported with padding_idx alone");
+                return vm.refuse("E-UNSUPPORTED-OP", "embedding() is supported with padding_idx alone");
             }
             let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
             let count = vm.graph.shape(w).first().and_then(Dim::as_known).and_then(|c| usize::try_from(c).ok());

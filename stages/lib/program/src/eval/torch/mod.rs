@@ -110,7 +110,7 @@ impl Interp {
     ) -> R<NodeId> {
         let shape = self.graph.shape(x).clone();
         if !shape.ends_with(sizes) || sizes.is_empty() {
-            return self.shape_fault(
+            return self.refuse(
                 "E-SHAPE-NORM",
                 format!(
                     "a layer norm over {} cannot be applied to {}: the last axes must be equal",
@@ -135,7 +135,7 @@ impl Interp {
     pub fn bilinear(&mut self, x: NodeId, z: NodeId, weight: NodeId, bias: Option<NodeId>) -> R<NodeId> {
         let rank = self.graph.shape(x).len();
         if self.graph.shape(z).len() != rank || rank == 0 || rank > 8 {
-            return self.shape_fault("E-SHAPE-LINEAR", "the two inputs of a bilinear layer must have the same axes");
+            return self.refuse("E-SHAPE-LINEAR", "the two inputs of a bilinear layer must have the same axes");
         }
         let lead: String = "abcdefgh".chars().take(rank - 1).collect();
         let equation = format!("{lead}i,oij,{lead}j->{lead}o");
@@ -164,7 +164,7 @@ impl Interp {
                 },
             });
         }
-        graph::infer_minus_one(from, &to).map_err(|e| self.op_fault("E-SHAPE-RESHAPE", &e))
+        graph::infer_minus_one(from, &to).map_err(|e| self.run.op_fault("E-SHAPE-RESHAPE", &e))
     }
 
     /// Sizes of a new tensor.
@@ -173,7 +173,7 @@ impl Interp {
         for size in sizes {
             match self.as_dim(size) {
                 Some(d) if d.as_known().is_some_and(|k| k < 0) => {
-                    return self.shape_fault("E-SHAPE-NEGATIVE", format!("a size cannot be {d}"));
+                    return self.refuse("E-SHAPE-NEGATIVE", format!("a size cannot be {d}"));
                 }
                 Some(d) => shape.push(d),
                 None => return self.type_fault(format!("sizes are integers, not {}", size.type_name())),
@@ -221,7 +221,7 @@ impl Interp {
 }
 
 fn random_integers<T>(vm: &Interp) -> R<T> {
-    vm.unsupported("E-UNSUPPORTED-RANDOM", "random values that are no floats are not supported")
+    vm.refuse("E-UNSUPPORTED-RANDOM", "random values that are no floats are not supported")
 }
 
 /// The tensor object of an argument, for views.

@@ -37,7 +37,7 @@ pub fn dropout(vm: &mut Interp, a: &Args, kind: Dropout, p: f64, (training, inpl
         return Ok(Value::Tensor(t));
     }
     if vm.dtype_of(&t) != DType::Float {
-        return vm.shape_fault("E-SHAPE-DTYPE", format!("{}() needs a float tensor", a.function()));
+        return vm.refuse("E-SHAPE-DTYPE", format!("{}() needs a float tensor", a.function()));
     }
     let drop = |vm: &mut Interp, x: NodeId| {
         if p == 1.0 {
@@ -74,10 +74,10 @@ fn noise_shape(vm: &Interp, shape: &Shape, kind: Dropout) -> R<Shape> {
         Dropout::Channels(Some(behind)) if behind != 2 && rank == behind + 1 => 1,
         Dropout::Channels(Some(behind)) if behind != 2 && rank != behind + 2 => {
             let text = format!("dropout of channels needs {} or {} axes, not {rank}", behind + 1, behind + 2);
-            return vm.shape_fault("E-SHAPE-AXIS", text);
+            return vm.refuse("E-SHAPE-AXIS", text);
         }
         _ if rank < 2 => {
-            return vm.shape_fault("E-SHAPE-AXIS", "dropout of channels needs two axes or more");
+            return vm.refuse("E-SHAPE-AXIS", "dropout of channels needs two axes or more");
         }
         _ => 2,
     };
@@ -173,10 +173,10 @@ pub fn draw_into(vm: &mut Interp, t: &Rc<Tensor>, draw: impl FnOnce(&mut Interp,
     match data {
         Data::Leaf(_) => {
             let text = "this distribution is not there for parameters";
-            return vm.unsupported("E-UNSUPPORTED-INIT", text);
+            return vm.refuse("E-UNSUPPORTED-INIT", text);
         }
         Data::Literal(l) if l.dtype != DType::Float => {
-            return vm.unsupported("E-UNSUPPORTED-RANDOM", "random integers are not supported");
+            return vm.refuse("E-UNSUPPORTED-RANDOM", "random integers are not supported");
         }
         Data::Literal(_) => {
             let id = draw(vm, &shape)?;
@@ -185,7 +185,7 @@ pub fn draw_into(vm: &mut Interp, t: &Rc<Tensor>, draw: impl FnOnce(&mut Interp,
         Data::Node(_) => {
             let old = vm.node(t)?;
             if vm.graph.dtype(old) != DType::Float {
-                return vm.unsupported("E-UNSUPPORTED-RANDOM", "random integers are not supported");
+                return vm.refuse("E-UNSUPPORTED-RANDOM", "random integers are not supported");
             }
             let id = draw(vm, &shape)?;
             vm.finish_in_place(t, old, id)?;
@@ -206,7 +206,7 @@ fn normal(vm: &mut Interp, a: &Args) -> R<Value> {
     let mean = a.operand(vm, "mean")?;
     let std = if a.some("std").is_some() { a.operand(vm, "std")? } else { vm.float(1.0)? };
     let shape = graph::broadcast(vm.graph.shape(mean), vm.graph.shape(std));
-    let shape = shape.map_err(|e| vm.op_fault("E-SHAPE-BROADCAST", &e))?;
+    let shape = shape.map_err(|e| vm.run.op_fault("E-SHAPE-BROADCAST", &e))?;
     let standard = vm.drawn_as(&init, &shape)?;
     let y = vm.bin(BinaryOp::Mul, standard, std)?;
     let out = vm.bin(BinaryOp::Add, y, mean);
@@ -244,7 +244,7 @@ pub static TABLE: &[Native] = &[
         let x = a.tensor(vm, "input")?;
         let shape = vm.graph.shape(x).clone();
         if vm.graph.dtype(x) != DType::Float {
-            return vm.shape_fault("E-SHAPE-DTYPE", "bernoulli() needs a float tensor");
+            return vm.refuse("E-SHAPE-DTYPE", "bernoulli() needs a float tensor");
         }
         let out = bernoulli(vm, a, &shape, Some(x));
         done(vm, out)
@@ -263,7 +263,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.normal", "mean? std? size? | generator? dtype? device?", normal),
     f!("torch.manual_seed", "seed", |vm, _| {
         if vm.phase != super::super::Phase::Load {
-            let span = vm.span;
+            let span = vm.here();
             vm.drawn.seeded.get_or_insert(span);
         }
         Ok(Value::None)

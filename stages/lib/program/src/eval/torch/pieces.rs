@@ -38,7 +38,7 @@ pub(super) fn stack(vm: &mut Interp, a: &Args) -> R<Value> {
         if let Some(first) = shape.as_ref().filter(|s| **s != own) {
             let text =
                 format!("stack() needs equal shapes, not {} and {}", graph::display(first), graph::display(&own));
-            return vm.shape_fault("E-SHAPE-CAT", text);
+            return vm.refuse("E-SHAPE-CAT", text);
         }
         let dim = a.axis_or(vm, "dim", 0, own.len() + 1)?;
         shape = Some(own);
@@ -95,7 +95,7 @@ pub(super) fn equal_pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, step: &D
             let sizes: Vec<Dim> = (0..count).map(|_| step.clone()).collect();
             pieces(vm, t, dim, &sizes)
         }
-        _ => vm.unsupported(
+        _ => vm.refuse(
             "E-UNSUPPORTED-SIZE",
             format!("cutting an axis of size {size} into pieces of {step} gives a number of pieces that depends on the graph"),
         ),
@@ -113,7 +113,7 @@ fn split(vm: &mut Interp, a: &Args, sizes: &str) -> R<Value> {
             let size = axis_size(vm, &t, dim);
             let total = sizes.iter().fold(Dim::known(0), |sum, s| sum + s.clone());
             if total != size {
-                return vm.shape_fault(
+                return vm.refuse(
                     "E-SHAPE-SPLIT",
                     format!("pieces of {total} elements in all do not fill an axis of {size}"),
                 );
@@ -139,7 +139,7 @@ pub(super) fn chunk(vm: &mut Interp, a: &Args) -> R<Value> {
         Some(size) => equal_pieces(vm, &t, dim, &Dim::known((size + count - 1) / count)),
         None => match size.div_exact(&Dim::known(count)) {
             Some(step) => equal_pieces(vm, &t, dim, &step),
-            None => vm.unsupported(
+            None => vm.refuse(
                 "E-UNSUPPORTED-SIZE",
                 format!("cutting an axis of size {size} into {count} chunks comes out differently from graph to graph"),
             ),
@@ -165,7 +165,7 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
                     let sizes: Vec<Dim> = (0..count).map(|_| step.clone()).collect();
                     cut(vm, &t, dim, &sizes, false)
                 }
-                None => vm.unsupported(
+                None => vm.refuse(
                     "E-UNSUPPORTED-SIZE",
                     format!(
                         "cutting an axis of size {size} into {count} pieces comes out differently from graph to graph"
@@ -177,8 +177,7 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
             let (mut start, mut sizes) = (Dim::known(0), Vec::new());
             for item in vm.items(&list)? {
                 let Some(end) = vm.as_dim(&item).filter(|end| end.provably_ge(&start) && size.provably_ge(end)) else {
-                    return vm
-                        .unsupported("E-UNSUPPORTED-OP", "tensor_split() needs indices in order, within the axis");
+                    return vm.refuse("E-UNSUPPORTED-OP", "tensor_split() needs indices in order, within the axis");
                 };
                 sizes.push(end.clone() - start);
                 start = end;
@@ -204,7 +203,7 @@ pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
         counts
     };
     if counts.len() < shape.len() {
-        return vm.shape_fault(
+        return vm.refuse(
             "E-SHAPE-EXPAND",
             format!("repeat needs a count for each axis of {}, not {}", graph::display(&shape), counts.len()),
         );
@@ -260,7 +259,7 @@ pub(super) fn glu(vm: &mut Interp, a: &Args) -> R<Value> {
     let dim = a.axis_or(vm, "dim", -1, rank)?;
     let size = axis_size(vm, &t, dim);
     let Some(half) = size.div_exact(&Dim::known(2)) else {
-        return vm.shape_fault("E-SHAPE-SPLIT", format!("glu halves an axis of {size}, which is not even"));
+        return vm.refuse("E-SHAPE-SPLIT", format!("glu halves an axis of {size}, which is not even"));
     };
     let halves = pieces(vm, &t, dim, &[half.clone(), half])?;
     let halves = vm.items(&halves)?;
@@ -278,14 +277,14 @@ pub(super) fn glu(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn pad(vm: &mut Interp, a: &Args) -> R<Value> {
     let mut id = a.tensor(vm, "input")?;
     if &*a.text_or(vm, "mode", "constant")? != "constant" {
-        return vm.unsupported("E-UNSUPPORTED-OP", "of the padding modes, only 'constant' is supported");
+        return vm.refuse("E-UNSUPPORTED-OP", "of the padding modes, only 'constant' is supported");
     }
     let value = a.float_or(vm, "value", 0.0)?;
     let items = vm.items(&a.value("pad"))?;
     let sizes = vm.new_shape(&items)?;
     let rank = vm.graph.shape(id).len();
     if sizes.len() % 2 == 1 || sizes.len() / 2 > rank {
-        return vm.shape_fault("E-SHAPE-OP", "pad takes a pair of counts for each axis, the last one first");
+        return vm.refuse("E-SHAPE-OP", "pad takes a pair of counts for each axis, the last one first");
     }
     for (i, sides) in sizes.chunks_exact(2).enumerate() {
         let dim = rank - 1 - i;
@@ -323,7 +322,7 @@ pub static TABLE: &[Native] = &[
         let t = base(vm, a, "input")?;
         let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
         let Some(count) = axis_size(vm, &t, dim).as_known() else {
-            return vm.unsupported("E-UNSUPPORTED-SIZE-LOOP", "unbind along an axis whose size depends on the graph");
+            return vm.refuse("E-UNSUPPORTED-SIZE-LOOP", "unbind along an axis whose size depends on the graph");
         };
         let id = vm.node(&t)?;
         let mut out = Vec::new();

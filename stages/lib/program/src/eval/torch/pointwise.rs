@@ -32,7 +32,7 @@ pub(super) fn activation(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
     };
     if backwards {
         let text = format!("{}() in place has no derivative where its slope is negative", a.function());
-        return vm.unsupported("E-UNSUPPORTED-INPLACE", text);
+        return vm.refuse("E-UNSUPPORTED-INPLACE", text);
     }
     changed(vm, a, |vm, id| vm.un(op, id))
 }
@@ -162,7 +162,7 @@ pub(super) fn masked_fill(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let value = a.operand(vm, "value")?;
     if !vm.graph.shape(value).is_empty() {
-        return vm.shape_fault("E-SHAPE-OP", "masked_fill takes a single value; use torch.where for a tensor");
+        return vm.refuse("E-SHAPE-OP", "masked_fill takes a single value; use torch.where for a tensor");
     }
     let dtype = vm.graph.dtype(id);
     let value = vm.cast(value, dtype)?;
@@ -173,10 +173,8 @@ pub(super) fn masked_fill(vm: &mut Interp, a: &Args) -> R<Value> {
 
 pub(super) fn choose(vm: &mut Interp, a: &Args) -> R<Value> {
     if a.get("x").is_none() || a.get("other").is_none() {
-        return vm.unsupported(
-            "E-UNSUPPORTED-MASK-INDEX",
-            "torch.where(condition) alone gives a size that depends on values",
-        );
+        return vm
+            .refuse("E-UNSUPPORTED-MASK-INDEX", "torch.where(condition) alone gives a size that depends on values");
     }
     let condition = a.tensor(vm, "condition")?;
     if vm.graph.dtype(condition) != DType::Bool {

@@ -12,7 +12,7 @@ pub(super) fn matmul(vm: &mut Interp, a: &Args, rank: Option<usize>) -> R<Value>
                     a.function(),
                     graph::display(vm.graph.shape(id))
                 );
-                return vm.shape_fault("E-SHAPE-MATMUL", text);
+                return vm.refuse("E-SHAPE-MATMUL", text);
             }
         }
         // without broadcasting
@@ -22,7 +22,7 @@ pub(super) fn matmul(vm: &mut Interp, a: &Args, rank: Option<usize>) -> R<Value>
                 graph::display(vm.graph.shape(x)),
                 graph::display(vm.graph.shape(y))
             );
-            return vm.shape_fault("E-SHAPE-MATMUL", text);
+            return vm.refuse("E-SHAPE-MATMUL", text);
         }
     }
     let out = vm.push(Op::MatMul, &[x, y]);
@@ -40,7 +40,7 @@ fn of_ranks(vm: &mut Interp, a: &Args, second: &str, first_rank: usize, second_r
             graph::display(vm.graph.shape(x)),
             graph::display(vm.graph.shape(y))
         );
-        return vm.shape_fault("E-SHAPE-MATMUL", text);
+        return vm.refuse("E-SHAPE-MATMUL", text);
     }
     let out = vm.push(Op::MatMul, &[x, y]);
     done(vm, out)
@@ -74,7 +74,7 @@ pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
     let equation = a.text(vm, "equation")?;
     if equation.len() > MAX_EQUATION {
         let text = format!("an equation of {} letters; at most {MAX_EQUATION} are read", equation.len());
-        return vm.shape_fault("E-SHAPE-EINSUM", text);
+        return vm.refuse("E-SHAPE-EINSUM", text);
     }
     let mut ids = Vec::new();
     let operands = match a.rest.as_slice() {
@@ -90,7 +90,7 @@ pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
     let ranks: Vec<usize> = ids.iter().map(|i| vm.graph.shape(*i).len()).collect();
     let normal = match normal_equation(&equation, &ranks) {
         Ok(text) => text,
-        Err(reason) => return vm.shape_fault("E-SHAPE-EINSUM", format!("einsum \"{equation}\": {reason}")),
+        Err(reason) => return vm.refuse("E-SHAPE-EINSUM", format!("einsum \"{equation}\": {reason}")),
     };
     // the axes of one tensor in another order are a view, as is what it repeats
     if let ([id], Some((input, output)), [Value::Tensor(t)]) =
@@ -198,7 +198,7 @@ pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let rank = vm.graph.shape(k).len();
     let (Some(width), true) = (vm.graph.shape(q).last().and_then(Dim::as_known), rank >= 2) else {
-        return vm.shape_fault("E-SHAPE-MATMUL", "attention needs a known feature size");
+        return vm.refuse("E-SHAPE-MATMUL", "attention needs a known feature size");
     };
     let mut perm: Vec<usize> = (0..rank).collect();
     perm.swap(rank - 1, rank - 2);
@@ -281,7 +281,7 @@ pub static TABLE: &[Native] = &[
         let p = a.float_or(vm, "p", 2.0)?;
         let (rx, ry) = (vm.graph.shape(x).len(), vm.graph.shape(y).len());
         if rx < 2 || ry < 2 {
-            return vm.shape_fault("E-SHAPE-OP", "cdist needs tensors of two axes or more");
+            return vm.refuse("E-SHAPE-OP", "cdist needs tensors of two axes or more");
         }
         let x = vm.unsqueeze(x, rx - 1)?;
         let y = vm.unsqueeze(y, ry - 2)?;

@@ -111,7 +111,7 @@ pub(super) fn norm(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 fn nuclear<T>(vm: &Interp) -> R<T> {
-    vm.unsupported("E-UNSUPPORTED-OP", "this norm is made of singular values, which are not supported")
+    vm.refuse("E-UNSUPPORTED-OP", "this norm is made of singular values, which are not supported")
 }
 
 /// `torch.linalg.norm`: with an order, two axes are those of a matrix.
@@ -126,13 +126,13 @@ fn linalg_norm(vm: &mut Interp, a: &Args) -> R<Value> {
         None if rank == 1 || rank == 2 => (0..rank).collect(),
         None => {
             let text = format!("norm() with an order and no axes takes a vector or a matrix, not {rank} axes");
-            return vm.shape_fault("E-SHAPE-AXIS", text);
+            return vm.refuse("E-SHAPE-AXIS", text);
         }
     };
     match dims.as_slice() {
         [_] => vector_norm(vm, a),
         &[rows, columns] => matrix_norm(vm, a, id, rows, columns),
-        _ => vm.shape_fault("E-SHAPE-AXIS", "norm() with an order takes one axis or two"),
+        _ => vm.refuse("E-SHAPE-AXIS", "norm() with an order takes one axis or two"),
     }
 }
 
@@ -147,7 +147,7 @@ fn vector_norm(vm: &mut Interp, a: &Args) -> R<Value> {
 /// The norm of matrices whose rows and columns lie along two axes.
 fn matrix_norm(vm: &mut Interp, a: &Args, id: NodeId, rows: usize, columns: usize) -> R<Value> {
     if rows == columns {
-        return vm.shape_fault("E-SHAPE-AXIS", "the two axes of a matrix differ");
+        return vm.refuse("E-SHAPE-AXIS", "the two axes of a matrix differ");
     }
     let keepdim = a.bool(vm, "keepdim", false)?;
     let order = match a.some("ord") {
@@ -268,11 +268,11 @@ pub static TABLE: &[Native] = &[
         let dims = match a.axes(vm, "dim", rank)? {
             Some(dims) => dims,
             None if rank >= 2 => vec![rank - 2, rank - 1],
-            None => return vm.shape_fault("E-SHAPE-AXIS", "matrix_norm() needs matrices"),
+            None => return vm.refuse("E-SHAPE-AXIS", "matrix_norm() needs matrices"),
         };
         match dims.as_slice() {
             &[rows, columns] => matrix_norm(vm, a, id, rows, columns),
-            _ => vm.shape_fault("E-SHAPE-AXIS", "matrix_norm() takes two axes"),
+            _ => vm.refuse("E-SHAPE-AXIS", "matrix_norm() takes two axes"),
         }
     }),
     f!("torch.softmax Tensor.softmax", "input dim? dtype?", |vm, a| softmax(vm, a, false, false)),

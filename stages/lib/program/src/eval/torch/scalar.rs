@@ -109,7 +109,7 @@ fn is_infinite(vm: &mut Interp, a: &Args, sign: f64) -> R<Value> {
 fn isin(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, tests) = (a.operand(vm, "elements")?, a.operand(vm, "test_elements")?);
     if vm.graph.dtype(x) == DType::Bool {
-        return vm.shape_fault("E-SHAPE-DTYPE", "isin() takes no bools");
+        return vm.refuse("E-SHAPE-DTYPE", "isin() takes no bools");
     }
     let count = graph::numel(vm.graph.shape(tests));
     let tests = vm.reshaped(tests, vec![count])?;

@@ -16,7 +16,7 @@ pub(super) fn permute(vm: &mut Interp, a: &Args) -> R<Value> {
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(0..rank) {
             let text = format!("permute needs each of the {rank} axes of {} once", graph::display(vm.graph.shape(id)));
-            return vm.shape_fault("E-SHAPE-AXIS", text);
+            return vm.refuse("E-SHAPE-AXIS", text);
         }
         vm.push(Op::Permute(perm), &[id])
     })
@@ -35,7 +35,7 @@ pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
     let sizes = a.sizes(vm)?;
     // `x.view(torch.float32)` would reinterpret bytes
     if matches!(sizes.as_slice(), [Value::DType(_)]) {
-        return vm.unsupported("E-UNSUPPORTED-OP", "a view as another type is not supported");
+        return vm.refuse("E-UNSUPPORTED-OP", "a view as another type is not supported");
     }
     if let Some(mut l) = vm.literal(&a.value("input"))? {
         let from: Shape = l.shape.iter().map(|s| Dim::known(*s as i64)).collect();
@@ -67,7 +67,7 @@ pub(super) fn flatten(vm: &mut Interp, a: &Args) -> R<Value> {
         let first = if a.function() == "apply" { 1 } else { 0 };
         let (start, end) = (a.axis_or(vm, "start_dim", first, rank)?, a.axis_or(vm, "end_dim", -1, rank)?);
         if start > end {
-            return vm.shape_fault("E-SHAPE-AXIS", "flatten: start_dim lies behind end_dim");
+            return vm.refuse("E-SHAPE-AXIS", "flatten: start_dim lies behind end_dim");
         }
         let shape = vm.graph.shape(id).clone();
         let (head, rest) = shape.split_at(start);
@@ -89,7 +89,7 @@ pub(super) fn unflatten(vm: &mut Interp, a: &Args) -> R<Value> {
         if graph::numel(&inner) != graph::numel(&one) {
             let text =
                 format!("unflatten: {} does not fill an axis of {}", graph::display(&inner), graph::display(&one));
-            return vm.shape_fault("E-SHAPE-RESHAPE", text);
+            return vm.refuse("E-SHAPE-RESHAPE", text);
         }
         let mut to = shape;
         to.splice(dim..=dim, inner);
@@ -147,7 +147,7 @@ pub(super) fn expand_to(vm: &mut Interp, id: NodeId, sizes: &[Value]) -> R<NodeI
         to.push(match size {
             Value::Int(-1) => match i.checked_sub(extra).and_then(|i| from.get(i)) {
                 Some(d) => d.clone(),
-                None => return vm.shape_fault("E-SHAPE-EXPAND", "expand: -1 cannot stand for a new axis"),
+                None => return vm.refuse("E-SHAPE-EXPAND", "expand: -1 cannot stand for a new axis"),
             },
             other => match vm.as_dim(other) {
                 Some(d) => d,
@@ -188,7 +188,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.adjoint Tensor.adjoint", "input", |vm, a| {
         view(vm, a, |vm, id, rank| {
             if rank < 2 {
-                return vm.shape_fault("E-SHAPE-AXIS", "adjoint() needs a matrix");
+                return vm.refuse("E-SHAPE-AXIS", "adjoint() needs a matrix");
             }
             let mut perm: Vec<usize> = (0..rank).collect();
             perm.swap(rank - 2, rank - 1);
@@ -209,7 +209,7 @@ pub static TABLE: &[Native] = &[
         for item in &a.rest {
             let Value::Tensor(t) = item else { return vm.type_fault("broadcast_tensors() takes tensors") };
             let id = vm.node(t)?;
-            to = graph::broadcast(&to, vm.graph.shape(id)).map_err(|e| vm.op_fault("E-SHAPE-BROADCAST", &e))?;
+            to = graph::broadcast(&to, vm.graph.shape(id)).map_err(|e| vm.run.op_fault("E-SHAPE-BROADCAST", &e))?;
             tensors.push((id, t.clone()));
         }
         let mut out = Vec::new();

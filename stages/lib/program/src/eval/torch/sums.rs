@@ -10,7 +10,7 @@ fn sum(vm: &mut Interp, x: NodeId, dim: usize, keepdim: bool) -> R<NodeId> {
 fn spread(vm: &mut Interp, x: NodeId, y: NodeId) -> R<(NodeId, NodeId)> {
     let to = match graph::broadcast(vm.graph.shape(x), vm.graph.shape(y)) {
         Ok(to) => to,
-        Err(e) => return Err(vm.op_fault("E-SHAPE-BROADCAST", &e)),
+        Err(e) => return Err(vm.run.op_fault("E-SHAPE-BROADCAST", &e)),
     };
     let mut expand = |id: NodeId| {
         let dtype = vm.graph.dtype(id);
@@ -23,7 +23,7 @@ fn spread(vm: &mut Interp, x: NodeId, y: NodeId) -> R<(NodeId, NodeId)> {
 fn cross(vm: &mut Interp, a: &Args, last: bool) -> R<Value> {
     let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
     if vm.graph.shape(x).len() != vm.graph.shape(y).len() {
-        return vm.shape_fault("E-SHAPE-OP", "cross() needs two tensors with as many axes");
+        return vm.refuse("E-SHAPE-OP", "cross() needs two tensors with as many axes");
     }
     let given = [x, y];
     let (x, y) = spread(vm, x, y)?;
@@ -33,13 +33,13 @@ fn cross(vm: &mut Interp, a: &Args, last: bool) -> R<Value> {
     } else {
         match shape.iter().position(|size| size.as_known().is_none_or(|known| known == 3)) {
             Some(at) => at,
-            None => return vm.shape_fault("E-SHAPE-OP", "cross() needs an axis of 3"),
+            None => return vm.refuse("E-SHAPE-OP", "cross() needs an axis of 3"),
         }
     };
     let size = shape.get(dim).cloned().unwrap_or_default();
     if size.as_known() != Some(3) {
         let text = format!("cross() works along an axis of 3 elements, not {size}; name one with dim=");
-        return vm.shape_fault("E-SHAPE-OP", text);
+        return vm.refuse("E-SHAPE-OP", text);
     }
     let mut roll = |id: NodeId, shift: i64| vm.push(Op::Roll { shift, dim }, &[id]);
     let (x1, y2, x2, y1) = (roll(x, -1)?, roll(y, -2)?, roll(x, -2)?, roll(y, -1)?);
@@ -58,7 +58,7 @@ fn steps(vm: &mut Interp, y: NodeId, dim: usize) -> R<NodeId> {
 fn areas(vm: &mut Interp, a: &Args) -> R<(NodeId, usize)> {
     let y = a.tensor(vm, "y")?;
     if vm.graph.dtype(y) == DType::Bool {
-        return vm.shape_fault("E-SHAPE-DTYPE", format!("{}() takes no bools", a.function()));
+        return vm.refuse("E-SHAPE-DTYPE", format!("{}() takes no bools", a.function()));
     }
     let rank = vm.graph.shape(y).len();
     let dim = a.axis_or(vm, "dim", -1, rank)?;
@@ -76,10 +76,10 @@ fn areas(vm: &mut Interp, a: &Args) -> R<(NodeId, usize)> {
         let own = (0..rank).map(|at| if at == dim { count.clone() } else { Dim::known(1) }).collect();
         x = vm.reshaped(x, own)?;
     } else if vm.graph.shape(x).len() != rank {
-        return vm.shape_fault("E-SHAPE-OP", format!("{}() needs x of one axis or of as many as y", a.function()));
+        return vm.refuse("E-SHAPE-OP", format!("{}() needs x of one axis or of as many as y", a.function()));
     }
     if vm.graph.shape(x).get(dim) != vm.graph.shape(y).get(dim) {
-        return vm.shape_fault("E-SHAPE-OP", format!("{}() needs a place x for each y", a.function()));
+        return vm.refuse("E-SHAPE-OP", format!("{}() needs a place x for each y", a.function()));
     }
     let (later, earlier) = super::composed::neighbours(vm, x, dim)?;
     let gap = vm.bin(BinaryOp::Sub, later, earlier)?;
@@ -113,7 +113,7 @@ fn product(vm: &mut Interp, a: &Args, names: [&str; 2], ranks: [usize; 2]) -> R<
     let found = [vm.graph.shape(x).len(), vm.graph.shape(y).len()];
     if found != ranks {
         let text = format!("{}() takes tensors of {} and {} axes", a.function(), ranks[0], ranks[1]);
-        return vm.shape_fault("E-SHAPE-MATMUL", text);
+        return vm.refuse("E-SHAPE-MATMUL", text);
     }
     match ranks {
         [1, 1] => {
@@ -124,7 +124,7 @@ fn product(vm: &mut Interp, a: &Args, names: [&str; 2], ranks: [usize; 2]) -> R<
         }
         [3, 3] => {
             if vm.graph.shape(x).first() != vm.graph.shape(y).first() {
-                return vm.shape_fault("E-SHAPE-MATMUL", format!("{}() needs as many matrices twice", a.function()));
+                return vm.refuse("E-SHAPE-MATMUL", format!("{}() needs as many matrices twice", a.function()));
             }
             let each = vm.push(Op::MatMul, &[x, y])?;
             sum(vm, each, 0, false)
