@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::container::is_list_of_modules;
 use super::value::{Scope, ScopeKind, Value};
 use super::{Interp, R};
 use crate::syntax::*;
@@ -106,9 +107,9 @@ impl Interp {
                     if let Value::Tensor(part) = &old
                         && Rc::ptr_eq(&part.storage, &whole.storage)
                     {
-                        self.no_overlap(part, &value)?;
+                        self.tracer.run.no_overlap(part, &value)?;
                     }
-                    self.writing = Some(self.graph.nodes().len());
+                    self.tracer.begin_write();
                     self.binary(&old, op, &value)?
                 } else {
                     self.in_place(&old, op, &value)?
@@ -131,7 +132,7 @@ impl Interp {
                 Ok(old.clone())
             }
             // `layers += [...]`
-            Value::Object(o) if op == BinOp::Add && self.is_list_of_modules(o) => {
+            Value::Object(o) if op == BinOp::Add && is_list_of_modules(o) => {
                 for item in self.items(value)? {
                     self.append(o, item)?;
                 }
@@ -152,7 +153,7 @@ impl Interp {
                     return self.refuse("E-UNSUPPORTED-INPLACE", "'@=' on tensors is not supported; write x = x @ y");
                 }
                 let t = t.clone();
-                self.update_in_place(&t, op, value)?;
+                self.tracer.update_in_place(&t, op, value)?;
                 Ok(old.clone())
             }
             _ => self.binary(old, op, value),
@@ -175,7 +176,7 @@ impl Interp {
             ExprKind::Subscript(base, index) => {
                 let base = self.expr(base, scope)?;
                 let index = self.expr(index, scope)?;
-                self.delete_item(&base, &index)
+                self.tracer.run.delete_item(&base, &index)
             }
             ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().try_for_each(|t| self.delete(t, scope)),
             _ => self.refuse("E-UNSUPPORTED-SYNTAX", "this cannot be deleted"),

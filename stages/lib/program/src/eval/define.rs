@@ -110,7 +110,7 @@ impl Interp {
             .collect();
         *class.attrs.borrow_mut() = vars;
         if named {
-            self.make_tuple_class(&class, &fields)?;
+            self.tracer.run.make_tuple_class(&class, &fields)?;
         }
         class.attrs.borrow_mut().insert("$fields".into(), Value::tuple(fields.into_iter().map(Value::Str).collect()));
         if is_enum {

@@ -7,7 +7,7 @@ use graph::Span;
 use super::stmt::Flow;
 use super::trail::FaultKind;
 use super::value::{Class, NativeClass, Object, Scope, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run};
 use crate::diagnostic::{Category, Diagnostic};
 use crate::syntax::*;
 
@@ -56,7 +56,7 @@ impl Interp {
                 self.move_to(span);
                 return Err(self.exception("RuntimeError", "there is no exception to raise again"));
             };
-            self.run.trail.set_kind(FaultKind::Raised(error));
+            self.tracer.run.trail.set_kind(FaultKind::Raised(error));
             return Err(fault);
         };
         let mut value = self.expr(e, scope)?;
@@ -75,24 +75,14 @@ impl Interp {
         self.move_to(span);
         let fault = self.fault("E-RAISED", format!("the program raises {text}"));
         self.allocate(fault.message.len() / 16)?;
-        self.run.trail.set_kind(FaultKind::Raised(value));
+        self.tracer.run.trail.set_kind(FaultKind::Raised(value));
         Err(fault)
-    }
-
-    /// A key that is not there: Python's `KeyError`.
-    pub fn key_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.exception("KeyError", message))
-    }
-
-    /// An index beyond the end: Python's `IndexError`.
-    pub fn index_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.exception("IndexError", message))
     }
 
     /// The exception that a fault stands for. Most faults stand for none: what the evaluator refuses, PyTorch may well run, and
     /// whether an operation on tensors fails may depend on sizes.
     pub fn exception_of(&mut self, fault: &Diagnostic) -> Option<Value> {
-        let class = match self.run.trail.kind() {
+        let class = match self.tracer.run.trail.kind() {
             FaultKind::Raised(value) => return Some(value),
             FaultKind::Opaque => return None,
             FaultKind::Exception(class) => class,
@@ -106,31 +96,20 @@ impl Interp {
             },
         };
         let class = self.native_class(class, NativeClass::Exception);
-        Some(self.error(class, vec![Value::str(&fault.message)]))
-    }
-
-    fn error(&self, class: Rc<Class>, args: Vec<Value>) -> Value {
-        let object = Object { class, attrs: Default::default(), module: Default::default(), span: self.here() };
-        object.attrs.borrow_mut().insert("args".into(), Value::tuple(args));
-        Value::Object(Rc::new(object))
-    }
-
-    /// What a call may raise besides: nothing is known of what stands behind functions of torch.
-    pub fn hide_exception(&self) {
-        self.run.trail.set_kind(FaultKind::Opaque);
+        Some(self.tracer.run.error(class, vec![Value::str(&fault.message)]))
     }
 
     pub fn try_block(&mut self, t: &Try, scope: &Rc<Scope>) -> R<Flow> {
-        let (mark, frames, yields) = (self.run.trail.mark(), self.frames.len(), self.yields.len());
-        let no_grad = self.no_grad;
+        let (mark, frames, yields) = (self.tracer.run.trail.mark(), self.frames.len(), self.yields.len());
+        let no_grad = self.tracer.no_grad();
         let mut ended = match self.block(&t.body, scope) {
             Ok(Flow::Next) => self.block(&t.orelse, scope),
             Err(fault) => match self.exception_of(&fault) {
                 Some(error) => {
-                    self.run.trail.rewind(&mark);
+                    self.tracer.run.trail.rewind(&mark);
                     self.frames.truncate(frames);
                     self.yields.truncate(yields);
-                    self.no_grad = no_grad;
+                    self.tracer.set_no_grad(no_grad);
                     self.handle(t, fault, error, scope)
                 }
                 None => return Err(fault),
@@ -138,7 +117,7 @@ impl Interp {
             done => done,
         };
         if !t.finally.is_empty() {
-            let kind = self.run.trail.kind();
+            let kind = self.tracer.run.trail.kind();
             if let Err(fault) = &ended
                 && self.exception_of(fault).is_none()
             {
@@ -148,13 +127,13 @@ impl Interp {
                 Flow::Next => {}
                 other => ended = Ok(other),
             }
-            self.run.trail.set_kind(kind);
+            self.tracer.run.trail.set_kind(kind);
         }
         ended
     }
 
     fn handle(&mut self, t: &Try, fault: Box<Diagnostic>, error: Value, scope: &Rc<Scope>) -> R<Flow> {
-        let kind = self.run.trail.kind();
+        let kind = self.tracer.run.trail.kind();
         for handler in &t.handlers {
             let fits = match &handler.kind {
                 None => true,
@@ -178,7 +157,7 @@ impl Interp {
             }
             return ended;
         }
-        self.run.trail.set_kind(kind);
+        self.tracer.run.trail.set_kind(kind);
         Err(fault)
     }
 
@@ -218,7 +197,30 @@ impl Interp {
             d = d.note(Span::default(), format!("the left side is {a}, the right side {b}"));
         }
         let class = self.native_class("AssertionError", NativeClass::Exception);
-        self.run.trail.set_kind(FaultKind::Raised(self.error(class, args)));
+        self.tracer.run.trail.set_kind(FaultKind::Raised(self.tracer.run.error(class, args)));
         Err(Box::new(d))
+    }
+}
+
+impl Run {
+    /// A key that is not there: Python's `KeyError`.
+    pub fn key_fault<T>(&self, message: impl Into<String>) -> R<T> {
+        Err(self.exception("KeyError", message))
+    }
+
+    /// An index beyond the end: Python's `IndexError`.
+    pub fn index_fault<T>(&self, message: impl Into<String>) -> R<T> {
+        Err(self.exception("IndexError", message))
+    }
+
+    fn error(&self, class: Rc<Class>, args: Vec<Value>) -> Value {
+        let object = Object { class, attrs: Default::default(), module: Default::default(), span: self.here() };
+        object.attrs.borrow_mut().insert("args".into(), Value::tuple(args));
+        Value::Object(Rc::new(object))
+    }
+
+    /// What a call may raise besides: nothing is known of what stands behind functions of torch.
+    pub fn hide_exception(&self) {
+        self.trail.set_kind(FaultKind::Opaque);
     }
 }

@@ -57,7 +57,7 @@ impl Interp {
             }
             ExprKind::Set(items) => {
                 let items = self.sequence(items, scope)?;
-                self.set(items)?
+                self.tracer.run.set(items)?
             }
             ExprKind::Dict(items) => {
                 let mut dict = super::value::Dict::default();
@@ -65,7 +65,7 @@ impl Interp {
                     let key = key.as_ref().map(|k| self.expr(k, scope)).transpose()?;
                     let value = self.expr(value, scope)?;
                     match (key, value) {
-                        (Some(name), value) => dict.insert(self.key(&name)?, name, value),
+                        (Some(name), value) => dict.insert(self.tracer.run.key(&name)?, name, value),
                         (None, Value::Dict(other)) => {
                             self.charge(other.borrow().len() as u64 / 2)?;
                             self.allocate(other.borrow().len())?;
@@ -124,7 +124,7 @@ impl Interp {
             }
             ExprKind::SetComp(item, generators) => {
                 let items = self.comprehension(generators, scope, &mut |vm, s| vm.expr(item, s))?;
-                self.set(items)?
+                self.tracer.run.set(items)?
             }
             ExprKind::GeneratorExp(item, generators) => {
                 let items = self.comprehension(generators, scope, &mut |vm, s| vm.expr(item, s))?;
@@ -135,7 +135,7 @@ impl Interp {
                 self.comprehension(generators, scope, &mut |vm, s| {
                     let name = vm.expr(key, s)?;
                     let value = vm.expr(value, s)?;
-                    dict.insert(vm.key(&name)?, name, value);
+                    dict.insert(vm.tracer.run.key(&name)?, name, value);
                     Ok(Value::None)
                 })?;
                 Value::dict(dict)
@@ -222,7 +222,7 @@ impl Interp {
         let mut rounds = 0_u64;
         for value in self.items(&iterable)? {
             rounds += 1;
-            self.round(span, rounds)?;
+            self.tracer.run.round(span, rounds)?;
             self.assign(&generator.target, value, scope)?;
             let mut keep = true;
             for test in &generator.ifs {

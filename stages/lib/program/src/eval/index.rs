@@ -4,8 +4,11 @@ use std::rc::Rc;
 
 use graph::{BinaryOp, DType, Dim, NodeId, Op};
 
+use super::arith::as_dim;
+use super::storage::own_storage;
+use super::tensor::is_part_of_leaf;
 use super::value::{Data, Tensor, Value};
-use super::{Interp, R};
+use super::{R, Run, Tracer};
 
 /// One part of a subscript, in terms of the tensor's axes.
 enum Part {
@@ -26,7 +29,368 @@ fn only_mask(parts: &[Part]) -> Option<(NodeId, usize)> {
     }
 }
 
-impl Interp {
+impl Tracer {
+    /// The parts of a subscript, and how many axes they use up.
+    fn parts(&mut self, t: &Rc<Tensor>, index: &Value) -> R<Vec<Part>> {
+        let items = match index {
+            Value::Tuple(items) => items.to_vec(),
+            one => vec![one.clone()],
+        };
+        let shape = self.shape_of(t);
+        let mut used = 0;
+        for item in &items {
+            used += match item {
+                Value::None | Value::Ellipsis | Value::Bool(_) => 0,
+                Value::Tensor(i) if self.dtype_of(i) == DType::Bool => self.shape_of(i).len(),
+                _ => 1,
+            };
+        }
+        if used > shape.len() {
+            return self
+                .run
+                .refuse("E-SHAPE-INDEX", format!("{used} indices are too many for {}", graph::display(&shape)));
+        }
+        let mut parts = Vec::new();
+        let mut axis = 0;
+        let mut dots = false;
+        for item in items {
+            let size = shape.get(axis).cloned().unwrap_or_default();
+            match item {
+                Value::None => parts.push(Part::New),
+                Value::Ellipsis if dots => {
+                    return self.run.refuse("E-SHAPE-INDEX", "'...' may stand once in an index");
+                }
+                Value::Ellipsis => {
+                    dots = true;
+                    for _ in 0..shape.len() - used {
+                        parts.push(Part::All);
+                        axis += 1;
+                    }
+                }
+                Value::Slice(bounds) => {
+                    if bounds.iter().all(|b| matches!(b, Value::None)) {
+                        parts.push(Part::All);
+                    } else {
+                        let (start, end, step) = self.run.bounds(&bounds, &size)?;
+                        parts.push(Part::Slice(start, end, step));
+                    }
+                    axis += 1;
+                }
+                Value::Int(_) | Value::Dim(_) => {
+                    let d = as_dim(&item).unwrap_or_default();
+                    let at = if Dim::known(0).provably_gt(&d) { size + d } else { d };
+                    parts.push(Part::Select(at));
+                    axis += 1;
+                }
+                Value::Tensor(i) => {
+                    let id = self.node(&i)?;
+                    match self.graph().dtype(id) {
+                        DType::Bool => {
+                            axis += self.graph().shape(id).len();
+                            parts.push(Part::Mask(id));
+                        }
+                        DType::Int => {
+                            parts.push(Part::Index(id));
+                            axis += 1;
+                        }
+                        DType::Float => {
+                            return self.run.refuse("E-SHAPE-DTYPE", "a float tensor cannot be an index; use .long()");
+                        }
+                    }
+                }
+                Value::List(l) => {
+                    let values = l.borrow().clone();
+                    let mut numbers = Vec::new();
+                    for v in &values {
+                        let i = as_dim(v).and_then(|d| d.as_known());
+                        match (i, size.as_known()) {
+                            (Some(i), Some(s)) if i < 0 => numbers.push((i + s) as f64),
+                            (Some(i), _) if i >= 0 => numbers.push(i as f64),
+                            _ => return self.run.refuse("E-UNSUPPORTED-OP", "this list is not supported as an index"),
+                        }
+                    }
+                    let len = Dim::known(numbers.len() as i64);
+                    let id = self.push_as(Op::Const(numbers), &[], vec![len], DType::Int)?;
+                    parts.push(Part::Index(id));
+                    axis += 1;
+                }
+                other => {
+                    return self.run.type_fault(format!("a tensor cannot be indexed by {}", other.type_name()));
+                }
+            }
+        }
+        Ok(parts)
+    }
+
+    pub fn tensor_index(&mut self, t: &Rc<Tensor>, index: &Value) -> R<Value> {
+        let parts = self.parts(t, index)?;
+        let mut id = self.node(t)?;
+        let mut axis = 0;
+        // index tensors with the axes that they pick from, once all else is done
+        let mut picks: Vec<(usize, NodeId)> = Vec::new();
+        for part in &parts {
+            match part {
+                Part::New => {
+                    id = self.unsqueeze(id, axis)?;
+                    axis += 1;
+                }
+                Part::All => axis += 1,
+                Part::Slice(start, end, step) => {
+                    let size = self.graph().shape(id).get(axis).cloned().unwrap_or_default();
+                    if !(start.as_known() == Some(0) && *end == size && *step == 1) {
+                        let (start, end) = (start.clone(), end.clone());
+                        id = self.push(Op::Slice { dim: axis, start, end, step: *step }, &[id])?;
+                    }
+                    axis += 1;
+                }
+                Part::Select(at) => id = self.push(Op::Select { dim: axis, index: at.clone() }, &[id])?,
+                Part::Index(i) => {
+                    picks.push((axis, *i));
+                    axis += 1;
+                }
+                Part::Mask(_) => {
+                    let d = self.run.fault(
+                        "E-UNSUPPORTED-MASK-INDEX",
+                        "a bool mask as an index gives a tensor whose size depends on values",
+                    );
+                    return Err(Box::new(d.help("use torch.where or masked_fill and keep the shape")));
+                }
+            }
+        }
+        if picks.is_empty() {
+            return self.view_value(id, t);
+        }
+        let out = self.pick(id, &picks)?;
+        Ok(self.tensor_value(out))
+    }
+
+    /// `x[..., i, j, ...]`: one element for each place of the index tensors, which are broadcast against each other. Their axes
+    /// stand where the picked ones stood, or in front where those are apart.
+    fn pick(&mut self, x: NodeId, picks: &[(usize, NodeId)]) -> R<NodeId> {
+        if let [(dim, index)] = picks {
+            return self.push(Op::IndexSelect { dim: *dim }, &[x, *index]);
+        }
+        let adjacent = picks.windows(2).all(|w| matches!(w, [a, b] if a.0 + 1 == b.0));
+        let shape = self.graph().shape(x).clone();
+        let axes: Vec<usize> = picks.iter().map(|p| p.0).collect();
+        let mut x = x;
+        let mut start = axes.first().copied().unwrap_or(0);
+        if !adjacent {
+            let others = (0..shape.len()).filter(|i| !axes.contains(i));
+            x = self.push(Op::Permute(axes.iter().copied().chain(others).collect()), &[x])?;
+            start = 0;
+        }
+        // one axis instead of several: i * size of j + j
+        let mut position: Option<NodeId> = None;
+        for (axis, index) in picks {
+            let size = shape.get(*axis).cloned().unwrap_or_default();
+            let index = self.within(*index, &size)?;
+            position = Some(match position {
+                None => index,
+                Some(before) => {
+                    let size = self.push_as(Op::Size(size), &[], Vec::new(), DType::Int)?;
+                    let rows = self.bin(BinaryOp::Mul, before, size)?;
+                    self.bin(BinaryOp::Add, rows, index)?
+                }
+            });
+        }
+        let Some(position) = position else { return Ok(x) };
+        let shape = self.graph().shape(x).clone();
+        let (head, rest) = shape.split_at(start);
+        let (joined, tail) = rest.split_at(picks.len().min(rest.len()));
+        let mut flat = head.to_vec();
+        flat.push(graph::numel(joined));
+        flat.extend_from_slice(tail);
+        let dtype = self.graph().dtype(x);
+        let x = self.push_as(Op::Reshape, &[x], flat, dtype)?;
+        self.push(Op::IndexSelect { dim: start }, &[x, position])
+    }
+
+    /// The same index, looked up in 0, 1, 2, ... where it is not evident that it stays below the size: so it is proven or refused.
+    fn within(&mut self, index: NodeId, size: &Dim) -> R<NodeId> {
+        let mut at = index;
+        loop {
+            let node = self.graph().node(at);
+            match (&node.op, node.args.first()) {
+                (Op::Reshape | Op::Expand | Op::Permute(_), Some(arg)) => at = *arg,
+                (Op::Arange { start, step }, _)
+                    if *start == 0.0 && *step == 1.0 && node.shape.first() == Some(size) =>
+                {
+                    return Ok(index);
+                }
+                _ => break,
+            }
+        }
+        let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![size.clone()], DType::Int)?;
+        self.push(Op::IndexSelect { dim: 0 }, &[places, index])
+    }
+
+    pub fn unsqueeze(&mut self, id: NodeId, axis: usize) -> R<NodeId> {
+        let mut shape = self.graph().shape(id).clone();
+        shape.insert(axis.min(shape.len()), Dim::known(1));
+        let dtype = self.graph().dtype(id);
+        self.push_as(Op::Reshape, &[id], shape, dtype)
+    }
+
+    /// `t[index] = value`.
+    pub fn tensor_set(&mut self, t: &Rc<Tensor>, index: &Value, value: Value) -> R<()> {
+        if matches!(&*t.data.borrow(), Data::Leaf(_)) || is_part_of_leaf(t) {
+            // a part of a parameter, while it is made
+            let part = self.tensor_index(t, index)?;
+            if let Value::Tensor(part) = &part
+                && self.start_as(part, &value)?
+            {
+                return Ok(());
+            }
+            let text = "a parameter or buffer is changed in place inside the computation, or by an index tensor";
+            return self.run.refuse("E-UNSUPPORTED-INIT", text);
+        }
+        let literal = t.data.borrow().clone();
+        if let Data::Literal(literal) = literal
+            && literal.is_random()
+        {
+            return self.patch_random(t, literal, index, &value);
+        }
+        let parts = self.parts(t, index)?;
+        let old = self.node(t)?;
+        let dtype = self.graph().dtype(old);
+        self.continue_write();
+        if let Value::Tensor(source) = &value
+            && Rc::ptr_eq(&source.storage, &t.storage)
+        {
+            let target = self.tensor_index(t, index)?;
+            if let Value::Tensor(target) = &target {
+                self.run.no_overlap(target, &value)?;
+            }
+        }
+        let Some(new) = self.operand(&value)? else {
+            return self.run.type_fault(format!("a tensor's elements cannot become {}", value.type_name()));
+        };
+        let new = self.cast(new, dtype)?;
+        if let Some((mask, axis)) = only_mask(&parts) {
+            let mut mask = mask;
+            for _ in 0..axis {
+                mask = self.unsqueeze(mask, 0)?;
+            }
+            let (rank, have) = (self.graph().shape(old).len(), self.graph().shape(mask).len());
+            for axis in have..rank {
+                mask = self.unsqueeze(mask, axis)?;
+            }
+            if !self.graph().shape(new).is_empty() {
+                return self.run.refuse(
+                    "E-UNSUPPORTED-MASK-INDEX",
+                    "only numbers can be assigned through a mask; use torch.where",
+                );
+            }
+            let out = self.push(Op::Where, &[mask, new, old])?;
+            return self.finish_in_place(t, old, out);
+        }
+        if parts.iter().any(|p| matches!(p, Part::Index(_) | Part::Slice(_, _, 2..))) {
+            let out = self.scattered(t, old, index, new)?;
+            return self.finish_in_place(t, old, out);
+        }
+        let out = self.written(old, &parts, 0, new)?;
+        self.finish_in_place(t, old, out)
+    }
+
+    /// Sets a part of a random tensor that parameters are to be made of.
+    fn patch_random(
+        &mut self,
+        t: &Rc<Tensor>,
+        mut literal: super::value::Literal,
+        index: &Value,
+        value: &Value,
+    ) -> R<()> {
+        let shape = self.shape_of(t);
+        let flat = vec![graph::numel(&shape)];
+        let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat, DType::Int)?;
+        let places = self.push_as(Op::Reshape, &[places], shape, DType::Int)?;
+        let numbered = Rc::new(Tensor::new(Data::Node(places), own_storage(places), false, t.span));
+        let Value::Tensor(picked) = self.tensor_index(&numbered, index)? else {
+            return self.run.type_fault("a tensor is needed");
+        };
+        let picked = self.node(&picked)?;
+        let number = match value {
+            Value::Int(i) => Some(*i as f64),
+            Value::Float(f) => Some(*f),
+            _ => None,
+        };
+        let (Some(places), Some(number)) = (self.constant(picked)?.and_then(|l| l.values()), number) else {
+            let text = "of a random tensor, a part may be set to a number only";
+            return self.run.refuse("E-UNSUPPORTED-INIT", text);
+        };
+        let places: Vec<u32> = places.into_iter().map(|p| p as u32).collect();
+        let count = literal.numel();
+        let part = vec![places.len()];
+        literal.init = super::literal::patched(literal.init, count, places, part, &graph::Init::Constant(number));
+        *t.data.borrow_mut() = Data::Literal(literal);
+        Ok(())
+    }
+
+    /// `x` with new values at the places that `index` picks: the places are numbered, picked in the same way, and written to.
+    fn scattered(&mut self, t: &Rc<Tensor>, x: NodeId, index: &Value, new: NodeId) -> R<NodeId> {
+        let (shape, dtype) = (self.graph().shape(x).clone(), self.graph().dtype(x));
+        let flat = vec![graph::numel(&shape)];
+        let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat.clone(), DType::Int)?;
+        let places = self.push_as(Op::Reshape, &[places], shape.clone(), DType::Int)?;
+        let numbered = Rc::new(Tensor::new(Data::Node(places), Rc::default(), false, t.span));
+        let Value::Tensor(picked) = self.tensor_index(&numbered, index)? else {
+            return self.run.type_fault("a tensor is needed");
+        };
+        let picked = self.node(&picked)?;
+        let picked_shape = self.graph().shape(picked).clone();
+        let count = vec![graph::numel(&picked_shape)];
+        let new = self.push_as(Op::Expand, &[new], picked_shape, dtype)?;
+        let new = self.push_as(Op::Reshape, &[new], count.clone(), dtype)?;
+        let picked = self.push_as(Op::Reshape, &[picked], count, DType::Int)?;
+        let old = self.push_as(Op::Reshape, &[x], flat, dtype)?;
+        let out = self.push(Op::Scatter { dim: 0 }, &[old, picked, new])?;
+        self.push_as(Op::Reshape, &[out], shape, dtype)
+    }
+
+    /// `x` with the part that `parts` picks (from `axis` on) replaced by `new`.
+    fn written(&mut self, x: NodeId, parts: &[Part], axis: usize, new: NodeId) -> R<NodeId> {
+        let Some((part, rest)) = parts.split_first() else {
+            let (shape, dtype) = (self.graph().shape(x).clone(), self.graph().dtype(x));
+            // the value lines up with the picked axes; those picked by an integer are gone from it
+            return self.push_as(Op::Expand, &[new], shape, dtype);
+        };
+        match part {
+            Part::New | Part::Index(_) | Part::Mask(_) => self.run.refuse(
+                "E-UNSUPPORTED-INPLACE",
+                "assigning through this index is not supported; use torch.where or torch.cat",
+            ),
+            Part::All => self.written(x, rest, axis + 1, new),
+            Part::Slice(..) | Part::Select(_) => {
+                let (start, end) = match part {
+                    Part::Slice(start, end, 1) => (start.clone(), end.clone()),
+                    Part::Select(at) => (at.clone(), at.clone() + Dim::known(1)),
+                    _ => {
+                        return self
+                            .run
+                            .refuse("E-UNSUPPORTED-INPLACE", "assigning to a slice with steps is not supported");
+                    }
+                };
+                let middle =
+                    self.push(Op::Slice { dim: axis, start: start.clone(), end: end.clone(), step: 1 }, &[x])?;
+                let mut new = new;
+                if matches!(part, Part::Select(_)) {
+                    // give the value the axis that the integer took away, where the value reaches that far
+                    let selects = rest.iter().filter(|p| matches!(p, Part::Select(_))).count();
+                    let behind = self.graph().shape(x).len() - axis - 1 - selects;
+                    let rank = self.graph().shape(new).len();
+                    if rank > behind {
+                        new = self.unsqueeze(new, rank - behind)?;
+                    }
+                }
+                let middle = self.written(middle, rest, axis + 1, new)?;
+                self.joined(x, axis, start, end, middle)
+            }
+        }
+    }
+}
+
+impl Run {
     /// The bounds of a slice along an axis of `size`, as Python reads them.
     fn bounds(&self, parts: &[Value; 3], size: &Dim) -> R<(Dim, Dim, usize)> {
         let zero = Dim::known(0);
@@ -39,7 +403,7 @@ impl Interp {
             other => return self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
         };
         let bound = |v: &Value, default: &Dim| -> R<Dim> {
-            let Some(d) = self.as_dim(v) else {
+            let Some(d) = as_dim(v) else {
                 return match v {
                     Value::None => Ok(default.clone()),
                     Value::Tensor(_) => {
@@ -69,361 +433,5 @@ impl Interp {
         let end = bound(&parts[1], size)?;
         let end = if start.provably_ge(&end) { start.clone() } else { end };
         Ok((start, end, step))
-    }
-
-    /// The parts of a subscript, and how many axes they use up.
-    fn parts(&mut self, t: &Rc<Tensor>, index: &Value) -> R<Vec<Part>> {
-        let items = match index {
-            Value::Tuple(items) => items.to_vec(),
-            one => vec![one.clone()],
-        };
-        let shape = self.shape_of(t);
-        let mut used = 0;
-        for item in &items {
-            used += match item {
-                Value::None | Value::Ellipsis | Value::Bool(_) => 0,
-                Value::Tensor(i) if self.dtype_of(i) == DType::Bool => self.shape_of(i).len(),
-                _ => 1,
-            };
-        }
-        if used > shape.len() {
-            return self.refuse("E-SHAPE-INDEX", format!("{used} indices are too many for {}", graph::display(&shape)));
-        }
-        let mut parts = Vec::new();
-        let mut axis = 0;
-        let mut dots = false;
-        for item in items {
-            let size = shape.get(axis).cloned().unwrap_or_default();
-            match item {
-                Value::None => parts.push(Part::New),
-                Value::Ellipsis if dots => {
-                    return self.refuse("E-SHAPE-INDEX", "'...' may stand once in an index");
-                }
-                Value::Ellipsis => {
-                    dots = true;
-                    for _ in 0..shape.len() - used {
-                        parts.push(Part::All);
-                        axis += 1;
-                    }
-                }
-                Value::Slice(bounds) => {
-                    if bounds.iter().all(|b| matches!(b, Value::None)) {
-                        parts.push(Part::All);
-                    } else {
-                        let (start, end, step) = self.bounds(&bounds, &size)?;
-                        parts.push(Part::Slice(start, end, step));
-                    }
-                    axis += 1;
-                }
-                Value::Int(_) | Value::Dim(_) => {
-                    let d = self.as_dim(&item).unwrap_or_default();
-                    let at = if Dim::known(0).provably_gt(&d) { size + d } else { d };
-                    parts.push(Part::Select(at));
-                    axis += 1;
-                }
-                Value::Tensor(i) => {
-                    let id = self.node(&i)?;
-                    match self.graph.dtype(id) {
-                        DType::Bool => {
-                            axis += self.graph.shape(id).len();
-                            parts.push(Part::Mask(id));
-                        }
-                        DType::Int => {
-                            parts.push(Part::Index(id));
-                            axis += 1;
-                        }
-                        DType::Float => {
-                            return self.refuse("E-SHAPE-DTYPE", "a float tensor cannot be an index; use .long()");
-                        }
-                    }
-                }
-                Value::List(l) => {
-                    let values = l.borrow().clone();
-                    let mut numbers = Vec::new();
-                    for v in &values {
-                        let i = self.as_dim(v).and_then(|d| d.as_known());
-                        match (i, size.as_known()) {
-                            (Some(i), Some(s)) if i < 0 => numbers.push((i + s) as f64),
-                            (Some(i), _) if i >= 0 => numbers.push(i as f64),
-                            _ => return self.refuse("E-UNSUPPORTED-OP", "this list is not supported as an index"),
-                        }
-                    }
-                    let len = Dim::known(numbers.len() as i64);
-                    let id = self.push_as(Op::Const(numbers), &[], vec![len], DType::Int)?;
-                    parts.push(Part::Index(id));
-                    axis += 1;
-                }
-                other => {
-                    return self.type_fault(format!("a tensor cannot be indexed by {}", other.type_name()));
-                }
-            }
-        }
-        Ok(parts)
-    }
-
-    pub fn tensor_index(&mut self, t: &Rc<Tensor>, index: &Value) -> R<Value> {
-        let parts = self.parts(t, index)?;
-        let mut id = self.node(t)?;
-        let mut axis = 0;
-        // index tensors with the axes that they pick from, once all else is done
-        let mut picks: Vec<(usize, NodeId)> = Vec::new();
-        for part in &parts {
-            match part {
-                Part::New => {
-                    id = self.unsqueeze(id, axis)?;
-                    axis += 1;
-                }
-                Part::All => axis += 1,
-                Part::Slice(start, end, step) => {
-                    let size = self.graph.shape(id).get(axis).cloned().unwrap_or_default();
-                    if !(start.as_known() == Some(0) && *end == size && *step == 1) {
-                        let (start, end) = (start.clone(), end.clone());
-                        id = self.push(Op::Slice { dim: axis, start, end, step: *step }, &[id])?;
-                    }
-                    axis += 1;
-                }
-                Part::Select(at) => id = self.push(Op::Select { dim: axis, index: at.clone() }, &[id])?,
-                Part::Index(i) => {
-                    picks.push((axis, *i));
-                    axis += 1;
-                }
-                Part::Mask(_) => {
-                    let d = self.fault(
-                        "E-UNSUPPORTED-MASK-INDEX",
-                        "a bool mask as an index gives a tensor whose size depends on values",
-                    );
-                    return Err(Box::new(d.help("use torch.where or masked_fill and keep the shape")));
-                }
-            }
-        }
-        if picks.is_empty() {
-            return self.view_value(id, t);
-        }
-        let out = self.pick(id, &picks)?;
-        Ok(self.tensor_value(out))
-    }
-
-    /// `x[..., i, j, ...]`: one element for each place of the index tensors, which are broadcast against each other. Their axes
-    /// stand where the picked ones stood, or in front where those are apart.
-    fn pick(&mut self, x: NodeId, picks: &[(usize, NodeId)]) -> R<NodeId> {
-        if let [(dim, index)] = picks {
-            return self.push(Op::IndexSelect { dim: *dim }, &[x, *index]);
-        }
-        let adjacent = picks.windows(2).all(|w| matches!(w, [a, b] if a.0 + 1 == b.0));
-        let shape = self.graph.shape(x).clone();
-        let axes: Vec<usize> = picks.iter().map(|p| p.0).collect();
-        let mut x = x;
-        let mut start = axes.first().copied().unwrap_or(0);
-        if !adjacent {
-            let others = (0..shape.len()).filter(|i| !axes.contains(i));
-            x = self.push(Op::Permute(axes.iter().copied().chain(others).collect()), &[x])?;
-            start = 0;
-        }
-        // one axis instead of several: i * size of j + j
-        let mut position: Option<NodeId> = None;
-        for (axis, index) in picks {
-            let size = shape.get(*axis).cloned().unwrap_or_default();
-            let index = self.within(*index, &size)?;
-            position = Some(match position {
-                None => index,
-                Some(before) => {
-                    let size = self.push_as(Op::Size(size), &[], Vec::new(), DType::Int)?;
-                    let rows = self.bin(BinaryOp::Mul, before, size)?;
-                    self.bin(BinaryOp::Add, rows, index)?
-                }
-            });
-        }
-        let Some(position) = position else { return Ok(x) };
-        let shape = self.graph.shape(x).clone();
-        let (head, rest) = shape.split_at(start);
-        let (joined, tail) = rest.split_at(picks.len().min(rest.len()));
-        let mut flat = head.to_vec();
-        flat.push(graph::numel(joined));
-        flat.extend_from_slice(tail);
-        let dtype = self.graph.dtype(x);
-        let x = self.push_as(Op::Reshape, &[x], flat, dtype)?;
-        self.push(Op::IndexSelect { dim: start }, &[x, position])
-    }
-
-    /// The same index, looked up in 0, 1, 2, ... where it is not evident that it stays below the size: so it is proven or refused.
-    fn within(&mut self, index: NodeId, size: &Dim) -> R<NodeId> {
-        let mut at = index;
-        loop {
-            let node = self.graph.node(at);
-            match (&node.op, node.args.first()) {
-                (Op::Reshape | Op::Expand | Op::Permute(_), Some(arg)) => at = *arg,
-                (Op::Arange { start, step }, _)
-                    if *start == 0.0 && *step == 1.0 && node.shape.first() == Some(size) =>
-                {
-                    return Ok(index);
-                }
-                _ => break,
-            }
-        }
-        let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![size.clone()], DType::Int)?;
-        self.push(Op::IndexSelect { dim: 0 }, &[places, index])
-    }
-
-    pub fn unsqueeze(&mut self, id: NodeId, axis: usize) -> R<NodeId> {
-        let mut shape = self.graph.shape(id).clone();
-        shape.insert(axis.min(shape.len()), Dim::known(1));
-        let dtype = self.graph.dtype(id);
-        self.push_as(Op::Reshape, &[id], shape, dtype)
-    }
-
-    /// `t[index] = value`.
-    pub fn tensor_set(&mut self, t: &Rc<Tensor>, index: &Value, value: Value) -> R<()> {
-        if matches!(&*t.data.borrow(), Data::Leaf(_)) || self.is_part_of_leaf(t) {
-            // a part of a parameter, while it is made
-            let part = self.tensor_index(t, index)?;
-            if let Value::Tensor(part) = &part
-                && self.start_as(part, &value)?
-            {
-                return Ok(());
-            }
-            let text = "a parameter or buffer is changed in place inside the computation, or by an index tensor";
-            return self.refuse("E-UNSUPPORTED-INIT", text);
-        }
-        let literal = t.data.borrow().clone();
-        if let Data::Literal(literal) = literal
-            && literal.is_random()
-        {
-            return self.patch_random(t, literal, index, &value);
-        }
-        let parts = self.parts(t, index)?;
-        let old = self.node(t)?;
-        let dtype = self.graph.dtype(old);
-        self.writing = self.writing.or(Some(self.graph.nodes().len()));
-        if let Value::Tensor(source) = &value
-            && Rc::ptr_eq(&source.storage, &t.storage)
-        {
-            let target = self.tensor_index(t, index)?;
-            if let Value::Tensor(target) = &target {
-                self.no_overlap(target, &value)?;
-            }
-        }
-        let Some(new) = self.operand(&value)? else {
-            return self.type_fault(format!("a tensor's elements cannot become {}", value.type_name()));
-        };
-        let new = self.cast(new, dtype)?;
-        if let Some((mask, axis)) = only_mask(&parts) {
-            let mut mask = mask;
-            for _ in 0..axis {
-                mask = self.unsqueeze(mask, 0)?;
-            }
-            let (rank, have) = (self.graph.shape(old).len(), self.graph.shape(mask).len());
-            for axis in have..rank {
-                mask = self.unsqueeze(mask, axis)?;
-            }
-            if !self.graph.shape(new).is_empty() {
-                return self.refuse(
-                    "E-UNSUPPORTED-MASK-INDEX",
-                    "only numbers can be assigned through a mask; use torch.where",
-                );
-            }
-            let out = self.push(Op::Where, &[mask, new, old])?;
-            return self.finish_in_place(t, old, out);
-        }
-        if parts.iter().any(|p| matches!(p, Part::Index(_) | Part::Slice(_, _, 2..))) {
-            let out = self.scattered(t, old, index, new)?;
-            return self.finish_in_place(t, old, out);
-        }
-        let out = self.written(old, &parts, 0, new)?;
-        self.finish_in_place(t, old, out)
-    }
-
-    /// Sets a part of a random tensor that parameters are to be made of.
-    fn patch_random(
-        &mut self,
-        t: &Rc<Tensor>,
-        mut literal: super::value::Literal,
-        index: &Value,
-        value: &Value,
-    ) -> R<()> {
-        let shape = self.shape_of(t);
-        let flat = vec![graph::numel(&shape)];
-        let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat, DType::Int)?;
-        let places = self.push_as(Op::Reshape, &[places], shape, DType::Int)?;
-        let numbered = Rc::new(Tensor::new(Data::Node(places), Self::own_storage(places), false, t.span));
-        let Value::Tensor(picked) = self.tensor_index(&numbered, index)? else {
-            return self.type_fault("a tensor is needed");
-        };
-        let picked = self.node(&picked)?;
-        let number = match value {
-            Value::Int(i) => Some(*i as f64),
-            Value::Float(f) => Some(*f),
-            _ => None,
-        };
-        let (Some(places), Some(number)) = (self.constant(picked)?.and_then(|l| l.values()), number) else {
-            let text = "of a random tensor, a part may be set to a number only";
-            return self.refuse("E-UNSUPPORTED-INIT", text);
-        };
-        let places: Vec<u32> = places.into_iter().map(|p| p as u32).collect();
-        let count = literal.numel();
-        let part = vec![places.len()];
-        literal.init = super::literal::patched(literal.init, count, places, part, &graph::Init::Constant(number));
-        *t.data.borrow_mut() = Data::Literal(literal);
-        Ok(())
-    }
-
-    /// `x` with new values at the places that `index` picks: the places are numbered, picked in the same way, and written to.
-    fn scattered(&mut self, t: &Rc<Tensor>, x: NodeId, index: &Value, new: NodeId) -> R<NodeId> {
-        let (shape, dtype) = (self.graph.shape(x).clone(), self.graph.dtype(x));
-        let flat = vec![graph::numel(&shape)];
-        let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat.clone(), DType::Int)?;
-        let places = self.push_as(Op::Reshape, &[places], shape.clone(), DType::Int)?;
-        let numbered = Rc::new(Tensor::new(Data::Node(places), Rc::default(), false, t.span));
-        let Value::Tensor(picked) = self.tensor_index(&numbered, index)? else {
-            return self.type_fault("a tensor is needed");
-        };
-        let picked = self.node(&picked)?;
-        let picked_shape = self.graph.shape(picked).clone();
-        let count = vec![graph::numel(&picked_shape)];
-        let new = self.push_as(Op::Expand, &[new], picked_shape, dtype)?;
-        let new = self.push_as(Op::Reshape, &[new], count.clone(), dtype)?;
-        let picked = self.push_as(Op::Reshape, &[picked], count, DType::Int)?;
-        let old = self.push_as(Op::Reshape, &[x], flat, dtype)?;
-        let out = self.push(Op::Scatter { dim: 0 }, &[old, picked, new])?;
-        self.push_as(Op::Reshape, &[out], shape, dtype)
-    }
-
-    /// `x` with the part that `parts` picks (from `axis` on) replaced by `new`.
-    fn written(&mut self, x: NodeId, parts: &[Part], axis: usize, new: NodeId) -> R<NodeId> {
-        let Some((part, rest)) = parts.split_first() else {
-            let (shape, dtype) = (self.graph.shape(x).clone(), self.graph.dtype(x));
-            // the value lines up with the picked axes; those picked by an integer are gone from it
-            return self.push_as(Op::Expand, &[new], shape, dtype);
-        };
-        match part {
-            Part::New | Part::Index(_) | Part::Mask(_) => self.refuse(
-                "E-UNSUPPORTED-INPLACE",
-                "assigning through this index is not supported; use torch.where or torch.cat",
-            ),
-            Part::All => self.written(x, rest, axis + 1, new),
-            Part::Slice(..) | Part::Select(_) => {
-                let (start, end) = match part {
-                    Part::Slice(start, end, 1) => (start.clone(), end.clone()),
-                    Part::Select(at) => (at.clone(), at.clone() + Dim::known(1)),
-                    _ => {
-                        return self
-                            .refuse("E-UNSUPPORTED-INPLACE", "assigning to a slice with steps is not supported");
-                    }
-                };
-                let middle =
-                    self.push(Op::Slice { dim: axis, start: start.clone(), end: end.clone(), step: 1 }, &[x])?;
-                let mut new = new;
-                if matches!(part, Part::Select(_)) {
-                    // give the value the axis that the integer took away, where the value reaches that far
-                    let selects = rest.iter().filter(|p| matches!(p, Part::Select(_))).count();
-                    let behind = self.graph.shape(x).len() - axis - 1 - selects;
-                    let rank = self.graph.shape(new).len();
-                    if rank > behind {
-                        new = self.unsqueeze(new, rank - behind)?;
-                    }
-                }
-                let middle = self.written(middle, rest, axis + 1, new)?;
-                self.joined(x, axis, start, end, middle)
-            }
-        }
     }
 }

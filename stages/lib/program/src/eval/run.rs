@@ -22,6 +22,10 @@ impl Run {
         self.trail.here()
     }
 
+    pub fn move_to(&mut self, span: Span) {
+        self.trail.move_to(span);
+    }
+
     // === Faults ===
 
     pub fn fault(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
@@ -64,9 +68,20 @@ impl Run {
     }
 
     /// Goes one level deeper, from which [`Meter::ascend`] comes back.
+    ///
+    /// # Errors
+    /// `E-BUDGET-DEPTH` where this is too deep, which is how values that hold themselves end.
     pub fn descend(&mut self) -> R<()> {
         let within = self.meter.descend();
         self.keep(within)
+    }
+
+    /// Goes one level deeper into values that hold each other.
+    pub fn nested<T>(&mut self, walk: impl FnOnce(&mut Self) -> R<T>) -> R<T> {
+        self.descend()?;
+        let done = walk(self);
+        self.meter.ascend();
+        done
     }
 
     pub fn step(&mut self) -> R<()> {

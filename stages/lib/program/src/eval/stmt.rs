@@ -5,7 +5,7 @@ use std::rc::Rc;
 use graph::Span;
 
 use super::value::{Scope, ScopeKind, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run};
 use crate::syntax::*;
 
 /// How a statement ends.
@@ -117,12 +117,6 @@ impl Interp {
         Ok(Flow::Next)
     }
 
-    /// Counts a round of a loop.
-    pub fn round(&mut self, span: Span, rounds: u64) -> R<()> {
-        let within = self.run.meter.allows_rounds(rounds);
-        within.map_err(|e| Box::new(crate::Diagnostic::error(e.code, span, e.text)))
-    }
-
     fn for_loop(
         &mut self,
         span: Span,
@@ -132,13 +126,13 @@ impl Interp {
         orelse: &[Stmt],
         scope: &Rc<Scope>,
     ) -> R<Flow> {
-        self.run.trail.enter_loop(span);
+        self.tracer.run.trail.enter_loop(span);
         let mut rounds = 0;
         let mut ended = None;
         for item in items {
             rounds += 1;
-            self.run.trail.note_rounds(rounds);
-            self.round(span, rounds)?;
+            self.tracer.run.trail.note_rounds(rounds);
+            self.tracer.run.round(span, rounds)?;
             self.assign(target, item, scope)?;
             match self.block(body, scope)? {
                 Flow::Next | Flow::Continue => {}
@@ -152,7 +146,7 @@ impl Interp {
                 }
             }
         }
-        self.run.trail.leave_loop();
+        self.tracer.run.trail.leave_loop();
         match ended {
             Some(flow) => Ok(flow),
             None => self.block(orelse, scope),
@@ -160,7 +154,7 @@ impl Interp {
     }
 
     fn while_loop(&mut self, span: Span, test: &Expr, body: &[Stmt], orelse: &[Stmt], scope: &Rc<Scope>) -> R<Flow> {
-        self.run.trail.enter_loop(span);
+        self.tracer.run.trail.enter_loop(span);
         let mut rounds = 0;
         let ended = loop {
             let value = self.expr(test, scope)?;
@@ -169,15 +163,15 @@ impl Interp {
                 break None;
             }
             rounds += 1;
-            self.run.trail.note_rounds(rounds);
-            self.round(span, rounds)?;
+            self.tracer.run.trail.note_rounds(rounds);
+            self.tracer.run.round(span, rounds)?;
             match self.block(body, scope)? {
                 Flow::Next | Flow::Continue => {}
                 Flow::Break => break Some(Flow::Next),
                 done @ Flow::Return(_) => break Some(done),
             }
         };
-        self.run.trail.leave_loop();
+        self.tracer.run.trail.leave_loop();
         match ended {
             Some(flow) => Ok(flow),
             None => self.block(orelse, scope),
@@ -185,12 +179,12 @@ impl Interp {
     }
 
     fn with(&mut self, items: &[(Expr, Option<Expr>)], body: &[Stmt], scope: &Rc<Scope>) -> R<Flow> {
-        let before = self.no_grad;
+        let before = self.tracer.no_grad();
         for (context, target) in items {
             let value = self.expr(context, scope)?;
             self.move_to(context.at.0);
             match value {
-                Value::Context(Some(off)) => self.no_grad = if off { self.no_grad + 1 } else { 0 },
+                Value::Context(Some(off)) => self.tracer.set_no_grad(off),
                 Value::Context(None) => {}
                 other => {
                     return self.refuse(
@@ -204,8 +198,16 @@ impl Interp {
             }
         }
         let flow = self.block(body, scope);
-        self.no_grad = before;
+        self.tracer.set_no_grad(before);
         flow
+    }
+}
+
+impl Run {
+    /// Counts a round of a loop.
+    pub fn round(&mut self, span: Span, rounds: u64) -> R<()> {
+        let within = self.meter.allows_rounds(rounds);
+        within.map_err(|e| Box::new(crate::Diagnostic::error(e.code, span, e.text)))
     }
 }
 

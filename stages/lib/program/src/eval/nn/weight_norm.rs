@@ -11,7 +11,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
         Value::Object(o) if o.module.borrow().is_some() => o,
         other => return vm.type_fault(format!("weight_norm() needs a layer, not {}", other.type_name())),
     };
-    if vm.phase == super::super::Phase::Second {
+    if vm.tracer.phase() == super::super::Phase::Second {
         return vm.refuse("E-STATEFUL", "a layer is changed in every call of forward");
     }
     let name = a.text_or(vm, "name", "weight")?;
@@ -23,8 +23,8 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
         Data::Leaf(leaf) => *leaf,
         _ => return vm.refuse("E-UNSUPPORTED-INIT", "only a parameter can be normalised"),
     };
-    vm.unused_yet(leaf)?;
-    let (shape, init) = match vm.leaves.get(leaf) {
+    vm.tracer.unused_yet(leaf)?;
+    let (shape, init) = match vm.tracer.leaf(leaf) {
         Some(known) => (known.shape.clone(), known.init.clone()),
         None => return vm.refuse("E-INTERNAL", "a parameter without a place"),
     };
@@ -45,7 +45,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
     // the name follows when all modules are known
     let init = Init::Lengths { of: leaf.to_string(), shape, init: Box::new(init), axis };
     let span = vm.here();
-    let length = vm.leaf(Literal { shape: lengths, init, dtype: DType::Float }, false, false, span)?;
+    let length = vm.tracer.add_leaf(Literal { shape: lengths, init, dtype: DType::Float }, false, false, span)?;
     let length = Rc::new(Tensor::new(Data::Leaf(length), Rc::default(), true, span));
     if let Some(state) = o.module.borrow_mut().as_mut() {
         state.params.retain(|p| p.0 != name);
@@ -101,21 +101,21 @@ pub fn normalised_weight(vm: &mut Interp, o: &Rc<Object>, name: &str) -> R<Optio
     let mut ids = Vec::new();
     for name in &names {
         match vm.attribute(&holder, &name.as_str().into())? {
-            Value::Tensor(t) => ids.push(vm.node(&t)?),
+            Value::Tensor(t) => ids.push(vm.tracer.node(&t)?),
             other => return vm.type_fault(format!("the layer's {name} is {}", other.type_name())),
         }
     }
     let [length, direction] = ids[..] else { return Ok(None) };
-    let rank = vm.graph.shape(direction).len();
+    let rank = vm.tracer.graph().shape(direction).len();
     let (kept, keepdim) = match rule.first() {
         Some(Value::Int(axis)) => (usize::try_from(*axis).ok(), true),
         _ => (None, false),
     };
     let dims = (0..rank).filter(|axis| Some(*axis) != kept).collect();
-    let norm = vm.push(Op::Reduce { op: ReduceOp::Norm { p: 2.0 }, dims, keepdim }, &[direction])?;
-    let scale = vm.bin(BinaryOp::Div, length, norm)?;
-    let weight = vm.bin(BinaryOp::Mul, direction, scale)?;
-    Ok(Some(vm.tensor_value(weight)))
+    let norm = vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p: 2.0 }, dims, keepdim }, &[direction])?;
+    let scale = vm.tracer.bin(BinaryOp::Div, length, norm)?;
+    let weight = vm.tracer.bin(BinaryOp::Mul, direction, scale)?;
+    Ok(Some(vm.tracer.tensor_value(weight)))
 }
 
 pub static TABLE: &[Native] = &[
