@@ -196,6 +196,7 @@ fn evaluate(vm: &mut Interp, module: &crate::syntax::Module, inputs: [NodeId; 5]
     ];
     let accepted = accepted_keywords(&factory, keywords);
     let make = vm.call(&factory, Vec::new(), accepted)?;
+    // a width that 63 bits cannot hold exceeds the budget of every tensor, as the largest one does
     let width = Value::Int(i64::try_from(options.hidden).unwrap_or(i64::MAX));
     let root = match vm.call(&make, vec![width], Vec::new())? {
         Value::Object(o) if o.module.borrow().is_some() => o,

@@ -16,6 +16,7 @@ pub fn range_len(start: i64, stop: i64, step: i64) -> i64 {
         return 0;
     }
     let span = i128::from(high) - i128::from(low);
+    // more elements than 63 bits can count are more than any budget has, as the largest number is
     i64::try_from((span - 1) / i128::from(by) + 1).unwrap_or(i64::MAX)
 }
 

@@ -41,6 +41,7 @@ impl Tracer {
         while let Some(id) = stack.pop() {
             let node = self.graph().node(id);
             let count = graph::numel(&node.shape).as_known().and_then(|n| usize::try_from(n).ok());
+            // a size that is not known is more than any constant has
             elements = elements.saturating_add(count.unwrap_or(usize::MAX));
             let slow = matches!(node.op, Op::MatMul | Op::Linear { .. } | Op::Einsum(_));
             if elements > MAX_CONSTANT || slow || matches!(node.op, Op::Input(_) | Op::Param(_)) {

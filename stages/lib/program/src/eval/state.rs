@@ -75,6 +75,7 @@ impl Numbers {
                 ref op => format!("{op:?}"),
             };
             let class = format!("{op} {args:?} {} {}", graph::display(&node.shape), node.dtype);
+            // the budget of nodes allows far fewer than 32 bits can count, and every node has a number once the loop ends
             let next = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
             let number = *self.classes.entry(class).or_insert(next);
             self.of.insert(at.0, number);
