@@ -523,7 +523,7 @@ impl State {
         match self.visits.get(&address) {
             Some(0) => {
                 return Err(too_many_modules(
-                    &run,
+                    run,
                     object,
                     "a module holds itself, so that torch would visit it for ever",
                 ));

@@ -49,7 +49,7 @@ pub(super) fn layer_norm(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
     let shape = get(&o, "normalized_shape");
-    let sizes: Vec<Dim> = vm.items(&shape)?.iter().filter_map(|v| as_dim(v)).collect();
+    let sizes: Vec<Dim> = vm.items(&shape)?.iter().filter_map(as_dim).collect();
     let (weight, bias) = (own(vm, &o, "weight")?, own(vm, &o, "bias")?);
     let eps = number(&o, "eps");
     let id = made_here(&o, vm.tracer.layer_norm(x, &sizes, weight, bias, eps))?;
@@ -73,7 +73,7 @@ pub(super) fn rms_norm(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
     let shape = get(&o, "normalized_shape");
-    let sizes: Vec<Dim> = vm.items(&shape)?.iter().filter_map(|v| as_dim(v)).collect();
+    let sizes: Vec<Dim> = vm.items(&shape)?.iter().filter_map(as_dim).collect();
     let weight = own(vm, &o, "weight")?;
     let eps = number(&o, "eps");
     let y = made_here(&o, root_mean_square(&mut vm.tracer, x, &sizes, weight, eps))?;
