@@ -12,7 +12,7 @@ use crate::budget::Budgets;
 use crate::diagnostic::{Category, Diagnostic};
 use crate::eval::random::Drawn;
 use crate::eval::state::{Numbers, Picture};
-use crate::eval::{Data, Interp, Object, Phase, R, Tensor, Value, lost_value, reached_by_gradients};
+use crate::eval::{Data, Interp, Object, Phase, R, Run, Tensor, Tracer, Value, tuple_items};
 use crate::regions::{self, Regions};
 use crate::syntax::Name;
 use crate::{forbidden, parse, warn};
@@ -167,7 +167,6 @@ fn compile_here(source: &str, options: &Options) -> Compiled {
         // code that was not evaluated obeys the same rule
         Ok(_) if !text.unknown.is_empty() => out.diagnostics = text.unknown,
         Ok(built) => {
-            out.diagnostics.append(&mut vm.warnings);
             out.diagnostics.extend(warn::warnings(&built));
             out.diagnostics.sort_by_key(|d| (d.severity, d.line, d.column));
             out.processor = Some(built.processor);
@@ -197,12 +196,13 @@ fn evaluate(vm: &mut Interp, module: &crate::syntax::Module, inputs: [NodeId; 5]
     ];
     let accepted = accepted_keywords(&factory, keywords);
     let make = vm.call(&factory, Vec::new(), accepted)?;
+    // a width that 63 bits cannot hold exceeds the budget of every tensor, as the largest one does
     let width = Value::Int(i64::try_from(options.hidden).unwrap_or(i64::MAX));
     let root = match vm.call(&make, vec![width], Vec::new())? {
         Value::Object(o) if o.module.borrow().is_some() => o,
         other => {
             return Err(interface(
-                vm,
+                &vm.tracer.run,
                 "E-INTERFACE-FACTORY",
                 format!("the factory must return an nn.Module, not {}", other.type_name()),
             ));
@@ -213,29 +213,27 @@ fn evaluate(vm: &mut Interp, module: &crate::syntax::Module, inputs: [NodeId; 5]
 
     // The first call may create layers; the second is what training runs. It gets inputs of its own, so that what the
     // first call left behind in attributes shows.
-    vm.phase = Phase::First;
+    vm.tracer.enter(Phase::First);
     let first = call(vm, &root, inputs)?;
     let mut numbers = Numbers::default();
     let before = vm.picture(&root, &mut numbers)?;
-    vm.phase = Phase::Second;
-    vm.asked_mode = None;
+    vm.tracer.enter(Phase::Second);
+    vm.tracer.mode.forget_question();
     let trained = called(vm, &root, inputs, options.hidden)?;
     // the first call must have been sound, too
     let returned = vm.returned;
-    outputs(vm, &first, options.hidden, returned)?;
+    outputs(&mut vm.tracer, &first, options.hidden, returned)?;
     let after = vm.picture(&root, &mut numbers)?;
     leaves_no_state(vm, &before, &after, forward)?;
-    let written = (vm.writes.len(), vm.kept_results.len(), vm.kept_args.len());
-    let evaluated = match vm.asked_mode {
+    let written = vm.tracer.tape.mark();
+    let evaluated = match vm.tracer.mode.asked() {
         Some(_) => evaluation(vm, &root, inputs, &trained, (&after, &mut numbers), (options.hidden, forward))?,
         None => None,
     };
     same_for_all_calls(vm, &root, inputs, (&trained, evaluated.as_ref()), options.hidden, forward)?;
     // nothing but the training of which graph is kept has gradients
-    vm.writes.truncate(written.0);
-    vm.kept_results.truncate(written.1);
-    vm.kept_args.truncate(written.2);
-    let processor = finish(vm, &root, &trained, evaluated.as_ref(), options.hidden, forward)?;
+    vm.tracer.tape.rewind(written);
+    let processor = finish(&mut vm.tracer, &root, &trained, evaluated.as_ref(), options.hidden, forward)?;
     Ok(Built { processor, forward })
 }
 
@@ -255,7 +253,7 @@ impl Called {
             let statistics = call.drawn.statistics.iter().flat_map(|moved| moved.batch);
             let nodes: Vec<Option<NodeId>> =
                 [Some(call.ret), call.tri].into_iter().chain(statistics.map(Some)).collect();
-            nodes.into_iter().map(|id| id.map(|id| numbers.number(&vm.graph, id))).collect::<Vec<_>>()
+            nodes.into_iter().map(|id| id.map(|id| numbers.number(vm.tracer.graph(), id))).collect::<Vec<_>>()
         };
         all(self) == all(other)
     }
@@ -263,11 +261,11 @@ impl Called {
 
 /// Calls `forward` with inputs of its own.
 fn called(vm: &mut Interp, root: &Rc<Object>, like: [NodeId; 5], hidden: usize) -> R<Called> {
-    let inputs = fresh_inputs(vm, like);
+    let inputs = fresh_inputs(&mut vm.tracer, like);
     let value = call(vm, root, inputs)?;
     let returned = vm.returned;
-    let (ret, tri) = outputs(vm, &value, hidden, returned)?;
-    Ok(Called { inputs, ret, tri, drawn: std::mem::take(&mut vm.drawn) })
+    let (ret, tri) = outputs(&mut vm.tracer, &value, hidden, returned)?;
+    Ok(Called { inputs, ret, tri, drawn: vm.tracer.mode.take_drawn() })
 }
 
 fn leaves_no_state(vm: &mut Interp, before: &Picture, after: &Picture, forward: Span) -> R<()> {
@@ -277,7 +275,7 @@ fn leaves_no_state(vm: &mut Interp, before: &Picture, after: &Picture, forward: 
         "" => "something".to_string(),
         slot => format!("'{slot}'"),
     };
-    vm.stateful(span, format!("every call of forward changes {what}, so that calls would differ"))
+    vm.tracer.run.stateful(span, format!("every call of forward changes {what}, so that calls would differ"))
 }
 
 /// What a call means in evaluation; nothing where that is what it means in training.
@@ -289,8 +287,8 @@ fn evaluation(
     (before, numbers): (&Picture, &mut Numbers),
     (hidden, forward): (usize, Span),
 ) -> R<Option<Called>> {
-    vm.evaluate_modules(root);
-    vm.extend_budgets();
+    vm.tracer.mode.evaluate(root);
+    vm.tracer.extend_budgets();
     let told = |mut d: Box<Diagnostic>| {
         d.message.push_str(" (in evaluation, where self.training is False and nothing requires gradients)");
         if d.code == "E-ASSERT" {
@@ -303,19 +301,21 @@ fn evaluation(
         called(vm, root, like, hidden).map_err(|d| if d.code == "E-UNSUPPORTED-RANDOM" { d } else { told(d) })?;
     let after = vm.picture(root, numbers)?;
     leaves_no_state(vm, before, &after, forward).map_err(told)?;
-    vm.training = true;
+    vm.tracer.mode.set_training(true);
     Ok(Some(evaluated).filter(|evaluated| !evaluated.is_same(vm, trained)))
 }
 
 /// Inputs for one more call.
-fn fresh_inputs(vm: &mut Interp, like: [NodeId; 5]) -> [NodeId; 5] {
+fn fresh_inputs(tracer: &mut Tracer, like: [NodeId; 5]) -> [NodeId; 5] {
     like.map(|old| {
-        let shape = vm.graph.shape(old).clone();
-        let name = match vm.graph.node(old).op {
-            Op::Input(i) => vm.graph.inputs().get(i as usize).map_or_else(String::new, |input| input.name.clone()),
+        let shape = tracer.graph().shape(old).clone();
+        let name = match tracer.graph().node(old).op {
+            Op::Input(i) => {
+                tracer.graph().inputs().get(i as usize).map_or_else(String::new, |input| input.name.clone())
+            }
             _ => String::new(),
         };
-        vm.graph.input(&name, shape, DType::Float, true)
+        tracer.input(&name, shape, DType::Float)
     })
 }
 
@@ -333,35 +333,35 @@ fn same_for_all_calls(
         if !vm.spoil(root)? {
             continue;
         }
-        vm.training = training;
-        vm.extend_budgets();
+        vm.tracer.mode.set_training(training);
+        vm.tracer.extend_budgets();
         let again = called(vm, root, like, hidden);
-        vm.training = true;
+        vm.tracer.mode.set_training(true);
         if !again.is_ok_and(|again| again.is_same(vm, known)) {
             let text =
                 "forward uses sizes or tensors that an earlier call left behind, which may have been of another size";
-            return vm.stateful(forward, text);
+            return vm.tracer.run.stateful(forward, text);
         }
     }
     Ok(())
 }
 
-fn interface(vm: &Interp, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-    vm.fault(code, message)
+fn interface(run: &Run, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+    run.fault(code, message)
 }
 
 fn find_factory(vm: &mut Interp) -> R<Value> {
-    vm.span = Span::default();
+    vm.move_to(Span::default());
     let found = vm.globals.vars.borrow().get("get_processor_factory").cloned();
     match found {
         Some(f @ Value::Function(_)) => Ok(f),
         Some(other) => Err(interface(
-            vm,
+            &vm.tracer.run,
             "E-INTERFACE-FACTORY",
             format!("get_processor_factory must be a function, not {}", other.type_name()),
         )),
         None => {
-            let d = interface(vm, "E-INTERFACE-FACTORY", "the program defines no get_processor_factory");
+            let d = interface(&vm.tracer.run, "E-INTERFACE-FACTORY", "the program defines no get_processor_factory");
             Err(Box::new(d.help("add def get_processor_factory(kind, use_ln, nb_triplet_fts, nb_heads=None) that returns factory(out_size)")))
         }
     }
@@ -380,7 +380,7 @@ fn accepted_keywords(factory: &Value, keywords: Vec<(Name, Value)>) -> Vec<(Name
 
 /// There must be a class `PGN` that derives from a class `Processor`, as the reference's evaluator asks.
 fn check_classes(vm: &mut Interp) -> R<()> {
-    vm.span = Span::default();
+    vm.move_to(Span::default());
     let class = |vm: &Interp, name: &str| match vm.globals.vars.borrow().get(name) {
         Some(Value::Class(c)) => Some(c.clone()),
         _ => None,
@@ -388,11 +388,11 @@ fn check_classes(vm: &mut Interp) -> R<()> {
     match (class(vm, "PGN"), class(vm, "Processor")) {
         (Some(pgn), Some(processor)) if pgn.is_subclass_of(&processor) => Ok(()),
         (Some(pgn), Some(_)) => {
-            vm.span = pgn.span;
-            Err(interface(vm, "E-INTERFACE-CLASS", "the class PGN must derive from Processor"))
+            vm.move_to(pgn.span);
+            Err(interface(&vm.tracer.run, "E-INTERFACE-CLASS", "the class PGN must derive from Processor"))
         }
-        (None, _) => Err(interface(vm, "E-INTERFACE-CLASS", "the program defines no class PGN")),
-        (_, None) => Err(interface(vm, "E-INTERFACE-CLASS", "the program defines no class Processor")),
+        (None, _) => Err(interface(&vm.tracer.run, "E-INTERFACE-CLASS", "the program defines no class PGN")),
+        (_, None) => Err(interface(&vm.tracer.run, "E-INTERFACE-CLASS", "the program defines no class Processor")),
     }
 }
 
@@ -401,16 +401,20 @@ const INPUTS: [&str; 5] = ["node_fts", "edge_fts", "graph_fts", "adj_mat", "hidd
 /// Where `forward` is defined, after a look at its parameters.
 fn forward_span(vm: &mut Interp, root: &Rc<Object>) -> R<Span> {
     use crate::syntax::ParamKind;
-    vm.span = root.class.span;
+    vm.move_to(root.class.span);
     let Some(Value::Function(f)) = root.class.find("forward") else {
-        return Err(interface(vm, "E-INTERFACE-FORWARD", format!("{} defines no forward", root.class.name)));
+        return Err(interface(
+            &vm.tracer.run,
+            "E-INTERFACE-FORWARD",
+            format!("{} defines no forward", root.class.name),
+        ));
     };
     let span = f.code.at.0;
     let params = &f.code.params;
     let swallows = params.iter().any(|p| p.kind == ParamKind::DoubleStar);
     let positional = params.iter().filter(|p| matches!(p.kind, ParamKind::Normal | ParamKind::PositionalOnly)).count();
     let star = params.iter().any(|p| p.kind == ParamKind::Star);
-    vm.span = span;
+    vm.move_to(span);
     if positional < 6 && !star {
         let missing: Vec<&str> = INPUTS.into_iter().filter(|n| !params.iter().any(|p| &*p.name == *n)).collect();
         let text = if missing.is_empty() {
@@ -418,33 +422,33 @@ fn forward_span(vm: &mut Interp, root: &Rc<Object>) -> R<Span> {
         } else {
             format!("forward does not take {}", missing.join(" and "))
         };
-        let d = interface(vm, "E-INTERFACE-FORWARD", text);
+        let d = interface(&vm.tracer.run, "E-INTERFACE-FORWARD", text);
         return Err(Box::new(d.help("def forward(self, node_fts, edge_fts, graph_fts, adj_mat, hidden, **unused)")));
     }
     if !swallows {
-        let d = interface(vm, "E-INTERFACE-FORWARD", "forward must ignore further keyword arguments");
+        let d = interface(&vm.tracer.run, "E-INTERFACE-FORWARD", "forward must ignore further keyword arguments");
         return Err(Box::new(d.help("end its parameters with **unused")));
     }
     Ok(span)
 }
 
 fn call(vm: &mut Interp, root: &Rc<Object>, inputs: [NodeId; 5]) -> R<Value> {
-    vm.span = Span::default();
-    vm.drawn = Drawn::default();
-    let args = inputs.into_iter().map(|id| vm.tensor(id)).collect();
+    vm.move_to(Span::default());
+    vm.tracer.mode.take_drawn();
+    let args = inputs.into_iter().map(|id| vm.tracer.tensor(id)).collect();
     vm.call(&Value::Object(root.clone()), args, Vec::new())
 }
 
 /// `(ret, tri_msgs)` with the shapes that the contract asks for.
-fn outputs(vm: &mut Interp, value: &Value, hidden: usize, returned: Span) -> R<(NodeId, Option<NodeId>)> {
-    vm.span = returned;
+fn outputs(tracer: &mut Tracer, value: &Value, hidden: usize, returned: Span) -> R<(NodeId, Option<NodeId>)> {
+    tracer.run.move_to(returned);
     let pair = match value {
         Value::Tuple(items) => items.to_vec(),
         Value::List(items) => items.borrow().clone(),
-        Value::Object(o) if vm.tuple_items(o).is_some() => vm.tuple_items(o).unwrap_or_default(),
+        Value::Object(o) if tuple_items(o).is_some() => tuple_items(o).unwrap_or_default(),
         other => {
             let d = interface(
-                vm,
+                &tracer.run,
                 "E-INTERFACE-RETURN",
                 format!("forward must return the pair (ret, tri_msgs), not {}", other.type_name()),
             );
@@ -453,34 +457,42 @@ fn outputs(vm: &mut Interp, value: &Value, hidden: usize, returned: Span) -> R<(
     };
     let [ret, tri] = pair.as_slice() else {
         let count = pair.len();
-        return Err(interface(vm, "E-INTERFACE-RETURN", format!("forward must return two values, not {count}")));
+        return Err(interface(
+            &tracer.run,
+            "E-INTERFACE-RETURN",
+            format!("forward must return two values, not {count}"),
+        ));
     };
     let (b, n, h) = (Dim::b(), Dim::n(), Dim::of(hidden));
-    let ret = output(vm, ret, "ret", &[b.clone(), n.clone(), h.clone()], returned)?;
+    let ret = output(tracer, ret, "ret", &[b.clone(), n.clone(), h.clone()], returned)?;
     let tri = match tri {
         Value::None => None,
-        other => Some(output(vm, other, "tri_msgs", &[b, n.clone(), n, h], returned)?),
+        other => Some(output(tracer, other, "tri_msgs", &[b, n.clone(), n, h], returned)?),
     };
     Ok((ret, tri))
 }
 
-fn output(vm: &mut Interp, value: &Value, name: &str, wanted: &[Dim], returned: Span) -> R<NodeId> {
+fn output(tracer: &mut Tracer, value: &Value, name: &str, wanted: &[Dim], returned: Span) -> R<NodeId> {
     let Value::Tensor(t) = value else {
-        vm.span = returned;
-        return Err(interface(vm, "E-INTERFACE-RETURN", format!("{name} must be a tensor, not {}", value.type_name())));
+        tracer.run.move_to(returned);
+        return Err(interface(
+            &tracer.run,
+            "E-INTERFACE-RETURN",
+            format!("{name} must be a tensor, not {}", value.type_name()),
+        ));
     };
-    let id = vm.node(t)?;
-    let node = vm.graph.node(id);
-    if node.shape != wanted {
-        vm.span = if node.span.line > 0 { node.span } else { returned };
-        let text =
-            format!("{name} must have the shape {}, but has {}", graph::display(wanted), graph::display(&node.shape));
-        let d = vm.fault("E-SHAPE-OUTPUT", text);
+    let id = tracer.node(t)?;
+    let node = tracer.graph().node(id);
+    let (made, dtype, shape) = (node.span, node.dtype, node.shape.clone());
+    if shape != wanted {
+        tracer.run.move_to(if made.line > 0 { made } else { returned });
+        let text = format!("{name} must have the shape {}, but has {}", graph::display(wanted), graph::display(&shape));
+        let d = tracer.run.fault("E-SHAPE-OUTPUT", text);
         return Err(Box::new(d.note(returned, "returned here")));
     }
-    if node.dtype != DType::Float {
-        vm.span = if node.span.line > 0 { node.span } else { returned };
-        return Err(vm.fault("E-SHAPE-OUTPUT", format!("{name} must be a float tensor")));
+    if dtype != DType::Float {
+        tracer.run.move_to(if made.line > 0 { made } else { returned });
+        return Err(tracer.run.fault("E-SHAPE-OUTPUT", format!("{name} must be a float tensor")));
     }
     Ok(id)
 }
@@ -506,12 +518,12 @@ struct State {
 
 impl State {
     /// Visits a module once, and gives the visits that torch needs.
-    fn visit(&mut self, vm: &Interp, object: &Object, prefix: &str, depth: usize) -> R<u64> {
+    fn visit(&mut self, run: &Run, object: &Object, prefix: &str, depth: usize) -> R<u64> {
         let address = std::ptr::from_ref(object).addr();
         match self.visits.get(&address) {
             Some(0) => {
                 return Err(too_many_modules(
-                    vm,
+                    run,
                     object,
                     "a module holds itself, so that torch would visit it for ever",
                 ));
@@ -523,7 +535,7 @@ impl State {
                     let text = format!(
                         "shared modules are held more than {MAX_MODULE_VISITS} times, each of which torch visits"
                     );
-                    return Err(too_many_modules(vm, object, text));
+                    return Err(too_many_modules(run, object, text));
                 }
                 self.rename(object, prefix);
                 return Ok(known);
@@ -532,7 +544,7 @@ impl State {
         }
         if depth > MAX_MODULE_DEPTH {
             let text = format!("modules are nested more than {MAX_MODULE_DEPTH} deep");
-            return Err(too_many_modules(vm, object, text));
+            return Err(too_many_modules(run, object, text));
         }
         self.visits.insert(address, 0);
         let mut visits = 1_u64;
@@ -544,13 +556,13 @@ impl State {
             }
             for (name, child) in &state.children {
                 let Some(child) = child else { continue };
-                visits = visits.saturating_add(self.visit(vm, child, &format!("{prefix}{name}."), depth + 1)?);
+                visits = visits.saturating_add(self.visit(run, child, &format!("{prefix}{name}."), depth + 1)?);
             }
         }
         if visits > MAX_MODULE_VISITS {
             let text =
                 format!("shared modules are held more than {MAX_MODULE_VISITS} times, each of which torch visits");
-            return Err(too_many_modules(vm, object, text));
+            return Err(too_many_modules(run, object, text));
         }
         self.visits.insert(address, visits);
         Ok(visits)
@@ -581,8 +593,8 @@ impl State {
     }
 }
 
-fn too_many_modules(vm: &Interp, object: &Object, text: impl Into<String>) -> Box<Diagnostic> {
-    let mut d = vm.fault("E-BUDGET-DEPTH", text);
+fn too_many_modules(run: &Run, object: &Object, text: impl Into<String>) -> Box<Diagnostic> {
+    let mut d = run.fault("E-BUDGET-DEPTH", text);
     if object.span.line > 0 {
         *d = d.note(object.span, "this module");
     }
@@ -591,76 +603,76 @@ fn too_many_modules(vm: &Interp, object: &Object, text: impl Into<String>) -> Bo
 
 /// Cuts the graph down to what each mode's outputs need, gives parameters their names and the inputs their places.
 fn finish(
-    vm: &mut Interp,
+    tracer: &mut Tracer,
     root: &Rc<Object>,
     trained: &Called,
     evaluated: Option<&Called>,
     hidden: usize,
     forward: Span,
 ) -> R<Processor> {
-    vm.span = root.span;
-    let registered = registered(vm, root)?;
+    tracer.run.move_to(root.span);
+    let registered = registered(tracer, root)?;
     let (ret, tri) = (trained.ret, trained.tri);
-    if let Some(id) = reached_by_gradients(&vm.graph, &vm.undifferentiable, ret, tri) {
-        vm.span = vm.graph.node(id).span;
+    if let Some(id) = tracer.tape.underivable(tracer.graph(), ret, tri) {
+        tracer.run.move_to(tracer.graph().node(id).span);
         let text = "this operation has no derivative in torch, so that training fails";
-        let d = vm.fault("E-UNSUPPORTED-OP", text);
+        let d = tracer.run.fault("E-UNSUPPORTED-OP", text);
         let help = "detach() its arguments, or use one with the gradient 0, such as torch.div(x, y, rounding_mode=\"floor\") for x // y";
         return Err(Box::new(d.help(help)));
     }
-    if let Some((write, user)) = lost_value(&vm.graph, &vm.writes, &vm.kept_results, &vm.kept_args, ret, tri) {
-        vm.span = write;
+    if let Some((write, user)) = tracer.tape.lost_value(tracer.graph(), ret, tri) {
+        tracer.run.move_to(write);
         let text = "this changes a tensor in place that the gradient of an earlier operation needs as it was";
-        let mut d = *vm.fault("E-INPLACE-GRADIENT", text);
+        let mut d = *tracer.run.fault("E-INPLACE-GRADIENT", text);
         if user.line > 0 && user.line != d.line {
             d = d.note(user, "needed here");
         }
         return Err(Box::new(d.help("compute a new tensor: x = x + y instead of x += y")));
     }
-    if let Some(id) = graph::unproven_indices(&vm.graph).first() {
-        vm.span = vm.graph.node(*id).span;
-        let d = vm.fault(
+    if let Some(id) = graph::unproven_indices(tracer.graph()).first() {
+        tracer.run.move_to(tracer.graph().node(*id).span);
+        let d = tracer.run.fault(
             "E-SHAPE-INDEX-RANGE",
             "the values of this index are not known to lie within the axis for every B >= 1 and N >= 2",
         );
         return Err(Box::new(d.help("bound the index, for example with .clamp(0, size - 1)")));
     }
-    let old = std::mem::take(&mut vm.graph);
-    let (graph, map) = extract(vm, &old, evaluated.unwrap_or(trained), &registered, (hidden, false), forward)?;
-    let (ret, tri_msgs) = extracted(vm, evaluated.unwrap_or(trained), &map)?;
+    let old = tracer.take_graph();
+    let (graph, map) = extract(tracer, &old, evaluated.unwrap_or(trained), &registered, (hidden, false), forward)?;
+    let (ret, tri_msgs) = extracted(&tracer.run, evaluated.unwrap_or(trained), &map)?;
     let training = match evaluated {
         None => None,
-        Some(_) => Some(Box::new(training(vm, &old, trained, &registered, hidden, forward)?)),
+        Some(_) => Some(Box::new(training(tracer, &old, trained, &registered, hidden, forward)?)),
     };
     Ok(Processor { graph, ret, tri_msgs, hidden, training })
 }
 
 /// What a call means in training, where that is not what it means in evaluation.
 fn training(
-    vm: &mut Interp,
+    tracer: &mut Tracer,
     old: &Graph,
     trained: &Called,
     registered: &Registered,
     hidden: usize,
     forward: Span,
 ) -> R<Training> {
-    let (graph, map) = extract(vm, old, trained, registered, (hidden, true), forward)?;
-    let (ret, tri_msgs) = extracted(vm, trained, &map)?;
+    let (graph, map) = extract(tracer, old, trained, registered, (hidden, true), forward)?;
+    let (ret, tri_msgs) = extracted(&tracer.run, trained, &map)?;
     let mut statistics = Vec::new();
     for moved in &trained.drawn.statistics {
         let node = |id: NodeId| map.get(id.0 as usize).copied().flatten();
         let Some(statistic) = moved.registered(node, |leaf| registered.param.get(&leaf).copied()) else {
-            vm.span = moved.span;
-            return Err(unregistered(vm));
+            tracer.run.move_to(moved.span);
+            return Err(unregistered(&tracer.run));
         };
         let moves = |id: NodeId| match graph.node(id).op {
             Op::Param(param) => statistic.running.contains(&Some(param)) || statistic.count == Some(param),
             _ => false,
         };
         if let Some(id) = graph.ids().find(|id| moves(*id)) {
-            vm.span = graph.node(id).span;
+            tracer.run.move_to(graph.node(id).span);
             let text = "training reads running statistics, which each of its calls changes";
-            let d = vm.fault("E-UNSUPPORTED-TRAINING", text);
+            let d = tracer.run.fault("E-UNSUPPORTED-TRAINING", text);
             return Err(Box::new(d.help("read them in evaluation only: if not self.training: ...")));
         }
         statistics.push(statistic);
@@ -668,11 +680,11 @@ fn training(
     Ok(Training { graph, ret, tri_msgs, statistics })
 }
 
-fn extracted(vm: &Interp, call: &Called, map: &[Option<NodeId>]) -> R<(NodeId, Option<NodeId>)> {
+fn extracted(run: &Run, call: &Called, map: &[Option<NodeId>]) -> R<(NodeId, Option<NodeId>)> {
     let mapped = |id: NodeId| map.get(id.0 as usize).copied().flatten();
     match mapped(call.ret) {
         Some(ret) => Ok((ret, call.tri.and_then(mapped))),
-        None => Err(interface(vm, "E-INTERFACE-RETURN", "ret has no value")),
+        None => Err(interface(run, "E-INTERFACE-RETURN", "ret has no value")),
     }
 }
 
@@ -683,9 +695,9 @@ struct Registered {
     param: BTreeMap<usize, ParamId>,
 }
 
-fn registered(vm: &Interp, root: &Rc<Object>) -> R<Registered> {
+fn registered(tracer: &Tracer, root: &Rc<Object>) -> R<Registered> {
     let mut state = State::default();
-    state.visit(vm, root, "", 0)?;
+    state.visit(&tracer.run, root, "", 0)?;
     let named = &state.named;
     let mut all = Registered { params: Vec::new(), param: BTreeMap::new() };
     // an unregistered source is drawn under a name of its own
@@ -694,7 +706,7 @@ fn registered(vm: &Interp, root: &Rc<Object>) -> R<Registered> {
         known.map_or_else(|| format!("#{of}"), |n| n.1.clone())
     };
     for (index, name) in named {
-        let Some(leaf) = vm.leaves.get(*index) else { continue };
+        let Some(leaf) = tracer.leaf(*index) else { continue };
         all.param.insert(*index, ParamId::at(all.params.len()));
         all.params.push(graph::Param {
             name: name.clone(),
@@ -709,15 +721,15 @@ fn registered(vm: &Interp, root: &Rc<Object>) -> R<Registered> {
     Ok(all)
 }
 
-fn unregistered(vm: &Interp) -> Box<Diagnostic> {
+fn unregistered(run: &Run) -> Box<Diagnostic> {
     let d =
-        vm.fault("E-UNREGISTERED", "a parameter is used that belongs to no module, so it is never trained or saved");
+        run.fault("E-UNREGISTERED", "a parameter is used that belongs to no module, so it is never trained or saved");
     Box::new(d.help("assign the layer to an attribute, or use nn.ModuleList, nn.ModuleDict or nn.ParameterList instead of a plain list or dict"))
 }
 
 /// A graph of what a call needs, and where the nodes of the whole are in it. `training`: whether noise may have keys.
 fn extract(
-    vm: &mut Interp,
+    tracer: &mut Tracer,
     old: &Graph,
     call: &Called,
     registered: &Registered,
@@ -732,8 +744,8 @@ fn extract(
             places.extend(call.drawn.keys.get(at).copied().flatten().map(|old| (old, new)));
         }
     }
-    let internal = |vm: &Interp, e| vm.fault("E-INTERNAL", format!("the graph is inconsistent: {e}"));
-    graph.set_params(&registered.params).map_err(|e| internal(vm, e))?;
+    let internal = |tracer: &Tracer, e| tracer.run.fault("E-INTERNAL", format!("the graph is inconsistent: {e}"));
+    graph.set_params(&registered.params).map_err(|e| internal(tracer, e))?;
     let statistics = call.drawn.statistics.iter().flat_map(|moved| moved.batch).filter(|_| training);
     let mut live = vec![false; old.nodes().len()];
     let mut stack: Vec<NodeId> = std::iter::once(call.ret).chain(call.tri).chain(statistics).collect();
@@ -758,8 +770,8 @@ fn extract(
         let mut node = node.clone();
         match &node.op {
             Op::Input(_) => {
-                vm.span = forward;
-                let d = vm.fault(
+                tracer.run.move_to(forward);
+                let d = tracer.run.fault(
                     "E-STATEFUL",
                     "forward uses tensors that an earlier call left behind, so its result depends on more than its inputs",
                 );
@@ -769,8 +781,8 @@ fn extract(
                 let index = old.params().get(p.0 as usize).and_then(|p| p.name.parse::<usize>().ok());
                 let param = index.and_then(|i| registered.param.get(&i).copied());
                 let Some(param) = param else {
-                    vm.span = index.and_then(|i| vm.leaves.get(i)).map_or(node.span, |l| l.span);
-                    return Err(unregistered(vm));
+                    tracer.run.move_to(index.and_then(|i| tracer.leaf(i)).map_or(node.span, |l| l.span));
+                    return Err(unregistered(&tracer.run));
                 };
                 node.op = Op::Param(param);
             }
@@ -781,7 +793,7 @@ fn extract(
                 *arg = *new;
             }
         }
-        let id = graph.adopt_node(node).map_err(|e| internal(vm, e))?;
+        let id = graph.adopt_node(node).map_err(|e| internal(tracer, e))?;
         if let Some(m) = map.get_mut(at) {
             *m = Some(id);
         }

@@ -331,7 +331,7 @@ impl Distance {
                 let replaced = if x == y {
                     diagonal
                 } else if diagonal.saturating_add(x.size.abs_diff(y.size)) >= apart {
-                    // cannot win: spares the recursion
+                    // It cannot win, and the largest number says so without the recursion.
                     u64::MAX
                 } else {
                     let inner = match (x.children.as_slice(), y.children.as_slice()) {

@@ -2,8 +2,13 @@
 
 use graph::{BinaryOp, DType, Dim, NodeId, Op, UnaryOp};
 
+use super::compare::compare_dims;
+use super::container::container_items;
+use super::container::container_len;
+use super::named_tuple::tuple_items;
+use super::records::plain_member;
 use super::value::{Data, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run, Tracer};
 use crate::syntax::{BinOp, CmpOp, UnOp};
 
 /// Beyond this degree a size is no longer computed with.
@@ -34,62 +39,6 @@ pub fn is_operator_method(name: &str) -> bool {
 }
 
 impl Interp {
-    /// An integer as a size.
-    pub fn as_dim(&self, value: &Value) -> Option<Dim> {
-        match value {
-            Value::Int(i) => Some(Dim::known(*i)),
-            Value::Bool(b) => Some(Dim::known((*b).into())),
-            Value::Dim(d) => Some(d.clone()),
-            _ => None,
-        }
-    }
-
-    /// A float that is known.
-    pub fn as_float(&self, value: &Value, function: &str, name: &str) -> R<f64> {
-        match value {
-            Value::Float(f) => Ok(*f),
-            Value::Int(i) => Ok(*i as f64),
-            Value::Bool(b) => Ok(f64::from(u8::from(*b))),
-            Value::Dim(_) | Value::Number(_) => self.unsupported(
-                "E-UNSUPPORTED-SIZE",
-                format!("{function}(): '{name}' must not depend on the size of the graph"),
-            ),
-            Value::Tensor(t) => match &*t.data.borrow() {
-                Data::Literal(l) if l.numel() == 1 && l.values().is_some() => {
-                    Ok(l.values().and_then(|v| v.first().copied()).unwrap_or(0.0))
-                }
-                _ => self.type_fault(format!("{function}(): '{name}' must be a number, not Tensor")),
-            },
-            other => self.type_fault(format!("{function}(): '{name}' must be a number, not {}", other.type_name())),
-        }
-    }
-
-    /// A number or tensor as a node; `None` for anything else.
-    pub fn operand(&mut self, value: &Value) -> R<Option<NodeId>> {
-        Ok(Some(match value {
-            Value::Tensor(t) => self.node(t)?,
-            Value::Number(id) => *id,
-            Value::Bool(b) => self.scalar(f64::from(u8::from(*b)), DType::Bool)?,
-            Value::Int(i) => self.scalar(*i as f64, DType::Int)?,
-            Value::Float(f) => self.scalar(*f, DType::Float)?,
-            Value::Dim(d) => self.push_as(Op::Size(d.clone()), &[], Vec::new(), DType::Int)?,
-            _ => return Ok(None),
-        }))
-    }
-
-    /// Both sides of an operator between numbers or tensors.
-    pub fn operands(&mut self, a: &Value, symbol: &str, b: &Value) -> R<(NodeId, NodeId)> {
-        let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
-            let (a, b) = (a.type_name(), b.type_name());
-            return self.type_fault(format!("{symbol} is not defined for {a} and {b}"));
-        };
-        Ok((x, y))
-    }
-
-    pub fn scalar(&mut self, value: f64, dtype: DType) -> R<NodeId> {
-        self.push_as(Op::Scalar(value), &[], Vec::new(), dtype)
-    }
-
     /// What `if`, `while`, `and`, `not` see.
     pub fn truth(&mut self, value: &Value) -> R<bool> {
         Ok(match value {
@@ -97,9 +46,9 @@ impl Interp {
             Value::Bool(b) => *b,
             Value::Int(i) => *i != 0,
             Value::Float(f) => *f != 0.0,
-            Value::Dim(d) => match self.compare_dims(CmpOp::Ne, d, &Dim::known(0)) {
+            Value::Dim(d) => match compare_dims(CmpOp::Ne, d, &Dim::known(0)) {
                 Some(b) => b,
-                None => return self.undecided(&format!("whether {d} is zero")),
+                None => return self.tracer.run.undecided(&format!("whether {d} is zero")),
             },
             Value::Str(s) => !s.is_empty(),
             Value::Tuple(t) => !t.is_empty(),
@@ -114,13 +63,11 @@ impl Interp {
                 {
                     return Ok(v != 0.0);
                 }
-                return Err(self.tensor_decides());
+                return Err(self.tracer.run.tensor_decides());
             }
-            Value::Number(_) => return self.undecided("a number that depends on the size of the graph"),
-            Value::Object(o) if self.tuple_items(o).is_some() => {
-                self.tuple_items(o).is_some_and(|items| !items.is_empty())
-            }
-            Value::Object(o) => match (o.class.find("__len__"), self.container_len(o)) {
+            Value::Number(_) => return self.tracer.run.undecided("a number that depends on the size of the graph"),
+            Value::Object(o) if tuple_items(o).is_some() => tuple_items(o).is_some_and(|items| !items.is_empty()),
+            Value::Object(o) => match (o.class.find("__len__"), container_len(o)) {
                 (Some(f), _) => {
                     let count = self.call(&f, vec![value.clone()], Vec::new())?;
                     return self.truth(&count);
@@ -132,24 +79,6 @@ impl Interp {
         })
     }
 
-    pub fn tensor_decides(&self) -> Box<crate::Diagnostic> {
-        let d = self.fault(
-            "E-UNSUPPORTED-BRANCH",
-            "this decision depends on the values of a tensor, so there is no fixed tensor graph",
-        );
-        Box::new(d.help("compute both sides and choose with torch.where"))
-    }
-
-    pub fn undecided<T>(&self, what: &str) -> R<T> {
-        let d = self.fault(
-            "E-UNSUPPORTED-SIZE-BRANCH",
-            format!(
-                "this decision depends on the size of the graph: {what} differs between values of B >= 1 and N >= 2"
-            ),
-        );
-        Err(Box::new(d.help("a program must compute the same graph for every B and N")))
-    }
-
     pub fn unary(&mut self, op: UnOp, value: &Value) -> R<Value> {
         if op == UnOp::Not {
             return Ok(Value::Bool(!self.truth(value)?));
@@ -157,40 +86,40 @@ impl Interp {
         Ok(match (op, value) {
             (UnOp::Neg, Value::Int(i)) => match i.checked_neg() {
                 Some(i) => Value::Int(i),
-                None => return self.overflow(),
+                None => return self.tracer.run.overflow(),
             },
             (UnOp::Neg, Value::Float(f)) => Value::Float(-f),
             (UnOp::Neg, Value::Bool(b)) => Value::Int(-i64::from(*b)),
             (UnOp::Neg, Value::Dim(d)) => Value::dim(&(Dim::known(0) - d.clone())),
-            (UnOp::Neg, Value::Number(id)) => Value::Number(self.push(Op::Unary(UnaryOp::Neg), &[*id])?),
+            (UnOp::Neg, Value::Number(id)) => Value::Number(self.tracer.push(Op::Unary(UnaryOp::Neg), &[*id])?),
             (UnOp::Pos, Value::Int(_) | Value::Float(_) | Value::Dim(_) | Value::Number(_) | Value::Tensor(_)) => {
                 value.clone()
             }
             (UnOp::Invert, Value::Int(i)) => Value::Int(!i),
             (UnOp::Neg, Value::Tensor(t)) => {
-                if let Some(done) = self.fold_scalar(t, |init| super::literal::affine(init, -1.0, 0.0))? {
+                if let Some(done) = self.tracer.run.fold_scalar(t, |init| super::literal::affine(init, -1.0, 0.0))? {
                     return Ok(done);
                 }
-                let id = self.node(t)?;
-                let id = self.push(Op::Unary(UnaryOp::Neg), &[id])?;
-                self.tensor_value(id)
+                let id = self.tracer.node(t)?;
+                let id = self.tracer.push(Op::Unary(UnaryOp::Neg), &[id])?;
+                self.tracer.tensor_value(id)
             }
             (UnOp::Invert, Value::Tensor(t)) => {
-                let id = self.node(t)?;
-                match self.graph.dtype(id) {
+                let id = self.tracer.node(t)?;
+                match self.tracer.graph().dtype(id) {
                     DType::Bool => {
-                        let id = self.push(Op::Unary(UnaryOp::LogicalNot), &[id])?;
-                        self.tensor_value(id)
+                        let id = self.tracer.push(Op::Unary(UnaryOp::LogicalNot), &[id])?;
+                        self.tracer.tensor_value(id)
                     }
                     DType::Int => {
                         // two's complement: ~x == -x - 1
-                        let neg = self.push(Op::Unary(UnaryOp::Neg), &[id])?;
-                        let one = self.scalar(1.0, DType::Int)?;
-                        let id = self.push(Op::Binary(BinaryOp::Sub), &[neg, one])?;
-                        self.tensor_value(id)
+                        let neg = self.tracer.push(Op::Unary(UnaryOp::Neg), &[id])?;
+                        let one = self.tracer.scalar(1.0, DType::Int)?;
+                        let id = self.tracer.push(Op::Binary(BinaryOp::Sub), &[neg, one])?;
+                        self.tracer.tensor_value(id)
                     }
                     DType::Float => {
-                        return self.shape_fault(
+                        return self.refuse(
                             "E-SHAPE-DTYPE",
                             "~ is not defined for float tensors; compare first, as in ~(mask > 0)",
                         );
@@ -209,28 +138,24 @@ impl Interp {
         })
     }
 
-    pub fn overflow<T>(&self) -> R<T> {
-        Err(self.fault("E-UNSUPPORTED-NUMBER", "an integer goes beyond 64 bits"))
-    }
-
     pub fn binary(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
         use Value as V;
         // a member of an enum of integers or strings counts as its value
-        let plain = |vm: &Self, value: &Value| match value {
-            V::Object(o) => vm.plain_member(o),
+        let plain = |value: &Value| match value {
+            V::Object(o) => plain_member(o),
             _ => None,
         };
-        let (left, right) = (plain(self, a), plain(self, b));
+        let (left, right) = (plain(a), plain(b));
         if left.is_some() || right.is_some() {
             return self.binary(&left.unwrap_or_else(|| a.clone()), op, &right.unwrap_or_else(|| b.clone()));
         }
         if let V::Object(o) = a
-            && let (Some(items), true) = (self.tuple_items(o), matches!(op, BinOp::Add | BinOp::Mul))
+            && let (Some(items), true) = (tuple_items(o), matches!(op, BinOp::Add | BinOp::Mul))
         {
             return self.binary(&V::tuple(items), op, b);
         }
         if let V::Object(o) = b
-            && let (Some(items), true) = (self.tuple_items(o), matches!((a, op), (V::Tuple(_), BinOp::Add)))
+            && let (Some(items), true) = (tuple_items(o), matches!((a, op), (V::Tuple(_), BinOp::Add)))
         {
             return self.binary(a, op, &V::tuple(items));
         }
@@ -238,17 +163,17 @@ impl Interp {
             vm.type_fault(format!("{} is not defined for {} and {}", op.symbol(), a.type_name(), b.type_name()))
         };
         match (a, b) {
-            (V::Tensor(_), _) | (_, V::Tensor(_)) => self.binary_tensor(a, op, b),
+            (V::Tensor(_), _) | (_, V::Tensor(_)) => self.tracer.binary_tensor(a, op, b),
             (V::Number(_), V::Number(_) | V::Int(_) | V::Float(_) | V::Dim(_) | V::Bool(_))
             | (V::Int(_) | V::Float(_) | V::Dim(_) | V::Bool(_), V::Number(_))
             | (V::Dim(_), V::Float(_))
-            | (V::Float(_), V::Dim(_)) => self.binary_number(a, op, b),
+            | (V::Float(_), V::Dim(_)) => self.tracer.binary_number(a, op, b),
             (V::Dim(_), V::Int(_) | V::Bool(_) | V::Dim(_)) | (V::Int(_) | V::Bool(_), V::Dim(_)) => {
-                self.binary_dim(a, op, b)
+                self.tracer.binary_dim(a, op, b)
             }
             (V::Float(_), V::Float(_) | V::Int(_) | V::Bool(_)) | (V::Int(_) | V::Bool(_), V::Float(_)) => {
-                let (x, y) = (self.as_float(a, "", "")?, self.as_float(b, "", "")?);
-                self.binary_float(x, op, y)
+                let (x, y) = (self.tracer.run.as_float(a, "", "")?, self.tracer.run.as_float(b, "", "")?);
+                self.tracer.run.binary_float(x, op, y)
             }
             (V::Bool(x), V::Bool(y)) if matches!(op, BinOp::BitAnd | BinOp::BitOr | BinOp::BitXor) => {
                 Ok(V::Bool(match op {
@@ -259,7 +184,7 @@ impl Interp {
             }
             (V::Int(_) | V::Bool(_), V::Int(_) | V::Bool(_)) => {
                 let int = |v: &Value| if let V::Int(i) = v { *i } else { i64::from(matches!(v, V::Bool(true))) };
-                self.binary_int(int(a), op, int(b))
+                self.tracer.run.binary_int(int(a), op, int(b))
             }
             (V::Str(x), V::Str(y)) if op == BinOp::Add => {
                 self.allocate(x.len() + y.len())?;
@@ -296,7 +221,7 @@ impl Interp {
             (V::List(_) | V::Tuple(_) | V::Str(_), V::Dim(_)) | (V::Dim(_), V::List(_) | V::Tuple(_) | V::Str(_))
                 if op == BinOp::Mul =>
             {
-                self.unsupported(
+                self.refuse(
                     "E-UNSUPPORTED-SIZE",
                     "the length of a list may not depend on the size of the graph; repeat a tensor instead",
                 )
@@ -344,10 +269,10 @@ impl Interp {
     fn binary_object(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
         if let (Value::Object(o), BinOp::Add) = (a, op)
             && o.class.find("__add__").is_none()
-            && self.container_len(o).is_some()
+            && container_len(o).is_some()
         {
             // `layers + more`
-            let mut items = self.container_items(o).unwrap_or_default();
+            let mut items = container_items(o).unwrap_or_default();
             items.extend(self.items(b)?);
             let class = o.class.layer().map(|l| Value::Class(self.layer_class(l)));
             if let Some(class) = class {
@@ -371,9 +296,163 @@ impl Interp {
         }
         self.type_fault(format!("{} is not defined for {} and {}", op.symbol(), a.type_name(), b.type_name()))
     }
+}
+
+impl Tracer {
+    /// A number or tensor as a node; `None` for anything else.
+    pub fn operand(&mut self, value: &Value) -> R<Option<NodeId>> {
+        Ok(Some(match value {
+            Value::Tensor(t) => self.node(t)?,
+            Value::Number(id) => *id,
+            Value::Bool(b) => self.scalar(f64::from(u8::from(*b)), DType::Bool)?,
+            Value::Int(i) => self.scalar(*i as f64, DType::Int)?,
+            Value::Float(f) => self.scalar(*f, DType::Float)?,
+            Value::Dim(d) => self.push_as(Op::Size(d.clone()), &[], Vec::new(), DType::Int)?,
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Both sides of an operator between numbers or tensors.
+    pub fn operands(&mut self, a: &Value, symbol: &str, b: &Value) -> R<(NodeId, NodeId)> {
+        let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
+            let (a, b) = (a.type_name(), b.type_name());
+            return self.run.type_fault(format!("{symbol} is not defined for {a} and {b}"));
+        };
+        Ok((x, y))
+    }
+
+    pub fn scalar(&mut self, value: f64, dtype: DType) -> R<NodeId> {
+        self.push_as(Op::Scalar(value), &[], Vec::new(), dtype)
+    }
+
+    fn binary_dim(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
+        let (Some(x), Some(y)) = (as_dim(a), as_dim(b)) else {
+            return self.run.type_fault("sizes are integers");
+        };
+        // a size of many terms is no size of a tensor, and costs as much as a program
+        let (left, right) = (x.terms().count(), y.terms().count());
+        self.run.charge((left * right) as u64 / 4)?;
+        if left.max(right) > MAX_TERMS {
+            let text = format!("a size of more than {MAX_TERMS} terms in B and N is not followed");
+            return self.run.refuse("E-UNSUPPORTED-SIZE", text);
+        }
+        let degree = |d: &Dim| d.terms().map(|t| t.0.max(t.1)).max().unwrap_or(0);
+        let sum = degree(&x).saturating_add(degree(&y));
+        let uneven = |tracer: &Self| {
+            let d = tracer
+                .run
+                .fault("E-UNSUPPORTED-SIZE", format!("{x} {} {y} is not a whole polynomial in B and N", op.symbol()));
+            Err(Box::new(
+                d.help("sizes may be added, multiplied, and divided where the division always comes out even"),
+            ))
+        };
+        Ok(Value::dim(&match op {
+            BinOp::Add => x + y,
+            BinOp::Sub => x - y,
+            BinOp::Mul if sum <= MAX_DEGREE => x * y,
+            BinOp::Pow => match y.as_known().and_then(|p| u8::try_from(p).ok()) {
+                Some(p) if u16::from(p) * u16::from(degree(&x)) <= u16::from(MAX_DEGREE) => {
+                    (0..p).fold(Dim::known(1), |product, _| product * x.clone())
+                }
+                _ => return self.binary_number(a, op, b),
+            },
+            BinOp::Div => return self.binary_number(a, op, b),
+            BinOp::FloorDiv | BinOp::Mod => {
+                if y.as_known() == Some(0) {
+                    return Err(self.run.exception("ZeroDivisionError", "division by zero"));
+                }
+                let Some(quotient) = x.div_exact(&y) else {
+                    // what is smaller than the divisor for all sizes
+                    if compare_dims(CmpOp::Lt, &x, &y) == Some(true)
+                        && compare_dims(CmpOp::Ge, &x, &Dim::known(0)) == Some(true)
+                    {
+                        return Ok(if op == BinOp::Mod { Value::dim(&x) } else { Value::Int(0) });
+                    }
+                    return uneven(self);
+                };
+                if op == BinOp::Mod { Dim::known(0) } else { quotient }
+            }
+            _ => return uneven(self),
+        }))
+    }
+
+    /// Arithmetic on floats that depend on B and N.
+    fn binary_number(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
+        let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
+            return self.run.type_fault("numbers expected");
+        };
+        let Some(op) = tensor_op(op) else {
+            return self.run.type_fault(format!("{} is not defined for floats", op.symbol()));
+        };
+        Ok(Value::Number(self.push(Op::Binary(op), &[x, y])?))
+    }
+
+    pub fn binary_tensor(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
+        if let Some(folded) = self.run.fold_binary(a, op, b)? {
+            return Ok(folded);
+        }
+        let (x, y) = self.operands(a, op.symbol(), b)?;
+        let id = match tensor_op(op) {
+            Some(BinaryOp::FloorDiv) => {
+                let id = self.push(Op::Binary(BinaryOp::FloorDiv), &[x, y])?;
+                self.tape.lacks_derivative(id);
+                id
+            }
+            Some(op) => self.push(Op::Binary(op), &[x, y])?,
+            None if op == BinOp::MatMul => self.push(Op::MatMul, &[x, y])?,
+            None => {
+                return self.run.refuse("E-UNSUPPORTED-OP", format!("{} on tensors is not supported", op.symbol()));
+            }
+        };
+        Ok(self.tensor_value(id))
+    }
+}
+
+impl Run {
+    /// A float that is known.
+    pub fn as_float(&self, value: &Value, function: &str, name: &str) -> R<f64> {
+        match value {
+            Value::Float(f) => Ok(*f),
+            Value::Int(i) => Ok(*i as f64),
+            Value::Bool(b) => Ok(f64::from(u8::from(*b))),
+            Value::Dim(_) | Value::Number(_) => self.refuse(
+                "E-UNSUPPORTED-SIZE",
+                format!("{function}(): '{name}' must not depend on the size of the graph"),
+            ),
+            Value::Tensor(t) => match &*t.data.borrow() {
+                Data::Literal(l) if l.numel() == 1 && l.values().is_some() => {
+                    Ok(l.values().and_then(|v| v.first().copied()).unwrap_or(0.0))
+                }
+                _ => self.type_fault(format!("{function}(): '{name}' must be a number, not Tensor")),
+            },
+            other => self.type_fault(format!("{function}(): '{name}' must be a number, not {}", other.type_name())),
+        }
+    }
+
+    pub fn tensor_decides(&self) -> Box<crate::Diagnostic> {
+        let d = self.fault(
+            "E-UNSUPPORTED-BRANCH",
+            "this decision depends on the values of a tensor, so there is no fixed tensor graph",
+        );
+        Box::new(d.help("compute both sides and choose with torch.where"))
+    }
+
+    pub fn undecided<T>(&self, what: &str) -> R<T> {
+        let d = self.fault(
+            "E-UNSUPPORTED-SIZE-BRANCH",
+            format!(
+                "this decision depends on the size of the graph: {what} differs between values of B >= 1 and N >= 2"
+            ),
+        );
+        Err(Box::new(d.help("a program must compute the same graph for every B and N")))
+    }
+
+    pub fn overflow<T>(&self) -> R<T> {
+        Err(self.fault("E-UNSUPPORTED-NUMBER", "an integer goes beyond 64 bits"))
+    }
 
     fn binary_int(&mut self, a: i64, op: BinOp, b: i64) -> R<Value> {
-        let zero = |vm: &Self| Err(vm.exception("ZeroDivisionError", "division by zero"));
+        let zero = |run: &Self| Err(run.exception("ZeroDivisionError", "division by zero"));
         let result = match op {
             BinOp::Add => a.checked_add(b),
             BinOp::Sub => a.checked_sub(b),
@@ -415,7 +494,7 @@ impl Interp {
             BinOp::FloorDiv => floored(a, b).0,
             BinOp::Mod => floored(a, b).1,
             BinOp::Pow if a < 0.0 && b.fract() != 0.0 => {
-                return self.unsupported("E-UNSUPPORTED-NUMBER", "a root of a negative number is complex");
+                return self.refuse("E-UNSUPPORTED-NUMBER", "a root of a negative number is complex");
             }
             BinOp::Pow if a == 0.0 && b < 0.0 => return Err(self.exception("ZeroDivisionError", "division by zero")),
             BinOp::Pow => match a.powf(b) {
@@ -427,86 +506,15 @@ impl Interp {
             _ => return self.type_fault(format!("{} is not defined for floats", op.symbol())),
         }))
     }
+}
 
-    fn binary_dim(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
-        let (Some(x), Some(y)) = (self.as_dim(a), self.as_dim(b)) else {
-            return self.type_fault("sizes are integers");
-        };
-        // a size of many terms is no size of a tensor, and costs as much as a program
-        let (left, right) = (x.terms().count(), y.terms().count());
-        self.charge((left * right) as u64 / 4)?;
-        if left.max(right) > MAX_TERMS {
-            let text = format!("a size of more than {MAX_TERMS} terms in B and N is not followed");
-            return self.unsupported("E-UNSUPPORTED-SIZE", text);
-        }
-        let degree = |d: &Dim| d.terms().map(|t| t.0.max(t.1)).max().unwrap_or(0);
-        let sum = degree(&x).saturating_add(degree(&y));
-        let uneven = |vm: &Self| {
-            let d =
-                vm.fault("E-UNSUPPORTED-SIZE", format!("{x} {} {y} is not a whole polynomial in B and N", op.symbol()));
-            Err(Box::new(
-                d.help("sizes may be added, multiplied, and divided where the division always comes out even"),
-            ))
-        };
-        Ok(Value::dim(&match op {
-            BinOp::Add => x + y,
-            BinOp::Sub => x - y,
-            BinOp::Mul if sum <= MAX_DEGREE => x * y,
-            BinOp::Pow => match y.as_known().and_then(|p| u8::try_from(p).ok()) {
-                Some(p) if u16::from(p) * u16::from(degree(&x)) <= u16::from(MAX_DEGREE) => {
-                    (0..p).fold(Dim::known(1), |product, _| product * x.clone())
-                }
-                _ => return self.binary_number(a, op, b),
-            },
-            BinOp::Div => return self.binary_number(a, op, b),
-            BinOp::FloorDiv | BinOp::Mod => {
-                if y.as_known() == Some(0) {
-                    return Err(self.exception("ZeroDivisionError", "division by zero"));
-                }
-                let Some(quotient) = x.div_exact(&y) else {
-                    // what is smaller than the divisor for all sizes
-                    if self.compare_dims(CmpOp::Lt, &x, &y) == Some(true)
-                        && self.compare_dims(CmpOp::Ge, &x, &Dim::known(0)) == Some(true)
-                    {
-                        return Ok(if op == BinOp::Mod { Value::dim(&x) } else { Value::Int(0) });
-                    }
-                    return uneven(self);
-                };
-                if op == BinOp::Mod { Dim::known(0) } else { quotient }
-            }
-            _ => return uneven(self),
-        }))
-    }
-
-    /// Arithmetic on floats that depend on B and N.
-    fn binary_number(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
-        let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
-            return self.type_fault("numbers expected");
-        };
-        let Some(op) = tensor_op(op) else {
-            return self.type_fault(format!("{} is not defined for floats", op.symbol()));
-        };
-        Ok(Value::Number(self.push(Op::Binary(op), &[x, y])?))
-    }
-
-    pub fn binary_tensor(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
-        if let Some(folded) = self.fold_binary(a, op, b)? {
-            return Ok(folded);
-        }
-        let (x, y) = self.operands(a, op.symbol(), b)?;
-        let id = match tensor_op(op) {
-            Some(BinaryOp::FloorDiv) => {
-                let id = self.push(Op::Binary(BinaryOp::FloorDiv), &[x, y])?;
-                self.undifferentiable.push(id);
-                id
-            }
-            Some(op) => self.push(Op::Binary(op), &[x, y])?,
-            None if op == BinOp::MatMul => self.push(Op::MatMul, &[x, y])?,
-            None => {
-                return self.unsupported("E-UNSUPPORTED-OP", format!("{} on tensors is not supported", op.symbol()));
-            }
-        };
-        Ok(self.tensor_value(id))
+/// An integer as a size.
+pub fn as_dim(value: &Value) -> Option<Dim> {
+    match value {
+        Value::Int(i) => Some(Dim::known(*i)),
+        Value::Bool(b) => Some(Dim::known((*b).into())),
+        Value::Dim(d) => Some(d.clone()),
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::container::is_list_of_modules;
 use super::value::{Scope, ScopeKind, Value};
 use super::{Interp, R};
 use crate::syntax::*;
@@ -36,13 +37,13 @@ impl Interp {
             ExprKind::Name(name) => self.bind_name(name, value, scope),
             ExprKind::Attribute(base, name) => {
                 let base = self.expr(base, scope)?;
-                self.span = target.at.0;
+                self.move_to(target.at.0);
                 self.set_attribute(&base, name, value)
             }
             ExprKind::Subscript(base, index) => {
                 let base = self.expr(base, scope)?;
                 let index = self.expr(index, scope)?;
-                self.span = target.at.0;
+                self.move_to(target.at.0);
                 self.set_item(&base, &index, value)
             }
             ExprKind::Tuple(targets) | ExprKind::List(targets) => {
@@ -50,12 +51,12 @@ impl Interp {
                 self.unpack(target, targets, values, scope)
             }
             ExprKind::Starred(inner) => self.assign(inner, value, scope),
-            _ => self.unsupported("E-UNSUPPORTED-SYNTAX", "this cannot be assigned to"),
+            _ => self.refuse("E-UNSUPPORTED-SYNTAX", "this cannot be assigned to"),
         }
     }
 
     fn unpack(&mut self, whole: &Expr, targets: &[Expr], values: Vec<Value>, scope: &Rc<Scope>) -> R<()> {
-        self.span = whole.at.0;
+        self.move_to(whole.at.0);
         let star = targets.iter().position(|t| matches!(t.kind, ExprKind::Starred(_)));
         let wanted = targets.len() - usize::from(star.is_some());
         if values.len() < wanted || (star.is_none() && values.len() > wanted) {
@@ -78,12 +79,12 @@ impl Interp {
     }
 
     pub fn augmented(&mut self, target: &Expr, op: BinOp, value: &Expr, scope: &Rc<Scope>) -> R<()> {
-        let span = self.span;
+        let span = self.here();
         match &target.kind {
             ExprKind::Name(name) => {
                 let old = self.expr(target, scope)?;
                 let value = self.expr(value, scope)?;
-                self.span = span;
+                self.move_to(span);
                 let new = self.in_place(&old, op, &value)?;
                 self.bind_name(name, new, scope)
             }
@@ -91,7 +92,7 @@ impl Interp {
                 let base = self.expr(base, scope)?;
                 let old = self.attribute(&base, name)?;
                 let value = self.expr(value, scope)?;
-                self.span = span;
+                self.move_to(span);
                 let new = self.in_place(&old, op, &value)?;
                 self.set_attribute(&base, name, new)
             }
@@ -100,15 +101,15 @@ impl Interp {
                 let index = self.expr(index, scope)?;
                 let old = self.subscript(&base, &index)?;
                 let value = self.expr(value, scope)?;
-                self.span = span;
+                self.move_to(span);
                 // on a tensor, `x[i] += v` computes on a view and writes it back
                 let new = if let Value::Tensor(whole) = &base {
                     if let Value::Tensor(part) = &old
                         && Rc::ptr_eq(&part.storage, &whole.storage)
                     {
-                        self.no_overlap(part, &value)?;
+                        self.tracer.run.no_overlap(part, &value)?;
                     }
-                    self.writing = Some(self.graph.nodes().len());
+                    self.tracer.begin_write();
                     self.binary(&old, op, &value)?
                 } else {
                     self.in_place(&old, op, &value)?
@@ -116,7 +117,7 @@ impl Interp {
                 drop((old, value));
                 self.set_item(&base, &index, new)
             }
-            _ => self.unsupported("E-UNSUPPORTED-SYNTAX", "this cannot be assigned to"),
+            _ => self.refuse("E-UNSUPPORTED-SYNTAX", "this cannot be assigned to"),
         }
     }
 
@@ -131,7 +132,7 @@ impl Interp {
                 Ok(old.clone())
             }
             // `layers += [...]`
-            Value::Object(o) if op == BinOp::Add && self.is_list_of_modules(o) => {
+            Value::Object(o) if op == BinOp::Add && is_list_of_modules(o) => {
                 for item in self.items(value)? {
                     self.append(o, item)?;
                 }
@@ -149,11 +150,10 @@ impl Interp {
                 ) =>
             {
                 if op == BinOp::MatMul {
-                    return self
-                        .unsupported("E-UNSUPPORTED-INPLACE", "'@=' on tensors is not supported; write x = x @ y");
+                    return self.refuse("E-UNSUPPORTED-INPLACE", "'@=' on tensors is not supported; write x = x @ y");
                 }
                 let t = t.clone();
-                self.update_in_place(&t, op, value)?;
+                self.tracer.update_in_place(&t, op, value)?;
                 Ok(old.clone())
             }
             _ => self.binary(old, op, value),
@@ -165,7 +165,7 @@ impl Interp {
             ExprKind::Name(name) => {
                 let gone = scope.vars.borrow_mut().remove(name);
                 if gone.is_none() {
-                    return self.name_fault("E-NAME-UNDEFINED", format!("the name '{name}' is not defined"));
+                    return self.refuse("E-NAME-UNDEFINED", format!("the name '{name}' is not defined"));
                 }
                 Ok(())
             }
@@ -176,10 +176,10 @@ impl Interp {
             ExprKind::Subscript(base, index) => {
                 let base = self.expr(base, scope)?;
                 let index = self.expr(index, scope)?;
-                self.delete_item(&base, &index)
+                self.tracer.run.delete_item(&base, &index)
             }
             ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().try_for_each(|t| self.delete(t, scope)),
-            _ => self.unsupported("E-UNSUPPORTED-SYNTAX", "this cannot be deleted"),
+            _ => self.refuse("E-UNSUPPORTED-SYNTAX", "this cannot be deleted"),
         }
     }
 }

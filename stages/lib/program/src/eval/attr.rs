@@ -5,7 +5,7 @@ use std::rc::Rc;
 use graph::{DType, Op};
 
 use super::value::{BOOL, Class, Data, FLOAT32, INT32, INT64, NativeClass, Object, Tensor, Value};
-use super::{Interp, R, native, torch};
+use super::{Interp, R, Run, Tracer, native, torch};
 use crate::syntax::Name;
 
 /// Attributes of tensors that are no methods.
@@ -186,7 +186,7 @@ impl Interp {
     pub fn attribute(&mut self, base: &Value, name: &Name) -> R<Value> {
         match self.lookup(base, name)? {
             Some(value) => Ok(value),
-            None => self.no_attribute(base, name),
+            None => self.tracer.run.no_attribute(base, name),
         }
     }
 
@@ -196,47 +196,12 @@ impl Interp {
         match self.lookup(base, name) {
             // what a tensor has in PyTorch it may have here some day; other names are the program's own
             Ok(None) if matches!(base, Value::Tensor(_)) && !crate::vocabulary::is_foreign(name) => Ok(None),
-            Ok(None) if matches!(base, Value::Module(_) | Value::Tensor(_)) => self.no_attribute(base, name),
+            Ok(None) if matches!(base, Value::Module(_) | Value::Tensor(_)) => self.tracer.run.no_attribute(base, name),
             Err(fault) => match self.exception_of(&fault) {
                 Some(Value::Object(o)) if o.class.mro.borrow().iter().any(|c| &*c.name == "AttributeError") => Ok(None),
                 _ => Err(fault),
             },
             found => found,
-        }
-    }
-
-    pub fn no_attribute<T>(&mut self, base: &Value, name: &Name) -> R<T> {
-        match base {
-            Value::Module(module) => self.unknown_member(&module.clone(), name),
-            Value::Tensor(_) => {
-                let (text, help) = unknown_method(name);
-                let mut d = *self.fault("E-UNSUPPORTED-OP", text);
-                d.help = help;
-                Err(Box::new(d))
-            }
-            _ => {
-                // all its attributes are compared with this one
-                if let Value::Object(o) = base {
-                    let classes: usize = o.class.mro.borrow().iter().map(|c| c.attrs.borrow().len()).sum();
-                    self.charge((o.attrs.borrow().len() + classes) as u64)?;
-                    self.go_over_module(o)?;
-                }
-                let mut d = *self.fault("E-NAME-ATTRIBUTE", format!("{} has no attribute '{name}'", base.type_name()));
-                if let Value::Object(o) = base {
-                    let mut known: Vec<Name> = o.attrs.borrow().keys().cloned().collect();
-                    if let Some(m) = o.module.borrow().as_ref() {
-                        known.extend(m.children.iter().map(|c| c.0.clone()));
-                        known.extend(m.params.iter().map(|c| c.0.clone()));
-                    }
-                    for class in o.class.mro.borrow().iter() {
-                        known.extend(class.attrs.borrow().keys().cloned());
-                    }
-                    if let Some(near) = crate::suggest::nearest(name, known.iter().map(|n| &**n)) {
-                        d = d.help(format!("did you mean '{near}'?"));
-                    }
-                }
-                Err(Box::new(d))
-            }
         }
     }
 
@@ -251,8 +216,8 @@ impl Interp {
                 self.member(&module, name)?
             }
             Value::Object(object) => self.object_attribute(object, name)?,
-            Value::Class(class) => self.class_attribute(class, name),
-            Value::Tensor(t) => match self.tensor_attribute(t, name)? {
+            Value::Class(class) => class_attribute(class, name),
+            Value::Tensor(t) => match self.tracer.tensor_attribute(t, name)? {
                 Some(value) => Some(value),
                 None => match (method("Tensor"), in_place_twin(name)) {
                     (None, Some(twin)) => {
@@ -345,7 +310,7 @@ impl Interp {
         if let Some(value) = object.attrs.borrow().get(name) {
             return Ok(Some(value.clone()));
         }
-        self.go_over_module(object)?;
+        self.tracer.run.go_over_module(object)?;
         if let Some(state) = object.module.borrow().as_ref() {
             if let Some((_, p)) = state.params.iter().find(|p| p.0 == *name) {
                 return Ok(Some(p.clone().map_or(Value::None, Value::Tensor)));
@@ -385,7 +350,7 @@ impl Interp {
                 return self.make_dict(Vec::new(), held).map(Some);
             }
             if &**name == "training" {
-                return Ok(Some(Value::Bool(self.in_training(object))));
+                return Ok(Some(Value::Bool(self.tracer.in_training(object))));
             }
         }
         if from_class.is_none()
@@ -412,31 +377,13 @@ impl Interp {
             None => None,
         })
     }
+}
 
-    fn class_attribute(&mut self, class: &Rc<Class>, name: &Name) -> Option<Value> {
-        match class.find(name) {
-            Some(Value::StaticMethod(f)) => Some((*f).clone()),
-            Some(Value::ClassMethod(f)) => Some(Value::Bound(Rc::new(((*f).clone(), Value::Class(class.clone()))))),
-            Some(value) => Some(value),
-            None => match &**name {
-                "__name__" | "__qualname__" => Some(Value::Str(class.name.rsplit('.').next().unwrap_or("").into())),
-                "fromkeys" if &*class.name == "dict" => native::find("dict.fromkeys").map(Value::Native),
-                _ if class.layer().is_some() => native::find(&format!("Module.{name}")).map(Value::Native),
-                _ if matches!(class.native, NativeClass::Tensor) => {
-                    native::find(&format!("Tensor.{name}")).map(Value::Native)
-                }
-                _ if matches!(class.native, NativeClass::Type) => {
-                    native::find(&format!("{}.{name}", class.name)).map(Value::Native)
-                }
-                _ => None,
-            },
-        }
-    }
-
+impl Tracer {
     /// Whether a tensor is a registered kind: parameter (not buffer).
     pub fn is_parameter(&self, tensor: &Tensor) -> bool {
         match &*tensor.data.borrow() {
-            Data::Leaf(i) => self.leaves.get(*i).is_some_and(|l| !l.buffer),
+            Data::Leaf(i) => self.leaf(*i).is_some_and(|l| !l.buffer),
             _ => false,
         }
     }
@@ -450,7 +397,7 @@ impl Interp {
             "ndim" => Value::Int(self.shape_of(t).len() as i64),
             "dtype" => Value::DType(match self.dtype_of(t) {
                 DType::Float => FLOAT32,
-                DType::Int if matches!(&*t.data.borrow(), Data::Node(id) if self.narrow.contains(id)) => INT32,
+                DType::Int if matches!(&*t.data.borrow(), Data::Node(id) if self.widths.is_narrow(*id)) => INT32,
                 DType::Int => INT64,
                 DType::Bool => BOOL,
             }),
@@ -459,13 +406,7 @@ impl Interp {
             "grad" => Value::None,
             "requires_grad" if matches!(&*t.data.borrow(), Data::Node(_)) => {
                 let id = self.node(t)?;
-                if self.no_grad > 0 || !self.has_gradient(id) {
-                    return Ok(Some(Value::Bool(false)));
-                }
-                // an evaluation computes without gradients
-                let span = self.span;
-                self.asked_mode.get_or_insert(span);
-                Value::Bool(self.training)
+                Value::Bool(self.has_gradient(id) && self.is_grad_enabled())
             }
             "requires_grad" => Value::Bool(t.requires_grad.get()),
             "is_leaf" => Value::Bool(!matches!(&*t.data.borrow(), Data::Node(_))),
@@ -487,12 +428,12 @@ impl Interp {
             }
             "T" | "mT" => {
                 let id = self.node(t)?;
-                let rank = self.graph.shape(id).len();
+                let rank = self.graph().shape(id).len();
                 if rank < 2 {
                     return Ok(Some(Value::Tensor(t.clone())));
                 }
                 if name == "T" && rank != 2 {
-                    return self.shape_fault("E-SHAPE-AXIS", ".T needs a matrix; use transpose or permute");
+                    return self.run.refuse("E-SHAPE-AXIS", ".T needs a matrix; use transpose or permute");
                 }
                 let mut perm: Vec<usize> = (0..rank).collect();
                 perm.swap(rank - 1, rank - 2);
@@ -501,5 +442,62 @@ impl Interp {
             }
             _ => return Ok(None),
         }))
+    }
+}
+
+impl Run {
+    pub fn no_attribute<T>(&mut self, base: &Value, name: &Name) -> R<T> {
+        match base {
+            Value::Module(module) => self.unknown_member(&module.clone(), name),
+            Value::Tensor(_) => {
+                let (text, help) = unknown_method(name);
+                let mut d = *self.fault("E-UNSUPPORTED-OP", text);
+                d.help = help;
+                Err(Box::new(d))
+            }
+            _ => {
+                // all its attributes are compared with this one
+                if let Value::Object(o) = base {
+                    let classes: usize = o.class.mro.borrow().iter().map(|c| c.attrs.borrow().len()).sum();
+                    self.charge((o.attrs.borrow().len() + classes) as u64)?;
+                    self.go_over_module(o)?;
+                }
+                let mut d = *self.fault("E-NAME-ATTRIBUTE", format!("{} has no attribute '{name}'", base.type_name()));
+                if let Value::Object(o) = base {
+                    let mut known: Vec<Name> = o.attrs.borrow().keys().cloned().collect();
+                    if let Some(m) = o.module.borrow().as_ref() {
+                        known.extend(m.children.iter().map(|c| c.0.clone()));
+                        known.extend(m.params.iter().map(|c| c.0.clone()));
+                    }
+                    for class in o.class.mro.borrow().iter() {
+                        known.extend(class.attrs.borrow().keys().cloned());
+                    }
+                    if let Some(near) = crate::suggest::nearest(name, known.iter().map(|n| &**n)) {
+                        d = d.help(format!("did you mean '{near}'?"));
+                    }
+                }
+                Err(Box::new(d))
+            }
+        }
+    }
+}
+
+fn class_attribute(class: &Rc<Class>, name: &Name) -> Option<Value> {
+    match class.find(name) {
+        Some(Value::StaticMethod(f)) => Some((*f).clone()),
+        Some(Value::ClassMethod(f)) => Some(Value::Bound(Rc::new(((*f).clone(), Value::Class(class.clone()))))),
+        Some(value) => Some(value),
+        None => match &**name {
+            "__name__" | "__qualname__" => Some(Value::Str(class.name.rsplit('.').next().unwrap_or("").into())),
+            "fromkeys" if &*class.name == "dict" => native::find("dict.fromkeys").map(Value::Native),
+            _ if class.layer().is_some() => native::find(&format!("Module.{name}")).map(Value::Native),
+            _ if matches!(class.native, NativeClass::Tensor) => {
+                native::find(&format!("Tensor.{name}")).map(Value::Native)
+            }
+            _ if matches!(class.native, NativeClass::Type) => {
+                native::find(&format!("{}.{name}", class.name)).map(Value::Native)
+            }
+            _ => None,
+        },
     }
 }

@@ -4,7 +4,10 @@ use std::rc::Rc;
 
 use graph::{DType, UnaryOp};
 
+use super::container::container_len;
+use super::named_tuple::tuple_items;
 use super::native::{Args, Native, find};
+use super::records::members;
 use super::value::{NativeClass, Property, Value};
 use super::{Interp, R};
 use crate::syntax::{BinOp, Name};
@@ -71,19 +74,19 @@ pub static TABLE: &[Native] = &[
                 Value::List(l) => Value::Int(l.borrow().len() as i64),
                 Value::Tuple(t) => Value::Int(t.len() as i64),
                 Value::Named(t) => Value::Int(t.1.len() as i64),
-                Value::Tensor(t) => match vm.shape_of(&t).first() {
+                Value::Tensor(t) => match vm.tracer.shape_of(&t).first() {
                     Some(d) => Value::dim(d),
                     None => return vm.type_fault("len() of a 0-dimensional tensor"),
                 },
-                Value::Object(o) if vm.tuple_items(&o).is_some() => {
-                    Value::Int(vm.tuple_items(&o).map_or(0, |items| items.len() as i64))
+                Value::Object(o) if tuple_items(&o).is_some() => {
+                    Value::Int(tuple_items(&o).map_or(0, |items| items.len() as i64))
                 }
-                Value::Object(o) => match (o.class.find("__len__"), vm.container_len(&o)) {
+                Value::Object(o) => match (o.class.find("__len__"), container_len(&o)) {
                     (Some(f), _) => vm.call(&f, vec![Value::Object(o.clone())], Vec::new())?,
                     (None, Some(n)) => Value::Int(n as i64),
                     (None, None) => return vm.type_fault(format!("{} has no length", o.class.name)),
                 },
-                Value::Class(c) if vm.members(&c).is_some() => Value::Int(vm.members(&c).map_or(0, |m| m.len() as i64)),
+                Value::Class(c) if members(&c).is_some() => Value::Int(members(&c).map_or(0, |m| m.len() as i64)),
                 other => return vm.type_fault(format!("{} has no length", other.type_name())),
             })
         },
@@ -217,14 +220,14 @@ pub static TABLE: &[Native] = &[
             Ok(match a.value("x") {
                 Value::Int(i) => match i.checked_abs() {
                     Some(i) => Value::Int(i),
-                    None => return vm.overflow(),
+                    None => return vm.tracer.run.overflow(),
                 },
                 Value::Tensor(t) => {
-                    let id = vm.node(&t)?;
-                    let id = vm.un(UnaryOp::Abs, id)?;
-                    vm.tensor_value(id)
+                    let id = vm.tracer.node(&t)?;
+                    let id = vm.tracer.un(UnaryOp::Abs, id)?;
+                    vm.tracer.tensor_value(id)
                 }
-                v => Value::Float(vm.as_float(&v, "abs", "x")?.abs()),
+                v => Value::Float(vm.tracer.run.as_float(&v, "abs", "x")?.abs()),
             })
         },
     },
@@ -246,14 +249,14 @@ pub static TABLE: &[Native] = &[
                     let up = rest > unit - rest || (rest == unit - rest && down % 2 != 0);
                     return match (down + i128::from(up)).checked_mul(unit).and_then(|r| i64::try_from(r).ok()) {
                         Some(i) => Ok(Value::Int(i)),
-                        None => vm.overflow(),
+                        None => vm.tracer.run.overflow(),
                     };
                 }
                 (Value::Int(_) | Value::Dim(_), _) => return Ok(value),
                 (Value::Bool(b), _) => return Ok(Value::Int((*b).into())),
                 _ => {}
             }
-            let x = vm.as_float(&value, "round", "number")?;
+            let x = vm.tracer.run.as_float(&value, "round", "number")?;
             match digits {
                 None if x.is_finite() && x.abs() < 9e18 => Ok(Value::Int(x.round_ties_even() as i64)),
                 None => vm.value_fault("this float cannot become an integer"),
@@ -440,7 +443,7 @@ pub static TABLE: &[Native] = &[
     Native {
         names: "builtins.id",
         signature: "obj",
-        run: |vm, _| vm.unsupported("E-UNSUPPORTED-OP", "id() depends on memory addresses"),
+        run: |vm, _| vm.refuse("E-UNSUPPORTED-OP", "id() depends on memory addresses"),
     },
     Native {
         names: "builtins.super",
@@ -486,8 +489,8 @@ pub static TABLE: &[Native] = &[
             let value = a.value("x");
             let text = match &value {
                 Value::Tensor(t) => {
-                    let shape = vm.shape_of(t);
-                    let kind = match vm.dtype_of(t) {
+                    let shape = vm.tracer.shape_of(t);
+                    let kind = match vm.tracer.dtype_of(t) {
                         DType::Float => "",
                         DType::Int => " int",
                         DType::Bool => " bool",
@@ -496,8 +499,8 @@ pub static TABLE: &[Native] = &[
                 }
                 other => vm.repr_of(&other.clone())?,
             };
-            let line = vm.span.line;
-            if vm.phase == super::Phase::Second {
+            let line = vm.here().line;
+            if vm.tracer.phase() == super::Phase::Second {
                 vm.revealed.push((line, text));
             }
             Ok(value)

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::native::{Args, Native};
+use super::records::members;
 use super::stmt::Flow;
 use super::value::{Class, Closure, NativeClass, Object, Scope, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run};
 use crate::syntax::*;
 
 type Keywords = Vec<(Name, Value)>;
 
 impl Interp {
     pub fn call_expr(&mut self, function: &Expr, args: &[Expr], keywords: &[Keyword], scope: &Rc<Scope>) -> R<Value> {
-        let here = self.span;
+        let here = self.here();
         if let ExprKind::Name(name) = &function.kind
             && &**name == "super"
             && args.is_empty()
@@ -40,7 +41,7 @@ impl Interp {
                 (None, other) => return self.type_fault(format!("'**' needs a dict, not {}", other.type_name())),
             }
         }
-        self.span = here;
+        self.move_to(here);
         self.go_over(8 * named.len())?;
         let mut seen = BTreeSet::new();
         if let Some((name, _)) = named.iter().find(|(n, _)| !seen.insert(n)) {
@@ -122,38 +123,28 @@ impl Interp {
         }
         let done = Args::bind(self, native, positional, keywords).and_then(|args| (native.run)(self, &args));
         if done.is_err() && !native.is_python() {
-            self.hide_exception();
+            self.tracer.run.hide_exception();
         }
         done
     }
 
     fn call_function(&mut self, f: &Rc<Closure>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
-        if self.calls.len() >= self.budgets.depth {
-            let depth = self.budgets.depth;
-            return Err(self.exhausted(
-                "E-BUDGET-DEPTH",
-                format!("calls are nested more than {depth} deep; does '{}' call itself for ever?", f.code.name),
-            ));
-        }
-        let here = self.span;
+        self.tracer.run.keep(self.tracer.run.meter.allows_call(self.tracer.run.trail.depth(), &f.code.name))?;
         self.charge((f.code.params.len() * (1 + keywords.len())) as u64 / 16)?;
         let scope = self.function_scope(&f.scope, &f.code);
-        self.bind_parameters(f, &scope, positional, keywords)?;
-        self.calls.push(here);
+        self.tracer.run.bind_parameters(f, &scope, positional, keywords)?;
+        self.tracer.run.trail.enter_call();
         self.frames.push((f.clone(), scope.clone()));
-        let no_grad = self.no_grad;
-        if let Some(off) = f.no_grad {
-            self.no_grad = if off { no_grad + 1 } else { 0 };
-        }
+        let no_grad = self.tracer.no_grad();
+        self.tracer.set_no_grad(f.no_grad.unwrap_or(no_grad));
         if f.code.is_generator {
             self.yields.push(Vec::new());
         }
         let flow = self.block(&f.code.body, &scope);
         let yielded = if f.code.is_generator { self.yields.pop() } else { None };
-        self.no_grad = no_grad;
+        self.tracer.set_no_grad(no_grad);
         self.frames.pop();
-        self.calls.pop();
-        self.span = here;
+        self.tracer.run.trail.leave_call();
         match flow? {
             _ if f.code.is_generator => Ok(Value::iter(yielded.unwrap_or_default())),
             Flow::Return(value) => Ok(value),
@@ -161,6 +152,103 @@ impl Interp {
         }
     }
 
+    fn bare_super(&mut self) -> R<Value> {
+        let Some((closure, scope)) = self.frames.last().cloned() else {
+            return self.type_fault("super() works in methods only");
+        };
+        let class = closure.class.borrow().clone();
+        let first = closure.code.params.first().and_then(|p| scope.vars.borrow().get(&p.name).cloned());
+        match (class, first) {
+            (Some(class), Some(object)) => Ok(Value::Super(Rc::new((class, object)))),
+            _ => self.type_fault("super() works in methods only"),
+        }
+    }
+
+    /// Makes an instance.
+    fn instantiate(&mut self, class: &Rc<Class>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
+        self.go_over(class.mro.borrow().len())?;
+        if members(class).is_some() {
+            return match positional.as_slice() {
+                [value] if keywords.is_empty() => self.find_member(class, &value.clone(), false),
+                _ => self.type_fault(format!("{}() takes one value", class.name)),
+            };
+        }
+        match class.native {
+            NativeClass::Type => return self.construct(class, positional, keywords),
+            NativeClass::Tensor => match super::native::find("torch.Tensor.$new") {
+                Some(new) => return self.call_native(new, positional, keywords),
+                None => return self.refuse("E-UNSUPPORTED-OP", "use torch.tensor to make a tensor"),
+            },
+            _ => {}
+        }
+        let object = Rc::new(Object {
+            class: class.clone(),
+            attrs: Default::default(),
+            module: Default::default(),
+            span: self.here(),
+        });
+        self.objects.push(Rc::downgrade(&object));
+        self.allocate(1)?;
+        let value = Value::Object(object.clone());
+        if class.is_exception() {
+            object.attrs.borrow_mut().insert("args".into(), Value::tuple(positional));
+            return Ok(value);
+        }
+        if self.tracer.run.has_abstract(class)? {
+            return self
+                .type_fault(format!("{} is abstract: a method marked abstractmethod is not implemented", class.name));
+        }
+        if class.layer().is_some() {
+            self.modules.push(object.clone());
+        }
+        match class.find("__init__") {
+            Some(init) => {
+                let mut all = vec![value.clone()];
+                all.extend(positional);
+                self.call(&init, all, keywords)?;
+            }
+            None if positional.is_empty() && keywords.is_empty() => {}
+            None => return self.type_fault(format!("{}() takes no arguments", class.name)),
+        }
+        if class.layer().is_some() && object.module.borrow().is_none() {
+            let d = self.fault("E-MODULE-INIT", format!("{} does not call super().__init__()", class.name));
+            return Err(Box::new(d.help("start __init__ with super().__init__()")));
+        }
+        Ok(value)
+    }
+
+    fn call_object(&mut self, object: &Rc<Object>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
+        let class = &object.class;
+        let method = match class.find("__call__") {
+            Some(method) => method,
+            None if class.layer().is_some() => {
+                if let Some(state) = object.module.borrow_mut().as_mut() {
+                    state.called = true;
+                }
+                let own = object.attrs.borrow().get("forward").cloned();
+                if let Some(own) = own {
+                    return self.call(&own, positional, keywords);
+                }
+                match class.find("forward") {
+                    Some(method) => method,
+                    None => return self.type_fault(format!("{} has no forward method", class.name)),
+                }
+            }
+            None => return self.type_fault(format!("{} objects cannot be called", class.name)),
+        };
+        let mut all = vec![Value::Object(object.clone())];
+        all.extend(positional);
+        match &method {
+            Value::StaticMethod(inner) => {
+                all.remove(0);
+                self.call(inner, all, keywords)
+            }
+            _ => self.call(&method, all, keywords),
+        }
+    }
+}
+
+impl Run {
     fn bind_parameters(&mut self, f: &Closure, scope: &Rc<Scope>, positional: Vec<Value>, keywords: Keywords) -> R<()> {
         let code = &f.code;
         let name = &code.name;
@@ -234,101 +322,6 @@ impl Interp {
             d = d.note(f.code.at.0, "defined here");
         }
         Err(Box::new(d))
-    }
-
-    fn bare_super(&mut self) -> R<Value> {
-        let Some((closure, scope)) = self.frames.last().cloned() else {
-            return self.type_fault("super() works in methods only");
-        };
-        let class = closure.class.borrow().clone();
-        let first = closure.code.params.first().and_then(|p| scope.vars.borrow().get(&p.name).cloned());
-        match (class, first) {
-            (Some(class), Some(object)) => Ok(Value::Super(Rc::new((class, object)))),
-            _ => self.type_fault("super() works in methods only"),
-        }
-    }
-
-    /// Makes an instance.
-    fn instantiate(&mut self, class: &Rc<Class>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
-        self.go_over(class.mro.borrow().len())?;
-        if self.members(class).is_some() {
-            return match positional.as_slice() {
-                [value] if keywords.is_empty() => self.find_member(class, &value.clone(), false),
-                _ => self.type_fault(format!("{}() takes one value", class.name)),
-            };
-        }
-        match class.native {
-            NativeClass::Type => return self.construct(class, positional, keywords),
-            NativeClass::Tensor => match super::native::find("torch.Tensor.$new") {
-                Some(new) => return self.call_native(new, positional, keywords),
-                None => return self.unsupported("E-UNSUPPORTED-OP", "use torch.tensor to make a tensor"),
-            },
-            _ => {}
-        }
-        let object = Rc::new(Object {
-            class: class.clone(),
-            attrs: Default::default(),
-            module: Default::default(),
-            span: self.span,
-        });
-        self.objects.push(Rc::downgrade(&object));
-        self.allocate(1)?;
-        let value = Value::Object(object.clone());
-        if class.is_exception() {
-            object.attrs.borrow_mut().insert("args".into(), Value::tuple(positional));
-            return Ok(value);
-        }
-        if self.has_abstract(class)? {
-            return self
-                .type_fault(format!("{} is abstract: a method marked abstractmethod is not implemented", class.name));
-        }
-        if class.layer().is_some() {
-            self.modules.push(object.clone());
-        }
-        match class.find("__init__") {
-            Some(init) => {
-                let mut all = vec![value.clone()];
-                all.extend(positional);
-                self.call(&init, all, keywords)?;
-            }
-            None if positional.is_empty() && keywords.is_empty() => {}
-            None => return self.type_fault(format!("{}() takes no arguments", class.name)),
-        }
-        if class.layer().is_some() && object.module.borrow().is_none() {
-            let d = self.fault("E-MODULE-INIT", format!("{} does not call super().__init__()", class.name));
-            return Err(Box::new(d.help("start __init__ with super().__init__()")));
-        }
-        Ok(value)
-    }
-
-    fn call_object(&mut self, object: &Rc<Object>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
-        let class = &object.class;
-        let method = match class.find("__call__") {
-            Some(method) => method,
-            None if class.layer().is_some() => {
-                if let Some(state) = object.module.borrow_mut().as_mut() {
-                    state.called = true;
-                }
-                let own = object.attrs.borrow().get("forward").cloned();
-                if let Some(own) = own {
-                    return self.call(&own, positional, keywords);
-                }
-                match class.find("forward") {
-                    Some(method) => method,
-                    None => return self.type_fault(format!("{} has no forward method", class.name)),
-                }
-            }
-            None => return self.type_fault(format!("{} objects cannot be called", class.name)),
-        };
-        let mut all = vec![Value::Object(object.clone())];
-        all.extend(positional);
-        match &method {
-            Value::StaticMethod(inner) => {
-                all.remove(0);
-                self.call(inner, all, keywords)
-            }
-            _ => self.call(&method, all, keywords),
-        }
     }
 
     /// Whether a method marked `abc.abstractmethod` has no implementation. Only classes with `abc.ABC` care.

@@ -2,8 +2,12 @@
 
 use graph::Op;
 
+use super::container::container_items;
+use super::container::container_len;
+use super::named_tuple::tuple_items;
+use super::records::members;
 use super::value::{Dict, Key, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run};
 
 /// The number of elements of a range.
 pub fn range_len(start: i64, stop: i64, step: i64) -> i64 {
@@ -12,6 +16,7 @@ pub fn range_len(start: i64, stop: i64, step: i64) -> i64 {
         return 0;
     }
     let span = i128::from(high) - i128::from(low);
+    // more elements than 63 bits can count are more than any budget has, as the largest number is
     i64::try_from((span - 1) / i128::from(by) + 1).unwrap_or(i64::MAX)
 }
 
@@ -29,7 +34,7 @@ impl Interp {
             Value::List(l) => l.borrow().len(),
             Value::Dict(d) | Value::Set(d) => d.borrow().len(),
             Value::Iter(i) => i.borrow().len(),
-            Value::Object(o) => self.container_len(o).unwrap_or(0),
+            Value::Object(o) => container_len(o).unwrap_or(0),
             Value::Str(s) => {
                 self.allocate(s.len())?;
                 s.len()
@@ -50,16 +55,12 @@ impl Interp {
             Value::Iter(items) => items.borrow_mut().drain(..).collect(),
             Value::Range(start, stop, step) => {
                 let count = range_len(*start, *stop, *step);
-                if count > i64::try_from(self.budgets.iterations).unwrap_or(i64::MAX) {
-                    let limit = self.budgets.iterations;
-                    let text = format!("a range of {count} elements; at most {limit} rounds are unrolled");
-                    return Err(self.fault("E-BUDGET-LOOP", text));
-                }
+                self.tracer.run.meter.allows_range(count.unsigned_abs()).map_err(|e| self.fault(e.code, e.text))?;
                 self.charge(count.unsigned_abs() / 4)?;
                 (0..count).map(|i| Value::Int(start + i * step)).collect()
             }
             Value::Tensor(t) => {
-                let shape = self.shape_of(t);
+                let shape = self.tracer.shape_of(t);
                 let Some(first) = shape.first() else {
                     return self.type_fault("a 0-dimensional tensor cannot be iterated over");
                 };
@@ -70,22 +71,21 @@ impl Interp {
                     );
                     return Err(Box::new(d.help("work on the whole axis at once")));
                 };
-                let id = self.node(t)?;
+                let id = self.tracer.node(t)?;
                 let mut out = Vec::new();
                 for i in 0..count {
-                    let one = self.push(Op::Select { dim: 0, index: i.into() }, &[id])?;
-                    out.push(self.view_among(one, t, true)?);
+                    let one = self.tracer.push(Op::Select { dim: 0, index: i.into() }, &[id])?;
+                    out.push(self.tracer.view_among(one, t, true)?);
                 }
                 out
             }
-            Value::Class(class) if self.members(class).is_some() => self.members(class).unwrap_or_default(),
-            Value::Object(o) if self.tuple_items(o).is_some() => self.tuple_items(o).unwrap_or_default(),
-            Value::Object(o) => match (o.class.find("__iter__"), self.container_items(o)) {
+            Value::Class(class) if members(class).is_some() => members(class).unwrap_or_default(),
+            Value::Object(o) if tuple_items(o).is_some() => tuple_items(o).unwrap_or_default(),
+            Value::Object(o) => match (o.class.find("__iter__"), container_items(o)) {
                 (Some(f), _) => {
                     let it = self.call(&f, vec![value.clone()], Vec::new())?;
                     if matches!(it, Value::Object(_)) {
-                        return self
-                            .unsupported("E-UNSUPPORTED-CLASS", "iterators written as classes are not supported");
+                        return self.refuse("E-UNSUPPORTED-CLASS", "iterators written as classes are not supported");
                     }
                     self.items(&it)?
                 }
@@ -100,6 +100,122 @@ impl Interp {
         })
     }
 
+    pub fn subscript(&mut self, base: &Value, index: &Value) -> R<Value> {
+        match base {
+            Value::Tensor(t) => {
+                let t = t.clone();
+                self.tracer.tensor_index(&t, index)
+            }
+            Value::Dict(d) => {
+                let key = self.tracer.run.key(index)?;
+                let found = d.borrow().get(&key).cloned();
+                match found {
+                    Some(v) => Ok(v),
+                    None => {
+                        let text = self.repr_of(index)?;
+                        self.tracer.run.key_fault(format!("the key {text} does not exist"))
+                    }
+                }
+            }
+            Value::Str(s) => {
+                self.go_over(s.len())?;
+                let chars: Vec<char> = s.chars().collect();
+                match index {
+                    Value::Slice(parts) => {
+                        let picked = self.tracer.run.slice_positions(parts, chars.len())?;
+                        let text: String = picked.iter().filter_map(|&i| chars.get(i)).collect();
+                        self.allocate(text.len())?;
+                        Ok(Value::str(&text))
+                    }
+                    _ => {
+                        let at = self.tracer.run.position(index, chars.len())?;
+                        Ok(Value::str(&chars.get(at).map(char::to_string).unwrap_or_default()))
+                    }
+                }
+            }
+            Value::Tuple(_) | Value::Named(_) | Value::List(_) | Value::Range(..) => match index {
+                Value::Slice(parts) => {
+                    let items = self.items(base)?;
+                    let picked = self.tracer.run.slice_positions(parts, items.len())?;
+                    self.allocate(picked.len())?;
+                    let items: Vec<Value> = picked.iter().filter_map(|&i| items.get(i).cloned()).collect();
+                    Ok(if matches!(base, Value::List(_)) { Value::list(items) } else { Value::tuple(items) })
+                }
+                _ => self.tracer.run.element(base, index),
+            },
+            Value::Object(o) => {
+                let o = o.clone();
+                self.container_get(&o, index)
+            }
+            Value::Class(class) if members(class).is_some() => {
+                let class = class.clone();
+                self.find_member(&class, index, true)
+            }
+            Value::Class(_) | Value::Typing => Ok(Value::Typing),
+            Value::None => {
+                let d = self.fault("E-TYPE", "None cannot be indexed");
+                Err(Box::new(d.help("what is indexed here was never assigned a value")))
+            }
+            other => self.type_fault(format!("{} cannot be indexed", other.type_name())),
+        }
+    }
+
+    pub fn set_item(&mut self, base: &Value, index: &Value, value: Value) -> R<()> {
+        match base {
+            Value::List(list) => {
+                if let Value::Slice(parts) = index {
+                    let len = list.borrow().len();
+                    let picked = self.tracer.run.slice_positions(parts, len)?;
+                    let new = self.items(&value)?;
+                    if !matches!(parts[2], Value::None | Value::Int(1)) {
+                        if new.len() != picked.len() {
+                            let text = format!("{} items for a slice of {} with steps", new.len(), picked.len());
+                            return self.value_fault(text);
+                        }
+                        let mut list = list.borrow_mut();
+                        for (at, value) in picked.into_iter().zip(new) {
+                            if let Some(slot) = list.get_mut(at) {
+                                *slot = value;
+                            }
+                        }
+                        return Ok(());
+                    }
+                    let start = picked.first().copied().unwrap_or_else(|| match &parts[0] {
+                        Value::Int(i) if *i >= 0 => usize::try_from(*i).unwrap_or(0).min(len),
+                        _ => 0,
+                    });
+                    self.allocate(new.len())?;
+                    self.go_over(len)?;
+                    list.borrow_mut().splice(start..start + picked.len(), new);
+                    return Ok(());
+                }
+                let len = list.borrow().len();
+                let at = self.tracer.run.position(index, len)?;
+                if let Some(slot) = list.borrow_mut().get_mut(at) {
+                    *slot = value;
+                }
+                Ok(())
+            }
+            Value::Dict(d) => {
+                let key = self.tracer.run.key(index)?;
+                self.allocate(1)?;
+                d.borrow_mut().insert(key, index.clone(), value);
+                Ok(())
+            }
+            Value::Tensor(t) => {
+                let t = t.clone();
+                self.tracer.tensor_set(&t, index, value)
+            }
+            Value::Object(o) => {
+                let o = o.clone();
+                self.container_set(&o, index, value)
+            }
+            other => self.type_fault(format!("items of {} cannot be assigned to", other.type_name())),
+        }
+    }
+}
+
+impl Run {
     /// What a dictionary compares a key by.
     pub fn key(&mut self, value: &Value) -> R<Key> {
         match value {
@@ -108,7 +224,7 @@ impl Interp {
             Value::Dim(d) => self.charge(d.terms().count() as u64 / 4)?,
             _ => {}
         }
-        self.nested(|vm| vm.key_here(value))
+        self.nested(|run| run.key_here(value))
     }
 
     fn key_here(&mut self, value: &Value) -> R<Key> {
@@ -128,8 +244,7 @@ impl Interp {
             other => match other.identity() {
                 Some(address) => Key::Identity(address),
                 None => {
-                    return self
-                        .unsupported("E-UNSUPPORTED-OP", format!("{} as a key is not supported", other.type_name()));
+                    return self.refuse("E-UNSUPPORTED-OP", format!("{} as a key is not supported", other.type_name()));
                 }
             },
         })
@@ -150,13 +265,13 @@ impl Interp {
             Value::Int(i) => *i,
             Value::Bool(b) => (*b).into(),
             Value::Dim(d) => {
-                return self.unsupported(
+                return self.refuse(
                     "E-UNSUPPORTED-SIZE",
                     format!("the index {d} into a list depends on the size of the graph"),
                 );
             }
             Value::Tensor(_) => {
-                return self.unsupported("E-UNSUPPORTED-ITEM", "a list cannot be indexed by a tensor's value");
+                return self.refuse("E-UNSUPPORTED-ITEM", "a list cannot be indexed by a tensor's value");
             }
             other => return self.type_fault(format!("indices are integers or slices, not {}", other.type_name())),
         };
@@ -197,66 +312,6 @@ impl Interp {
         Ok(out)
     }
 
-    pub fn subscript(&mut self, base: &Value, index: &Value) -> R<Value> {
-        match base {
-            Value::Tensor(t) => {
-                let t = t.clone();
-                self.tensor_index(&t, index)
-            }
-            Value::Dict(d) => {
-                let key = self.key(index)?;
-                let found = d.borrow().get(&key).cloned();
-                match found {
-                    Some(v) => Ok(v),
-                    None => {
-                        let text = self.repr_of(index)?;
-                        self.key_fault(format!("the key {text} does not exist"))
-                    }
-                }
-            }
-            Value::Str(s) => {
-                self.go_over(s.len())?;
-                let chars: Vec<char> = s.chars().collect();
-                match index {
-                    Value::Slice(parts) => {
-                        let picked = self.slice_positions(parts, chars.len())?;
-                        let text: String = picked.iter().filter_map(|&i| chars.get(i)).collect();
-                        self.allocate(text.len())?;
-                        Ok(Value::str(&text))
-                    }
-                    _ => {
-                        let at = self.position(index, chars.len())?;
-                        Ok(Value::str(&chars.get(at).map(char::to_string).unwrap_or_default()))
-                    }
-                }
-            }
-            Value::Tuple(_) | Value::Named(_) | Value::List(_) | Value::Range(..) => match index {
-                Value::Slice(parts) => {
-                    let items = self.items(base)?;
-                    let picked = self.slice_positions(parts, items.len())?;
-                    self.allocate(picked.len())?;
-                    let items: Vec<Value> = picked.iter().filter_map(|&i| items.get(i).cloned()).collect();
-                    Ok(if matches!(base, Value::List(_)) { Value::list(items) } else { Value::tuple(items) })
-                }
-                _ => self.element(base, index),
-            },
-            Value::Object(o) => {
-                let o = o.clone();
-                self.container_get(&o, index)
-            }
-            Value::Class(class) if self.members(class).is_some() => {
-                let class = class.clone();
-                self.find_member(&class, index, true)
-            }
-            Value::Class(_) | Value::Typing => Ok(Value::Typing),
-            Value::None => {
-                let d = self.fault("E-TYPE", "None cannot be indexed");
-                Err(Box::new(d.help("what is indexed here was never assigned a value")))
-            }
-            other => self.type_fault(format!("{} cannot be indexed", other.type_name())),
-        }
-    }
-
     /// One element of a sequence, without a copy of the others.
     fn element(&mut self, sequence: &Value, index: &Value) -> R<Value> {
         let found = match sequence {
@@ -274,60 +329,6 @@ impl Interp {
             other => return self.type_fault(format!("{} cannot be indexed", other.type_name())),
         };
         Ok(found.unwrap_or(Value::None))
-    }
-
-    pub fn set_item(&mut self, base: &Value, index: &Value, value: Value) -> R<()> {
-        match base {
-            Value::List(list) => {
-                if let Value::Slice(parts) = index {
-                    let len = list.borrow().len();
-                    let picked = self.slice_positions(parts, len)?;
-                    let new = self.items(&value)?;
-                    if !matches!(parts[2], Value::None | Value::Int(1)) {
-                        if new.len() != picked.len() {
-                            let text = format!("{} items for a slice of {} with steps", new.len(), picked.len());
-                            return self.value_fault(text);
-                        }
-                        let mut list = list.borrow_mut();
-                        for (at, value) in picked.into_iter().zip(new) {
-                            if let Some(slot) = list.get_mut(at) {
-                                *slot = value;
-                            }
-                        }
-                        return Ok(());
-                    }
-                    let start = picked.first().copied().unwrap_or_else(|| match &parts[0] {
-                        Value::Int(i) if *i >= 0 => usize::try_from(*i).unwrap_or(0).min(len),
-                        _ => 0,
-                    });
-                    self.allocate(new.len())?;
-                    self.go_over(len)?;
-                    list.borrow_mut().splice(start..start + picked.len(), new);
-                    return Ok(());
-                }
-                let len = list.borrow().len();
-                let at = self.position(index, len)?;
-                if let Some(slot) = list.borrow_mut().get_mut(at) {
-                    *slot = value;
-                }
-                Ok(())
-            }
-            Value::Dict(d) => {
-                let key = self.key(index)?;
-                self.allocate(1)?;
-                d.borrow_mut().insert(key, index.clone(), value);
-                Ok(())
-            }
-            Value::Tensor(t) => {
-                let t = t.clone();
-                self.tensor_set(&t, index, value)
-            }
-            Value::Object(o) => {
-                let o = o.clone();
-                self.container_set(&o, index, value)
-            }
-            other => self.type_fault(format!("items of {} cannot be assigned to", other.type_name())),
-        }
     }
 
     pub fn delete_item(&mut self, base: &Value, index: &Value) -> R<()> {

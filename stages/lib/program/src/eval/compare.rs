@@ -4,61 +4,43 @@ use std::rc::Rc;
 
 use graph::{BinaryOp, Dim, Op};
 
+use super::arith::as_dim;
+use super::container::container_len;
+use super::named_tuple::tuple_items;
+use super::records::plain_member;
 use super::value::Value;
-use super::{Interp, R};
+use super::{Interp, R, Run};
 use crate::syntax::CmpOp;
 
 impl Interp {
-    /// A comparison of sizes, where it comes out the same for all B >= 1 and N >= 2.
-    pub fn compare_dims(&self, op: CmpOp, a: &Dim, b: &Dim) -> Option<bool> {
-        let yes_no = |yes: bool, no: bool| {
-            if yes {
-                Some(true)
-            } else if no {
-                Some(false)
-            } else {
-                None
-            }
-        };
-        match op {
-            CmpOp::Eq => yes_no(a == b, a.provably_gt(b) || b.provably_gt(a)),
-            CmpOp::Ne => yes_no(a.provably_gt(b) || b.provably_gt(a), a == b),
-            CmpOp::Lt => yes_no(b.provably_gt(a), a.provably_ge(b)),
-            CmpOp::Le => yes_no(b.provably_ge(a), a.provably_gt(b)),
-            CmpOp::Gt => yes_no(a.provably_gt(b), b.provably_ge(a)),
-            CmpOp::Ge => yes_no(a.provably_ge(b), b.provably_gt(a)),
-            _ => None,
-        }
-    }
-
     pub fn compare(&mut self, a: &Value, op: CmpOp, b: &Value) -> R<Value> {
         use Value as V;
         Ok(Value::Bool(match op {
-            CmpOp::Is | CmpOp::IsNot => self.same(a, b) == (op == CmpOp::Is),
+            CmpOp::Is | CmpOp::IsNot => same(a, b) == (op == CmpOp::Is),
             CmpOp::In | CmpOp::NotIn => self.contains(a, b)? == (op == CmpOp::In),
             CmpOp::Eq | CmpOp::Ne => {
                 if matches!(a, V::Tensor(_)) || matches!(b, V::Tensor(_)) {
-                    let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
+                    let (Some(x), Some(y)) = (self.tracer.operand(a)?, self.tracer.operand(b)?) else {
                         // a tensor equals nothing else, in particular not None
                         return Ok(V::Bool(op == CmpOp::Ne));
                     };
                     let op = if op == CmpOp::Eq { BinaryOp::Eq } else { BinaryOp::Ne };
-                    let id = self.push(Op::Binary(op), &[x, y])?;
-                    return Ok(self.tensor_value(id));
+                    let id = self.tracer.push(Op::Binary(op), &[x, y])?;
+                    return Ok(self.tracer.tensor_value(id));
                 }
                 self.equal(a, b)? == (op == CmpOp::Eq)
             }
             _ => {
                 if matches!(a, V::Tensor(_)) || matches!(b, V::Tensor(_)) {
-                    let (x, y) = self.operands(a, op.symbol(), b)?;
+                    let (x, y) = self.tracer.operands(a, op.symbol(), b)?;
                     let op = match op {
                         CmpOp::Lt => BinaryOp::Lt,
                         CmpOp::Le => BinaryOp::Le,
                         CmpOp::Gt => BinaryOp::Gt,
                         _ => BinaryOp::Ge,
                     };
-                    let id = self.push(Op::Binary(op), &[x, y])?;
-                    return Ok(self.tensor_value(id));
+                    let id = self.tracer.push(Op::Binary(op), &[x, y])?;
+                    return Ok(self.tracer.tensor_value(id));
                 }
                 if let (V::Set(x), V::Set(y)) = (a, b) {
                     let (x, y) = (x.borrow(), y.borrow());
@@ -79,9 +61,9 @@ impl Interp {
                         _ => ordering.is_ge(),
                     },
                     Order::Nan => false,
-                    Order::Sizes(x, y) => match self.compare_dims(op, &x, &y) {
+                    Order::Sizes(x, y) => match compare_dims(op, &x, &y) {
                         Some(b) => b,
-                        None => return self.undecided(&format!("{x} {} {y}", op.symbol())),
+                        None => return self.tracer.run.undecided(&format!("{x} {} {y}", op.symbol())),
                     },
                 }
             }
@@ -89,37 +71,28 @@ impl Interp {
     }
 
     fn order(&mut self, a: &Value, b: &Value) -> R<Order> {
-        self.weigh(a, b)?;
+        self.tracer.run.weigh(a, b)?;
         self.nested(|vm| vm.order_here(a, b))
-    }
-
-    /// Counts the work of comparing two values that hold no others.
-    fn weigh(&mut self, a: &Value, b: &Value) -> R<()> {
-        match (a, b) {
-            (Value::Str(x), Value::Str(y)) => self.charge((x.len().min(y.len()) / 64) as u64),
-            (Value::Dim(d), _) | (_, Value::Dim(d)) => self.charge((d.terms().count() / 4) as u64),
-            _ => Ok(()),
-        }
     }
 
     fn order_here(&mut self, a: &Value, b: &Value) -> R<Order> {
         use Value as V;
         Ok(match (a, b) {
-            (V::Int(_) | V::Bool(_) | V::Dim(_), V::Int(_) | V::Bool(_) | V::Dim(_)) => {
-                match (self.as_dim(a), self.as_dim(b)) {
-                    (Some(x), Some(y)) => match (x.as_known(), y.as_known()) {
-                        (Some(x), Some(y)) => Order::Known(x.cmp(&y)),
-                        _ => Order::Sizes(x, y),
-                    },
-                    _ => return self.type_fault("sizes are integers"),
-                }
-            }
+            (V::Int(_) | V::Bool(_) | V::Dim(_), V::Int(_) | V::Bool(_) | V::Dim(_)) => match (as_dim(a), as_dim(b)) {
+                (Some(x), Some(y)) => match (x.as_known(), y.as_known()) {
+                    (Some(x), Some(y)) => Order::Known(x.cmp(&y)),
+                    _ => Order::Sizes(x, y),
+                },
+                _ => return self.type_fault("sizes are integers"),
+            },
             (V::Float(_) | V::Int(_) | V::Bool(_), V::Float(_) | V::Int(_) | V::Bool(_)) => {
-                let (x, y) = (self.as_float(a, "", "")?, self.as_float(b, "", "")?);
+                let (x, y) = (self.tracer.run.as_float(a, "", "")?, self.tracer.run.as_float(b, "", "")?);
                 x.partial_cmp(&y).map_or(Order::Nan, Order::Known)
             }
             (V::Float(_) | V::Number(_) | V::Dim(_), V::Int(_) | V::Float(_) | V::Number(_) | V::Dim(_))
-            | (V::Int(_), V::Number(_)) => return self.undecided("a number that depends on the size of the graph"),
+            | (V::Int(_), V::Number(_)) => {
+                return self.tracer.run.undecided("a number that depends on the size of the graph");
+            }
             (V::Str(x), V::Str(y)) => Order::Known(x.cmp(y)),
             (V::Tuple(_) | V::List(_), V::Tuple(_) | V::List(_)) => {
                 let (x, y) = (self.items(a)?, self.items(b)?);
@@ -143,29 +116,14 @@ impl Interp {
             Order::Known(o) => Ok(o),
             Order::Nan => Ok(std::cmp::Ordering::Equal),
             Order::Sizes(x, y) => {
-                if self.compare_dims(CmpOp::Le, &x, &y) == Some(true) {
+                if compare_dims(CmpOp::Le, &x, &y) == Some(true) {
                     Ok(if x == y { std::cmp::Ordering::Equal } else { std::cmp::Ordering::Less })
-                } else if self.compare_dims(CmpOp::Ge, &x, &y) == Some(true) {
+                } else if compare_dims(CmpOp::Ge, &x, &y) == Some(true) {
                     Ok(std::cmp::Ordering::Greater)
                 } else {
-                    self.undecided(&format!("which of {x} and {y} is larger"))
+                    self.tracer.run.undecided(&format!("which of {x} and {y} is larger"))
                 }
             }
-        }
-    }
-
-    /// `is`.
-    pub fn same(&self, a: &Value, b: &Value) -> bool {
-        use Value as V;
-        match (a, b) {
-            (V::None, V::None) | (V::Ellipsis, V::Ellipsis) => true,
-            (V::Bool(x), V::Bool(y)) => x == y,
-            (V::Int(x), V::Int(y)) => x == y,
-            (V::Str(x), V::Str(y)) => x == y,
-            (V::DType(x), V::DType(y)) => x == y,
-            (V::Tuple(x), V::Tuple(y)) => std::rc::Rc::ptr_eq(x, y),
-            (V::Module(x), V::Module(y)) => x == y,
-            _ => a.identity().is_some() && a.identity() == b.identity(),
         }
     }
 
@@ -174,7 +132,7 @@ impl Interp {
     /// # Errors
     /// `E-BUDGET-DEPTH` for values that hold themselves, where Python raises `RecursionError`.
     pub fn equal(&mut self, a: &Value, b: &Value) -> R<bool> {
-        self.weigh(a, b)?;
+        self.tracer.run.weigh(a, b)?;
         self.nested(|vm| vm.equal_here(a, b))
     }
 
@@ -182,21 +140,23 @@ impl Interp {
         use Value as V;
         Ok(match (a, b) {
             (V::Dim(_), V::Dim(_) | V::Int(_) | V::Bool(_)) | (V::Int(_) | V::Bool(_), V::Dim(_)) => {
-                match (self.as_dim(a), self.as_dim(b)) {
-                    (Some(x), Some(y)) => match self.compare_dims(CmpOp::Eq, &x, &y) {
+                match (as_dim(a), as_dim(b)) {
+                    (Some(x), Some(y)) => match compare_dims(CmpOp::Eq, &x, &y) {
                         Some(equal) => equal,
-                        None => return self.undecided(&format!("whether {x} equals {y}")),
+                        None => return self.tracer.run.undecided(&format!("whether {x} equals {y}")),
                     },
                     _ => false,
                 }
             }
             (V::Float(_) | V::Int(_) | V::Bool(_), V::Float(_) | V::Int(_) | V::Bool(_)) => {
-                self.as_float(a, "", "")? == self.as_float(b, "", "")?
+                self.tracer.run.as_float(a, "", "")? == self.tracer.run.as_float(b, "", "")?
             }
             (V::Number(_), V::Float(_) | V::Int(_) | V::Number(_) | V::Dim(_))
             | (V::Float(_) | V::Int(_) | V::Dim(_), V::Number(_))
             | (V::Float(_), V::Dim(_))
-            | (V::Dim(_), V::Float(_)) => return self.undecided("a number that depends on the size of the graph"),
+            | (V::Dim(_), V::Float(_)) => {
+                return self.tracer.run.undecided("a number that depends on the size of the graph");
+            }
             (V::Tuple(_) | V::Named(_), V::Tuple(_) | V::Named(_)) | (V::List(_), V::List(_)) => {
                 let (x, y) = (self.items(a)?, self.items(b)?);
                 if x.len() != y.len() {
@@ -204,8 +164,8 @@ impl Interp {
                 }
                 self.charge(x.len() as u64 + 1)?;
                 for (x, y) in x.iter().zip(&y) {
-                    if matches!((x, y), (V::Tensor(_), V::Tensor(_))) && !self.same(x, y) {
-                        return Err(self.tensor_decides());
+                    if matches!((x, y), (V::Tensor(_), V::Tensor(_))) && !same(x, y) {
+                        return Err(self.tracer.run.tensor_decides());
                     }
                     if !self.equal(x, y)? {
                         return Ok(false);
@@ -238,7 +198,7 @@ impl Interp {
             (V::Range(a0, a1, a2), V::Range(b0, b1, b2)) => (a0, a1, a2) == (b0, b1, b2),
             (V::Device, V::Device) => true,
             (V::Object(x), V::Object(y))
-                if !self.same(a, b) && Rc::ptr_eq(&x.class, &y.class) && self.tuple_items(x).is_none() =>
+                if !same(a, b) && Rc::ptr_eq(&x.class, &y.class) && tuple_items(x).is_none() =>
             {
                 match (self.record(x)?, self.record(y)?) {
                     (Some(x), Some(y)) => {
@@ -252,24 +212,24 @@ impl Interp {
                     _ => false,
                 }
             }
-            (V::Object(x), V::Tuple(_)) if self.tuple_items(x).is_some() => {
-                let items = self.tuple_items(x).unwrap_or_default();
+            (V::Object(x), V::Tuple(_)) if tuple_items(x).is_some() => {
+                let items = tuple_items(x).unwrap_or_default();
                 self.equal(&V::tuple(items), b)?
             }
-            (V::Tuple(_), V::Object(y)) if self.tuple_items(y).is_some() => {
-                let items = self.tuple_items(y).unwrap_or_default();
+            (V::Tuple(_), V::Object(y)) if tuple_items(y).is_some() => {
+                let items = tuple_items(y).unwrap_or_default();
                 self.equal(a, &V::tuple(items))?
             }
-            (V::Object(x), V::Object(y)) if self.tuple_items(x).is_some() && self.tuple_items(y).is_some() => {
-                let (x, y) = (self.tuple_items(x).unwrap_or_default(), self.tuple_items(y).unwrap_or_default());
+            (V::Object(x), V::Object(y)) if tuple_items(x).is_some() && tuple_items(y).is_some() => {
+                let (x, y) = (tuple_items(x).unwrap_or_default(), tuple_items(y).unwrap_or_default());
                 self.equal(&V::tuple(x), &V::tuple(y))?
             }
-            (V::Object(o), V::Str(_) | V::Int(_)) => match self.plain_member(o) {
+            (V::Object(o), V::Str(_) | V::Int(_)) => match plain_member(o) {
                 Some(plain) => self.equal(&plain, b)?,
                 None => false,
             },
             (V::Str(_) | V::Int(_), V::Object(_)) => self.equal(b, a)?,
-            _ => self.same(a, b),
+            _ => same(a, b),
         })
     }
 
@@ -283,13 +243,13 @@ impl Interp {
                 other => self.type_fault(format!("'in' a string needs a string, not {}", other.type_name())),
             },
             Value::Dict(d) | Value::Set(d) => {
-                let key = self.key(item)?;
+                let key = self.tracer.run.key(item)?;
                 Ok(d.borrow().get(&key).is_some())
             }
-            Value::Tensor(_) => self.unsupported("E-UNSUPPORTED-OP", "'in' a tensor depends on its values"),
-            Value::Object(o) if self.container_len(o).is_some() => {
+            Value::Tensor(_) => self.refuse("E-UNSUPPORTED-OP", "'in' a tensor depends on its values"),
+            Value::Object(o) if container_len(o).is_some() => {
                 let Value::Str(name) = item else { return Ok(false) };
-                self.go_over_module(o)?;
+                self.tracer.run.go_over_module(o)?;
                 let module = o.module.borrow();
                 Ok(module
                     .as_ref()
@@ -300,7 +260,7 @@ impl Interp {
                 self.charge(items.len() as u64)?;
                 for other in &items {
                     let text = matches!(item, Value::Str(_));
-                    if (!text && self.same(item, other))
+                    if (!text && same(item, other))
                         || (!matches!(other, Value::Tensor(_)) && self.equal(item, other)?)
                     {
                         return Ok(true);
@@ -309,6 +269,54 @@ impl Interp {
                 Ok(false)
             }
         }
+    }
+}
+
+impl Run {
+    /// Counts the work of comparing two values that hold no others.
+    fn weigh(&mut self, a: &Value, b: &Value) -> R<()> {
+        match (a, b) {
+            (Value::Str(x), Value::Str(y)) => self.charge((x.len().min(y.len()) / 64) as u64),
+            (Value::Dim(d), _) | (_, Value::Dim(d)) => self.charge((d.terms().count() / 4) as u64),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `is`.
+pub fn same(a: &Value, b: &Value) -> bool {
+    use Value as V;
+    match (a, b) {
+        (V::None, V::None) | (V::Ellipsis, V::Ellipsis) => true,
+        (V::Bool(x), V::Bool(y)) => x == y,
+        (V::Int(x), V::Int(y)) => x == y,
+        (V::Str(x), V::Str(y)) => x == y,
+        (V::DType(x), V::DType(y)) => x == y,
+        (V::Tuple(x), V::Tuple(y)) => std::rc::Rc::ptr_eq(x, y),
+        (V::Module(x), V::Module(y)) => x == y,
+        _ => a.identity().is_some() && a.identity() == b.identity(),
+    }
+}
+
+/// A comparison of sizes, where it comes out the same for all B >= 1 and N >= 2.
+pub fn compare_dims(op: CmpOp, a: &Dim, b: &Dim) -> Option<bool> {
+    let yes_no = |yes: bool, no: bool| {
+        if yes {
+            Some(true)
+        } else if no {
+            Some(false)
+        } else {
+            None
+        }
+    };
+    match op {
+        CmpOp::Eq => yes_no(a == b, a.provably_gt(b) || b.provably_gt(a)),
+        CmpOp::Ne => yes_no(a.provably_gt(b) || b.provably_gt(a), a == b),
+        CmpOp::Lt => yes_no(b.provably_gt(a), a.provably_ge(b)),
+        CmpOp::Le => yes_no(b.provably_ge(a), a.provably_gt(b)),
+        CmpOp::Gt => yes_no(a.provably_gt(b), b.provably_ge(a)),
+        CmpOp::Ge => yes_no(a.provably_ge(b), b.provably_gt(a)),
+        _ => None,
     }
 }
 

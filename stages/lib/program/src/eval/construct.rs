@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use graph::{DType, Op};
 
+use super::named_tuple::tuple_items;
 use super::native::Args;
 use super::value::{Class, Data, Dict, NativeClass, Object, Tensor, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run, Tracer};
 use crate::syntax::Name;
 
 impl Interp {
@@ -20,7 +21,7 @@ impl Interp {
             return self.type_fault(format!("{name}() takes no keywords"));
         }
         if let ("int", [text, base]) = (name, args.as_slice()) {
-            return self.int_in_base(&text.clone(), &base.clone());
+            return self.tracer.run.int_in_base(&text.clone(), &base.clone());
         }
         if args.len() > 1 && name != "slice" {
             return self.type_fault(format!("{name}() takes one argument"));
@@ -39,24 +40,24 @@ impl Interp {
                 self.allocate(items.len())?;
                 Value::tuple(items)
             }
-            ("set" | "frozenset", None) => self.set(Vec::new())?,
+            ("set" | "frozenset", None) => self.tracer.run.set(Vec::new())?,
             ("set" | "frozenset", Some(v)) => {
                 let items = self.items(&v)?;
-                self.set(items)?
+                self.tracer.run.set(items)?
             }
             ("str", None) => Value::str(""),
             ("str", Some(v)) => Value::str(&self.str_of(&v)?),
             ("bool", None) => Value::Bool(false),
             ("bool", Some(v)) => Value::Bool(self.truth(&v)?),
             ("int", None) => Value::Int(0),
-            ("int", Some(v)) => self.int_of(&v)?,
+            ("int", Some(v)) => self.tracer.int_of(&v)?,
             ("float", None) => Value::Float(0.0),
-            ("float", Some(v)) => self.float_of(&v)?,
+            ("float", Some(v)) => self.tracer.float_of(&v)?,
             ("object", None) => Value::Object(Rc::new(Object {
                 class: class.clone(),
                 attrs: Default::default(),
                 module: Default::default(),
-                span: self.span,
+                span: self.here(),
             })),
             ("type", Some(v)) => self.type_of(&v)?,
             ("slice", _) => {
@@ -68,7 +69,7 @@ impl Interp {
                     _ => return self.type_fault("slice() needs an argument"),
                 }
             }
-            (name, _) => return self.unsupported("E-UNSUPPORTED-OP", format!("{name}() is not supported")),
+            (name, _) => return self.refuse("E-UNSUPPORTED-OP", format!("{name}() is not supported")),
         })
     }
 
@@ -97,146 +98,10 @@ impl Interp {
             let [name, value] = pair.as_slice() else {
                 return self.value_fault("a dict is made of pairs");
             };
-            dict.insert(self.key(name)?, name.clone(), value.clone());
+            dict.insert(self.tracer.run.key(name)?, name.clone(), value.clone());
             self.step()?;
         }
         Ok(())
-    }
-
-    /// `int(text, base)`.
-    pub fn int_in_base(&mut self, text: &Value, base: &Value) -> R<Value> {
-        self.weigh_text(text)?;
-        let (Value::Str(text), Value::Int(base)) = (text, base) else {
-            return self.type_fault("int() with a base takes a string and an integer");
-        };
-        let digits = text.trim().to_ascii_lowercase();
-        let (sign, digits) = match digits.strip_prefix('-') {
-            Some(rest) => ("-", rest.to_owned()),
-            None => ("", digits.strip_prefix('+').unwrap_or(&digits).to_owned()),
-        };
-        let prefix = match digits.get(..2) {
-            Some("0x") => Some(16),
-            Some("0o") => Some(8),
-            Some("0b") => Some(2),
-            _ => None,
-        };
-        let base = match (*base, prefix) {
-            (0, prefix) => prefix.unwrap_or(10),
-            (2..=36, _) => u32::try_from(*base).unwrap_or(10),
-            _ => return self.value_fault("the base of int() is 0 or from 2 to 36"),
-        };
-        let digits = match prefix {
-            Some(own) if own == base => digits.get(2..).unwrap_or("").to_owned(),
-            _ => digits,
-        };
-        match i64::from_str_radix(&format!("{sign}{digits}"), base) {
-            Ok(i) if !digits.starts_with(['+', '-']) => Ok(Value::Int(i)),
-            _ => self.value_fault(format!("'{text}' is not an integer in base {base}")),
-        }
-    }
-
-    pub fn int_of(&mut self, value: &Value) -> R<Value> {
-        self.weigh_text(value)?;
-        Ok(match value {
-            Value::Int(_) | Value::Dim(_) => value.clone(),
-            Value::Bool(b) => Value::Int((*b).into()),
-            Value::Float(f) if f.is_finite() && f.abs() < 9e18 => Value::Int(*f as i64),
-            Value::Float(_) => return self.value_fault("this float cannot become an integer"),
-            Value::Str(s) => match s.trim().parse() {
-                Ok(i) => Value::Int(i),
-                Err(_) => return self.value_fault(format!("'{s}' is not an integer")),
-            },
-            Value::Number(_) => {
-                return self.unsupported(
-                    "E-UNSUPPORTED-SIZE",
-                    "a rounded number that depends on the size of the graph is not supported",
-                );
-            }
-            Value::Tensor(t) => {
-                let number = self.number_of(t, "int()")?;
-                return self.int_of(&number);
-            }
-            other => return self.type_fault(format!("{} cannot become an integer", other.type_name())),
-        })
-    }
-
-    /// Counts the work of reading a number from a string.
-    fn weigh_text(&mut self, value: &Value) -> R<()> {
-        if let Value::Str(s) = value { self.go_over(s.len()) } else { Ok(()) }
-    }
-
-    pub fn float_of(&mut self, value: &Value) -> R<Value> {
-        self.weigh_text(value)?;
-        Ok(match value {
-            Value::Float(_) | Value::Number(_) => value.clone(),
-            Value::Int(i) => Value::Float(*i as f64),
-            Value::Bool(b) => Value::Float(f64::from(u8::from(*b))),
-            Value::Dim(d) => {
-                let id = self.push_as(Op::Size(d.clone()), &[], Vec::new(), DType::Int)?;
-                Value::Number(self.cast(id, DType::Float)?)
-            }
-            Value::Str(s) => match s.trim().parse() {
-                Ok(f) => Value::Float(f),
-                Err(_) => return self.value_fault(format!("'{s}' is not a number")),
-            },
-            Value::Tensor(t) => {
-                let number = self.number_of(t, "float()")?;
-                return self.float_of(&number);
-            }
-            other => return self.type_fault(format!("{} cannot become a float", other.type_name())),
-        })
-    }
-
-    /// The elements of a tensor of constants, row-major, as Python's numbers, with its sizes.
-    fn constants(&mut self, t: &Tensor, what: &str) -> R<(Vec<usize>, Vec<Value>)> {
-        let data = t.data.borrow().clone();
-        let literal = match data {
-            Data::Literal(l) => Some(l),
-            Data::Leaf(_) => None,
-            Data::Node(_) => {
-                let id = self.node(t)?;
-                self.constant(id)?
-            }
-        };
-        let Some((literal, values)) = literal.and_then(|l| l.values().map(|v| (l, v))) else {
-            return self.tensor_to_number(what);
-        };
-        self.allocate(values.len())?;
-        let number = |v: f64| match literal.dtype {
-            // tensors hold 32 bits
-            DType::Float => Value::Float(f64::from(v as f32)),
-            DType::Int => Value::Int(v as i64),
-            DType::Bool => Value::Bool(v != 0.0),
-        };
-        Ok((literal.shape.clone(), values.into_iter().map(number).collect()))
-    }
-
-    /// A tensor of one constant as Python's number.
-    pub fn number_of(&mut self, t: &Tensor, what: &str) -> R<Value> {
-        match self.constants(t, what)?.1.as_slice() {
-            [one] => Ok(one.clone()),
-            many => self.value_fault(format!("{what} needs a tensor of one element, not of {}", many.len())),
-        }
-    }
-
-    /// A tensor of constants as nested lists.
-    pub fn list_of(&mut self, t: &Tensor) -> R<Value> {
-        let (shape, mut values) = self.constants(t, ".tolist()")?;
-        if shape.is_empty() {
-            return Ok(values.into_iter().next().unwrap_or(Value::None));
-        }
-        for size in shape.iter().skip(1).rev() {
-            values = values.chunks((*size).max(1)).map(|c| Value::list(c.to_vec())).collect();
-        }
-        Ok(Value::list(values))
-    }
-
-    pub fn tensor_to_number<T>(&self, what: &str) -> R<T> {
-        let d = self.fault(
-            "E-UNSUPPORTED-ITEM",
-            format!("{what} turns a tensor's value into a Python number, so there is no fixed tensor graph"),
-        );
-        Err(Box::new(d.help("keep it a tensor: torch.clamp, torch.maximum and the like take tensors")))
     }
 
     pub fn type_of(&mut self, value: &Value) -> R<Value> {
@@ -273,11 +138,11 @@ impl Interp {
                 false
             }
             Value::Native(n) if n.names.split(' ').any(|n| n == "torch.nn.Parameter") => match value {
-                Value::Tensor(t) => self.is_parameter(t),
+                Value::Tensor(t) => self.tracer.is_parameter(t),
                 _ => false,
             },
             Value::Class(class) => match value {
-                Value::Object(o) if &*class.name == "tuple" && self.tuple_items(o).is_some() => true,
+                Value::Object(o) if &*class.name == "tuple" && tuple_items(o).is_some() => true,
                 Value::Object(o) => o.class.is_subclass_of(class),
                 _ if &*class.name == "object" => true,
                 Value::Bool(_) if &*class.name == "int" => true,
@@ -287,8 +152,7 @@ impl Interp {
                 },
             },
             Value::Typing => {
-                return self
-                    .unsupported("E-UNSUPPORTED-OP", "isinstance with a typing or abstract class is not supported");
+                return self.refuse("E-UNSUPPORTED-OP", "isinstance with a typing or abstract class is not supported");
             }
             other => return self.type_fault(format!("isinstance needs a class, not {}", other.type_name())),
         })
@@ -313,7 +177,7 @@ impl Interp {
             None => Ok(v.clone()),
         };
         if items.iter().chain([&best]).any(|v| matches!(v, Value::Tensor(_))) {
-            return self.unsupported(
+            return self.refuse(
                 "E-UNSUPPORTED-BRANCH",
                 "min() and max() of tensors depend on their values; use torch.minimum, torch.maximum or .amax",
             );
@@ -357,5 +221,145 @@ impl Interp {
             Some(e) => Err(e),
             None => Ok(ranked.into_iter().map(|r| r.1).collect()),
         }
+    }
+}
+
+impl Tracer {
+    pub fn int_of(&mut self, value: &Value) -> R<Value> {
+        self.run.weigh_text(value)?;
+        Ok(match value {
+            Value::Int(_) | Value::Dim(_) => value.clone(),
+            Value::Bool(b) => Value::Int((*b).into()),
+            Value::Float(f) if f.is_finite() && f.abs() < 9e18 => Value::Int(*f as i64),
+            Value::Float(_) => return self.run.value_fault("this float cannot become an integer"),
+            Value::Str(s) => match s.trim().parse() {
+                Ok(i) => Value::Int(i),
+                Err(_) => return self.run.value_fault(format!("'{s}' is not an integer")),
+            },
+            Value::Number(_) => {
+                return self.run.refuse(
+                    "E-UNSUPPORTED-SIZE",
+                    "a rounded number that depends on the size of the graph is not supported",
+                );
+            }
+            Value::Tensor(t) => {
+                let number = self.number_of(t, "int()")?;
+                return self.int_of(&number);
+            }
+            other => return self.run.type_fault(format!("{} cannot become an integer", other.type_name())),
+        })
+    }
+
+    pub fn float_of(&mut self, value: &Value) -> R<Value> {
+        self.run.weigh_text(value)?;
+        Ok(match value {
+            Value::Float(_) | Value::Number(_) => value.clone(),
+            Value::Int(i) => Value::Float(*i as f64),
+            Value::Bool(b) => Value::Float(f64::from(u8::from(*b))),
+            Value::Dim(d) => {
+                let id = self.push_as(Op::Size(d.clone()), &[], Vec::new(), DType::Int)?;
+                Value::Number(self.cast(id, DType::Float)?)
+            }
+            Value::Str(s) => match s.trim().parse() {
+                Ok(f) => Value::Float(f),
+                Err(_) => return self.run.value_fault(format!("'{s}' is not a number")),
+            },
+            Value::Tensor(t) => {
+                let number = self.number_of(t, "float()")?;
+                return self.float_of(&number);
+            }
+            other => return self.run.type_fault(format!("{} cannot become a float", other.type_name())),
+        })
+    }
+
+    /// The elements of a tensor of constants, row-major, as Python's numbers, with its sizes.
+    fn constants(&mut self, t: &Tensor, what: &str) -> R<(Vec<usize>, Vec<Value>)> {
+        let data = t.data.borrow().clone();
+        let literal = match data {
+            Data::Literal(l) => Some(l),
+            Data::Leaf(_) => None,
+            Data::Node(_) => {
+                let id = self.node(t)?;
+                self.constant(id)?
+            }
+        };
+        let Some((literal, values)) = literal.and_then(|l| l.values().map(|v| (l, v))) else {
+            return self.run.tensor_to_number(what);
+        };
+        self.run.allocate(values.len())?;
+        let number = |v: f64| match literal.dtype {
+            // tensors hold 32 bits
+            DType::Float => Value::Float(f64::from(v as f32)),
+            DType::Int => Value::Int(v as i64),
+            DType::Bool => Value::Bool(v != 0.0),
+        };
+        Ok((literal.shape.clone(), values.into_iter().map(number).collect()))
+    }
+
+    /// A tensor of one constant as Python's number.
+    pub fn number_of(&mut self, t: &Tensor, what: &str) -> R<Value> {
+        match self.constants(t, what)?.1.as_slice() {
+            [one] => Ok(one.clone()),
+            many => self.run.value_fault(format!("{what} needs a tensor of one element, not of {}", many.len())),
+        }
+    }
+
+    /// A tensor of constants as nested lists.
+    pub fn list_of(&mut self, t: &Tensor) -> R<Value> {
+        let (shape, mut values) = self.constants(t, ".tolist()")?;
+        if shape.is_empty() {
+            return Ok(values.into_iter().next().unwrap_or(Value::None));
+        }
+        for size in shape.iter().skip(1).rev() {
+            values = values.chunks((*size).max(1)).map(|c| Value::list(c.to_vec())).collect();
+        }
+        Ok(Value::list(values))
+    }
+}
+
+impl Run {
+    /// `int(text, base)`.
+    pub fn int_in_base(&mut self, text: &Value, base: &Value) -> R<Value> {
+        self.weigh_text(text)?;
+        let (Value::Str(text), Value::Int(base)) = (text, base) else {
+            return self.type_fault("int() with a base takes a string and an integer");
+        };
+        let digits = text.trim().to_ascii_lowercase();
+        let (sign, digits) = match digits.strip_prefix('-') {
+            Some(rest) => ("-", rest.to_owned()),
+            None => ("", digits.strip_prefix('+').unwrap_or(&digits).to_owned()),
+        };
+        let prefix = match digits.get(..2) {
+            Some("0x") => Some(16),
+            Some("0o") => Some(8),
+            Some("0b") => Some(2),
+            _ => None,
+        };
+        let base = match (*base, prefix) {
+            (0, prefix) => prefix.unwrap_or(10),
+            (2..=36, _) => u32::try_from(*base).unwrap_or(10),
+            _ => return self.value_fault("the base of int() is 0 or from 2 to 36"),
+        };
+        let digits = match prefix {
+            Some(own) if own == base => digits.get(2..).unwrap_or("").to_owned(),
+            _ => digits,
+        };
+        match i64::from_str_radix(&format!("{sign}{digits}"), base) {
+            Ok(i) if !digits.starts_with(['+', '-']) => Ok(Value::Int(i)),
+            _ => self.value_fault(format!("'{text}' is not an integer in base {base}")),
+        }
+    }
+
+    /// Counts the work of reading a number from a string.
+    fn weigh_text(&mut self, value: &Value) -> R<()> {
+        if let Value::Str(s) = value { self.go_over(s.len()) } else { Ok(()) }
+    }
+
+    pub fn tensor_to_number<T>(&self, what: &str) -> R<T> {
+        let d = self.fault(
+            "E-UNSUPPORTED-ITEM",
+            format!("{what} turns a tensor's value into a Python number, so there is no fixed tensor graph"),
+        );
+        Err(Box::new(d.help("keep it a tensor: torch.clamp, torch.maximum and the like take tensors")))
     }
 }

@@ -3,40 +3,32 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::named_tuple::tuple_items;
 use super::native::{Args, Native};
 use super::value::{Data, Object, Tensor, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run};
 use crate::syntax::Name;
 
-fn module(vm: &Interp, a: &Args) -> R<Rc<Object>> {
+fn module(run: &Run, a: &Args) -> R<Rc<Object>> {
     match a.value("self") {
         Value::Object(o) if o.class.layer().is_some() => {
             if o.module.borrow().is_none() {
-                let d = vm.fault("E-MODULE-INIT", "super().__init__() was not called");
+                let d = run.fault("E-MODULE-INIT", "super().__init__() was not called");
                 return Err(Box::new(d.help("start __init__ with super().__init__()")));
             }
             Ok(o)
         }
-        other => vm.type_fault(format!("{}() belongs to modules, not {}", a.function(), other.type_name())),
+        other => run.type_fault(format!("{}() belongs to modules, not {}", a.function(), other.type_name())),
     }
 }
 
 impl Interp {
-    fn container(&self, o: &Object) -> &'static str {
-        o.class.layer().map_or("", |l| l.container)
-    }
-
-    /// Whether it is a list of layers or parameters, or a `Sequential`.
-    pub fn is_list_of_modules(&self, o: &Object) -> bool {
-        o.module.borrow().is_some() && matches!(self.container(o), "ModuleList" | "ParameterList")
-    }
-
     /// Puts an element into a list of layers or parameters, and those behind it one further.
     pub fn insert(&mut self, o: &Rc<Object>, at: i64, value: Value) -> R<()> {
-        let len = self.container_len(o).unwrap_or(0) as i64;
+        let len = container_len(o).unwrap_or(0) as i64;
         let at = (if at < 0 { at.saturating_add(len) } else { at }).clamp(0, len);
         self.append(o, value)?;
-        self.go_over_module(o)?;
+        self.tracer.run.go_over_module(o)?;
         if let Some(state) = o.module.borrow_mut().as_mut() {
             let at = usize::try_from(at).unwrap_or(0);
             let name = |i: usize| -> Name { i.to_string().as_str().into() };
@@ -51,67 +43,37 @@ impl Interp {
         Ok(())
     }
 
-    /// The number of elements of a container.
-    pub fn container_len(&self, o: &Object) -> Option<usize> {
-        let state = o.module.borrow();
-        let state = state.as_ref()?;
-        match self.container(o) {
-            "ModuleList" | "ModuleDict" => Some(state.children.len()),
-            "ParameterList" | "ParameterDict" => Some(state.params.len()),
-            _ => None,
-        }
-    }
-
-    /// Counts the work of looking a name up among what a module registers.
-    pub fn go_over_module(&mut self, o: &Object) -> R<()> {
-        let held = o.module.borrow().as_ref().map_or(0, |s| s.params.len() + s.buffers.len() + s.children.len());
-        self.go_over(held)
-    }
-
-    /// What iterating over a container gives: layers, or names for a `ModuleDict`.
-    pub fn container_items(&self, o: &Object) -> Option<Vec<Value>> {
-        let state = o.module.borrow();
-        let state = state.as_ref()?;
-        Some(match self.container(o) {
-            "ModuleList" => state.children.iter().filter_map(|c| c.1.clone().map(Value::Object)).collect(),
-            "ModuleDict" => state.children.iter().map(|c| Value::Str(c.0.clone())).collect(),
-            "ParameterDict" => state.params.iter().map(|p| Value::Str(p.0.clone())).collect(),
-            "ParameterList" => state.params.iter().filter_map(|p| p.1.clone().map(Value::Tensor)).collect(),
-            _ => return None,
-        })
-    }
-
     pub fn container_get(&mut self, o: &Rc<Object>, index: &Value) -> R<Value> {
-        if let Some(items) = self.tuple_items(o) {
+        if let Some(items) = tuple_items(o) {
             return self.subscript(&Value::tuple(items), index);
         }
         if let Some(f) = o.class.find("__getitem__") {
             return self.call(&f, vec![Value::Object(o.clone()), index.clone()], Vec::new());
         }
-        if matches!(self.container(o), "ModuleDict" | "ParameterDict") {
+        if matches!(container(o), "ModuleDict" | "ParameterDict") {
             let Value::Str(name) = index else {
                 return self.type_fault(format!("this is indexed by names, not {}", index.type_name()));
             };
-            if self.container(o) == "ParameterDict" {
+            if container(o) == "ParameterDict" {
                 let own = Value::Object(o.clone());
                 return match o.module.borrow().as_ref().is_some_and(|s| s.params.iter().any(|p| p.0 == *name)) {
                     true => self.attribute(&own, name),
-                    false => self.key_fault(format!("the ParameterDict has no parameter '{name}'")),
+                    false => self.tracer.run.key_fault(format!("the ParameterDict has no parameter '{name}'")),
                 };
             }
-            self.go_over_module(o)?;
+            self.tracer.run.go_over_module(o)?;
             let state = o.module.borrow();
             let found = state.as_ref().and_then(|s| s.children.iter().find(|c| c.0 == *name)).and_then(|c| c.1.clone());
             return match found {
                 Some(c) => Ok(Value::Object(c)),
-                None => self.key_fault(format!("the ModuleDict has no layer '{name}'")),
+                None => self.tracer.run.key_fault(format!("the ModuleDict has no layer '{name}'")),
             };
         }
-        self.go_over(2 * self.container_len(o).unwrap_or(0))?;
-        match self.container_items(o) {
+        self.go_over(2 * container_len(o).unwrap_or(0))?;
+        match container_items(o) {
             Some(items) => match index {
                 Value::Slice(parts) => {
-                    let picked = self.slice_positions(parts, items.len())?;
+                    let picked = self.tracer.run.slice_positions(parts, items.len())?;
                     let picked: Vec<Value> = picked.iter().filter_map(|&i| items.get(i).cloned()).collect();
                     let class = Value::Class(o.class.clone());
                     if o.class.layer().is_some_and(|l| l.name == "torch.nn.Sequential") {
@@ -127,13 +89,16 @@ impl Interp {
     }
 
     pub fn container_set(&mut self, o: &Rc<Object>, index: &Value, value: Value) -> R<()> {
-        let name: Name = match (self.container(o), index) {
+        let name: Name = match (container(o), index) {
             ("ModuleDict" | "ParameterDict", Value::Str(name)) => name.clone(),
             ("ModuleList" | "ParameterList", Value::Int(i)) => {
-                let len = self.container_len(o).unwrap_or(0) as i64;
+                let len = container_len(o).unwrap_or(0) as i64;
                 let at = if *i < 0 { i.saturating_add(len) } else { *i };
                 if !(0..len).contains(&at) {
-                    return self.index_fault(format!("the index {i} is out of range: there are {len} elements"));
+                    return self
+                        .tracer
+                        .run
+                        .index_fault(format!("the index {i} is out of range: there are {len} elements"));
                 }
                 at.to_string().as_str().into()
             }
@@ -147,15 +112,15 @@ impl Interp {
         let mut value = value;
         // lists and dicts of parameters make parameters of tensors
         if let Value::Tensor(t) = &value
-            && matches!(self.container(o), "ParameterList" | "ParameterDict")
-            && !self.is_parameter(t)
+            && matches!(container(o), "ParameterList" | "ParameterDict")
+            && !self.tracer.is_parameter(t)
             && let Some(make) = super::native::find("torch.nn.Parameter")
         {
             value = self.call_native(make, vec![value], Vec::new())?;
         }
         match &value {
             Value::Object(c) if c.class.layer().is_some() => {}
-            Value::Tensor(t) if self.is_parameter(t) => {}
+            Value::Tensor(t) if self.tracer.is_parameter(t) => {}
             Value::None => {}
             other => {
                 return self.type_fault(format!(
@@ -171,7 +136,7 @@ impl Interp {
 
     /// Appends to a list of layers or parameters.
     pub fn append(&mut self, o: &Rc<Object>, value: Value) -> R<()> {
-        let at = self.container_len(o).unwrap_or(0);
+        let at = container_len(o).unwrap_or(0);
         let name: Name = at.to_string().as_str().into();
         self.register(o, &name, value)
     }
@@ -211,38 +176,79 @@ impl Interp {
     }
 }
 
+impl Run {
+    /// Counts the work of looking a name up among what a module registers.
+    pub fn go_over_module(&mut self, o: &Object) -> R<()> {
+        let held = o.module.borrow().as_ref().map_or(0, |s| s.params.len() + s.buffers.len() + s.children.len());
+        self.go_over(held)
+    }
+}
+
+/// What iterating over a container gives: layers, or names for a `ModuleDict`.
+pub fn container_items(o: &Object) -> Option<Vec<Value>> {
+    let state = o.module.borrow();
+    let state = state.as_ref()?;
+    Some(match container(o) {
+        "ModuleList" => state.children.iter().filter_map(|c| c.1.clone().map(Value::Object)).collect(),
+        "ModuleDict" => state.children.iter().map(|c| Value::Str(c.0.clone())).collect(),
+        "ParameterDict" => state.params.iter().map(|p| Value::Str(p.0.clone())).collect(),
+        "ParameterList" => state.params.iter().filter_map(|p| p.1.clone().map(Value::Tensor)).collect(),
+        _ => return None,
+    })
+}
+
+/// The number of elements of a container.
+pub fn container_len(o: &Object) -> Option<usize> {
+    let state = o.module.borrow();
+    let state = state.as_ref()?;
+    match container(o) {
+        "ModuleList" | "ModuleDict" => Some(state.children.len()),
+        "ParameterList" | "ParameterDict" => Some(state.params.len()),
+        _ => None,
+    }
+}
+
+/// Whether it is a list of layers or parameters, or a `Sequential`.
+pub fn is_list_of_modules(o: &Object) -> bool {
+    o.module.borrow().is_some() && matches!(container(o), "ModuleList" | "ParameterList")
+}
+
+fn container(o: &Object) -> &'static str {
+    o.class.layer().map_or("", |l| l.container)
+}
+
 /// A module and all that it holds with their names, each once and under its first name, depth first: as `named_modules` of torch.
-fn modules(vm: &mut Interp, root: &Rc<Object>, prefix: &str) -> R<Vec<(String, Rc<Object>)>> {
-    fn walk(vm: &mut Interp, o: &Rc<Object>, prefix: String, seen: &mut Seen, out: &mut Modules) -> R<()> {
-        vm.step()?;
+fn modules(run: &mut Run, root: &Rc<Object>, prefix: &str) -> R<Vec<(String, Rc<Object>)>> {
+    fn walk(run: &mut Run, o: &Rc<Object>, prefix: String, seen: &mut Seen, out: &mut Modules) -> R<()> {
+        run.step()?;
         if !seen.insert(Rc::as_ptr(o).addr()) {
             return Ok(());
         }
-        vm.allocate(1 + prefix.len())?;
+        run.allocate(1 + prefix.len())?;
         out.push((prefix.clone(), o.clone()));
         let children = o.module.borrow().as_ref().map_or_else(Vec::new, |s| s.children.clone());
         for (name, child) in children {
             let Some(child) = child else { continue };
             let name = if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{name}") };
-            vm.nested(|vm| walk(vm, &child, name, seen, out))?;
+            run.nested(|run| walk(run, &child, name, seen, out))?;
         }
         Ok(())
     }
     let mut out = Vec::new();
-    walk(vm, root, prefix.to_string(), &mut Seen::new(), &mut out)?;
+    walk(run, root, prefix.to_string(), &mut Seen::new(), &mut out)?;
     Ok(out)
 }
 
 /// The parameters of a module and, if `recurse`, of all that it holds, each once and under its first name.
-fn parameters(vm: &mut Interp, root: &Rc<Object>, prefix: &str, recurse: bool) -> R<Vec<(String, Rc<Tensor>)>> {
-    let holders = if recurse { modules(vm, root, prefix)? } else { vec![(prefix.to_string(), root.clone())] };
+fn parameters(run: &mut Run, root: &Rc<Object>, prefix: &str, recurse: bool) -> R<Vec<(String, Rc<Tensor>)>> {
+    let holders = if recurse { modules(run, root, prefix)? } else { vec![(prefix.to_string(), root.clone())] };
     let (mut seen, mut out) = (Seen::new(), Vec::new());
     for (prefix, o) in holders {
         let state = o.module.borrow();
         for (name, p) in state.iter().flat_map(|s| &s.params) {
-            vm.step()?;
+            run.step()?;
             let Some(p) = p.as_ref().filter(|p| seen.insert(Rc::as_ptr(p).addr())) else { continue };
-            vm.allocate(1 + prefix.len())?;
+            run.allocate(1 + prefix.len())?;
             out.push((if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{name}") }, p.clone()));
         }
     }
@@ -257,16 +263,16 @@ pub static TABLE: &[Native] = &[
     Native {
         names: "Module.to Module.cuda Module.cpu Module.float Module.zero_grad",
         signature: "self *args **kwargs",
-        run: |vm, a| Ok(Value::Object(module(vm, a)?)),
+        run: |vm, a| Ok(Value::Object(module(&vm.tracer.run, a)?)),
     },
     Native {
         names: "Module.train Module.eval",
         signature: "self mode?",
         run: |vm, a| {
             // before the first call it says nothing: the trainer sets the mode of all modules
-            let o = module(vm, a)?;
-            if vm.phase != super::Phase::Load {
-                return vm.unsupported("E-UNSUPPORTED-OP", "whether a module trains is the trainer's choice");
+            let o = module(&vm.tracer.run, a)?;
+            if vm.tracer.phase() != super::Phase::Load {
+                return vm.refuse("E-UNSUPPORTED-OP", "whether a module trains is the trainer's choice");
             }
             Ok(Value::Object(o))
         },
@@ -274,13 +280,13 @@ pub static TABLE: &[Native] = &[
     Native {
         names: "Module.double Module.half Module.bfloat16",
         signature: "self",
-        run: |vm, _| vm.unsupported("E-UNSUPPORTED-OP", "the element type of layers is the trainer's choice"),
+        run: |vm, _| vm.refuse("E-UNSUPPORTED-OP", "the element type of layers is the trainer's choice"),
     },
     Native {
         names: "Module.register_buffer",
         signature: "self name tensor persistent?",
         run: |vm, a| {
-            let o = module(vm, a)?;
+            let o = module(&vm.tracer.run, a)?;
             let name = a.text(vm, "name")?;
             let transient = !a.bool(vm, "persistent", true)?;
             let tensor = match a.value("tensor") {
@@ -289,25 +295,23 @@ pub static TABLE: &[Native] = &[
                     let data = t.data.borrow().clone();
                     match data {
                         Data::Literal(l) => {
-                            let span = vm.span;
-                            if vm.phase == super::Phase::Second {
-                                return vm.unsupported("E-STATEFUL", "a buffer is made in every call of forward");
+                            let span = vm.here();
+                            if vm.tracer.phase() == super::Phase::Second {
+                                return vm.refuse("E-STATEFUL", "a buffer is made in every call of forward");
                             }
-                            let leaf = vm.leaf(l, true, transient, span)?;
+                            let leaf = vm.tracer.add_leaf(l, true, transient, span)?;
                             *t.data.borrow_mut() = Data::Leaf(leaf);
                         }
                         Data::Leaf(_) => {}
-                        Data::Node(_) => match vm.node(&t).and_then(|id| vm.constant(id))? {
+                        Data::Node(_) => match vm.tracer.node(&t).and_then(|id| vm.tracer.constant(id))? {
                             Some(l) => {
-                                let span = vm.span;
-                                let leaf = vm.leaf(l, true, transient, span)?;
+                                let span = vm.here();
+                                let leaf = vm.tracer.add_leaf(l, true, transient, span)?;
                                 *t.data.borrow_mut() = Data::Leaf(leaf);
                             }
                             None => {
-                                return vm.unsupported(
-                                    "E-UNSUPPORTED-INIT",
-                                    "a buffer must be made of constants of known size",
-                                );
+                                return vm
+                                    .refuse("E-UNSUPPORTED-INIT", "a buffer must be made of constants of known size");
                             }
                         },
                     }
@@ -315,7 +319,7 @@ pub static TABLE: &[Native] = &[
                 }
                 other => return vm.type_fault(format!("a buffer is a tensor, not {}", other.type_name())),
             };
-            vm.go_over_module(&o)?;
+            vm.tracer.run.go_over_module(&o)?;
             if let Some(state) = o.module.borrow_mut().as_mut() {
                 match state.buffers.iter_mut().find(|b| b.0 == name) {
                     Some(slot) => slot.1 = tensor,
@@ -329,7 +333,7 @@ pub static TABLE: &[Native] = &[
         names: "Module.register_parameter",
         signature: "self name param",
         run: |vm, a| {
-            let o = module(vm, a)?;
+            let o = module(&vm.tracer.run, a)?;
             let name = a.text(vm, "name")?;
             if matches!(a.value("param"), Value::None) {
                 if let Some(state) = o.module.borrow_mut().as_mut() {
@@ -346,7 +350,7 @@ pub static TABLE: &[Native] = &[
         names: "Module.add_module Module.register_module",
         signature: "self name module",
         run: |vm, a| {
-            let o = module(vm, a)?;
+            let o = module(&vm.tracer.run, a)?;
             vm.register(&o, &a.text(vm, "name")?, a.value("module"))?;
             Ok(Value::None)
         },
@@ -355,8 +359,8 @@ pub static TABLE: &[Native] = &[
         names: "Module.parameters",
         signature: "self recurse?",
         run: |vm, a| {
-            let (o, recurse) = (module(vm, a)?, a.bool(vm, "recurse", true)?);
-            let out = parameters(vm, &o, "", recurse)?;
+            let (o, recurse) = (module(&vm.tracer.run, a)?, a.bool(vm, "recurse", true)?);
+            let out = parameters(&mut vm.tracer.run, &o, "", recurse)?;
             Ok(Value::iter(out.into_iter().map(|p| Value::Tensor(p.1)).collect()))
         },
     },
@@ -364,9 +368,9 @@ pub static TABLE: &[Native] = &[
         names: "Module.named_parameters",
         signature: "self prefix? recurse?",
         run: |vm, a| {
-            let (o, recurse) = (module(vm, a)?, a.bool(vm, "recurse", true)?);
+            let (o, recurse) = (module(&vm.tracer.run, a)?, a.bool(vm, "recurse", true)?);
             let prefix = a.text_or(vm, "prefix", "")?;
-            let out = parameters(vm, &o, &prefix, recurse)?;
+            let out = parameters(&mut vm.tracer.run, &o, &prefix, recurse)?;
             let pair = |(n, p): (String, _)| Value::tuple(vec![Value::str(&n), Value::Tensor(p)]);
             Ok(Value::iter(out.into_iter().map(pair).collect()))
         },
@@ -375,8 +379,8 @@ pub static TABLE: &[Native] = &[
         names: "Module.modules",
         signature: "self",
         run: |vm, a| {
-            let o = module(vm, a)?;
-            let out = modules(vm, &o, "")?;
+            let o = module(&vm.tracer.run, a)?;
+            let out = modules(&mut vm.tracer.run, &o, "")?;
             Ok(Value::iter(out.into_iter().map(|m| Value::Object(m.1)).collect()))
         },
     },
@@ -384,8 +388,8 @@ pub static TABLE: &[Native] = &[
         names: "Module.named_modules",
         signature: "self",
         run: |vm, a| {
-            let o = module(vm, a)?;
-            let out = modules(vm, &o, "")?;
+            let o = module(&vm.tracer.run, a)?;
+            let out = modules(&mut vm.tracer.run, &o, "")?;
             let pair = |(n, m): (String, _)| Value::tuple(vec![Value::str(&n), Value::Object(m)]);
             Ok(Value::iter(out.into_iter().map(pair).collect()))
         },
@@ -394,8 +398,8 @@ pub static TABLE: &[Native] = &[
         names: "Module.children",
         signature: "self",
         run: |vm, a| {
-            let o = module(vm, a)?;
-            vm.go_over_module(&o)?;
+            let o = module(&vm.tracer.run, a)?;
+            vm.tracer.run.go_over_module(&o)?;
             let state = o.module.borrow();
             let children = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
             Ok(Value::iter(children.collect()))
@@ -405,8 +409,8 @@ pub static TABLE: &[Native] = &[
         names: "Module.named_children ModuleDict.items",
         signature: "self",
         run: |vm, a| {
-            let o = module(vm, a)?;
-            vm.go_over_module(&o)?;
+            let o = module(&vm.tracer.run, a)?;
+            vm.tracer.run.go_over_module(&o)?;
             let state = o.module.borrow();
             let pair = |c: &(Name, Option<Rc<Object>>)| {
                 c.1.clone().map(|v| Value::tuple(vec![Value::Str(c.0.clone()), Value::Object(v)]))
@@ -418,7 +422,7 @@ pub static TABLE: &[Native] = &[
         names: "Module.apply",
         signature: "self fn",
         run: |vm, a| {
-            let o = module(vm, a)?;
+            let o = module(&vm.tracer.run, a)?;
             // children first, the module itself last; a module that is held twice is visited twice, as in torch
             let children: Vec<_> =
                 o.module.borrow().iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone()).collect();
@@ -434,9 +438,9 @@ pub static TABLE: &[Native] = &[
         names: "Module.requires_grad_",
         signature: "self requires_grad?",
         run: |vm, a| {
-            let o = module(vm, a)?;
+            let o = module(&vm.tracer.run, a)?;
             let on = a.bool(vm, "requires_grad", true)?;
-            for (_, p) in parameters(vm, &o, "", true)? {
+            for (_, p) in parameters(&mut vm.tracer.run, &o, "", true)? {
                 vm.set_attribute(&Value::Tensor(p), &"requires_grad".into(), Value::Bool(on))?;
             }
             Ok(Value::Object(o))
@@ -447,20 +451,20 @@ pub static TABLE: &[Native] = &[
         signature: "self",
         run: |vm, a| {
             // layers start from fresh draws anyway
-            module(vm, a)?;
+            module(&vm.tracer.run, a)?;
             Ok(Value::None)
         },
     },
     Native {
         names: "Module.state_dict Module.load_state_dict Module.register_forward_hook",
         signature: "self *args **kwargs",
-        run: |vm, a| vm.unsupported("E-UNSUPPORTED-OP", format!("Module.{} is not supported", a.function())),
+        run: |vm, a| vm.refuse("E-UNSUPPORTED-OP", format!("Module.{} is not supported", a.function())),
     },
     Native {
         names: "ModuleList.append ParameterList.append",
         signature: "self module",
         run: |vm, a| {
-            let o = module(vm, a)?;
+            let o = module(&vm.tracer.run, a)?;
             vm.append(&o, a.value("module"))?;
             Ok(Value::Object(o))
         },
@@ -469,7 +473,7 @@ pub static TABLE: &[Native] = &[
         names: "ModuleList.extend ParameterList.extend",
         signature: "self modules",
         run: |vm, a| {
-            let o = module(vm, a)?;
+            let o = module(&vm.tracer.run, a)?;
             for item in vm.items(&a.value("modules"))? {
                 vm.append(&o, item)?;
             }
@@ -480,7 +484,7 @@ pub static TABLE: &[Native] = &[
         names: "ModuleList.insert",
         signature: "self index module",
         run: |vm, a| {
-            let o = module(vm, a)?;
+            let o = module(&vm.tracer.run, a)?;
             vm.insert(&o, a.int(vm, "index")?, a.value("module"))?;
             Ok(Value::None)
         },
@@ -489,17 +493,17 @@ pub static TABLE: &[Native] = &[
         names: "ModuleDict.keys ParameterDict.keys",
         signature: "self",
         run: |vm, a| {
-            let o = module(vm, a)?;
-            vm.go_over_module(&o)?;
-            Ok(Value::list(vm.container_items(&o).unwrap_or_default()))
+            let o = module(&vm.tracer.run, a)?;
+            vm.tracer.run.go_over_module(&o)?;
+            Ok(Value::list(container_items(&o).unwrap_or_default()))
         },
     },
     Native {
         names: "ParameterDict.values ParameterDict.items",
         signature: "self",
         run: |vm, a| {
-            let o = module(vm, a)?;
-            vm.go_over_module(&o)?;
+            let o = module(&vm.tracer.run, a)?;
+            vm.tracer.run.go_over_module(&o)?;
             let state = o.module.borrow();
             let params = state.iter().flat_map(|s| &s.params).filter_map(|p| Some((p.0.clone(), p.1.clone()?)));
             let items = params.map(|(n, p)| match a.function() {
@@ -513,8 +517,8 @@ pub static TABLE: &[Native] = &[
         names: "ModuleDict.values",
         signature: "self",
         run: |vm, a| {
-            let o = module(vm, a)?;
-            vm.go_over_module(&o)?;
+            let o = module(&vm.tracer.run, a)?;
+            vm.tracer.run.go_over_module(&o)?;
             let state = o.module.borrow();
             let values = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
             Ok(Value::list(values.collect()))
@@ -524,7 +528,7 @@ pub static TABLE: &[Native] = &[
         names: "ModuleDict.update ParameterDict.update",
         signature: "self modules",
         run: |vm, a| {
-            let o = module(vm, a)?;
+            let o = module(&vm.tracer.run, a)?;
             vm.update_modules(&o, &a.value("modules"))?;
             Ok(Value::None)
         },

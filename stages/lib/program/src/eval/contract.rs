@@ -64,13 +64,13 @@ pub fn contracts() -> Vec<Contract> {
 fn tensor(vm: &mut Interp, dtype: DType, from: NodeId, rank: usize) -> Option<NodeId> {
     let mut id = from;
     for _ in rank..3 {
-        id = vm.push(Op::Select { dim: 0, index: graph::Dim::known(0) }, &[id]).ok()?;
+        id = vm.tracer.push(Op::Select { dim: 0, index: graph::Dim::known(0) }, &[id]).ok()?;
     }
     if dtype != DType::Float {
-        let zero = vm.float(0.0).ok()?;
-        id = vm.bin(BinaryOp::Gt, id, zero).ok()?;
+        let zero = vm.tracer.float(0.0).ok()?;
+        id = vm.tracer.bin(BinaryOp::Gt, id, zero).ok()?;
     }
-    if dtype == DType::Int { vm.cast(id, DType::Int).ok() } else { Some(id) }
+    if dtype == DType::Int { vm.tracer.cast(id, DType::Int).ok() } else { Some(id) }
 }
 
 /// What a function gives for a type, where it takes it.
@@ -83,7 +83,7 @@ fn ask(native: &'static Native, dtype: DType) -> Option<(DType, Gradient)> {
 fn ask_of(native: &'static Native, dtype: DType, rank: usize, axis: bool) -> Option<(DType, Gradient)> {
     let (graph, inputs) = Processor::inputs(4);
     let mut vm = Interp::new(graph, Budgets::default(), false);
-    vm.phase = Phase::Second;
+    vm.tracer.enter(Phase::Second);
     let x = tensor(&mut vm, dtype, inputs[0], rank)?;
     let mut args = Vec::new();
     let needed = native.signature.split_whitespace().take_while(|word| !word.ends_with('?') && *word != "|");
@@ -95,22 +95,22 @@ fn ask_of(native: &'static Native, dtype: DType, rank: usize, axis: bool) -> Opt
             "threshold" | "value" if dtype == DType::Float => Value::Float(0.5),
             "index" => {
                 let index = tensor(&mut vm, DType::Int, inputs[4], rank)?;
-                vm.tensor_value(index)
+                vm.tracer.tensor_value(index)
             }
             "mask" | "condition" => {
                 let mask = tensor(&mut vm, DType::Bool, inputs[4], rank)?;
-                vm.tensor_value(mask)
+                vm.tracer.tensor_value(mask)
             }
-            "*tensors" => vm.tensor_value(x),
+            "*tensors" => vm.tracer.tensor_value(x),
             _ if word.starts_with('*') => break,
             "tensors" => {
-                let one = vm.tensor_value(x);
+                let one = vm.tracer.tensor_value(x);
                 Value::tuple(vec![one.clone(), one])
             }
-            _ if args.is_empty() => vm.tensor_value(x),
+            _ if args.is_empty() => vm.tracer.tensor_value(x),
             _ => {
                 let other = tensor(&mut vm, dtype, inputs[4], rank)?;
-                vm.tensor_value(other)
+                vm.tracer.tensor_value(other)
             }
         };
         args.push(arg);
@@ -130,15 +130,15 @@ fn ask_of(native: &'static Native, dtype: DType, rank: usize, axis: bool) -> Opt
         },
         _ => return None,
     };
-    let y = vm.node(&given).ok()?;
-    let of = vm.graph.dtype(y);
+    let y = vm.tracer.node(&given).ok()?;
+    let of = vm.tracer.graph().dtype(y);
     if of != DType::Float || dtype != DType::Float {
         return Some((of, Gradient::Zero));
     }
-    if vm.undifferentiable.contains(&y) {
+    if vm.tracer.tape.is_without_derivative(y) {
         return Some((of, Gradient::Refused));
     }
-    let mut graph = std::mem::take(&mut vm.graph);
+    let mut graph = vm.tracer.take_graph();
     let shape = graph.shape(y).clone();
     let one = graph.push_as(Op::Full(1.0), &[], shape, DType::Float, Span::default()).ok()?;
     let found = graph::gradients(&mut graph, &[(y, one)], &[x]).ok()?;

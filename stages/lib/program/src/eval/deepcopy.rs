@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::records::members;
+use super::storage::own_storage;
 use super::value::{Data, ModuleState, Object, Tensor, Value};
-use super::{Interp, Phase, R};
+use super::{Interp, Phase, R, Tracer};
 
 /// What was copied, by the addresses of the originals.
 #[derive(Default)]
@@ -36,16 +38,16 @@ impl Interp {
                 let mut out = super::value::Dict::default();
                 for (name, value) in items {
                     let value = self.deep_copy(&value, done)?;
-                    out.insert(self.key(&name)?, name, value);
+                    out.insert(self.tracer.run.key(&name)?, name, value);
                 }
                 Value::dict(out)
             }
             Value::Set(set) => {
                 let keys = set.borrow().keys();
-                self.set(keys)?
+                self.tracer.run.set(keys)?
             }
             Value::Object(object) => Value::Object(self.object_copy(object, done)?),
-            Value::Tensor(t) => Value::Tensor(self.tensor_copy(t, done)?),
+            Value::Tensor(t) => Value::Tensor(self.tracer.tensor_copy(t, done)?),
             Value::Iter(_) => return self.type_fault("a generator cannot be copied"),
             other => other.clone(),
         })
@@ -57,7 +59,7 @@ impl Interp {
             return Ok(known.clone());
         }
         // members of an enum are there once
-        if self.members(&object.class).is_some() {
+        if members(&object.class).is_some() {
             return Ok(object.clone());
         }
         self.allocate(1)?;
@@ -78,10 +80,10 @@ impl Interp {
         if let Some((params, buffers, children)) = state {
             let mut new = ModuleState::default();
             for (name, p) in params {
-                new.params.push((name, p.map(|p| self.tensor_copy(&p, done)).transpose()?));
+                new.params.push((name, p.map(|p| self.tracer.tensor_copy(&p, done)).transpose()?));
             }
             for (name, b, kept) in buffers {
-                new.buffers.push((name, b.map(|b| self.tensor_copy(&b, done)).transpose()?, kept));
+                new.buffers.push((name, b.map(|b| self.tracer.tensor_copy(&b, done)).transpose()?, kept));
             }
             for (name, c) in children {
                 new.children.push((name, c.map(|c| self.object_copy(&c, done)).transpose()?));
@@ -91,7 +93,9 @@ impl Interp {
         }
         Ok(copy)
     }
+}
 
+impl Tracer {
     fn tensor_copy(&mut self, t: &Rc<Tensor>, done: &mut Copies) -> R<Rc<Tensor>> {
         let address = Rc::as_ptr(t).addr();
         if let Some(known) = done.tensors.get(&address) {
@@ -100,21 +104,19 @@ impl Interp {
         let data = t.data.borrow().clone();
         let copy = match data {
             Data::Leaf(at) => {
-                if self.phase == Phase::Second {
-                    return self.unsupported(
+                if self.phase() == Phase::Second {
+                    return self.run.refuse(
                         "E-STATEFUL",
                         "a parameter is copied in every call of forward, so it is never trained",
                     );
                 }
-                let (Some(literal), Some(old)) = (self.copy_of_leaf(at, None), self.leaves.get(at)) else {
-                    return self.type_fault("this tensor cannot be copied");
+                let (Some(literal), Some(old)) = (self.copy_of_leaf(at, None), self.leaf(at)) else {
+                    return self.run.type_fault("this tensor cannot be copied");
                 };
                 let (buffer, transient, trainable) = (old.buffer, old.transient, old.trainable);
-                let span = self.span;
-                let leaf = self.leaf(literal, buffer, transient, span)?;
-                if let Some(new) = self.leaves.get_mut(leaf) {
-                    new.trainable = trainable;
-                }
+                let span = self.run.here();
+                let leaf = self.add_leaf(literal, buffer, transient, span)?;
+                self.set_trainable(leaf, trainable);
                 Tensor::new(Data::Leaf(leaf), Rc::default(), t.requires_grad.get(), span)
             }
             Data::Literal(_) => Tensor::new(data, Rc::default(), false, t.span),
@@ -122,11 +124,12 @@ impl Interp {
                 let id = self.node(t)?;
                 if self.has_gradient(id) {
                     return Err(self
+                        .run
                         .exception("RuntimeError", "only tensors that a program makes explicitly can be deep-copied"));
                 }
-                let (shape, dtype) = (self.graph.shape(id).clone(), self.graph.dtype(id));
+                let (shape, dtype) = (self.graph().shape(id).clone(), self.graph().dtype(id));
                 let out = self.push_as(graph::Op::Reshape, &[id], shape, dtype)?;
-                Tensor::new(Data::Node(out), Self::own_storage(out), false, self.span)
+                Tensor::new(Data::Node(out), own_storage(out), false, self.run.here())
             }
         };
         let copy = Rc::new(copy);

@@ -19,7 +19,7 @@ impl Interp {
         let mut value = self.closure(code, scope)?;
         for decorator in code.decorators.iter().rev() {
             let decorator_value = self.expr(decorator, scope)?;
-            self.span = decorator.at.0;
+            self.move_to(decorator.at.0);
             value = self.call(&decorator_value, vec![value], Vec::new())?;
         }
         self.bind_name(&code.name, value, scope)
@@ -37,7 +37,7 @@ impl Interp {
             }
         });
         for (name, span) in names {
-            self.span = span;
+            self.move_to(span);
             self.name(&name, scope)?;
         }
         Ok(())
@@ -48,7 +48,7 @@ impl Interp {
         let mut named = false;
         for base in &code.bases {
             let value = self.expr(base, scope)?;
-            self.span = base.at.0;
+            self.move_to(base.at.0);
             match value {
                 Value::Class(c) => bases.push(c),
                 Value::Typing if is_called(base, "NamedTuple") => named = true,
@@ -64,7 +64,7 @@ impl Interp {
             // `metaclass=abc.ABCMeta` changes nothing that matters here
             self.expr(&keyword.value, scope)?;
         }
-        self.span = code.at.0;
+        self.move_to(code.at.0);
         if bases.is_empty() {
             bases.push(self.type_class("object"));
         }
@@ -74,7 +74,7 @@ impl Interp {
             .iter()
             .find(|b| matches!(b.native, NativeClass::Type | NativeClass::Tensor) && &*b.name != "object" && !is_enum)
         {
-            return self.unsupported("E-UNSUPPORTED-CLASS", format!("deriving from {} is not supported", odd.name));
+            return self.refuse("E-UNSUPPORTED-CLASS", format!("deriving from {} is not supported", odd.name));
         }
         let known: usize = bases.iter().map(|b| b.mro.borrow().len()).sum();
         self.charge((known * known) as u64 / 16)?;
@@ -110,7 +110,7 @@ impl Interp {
             .collect();
         *class.attrs.borrow_mut() = vars;
         if named {
-            self.make_tuple_class(&class, &fields)?;
+            self.tracer.run.make_tuple_class(&class, &fields)?;
         }
         class.attrs.borrow_mut().insert("$fields".into(), Value::tuple(fields.into_iter().map(Value::Str).collect()));
         if is_enum {
@@ -119,7 +119,7 @@ impl Interp {
         let mut value = Value::Class(class);
         for decorator in code.decorators.iter().rev() {
             let decorator_value = self.expr(decorator, scope)?;
-            self.span = decorator.at.0;
+            self.move_to(decorator.at.0);
             value = self.call(&decorator_value, vec![value], Vec::new())?;
         }
         self.bind_name(&code.name, value, scope)

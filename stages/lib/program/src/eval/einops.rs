@@ -2,9 +2,10 @@
 
 use graph::{DType, Dim, NodeId, Op, ReduceOp, Shape};
 
+use super::arith::as_dim;
 use super::native::{Args, Native};
 use super::value::Value;
-use super::{Interp, R};
+use super::{Interp, R, Run, Tracer};
 
 /// One axis of a pattern: names that are joined to it. `()` and `1` join nothing.
 type Axis = Vec<String>;
@@ -68,15 +69,15 @@ fn spelled(axes: &[Axis], count: usize) -> Vec<Axis> {
     out
 }
 
-fn fault<T>(vm: &Interp, pattern: &str, why: impl std::fmt::Display) -> R<T> {
-    vm.shape_fault("E-SHAPE-EINSUM", format!("the pattern \"{pattern}\": {why}"))
+fn fault<T>(run: &Run, pattern: &str, why: impl std::fmt::Display) -> R<T> {
+    run.refuse("E-SHAPE-EINSUM", format!("the pattern \"{pattern}\": {why}"))
 }
 
 /// What a pattern does to the axes of one tensor.
 fn transformed(vm: &mut Interp, a: &Args, reduce: Option<ReduceOp>, repeats: bool) -> R<Value> {
     let pattern = a.text(vm, "pattern")?;
     if pattern.len() > 512 {
-        return fault(vm, "...", "it is absurdly long");
+        return fault(&vm.tracer.run, "...", "it is absurdly long");
     }
     let tensor = match a.value("tensor") {
         list @ (Value::List(_) | Value::Tuple(_)) => {
@@ -88,23 +89,29 @@ fn transformed(vm: &mut Interp, a: &Args, reduce: Option<ReduceOp>, repeats: boo
     let Value::Tensor(t) = tensor else {
         return vm.type_fault(format!("{}() takes a tensor, not {}", a.function(), tensor.type_name()));
     };
-    let Some((left, right)) = pattern.split_once("->") else { return fault(vm, &pattern, "it has no '->'") };
+    let Some((left, right)) = pattern.split_once("->") else {
+        return fault(&vm.tracer.run, &pattern, "it has no '->'");
+    };
     let (left, right) = match (side(left), side(right)) {
         (Ok(l), Ok(r)) => (l, r),
-        (Err(why), _) | (_, Err(why)) => return fault(vm, &pattern, why),
+        (Err(why), _) | (_, Err(why)) => return fault(&vm.tracer.run, &pattern, why),
     };
-    let id = vm.node(&t)?;
-    let shape = vm.graph.shape(id).clone();
+    let id = vm.tracer.node(&t)?;
+    let shape = vm.tracer.graph().shape(id).clone();
     let has_dots = left.iter().any(|x| x.contains(&DOTS.to_string()));
     let named = left.iter().filter(|x| x.as_slice() != [DOTS]).count();
     if shape.len() < named || (!has_dots && shape.len() != named) {
-        return fault(vm, &pattern, format!("it names {named} axes, but the tensor is {}", graph::display(&shape)));
+        return fault(
+            &vm.tracer.run,
+            &pattern,
+            format!("it names {named} axes, but the tensor is {}", graph::display(&shape)),
+        );
     }
     let dots = if has_dots { shape.len() - named } else { 0 };
     let (left, right) = (spelled(&left, dots), spelled(&right, dots));
     let mut names = Names { sizes: Vec::new() };
     for (name, value) in &a.keywords {
-        let Some(size) = vm.as_dim(value) else {
+        let Some(size) = as_dim(value) else {
             return vm.type_fault(format!("the size of '{name}' is an integer, not {}", value.type_name()));
         };
         names.sizes.push((name.to_string(), size));
@@ -113,11 +120,11 @@ fn transformed(vm: &mut Interp, a: &Args, reduce: Option<ReduceOp>, repeats: boo
     let flat_right: Vec<String> = right.concat();
     for flat in [&flat_left, &flat_right] {
         if let Some(twice) = flat.iter().enumerate().find(|(i, n)| flat.iter().take(*i).any(|o| o == *n)) {
-            return fault(vm, &pattern, format!("'{}' stands twice on one side", twice.1));
+            return fault(&vm.tracer.run, &pattern, format!("'{}' stands twice on one side", twice.1));
         }
     }
     if let Some((odd, _)) = a.keywords.iter().find(|k| !flat_left.iter().chain(&flat_right).any(|n| **n == *k.0)) {
-        return fault(vm, &pattern, format!("it has no axis '{odd}'"));
+        return fault(&vm.tracer.run, &pattern, format!("it has no axis '{odd}'"));
     }
     // sizes of the names, from those of the axes
     for (axis, size) in left.iter().zip(&shape) {
@@ -125,12 +132,14 @@ fn transformed(vm: &mut Interp, a: &Args, reduce: Option<ReduceOp>, repeats: boo
         let known = axis.iter().filter_map(|n| names.get(n)).fold(Dim::known(1), |product, d| product * d.clone());
         match open.as_slice() {
             [] if known == *size => {}
-            [] => return fault(vm, &pattern, format!("{known} elements do not fill an axis of {size}")),
+            [] => return fault(&vm.tracer.run, &pattern, format!("{known} elements do not fill an axis of {size}")),
             [one] => match size.div_exact(&known) {
                 Some(rest) => names.sizes.push(((*one).clone(), rest)),
-                None => return fault(vm, &pattern, format!("an axis of {size} cannot be split by {known}")),
+                None => {
+                    return fault(&vm.tracer.run, &pattern, format!("an axis of {size} cannot be split by {known}"));
+                }
             },
-            _ => return fault(vm, &pattern, format!("the sizes of {} are not known", axis.join(" and "))),
+            _ => return fault(&vm.tracer.run, &pattern, format!("the sizes of {} are not known", axis.join(" and "))),
         }
     }
     let gone: Vec<usize> =
@@ -138,52 +147,52 @@ fn transformed(vm: &mut Interp, a: &Args, reduce: Option<ReduceOp>, repeats: boo
     let new: Vec<&String> = flat_right.iter().filter(|n| !flat_left.contains(n)).collect();
     if reduce.is_none() && !gone.is_empty() {
         let lost = gone.iter().filter_map(|i| flat_left.get(*i)).cloned().collect::<Vec<_>>().join(", ");
-        return fault(vm, &pattern, format!("{lost} is missing on the right; use reduce"));
+        return fault(&vm.tracer.run, &pattern, format!("{lost} is missing on the right; use reduce"));
     }
     if !repeats && !new.is_empty() {
-        return fault(vm, &pattern, format!("{} is missing on the left; use repeat", new[0]));
+        return fault(&vm.tracer.run, &pattern, format!("{} is missing on the left; use repeat", new[0]));
     }
     if let Some(open) = new.iter().find(|n| names.get(n).is_none()) {
-        return fault(vm, &pattern, format!("the size of '{open}' is not given"));
+        return fault(&vm.tracer.run, &pattern, format!("the size of '{open}' is not given"));
     }
     let size = |n: &String| names.get(n).cloned().unwrap_or_default();
     let apart: Shape = flat_left.iter().map(size).collect();
-    let mut at = reshaped(vm, id, apart)?;
+    let mut at = reshaped(&mut vm.tracer, id, apart)?;
     let mut order: Vec<String> = flat_left.clone();
     if let Some(op) = reduce
         && !gone.is_empty()
     {
-        if matches!(op, ReduceOp::Mean) && vm.graph.dtype(at) != DType::Float {
-            return vm.shape_fault("E-SHAPE-DTYPE", "the mean is taken of floats");
+        if matches!(op, ReduceOp::Mean) && vm.tracer.graph().dtype(at) != DType::Float {
+            return vm.refuse("E-SHAPE-DTYPE", "the mean is taken of floats");
         }
-        at = vm.push(Op::Reduce { op, dims: gone, keepdim: false }, &[at])?;
+        at = vm.tracer.push(Op::Reduce { op, dims: gone, keepdim: false }, &[at])?;
         order.retain(|n| flat_right.contains(n));
     }
     let kept: Vec<&String> = flat_right.iter().filter(|n| order.contains(n)).collect();
     let perm: Vec<usize> = kept.iter().filter_map(|n| order.iter().position(|o| o == *n)).collect();
     if !perm.iter().copied().eq(0..perm.len()) {
-        at = vm.push(Op::Permute(perm), &[at])?;
+        at = vm.tracer.push(Op::Permute(perm), &[at])?;
     }
     if !new.is_empty() {
         let one = |n: &String| if order.contains(n) { size(n) } else { Dim::known(1) };
-        at = reshaped(vm, at, flat_right.iter().map(one).collect())?;
-        let dtype = vm.graph.dtype(at);
-        at = vm.push_as(Op::Expand, &[at], flat_right.iter().map(size).collect(), dtype)?;
+        at = reshaped(&mut vm.tracer, at, flat_right.iter().map(one).collect())?;
+        let dtype = vm.tracer.graph().dtype(at);
+        at = vm.tracer.push_as(Op::Expand, &[at], flat_right.iter().map(size).collect(), dtype)?;
     }
     let joined = |axis: &Axis| axis.iter().fold(Dim::known(1), |product, n| product * size(n));
-    at = reshaped(vm, at, right.iter().map(joined).collect())?;
+    at = reshaped(&mut vm.tracer, at, right.iter().map(joined).collect())?;
     if at == id {
         return Ok(Value::Tensor(t));
     }
-    vm.view_value(at, &t)
+    vm.tracer.view_value(at, &t)
 }
 
-fn reshaped(vm: &mut Interp, id: NodeId, to: Shape) -> R<NodeId> {
-    if *vm.graph.shape(id) == to {
+fn reshaped(tracer: &mut Tracer, id: NodeId, to: Shape) -> R<NodeId> {
+    if *tracer.graph().shape(id) == to {
         return Ok(id);
     }
-    let dtype = vm.graph.dtype(id);
-    vm.push_as(Op::Reshape, &[id], to, dtype)
+    let dtype = tracer.graph().dtype(id);
+    tracer.push_as(Op::Reshape, &[id], to, dtype)
 }
 
 /// A reduction by its name.
@@ -193,7 +202,7 @@ pub fn reduction(vm: &mut Interp, a: &Args) -> R<ReduceOp> {
         "sum" => ReduceOp::Sum,
         "max" => ReduceOp::Amax,
         "min" => ReduceOp::Amin,
-        "prod" => return vm.unsupported("E-UNSUPPORTED-OP", "of the reductions, mean, sum, max and min are supported"),
+        "prod" => return vm.refuse("E-UNSUPPORTED-OP", "of the reductions, mean, sum, max and min are supported"),
         other => return vm.value_fault(format!("'{other}' is no reduction")),
     })
 }
@@ -217,10 +226,12 @@ fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
         }
         Some(out)
     };
-    let Some((left, right)) = pattern.split_once("->") else { return fault(vm, &pattern, "it has no '->'") };
+    let Some((left, right)) = pattern.split_once("->") else {
+        return fault(&vm.tracer.run, &pattern, "it has no '->'");
+    };
     let inputs: Option<Vec<String>> = left.split(',').map(&mut spell).collect();
     let (Some(inputs), Some(output)) = (inputs, spell(right)) else {
-        return fault(vm, &pattern, "it has too many axes");
+        return fault(&vm.tracer.run, &pattern, "it has too many axes");
     };
     let equation = format!("{}->{output}", inputs.join(","));
     let Some(einsum) = super::native::find("torch.einsum") else { return vm.type_fault("einsum() is not there") };

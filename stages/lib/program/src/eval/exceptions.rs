@@ -5,8 +5,9 @@ use std::rc::Rc;
 use graph::Span;
 
 use super::stmt::Flow;
+use super::trail::FaultKind;
 use super::value::{Class, NativeClass, Object, Scope, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run};
 use crate::diagnostic::{Category, Diagnostic};
 use crate::syntax::*;
 
@@ -48,28 +49,14 @@ pub fn builtin(name: &str) -> Option<(&'static str, &'static str)> {
     EXCEPTIONS.iter().find(|e| e.0 == name).copied()
 }
 
-/// What is known of the last fault as an exception.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum FaultKind {
-    /// As its code says.
-    Plain,
-    /// A `raise` of the program.
-    Raised,
-    /// One of Python's by this name.
-    Exception(&'static str),
-    /// Cannot be caught.
-    Opaque,
-}
-
 impl Interp {
     pub fn raise(&mut self, span: Span, exc: Option<&Expr>, scope: &Rc<Scope>) -> R<Flow> {
         let Some(e) = exc else {
             let Some((fault, error)) = self.handling.last().cloned() else {
-                self.span = span;
+                self.move_to(span);
                 return Err(self.exception("RuntimeError", "there is no exception to raise again"));
             };
-            self.fault_kind.set(FaultKind::Raised);
-            self.raised = Some(error);
+            self.tracer.run.trail.set_kind(FaultKind::Raised(error));
             return Err(fault);
         };
         let mut value = self.expr(e, scope)?;
@@ -85,36 +72,18 @@ impl Interp {
             }
             other => return self.type_fault(format!("only exceptions can be raised, not {}", other.type_name())),
         };
-        self.span = span;
+        self.move_to(span);
         let fault = self.fault("E-RAISED", format!("the program raises {text}"));
         self.allocate(fault.message.len() / 16)?;
-        self.fault_kind.set(FaultKind::Raised);
-        self.raised = Some(value);
+        self.tracer.run.trail.set_kind(FaultKind::Raised(value));
         Err(fault)
-    }
-
-    /// A fault that stands for an exception of Python's.
-    pub fn exception(&self, class: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-        let fault = self.fault("E-VALUE", message);
-        self.fault_kind.set(FaultKind::Exception(class));
-        fault
-    }
-
-    /// A key that is not there: Python's `KeyError`.
-    pub fn key_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.exception("KeyError", message))
-    }
-
-    /// An index beyond the end: Python's `IndexError`.
-    pub fn index_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.exception("IndexError", message))
     }
 
     /// The exception that a fault stands for. Most faults stand for none: what the evaluator refuses, PyTorch may well run, and
     /// whether an operation on tensors fails may depend on sizes.
     pub fn exception_of(&mut self, fault: &Diagnostic) -> Option<Value> {
-        let class = match self.fault_kind.get() {
-            FaultKind::Raised => return self.raised.clone(),
+        let class = match self.tracer.run.trail.kind() {
+            FaultKind::Raised(value) => return Some(value),
             FaultKind::Opaque => return None,
             FaultKind::Exception(class) => class,
             FaultKind::Plain => match fault.code {
@@ -127,32 +96,20 @@ impl Interp {
             },
         };
         let class = self.native_class(class, NativeClass::Exception);
-        Some(self.error(class, vec![Value::str(&fault.message)]))
-    }
-
-    fn error(&self, class: Rc<Class>, args: Vec<Value>) -> Value {
-        let object = Object { class, attrs: Default::default(), module: Default::default(), span: self.span };
-        object.attrs.borrow_mut().insert("args".into(), Value::tuple(args));
-        Value::Object(Rc::new(object))
-    }
-
-    /// What a call may raise besides: nothing is known of what stands behind functions of torch.
-    pub fn hide_exception(&self) {
-        self.fault_kind.set(FaultKind::Opaque);
+        Some(self.tracer.run.error(class, vec![Value::str(&fault.message)]))
     }
 
     pub fn try_block(&mut self, t: &Try, scope: &Rc<Scope>) -> R<Flow> {
-        let (calls, frames, loops, yields) = (self.calls.len(), self.frames.len(), self.loops.len(), self.yields.len());
-        let no_grad = self.no_grad;
+        let (mark, frames, yields) = (self.tracer.run.trail.mark(), self.frames.len(), self.yields.len());
+        let no_grad = self.tracer.no_grad();
         let mut ended = match self.block(&t.body, scope) {
             Ok(Flow::Next) => self.block(&t.orelse, scope),
             Err(fault) => match self.exception_of(&fault) {
                 Some(error) => {
-                    self.calls.truncate(calls);
+                    self.tracer.run.trail.rewind(&mark);
                     self.frames.truncate(frames);
-                    self.loops.truncate(loops);
                     self.yields.truncate(yields);
-                    self.no_grad = no_grad;
+                    self.tracer.set_no_grad(no_grad);
                     self.handle(t, fault, error, scope)
                 }
                 None => return Err(fault),
@@ -160,7 +117,7 @@ impl Interp {
             done => done,
         };
         if !t.finally.is_empty() {
-            let (kind, raised) = (self.fault_kind.get(), self.raised.clone());
+            let kind = self.tracer.run.trail.kind();
             if let Err(fault) = &ended
                 && self.exception_of(fault).is_none()
             {
@@ -170,20 +127,19 @@ impl Interp {
                 Flow::Next => {}
                 other => ended = Ok(other),
             }
-            self.fault_kind.set(kind);
-            self.raised = raised;
+            self.tracer.run.trail.set_kind(kind);
         }
         ended
     }
 
     fn handle(&mut self, t: &Try, fault: Box<Diagnostic>, error: Value, scope: &Rc<Scope>) -> R<Flow> {
-        let (kind, raised) = (self.fault_kind.get(), self.raised.clone());
+        let kind = self.tracer.run.trail.kind();
         for handler in &t.handlers {
             let fits = match &handler.kind {
                 None => true,
                 Some(e) => {
                     let classes = self.expr(e, scope)?;
-                    self.span = e.at.0;
+                    self.move_to(e.at.0);
                     self.is_instance(&error, &classes)?
                 }
             };
@@ -201,14 +157,13 @@ impl Interp {
             }
             return ended;
         }
-        self.fault_kind.set(kind);
-        self.raised = raised;
+        self.tracer.run.trail.set_kind(kind);
         Err(fault)
     }
 
     pub fn assert(&mut self, span: Span, test: &Expr, message: Option<&Expr>, scope: &Rc<Scope>) -> R<()> {
         let value = self.expr(test, scope)?;
-        self.span = test.at.0;
+        self.move_to(test.at.0);
         if self.truth(&value)? {
             return Ok(());
         }
@@ -228,7 +183,7 @@ impl Interp {
                 about_shape |= matches!(&**name, "shape" | "size" | "dim" | "ndim" | "numel");
             }
         });
-        self.span = span;
+        self.move_to(span);
         let mut d = *self.fault("E-ASSERT", text);
         if about_shape {
             d.category = Category::Shape;
@@ -242,8 +197,30 @@ impl Interp {
             d = d.note(Span::default(), format!("the left side is {a}, the right side {b}"));
         }
         let class = self.native_class("AssertionError", NativeClass::Exception);
-        self.raised = Some(self.error(class, args));
-        self.fault_kind.set(FaultKind::Raised);
+        self.tracer.run.trail.set_kind(FaultKind::Raised(self.tracer.run.error(class, args)));
         Err(Box::new(d))
+    }
+}
+
+impl Run {
+    /// A key that is not there: Python's `KeyError`.
+    pub fn key_fault<T>(&self, message: impl Into<String>) -> R<T> {
+        Err(self.exception("KeyError", message))
+    }
+
+    /// An index beyond the end: Python's `IndexError`.
+    pub fn index_fault<T>(&self, message: impl Into<String>) -> R<T> {
+        Err(self.exception("IndexError", message))
+    }
+
+    fn error(&self, class: Rc<Class>, args: Vec<Value>) -> Value {
+        let object = Object { class, attrs: Default::default(), module: Default::default(), span: self.here() };
+        object.attrs.borrow_mut().insert("args".into(), Value::tuple(args));
+        Value::Object(Rc::new(object))
+    }
+
+    /// What a call may raise besides: nothing is known of what stands behind functions of torch.
+    pub fn hide_exception(&self) {
+        self.trail.set_kind(FaultKind::Opaque);
     }
 }

@@ -8,11 +8,11 @@ use crate::syntax::*;
 
 impl Interp {
     pub fn expr(&mut self, expr: &Expr, scope: &Rc<Scope>) -> R<Value> {
-        let outer = self.span;
-        self.span = expr.at.0;
+        let outer = self.here();
+        self.move_to(expr.at.0);
         self.step()?;
         let value = self.nested(|vm| vm.expr_here(expr, scope))?;
-        self.span = outer;
+        self.move_to(outer);
         Ok(value)
     }
 
@@ -44,7 +44,7 @@ impl Interp {
                 Value::Slice(Rc::new([part(a)?, part(b)?, part(c)?]))
             }
             ExprKind::Call(function, args, keywords) => self.call_expr(function, args, keywords, scope)?,
-            ExprKind::Starred(_) => return self.unsupported("E-UNSUPPORTED-SYNTAX", "'*' has no meaning here"),
+            ExprKind::Starred(_) => return self.refuse("E-UNSUPPORTED-SYNTAX", "'*' has no meaning here"),
             ExprKind::Tuple(items) => {
                 let items = self.sequence(items, scope)?;
                 self.allocate(items.len())?;
@@ -57,7 +57,7 @@ impl Interp {
             }
             ExprKind::Set(items) => {
                 let items = self.sequence(items, scope)?;
-                self.set(items)?
+                self.tracer.run.set(items)?
             }
             ExprKind::Dict(items) => {
                 let mut dict = super::value::Dict::default();
@@ -65,7 +65,7 @@ impl Interp {
                     let key = key.as_ref().map(|k| self.expr(k, scope)).transpose()?;
                     let value = self.expr(value, scope)?;
                     match (key, value) {
-                        (Some(name), value) => dict.insert(self.key(&name)?, name, value),
+                        (Some(name), value) => dict.insert(self.tracer.run.key(&name)?, name, value),
                         (None, Value::Dict(other)) => {
                             self.charge(other.borrow().len() as u64 / 2)?;
                             self.allocate(other.borrow().len())?;
@@ -124,7 +124,7 @@ impl Interp {
             }
             ExprKind::SetComp(item, generators) => {
                 let items = self.comprehension(generators, scope, &mut |vm, s| vm.expr(item, s))?;
-                self.set(items)?
+                self.tracer.run.set(items)?
             }
             ExprKind::GeneratorExp(item, generators) => {
                 let items = self.comprehension(generators, scope, &mut |vm, s| vm.expr(item, s))?;
@@ -135,7 +135,7 @@ impl Interp {
                 self.comprehension(generators, scope, &mut |vm, s| {
                     let name = vm.expr(key, s)?;
                     let value = vm.expr(value, s)?;
-                    dict.insert(vm.key(&name)?, name, value);
+                    dict.insert(vm.tracer.run.key(&name)?, name, value);
                     Ok(Value::None)
                 })?;
                 Value::dict(dict)
@@ -163,7 +163,7 @@ impl Interp {
                 self.yields_values(items)?
             }
             ExprKind::Other(what, _) => {
-                return self.unsupported("E-UNSUPPORTED-SYNTAX", format!("{what} is not supported"));
+                return self.refuse("E-UNSUPPORTED-SYNTAX", format!("{what} is not supported"));
             }
         })
     }
@@ -218,11 +218,11 @@ impl Interp {
         item: &mut dyn FnMut(&mut Self, &Rc<Scope>) -> R<Value>,
         out: &mut Vec<Value>,
     ) -> R<()> {
-        let span = self.span;
+        let span = self.here();
         let mut rounds = 0_u64;
         for value in self.items(&iterable)? {
             rounds += 1;
-            self.round(span, rounds)?;
+            self.tracer.run.round(span, rounds)?;
             self.assign(&generator.target, value, scope)?;
             let mut keep = true;
             for test in &generator.ifs {
@@ -282,7 +282,7 @@ impl Interp {
             if let ScopeKind::Function(code) = &scope.kind
                 && code.locals.contains(name)
             {
-                return self.name_fault(
+                return self.refuse(
                     "E-NAME-UNBOUND",
                     format!("the local variable '{name}' is read before anything is assigned to it"),
                 );

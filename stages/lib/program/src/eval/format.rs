@@ -243,6 +243,7 @@ fn general(size: f64, precision: usize, keep: bool, below: i32) -> String {
     let precision = precision.max(1);
     let rounded = format!("{size:.*e}", precision - 1);
     let exponent: i32 = rounded.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
+    // no float has an exponent of so many digits, so that the largest number compares as a larger one would
     let digits = i32::try_from(precision).unwrap_or(i32::MAX);
     let strip = |text: &str| -> String {
         if keep || !text.contains('.') {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::member::{Member, resolve};
 use super::value::{Class, NativeClass, Scope, Value};
-use super::{Interp, R, native, nn, torch};
+use super::{Interp, R, Run, native, nn, torch};
 use crate::modules;
 use crate::syntax::{Alias, Name};
 
@@ -22,7 +22,7 @@ pub fn unknown_member(module: &str, name: &str) -> (String, Option<String>) {
 impl Interp {
     pub fn import(&mut self, alias: &Alias, scope: &Rc<Scope>) -> R<()> {
         if !modules::exists(&alias.name) {
-            return self.unsupported("E-UNSUPPORTED-IMPORT", format!("the module '{}' is not available", alias.name));
+            return self.refuse("E-UNSUPPORTED-IMPORT", format!("the module '{}' is not available", alias.name));
         }
         let (name, module): (Name, Name) = match &alias.asname {
             Some(asname) => (asname.clone(), alias.name.clone()),
@@ -44,14 +44,14 @@ impl Interp {
             return Err(self.exception("ModuleNotFoundError", text));
         }
         if !modules::exists(module) {
-            return self.unsupported("E-UNSUPPORTED-IMPORT", format!("the module '{module}' is not available"));
+            return self.refuse("E-UNSUPPORTED-IMPORT", format!("the module '{module}' is not available"));
         }
         if &*alias.name == "*" {
-            return self.unsupported("E-UNSUPPORTED-IMPORT", "'import *' is not supported; name what is used");
+            return self.refuse("E-UNSUPPORTED-IMPORT", "'import *' is not supported; name what is used");
         }
         let value = match self.member(module, &alias.name)? {
             Some(value) => value,
-            None => return self.unknown_member(module, &alias.name),
+            None => return self.tracer.run.unknown_member(module, &alias.name),
         };
         let name = alias.asname.clone().unwrap_or_else(|| alias.name.clone());
         self.bind_name(&name, value, scope)
@@ -78,13 +78,6 @@ impl Interp {
             Member::None => Value::None,
             Member::Text(text) => Value::str(text),
         }))
-    }
-
-    pub fn unknown_member<T>(&self, module: &str, name: &str) -> R<T> {
-        let (text, help) = unknown_member(module, name);
-        let mut d = *self.fault("E-UNSUPPORTED-OP", text);
-        d.help = help;
-        Err(Box::new(d))
     }
 
     /// The class of a builtin type.
@@ -143,5 +136,14 @@ impl Interp {
         attrs.insert("forward".into(), Value::Native(&layer.forward));
         drop(attrs);
         class
+    }
+}
+
+impl Run {
+    pub fn unknown_member<T>(&self, module: &str, name: &str) -> R<T> {
+        let (text, help) = unknown_member(module, name);
+        let mut d = *self.fault("E-UNSUPPORTED-OP", text);
+        d.help = help;
+        Err(Box::new(d))
     }
 }

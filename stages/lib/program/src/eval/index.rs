@@ -4,8 +4,11 @@ use std::rc::Rc;
 
 use graph::{BinaryOp, DType, Dim, NodeId, Op};
 
+use super::arith::as_dim;
+use super::storage::own_storage;
+use super::tensor::is_part_of_leaf;
 use super::value::{Data, Tensor, Value};
-use super::{Interp, R};
+use super::{R, Run, Tracer};
 
 /// One part of a subscript, in terms of the tensor's axes.
 enum Part {
@@ -26,51 +29,7 @@ fn only_mask(parts: &[Part]) -> Option<(NodeId, usize)> {
     }
 }
 
-impl Interp {
-    /// The bounds of a slice along an axis of `size`, as Python reads them.
-    fn bounds(&self, parts: &[Value; 3], size: &Dim) -> R<(Dim, Dim, usize)> {
-        let zero = Dim::known(0);
-        let step = match &parts[2] {
-            Value::None => 1,
-            Value::Int(i) if *i > 0 => usize::try_from(*i).unwrap_or(1),
-            Value::Int(_) => {
-                return self.shape_fault("E-SHAPE-INDEX", "tensors are sliced by positive steps only; use torch.flip");
-            }
-            other => return self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
-        };
-        let bound = |v: &Value, default: &Dim| -> R<Dim> {
-            let Some(d) = self.as_dim(v) else {
-                return match v {
-                    Value::None => Ok(default.clone()),
-                    Value::Tensor(_) => {
-                        self.unsupported("E-UNSUPPORTED-ITEM", "slice bounds must not depend on the values of a tensor")
-                    }
-                    other => self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
-                };
-            };
-            let negative = zero.provably_gt(&d);
-            let d = if negative { size.clone() + d } else { d };
-            // beyond the ends Python cuts off
-            if d.provably_ge(size) {
-                return Ok(size.clone());
-            }
-            if zero.provably_ge(&d) {
-                return Ok(zero.clone());
-            }
-            if !d.provably_ge(&zero) || !size.provably_ge(&d) {
-                return self.shape_fault(
-                    "E-SHAPE-INDEX",
-                    format!("the bound {d} does not lie within an axis of size {size} for every B >= 1 and N >= 2"),
-                );
-            }
-            Ok(d)
-        };
-        let start = bound(&parts[0], &zero)?;
-        let end = bound(&parts[1], size)?;
-        let end = if start.provably_ge(&end) { start.clone() } else { end };
-        Ok((start, end, step))
-    }
-
+impl Tracer {
     /// The parts of a subscript, and how many axes they use up.
     fn parts(&mut self, t: &Rc<Tensor>, index: &Value) -> R<Vec<Part>> {
         let items = match index {
@@ -88,7 +47,8 @@ impl Interp {
         }
         if used > shape.len() {
             return self
-                .shape_fault("E-SHAPE-INDEX", format!("{used} indices are too many for {}", graph::display(&shape)));
+                .run
+                .refuse("E-SHAPE-INDEX", format!("{used} indices are too many for {}", graph::display(&shape)));
         }
         let mut parts = Vec::new();
         let mut axis = 0;
@@ -98,7 +58,7 @@ impl Interp {
             match item {
                 Value::None => parts.push(Part::New),
                 Value::Ellipsis if dots => {
-                    return self.shape_fault("E-SHAPE-INDEX", "'...' may stand once in an index");
+                    return self.run.refuse("E-SHAPE-INDEX", "'...' may stand once in an index");
                 }
                 Value::Ellipsis => {
                     dots = true;
@@ -111,22 +71,22 @@ impl Interp {
                     if bounds.iter().all(|b| matches!(b, Value::None)) {
                         parts.push(Part::All);
                     } else {
-                        let (start, end, step) = self.bounds(&bounds, &size)?;
+                        let (start, end, step) = self.run.bounds(&bounds, &size)?;
                         parts.push(Part::Slice(start, end, step));
                     }
                     axis += 1;
                 }
                 Value::Int(_) | Value::Dim(_) => {
-                    let d = self.as_dim(&item).unwrap_or_default();
+                    let d = as_dim(&item).unwrap_or_default();
                     let at = if Dim::known(0).provably_gt(&d) { size + d } else { d };
                     parts.push(Part::Select(at));
                     axis += 1;
                 }
                 Value::Tensor(i) => {
                     let id = self.node(&i)?;
-                    match self.graph.dtype(id) {
+                    match self.graph().dtype(id) {
                         DType::Bool => {
-                            axis += self.graph.shape(id).len();
+                            axis += self.graph().shape(id).len();
                             parts.push(Part::Mask(id));
                         }
                         DType::Int => {
@@ -134,7 +94,7 @@ impl Interp {
                             axis += 1;
                         }
                         DType::Float => {
-                            return self.shape_fault("E-SHAPE-DTYPE", "a float tensor cannot be an index; use .long()");
+                            return self.run.refuse("E-SHAPE-DTYPE", "a float tensor cannot be an index; use .long()");
                         }
                     }
                 }
@@ -142,11 +102,11 @@ impl Interp {
                     let values = l.borrow().clone();
                     let mut numbers = Vec::new();
                     for v in &values {
-                        let i = self.as_dim(v).and_then(|d| d.as_known());
+                        let i = as_dim(v).and_then(|d| d.as_known());
                         match (i, size.as_known()) {
                             (Some(i), Some(s)) if i < 0 => numbers.push((i + s) as f64),
                             (Some(i), _) if i >= 0 => numbers.push(i as f64),
-                            _ => return self.unsupported("E-UNSUPPORTED-OP", "this list is not supported as an index"),
+                            _ => return self.run.refuse("E-UNSUPPORTED-OP", "this list is not supported as an index"),
                         }
                     }
                     let len = Dim::known(numbers.len() as i64);
@@ -155,7 +115,7 @@ impl Interp {
                     axis += 1;
                 }
                 other => {
-                    return self.type_fault(format!("a tensor cannot be indexed by {}", other.type_name()));
+                    return self.run.type_fault(format!("a tensor cannot be indexed by {}", other.type_name()));
                 }
             }
         }
@@ -176,7 +136,7 @@ impl Interp {
                 }
                 Part::All => axis += 1,
                 Part::Slice(start, end, step) => {
-                    let size = self.graph.shape(id).get(axis).cloned().unwrap_or_default();
+                    let size = self.graph().shape(id).get(axis).cloned().unwrap_or_default();
                     if !(start.as_known() == Some(0) && *end == size && *step == 1) {
                         let (start, end) = (start.clone(), end.clone());
                         id = self.push(Op::Slice { dim: axis, start, end, step: *step }, &[id])?;
@@ -189,7 +149,7 @@ impl Interp {
                     axis += 1;
                 }
                 Part::Mask(_) => {
-                    let d = self.fault(
+                    let d = self.run.fault(
                         "E-UNSUPPORTED-MASK-INDEX",
                         "a bool mask as an index gives a tensor whose size depends on values",
                     );
@@ -211,7 +171,7 @@ impl Interp {
             return self.push(Op::IndexSelect { dim: *dim }, &[x, *index]);
         }
         let adjacent = picks.windows(2).all(|w| matches!(w, [a, b] if a.0 + 1 == b.0));
-        let shape = self.graph.shape(x).clone();
+        let shape = self.graph().shape(x).clone();
         let axes: Vec<usize> = picks.iter().map(|p| p.0).collect();
         let mut x = x;
         let mut start = axes.first().copied().unwrap_or(0);
@@ -235,13 +195,13 @@ impl Interp {
             });
         }
         let Some(position) = position else { return Ok(x) };
-        let shape = self.graph.shape(x).clone();
+        let shape = self.graph().shape(x).clone();
         let (head, rest) = shape.split_at(start);
         let (joined, tail) = rest.split_at(picks.len().min(rest.len()));
         let mut flat = head.to_vec();
         flat.push(graph::numel(joined));
         flat.extend_from_slice(tail);
-        let dtype = self.graph.dtype(x);
+        let dtype = self.graph().dtype(x);
         let x = self.push_as(Op::Reshape, &[x], flat, dtype)?;
         self.push(Op::IndexSelect { dim: start }, &[x, position])
     }
@@ -250,7 +210,7 @@ impl Interp {
     fn within(&mut self, index: NodeId, size: &Dim) -> R<NodeId> {
         let mut at = index;
         loop {
-            let node = self.graph.node(at);
+            let node = self.graph().node(at);
             match (&node.op, node.args.first()) {
                 (Op::Reshape | Op::Expand | Op::Permute(_), Some(arg)) => at = *arg,
                 (Op::Arange { start, step }, _)
@@ -266,15 +226,15 @@ impl Interp {
     }
 
     pub fn unsqueeze(&mut self, id: NodeId, axis: usize) -> R<NodeId> {
-        let mut shape = self.graph.shape(id).clone();
+        let mut shape = self.graph().shape(id).clone();
         shape.insert(axis.min(shape.len()), Dim::known(1));
-        let dtype = self.graph.dtype(id);
+        let dtype = self.graph().dtype(id);
         self.push_as(Op::Reshape, &[id], shape, dtype)
     }
 
     /// `t[index] = value`.
     pub fn tensor_set(&mut self, t: &Rc<Tensor>, index: &Value, value: Value) -> R<()> {
-        if matches!(&*t.data.borrow(), Data::Leaf(_)) || self.is_part_of_leaf(t) {
+        if matches!(&*t.data.borrow(), Data::Leaf(_)) || is_part_of_leaf(t) {
             // a part of a parameter, while it is made
             let part = self.tensor_index(t, index)?;
             if let Value::Tensor(part) = &part
@@ -283,7 +243,7 @@ impl Interp {
                 return Ok(());
             }
             let text = "a parameter or buffer is changed in place inside the computation, or by an index tensor";
-            return self.unsupported("E-UNSUPPORTED-INIT", text);
+            return self.run.refuse("E-UNSUPPORTED-INIT", text);
         }
         let literal = t.data.borrow().clone();
         if let Data::Literal(literal) = literal
@@ -293,18 +253,18 @@ impl Interp {
         }
         let parts = self.parts(t, index)?;
         let old = self.node(t)?;
-        let dtype = self.graph.dtype(old);
-        self.writing = self.writing.or(Some(self.graph.nodes().len()));
+        let dtype = self.graph().dtype(old);
+        self.continue_write();
         if let Value::Tensor(source) = &value
             && Rc::ptr_eq(&source.storage, &t.storage)
         {
             let target = self.tensor_index(t, index)?;
             if let Value::Tensor(target) = &target {
-                self.no_overlap(target, &value)?;
+                self.run.no_overlap(target, &value)?;
             }
         }
         let Some(new) = self.operand(&value)? else {
-            return self.type_fault(format!("a tensor's elements cannot become {}", value.type_name()));
+            return self.run.type_fault(format!("a tensor's elements cannot become {}", value.type_name()));
         };
         let new = self.cast(new, dtype)?;
         if let Some((mask, axis)) = only_mask(&parts) {
@@ -312,12 +272,12 @@ impl Interp {
             for _ in 0..axis {
                 mask = self.unsqueeze(mask, 0)?;
             }
-            let (rank, have) = (self.graph.shape(old).len(), self.graph.shape(mask).len());
+            let (rank, have) = (self.graph().shape(old).len(), self.graph().shape(mask).len());
             for axis in have..rank {
                 mask = self.unsqueeze(mask, axis)?;
             }
-            if !self.graph.shape(new).is_empty() {
-                return self.unsupported(
+            if !self.graph().shape(new).is_empty() {
+                return self.run.refuse(
                     "E-UNSUPPORTED-MASK-INDEX",
                     "only numbers can be assigned through a mask; use torch.where",
                 );
@@ -345,9 +305,9 @@ impl Interp {
         let flat = vec![graph::numel(&shape)];
         let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat, DType::Int)?;
         let places = self.push_as(Op::Reshape, &[places], shape, DType::Int)?;
-        let numbered = Rc::new(Tensor::new(Data::Node(places), Self::own_storage(places), false, t.span));
+        let numbered = Rc::new(Tensor::new(Data::Node(places), own_storage(places), false, t.span));
         let Value::Tensor(picked) = self.tensor_index(&numbered, index)? else {
-            return self.type_fault("a tensor is needed");
+            return self.run.type_fault("a tensor is needed");
         };
         let picked = self.node(&picked)?;
         let number = match value {
@@ -357,7 +317,7 @@ impl Interp {
         };
         let (Some(places), Some(number)) = (self.constant(picked)?.and_then(|l| l.values()), number) else {
             let text = "of a random tensor, a part may be set to a number only";
-            return self.unsupported("E-UNSUPPORTED-INIT", text);
+            return self.run.refuse("E-UNSUPPORTED-INIT", text);
         };
         let places: Vec<u32> = places.into_iter().map(|p| p as u32).collect();
         let count = literal.numel();
@@ -369,16 +329,16 @@ impl Interp {
 
     /// `x` with new values at the places that `index` picks: the places are numbered, picked in the same way, and written to.
     fn scattered(&mut self, t: &Rc<Tensor>, x: NodeId, index: &Value, new: NodeId) -> R<NodeId> {
-        let (shape, dtype) = (self.graph.shape(x).clone(), self.graph.dtype(x));
+        let (shape, dtype) = (self.graph().shape(x).clone(), self.graph().dtype(x));
         let flat = vec![graph::numel(&shape)];
         let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat.clone(), DType::Int)?;
         let places = self.push_as(Op::Reshape, &[places], shape.clone(), DType::Int)?;
         let numbered = Rc::new(Tensor::new(Data::Node(places), Rc::default(), false, t.span));
         let Value::Tensor(picked) = self.tensor_index(&numbered, index)? else {
-            return self.type_fault("a tensor is needed");
+            return self.run.type_fault("a tensor is needed");
         };
         let picked = self.node(&picked)?;
-        let picked_shape = self.graph.shape(picked).clone();
+        let picked_shape = self.graph().shape(picked).clone();
         let count = vec![graph::numel(&picked_shape)];
         let new = self.push_as(Op::Expand, &[new], picked_shape, dtype)?;
         let new = self.push_as(Op::Reshape, &[new], count.clone(), dtype)?;
@@ -391,12 +351,12 @@ impl Interp {
     /// `x` with the part that `parts` picks (from `axis` on) replaced by `new`.
     fn written(&mut self, x: NodeId, parts: &[Part], axis: usize, new: NodeId) -> R<NodeId> {
         let Some((part, rest)) = parts.split_first() else {
-            let (shape, dtype) = (self.graph.shape(x).clone(), self.graph.dtype(x));
+            let (shape, dtype) = (self.graph().shape(x).clone(), self.graph().dtype(x));
             // the value lines up with the picked axes; those picked by an integer are gone from it
             return self.push_as(Op::Expand, &[new], shape, dtype);
         };
         match part {
-            Part::New | Part::Index(_) | Part::Mask(_) => self.unsupported(
+            Part::New | Part::Index(_) | Part::Mask(_) => self.run.refuse(
                 "E-UNSUPPORTED-INPLACE",
                 "assigning through this index is not supported; use torch.where or torch.cat",
             ),
@@ -407,7 +367,8 @@ impl Interp {
                     Part::Select(at) => (at.clone(), at.clone() + Dim::known(1)),
                     _ => {
                         return self
-                            .unsupported("E-UNSUPPORTED-INPLACE", "assigning to a slice with steps is not supported");
+                            .run
+                            .refuse("E-UNSUPPORTED-INPLACE", "assigning to a slice with steps is not supported");
                     }
                 };
                 let middle =
@@ -416,8 +377,8 @@ impl Interp {
                 if matches!(part, Part::Select(_)) {
                     // give the value the axis that the integer took away, where the value reaches that far
                     let selects = rest.iter().filter(|p| matches!(p, Part::Select(_))).count();
-                    let behind = self.graph.shape(x).len() - axis - 1 - selects;
-                    let rank = self.graph.shape(new).len();
+                    let behind = self.graph().shape(x).len() - axis - 1 - selects;
+                    let rank = self.graph().shape(new).len();
                     if rank > behind {
                         new = self.unsqueeze(new, rank - behind)?;
                     }
@@ -426,5 +387,51 @@ impl Interp {
                 self.joined(x, axis, start, end, middle)
             }
         }
+    }
+}
+
+impl Run {
+    /// The bounds of a slice along an axis of `size`, as Python reads them.
+    fn bounds(&self, parts: &[Value; 3], size: &Dim) -> R<(Dim, Dim, usize)> {
+        let zero = Dim::known(0);
+        let step = match &parts[2] {
+            Value::None => 1,
+            Value::Int(i) if *i > 0 => usize::try_from(*i).unwrap_or(1),
+            Value::Int(_) => {
+                return self.refuse("E-SHAPE-INDEX", "tensors are sliced by positive steps only; use torch.flip");
+            }
+            other => return self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
+        };
+        let bound = |v: &Value, default: &Dim| -> R<Dim> {
+            let Some(d) = as_dim(v) else {
+                return match v {
+                    Value::None => Ok(default.clone()),
+                    Value::Tensor(_) => {
+                        self.refuse("E-UNSUPPORTED-ITEM", "slice bounds must not depend on the values of a tensor")
+                    }
+                    other => self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
+                };
+            };
+            let negative = zero.provably_gt(&d);
+            let d = if negative { size.clone() + d } else { d };
+            // beyond the ends Python cuts off
+            if d.provably_ge(size) {
+                return Ok(size.clone());
+            }
+            if zero.provably_ge(&d) {
+                return Ok(zero.clone());
+            }
+            if !d.provably_ge(&zero) || !size.provably_ge(&d) {
+                return self.refuse(
+                    "E-SHAPE-INDEX",
+                    format!("the bound {d} does not lie within an axis of size {size} for every B >= 1 and N >= 2"),
+                );
+            }
+            Ok(d)
+        };
+        let start = bound(&parts[0], &zero)?;
+        let end = bound(&parts[1], size)?;
+        let end = if start.provably_ge(&end) { start.clone() } else { end };
+        Ok((start, end, step))
     }
 }

@@ -8,15 +8,15 @@ use graph::{DType, Init, NodeId, Op};
 use super::native::{Args, Native};
 use super::torch::draw_into;
 use super::value::{Data, Literal, Tensor, Value};
-use super::{Interp, Phase, R};
+use super::{Interp, Phase, R, Run, Tracer};
 
 /// Most elements that constants are computed from.
 const MAX_CONSTANT: usize = 1 << 16;
 
-impl Interp {
+impl Tracer {
     /// A node that is a constant of known size, as a literal: computed here where it is made of constants.
     pub fn constant(&mut self, id: NodeId) -> R<Option<Literal>> {
-        let node = self.graph.node(id);
+        let node = self.graph().node(id);
         let shape: Option<Vec<usize>> =
             node.shape.iter().map(|d| d.as_known().and_then(|s| usize::try_from(s).ok())).collect();
         let Some(shape) = shape else { return Ok(None) };
@@ -39,8 +39,9 @@ impl Interp {
         let mut stack = vec![id];
         let mut elements = 0_usize;
         while let Some(id) = stack.pop() {
-            let node = self.graph.node(id);
+            let node = self.graph().node(id);
             let count = graph::numel(&node.shape).as_known().and_then(|n| usize::try_from(n).ok());
+            // a size that is not known is more than any constant has
             elements = elements.saturating_add(count.unwrap_or(usize::MAX));
             let slow = matches!(node.op, Op::MatMul | Op::Linear { .. } | Op::Einsum(_));
             if elements > MAX_CONSTANT || slow || matches!(node.op, Op::Input(_) | Op::Param(_)) {
@@ -48,11 +49,11 @@ impl Interp {
             }
             stack.extend(node.args.iter().filter(|a| needed.insert(**a)));
         }
-        self.charge(elements as u64 / 4 + needed.len() as u64)?;
+        self.run.charge(elements as u64 / 4 + needed.len() as u64)?;
         let mut small = graph::Graph::new();
         let place = |id: &NodeId| needed.iter().position(|n| n == id).and_then(|at| u32::try_from(at).ok()).map(NodeId);
         for id in &needed {
-            let mut node = self.graph.node(*id).clone();
+            let mut node = self.graph().node(*id).clone();
             node.args = node.args.iter().filter_map(place).collect();
             if small.adopt_node(node).is_err() {
                 return Ok(None);
@@ -63,10 +64,10 @@ impl Interp {
     }
 }
 
-impl Interp {
+impl Tracer {
     /// A tensor that starts as a parameter or buffer does, or as some of its elements do: with the numbers that are drawn for it.
     pub fn copy_of_leaf(&self, leaf: usize, part: Option<(Vec<usize>, Vec<u32>)>) -> Option<Literal> {
-        let source = self.leaves.get(leaf)?;
+        let source = self.leaf(leaf)?;
         let (dtype, whole) =
             (source.dtype, Literal { shape: source.shape.clone(), init: source.init.clone(), dtype: source.dtype });
         if part.is_none() && matches!(source.init, Init::Constant(_) | Init::Values(_) | Init::Eye) {
@@ -90,7 +91,7 @@ impl Interp {
         Some(Literal { shape, init, dtype })
     }
 
-    /// As [`Interp::copy_of_leaf`], for a tensor that views or copies some of the elements of a parameter or buffer.
+    /// As [`Tracer::copy_of_leaf`], for a tensor that views or copies some of the elements of a parameter or buffer.
     pub fn copy_of_view(&mut self, t: &Tensor) -> R<Option<Literal>> {
         if let Some((leaf, shape, places)) = self.viewed_leaf(t)? {
             return Ok(self.copy_of_leaf(leaf, Some((shape, places))));
@@ -108,35 +109,31 @@ impl Interp {
     /// Changes how the elements of a parameter or buffer start that a view shows. Gives whether `t` is such a view, and its change
     /// a part of the initialisation.
     pub fn initialise_part(&mut self, t: &Tensor, init: &Init) -> R<bool> {
-        if self.phase == Phase::Second || !matches!(&*t.data.borrow(), Data::Node(_)) {
+        if self.phase() == Phase::Second || !matches!(&*t.data.borrow(), Data::Node(_)) {
             return Ok(false);
         }
         let Some((leaf, part, places)) = self.viewed_leaf(t)? else { return Ok(false) };
-        if self.no_grad == 0 && !t.is_detached() && self.leaves.get(leaf).is_some_and(|l| l.trainable) {
+        if !self.no_grad() && !t.is_detached() && self.leaf(leaf).is_some_and(|l| l.trainable) {
             let text = "a parameter that requires gradients is changed in place";
-            let d = self.fault("E-LEAF-INPLACE", text);
+            let d = self.run.fault("E-LEAF-INPLACE", text);
             return Err(Box::new(d.help("put it inside 'with torch.no_grad():' or use nn.init")));
         }
         self.unused_yet(leaf)?;
-        self.allocate(places.len())?;
-        if let Some(leaf) = self.leaves.get_mut(leaf) {
-            let base = std::mem::replace(&mut leaf.init, Init::Constant(0.0));
-            let count: usize = leaf.shape.iter().product();
-            leaf.init = super::literal::patched(base, count, places, part, init);
-        }
+        self.run.allocate(places.len())?;
+        self.restart(leaf, |base, count| super::literal::patched(base, count, places, part, init));
         Ok(true)
     }
 
     /// Refuses the change of a parameter that something has been computed from.
     pub fn unused_yet(&mut self, leaf: usize) -> R<()> {
-        let Some(node) = self.leaves.get(leaf).and_then(|l| l.node) else { return Ok(()) };
-        self.charge((self.graph.nodes().len() as u64).saturating_sub(node.0.into()) / 4)?;
+        let Some(node) = self.leaf(leaf).and_then(|l| l.node) else { return Ok(()) };
+        self.run.charge((self.graph().nodes().len() as u64).saturating_sub(node.0.into()) / 4)?;
         let mut views = BTreeSet::from([node]);
-        for id in self.graph.ids().skip(node.0 as usize + 1) {
-            let user = self.graph.node(id);
+        for id in self.graph().ids().skip(node.0 as usize + 1) {
+            let user = self.graph().node(id);
             if user.args.iter().any(|a| views.contains(a)) {
                 if !user.op.is_view() {
-                    return self.unsupported("E-STATEFUL", "a parameter is changed after it has been used");
+                    return self.run.refuse("E-STATEFUL", "a parameter is changed after it has been used");
                 }
                 views.insert(id);
             }
@@ -145,71 +142,64 @@ impl Interp {
     }
 }
 
-fn target(vm: &Interp, a: &Args, name: &str) -> R<Rc<Tensor>> {
+fn target(run: &Run, a: &Args, name: &str) -> R<Rc<Tensor>> {
     match a.value(name) {
         Value::Tensor(t) => Ok(t),
         Value::None => {
-            let d = vm.fault("E-TYPE", format!("{}(): there is no tensor to initialise", a.function()));
+            let d = run.fault("E-TYPE", format!("{}(): there is no tensor to initialise", a.function()));
             Err(Box::new(d.help("a layer with bias=False has no bias")))
         }
-        other => vm.type_fault(format!("{}() initialises tensors, not {}", a.function(), other.type_name())),
+        other => run.type_fault(format!("{}() initialises tensors, not {}", a.function(), other.type_name())),
     }
 }
 
 /// Sets how the tensor starts. `nn.init` works without gradients by itself.
-fn start(vm: &mut Interp, a: &Args, name: &str, init: Init) -> R<Value> {
-    let t = target(vm, a, name)?;
+fn start(tracer: &mut Tracer, a: &Args, name: &str, init: Init) -> R<Value> {
+    let t = target(&tracer.run, a, name)?;
     let native_init = name == "tensor";
-    if native_init {
-        vm.no_grad += 1;
-    }
-    let part = vm.initialise_part(&t, &init);
-    if native_init {
-        vm.no_grad -= 1;
-    }
+    let part = match native_init {
+        true => tracer.without_gradients(|tracer| tracer.initialise_part(&t, &init)),
+        false => tracer.initialise_part(&t, &init),
+    };
     if part? {
         return Ok(Value::Tensor(t));
     }
     if matches!(&*t.data.borrow(), Data::Node(_)) {
         // an ordinary tensor: `zeros.fill_(1.0)`
         if let Init::Constant(v) = init {
-            let old = vm.node(&t)?;
-            let (shape, dtype) = (vm.graph.shape(old).clone(), vm.graph.dtype(old));
-            let id = vm.push_as(Op::Full(v), &[], shape, dtype)?;
-            vm.finish_in_place(&t, old, id)?;
+            let old = tracer.node(&t)?;
+            let (shape, dtype) = (tracer.graph().shape(old).clone(), tracer.graph().dtype(old));
+            let id = tracer.push_as(Op::Full(v), &[], shape, dtype)?;
+            tracer.finish_in_place(&t, old, id)?;
             return Ok(Value::Tensor(t));
         }
-        return draw_into(vm, &t, |vm, shape| vm.drawn_as(&init, shape));
+        return draw_into(tracer, &t, |tracer, shape| tracer.drawn_as(&init, shape));
     }
     let random = Literal { shape: Vec::new(), init: init.clone(), dtype: DType::Float }.is_random();
-    if random && vm.phase == Phase::Second && matches!(&*t.data.borrow(), Data::Literal(_)) {
-        return draw_into(vm, &t, |vm, shape| vm.drawn_as(&init, shape));
+    if random && tracer.phase() == Phase::Second && matches!(&*t.data.borrow(), Data::Literal(_)) {
+        return draw_into(tracer, &t, |tracer, shape| tracer.drawn_as(&init, shape));
     }
-    if native_init {
-        vm.no_grad += 1;
+    match native_init {
+        true => tracer.without_gradients(|tracer| tracer.reinitialise(&t, |_| init))?,
+        false => tracer.reinitialise(&t, |_| init)?,
     }
-    let done = vm.reinitialise(&t, |_| init);
-    if native_init {
-        vm.no_grad -= 1;
-    }
-    done?;
     Ok(Value::Tensor(t))
 }
 
 /// Number of inputs and outputs of one unit, as torch counts them.
-fn fans(vm: &Interp, t: &Tensor) -> R<(f64, f64)> {
-    let shape: Vec<f64> = vm.shape_of(t).iter().map(|d| d.as_known().unwrap_or(0) as f64).collect();
+fn fans(tracer: &Tracer, t: &Tensor) -> R<(f64, f64)> {
+    let shape: Vec<f64> = tracer.shape_of(t).iter().map(|d| d.as_known().unwrap_or(0) as f64).collect();
     match shape.as_slice() {
         [out, input, rest @ ..] => {
             let field: f64 = rest.iter().product();
             Ok((input * field, out * field))
         }
-        _ => vm.value_fault("fan in and fan out need a tensor of two axes or more"),
+        _ => tracer.run.value_fault("fan in and fan out need a tensor of two axes or more"),
     }
 }
 
 /// torch's recommended gain of a nonlinearity.
-fn gain(vm: &Interp, nonlinearity: &str, param: Option<f64>) -> R<f64> {
+fn gain(run: &Run, nonlinearity: &str, param: Option<f64>) -> R<f64> {
     Ok(match nonlinearity {
         "linear" | "conv1d" | "conv2d" | "sigmoid" | "identity" => 1.0,
         "tanh" => 5.0 / 3.0,
@@ -219,26 +209,26 @@ fn gain(vm: &Interp, nonlinearity: &str, param: Option<f64>) -> R<f64> {
             (2.0 / (1.0 + slope * slope)).sqrt()
         }
         "selu" => 0.75,
-        other => return vm.value_fault(format!("no gain is known for '{other}'")),
+        other => return run.value_fault(format!("no gain is known for '{other}'")),
     })
 }
 
 fn kaiming(vm: &mut Interp, a: &Args) -> R<f64> {
-    let t = target(vm, a, "tensor")?;
-    let (fan_in, fan_out) = fans(vm, &t)?;
+    let t = target(&vm.tracer.run, a, "tensor")?;
+    let (fan_in, fan_out) = fans(&vm.tracer, &t)?;
     let fan = match &*a.text_or(vm, "mode", "fan_in")? {
         "fan_in" => fan_in,
         "fan_out" => fan_out,
         other => return vm.value_fault(format!("mode is 'fan_in' or 'fan_out', not '{other}'")),
     };
     let slope = a.float_or(vm, "a", 0.0)?;
-    let g = gain(vm, &a.text_or(vm, "nonlinearity", "leaky_relu")?, Some(slope))?;
+    let g = gain(&vm.tracer.run, &a.text_or(vm, "nonlinearity", "leaky_relu")?, Some(slope))?;
     Ok(g / fan.max(1.0).sqrt())
 }
 
 fn xavier(vm: &mut Interp, a: &Args) -> R<f64> {
-    let t = target(vm, a, "tensor")?;
-    let (fan_in, fan_out) = fans(vm, &t)?;
+    let t = target(&vm.tracer.run, a, "tensor")?;
+    let (fan_in, fan_out) = fans(&vm.tracer, &t)?;
     Ok(a.float_or(vm, "gain", 1.0)? * (2.0 / (fan_in + fan_out).max(1.0)).sqrt())
 }
 
@@ -260,19 +250,19 @@ pub static TABLE: &[Native] = &[
     Native {
         names: "torch.nn.init.zeros_",
         signature: "tensor",
-        run: |vm, a| start(vm, a, "tensor", Init::Constant(0.0)),
+        run: |vm, a| start(&mut vm.tracer, a, "tensor", Init::Constant(0.0)),
     },
     Native {
         names: "torch.nn.init.ones_",
         signature: "tensor",
-        run: |vm, a| start(vm, a, "tensor", Init::Constant(1.0)),
+        run: |vm, a| start(&mut vm.tracer, a, "tensor", Init::Constant(1.0)),
     },
     Native {
         names: "torch.nn.init.constant_",
         signature: "tensor val",
         run: |vm, a| {
             let v = a.float_or(vm, "val", 0.0)?;
-            start(vm, a, "tensor", Init::Constant(v))
+            start(&mut vm.tracer, a, "tensor", Init::Constant(v))
         },
     },
     Native {
@@ -280,7 +270,7 @@ pub static TABLE: &[Native] = &[
         signature: "tensor a? b? generator?",
         run: |vm, a| {
             let init = Init::Uniform { low: a.float_or(vm, "a", 0.0)?, high: a.float_or(vm, "b", 1.0)? };
-            start(vm, a, "tensor", init)
+            start(&mut vm.tracer, a, "tensor", init)
         },
     },
     Native {
@@ -288,7 +278,7 @@ pub static TABLE: &[Native] = &[
         signature: "tensor mean? std? generator?",
         run: |vm, a| {
             let init = Init::Normal { mean: a.float_or(vm, "mean", 0.0)?, std: a.float_or(vm, "std", 1.0)? };
-            start(vm, a, "tensor", init)
+            start(&mut vm.tracer, a, "tensor", init)
         },
     },
     Native {
@@ -296,7 +286,7 @@ pub static TABLE: &[Native] = &[
         signature: "tensor mean? std? a? b? generator?",
         run: |vm, a| {
             let init = truncated(vm, a)?;
-            start(vm, a, "tensor", init)
+            start(&mut vm.tracer, a, "tensor", init)
         },
     },
     Native {
@@ -304,7 +294,7 @@ pub static TABLE: &[Native] = &[
         signature: "tensor gain? generator?",
         run: |vm, a| {
             let bound = xavier(vm, a)? * 3.0_f64.sqrt();
-            start(vm, a, "tensor", Init::Uniform { low: -bound, high: bound })
+            start(&mut vm.tracer, a, "tensor", Init::Uniform { low: -bound, high: bound })
         },
     },
     Native {
@@ -312,7 +302,7 @@ pub static TABLE: &[Native] = &[
         signature: "tensor gain? generator?",
         run: |vm, a| {
             let std = xavier(vm, a)?;
-            start(vm, a, "tensor", Init::Normal { mean: 0.0, std })
+            start(&mut vm.tracer, a, "tensor", Init::Normal { mean: 0.0, std })
         },
     },
     Native {
@@ -320,7 +310,7 @@ pub static TABLE: &[Native] = &[
         signature: "tensor a? mode? nonlinearity? generator?",
         run: |vm, a| {
             let bound = kaiming(vm, a)? * 3.0_f64.sqrt();
-            start(vm, a, "tensor", Init::Uniform { low: -bound, high: bound })
+            start(&mut vm.tracer, a, "tensor", Init::Uniform { low: -bound, high: bound })
         },
     },
     Native {
@@ -328,30 +318,30 @@ pub static TABLE: &[Native] = &[
         signature: "tensor a? mode? nonlinearity? generator?",
         run: |vm, a| {
             let std = kaiming(vm, a)?;
-            start(vm, a, "tensor", Init::Normal { mean: 0.0, std })
+            start(&mut vm.tracer, a, "tensor", Init::Normal { mean: 0.0, std })
         },
     },
     Native {
         names: "torch.nn.init.orthogonal_",
         signature: "tensor gain? generator?",
         run: |vm, a| {
-            let t = target(vm, a, "tensor")?;
-            if vm.shape_of(&t).len() < 2 {
+            let t = target(&vm.tracer.run, a, "tensor")?;
+            if vm.tracer.shape_of(&t).len() < 2 {
                 return vm.value_fault("orthogonal_ needs a tensor of two axes or more");
             }
             let gain = a.float_or(vm, "gain", 1.0)?;
-            start(vm, a, "tensor", Init::Orthogonal { gain })
+            start(&mut vm.tracer, a, "tensor", Init::Orthogonal { gain })
         },
     },
     Native {
         names: "torch.nn.init.eye_",
         signature: "tensor",
         run: |vm, a| {
-            let t = target(vm, a, "tensor")?;
-            if vm.shape_of(&t).len() != 2 {
+            let t = target(&vm.tracer.run, a, "tensor")?;
+            if vm.tracer.shape_of(&t).len() != 2 {
                 return vm.value_fault("eye_ needs a matrix");
             }
-            start(vm, a, "tensor", Init::Eye)
+            start(&mut vm.tracer, a, "tensor", Init::Eye)
         },
     },
     Native {
@@ -359,7 +349,7 @@ pub static TABLE: &[Native] = &[
         signature: "nonlinearity param?",
         run: |vm, a| {
             let param = if a.some("param").is_some() { Some(a.float_or(vm, "param", 0.01)?) } else { None };
-            Ok(Value::Float(gain(vm, &a.text(vm, "nonlinearity")?, param)?))
+            Ok(Value::Float(gain(&vm.tracer.run, &a.text(vm, "nonlinearity")?, param)?))
         },
     },
     Native {
@@ -367,16 +357,20 @@ pub static TABLE: &[Native] = &[
         signature: "self value",
         run: |vm, a| {
             let v = a.float_or(vm, "value", 0.0)?;
-            start(vm, a, "self", Init::Constant(v))
+            start(&mut vm.tracer, a, "self", Init::Constant(v))
         },
     },
-    Native { names: "Tensor.zero_", signature: "self", run: |vm, a| start(vm, a, "self", Init::Constant(0.0)) },
+    Native {
+        names: "Tensor.zero_",
+        signature: "self",
+        run: |vm, a| start(&mut vm.tracer, a, "self", Init::Constant(0.0)),
+    },
     Native {
         names: "Tensor.uniform_",
         signature: "self a? b?",
         run: |vm, a| {
             let init = Init::Uniform { low: a.float_or(vm, "a", 0.0)?, high: a.float_or(vm, "b", 1.0)? };
-            start(vm, a, "self", init)
+            start(&mut vm.tracer, a, "self", init)
         },
     },
     Native {
@@ -384,15 +378,15 @@ pub static TABLE: &[Native] = &[
         signature: "self mean? std?",
         run: |vm, a| {
             let init = Init::Normal { mean: a.float_or(vm, "mean", 0.0)?, std: a.float_or(vm, "std", 1.0)? };
-            start(vm, a, "self", init)
+            start(&mut vm.tracer, a, "self", init)
         },
     },
     Native {
         names: "Tensor.copy_",
         signature: "self src non_blocking?",
         run: |vm, a| {
-            let t = target(vm, a, "self")?;
-            vm.copy_into(&t, &a.value("src"))?;
+            let t = target(&vm.tracer.run, a, "self")?;
+            vm.tracer.copy_into(&t, &a.value("src"))?;
             Ok(Value::Tensor(t))
         },
     },
@@ -407,19 +401,19 @@ pub static TABLE: &[Native] = &[
             let literal = match data {
                 Data::Literal(l) => Some(l),
                 Data::Node(_) => {
-                    let id = vm.node(&t)?;
-                    vm.constant(id)?
+                    let id = vm.tracer.node(&t)?;
+                    vm.tracer.constant(id)?
                 }
-                Data::Leaf(i) => vm.copy_of_leaf(i, None),
+                Data::Leaf(i) => vm.tracer.copy_of_leaf(i, None),
             };
             let literal = match literal {
-                None => vm.copy_of_view(&t)?,
+                None => vm.tracer.copy_of_view(&t)?,
                 known => known,
             };
             let Some(literal) = literal else {
-                let shape = vm.shape_of(&t);
+                let shape = vm.tracer.shape_of(&t);
                 if shape.iter().any(|d| d.as_known().is_none()) {
-                    return vm.shape_fault(
+                    return vm.refuse(
                         "E-SHAPE-PARAMETER",
                         format!(
                             "a parameter of shape {} would depend on the size of the graph",
@@ -436,17 +430,15 @@ pub static TABLE: &[Native] = &[
             if literal.dtype != DType::Float {
                 return vm.type_fault("only float tensors can be parameters: they are what has gradients");
             }
-            if vm.phase == Phase::Second {
+            if vm.tracer.phase() == Phase::Second {
                 let d =
                     vm.fault("E-STATEFUL", "a parameter is made anew in every call of forward, so it is never trained");
                 return Err(Box::new(d.help("make it once, in __init__ or behind a flag")));
             }
             let trains = a.bool(vm, "requires_grad", true)?;
-            let span = vm.span;
-            let leaf = vm.leaf(literal, false, false, span)?;
-            if let Some(leaf) = vm.leaves.get_mut(leaf) {
-                leaf.trainable = trains;
-            }
+            let span = vm.here();
+            let leaf = vm.tracer.add_leaf(literal, false, false, span)?;
+            vm.tracer.set_trainable(leaf, trains);
             // a fresh object, as in torch: the tensor that was given stays what it is
             let parameter = Tensor::new(Data::Leaf(leaf), Rc::default(), trains, span);
             Ok(Value::Tensor(Rc::new(parameter)))

@@ -3,11 +3,11 @@
 
 use super::native::{Args, Native, find};
 use super::value::Value;
-use super::{Interp, R};
+use super::{Interp, R, Run};
 use crate::syntax::BinOp;
 
 /// Rows of `r` of the places below `n`, in Python's order; each place once in a row unless `again`, and increasing where `sorted`.
-fn choices(vm: &mut Interp, n: usize, r: usize, again: bool, sorted: bool) -> R<Vec<Vec<usize>>> {
+fn choices(run: &mut Run, n: usize, r: usize, again: bool, sorted: bool) -> R<Vec<Vec<usize>>> {
     let mut rows: Vec<Vec<usize>> = vec![Vec::new()];
     for _ in 0..r {
         let mut longer = Vec::new();
@@ -17,9 +17,9 @@ fn choices(vm: &mut Interp, n: usize, r: usize, again: bool, sorted: bool) -> R<
                 _ => 0,
             };
             for at in first..n {
-                vm.step()?;
+                run.step()?;
                 if again || sorted || !row.contains(&at) {
-                    vm.allocate(row.len() + 1)?;
+                    run.allocate(row.len() + 1)?;
                     longer.push(row.iter().copied().chain([at]).collect());
                 }
             }
@@ -31,12 +31,13 @@ fn choices(vm: &mut Interp, n: usize, r: usize, again: bool, sorted: bool) -> R<
 
 fn chosen(vm: &mut Interp, a: &Args, again: bool, sorted: bool) -> R<Value> {
     let items = vm.items(&a.value("iterable"))?;
+    // no list in memory has more elements than 63 bits can count
     let all = i64::try_from(items.len()).unwrap_or(i64::MAX);
     let Ok(r) = usize::try_from(a.int_or(vm, "r", all)?) else { return vm.value_fault("r must not be negative") };
     if r > items.len() && !again {
         return Ok(Value::iter(Vec::new()));
     }
-    let rows = choices(vm, items.len(), r, again, sorted)?;
+    let rows = choices(&mut vm.tracer.run, items.len(), r, again, sorted)?;
     let row = |places: Vec<usize>| Value::tuple(places.into_iter().filter_map(|at| items.get(at).cloned()).collect());
     Ok(Value::iter(rows.into_iter().map(row).collect()))
 }
@@ -67,7 +68,7 @@ fn islice(vm: &mut Interp, a: &Args) -> R<Value> {
     if parts.iter().any(|part| matches!(part, Value::Int(i) if *i < 0)) {
         return vm.value_fault("islice() takes no negative numbers");
     }
-    let places = vm.slice_positions(&parts, items.len())?;
+    let places = vm.tracer.run.slice_positions(&parts, items.len())?;
     vm.allocate(places.len())?;
     Ok(Value::iter(places.into_iter().filter_map(|at| items.get(at).cloned()).collect()))
 }
@@ -139,7 +140,7 @@ pub static TABLE: &[Native] = &[
         signature: "object times?",
         run: |vm, a| {
             if a.get("times").is_none() {
-                return vm.unsupported("E-UNSUPPORTED-OP", "repeat() without an end is not supported: give the times");
+                return vm.refuse("E-UNSUPPORTED-OP", "repeat() without an end is not supported: give the times");
             }
             let times = usize::try_from(a.int(vm, "times")?).unwrap_or(0);
             vm.allocate(times)?;

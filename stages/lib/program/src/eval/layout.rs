@@ -4,9 +4,9 @@
 //! of its tensor iterator), an einsum is a permuted batch product, most else is contiguous. Where the order depends on B and
 //! N nothing is claimed, and `view` is refused unless it fits any layout.
 
-use graph::{Dim, NodeId, Op, Shape};
+use std::collections::BTreeMap;
 
-use super::Interp;
+use graph::{Dim, Graph, NodeId, Op, Shape};
 
 /// Where the elements of a tensor that is not contiguous lie.
 pub enum Layout {
@@ -268,19 +268,25 @@ fn einsum(equation: &str, operands: &[(&Shape, Vec<Dim>)]) -> Option<Vec<Dim>> {
     Some(done.strides)
 }
 
-impl Interp {
-    fn strides(&self, id: NodeId) -> Option<Vec<Dim>> {
-        match self.layouts.get(&id.0) {
-            None => Some(contiguous(self.graph.shape(id))),
+/// The layouts of the tensors that are not contiguous, by their nodes.
+#[derive(Default)]
+pub struct Layouts {
+    of: BTreeMap<NodeId, Layout>,
+}
+
+impl Layouts {
+    fn strides(&self, graph: &Graph, id: NodeId) -> Option<Vec<Dim>> {
+        match self.of.get(&id) {
+            None => Some(contiguous(graph.shape(id))),
             Some(Layout::Strided(strides)) => Some(strides.clone()),
             Some(Layout::Unknown) => None,
         }
     }
 
     /// Notes the layout of a new node where it is not contiguous.
-    pub fn note_layout(&mut self, id: NodeId) {
-        let node = self.graph.node(id);
-        let strange = |id: &NodeId| self.layouts.contains_key(&id.0);
+    pub fn note(&mut self, graph: &Graph, id: NodeId) {
+        let node = graph.node(id);
+        let strange = |id: &NodeId| self.of.contains_key(id);
         let moves = matches!(
             node.op,
             Op::Permute(_) | Op::Expand | Op::Slice { .. } | Op::Select { .. } | Op::Diagonal { .. } | Op::Einsum(_)
@@ -288,61 +294,61 @@ impl Interp {
         if !moves && !node.args.iter().any(strange) {
             return;
         }
-        match self.layout(id) {
+        match self.layout(graph, id) {
             None => {
-                self.layouts.insert(id.0, Layout::Unknown);
+                self.of.insert(id, Layout::Unknown);
             }
             Some(strides) if !is_contiguous(&node.shape, &strides) => {
-                self.layouts.insert(id.0, Layout::Strided(strides));
+                self.of.insert(id, Layout::Strided(strides));
             }
             Some(_) => {}
         }
     }
 
     /// The strides of a node, from those of its arguments.
-    fn layout(&self, id: NodeId) -> Option<Vec<Dim>> {
-        let node = self.graph.node(id);
+    fn layout(&self, graph: &Graph, id: NodeId) -> Option<Vec<Dim>> {
+        let node = graph.node(id);
         let first = *node.args.first()?;
-        let from = self.graph.shape(first);
+        let from = graph.shape(first);
         let plain = || Some(contiguous(&node.shape));
-        let spread = |id: &NodeId| Some(broadcast(self.graph.shape(*id), &self.strides(*id)?, &node.shape));
+        let spread = |id: &NodeId| Some(broadcast(graph.shape(*id), &self.strides(graph, *id)?, &node.shape));
         match &node.op {
             Op::Permute(perm) => {
-                let strides = self.strides(first)?;
+                let strides = self.strides(graph, first)?;
                 perm.iter().map(|p| strides.get(*p).cloned()).collect()
             }
             Op::Expand => spread(&first),
             Op::Slice { dim, step, .. } => {
-                let mut out = self.strides(first)?;
+                let mut out = self.strides(graph, first)?;
                 let stride = out.get_mut(*dim)?;
                 *stride = stride.clone() * Dim::known(i64::try_from(*step).ok()?);
                 Some(out)
             }
             Op::Select { dim, .. } => {
-                let mut out = self.strides(first)?;
+                let mut out = self.strides(graph, first)?;
                 if *dim < out.len() {
                     out.remove(*dim);
                 }
                 Some(out)
             }
             Op::Diagonal { dim1, dim2, .. } => {
-                let strides = self.strides(first)?;
+                let strides = self.strides(graph, first)?;
                 let both = strides.get(*dim1)?.clone() + strides.get(*dim2)?.clone();
                 let kept = strides.iter().enumerate().filter(|(i, _)| i != dim1 && i != dim2).map(|(_, s)| s.clone());
                 Some(kept.chain([both]).collect())
             }
-            Op::Reshape => match self.strides(first) {
+            Op::Reshape => match self.strides(graph, first) {
                 // where it cannot be a view it is a copy
                 Some(strides) => viewed(from, &strides, &node.shape).or_else(plain),
                 None => None,
             },
-            Op::Detach => self.strides(first),
+            Op::Detach => self.strides(graph, first),
             Op::Unary(_) | Op::Cast | Op::Binary(_) | Op::Where | Op::Sort { .. } | Op::Flip { .. } => {
                 let operands = node.args.iter().map(spread).collect::<Option<Vec<_>>>()?;
                 elementwise(&node.shape, &operands)
             }
             Op::Cat { .. } => {
-                let last = |id: &NodeId| Some(channels_last(self.graph.shape(*id), &self.strides(*id)?));
+                let last = |id: &NodeId| Some(channels_last(graph.shape(*id), &self.strides(graph, *id)?));
                 let all = node.args.iter().map(last).collect::<Option<Vec<_>>>()?;
                 let order: &[usize] = if node.shape.len() == 4 { &[0, 2, 3, 1] } else { &[0, 2, 3, 4, 1] };
                 if all.iter().all(|l| *l) { Some(ordered(&node.shape, order)) } else { plain() }
@@ -353,7 +359,7 @@ impl Interp {
                 let operands = node
                     .args
                     .iter()
-                    .map(|id| Some((self.graph.shape(*id), self.strides(*id)?)))
+                    .map(|id| Some((graph.shape(*id), self.strides(graph, *id)?)))
                     .collect::<Option<Vec<_>>>()?;
                 einsum(equation, &operands)
             }
@@ -362,78 +368,70 @@ impl Interp {
     }
 
     /// Whether a tensor can be seen in another shape without a copy.
-    pub fn can_view(&self, id: NodeId, to: &[Dim]) -> bool {
-        match self.layouts.get(&id.0) {
+    pub fn can_view(&self, graph: &Graph, id: NodeId, to: &[Dim]) -> bool {
+        match self.of.get(&id) {
             None => true,
-            Some(Layout::Strided(strides)) => viewed(self.graph.shape(id), strides, to).is_some(),
-            Some(Layout::Unknown) => refines(self.graph.shape(id), to),
+            Some(Layout::Strided(strides)) => viewed(graph.shape(id), strides, to).is_some(),
+            Some(Layout::Unknown) => refines(graph.shape(id), to),
         }
     }
 
     /// Whether the layout is known not to allow a view.
-    pub fn must_copy(&self, id: NodeId, to: &[Dim]) -> bool {
-        matches!(self.layouts.get(&id.0), Some(Layout::Strided(_))) && !self.can_view(id, to)
+    pub fn must_copy(&self, graph: &Graph, id: NodeId, to: &[Dim]) -> bool {
+        matches!(self.of.get(&id), Some(Layout::Strided(_))) && !self.can_view(graph, id, to)
+    }
+
+    /// Whether a value is contiguous.
+    pub fn is_plain(&self, id: NodeId) -> bool {
+        !self.of.contains_key(&id)
     }
 
     /// Whether it is not known how a value lies in memory.
     pub fn is_unknown(&self, id: NodeId) -> bool {
-        matches!(self.layouts.get(&id.0), Some(Layout::Unknown))
+        matches!(self.of.get(&id), Some(Layout::Unknown))
     }
 
     /// States that torch makes this value contiguous, whatever its arguments are.
-    pub fn plain(&mut self, id: NodeId) -> NodeId {
-        self.layouts.remove(&id.0);
-        id
+    pub fn plain(&mut self, id: NodeId) {
+        self.of.remove(&id);
     }
 
     /// States that this value is a copy of another: dense, its axes in the same order.
-    pub fn copied(&mut self, id: NodeId, from: NodeId) -> NodeId {
-        self.layouts.remove(&id.0);
-        if self.layouts.contains_key(&from.0) {
-            let shape = self.graph.shape(id);
-            let strides = self.strides(from).and_then(|strides| elementwise(shape, &[strides]));
+    pub fn copied(&mut self, graph: &Graph, id: NodeId, from: NodeId) {
+        self.of.remove(&id);
+        if self.of.contains_key(&from) {
+            let shape = graph.shape(id);
+            let strides = self.strides(graph, from).and_then(|strides| elementwise(shape, &[strides]));
             match strides {
                 Some(strides) if is_contiguous(shape, &strides) => {}
                 Some(strides) => {
-                    self.layouts.insert(id.0, Layout::Strided(strides));
+                    self.of.insert(id, Layout::Strided(strides));
                 }
                 None => {
-                    self.layouts.insert(id.0, Layout::Unknown);
+                    self.of.insert(id, Layout::Unknown);
                 }
             }
         }
-        id
     }
 
     /// States that a value lies in memory as another of its shape does.
-    pub fn same_layout(&mut self, id: NodeId, as_this: NodeId) {
+    pub fn same(&mut self, id: NodeId, as_this: NodeId) {
         if id == as_this {
             return;
         }
-        let layout = match self.layouts.get(&as_this.0) {
+        let layout = match self.of.get(&as_this) {
             Some(Layout::Strided(strides)) => Some(Layout::Strided(strides.clone())),
             Some(Layout::Unknown) => Some(Layout::Unknown),
             None => None,
         };
         match layout {
-            Some(layout) => self.layouts.insert(id.0, layout),
-            None => self.layouts.remove(&id.0),
+            Some(layout) => self.of.insert(id, layout),
+            None => self.of.remove(&id),
         };
     }
 
     /// States that nothing is known of how this value lies in memory.
-    pub fn any_layout(&mut self, id: NodeId) -> NodeId {
-        self.layouts.insert(id.0, Layout::Unknown);
-        id
-    }
-
-    /// The same values, contiguous in memory.
-    pub fn contiguous(&mut self, id: NodeId) -> super::R<NodeId> {
-        if !self.layouts.contains_key(&id.0) {
-            return Ok(id);
-        }
-        let (shape, dtype) = (self.graph.shape(id).clone(), self.graph.dtype(id));
-        let out = self.push_as(Op::Reshape, &[id], shape, dtype)?;
-        Ok(self.plain(out))
+    pub fn forget(&mut self, id: NodeId) {
+        self.of.insert(id, Layout::Unknown);
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use graph::{DType, Init};
 
 use super::value::{Data, Literal, Tensor, Value};
-use super::{Interp, R};
+use super::{R, Run};
 use crate::syntax::BinOp;
 
 /// Most elements that constants are computed with one by one.
@@ -50,7 +50,7 @@ pub fn patched(base: Init, count: usize, places: Vec<u32>, part: Vec<usize>, ini
     Init::Patched { base: Box::new(base), places, part, init: Box::new(init.clone()) }
 }
 
-impl Interp {
+impl Run {
     /// The literal behind a value, if nothing has used it as a tensor of the graph.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Interp {
 
     pub fn literal_value(&mut self, shape: Vec<usize>, init: Init, dtype: DType) -> Value {
         let data = Data::Literal(Literal { shape, init, dtype });
-        Value::Tensor(Rc::new(Tensor::new(data, Rc::default(), false, self.span)))
+        Value::Tensor(Rc::new(Tensor::new(data, Rc::default(), false, self.here())))
     }
 
     /// A literal after `f` has changed how it starts.

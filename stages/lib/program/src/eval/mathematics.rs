@@ -2,34 +2,34 @@
 
 use super::native::{Args, Native};
 use super::value::Value;
-use super::{Interp, R};
+use super::{Interp, R, Run};
 
-fn number(vm: &mut Interp, a: &Args, name: &str) -> R<f64> {
+fn number(run: &mut Run, a: &Args, name: &str) -> R<f64> {
     match a.value(name) {
         Value::Tensor(_) => {
-            vm.type_fault(format!("math.{} works on numbers; for tensors there is torch.{0}", a.function()))
+            run.type_fault(format!("math.{} works on numbers; for tensors there is torch.{0}", a.function()))
         }
-        value => vm.as_float(&value, a.function(), name),
+        value => run.as_float(&value, a.function(), name),
     }
 }
 
 /// A function of one number; Python raises where a finite number has no finite value.
-fn one(vm: &mut Interp, a: &Args, f: fn(f64) -> f64) -> R<Value> {
-    let x = number(vm, a, "x")?;
-    finite(vm, a, &[x], f(x))
+fn one(run: &mut Run, a: &Args, f: fn(f64) -> f64) -> R<Value> {
+    let x = number(run, a, "x")?;
+    finite(run, a, &[x], f(x))
 }
 
-fn two(vm: &mut Interp, a: &Args, f: fn(f64, f64) -> f64) -> R<Value> {
-    let (x, y) = (number(vm, a, "x")?, number(vm, a, "y")?);
-    finite(vm, a, &[x, y], f(x, y))
+fn two(run: &mut Run, a: &Args, f: fn(f64, f64) -> f64) -> R<Value> {
+    let (x, y) = (number(run, a, "x")?, number(run, a, "y")?);
+    finite(run, a, &[x, y], f(x, y))
 }
 
-fn finite(vm: &mut Interp, a: &Args, given: &[f64], y: f64) -> R<Value> {
+fn finite(run: &mut Run, a: &Args, given: &[f64], y: f64) -> R<Value> {
     if y.is_nan() && !given.iter().any(|x| x.is_nan()) {
-        return vm.value_fault(format!("math.{}() is not defined here", a.function()));
+        return run.value_fault(format!("math.{}() is not defined here", a.function()));
     }
     if y.is_infinite() && given.iter().all(|x| x.is_finite()) {
-        return Err(vm.exception("OverflowError", format!("math.{}() is too large here", a.function())));
+        return Err(run.exception("OverflowError", format!("math.{}() is too large here", a.function())));
     }
     Ok(Value::Float(y))
 }
@@ -51,7 +51,7 @@ fn ways(vm: &mut Interp, a: &Args, ordered: bool) -> R<Value> {
         let next = total.checked_mul(n - at).map(|product| if ordered { product } else { product / (at + 1) });
         match next {
             Some(next) => total = next,
-            None => return vm.overflow(),
+            None => return vm.tracer.run.overflow(),
         }
     }
     Ok(Value::Int(total))
@@ -62,9 +62,9 @@ fn fsum(vm: &mut Interp, a: &Args) -> R<Value> {
     let mut partials: Vec<f64> = Vec::new();
     for item in vm.items(&a.value("iterable"))? {
         vm.step()?;
-        let mut x = vm.as_float(&item, "fsum", "iterable")?;
+        let mut x = vm.tracer.run.as_float(&item, "fsum", "iterable")?;
         if !x.is_finite() {
-            return vm.unsupported("E-UNSUPPORTED-OP", "fsum() of numbers that are not finite is not supported");
+            return vm.refuse("E-UNSUPPORTED-OP", "fsum() of numbers that are not finite is not supported");
         }
         let mut kept = Vec::new();
         for mut y in std::mem::take(&mut partials) {
@@ -105,33 +105,41 @@ fn fsum(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub static TABLE: &[Native] = &[
-    Native { names: "math.fabs", signature: "x", run: |vm, a| one(vm, a, f64::abs) },
-    Native { names: "math.sinh", signature: "x", run: |vm, a| one(vm, a, f64::sinh) },
-    Native { names: "math.cosh", signature: "x", run: |vm, a| one(vm, a, f64::cosh) },
-    Native { names: "math.asin", signature: "x", run: |vm, a| one(vm, a, f64::asin) },
-    Native { names: "math.acos", signature: "x", run: |vm, a| one(vm, a, f64::acos) },
-    Native { names: "math.asinh", signature: "x", run: |vm, a| one(vm, a, libm::asinh) },
-    Native { names: "math.acosh", signature: "x", run: |vm, a| one(vm, a, libm::acosh) },
-    Native { names: "math.atanh", signature: "x", run: |vm, a| one(vm, a, libm::atanh) },
-    Native { names: "math.expm1", signature: "x", run: |vm, a| one(vm, a, f64::exp_m1) },
-    Native { names: "math.exp2", signature: "x", run: |vm, a| one(vm, a, f64::exp2) },
-    Native { names: "math.cbrt", signature: "x", run: |vm, a| one(vm, a, f64::cbrt) },
-    Native { names: "math.degrees", signature: "x", run: |vm, a| one(vm, a, |x| x * (180.0 / std::f64::consts::PI)) },
-    Native { names: "math.radians", signature: "x", run: |vm, a| one(vm, a, |x| x * (std::f64::consts::PI / 180.0)) },
-    Native { names: "math.erf", signature: "x", run: |vm, a| one(vm, a, libm::erf) },
-    Native { names: "math.erfc", signature: "x", run: |vm, a| one(vm, a, libm::erfc) },
-    Native { names: "math.gamma", signature: "x", run: |vm, a| one(vm, a, libm::tgamma) },
-    Native { names: "math.lgamma", signature: "x", run: |vm, a| one(vm, a, libm::lgamma) },
-    Native { names: "math.atan2", signature: "x y", run: |vm, a| two(vm, a, f64::atan2) },
-    Native { names: "math.copysign", signature: "x y", run: |vm, a| two(vm, a, f64::copysign) },
-    Native { names: "math.fmod", signature: "x y", run: |vm, a| two(vm, a, |x, y| x % y) },
+    Native { names: "math.fabs", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::abs) },
+    Native { names: "math.sinh", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::sinh) },
+    Native { names: "math.cosh", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::cosh) },
+    Native { names: "math.asin", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::asin) },
+    Native { names: "math.acos", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::acos) },
+    Native { names: "math.asinh", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::asinh) },
+    Native { names: "math.acosh", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::acosh) },
+    Native { names: "math.atanh", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::atanh) },
+    Native { names: "math.expm1", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::exp_m1) },
+    Native { names: "math.exp2", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::exp2) },
+    Native { names: "math.cbrt", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::cbrt) },
+    Native {
+        names: "math.degrees",
+        signature: "x",
+        run: |vm, a| one(&mut vm.tracer.run, a, |x| x * (180.0 / std::f64::consts::PI)),
+    },
+    Native {
+        names: "math.radians",
+        signature: "x",
+        run: |vm, a| one(&mut vm.tracer.run, a, |x| x * (std::f64::consts::PI / 180.0)),
+    },
+    Native { names: "math.erf", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::erf) },
+    Native { names: "math.erfc", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::erfc) },
+    Native { names: "math.gamma", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::tgamma) },
+    Native { names: "math.lgamma", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::lgamma) },
+    Native { names: "math.atan2", signature: "x y", run: |vm, a| two(&mut vm.tracer.run, a, f64::atan2) },
+    Native { names: "math.copysign", signature: "x y", run: |vm, a| two(&mut vm.tracer.run, a, f64::copysign) },
+    Native { names: "math.fmod", signature: "x y", run: |vm, a| two(&mut vm.tracer.run, a, |x, y| x % y) },
     Native {
         names: "math.hypot",
         signature: "*coordinates",
         run: |vm, a| {
             let mut total: f64 = 0.0;
             for x in &a.rest {
-                total = total.hypot(vm.as_float(x, "hypot", "coordinates")?);
+                total = total.hypot(vm.tracer.run.as_float(x, "hypot", "coordinates")?);
             }
             Ok(Value::Float(total))
         },
@@ -146,7 +154,7 @@ pub static TABLE: &[Native] = &[
             }
             let mut total: f64 = 0.0;
             for (x, y) in p.iter().zip(&q) {
-                total = total.hypot(vm.as_float(x, "dist", "p")? - vm.as_float(y, "dist", "q")?);
+                total = total.hypot(vm.tracer.run.as_float(x, "dist", "p")? - vm.tracer.run.as_float(y, "dist", "q")?);
             }
             Ok(Value::Float(total))
         },
@@ -155,12 +163,16 @@ pub static TABLE: &[Native] = &[
         names: "math.modf",
         signature: "x",
         run: |vm, a| {
-            let x = number(vm, a, "x")?;
+            let x = number(&mut vm.tracer.run, a, "x")?;
             let fraction = if x.is_infinite() { 0.0_f64.copysign(x) } else { x.fract().copysign(x) };
             Ok(Value::tuple(vec![Value::Float(fraction), Value::Float(x.trunc())]))
         },
     },
-    Native { names: "math.isfinite", signature: "x", run: |vm, a| Ok(Value::Bool(number(vm, a, "x")?.is_finite())) },
+    Native {
+        names: "math.isfinite",
+        signature: "x",
+        run: |vm, a| Ok(Value::Bool(number(&mut vm.tracer.run, a, "x")?.is_finite())),
+    },
     Native { names: "math.comb", signature: "n k", run: |vm, a| ways(vm, a, false) },
     Native { names: "math.perm", signature: "n k?", run: |vm, a| ways(vm, a, true) },
     Native { names: "math.factorial", signature: "n", run: |vm, a| ways(vm, a, true) },
@@ -182,7 +194,7 @@ pub static TABLE: &[Native] = &[
                 let least = i64::try_from(x).ok().and_then(|x| (total / x).checked_mul(*i)).and_then(i64::checked_abs);
                 match least {
                     Some(least) => total = least,
-                    None => return vm.overflow(),
+                    None => return vm.tracer.run.overflow(),
                 }
             }
             Ok(Value::Int(total))

@@ -2,21 +2,22 @@
 
 use std::rc::Rc;
 
+use super::compare::same;
 use super::native::{Args, Native};
 use super::value::{Dict, Key, Value};
-use super::{Interp, R};
+use super::{R, Run};
 
-fn list(vm: &Interp, a: &Args) -> R<Rc<std::cell::RefCell<Vec<Value>>>> {
+fn list(run: &Run, a: &Args) -> R<Rc<std::cell::RefCell<Vec<Value>>>> {
     match a.value("self") {
         Value::List(l) => Ok(l),
-        other => vm.type_fault(format!("{}() belongs to lists, not {}", a.function(), other.type_name())),
+        other => run.type_fault(format!("{}() belongs to lists, not {}", a.function(), other.type_name())),
     }
 }
 
-fn dict(vm: &Interp, a: &Args) -> R<Rc<std::cell::RefCell<Dict>>> {
+fn dict(run: &Run, a: &Args) -> R<Rc<std::cell::RefCell<Dict>>> {
     match a.value("self") {
         Value::Dict(d) | Value::Set(d) => Ok(d),
-        other => vm.type_fault(format!("{}() belongs to dicts, not {}", a.function(), other.type_name())),
+        other => run.type_fault(format!("{}() belongs to dicts, not {}", a.function(), other.type_name())),
     }
 }
 
@@ -26,7 +27,7 @@ pub static TABLE: &[Native] = &[
         signature: "self item",
         run: |vm, a| {
             vm.allocate(1)?;
-            list(vm, a)?.borrow_mut().push(a.value("item"));
+            list(&vm.tracer.run, a)?.borrow_mut().push(a.value("item"));
             Ok(Value::None)
         },
     },
@@ -36,7 +37,7 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let items = vm.items(&a.value("items"))?;
             vm.allocate(items.len())?;
-            list(vm, a)?.borrow_mut().extend(items);
+            list(&vm.tracer.run, a)?.borrow_mut().extend(items);
             Ok(Value::None)
         },
     },
@@ -44,7 +45,7 @@ pub static TABLE: &[Native] = &[
         names: "list.insert",
         signature: "self index item",
         run: |vm, a| {
-            let l = list(vm, a)?;
+            let l = list(&vm.tracer.run, a)?;
             let (len, i) = (l.borrow().len() as i64, a.int(vm, "index")?);
             let at = (if i < 0 { i.saturating_add(len) } else { i }).clamp(0, len);
             vm.allocate(1)?;
@@ -57,9 +58,9 @@ pub static TABLE: &[Native] = &[
         names: "list.pop",
         signature: "self index?",
         run: |vm, a| {
-            let l = list(vm, a)?;
+            let l = list(&vm.tracer.run, a)?;
             let len = l.borrow().len();
-            let at = vm.position(&Value::Int(a.int_or(vm, "index", -1)?), len)?;
+            let at = vm.tracer.run.position(&Value::Int(a.int_or(vm, "index", -1)?), len)?;
             vm.charge((len - at) as u64 / 256)?;
             let value = l.borrow_mut().remove(at);
             Ok(value)
@@ -69,10 +70,10 @@ pub static TABLE: &[Native] = &[
         names: "list.remove",
         signature: "self item",
         run: |vm, a| {
-            let (l, item) = (list(vm, a)?, a.value("item"));
+            let (l, item) = (list(&vm.tracer.run, a)?, a.value("item"));
             for (at, other) in vm.items(&Value::List(l.clone()))?.iter().enumerate() {
                 vm.step()?;
-                if vm.same(&item, other) || vm.equal(&item, other)? {
+                if same(&item, other) || vm.equal(&item, other)? {
                     l.borrow_mut().remove(at);
                     return Ok(Value::None);
                 }
@@ -84,7 +85,7 @@ pub static TABLE: &[Native] = &[
         names: "list.reverse",
         signature: "self",
         run: |vm, a| {
-            let l = list(vm, a)?;
+            let l = list(&vm.tracer.run, a)?;
             vm.go_over(l.borrow().len())?;
             l.borrow_mut().reverse();
             Ok(Value::None)
@@ -94,7 +95,7 @@ pub static TABLE: &[Native] = &[
         names: "list.clear",
         signature: "self",
         run: |vm, a| {
-            list(vm, a)?.borrow_mut().clear();
+            list(&vm.tracer.run, a)?.borrow_mut().clear();
             Ok(Value::None)
         },
     },
@@ -102,7 +103,7 @@ pub static TABLE: &[Native] = &[
         names: "list.copy",
         signature: "self",
         run: |vm, a| {
-            let items = vm.items(&Value::List(list(vm, a)?))?;
+            let items = vm.items(&Value::List(list(&vm.tracer.run, a)?))?;
             vm.allocate(items.len())?;
             Ok(Value::list(items))
         },
@@ -111,7 +112,7 @@ pub static TABLE: &[Native] = &[
         names: "list.sort",
         signature: "self | key? reverse?",
         run: |vm, a| {
-            let l = list(vm, a)?;
+            let l = list(&vm.tracer.run, a)?;
             let reverse = a.bool(vm, "reverse", false)?;
             let items = vm.items(&Value::List(l.clone()))?;
             let sorted = vm.sorted(items, a.some("key"), reverse)?;
@@ -162,15 +163,15 @@ pub static TABLE: &[Native] = &[
         names: "dict.get",
         signature: "self key default?",
         run: |vm, a| {
-            let key = vm.key(&a.value("key"))?;
-            Ok(dict(vm, a)?.borrow().get(&key).cloned().unwrap_or_else(|| a.value("default")))
+            let key = vm.tracer.run.key(&a.value("key"))?;
+            Ok(dict(&vm.tracer.run, a)?.borrow().get(&key).cloned().unwrap_or_else(|| a.value("default")))
         },
     },
     Native {
         names: "dict.keys",
         signature: "self",
         run: |vm, a| {
-            let d = dict(vm, a)?;
+            let d = dict(&vm.tracer.run, a)?;
             vm.go_over(d.borrow().len())?;
             let keys = d.borrow().keys();
             Ok(Value::list(keys))
@@ -180,7 +181,7 @@ pub static TABLE: &[Native] = &[
         names: "dict.values",
         signature: "self",
         run: |vm, a| {
-            let d = dict(vm, a)?;
+            let d = dict(&vm.tracer.run, a)?;
             vm.go_over(d.borrow().len())?;
             let values = d.borrow().values();
             Ok(Value::list(values))
@@ -190,7 +191,7 @@ pub static TABLE: &[Native] = &[
         names: "dict.items",
         signature: "self",
         run: |vm, a| {
-            let items = dict(vm, a)?.borrow().items();
+            let items = dict(&vm.tracer.run, a)?.borrow().items();
             vm.charge(items.len() as u64 / 2)?;
             Ok(Value::list(items.into_iter().map(|(k, v)| Value::tuple(vec![k, v])).collect()))
         },
@@ -199,7 +200,7 @@ pub static TABLE: &[Native] = &[
         names: "dict.update",
         signature: "self other? **kwargs",
         run: |vm, a| {
-            let d = dict(vm, a)?;
+            let d = dict(&vm.tracer.run, a)?;
             let mut more = Dict::default();
             if let Some(other) = a.some("other") {
                 vm.extend_dict(&mut more, &other.clone())?;
@@ -218,12 +219,12 @@ pub static TABLE: &[Native] = &[
         names: "dict.pop",
         signature: "self key default?",
         run: |vm, a| {
-            let key = vm.key(&a.value("key"))?;
-            let gone = dict(vm, a)?.borrow_mut().remove(&key);
+            let key = vm.tracer.run.key(&a.value("key"))?;
+            let gone = dict(&vm.tracer.run, a)?.borrow_mut().remove(&key);
             match (gone, a.get("default")) {
                 (Some(v), _) => Ok(v),
                 (None, Some(v)) => Ok(v.clone()),
-                (None, None) => vm.key_fault("the key does not exist"),
+                (None, None) => vm.tracer.run.key_fault("the key does not exist"),
             }
         },
     },
@@ -232,8 +233,8 @@ pub static TABLE: &[Native] = &[
         signature: "self key default?",
         run: |vm, a| {
             let name = a.value("key");
-            let key = vm.key(&name)?;
-            let d = dict(vm, a)?;
+            let key = vm.tracer.run.key(&name)?;
+            let d = dict(&vm.tracer.run, a)?;
             let known = d.borrow().get(&key).cloned();
             if let Some(v) = known {
                 return Ok(v);
@@ -248,7 +249,7 @@ pub static TABLE: &[Native] = &[
         signature: "self",
         run: |vm, a| {
             let mut copy = Dict::default();
-            let d = dict(vm, a)?;
+            let d = dict(&vm.tracer.run, a)?;
             vm.charge(d.borrow().len() as u64 / 2)?;
             for (key, name, value) in d.borrow().entries.values() {
                 copy.insert(key.clone(), name.clone(), value.clone());
@@ -261,7 +262,7 @@ pub static TABLE: &[Native] = &[
         names: "dict.clear",
         signature: "self",
         run: |vm, a| {
-            dict(vm, a)?.borrow_mut().clear();
+            dict(&vm.tracer.run, a)?.borrow_mut().clear();
             Ok(Value::None)
         },
     },
@@ -271,7 +272,7 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let mut d = Dict::default();
             for name in vm.items(&a.value("keys"))? {
-                d.insert(vm.key(&name)?, name, a.value("value"));
+                d.insert(vm.tracer.run.key(&name)?, name, a.value("value"));
                 vm.step()?;
             }
             vm.allocate(d.len())?;
@@ -292,7 +293,7 @@ pub static TABLE: &[Native] = &[
             for other in &a.rest {
                 let mut more = Dict::default();
                 for name in vm.items(other)? {
-                    more.insert(vm.key(&name)?, name, Value::None);
+                    more.insert(vm.tracer.run.key(&name)?, name, Value::None);
                 }
                 vm.allocate(more.len())?;
                 total = vm.binary(&total, op, &Value::set(more))?;
@@ -304,11 +305,11 @@ pub static TABLE: &[Native] = &[
         names: "set.issubset set.issuperset set.isdisjoint",
         signature: "self other",
         run: |vm, a| {
-            let own = dict(vm, a)?;
+            let own = dict(&vm.tracer.run, a)?;
             let mut shared = 0;
             let mut other = Dict::default();
             for name in vm.items(&a.value("other"))? {
-                other.insert(vm.key(&name)?, name, Value::None);
+                other.insert(vm.tracer.run.key(&name)?, name, Value::None);
                 vm.step()?;
             }
             for (key, _, _) in other.entries.values() {
@@ -325,10 +326,10 @@ pub static TABLE: &[Native] = &[
         names: "set.discard set.remove",
         signature: "self item",
         run: |vm, a| {
-            let key = vm.key(&a.value("item"))?;
-            let gone = dict(vm, a)?.borrow_mut().remove(&key);
+            let key = vm.tracer.run.key(&a.value("item"))?;
+            let gone = dict(&vm.tracer.run, a)?.borrow_mut().remove(&key);
             match gone {
-                None if a.function() == "remove" => vm.key_fault("the item is not in the set"),
+                None if a.function() == "remove" => vm.tracer.run.key_fault("the item is not in the set"),
                 _ => Ok(Value::None),
             }
         },
@@ -338,9 +339,9 @@ pub static TABLE: &[Native] = &[
         signature: "self item",
         run: |vm, a| {
             let item = a.value("item");
-            let key = vm.key(&item)?;
+            let key = vm.tracer.run.key(&item)?;
             vm.allocate(1)?;
-            dict(vm, a)?.borrow_mut().insert(key, item, Value::None);
+            dict(&vm.tracer.run, a)?.borrow_mut().insert(key, item, Value::None);
             Ok(Value::None)
         },
     },

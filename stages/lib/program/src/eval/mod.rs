@@ -24,13 +24,16 @@ mod layout;
 mod literal;
 mod mathematics;
 mod member;
+mod meter;
 mod methods;
 mod named_tuple;
 mod narrow;
 pub mod native;
 mod nn;
 pub mod random;
+mod reach;
 mod records;
+mod run;
 mod saved;
 mod set_attr;
 pub mod state;
@@ -40,27 +43,29 @@ mod storage;
 mod tensor;
 mod text;
 mod torch;
+mod tracer;
+mod trail;
 pub mod value;
 mod words;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use graph::{DType, Dim, Graph, Init, NodeId, Op, OpError, Param, Shape, Span, numel};
+use graph::{Graph, Span};
 
 pub use self::attr::unknown_method;
 pub use self::contract::{Gradient, TYPES, contracts};
-use self::exceptions::FaultKind;
 pub use self::import::unknown_member;
 #[cfg(test)]
 pub use self::member::native_names;
 pub use self::member::{Member, attribute_names, builtin_names, is_builtin, is_in_place, is_special_method, resolve};
+pub use self::named_tuple::tuple_items;
 pub use self::native::names;
 pub use self::nn::layers;
-pub use self::saved::{lost_value, reached_by_gradients};
+pub use self::run::Run;
 pub use self::torch::refused::reason as refusal;
-use self::value::{Class, Literal, Scope, ScopeKind};
+pub use self::tracer::{Phase, Tracer};
+use self::value::{Class, Scope, ScopeKind};
 pub use self::value::{Data, Object, Tensor, Value};
 use crate::budget::Budgets;
 use crate::diagnostic::Diagnostic;
@@ -82,46 +87,8 @@ pub fn is_there(name: &str) -> bool {
 /// Evaluation ends at the first fault, as Python would.
 pub type R<T> = Result<T, Box<Diagnostic>>;
 
-/// A parameter or buffer while the program is evaluated.
-pub struct Leaf {
-    pub shape: Vec<usize>,
-    pub init: Init,
-    pub dtype: DType,
-    pub buffer: bool,
-    pub trainable: bool,
-    pub transient: bool,
-    pub node: Option<NodeId>,
-    pub span: Span,
-}
-
-/// Levels of statements, expressions, calls and values inside each other. Far below what the stack holds, far above what
-/// programs need: a call inside a call takes about ten.
-const MAX_DEPTH: u32 = 2000;
-
-/// Elements that are copied, or bytes that are compared, in about the time of one step.
-const ELEMENTS_PER_STEP: u64 = 8;
-
-/// Longest message of a fault, in bytes: it may hold text of the program.
-const MAX_MESSAGE: usize = 2000;
-
-/// How far evaluation has come: what may be made or changed depends on it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// The module's body, the factory, `__init__`.
-    Load,
-    /// The first call of `forward`, which may create layers.
-    First,
-    /// The second call: what training runs.
-    Second,
-}
-
 pub struct Interp {
-    pub graph: Graph,
-    pub leaves: Vec<Leaf>,
-    pub phase: Phase,
-    pub warnings: Vec<Diagnostic>,
-    /// Where the statement or expression under evaluation stands.
-    pub span: Span,
+    pub tracer: Tracer,
     /// The last `return` that ran in a function called `forward`.
     pub returned: Span,
     /// Shapes that `reveal_shape` was asked for.
@@ -129,111 +96,45 @@ pub struct Interp {
     /// All layers, for what is never called.
     pub modules: Vec<Rc<Object>>,
     pub globals: Rc<Scope>,
-    budgets: Budgets,
     reveal: bool,
-    steps: u64,
-    elements: u64,
-    parameters: u64,
-    no_grad: u32,
-    /// How deep evaluation stands in statements, expressions, calls and walks over values, all together.
-    depth: u32,
-    calls: Vec<Span>,
     frames: Vec<(Rc<value::Closure>, Rc<Scope>)>,
-    loops: Vec<(Span, u64)>,
     lazy_annotations: bool,
     classes: BTreeMap<&'static str, Rc<Class>>,
     scopes: Vec<Weak<Scope>>,
     objects: Vec<Weak<Object>>,
     closures: Vec<Weak<value::Closure>>,
     made: Vec<Weak<Class>>,
-    /// What the last fault is as an exception; set by whoever makes a fault.
-    fault_kind: Cell<FaultKind>,
-    /// The exception that the program raised last.
-    raised: Option<Value>,
     /// The exceptions whose handlers are running.
     handling: Vec<(Box<Diagnostic>, Value)>,
     /// The lists, dicts and objects that are being printed.
     printing: Vec<usize>,
     /// What the generators that are running have yielded so far.
     yields: Vec<Vec<Value>>,
-    /// All changes of tensors in place.
-    pub writes: Vec<saved::Write>,
-    /// Results of in-place operations that the backward pass needs although their plain forms need the argument.
-    pub kept_results: Vec<NodeId>,
-    /// Values that a function made of several operations keeps for its gradient, as torch's does, each behind the node that it gives.
-    pub kept_args: Vec<(NodeId, NodeId)>,
-    /// Operations that torch has no derivative for, so that no gradient may reach them.
-    pub undifferentiable: Vec<NodeId>,
-    /// The number of nodes when the change that is being made began.
-    writing: Option<usize>,
-    /// Whether `self.training` is true.
-    pub training: bool,
-    /// Where the program last asked whether it is being trained.
-    pub asked_mode: Option<Span>,
     /// Where the second call changed something that may outlive it, by address and slot.
     changes: BTreeMap<(usize, Option<Name>), Span>,
-    /// Nodes that are integers of 32 bits.
-    narrow: std::collections::BTreeSet<NodeId>,
-    /// For the nodes so far: whether they depend on an input.
-    from_inputs: Vec<bool>,
-    /// For the nodes so far: whether gradients flow through them.
-    gradients: Vec<bool>,
-    /// What the call that is running has drawn.
-    pub drawn: random::Drawn,
-    /// In evaluation: the modules that it has set into its mode.
-    evaluated: std::collections::BTreeSet<usize>,
-    /// How the tensors that are not contiguous lie in memory.
-    layouts: BTreeMap<u32, layout::Layout>,
 }
 
 impl Interp {
     pub fn new(graph: Graph, budgets: Budgets, reveal: bool) -> Self {
         let globals = Rc::new(Scope { vars: Default::default(), parent: None, kind: ScopeKind::Module });
         Self {
-            graph,
-            leaves: Vec::new(),
-            phase: Phase::Load,
-            warnings: Vec::new(),
-            span: Span::default(),
+            tracer: Tracer::new(graph, Run::new(budgets)),
             returned: Span::default(),
             revealed: Vec::new(),
             modules: Vec::new(),
             globals,
-            budgets,
             reveal,
-            steps: 0,
-            elements: 0,
-            parameters: 0,
-            no_grad: 0,
-            depth: 0,
-            calls: Vec::new(),
             frames: Vec::new(),
-            loops: Vec::new(),
             lazy_annotations: false,
             classes: BTreeMap::new(),
             scopes: Vec::new(),
             objects: Vec::new(),
             closures: Vec::new(),
             made: Vec::new(),
-            fault_kind: Cell::new(FaultKind::Plain),
-            raised: None,
             handling: Vec::new(),
             printing: Vec::new(),
             yields: Vec::new(),
-            writes: Vec::new(),
-            kept_results: Vec::new(),
-            kept_args: Vec::new(),
-            undifferentiable: Vec::new(),
-            writing: None,
-            training: true,
-            asked_mode: None,
             changes: BTreeMap::new(),
-            narrow: Default::default(),
-            from_inputs: Vec::new(),
-            gradients: Vec::new(),
-            drawn: random::Drawn::default(),
-            evaluated: Default::default(),
-            layouts: BTreeMap::new(),
         }
     }
 
@@ -254,261 +155,60 @@ impl Interp {
         self.scope(parent, ScopeKind::Function(code.clone()))
     }
 
-    /// Gives one more call as much as all before it were given.
-    pub fn extend_budgets(&mut self) {
-        self.budgets.steps = self.budgets.steps.saturating_add(self.steps);
-        self.budgets.elements = self.budgets.elements.saturating_add(self.elements);
-        self.budgets.nodes = self.budgets.nodes.saturating_add(self.graph.nodes().len());
+    // === Where evaluation stands, and what it costs ===
+    pub fn here(&self) -> Span {
+        self.tracer.run.here()
     }
 
-    // === Faults ===
+    pub fn move_to(&mut self, span: Span) {
+        self.tracer.run.trail.move_to(span);
+    }
 
-    /// A fault where evaluation stands now, with the calls that led there.
     pub fn fault(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-        self.fault_kind.set(FaultKind::Plain);
-        let mut d = Diagnostic::error(code, self.span, shortened(message.into()));
-        let here = self.span.line;
-        for call in self.calls.iter().rev().take(3).filter(|c| c.line > 0 && c.line != here) {
-            d = d.note(*call, "called from here");
-        }
-        Box::new(d)
+        self.tracer.run.fault(code, message)
     }
 
-    pub fn shape_fault<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(self.fault(code, message))
+    pub fn refuse<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
+        self.tracer.run.refuse(code, message)
     }
 
-    pub fn name_fault<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(self.fault(code, message))
-    }
-
-    pub fn unsupported<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(self.fault(code, message))
-    }
-
-    /// A wrong type or number of arguments: Python's `TypeError`.
     pub fn type_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.fault("E-TYPE", message))
+        self.tracer.run.type_fault(message)
     }
 
-    /// A right type with a wrong value: Python's `ValueError`, `IndexError`, `KeyError`.
     pub fn value_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.fault("E-VALUE", message))
+        self.tracer.run.value_fault(message)
     }
 
-    /// A budget is spent. What spends it in a loop is the loop.
-    fn exhausted(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-        let at = self.loops.iter().find(|l| l.1 > 64).map_or(self.span, |l| l.0);
-        Box::new(Diagnostic::error(code, at, message))
+    pub fn exception(&self, class: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+        self.tracer.run.exception(class, message)
     }
-
-    // === Budgets ===
 
     pub fn step(&mut self) -> R<()> {
-        self.charge(1)
+        self.tracer.run.step()
     }
 
-    /// Counts `work` steps of evaluation.
     pub fn charge(&mut self, work: u64) -> R<()> {
-        self.steps = self.steps.saturating_add(work);
-        if self.steps > self.budgets.steps {
-            let limit = self.budgets.steps;
-            return Err(self.exhausted(
-                "E-BUDGET-STEPS",
-                format!("evaluating the program takes more than {limit} steps; does a loop never end?"),
-            ));
-        }
-        Ok(())
+        self.tracer.run.charge(work)
     }
 
-    /// Goes one level deeper into statements, expressions, calls or values that hold each other. All of them share one limit,
-    /// because they share one stack.
+    pub fn go_over(&mut self, count: usize) -> R<()> {
+        self.tracer.run.go_over(count)
+    }
+
+    pub fn allocate(&mut self, count: usize) -> R<()> {
+        self.tracer.run.allocate(count)
+    }
+
+    /// Goes one level deeper into statements, expressions, calls or values that hold each other.
     ///
     /// # Errors
     /// `E-BUDGET-DEPTH` where this is too deep, which is how values that hold themselves end.
     pub fn nested<T>(&mut self, walk: impl FnOnce(&mut Self) -> R<T>) -> R<T> {
-        if self.depth >= MAX_DEPTH {
-            let text = "calls, expressions or values are nested too deeply; does something hold or call itself?";
-            return Err(self.exhausted("E-BUDGET-DEPTH", text));
-        }
-        self.depth += 1;
+        self.tracer.run.descend()?;
         let done = walk(self);
-        self.depth -= 1;
+        self.tracer.run.meter.ascend();
         done
-    }
-
-    /// Counts the work of going over `count` elements, or that many bytes, which costs less than a step each.
-    pub fn go_over(&mut self, count: usize) -> R<()> {
-        self.charge(count as u64 / ELEMENTS_PER_STEP)
-    }
-
-    /// Counts elements of lists and strings that are made.
-    pub fn allocate(&mut self, count: usize) -> R<()> {
-        self.elements = self.elements.saturating_add(count as u64);
-        if self.elements > self.budgets.elements {
-            let limit = self.budgets.elements;
-            return Err(self.exhausted(
-                "E-BUDGET-ELEMENTS",
-                format!("the program builds lists and strings of more than {limit} elements"),
-            ));
-        }
-        Ok(())
-    }
-
-    // === The graph ===
-
-    /// Adds an operation whose type follows from its arguments.
-    pub fn push(&mut self, op: Op, args: &[NodeId]) -> R<NodeId> {
-        let code = op_code(&op);
-        match self.graph.push(op, args, self.span) {
-            Ok(id) => self.admit(id),
-            Err(e) => Err(self.op_fault(code, &e)),
-        }
-    }
-
-    /// Adds an operation of a stated type.
-    pub fn push_as(&mut self, op: Op, args: &[NodeId], shape: Shape, dtype: DType) -> R<NodeId> {
-        let code = op_code(&op);
-        match self.graph.push_as(op, args, shape, dtype, self.span) {
-            Ok(id) => self.admit(id),
-            Err(e) => Err(self.op_fault(code, &e)),
-        }
-    }
-
-    pub fn op_fault(&self, code: &'static str, error: &OpError) -> Box<Diagnostic> {
-        let code = match error {
-            OpError::DType { .. } | OpError::DTypes { .. } => "E-SHAPE-DTYPE",
-            _ => code,
-        };
-        self.fault(code, error.to_string())
-    }
-
-    fn admit(&mut self, id: NodeId) -> R<NodeId> {
-        if self.graph.nodes().len() > self.budgets.nodes {
-            let limit = self.budgets.nodes;
-            return Err(
-                self.exhausted("E-BUDGET-NODES", format!("the program makes more than {limit} tensor operations"))
-            );
-        }
-        let shape = self.graph.shape(id);
-        if shape.len() > 8 {
-            let text = format!("a tensor of {} axes; at most 8 are supported", shape.len());
-            return Err(self.fault("E-UNSUPPORTED-RANK", text));
-        }
-        let terms: usize = shape.iter().map(|d| d.terms().count()).sum();
-        if terms > 2 * arith::MAX_TERMS {
-            let text = format!("sizes of {terms} terms in B and N; at most {} are followed", 2 * arith::MAX_TERMS);
-            return Err(self.fault("E-UNSUPPORTED-SIZE", text));
-        }
-        let bytes = bytes_at(shape, self.budgets.b, self.budgets.n);
-        if bytes > self.budgets.tensor_bytes {
-            let (b, n, limit) = (self.budgets.b, self.budgets.n, size_text(self.budgets.tensor_bytes));
-            let text = format!(
-                "{} needs {} at B={b}, N={n}; at most {limit} are allowed for one tensor",
-                graph::display(shape),
-                size_text(bytes)
-            );
-            let d = self.fault("E-BUDGET-TENSOR", text);
-            return Err(Box::new(d.help("project to fewer features (nb_triplet_fts) before lifting to triples of nodes, or reduce one node axis first")));
-        }
-        self.note_layout(id);
-        if self.narrow.is_empty() { Ok(id) } else { self.with_width(id) }
-    }
-
-    /// Registers a parameter or buffer that starts as `literal`.
-    pub fn leaf(&mut self, literal: Literal, buffer: bool, transient: bool, span: Span) -> R<usize> {
-        self.parameters = self.parameters.saturating_add(literal.numel() as u64);
-        if self.parameters > self.budgets.parameters {
-            let limit = self.budgets.parameters;
-            return Err(self.exhausted("E-BUDGET-PARAMETERS", format!("the program has more than {limit} parameters")));
-        }
-        if self.leaves.len() >= self.budgets.leaves {
-            let limit = self.budgets.leaves;
-            return Err(
-                self.exhausted("E-BUDGET-PARAMETERS", format!("the program has more than {limit} parameter tensors"))
-            );
-        }
-        let Literal { shape, init, dtype } = literal;
-        self.leaves.push(Leaf { shape, init, dtype, buffer, trainable: !buffer, transient, node: None, span });
-        Ok(self.leaves.len() - 1)
-    }
-
-    /// The node of a tensor, made where it is not yet there.
-    pub fn node(&mut self, tensor: &Tensor) -> R<NodeId> {
-        let data = tensor.data.borrow().clone();
-        match data {
-            Data::Node(id) => self.current(tensor, id),
-            Data::Leaf(index) => {
-                let id = self.leaf_node(index)?;
-                if tensor.detached { self.push(Op::Detach, &[id]) } else { Ok(id) }
-            }
-            Data::Literal(literal) => {
-                if literal.is_random() && self.phase == Phase::First {
-                    // where the tensor was not drawn in this call, the next one finds it here
-                    let shape = self.shape_of(tensor);
-                    let id = self.drawn_as(&literal.init, &shape)?;
-                    self.settle(tensor, id);
-                    return Ok(id);
-                }
-                if literal.is_random() {
-                    let mut d = *self.fault(
-                        "E-UNSUPPORTED-RANDOM",
-                        "a random tensor that was drawn once is used in the computation",
-                    );
-                    if tensor.span.line > 0 && tensor.span.line != d.line {
-                        d = d.note(tensor.span, "drawn here");
-                    }
-                    return Err(Box::new(d.help(
-                        "random values may initialise an nn.Parameter; draw noise in forward, in training only",
-                    )));
-                }
-                let id = self.literal_node(&literal)?;
-                self.settle(tensor, id);
-                Ok(id)
-            }
-        }
-    }
-
-    fn literal_node(&mut self, literal: &Literal) -> R<NodeId> {
-        let shape: Shape = literal.shape.iter().copied().map(Dim::of).collect();
-        let op = match &literal.init {
-            Init::Constant(v) => Op::Full(*v),
-            Init::Eye => Op::Eye,
-            other => match (Literal { init: other.clone(), ..literal.clone() }).values() {
-                Some(values) => Op::Const(values),
-                None => return self.unsupported("E-UNSUPPORTED-OP", "this constant cannot be used in a computation"),
-            },
-        };
-        self.push_as(op, &[], shape, literal.dtype)
-    }
-
-    pub fn leaf_node(&mut self, index: usize) -> R<NodeId> {
-        let Some(leaf) = self.leaves.get_mut(index) else {
-            return self.unsupported("E-INTERNAL", "a parameter without a place");
-        };
-        if let Some(node) = leaf.node {
-            return Ok(node);
-        }
-        // names are known only when all modules are: until then the index serves
-        let param = Param {
-            name: index.to_string(),
-            aliases: Vec::new(),
-            shape: leaf.shape.clone(),
-            init: Init::Constant(0.0),
-            trainable: leaf.trainable,
-            transient: leaf.transient,
-            span: leaf.span,
-        };
-        let (dtype, span) = (leaf.dtype, leaf.span);
-        let mut node = self.graph.param(param, span);
-        if dtype != DType::Float {
-            let shape = self.graph.shape(node).clone();
-            node = self.push_as(Op::Cast, &[node], shape, dtype)?;
-        }
-        if let Some(leaf) = self.leaves.get_mut(index) {
-            leaf.node = Some(node);
-        }
-        Ok(node)
     }
 }
 
@@ -539,48 +239,5 @@ impl Drop for Interp {
             class.mro.take();
             class.attrs.take();
         }
-    }
-}
-
-/// A message without its end, where it is absurdly long.
-fn shortened(mut message: String) -> String {
-    if message.len() > MAX_MESSAGE {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
-        message.push('\u{2026}');
-    }
-    message
-}
-
-/// Bytes of a float32 tensor for given B and N.
-fn bytes_at(shape: &Shape, b: i64, n: i64) -> u64 {
-    numel(shape).eval(b, n).and_then(|e| u64::try_from(e).ok()).map_or(u64::MAX, |e| e.saturating_mul(4))
-}
-
-fn size_text(bytes: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    if bytes >= 1024 * MIB && bytes.is_multiple_of(1024 * MIB) {
-        format!("{} GiB", bytes / (1024 * MIB))
-    } else if bytes >= MIB {
-        format!("{} MiB", bytes.div_ceil(MIB))
-    } else {
-        format!("{bytes} bytes")
-    }
-}
-
-/// The code of a fault of `op`.
-fn op_code(op: &Op) -> &'static str {
-    match op {
-        Op::Binary(_) | Op::Where => "E-SHAPE-BROADCAST",
-        Op::Linear { .. } => "E-SHAPE-LINEAR",
-        Op::MatMul => "E-SHAPE-MATMUL",
-        Op::Einsum(_) => "E-SHAPE-EINSUM",
-        Op::Reshape => "E-SHAPE-RESHAPE",
-        Op::Expand => "E-SHAPE-EXPAND",
-        Op::Cat { .. } => "E-SHAPE-CAT",
-        Op::Slice { .. } | Op::Select { .. } => "E-SHAPE-INDEX",
-        Op::Gather { .. } | Op::Scatter { .. } | Op::ScatterAdd { .. } | Op::IndexSelect { .. } => "E-SHAPE-GATHER",
-        Op::TopK { .. } | Op::TopKIndices { .. } => "E-SHAPE-TOPK",
-        Op::LayerNorm { .. } => "E-SHAPE-NORM",
-        _ => "E-SHAPE-OP",
     }
 }

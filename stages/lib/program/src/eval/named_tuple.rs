@@ -5,24 +5,10 @@ use std::rc::Rc;
 
 use super::native::{Args, Native, find};
 use super::value::{Class, NativeClass, Object, Value};
-use super::{Interp, R};
+use super::{R, Run};
 use crate::syntax::Name;
 
-impl Interp {
-    /// The names of the fields of such a class.
-    fn tuple_fields(class: &Class) -> Option<Vec<Name>> {
-        let Some(Value::Tuple(names)) = class.find("$tuple") else { return None };
-        let name = |v: &Value| if let Value::Str(n) = v { Some(n.clone()) } else { None };
-        names.iter().map(name).collect()
-    }
-
-    /// The items of an instance, in the order of the fields.
-    pub fn tuple_items(&self, o: &Object) -> Option<Vec<Value>> {
-        let names = Self::tuple_fields(&o.class)?;
-        let attrs = o.attrs.borrow();
-        Some(names.iter().map(|n| attrs.get(n).cloned().unwrap_or(Value::None)).collect())
-    }
-
+impl Run {
     /// Makes a class one of named tuples.
     pub fn make_tuple_class(&mut self, class: &Rc<Class>, fields: &[Name]) -> R<()> {
         self.allocate(fields.len())?;
@@ -44,13 +30,27 @@ impl Interp {
     }
 }
 
-fn this(vm: &Interp, a: &Args) -> R<(Rc<Object>, Vec<Name>)> {
+/// The items of an instance, in the order of the fields.
+pub fn tuple_items(o: &Object) -> Option<Vec<Value>> {
+    let names = tuple_fields(&o.class)?;
+    let attrs = o.attrs.borrow();
+    Some(names.iter().map(|n| attrs.get(n).cloned().unwrap_or(Value::None)).collect())
+}
+
+/// The names of the fields of such a class.
+fn tuple_fields(class: &Class) -> Option<Vec<Name>> {
+    let Some(Value::Tuple(names)) = class.find("$tuple") else { return None };
+    let name = |v: &Value| if let Value::Str(n) = v { Some(n.clone()) } else { None };
+    names.iter().map(name).collect()
+}
+
+fn this(run: &Run, a: &Args) -> R<(Rc<Object>, Vec<Name>)> {
     match a.value("self") {
-        Value::Object(o) => match Interp::tuple_fields(&o.class) {
+        Value::Object(o) => match tuple_fields(&o.class) {
             Some(fields) => Ok((o, fields)),
-            None => vm.type_fault("a named tuple is needed"),
+            None => run.type_fault("a named tuple is needed"),
         },
-        other => vm.type_fault(format!("a named tuple is needed, not {}", other.type_name())),
+        other => run.type_fault(format!("a named tuple is needed, not {}", other.type_name())),
     }
 }
 
@@ -59,7 +59,7 @@ pub static TABLE: &[Native] = &[
         names: "namedtuple.$init",
         signature: "self *args **kwargs",
         run: |vm, a| {
-            let (o, fields) = this(vm, a)?;
+            let (o, fields) = this(&vm.tracer.run, a)?;
             let name = o.class.name.clone();
             if a.rest.len() > fields.len() {
                 return vm.type_fault(format!(
@@ -87,7 +87,7 @@ pub static TABLE: &[Native] = &[
         names: "namedtuple._replace",
         signature: "self **changes",
         run: |vm, a| {
-            let (o, fields) = this(vm, a)?;
+            let (o, fields) = this(&vm.tracer.run, a)?;
             let mut all = Vec::new();
             for field in fields {
                 let new = a.keywords.iter().find(|k| k.0 == field).map(|k| k.1.clone());
@@ -104,7 +104,7 @@ pub static TABLE: &[Native] = &[
         names: "namedtuple._asdict",
         signature: "self",
         run: |vm, a| {
-            let (o, fields) = this(vm, a)?;
+            let (o, fields) = this(&vm.tracer.run, a)?;
             let value = |n: &Name| o.attrs.borrow().get(n).cloned().unwrap_or(Value::None);
             let items = fields.iter().map(|n| (n.clone(), value(n))).collect();
             vm.make_dict(Vec::new(), items)
@@ -133,7 +133,7 @@ pub static TABLE: &[Native] = &[
                 }
             };
             if a.bool(vm, "rename", false)? || a.some("module").is_some() {
-                return vm.unsupported("E-UNSUPPORTED-OP", "namedtuple() is supported with names and defaults only");
+                return vm.refuse("E-UNSUPPORTED-OP", "namedtuple() is supported with names and defaults only");
             }
             let defaults = match a.some("defaults").cloned() {
                 Some(list) => vm.items(&list)?,
@@ -147,7 +147,7 @@ pub static TABLE: &[Native] = &[
                 mro: Default::default(),
                 attrs: Default::default(),
                 native: NativeClass::No,
-                span: vm.span,
+                span: vm.here(),
             });
             vm.made.push(Rc::downgrade(&class));
             let object = vm.type_class("object");
@@ -156,7 +156,7 @@ pub static TABLE: &[Native] = &[
             for (field, value) in fields.iter().skip(late).zip(defaults) {
                 class.attrs.borrow_mut().insert(field.clone(), value);
             }
-            vm.make_tuple_class(&class, &fields)?;
+            vm.tracer.run.make_tuple_class(&class, &fields)?;
             Ok(Value::Class(class))
         },
     },

@@ -1,57 +1,76 @@
 //! Integers of 32 bits. The graph knows integers of 64 bits only; what `.int()` gives is computed in those, and wrapped around
 //! after each operation that may leave 32 bits.
 
+use std::collections::BTreeSet;
+
 use graph::{BinaryOp, DType, NodeId, Op, ReduceOp, UnaryOp};
 
-use super::{Interp, R};
+use super::{R, Tracer};
+
+/// The nodes that are integers of 32 bits.
+#[derive(Default)]
+pub struct Widths {
+    narrow: BTreeSet<NodeId>,
+}
+
+impl Widths {
+    pub fn is_narrow(&self, id: NodeId) -> bool {
+        self.narrow.contains(&id)
+    }
+
+    /// Whether all integers are of 64 bits.
+    pub fn are_wide(&self) -> bool {
+        self.narrow.is_empty()
+    }
+}
 
 const RANGE: f64 = 4_294_967_296.0;
 
-impl Interp {
+impl Tracer {
     /// A tensor as one of 32-bit integers.
     pub fn narrowed(&mut self, id: NodeId) -> R<NodeId> {
-        let from = self.graph.dtype(id);
-        let known = self.narrow.contains(&id);
+        let from = self.graph().dtype(id);
+        let known = self.widths.narrow.contains(&id);
         let mut out = self.cast(id, DType::Int)?;
         if from == DType::Int && !known {
             out = self.wrapped(out)?;
         } else if out == id {
             return Ok(id);
         }
-        self.narrow.insert(out);
+        self.widths.narrow.insert(out);
         Ok(out)
     }
 
     /// `x` modulo 2^32, from -2^31 on.
     fn wrapped(&mut self, x: NodeId) -> R<NodeId> {
-        let known = std::mem::take(&mut self.narrow);
+        let known = std::mem::take(&mut self.widths.narrow);
         let done = (|| {
             let (half, whole) = (self.scalar(RANGE / 2.0, DType::Int)?, self.scalar(RANGE, DType::Int)?);
             let up = self.bin(BinaryOp::Add, x, half)?;
             let inside = self.bin(BinaryOp::Remainder, up, whole)?;
             self.bin(BinaryOp::Sub, inside, half)
         })();
-        self.narrow = known;
+        self.widths.narrow = known;
         done
     }
 
     /// A new node with the width that its arguments give it.
     pub fn with_width(&mut self, id: NodeId) -> R<NodeId> {
-        let node = self.graph.node(id);
-        if !node.args.iter().any(|a| self.narrow.contains(a)) {
+        let node = self.graph().node(id);
+        if !node.args.iter().any(|a| self.widths.narrow.contains(a)) {
             return Ok(id);
         }
-        let is_number = |a: &NodeId| matches!(self.graph.node(*a).op, Op::Scalar(_) | Op::Size(_));
+        let is_number = |a: &NodeId| matches!(self.graph().node(*a).op, Op::Scalar(_) | Op::Size(_));
         // a 0-dimensional operand does not widen one of more axes
-        let ranked = node.args.iter().any(|a| !self.graph.shape(*a).is_empty());
+        let ranked = node.args.iter().any(|a| !self.graph().shape(*a).is_empty());
         let is_narrow = |a: &NodeId| {
-            self.narrow.contains(a)
-                || self.graph.dtype(*a) == DType::Bool
-                || (if ranked { self.graph.shape(*a).is_empty() } else { is_number(a) })
+            self.widths.narrow.contains(a)
+                || self.graph().dtype(*a) == DType::Bool
+                || (if ranked { self.graph().shape(*a).is_empty() } else { is_number(a) })
         };
         if matches!(node.op, Op::OneHot { .. }) {
             let text = "one_hot() needs integers of 64 bits, not of 32";
-            let d = self.fault("E-SHAPE-DTYPE", text);
+            let d = self.run.fault("E-SHAPE-DTYPE", text);
             return Err(Box::new(d.help("use .long() instead of .int()")));
         }
         if node.dtype != DType::Int {
@@ -68,7 +87,7 @@ impl Interp {
             Op::Where => (node.args.iter().skip(1).all(is_narrow), false),
             Op::Binary(BinaryOp::Pow) => {
                 let text = "powers of 32-bit integers wrap around, which is not followed";
-                let d = self.fault("E-UNSUPPORTED-PRECISION", text);
+                let d = self.run.fault("E-UNSUPPORTED-PRECISION", text);
                 return Err(Box::new(d.help("use .long() instead of .int()")));
             }
             Op::Binary(op) => {
@@ -82,7 +101,7 @@ impl Interp {
             return Ok(id);
         }
         let out = if wraps { self.wrapped(id)? } else { id };
-        self.narrow.insert(out);
+        self.widths.narrow.insert(out);
         Ok(out)
     }
 }

@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 
 use graph::{DType, Dim, NodeId};
 
+use super::arith::as_dim;
 use super::value::{TensorType, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run};
 use crate::syntax::Name;
 
 /// A function written in Rust.
@@ -87,11 +88,11 @@ pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     table().iter().map(|(name, native)| (*name, native.signature))
 }
 
-impl Interp {
+impl Run {
     /// The element type behind a dtype, of which floats have one precision only.
     pub fn precision(&self, t: TensorType) -> R<DType> {
         if matches!(t.name, "torch.float64" | "torch.float16" | "torch.bfloat16") {
-            return self.unsupported("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice");
+            return self.refuse("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice");
         }
         if t.dtype == DType::Int && t.name != "torch.int64" {
             let d =
@@ -203,7 +204,7 @@ impl Args {
 
     pub fn tensor(&self, vm: &mut Interp, name: &str) -> R<NodeId> {
         match self.value(name) {
-            Value::Tensor(t) => vm.node(&t),
+            Value::Tensor(t) => vm.tracer.node(&t),
             other => self.wrong(vm, name, "a tensor", &other),
         }
     }
@@ -211,7 +212,7 @@ impl Args {
     /// A tensor, or a number as a 0-dimensional one.
     pub fn operand(&self, vm: &mut Interp, name: &str) -> R<NodeId> {
         let value = self.value(name);
-        match vm.operand(&value)? {
+        match vm.tracer.operand(&value)? {
             Some(id) => Ok(id),
             None => self.wrong(vm, name, "a tensor or a number", &value),
         }
@@ -237,7 +238,7 @@ impl Args {
         match self.value(name) {
             Value::Int(i) => Ok(i),
             Value::Bool(b) => Ok(b.into()),
-            Value::Dim(d) => vm.unsupported(
+            Value::Dim(d) => vm.refuse(
                 "E-UNSUPPORTED-SIZE",
                 format!("{}(): '{name}' is {d}, but must not depend on the size of the graph", self.function()),
             ),
@@ -252,7 +253,7 @@ impl Args {
     /// A feature size: an integer of 0 or more that does not depend on B or N.
     pub fn size(&self, vm: &Interp, name: &str) -> R<usize> {
         match self.value(name) {
-            Value::Dim(d) => vm.shape_fault(
+            Value::Dim(d) => vm.refuse(
                 "E-SHAPE-PARAMETER",
                 format!(
                     "{}(): '{name}' is {d}, so the parameters would depend on the size of the graph",
@@ -269,7 +270,7 @@ impl Args {
 
     /// An integer that may depend on B and N.
     pub fn dim(&self, vm: &Interp, name: &str) -> R<Dim> {
-        match vm.as_dim(&self.value(name)) {
+        match as_dim(&self.value(name)) {
             Some(d) => Ok(d),
             None => self.wrong(vm, name, "an integer", &self.value(name)),
         }
@@ -278,7 +279,7 @@ impl Args {
     pub fn float_or(&self, vm: &Interp, name: &str, default: f64) -> R<f64> {
         match self.some(name) {
             None => Ok(default),
-            Some(v) => vm.as_float(v, self.function(), name),
+            Some(v) => vm.tracer.run.as_float(v, self.function(), name),
         }
     }
 
@@ -297,7 +298,7 @@ impl Args {
     pub fn dtype(&self, vm: &Interp, name: &str, default: DType) -> R<DType> {
         match self.some(name) {
             None => Ok(default),
-            Some(Value::DType(t)) => vm.precision(*t),
+            Some(Value::DType(t)) => vm.tracer.run.precision(*t),
             Some(Value::Class(c)) => match &*c.name {
                 "float" => Ok(DType::Float),
                 "int" => Ok(DType::Int),
@@ -311,12 +312,12 @@ impl Args {
     /// An axis of a tensor of `rank` axes, counted from the end where negative.
     pub fn axis(&self, vm: &Interp, name: &str, rank: usize) -> R<usize> {
         let axis = self.int(vm, name)?;
-        vm.axis(axis, rank, self.function())
+        vm.tracer.run.axis(axis, rank, self.function())
     }
 
     pub fn axis_or(&self, vm: &Interp, name: &str, default: i64, rank: usize) -> R<usize> {
         let axis = self.int_or(vm, name, default)?;
-        vm.axis(axis, rank, self.function())
+        vm.tracer.run.axis(axis, rank, self.function())
     }
 
     /// One axis or several; `None` where left out.
@@ -329,7 +330,7 @@ impl Args {
         let mut axes = Vec::new();
         for item in items {
             match item {
-                Value::Int(i) => axes.push(vm.axis(i, rank, self.function())?),
+                Value::Int(i) => axes.push(vm.tracer.run.axis(i, rank, self.function())?),
                 other => return self.wrong(vm, name, "an axis or a tuple of axes", &other),
             }
         }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, ParamId, Shape, Span, UnaryOp, noise};
 
 use super::value::{Object, Value};
-use super::{Interp, Phase, R};
+use super::{Phase, R, Run, Tracer};
 use crate::diagnostic::Diagnostic;
 
 /// What one call of `forward` has drawn and noted so far.
@@ -23,7 +23,7 @@ pub struct Drawn {
     /// In training: the statistics of the batch that running ones are moved towards.
     pub statistics: Vec<Moved>,
     /// Where the call set the seed of PyTorch's generator.
-    pub seeded: Option<Span>,
+    seeded: Option<Span>,
 }
 
 /// Running statistics and what they are moved towards; buffers by their places among the evaluator's leaves.
@@ -56,25 +56,51 @@ impl Moved {
     }
 }
 
-/// Names of the inputs that noise follows from.
-const KEYS: [&str; 2] = graph::Training::INPUTS;
-
-/// Whether an input of the graph under construction is one that noise follows from.
-pub fn is_key(name: &str) -> bool {
-    KEYS.contains(&name)
+/// The mode in which `forward` is called, and what the call that runs has drawn in it.
+pub struct Mode {
+    /// Whether `self.training` is true.
+    training: bool,
+    /// Where the program last asked whether it is being trained.
+    asked: Option<Span>,
+    /// In evaluation: the modules that it has set into its mode, by address.
+    evaluated: BTreeSet<usize>,
+    drawn: Drawn,
 }
 
-impl Interp {
-    /// Whether a module is in training: it is where the program is trained, and also where nobody sets its mode, as of a module
-    /// that each call makes, or that a plain list holds.
-    pub fn in_training(&mut self, module: &Object) -> bool {
-        let span = self.span;
-        self.asked_mode.get_or_insert(span);
-        self.training || !self.evaluated.contains(&std::ptr::from_ref(module).addr())
+impl Default for Mode {
+    fn default() -> Self {
+        Self { training: true, asked: None, evaluated: BTreeSet::new(), drawn: Drawn::default() }
+    }
+}
+
+impl Mode {
+    /// Whether the program is being trained, which it asks at `span`.
+    pub fn ask(&mut self, span: Span) -> bool {
+        self.asked.get_or_insert(span);
+        self.training
+    }
+
+    /// Where the program asked whether it is being trained, since that was last forgotten.
+    pub fn asked(&self) -> Option<Span> {
+        self.asked
+    }
+
+    pub fn forget_question(&mut self) {
+        self.asked = None;
+    }
+
+    pub fn set_training(&mut self, training: bool) {
+        self.training = training;
+    }
+
+    /// Whether a module is in training, which the program asks at `span`: it is where the program is trained, and also where nobody
+    /// sets its mode, as of a module that each call makes, or that a plain list holds.
+    fn of(&mut self, module: &Object, span: Span) -> bool {
+        self.ask(span) || !self.evaluated.contains(&std::ptr::from_ref(module).addr())
     }
 
     /// As `root.eval()` does: sets the mode of the modules that it holds.
-    pub fn evaluate_modules(&mut self, root: &Rc<Object>) {
+    pub fn evaluate(&mut self, root: &Rc<Object>) {
         let mut found = BTreeSet::new();
         let mut open = vec![root.clone()];
         while let Some(module) = open.pop() {
@@ -88,28 +114,59 @@ impl Interp {
         self.training = false;
     }
 
-    fn no_noise(&self, text: impl Into<String>, help: &str) -> Box<Diagnostic> {
-        Box::new(self.fault("E-UNSUPPORTED-RANDOM", text).help(help))
+    /// What the call has drawn, which the next one does not see.
+    pub fn take_drawn(&mut self) -> Drawn {
+        std::mem::take(&mut self.drawn)
+    }
+
+    /// Notes where the call sets the seed of PyTorch's generator.
+    pub fn note_seed(&mut self, span: Span) {
+        self.drawn.seeded.get_or_insert(span);
+    }
+
+    /// Notes what running statistics are moved towards.
+    pub fn note_moved(&mut self, moved: Moved) {
+        self.drawn.statistics.push(moved);
+    }
+
+    /// The number of another drawing.
+    fn next_stream(&mut self) -> u32 {
+        let stream = self.drawn.streams;
+        self.drawn.streams += 1;
+        stream
+    }
+}
+
+/// Names of the inputs that noise follows from.
+const KEYS: [&str; 2] = graph::Training::INPUTS;
+
+/// Whether an input of the graph under construction is one that noise follows from.
+pub fn is_key(name: &str) -> bool {
+    KEYS.contains(&name)
+}
+
+impl Tracer {
+    /// Whether a module is in training.
+    pub fn in_training(&mut self, module: &Object) -> bool {
+        self.mode.of(module, self.run.here())
     }
 
     /// Numbers between 0 and 1 of a shape, drawn anew in each call.
     pub fn uniform(&mut self, shape: &[Dim]) -> R<NodeId> {
-        if self.phase == Phase::Load {
-            return Err(self.no_noise(
+        if self.phase() == Phase::Load {
+            return Err(self.run.no_noise(
                 "random values are drawn once and used in every call",
                 "make them a parameter or a buffer of constants, or draw them in forward, in training only",
             ));
         }
-        let span = self.span;
-        self.asked_mode.get_or_insert(span);
-        if !self.training {
-            return Err(self.no_noise(
+        if !self.mode.ask(self.run.here()) {
+            return Err(self.run.no_noise(
                 "random values are drawn in evaluation, too, so that every evaluation would differ",
                 "draw them in training only: nn.Dropout made in __init__, F.dropout(x, p, training=self.training), or if self.training: ...",
             ));
         }
-        if let Some(seeded) = self.drawn.seeded {
-            let d = self.no_noise(
+        if let Some(seeded) = self.mode.drawn.seeded {
+            let d = self.run.no_noise(
                 "random values are drawn after torch.manual_seed(), so that all calls would draw the same ones",
                 "leave manual_seed() to the trainer",
             );
@@ -118,8 +175,7 @@ impl Interp {
         let mentions_b = |dim: &Dim| dim.terms().any(|(b, _, _)| b > 0);
         let mut with_batch = (0..shape.len()).filter(|&axis| shape.get(axis).is_some_and(mentions_b));
         let (axis, more) = (with_batch.next(), with_batch.next());
-        let stream = self.drawn.streams;
-        self.drawn.streams += 1;
+        let stream = self.mode.next_stream();
         let op = Op::Random { stream };
         let Some(axis) = axis else {
             let key = self.noise_key(false);
@@ -128,7 +184,7 @@ impl Interp {
         let inner = shape.get(axis).and_then(|dim| dim.div_exact(&Dim::b()));
         let (Some(inner), None) = (inner, more) else {
             let text = format!("noise of the shape {} mixes the samples of a batch", graph::display(shape));
-            return Err(self.no_noise(text, "draw it with the batch as an axis of its own, and reshape it"));
+            return Err(self.run.no_noise(text, "draw it with the batch as an axis of its own, and reshape it"));
         };
         let key = self.noise_key(true);
         let others = || shape.iter().enumerate().filter(|(at, _)| *at != axis);
@@ -146,7 +202,7 @@ impl Interp {
             let perm = (1..=axis).chain([0]).chain(axis + 1..rank).collect();
             id = self.push(Op::Permute(perm), &[id])?;
         }
-        if self.graph.shape(id) != shape {
+        if self.graph().shape(id) != shape {
             id = self.push_as(Op::Reshape, &[id], shape.to_vec(), DType::Float)?;
         }
         Ok(self.plain(id))
@@ -154,12 +210,12 @@ impl Interp {
 
     fn noise_key(&mut self, of_samples: bool) -> NodeId {
         let at = usize::from(!of_samples);
-        if let Some(Some(known)) = self.drawn.keys.get(at) {
+        if let Some(Some(known)) = self.mode.drawn.keys.get(at) {
             return *known;
         }
         let name = KEYS.get(at).copied().unwrap_or_default();
-        let id = self.graph.input(name, noise::key_shape(of_samples), DType::Float, true);
-        if let Some(slot) = self.drawn.keys.get_mut(at) {
+        let id = self.input(name, noise::key_shape(of_samples), DType::Float);
+        if let Some(slot) = self.mode.drawn.keys.get_mut(at) {
             *slot = Some(id);
         }
         id
@@ -178,7 +234,7 @@ impl Interp {
         if p == 0.0 {
             return Ok(x);
         }
-        let shape = self.graph.shape(x).clone();
+        let shape = self.graph().shape(x).clone();
         let (kept, scale) = (self.coins(&shape, 1.0 - p)?, if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 });
         let noise = self.scaled(kept, scale, 0.0)?;
         self.bin(BinaryOp::Mul, x, noise)
@@ -207,7 +263,7 @@ impl Interp {
                 self.scaled(base, *scale, *shift)?
             }
             _ => {
-                return Err(self.no_noise(
+                return Err(self.run.no_noise(
                     "random values of this distribution may initialise parameters only",
                     "draw noise with torch.rand, randn, rand_like, randn_like, bernoulli or exponential_",
                 ));
@@ -239,5 +295,11 @@ impl Interp {
     pub fn drawn_value(&mut self, init: &Init, shape: &[Dim]) -> R<Value> {
         let id = self.drawn_as(init, shape)?;
         Ok(self.tensor_value(id))
+    }
+}
+
+impl Run {
+    fn no_noise(&self, text: impl Into<String>, help: &str) -> Box<Diagnostic> {
+        Box::new(self.fault("E-UNSUPPORTED-RANDOM", text).help(help))
     }
 }

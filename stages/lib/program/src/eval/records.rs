@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::compare::same;
 use super::native::{Args, Native, find};
 use super::value::{Class, Dict, Key, NativeClass, Object, Value};
 use super::{Interp, R};
@@ -126,7 +127,7 @@ fn init(vm: &mut Interp, a: &Args) -> R<Value> {
             (None, None, Some(f)) => vm.call(&f, Vec::new(), Vec::new())?,
             (None, None, None) => return vm.type_fault(format!("{class}() needs the argument '{}'", field.name)),
         };
-        vm.set_object_attribute(&object, &field.name, value)?;
+        vm.tracer.set_object_attribute(&object, &field.name, value)?;
     }
     if let Some(after) = object.class.find("__post_init__") {
         vm.call(&after, vec![Value::Object(object.clone())], Vec::new())?;
@@ -149,28 +150,10 @@ impl Interp {
         all.into_iter().map(|f| Ok((f.name.clone(), self.attribute(&own, &f.name)?))).collect::<R<Vec<_>>>().map(Some)
     }
 
-    /// The members of an enum, in the order of the class body.
-    pub fn members(&self, class: &Class) -> Option<Vec<Value>> {
-        match class.find("$members") {
-            Some(Value::List(members)) => Some(members.borrow().clone()),
-            _ => None,
-        }
-    }
-
-    /// What an enum's member is equal to besides itself: its value, where the enum is one of strings or integers.
-    pub fn plain_member(&self, object: &Object) -> Option<Value> {
-        let mixed = object.class.mro.borrow().iter().any(|c| matches!(&*c.name, "str" | "int" | "IntEnum" | "StrEnum"));
-        if mixed && object.class.find("$members").is_some() {
-            object.attrs.borrow().get("value").cloned()
-        } else {
-            None
-        }
-    }
-
     /// Turns the assignments in the body of an enum into its members.
     pub fn make_members(&mut self, class: &Rc<Class>, code: &syntax::Class) -> R<()> {
         if class.attrs.borrow().contains_key("__init__") || class.attrs.borrow().contains_key("__new__") {
-            return self.unsupported("E-UNSUPPORTED-CLASS", "an enum with a constructor of its own is not supported");
+            return self.refuse("E-UNSUPPORTED-CLASS", "an enum with a constructor of its own is not supported");
         }
         let strings = class.mro.borrow().iter().any(|c| &*c.name == "StrEnum");
         let mut members: Vec<Value> = Vec::new();
@@ -222,20 +205,34 @@ impl Interp {
 
     /// `Mode(value)`, and with `by_name` `Mode["NAME"]`.
     pub fn find_member(&mut self, class: &Class, wanted: &Value, by_name: bool) -> R<Value> {
-        for member in self.members(class).unwrap_or_default() {
+        for member in members(class).unwrap_or_default() {
             self.step()?;
             let Value::Object(o) = &member else { continue };
             let key = o.attrs.borrow().get(if by_name { "name" } else { "value" }).cloned().unwrap_or(Value::None);
-            if self.same(&member, wanted) || self.equal(&key, wanted)? {
+            if same(&member, wanted) || self.equal(&key, wanted)? {
                 return Ok(member);
             }
         }
         let text = self.repr_of(wanted)?;
         if by_name {
-            self.key_fault(format!("{} has no member {text}", class.name))
+            self.tracer.run.key_fault(format!("{} has no member {text}", class.name))
         } else {
             self.value_fault(format!("{text} is no value of {}", class.name))
         }
+    }
+}
+
+/// What an enum's member is equal to besides itself: its value, where the enum is one of strings or integers.
+pub fn plain_member(object: &Object) -> Option<Value> {
+    let mixed = object.class.mro.borrow().iter().any(|c| matches!(&*c.name, "str" | "int" | "IntEnum" | "StrEnum"));
+    if mixed && object.class.find("$members").is_some() { object.attrs.borrow().get("value").cloned() } else { None }
+}
+
+/// The members of an enum, in the order of the class body.
+pub fn members(class: &Class) -> Option<Vec<Value>> {
+    match class.find("$members") {
+        Some(Value::List(members)) => Some(members.borrow().clone()),
+        _ => None,
     }
 }
 
@@ -299,7 +296,7 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| {
             let class = vm.native_class("SimpleNamespace", NativeClass::Object);
             let object =
-                Rc::new(Object { class, attrs: Default::default(), module: Default::default(), span: vm.span });
+                Rc::new(Object { class, attrs: Default::default(), module: Default::default(), span: vm.here() });
             object.attrs.borrow_mut().extend(a.keywords.iter().cloned());
             vm.objects.push(Rc::downgrade(&object));
             vm.allocate(1 + a.keywords.len())?;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use graph::{BinaryOp, DType, Graph, NodeId, Op, ReduceOp, Span, UnaryOp};
+use graph::{BinaryOp, Graph, NodeId, Op, ReduceOp, Span, UnaryOp};
+
+use super::reach::gradients;
 
 /// A change of a tensor in place.
 pub struct Write {
@@ -75,21 +77,6 @@ pub fn input_has_gradient(graph: &Graph, input: u32) -> bool {
     name != "adj_mat" && !super::random::is_key(name)
 }
 
-/// Whether a gradient can flow into the value of a node: from parameters and inputs.
-fn has_gradient(graph: &Graph) -> Vec<bool> {
-    let mut has: Vec<bool> = Vec::with_capacity(graph.nodes().len());
-    for node in graph.nodes() {
-        has.push(match node.op {
-            _ if node.dtype != DType::Float => false,
-            Op::Input(i) => input_has_gradient(graph, i),
-            Op::Param(p) => graph.params().get(p.0 as usize).is_some_and(|p| p.trainable),
-            Op::Detach => false,
-            _ => node.args.iter().any(|a| has.get(a.0 as usize) == Some(&true)),
-        });
-    }
-    has
-}
-
 /// The nodes that gradients of the outputs pass through.
 fn reached(graph: &Graph, has: &[bool], ret: NodeId, tri: Option<NodeId>) -> Vec<bool> {
     let mut reached = vec![false; graph.nodes().len()];
@@ -106,53 +93,119 @@ fn reached(graph: &Graph, has: &[bool], ret: NodeId, tri: Option<NodeId>) -> Vec
     reached
 }
 
-/// The first of some nodes that a gradient of the outputs would pass through.
-pub fn reached_by_gradients(graph: &Graph, nodes: &[NodeId], ret: NodeId, tri: Option<NodeId>) -> Option<NodeId> {
-    if nodes.is_empty() {
-        return None;
-    }
-    let reached = reached(graph, &has_gradient(graph), ret, tri);
-    nodes.iter().copied().find(|id| reached.get(id.0 as usize) == Some(&true))
+/// What is noted of the values that the backward pass may need.
+#[derive(Default)]
+pub struct Tape {
+    /// All changes of tensors in place.
+    writes: Vec<Write>,
+    /// Results of in-place operations that the backward pass needs although their plain forms need the argument.
+    kept_results: Vec<NodeId>,
+    /// Values that a function made of several operations keeps for its gradient, as torch's does, each behind the node that it gives.
+    kept_args: Vec<(NodeId, NodeId)>,
+    /// Operations that torch has no derivative for, so that no gradient may reach them.
+    underivable: Vec<NodeId>,
+    /// The number of nodes when the change that is being made began.
+    writing: Option<usize>,
 }
 
-/// The first change in place of a value that the backward pass from the outputs needs, with the operation that needs it.
-pub fn lost_value(
-    graph: &Graph,
-    writes: &[Write],
-    kept_results: &[NodeId],
-    kept_args: &[(NodeId, NodeId)],
-    ret: NodeId,
-    tri: Option<NodeId>,
-) -> Option<(Span, Span)> {
-    if writes.is_empty() {
-        return None;
+/// The length of a tape, for going back to it.
+pub struct Mark {
+    writes: usize,
+    kept_results: usize,
+    kept_args: usize,
+}
+
+impl Tape {
+    /// Begins a change in place, when there are as many nodes.
+    pub fn begin(&mut self, nodes: usize) {
+        self.writing = Some(nodes);
     }
-    let has = has_gradient(graph);
-    let reached = reached(graph, &has, ret, tri);
-    let mut lost: BTreeMap<NodeId, &Write> = BTreeMap::new();
-    for write in writes {
-        for id in &write.nodes {
-            lost.entry(*id).or_insert(write);
+
+    /// As [`Tape::begin`], unless a change is being made.
+    pub fn begin_outer(&mut self, nodes: usize) {
+        self.writing.get_or_insert(nodes);
+    }
+
+    /// Ends a change in place, and gives the number of nodes when it began, if anybody said so.
+    pub fn end(&mut self) -> Option<usize> {
+        self.writing.take()
+    }
+
+    pub fn note(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    pub fn keep_result(&mut self, id: NodeId) {
+        self.kept_results.push(id);
+    }
+
+    /// States that the function that gave the node `of` keeps a value.
+    pub fn keep_arg(&mut self, of: NodeId, value: NodeId) {
+        self.kept_args.push((of, value));
+    }
+
+    /// States that torch has no derivative for an operation.
+    pub fn lacks_derivative(&mut self, id: NodeId) {
+        self.underivable.push(id);
+    }
+
+    pub fn is_without_derivative(&self, id: NodeId) -> bool {
+        self.underivable.contains(&id)
+    }
+
+    pub fn mark(&self) -> Mark {
+        let (writes, kept_results) = (self.writes.len(), self.kept_results.len());
+        Mark { writes, kept_results, kept_args: self.kept_args.len() }
+    }
+
+    /// Forgets what was noted since the mark, of a call that nothing takes gradients of.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.writes.truncate(mark.writes);
+        self.kept_results.truncate(mark.kept_results);
+        self.kept_args.truncate(mark.kept_args);
+    }
+
+    /// The first operation without a derivative that a gradient of the outputs would pass through.
+    pub fn underivable(&self, graph: &Graph, ret: NodeId, tri: Option<NodeId>) -> Option<NodeId> {
+        if self.underivable.is_empty() {
+            return None;
         }
+        let reached = reached(graph, &gradients(graph), ret, tri);
+        self.underivable.iter().copied().find(|id| reached.get(id.0 as usize) == Some(&true))
     }
-    for id in graph.ids().filter(|id| reached.get(id.0 as usize) == Some(&true)) {
-        let node = graph.node(id);
-        let needs: Vec<bool> = node.args.iter().map(|a| has.get(a.0 as usize) == Some(&true)).collect();
-        let (args, result) = kept(&node.op, &needs);
-        let result = result || kept_results.contains(&id);
-        let kept = args.iter().filter_map(|i| node.args.get(*i)).chain(result.then_some(&id));
-        for value in kept {
-            if let Some(write) = lost.get(value).filter(|w| (id.0 as usize) < w.from) {
-                return Some((write.span, node.span));
+
+    /// The first change in place of a value that the backward pass from the outputs needs, with the operation that needs it.
+    pub fn lost_value(&self, graph: &Graph, ret: NodeId, tri: Option<NodeId>) -> Option<(Span, Span)> {
+        if self.writes.is_empty() {
+            return None;
+        }
+        let has = gradients(graph);
+        let reached = reached(graph, &has, ret, tri);
+        let mut lost: BTreeMap<NodeId, &Write> = BTreeMap::new();
+        for write in &self.writes {
+            for id in &write.nodes {
+                lost.entry(*id).or_insert(write);
             }
         }
-    }
-    for (user, value) in kept_args {
-        if reached.get(user.0 as usize) == Some(&true)
-            && let Some(write) = lost.get(value).filter(|w| (user.0 as usize) < w.from)
-        {
-            return Some((write.span, graph.node(*user).span));
+        for id in graph.ids().filter(|id| reached.get(id.0 as usize) == Some(&true)) {
+            let node = graph.node(id);
+            let needs: Vec<bool> = node.args.iter().map(|a| has.get(a.0 as usize) == Some(&true)).collect();
+            let (args, result) = kept(&node.op, &needs);
+            let result = result || self.kept_results.contains(&id);
+            let kept = args.iter().filter_map(|i| node.args.get(*i)).chain(result.then_some(&id));
+            for value in kept {
+                if let Some(write) = lost.get(value).filter(|w| (id.0 as usize) < w.from) {
+                    return Some((write.span, node.span));
+                }
+            }
         }
+        for (user, value) in &self.kept_args {
+            if reached.get(user.0 as usize) == Some(&true)
+                && let Some(write) = lost.get(value).filter(|w| (user.0 as usize) < w.from)
+            {
+                return Some((write.span, graph.node(*user).span));
+            }
+        }
+        None
     }
-    None
 }

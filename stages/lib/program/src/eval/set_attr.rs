@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::value::{Data, NativeClass, Object, Value};
-use super::{Interp, R};
+use super::{Interp, R, Tracer};
 use crate::syntax::Name;
 
 impl Interp {
@@ -16,14 +16,11 @@ impl Interp {
                 if let Some(Value::Property(p)) = object.class.find(name) {
                     return match &p.set {
                         Some(set) => self.call(&set.clone(), vec![base.clone(), value], Vec::new()).map(|_| ()),
-                        None => {
-                            self.name_fault("E-NAME-ATTRIBUTE", format!("the property '{name}' cannot be assigned to"))
-                        }
+                        None => self.refuse("E-NAME-ATTRIBUTE", format!("the property '{name}' cannot be assigned to")),
                     };
                 }
                 if &**name == "training" && object.class.layer().is_some() {
-                    return self
-                        .unsupported("E-UNSUPPORTED-ATTRIBUTE", "whether a module trains is the trainer's choice");
+                    return self.refuse("E-UNSUPPORTED-ATTRIBUTE", "whether a module trains is the trainer's choice");
                 }
                 if object.class.find("$tuple").is_some() {
                     return Err(self.exception("AttributeError", "the fields of a named tuple cannot be assigned to"));
@@ -31,7 +28,7 @@ impl Interp {
                 if object.class.find("$frozen").is_some() {
                     return Err(self.exception("AttributeError", format!("{} is frozen", object.class.name)));
                 }
-                self.set_object_attribute(object, name, value)
+                self.tracer.set_object_attribute(object, name, value)
             }
             Value::Class(class) if matches!(class.native, NativeClass::No) => {
                 class.attrs.borrow_mut().insert(name.clone(), value);
@@ -40,31 +37,27 @@ impl Interp {
             Value::Tensor(t) => match (&**name, &value) {
                 ("requires_grad", Value::Bool(b)) => {
                     t.requires_grad.set(*b);
-                    if let Data::Leaf(i) = &*t.data.borrow()
-                        && let Some(leaf) = self.leaves.get_mut(*i)
-                    {
-                        leaf.trainable = *b && !leaf.buffer;
+                    if let Data::Leaf(i) = &*t.data.borrow() {
+                        let buffer = self.tracer.leaf(*i).is_some_and(|leaf| leaf.buffer);
+                        self.tracer.set_trainable(*i, *b && !buffer);
                     }
                     Ok(())
                 }
                 ("data", _) if matches!(&*t.data.borrow(), Data::Node(_)) => {
-                    self.unsupported("E-UNSUPPORTED-ATTRIBUTE", "the .data of a computed tensor cannot be assigned to")
+                    self.refuse("E-UNSUPPORTED-ATTRIBUTE", "the .data of a computed tensor cannot be assigned to")
                 }
                 ("data", _) => {
                     let t = t.clone();
                     if let Value::Tensor(new) = &value
-                        && self.shape_of(new) != self.shape_of(&t)
+                        && self.tracer.shape_of(new) != self.tracer.shape_of(&t)
                     {
-                        return self.unsupported(
+                        return self.refuse(
                             "E-UNSUPPORTED-INIT",
                             "the .data of a parameter is replaced by a tensor of another shape; make the parameter of it",
                         );
                     }
                     // it works behind the back of the gradients
-                    self.no_grad += 1;
-                    let done = self.copy_into(&t, &value);
-                    self.no_grad -= 1;
-                    done
+                    self.tracer.without_gradients(|tracer| tracer.copy_into(&t, &value))
                 }
                 // such as `self.A_log._no_weight_decay = True`
                 (own, Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_))
@@ -74,15 +67,40 @@ impl Interp {
                     t.marks.borrow_mut().insert(name.clone(), value);
                     Ok(())
                 }
-                _ => self.unsupported("E-UNSUPPORTED-ATTRIBUTE", format!("Tensor.{name} cannot be assigned to")),
+                _ => self.refuse("E-UNSUPPORTED-ATTRIBUTE", format!("Tensor.{name} cannot be assigned to")),
             },
-            other => self.unsupported(
+            other => self.refuse(
                 "E-UNSUPPORTED-ATTRIBUTE",
                 format!("attributes of {} cannot be assigned to", other.type_name()),
             ),
         }
     }
 
+    pub fn delete_attribute(&mut self, base: &Value, name: &Name) -> R<()> {
+        if let Some(address) = base.identity() {
+            self.note_change(address, Some(name));
+        }
+        let Value::Object(object) = base else {
+            return self
+                .refuse("E-UNSUPPORTED-ATTRIBUTE", format!("attributes of {} cannot be deleted", base.type_name()));
+        };
+        if object.attrs.borrow_mut().remove(name).is_some() {
+            return Ok(());
+        }
+        self.tracer.run.go_over_module(object)?;
+        let mut gone = false;
+        if let Some(state) = object.module.borrow_mut().as_mut() {
+            let before = state.params.len() + state.children.len() + state.buffers.len();
+            state.params.retain(|p| p.0 != *name);
+            state.children.retain(|p| p.0 != *name);
+            state.buffers.retain(|p| p.0 != *name);
+            gone = state.params.len() + state.children.len() + state.buffers.len() < before;
+        }
+        if gone { Ok(()) } else { self.tracer.run.no_attribute(base, name) }
+    }
+}
+
+impl Tracer {
     pub fn set_object_attribute(&mut self, object: &Rc<Object>, name: &Name, value: Value) -> R<()> {
         let is_module = object.class.layer().is_some();
         let registered = match &value {
@@ -91,10 +109,11 @@ impl Interp {
             _ => false,
         };
         if is_module && registered && object.module.borrow().is_none() {
-            let d = self.fault("E-MODULE-INIT", format!("'{name}' is assigned before super().__init__() is called"));
+            let d =
+                self.run.fault("E-MODULE-INIT", format!("'{name}' is assigned before super().__init__() is called"));
             return Err(Box::new(d.help("start __init__ with super().__init__()")));
         }
-        self.go_over_module(object)?;
+        self.run.go_over_module(object)?;
         let mut module = object.module.borrow_mut();
         let Some(state) = module.as_mut() else {
             drop(module);
@@ -125,14 +144,14 @@ impl Interp {
                     if !matches!(other, Value::None) {
                         let kind = other.type_name();
                         drop(module);
-                        return self.type_fault(format!("'{name}' is a parameter and cannot become {kind}"));
+                        return self.run.type_fault(format!("'{name}' is a parameter and cannot become {kind}"));
                     }
                     slot.1 = None;
                 } else if let Some(slot) = state.children.iter_mut().find(|c| c.0 == *name) {
                     if !matches!(other, Value::None) {
                         let kind = other.type_name();
                         drop(module);
-                        return self.type_fault(format!("'{name}' is a layer and cannot become {kind}"));
+                        return self.run.type_fault(format!("'{name}' is a layer and cannot become {kind}"));
                     }
                     slot.1 = None;
                 } else if let Some(slot) = state.buffers.iter_mut().find(|b| b.0 == *name) {
@@ -140,7 +159,7 @@ impl Interp {
                         Value::None => slot.1 = None,
                         Value::Tensor(_) => {
                             drop(module);
-                            return self.unsupported(
+                            return self.run.refuse(
                                 "E-STATEFUL",
                                 format!("the buffer '{name}' is replaced, so calls of forward would differ"),
                             );
@@ -148,7 +167,7 @@ impl Interp {
                         other => {
                             let kind = other.type_name();
                             drop(module);
-                            return self.type_fault(format!("'{name}' is a buffer and cannot become {kind}"));
+                            return self.run.type_fault(format!("'{name}' is a buffer and cannot become {kind}"));
                         }
                     }
                 } else {
@@ -157,30 +176,5 @@ impl Interp {
             }
         }
         Ok(())
-    }
-
-    pub fn delete_attribute(&mut self, base: &Value, name: &Name) -> R<()> {
-        if let Some(address) = base.identity() {
-            self.note_change(address, Some(name));
-        }
-        let Value::Object(object) = base else {
-            return self.unsupported(
-                "E-UNSUPPORTED-ATTRIBUTE",
-                format!("attributes of {} cannot be deleted", base.type_name()),
-            );
-        };
-        if object.attrs.borrow_mut().remove(name).is_some() {
-            return Ok(());
-        }
-        self.go_over_module(object)?;
-        let mut gone = false;
-        if let Some(state) = object.module.borrow_mut().as_mut() {
-            let before = state.params.len() + state.children.len() + state.buffers.len();
-            state.params.retain(|p| p.0 != *name);
-            state.children.retain(|p| p.0 != *name);
-            state.buffers.retain(|p| p.0 != *name);
-            gone = state.params.len() + state.children.len() + state.buffers.len() < before;
-        }
-        if gone { Ok(()) } else { self.no_attribute(base, name) }
     }
 }

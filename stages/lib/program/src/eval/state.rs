@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use graph::{DType, Dim, Graph, NodeId, Op, Span};
 
+use super::storage::own_storage;
 use super::value::{Class, Closure, Data, NativeClass, Object, Scope, ScopeKind, Tensor, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run, Tracer};
 use crate::syntax::Name;
 
 /// A value as far as calls may differ in it.
@@ -74,6 +75,7 @@ impl Numbers {
                 ref op => format!("{op:?}"),
             };
             let class = format!("{op} {args:?} {} {}", graph::display(&node.shape), node.dtype);
+            // the budget of nodes allows far fewer than 32 bits can count, and every node has a number once the loop ends
             let next = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
             let number = *self.classes.entry(class).or_insert(next);
             self.of.insert(at.0, number);
@@ -139,18 +141,6 @@ impl Interp {
         Ok(picture)
     }
 
-    /// A place in the picture, and whether what it holds is still to be looked at.
-    fn place(&mut self, picture: &mut Picture, address: usize, kind: String) -> R<(usize, bool)> {
-        self.step()?;
-        if let Some(known) = picture.known.get(&address) {
-            return Ok((*known, false));
-        }
-        let at = picture.holders.len();
-        picture.known.insert(address, at);
-        picture.holders.push(Holder { address, kind, slots: Vec::new() });
-        Ok((at, true))
-    }
-
     fn fill<'v>(
         &mut self,
         picture: &mut Picture,
@@ -170,7 +160,7 @@ impl Interp {
     }
 
     fn pictured_scope(&mut self, picture: &mut Picture, scope: &Rc<Scope>, numbers: &mut Numbers) -> R<Atom> {
-        let (at, new) = self.place(picture, Rc::as_ptr(scope).addr(), "names".into())?;
+        let (at, new) = self.tracer.run.place(picture, Rc::as_ptr(scope).addr(), "names".into())?;
         if !new {
             return Ok(Atom::Held(at));
         }
@@ -192,8 +182,8 @@ impl Interp {
         let (address, kind, slots) = match value {
             Value::Float(f) => return Ok(Atom::Float(f.to_bits())),
             Value::Dim(d) => return Ok(Atom::Dim(d.clone())),
-            Value::Number(id) => return Ok(self.pictured_node(*id, numbers)),
-            Value::Tensor(t) => return self.pictured_tensor(t, numbers),
+            Value::Number(id) => return Ok(self.tracer.pictured_node(*id, numbers)),
+            Value::Tensor(t) => return self.tracer.pictured_tensor(t, numbers),
             Value::Int(i) => return Ok(Atom::Plain("int", i.to_string())),
             Value::Bool(b) => return Ok(Atom::Plain("bool", b.to_string())),
             Value::Str(s) => return Ok(Atom::Plain("str", s.to_string())),
@@ -242,32 +232,16 @@ impl Interp {
                 (Rc::as_ptr(p).addr(), "partial".into(), slots)
             }
         };
-        let (at, new) = self.place(picture, address, kind)?;
+        let (at, new) = self.tracer.run.place(picture, address, kind)?;
         if !new {
             return Ok(Atom::Held(at));
         }
         self.fill(picture, at, slots.iter().map(|(n, v)| (n.clone(), v)), numbers)
     }
 
-    fn pictured_node(&mut self, id: NodeId, numbers: &mut Numbers) -> Atom {
-        if self.has_input(id) { Atom::Fresh } else { Atom::Constant(numbers.number(&self.graph, id)) }
-    }
-
-    fn pictured_tensor(&mut self, t: &Tensor, numbers: &mut Numbers) -> R<Atom> {
-        let data = t.data.borrow().clone();
-        Ok(match data {
-            Data::Node(_) => {
-                let id = self.node(t)?;
-                self.pictured_node(id, numbers)
-            }
-            Data::Leaf(leaf) => Atom::Plain("parameter", leaf.to_string()),
-            Data::Literal(l) => Atom::Plain("tensor", format!("{:?} {:?}", l.shape, l.init)),
-        })
-    }
-
     fn pictured_function(&mut self, picture: &mut Picture, f: &Rc<Closure>, numbers: &mut Numbers) -> R<Atom> {
         let kind = format!("function {}", Rc::as_ptr(&f.code).addr());
-        let (at, new) = self.place(picture, Rc::as_ptr(f).addr(), kind)?;
+        let (at, new) = self.tracer.run.place(picture, Rc::as_ptr(f).addr(), kind)?;
         if !new {
             return Ok(Atom::Held(at));
         }
@@ -286,7 +260,7 @@ impl Interp {
         if !matches!(class.native, NativeClass::No) {
             return Ok(Atom::Plain("class", class.name.to_string()));
         }
-        let (at, new) = self.place(picture, Rc::as_ptr(class).addr(), format!("class {}", class.name))?;
+        let (at, new) = self.tracer.run.place(picture, Rc::as_ptr(class).addr(), format!("class {}", class.name))?;
         if !new {
             return Ok(Atom::Held(at));
         }
@@ -296,7 +270,7 @@ impl Interp {
 
     fn pictured_object(&mut self, picture: &mut Picture, object: &Rc<Object>, numbers: &mut Numbers) -> R<Atom> {
         let kind = format!("object {}", object.class.name);
-        let (at, new) = self.place(picture, Rc::as_ptr(object).addr(), kind)?;
+        let (at, new) = self.tracer.run.place(picture, Rc::as_ptr(object).addr(), kind)?;
         if !new {
             return Ok(Atom::Held(at));
         }
@@ -313,21 +287,10 @@ impl Interp {
         self.fill(picture, at, slots.iter().map(|(n, v)| (n.clone(), v)), numbers)
     }
 
-    /// Whether a node depends on an input.
-    pub fn has_input(&mut self, id: NodeId) -> bool {
-        for at in self.from_inputs.len()..self.graph.nodes().len() {
-            let Some(node) = self.graph.nodes().get(at) else { break };
-            let own = matches!(node.op, Op::Input(_))
-                || node.args.iter().any(|a| self.from_inputs.get(a.0 as usize) == Some(&true));
-            self.from_inputs.push(own);
-        }
-        self.from_inputs.get(id.0 as usize) == Some(&true)
-    }
-
     /// Notes where something that may outlive the call is changed.
     pub fn note_change(&mut self, address: usize, slot: Option<&str>) {
-        if self.phase == super::Phase::Second {
-            let span = self.span;
+        if self.tracer.phase() == super::Phase::Second {
+            let span = self.here();
             self.changes.insert((address, slot.map(Into::into)), span);
             self.changes.insert((address, None), span);
         }
@@ -344,9 +307,27 @@ impl Interp {
     pub fn spoil(&mut self, root: &Rc<Object>) -> R<bool> {
         let mut seen = std::collections::BTreeSet::new();
         let globals = self.globals.clone();
-        let names = self.spoil_scope(&globals, &mut seen)?;
-        let module = self.spoiled(&Value::Object(root.clone()), &mut seen)?;
+        let names = self.tracer.spoil_scope(&globals, &mut seen)?;
+        let module = self.tracer.spoiled(&Value::Object(root.clone()), &mut seen)?;
         Ok(names || module.1)
+    }
+}
+
+impl Tracer {
+    fn pictured_node(&mut self, id: NodeId, numbers: &mut Numbers) -> Atom {
+        if self.has_input(id) { Atom::Fresh } else { Atom::Constant(numbers.number(self.graph(), id)) }
+    }
+
+    fn pictured_tensor(&mut self, t: &Tensor, numbers: &mut Numbers) -> R<Atom> {
+        let data = t.data.borrow().clone();
+        Ok(match data {
+            Data::Node(_) => {
+                let id = self.node(t)?;
+                self.pictured_node(id, numbers)
+            }
+            Data::Leaf(leaf) => Atom::Plain("parameter", leaf.to_string()),
+            Data::Literal(l) => Atom::Plain("tensor", format!("{:?} {:?}", l.shape, l.init)),
+        })
     }
 
     fn spoil_scope(&mut self, scope: &Rc<Scope>, seen: &mut Seen) -> R<bool> {
@@ -356,14 +337,14 @@ impl Interp {
         let vars: Vec<(Name, Value)> = scope.vars.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
         let mut any = false;
         for (name, value) in vars {
-            let (new, hit) = self.nested(|vm| vm.spoiled(&value, seen))?;
+            let (new, hit) = self.nested(|tracer| tracer.spoiled(&value, seen))?;
             any |= hit;
             if let Some(new) = new {
                 scope.vars.borrow_mut().insert(name, new);
             }
         }
         match &scope.parent {
-            Some(parent) => Ok(self.nested(|vm| vm.spoil_scope(parent, seen))? || any),
+            Some(parent) => Ok(self.nested(|tracer| tracer.spoil_scope(parent, seen))? || any),
             None => Ok(any),
         }
     }
@@ -371,7 +352,7 @@ impl Interp {
     fn spoiled_all(&mut self, items: &[Value], seen: &mut Seen) -> R<(Option<Vec<Value>>, bool)> {
         let (mut out, mut any, mut new) = (Vec::with_capacity(items.len()), false, false);
         for item in items {
-            let (other, hit) = self.nested(|vm| vm.spoiled(item, seen))?;
+            let (other, hit) = self.nested(|tracer| tracer.spoiled(item, seen))?;
             any |= hit;
             new |= other.is_some();
             out.push(other.unwrap_or_else(|| item.clone()));
@@ -381,12 +362,12 @@ impl Interp {
 
     /// What stands in the place of a value, if it is another one, and whether anything in it was spoiled.
     fn spoiled(&mut self, value: &Value, seen: &mut Seen) -> R<(Option<Value>, bool)> {
-        self.step()?;
+        self.run.step()?;
         let is_sized = |d: &Dim| d.as_known().is_none();
         Ok(match value {
             Value::Dim(d) if is_sized(d) => (Some(Value::Dim(d.clone() + Dim::known(1))), true),
             Value::Number(_) => {
-                let id = self.graph.input(LEFT, Vec::new(), DType::Float, true);
+                let id = self.input(LEFT, Vec::new(), DType::Float);
                 (Some(Value::Number(id)), true)
             }
             Value::Tensor(t) => {
@@ -396,9 +377,9 @@ impl Interp {
                 let longer = |d: &Dim| if is_sized(d) { d.clone() + Dim::known(1) } else { d.clone() };
                 let other = shape.iter().map(longer).collect();
                 let dtype = self.dtype_of(t);
-                let id = self.graph.input(LEFT, other, dtype, true);
+                let id = self.input(LEFT, other, dtype);
                 let span = t.span;
-                (Some(Value::Tensor(Rc::new(Tensor::new(Data::Node(id), Self::own_storage(id), false, span)))), true)
+                (Some(Value::Tensor(Rc::new(Tensor::new(Data::Node(id), own_storage(id), false, span)))), true)
             }
             Value::Tuple(items) => {
                 let (new, any) = self.spoiled_all(items, seen)?;
@@ -420,7 +401,7 @@ impl Interp {
                 let entries: Vec<_> = dict.borrow().entries.values().cloned().collect();
                 let mut any = false;
                 for (key, name, value) in entries {
-                    let (new, hit) = self.nested(|vm| vm.spoiled(&value, seen))?;
+                    let (new, hit) = self.nested(|tracer| tracer.spoiled(&value, seen))?;
                     any |= hit;
                     if let Some(new) = new {
                         dict.borrow_mut().insert(key, name, new);
@@ -433,7 +414,7 @@ impl Interp {
                     object.attrs.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
                 let mut any = false;
                 for (name, value) in attrs {
-                    let (new, hit) = self.nested(|vm| vm.spoiled(&value, seen))?;
+                    let (new, hit) = self.nested(|tracer| tracer.spoiled(&value, seen))?;
                     any |= hit;
                     if let Some(new) = new {
                         object.attrs.borrow_mut().insert(name, new);
@@ -442,9 +423,9 @@ impl Interp {
                 let children: Vec<Rc<Object>> =
                     object.module.borrow().iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone()).collect();
                 for child in children {
-                    any |= self.nested(|vm| vm.spoiled(&Value::Object(child.clone()), seen))?.1;
+                    any |= self.nested(|tracer| tracer.spoiled(&Value::Object(child.clone()), seen))?.1;
                 }
-                let (_, hit) = self.nested(|vm| vm.spoiled(&Value::Class(object.class.clone()), seen))?;
+                let (_, hit) = self.nested(|tracer| tracer.spoiled(&Value::Class(object.class.clone()), seen))?;
                 (None, any || hit)
             }
             Value::Class(class) if matches!(class.native, NativeClass::No) && seen.insert(Rc::as_ptr(class).addr()) => {
@@ -452,7 +433,7 @@ impl Interp {
                     class.attrs.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
                 let mut any = false;
                 for (name, value) in attrs {
-                    let (new, hit) = self.nested(|vm| vm.spoiled(&value, seen))?;
+                    let (new, hit) = self.nested(|tracer| tracer.spoiled(&value, seen))?;
                     any |= hit;
                     if let Some(new) = new {
                         class.attrs.borrow_mut().insert(name, new);
@@ -463,7 +444,7 @@ impl Interp {
             Value::Function(f) if seen.insert(Rc::as_ptr(f).addr()) => {
                 let defaults: Vec<Value> = f.defaults.iter().flatten().cloned().collect();
                 let (_, any) = self.spoiled_all(&defaults, seen)?;
-                let hit = self.nested(|vm| vm.spoil_scope(&f.scope, seen))?;
+                let hit = self.nested(|tracer| tracer.spoil_scope(&f.scope, seen))?;
                 (None, any || hit)
             }
             Value::StaticMethod(f) | Value::ClassMethod(f) => (None, self.spoiled(f, seen)?.1),
@@ -482,10 +463,24 @@ impl Interp {
             _ => (None, false),
         })
     }
+}
+
+impl Run {
+    /// A place in the picture, and whether what it holds is still to be looked at.
+    fn place(&mut self, picture: &mut Picture, address: usize, kind: String) -> R<(usize, bool)> {
+        self.step()?;
+        if let Some(known) = picture.known.get(&address) {
+            return Ok((*known, false));
+        }
+        let at = picture.holders.len();
+        picture.known.insert(address, at);
+        picture.holders.push(Holder { address, kind, slots: Vec::new() });
+        Ok((at, true))
+    }
 
     /// A call that leaves state behind.
     pub fn stateful<T>(&mut self, span: Span, message: impl Into<String>) -> R<T> {
-        self.span = span;
+        self.move_to(span);
         let d = self.fault("E-STATEFUL", message);
         Err(Box::new(d.help(
             "compute from the inputs, settings and parameters alone, and keep nothing from one call to the next",

@@ -6,41 +6,43 @@ use graph::{DType, UnaryOp};
 
 use super::native::{Args, Native, find};
 use super::value::Value;
-use super::{Interp, R};
+use super::{Interp, R, Run, Tracer};
 use crate::syntax::BinOp;
 
 /// A function of `math`: on known numbers at once, on sizes as part of the graph.
-fn math(vm: &mut Interp, args: &Args, f: fn(f64) -> f64, op: Option<UnaryOp>) -> R<Value> {
+fn math(tracer: &mut Tracer, args: &Args, f: fn(f64) -> f64, op: Option<UnaryOp>) -> R<Value> {
     let value = args.value("x");
     match (&value, op) {
         (Value::Dim(_) | Value::Number(_), Some(op)) => {
-            let Some(id) = vm.operand(&value)? else { return vm.type_fault("a number is needed") };
-            let id = vm.cast(id, DType::Float)?;
-            Ok(Value::Number(vm.un(op, id)?))
+            let Some(id) = tracer.operand(&value)? else { return tracer.run.type_fault("a number is needed") };
+            let id = tracer.cast(id, DType::Float)?;
+            Ok(Value::Number(tracer.un(op, id)?))
         }
         (Value::Tensor(_), _) => {
-            vm.type_fault(format!("math.{} works on numbers; for tensors there is torch.{0}", args.function()))
+            tracer.run.type_fault(format!("math.{} works on numbers; for tensors there is torch.{0}", args.function()))
         }
         _ => {
-            let x = vm.as_float(&value, args.function(), "x")?;
+            let x = tracer.run.as_float(&value, args.function(), "x")?;
             let y = f(x);
             if y.is_nan() && !x.is_nan() {
-                return vm.value_fault(format!("math.{}({x}) is not defined", args.function()));
+                return tracer.run.value_fault(format!("math.{}({x}) is not defined", args.function()));
             }
             if y.is_infinite() && x.is_finite() {
-                return Err(vm.exception("OverflowError", format!("math.{}({x}) is infinite", args.function())));
+                return Err(tracer
+                    .run
+                    .exception("OverflowError", format!("math.{}({x}) is infinite", args.function())));
             }
             Ok(Value::Float(y))
         }
     }
 }
 
-fn rounded(vm: &mut Interp, args: &Args, f: fn(f64) -> f64) -> R<Value> {
+fn rounded(run: &mut Run, args: &Args, f: fn(f64) -> f64) -> R<Value> {
     match args.value("x") {
         v @ (Value::Int(_) | Value::Dim(_)) => Ok(v),
         v => {
-            let y = f(vm.as_float(&v, args.function(), "x")?);
-            if y.is_finite() && y.abs() < 9e18 { Ok(Value::Int(y as i64)) } else { vm.overflow() }
+            let y = f(run.as_float(&v, args.function(), "x")?);
+            if y.is_finite() && y.abs() < 9e18 { Ok(Value::Int(y as i64)) } else { run.overflow() }
         }
     }
 }
@@ -61,9 +63,9 @@ pub static TABLE: &[Native] = &[
         run: |vm, a| match a.value("self") {
             Value::Float(f) => Ok(Value::Bool(f.is_finite() && f.fract() == 0.0)),
             Value::Int(_) | Value::Dim(_) | Value::Bool(_) => {
-                vm.name_fault("E-NAME-ATTRIBUTE", "int has no attribute 'is_integer'")
+                vm.refuse("E-NAME-ATTRIBUTE", "int has no attribute 'is_integer'")
             }
-            _ => vm.undecided("a number that depends on the size of the graph"),
+            _ => vm.tracer.run.undecided("a number that depends on the size of the graph"),
         },
     },
     Native {
@@ -198,7 +200,7 @@ pub static TABLE: &[Native] = &[
             v @ (Value::Int(_) | Value::Float(_) | Value::Str(_) | Value::Tuple(_) | Value::None | Value::Bool(_)) => {
                 Ok(v)
             }
-            other => vm.unsupported("E-UNSUPPORTED-OP", format!("copying {} is not supported", other.type_name())),
+            other => vm.refuse("E-UNSUPPORTED-OP", format!("copying {} is not supported", other.type_name())),
         },
     },
     Native {
@@ -223,8 +225,9 @@ pub static TABLE: &[Native] = &[
         signature: "obj",
         run: |vm, a| match a.value("obj") {
             f @ Value::Function(_) => Ok(f),
-            other => vm
-                .unsupported("E-UNSUPPORTED-OP", format!("torch.jit.script of {} is not supported", other.type_name())),
+            other => {
+                vm.refuse("E-UNSUPPORTED-OP", format!("torch.jit.script of {} is not supported", other.type_name()))
+            }
         },
     },
     Native {
@@ -232,9 +235,7 @@ pub static TABLE: &[Native] = &[
         signature: "model | fullgraph? dynamic? backend? mode? options? disable?",
         run: |vm, a| match a.value("model") {
             f @ Value::Function(_) => Ok(f),
-            other => {
-                vm.unsupported("E-UNSUPPORTED-OP", format!("torch.compile of {} is not supported", other.type_name()))
-            }
+            other => vm.refuse("E-UNSUPPORTED-OP", format!("torch.compile of {} is not supported", other.type_name())),
         },
     },
     Native {
@@ -247,7 +248,7 @@ pub static TABLE: &[Native] = &[
         signature: "device_type dtype? enabled? cache_enabled?",
         run: |vm, a| {
             if a.bool(vm, "enabled", true)? {
-                return vm.unsupported(
+                return vm.refuse(
                     "E-UNSUPPORTED-PRECISION",
                     "the precision is the trainer's choice; only enabled=False changes nothing",
                 );
@@ -275,32 +276,56 @@ pub static TABLE: &[Native] = &[
         signature: "a b",
         run: |vm, a| vm.binary(&a.value("a"), BinOp::Div, &a.value("b")),
     },
-    Native { names: "math.sqrt numpy.sqrt", signature: "x", run: |vm, a| math(vm, a, f64::sqrt, Some(UnaryOp::Sqrt)) },
-    Native { names: "math.exp numpy.exp", signature: "x", run: |vm, a| math(vm, a, f64::exp, Some(UnaryOp::Exp)) },
-    Native { names: "math.log2 numpy.log2", signature: "x", run: |vm, a| math(vm, a, f64::log2, Some(UnaryOp::Log2)) },
+    Native {
+        names: "math.sqrt numpy.sqrt",
+        signature: "x",
+        run: |vm, a| math(&mut vm.tracer, a, f64::sqrt, Some(UnaryOp::Sqrt)),
+    },
+    Native {
+        names: "math.exp numpy.exp",
+        signature: "x",
+        run: |vm, a| math(&mut vm.tracer, a, f64::exp, Some(UnaryOp::Exp)),
+    },
+    Native {
+        names: "math.log2 numpy.log2",
+        signature: "x",
+        run: |vm, a| math(&mut vm.tracer, a, f64::log2, Some(UnaryOp::Log2)),
+    },
     Native {
         names: "math.log10 numpy.log10",
         signature: "x",
-        run: |vm, a| math(vm, a, f64::log10, Some(UnaryOp::Log10)),
+        run: |vm, a| math(&mut vm.tracer, a, f64::log10, Some(UnaryOp::Log10)),
     },
     Native {
         names: "math.log1p numpy.log1p",
         signature: "x",
-        run: |vm, a| math(vm, a, f64::ln_1p, Some(UnaryOp::Log1p)),
+        run: |vm, a| math(&mut vm.tracer, a, f64::ln_1p, Some(UnaryOp::Log1p)),
     },
-    Native { names: "math.sin numpy.sin", signature: "x", run: |vm, a| math(vm, a, f64::sin, Some(UnaryOp::Sin)) },
-    Native { names: "math.cos numpy.cos", signature: "x", run: |vm, a| math(vm, a, f64::cos, Some(UnaryOp::Cos)) },
-    Native { names: "math.tan", signature: "x", run: |vm, a| math(vm, a, f64::tan, None) },
-    Native { names: "math.atan", signature: "x", run: |vm, a| math(vm, a, f64::atan, None) },
-    Native { names: "math.tanh numpy.tanh", signature: "x", run: |vm, a| math(vm, a, f64::tanh, Some(UnaryOp::Tanh)) },
-    Native { names: "math.floor", signature: "x", run: |vm, a| rounded(vm, a, f64::floor) },
-    Native { names: "math.ceil", signature: "x", run: |vm, a| rounded(vm, a, f64::ceil) },
-    Native { names: "math.trunc", signature: "x", run: |vm, a| rounded(vm, a, f64::trunc) },
+    Native {
+        names: "math.sin numpy.sin",
+        signature: "x",
+        run: |vm, a| math(&mut vm.tracer, a, f64::sin, Some(UnaryOp::Sin)),
+    },
+    Native {
+        names: "math.cos numpy.cos",
+        signature: "x",
+        run: |vm, a| math(&mut vm.tracer, a, f64::cos, Some(UnaryOp::Cos)),
+    },
+    Native { names: "math.tan", signature: "x", run: |vm, a| math(&mut vm.tracer, a, f64::tan, None) },
+    Native { names: "math.atan", signature: "x", run: |vm, a| math(&mut vm.tracer, a, f64::atan, None) },
+    Native {
+        names: "math.tanh numpy.tanh",
+        signature: "x",
+        run: |vm, a| math(&mut vm.tracer, a, f64::tanh, Some(UnaryOp::Tanh)),
+    },
+    Native { names: "math.floor", signature: "x", run: |vm, a| rounded(&mut vm.tracer.run, a, f64::floor) },
+    Native { names: "math.ceil", signature: "x", run: |vm, a| rounded(&mut vm.tracer.run, a, f64::ceil) },
+    Native { names: "math.trunc", signature: "x", run: |vm, a| rounded(&mut vm.tracer.run, a, f64::trunc) },
     Native {
         names: "math.log numpy.log",
         signature: "x base?",
         run: |vm, a| {
-            let top = math(vm, a, f64::ln, Some(UnaryOp::Log))?;
+            let top = math(&mut vm.tracer, a, f64::ln, Some(UnaryOp::Log))?;
             match a.some("base") {
                 None => Ok(top),
                 Some(_) => {
@@ -314,8 +339,8 @@ pub static TABLE: &[Native] = &[
         names: "math.pow",
         signature: "x y",
         run: |vm, a| {
-            let x = vm.float_of(&a.value("x"))?;
-            let y = vm.float_of(&a.value("y"))?;
+            let x = vm.tracer.float_of(&a.value("x"))?;
+            let y = vm.tracer.float_of(&a.value("y"))?;
             vm.binary(&x, BinOp::Pow, &y)
         },
     },

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use graph::Span;
 
 use super::value::{Scope, ScopeKind, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run};
 use crate::syntax::*;
 
 /// How a statement ends.
@@ -28,7 +28,7 @@ impl Interp {
     }
 
     fn stmt(&mut self, stmt: &Stmt, scope: &Rc<Scope>) -> R<Flow> {
-        self.span = stmt.at.0;
+        self.move_to(stmt.at.0);
         self.step()?;
         self.nested(|vm| vm.stmt_here(stmt, scope))
     }
@@ -73,13 +73,13 @@ impl Interp {
             }
             StmtKind::If(test, a, b) => {
                 let value = self.expr(test, scope)?;
-                self.span = test.at.0;
+                self.move_to(test.at.0);
                 let branch = if self.truth(&value)? { a } else { b };
                 return self.block(branch, scope);
             }
             StmtKind::For(target, iter, body, orelse) => {
                 let iterable = self.expr(iter, scope)?;
-                self.span = iter.at.0;
+                self.move_to(iter.at.0);
                 let items = self.loop_items(&iterable)?;
                 return self.for_loop(stmt.at.0, target, items, body, orelse, scope);
             }
@@ -90,13 +90,13 @@ impl Interp {
             StmtKind::Assert(test, message) => self.assert(stmt.at.0, test, message.as_ref(), scope)?,
             StmtKind::Import(names) => {
                 for alias in names {
-                    self.span = alias.at.0;
+                    self.move_to(alias.at.0);
                     self.import(alias, scope)?;
                 }
             }
             StmtKind::ImportFrom(module, names, _) => {
                 for alias in names {
-                    self.span = alias.at.0;
+                    self.move_to(alias.at.0);
                     self.import_from(module, alias, scope)?;
                 }
             }
@@ -111,20 +111,10 @@ impl Interp {
             StmtKind::Break => return Ok(Flow::Break),
             StmtKind::Continue => return Ok(Flow::Continue),
             StmtKind::Other(what, _, _) => {
-                return self.unsupported("E-UNSUPPORTED-SYNTAX", format!("'{what}' is not supported"));
+                return self.refuse("E-UNSUPPORTED-SYNTAX", format!("'{what}' is not supported"));
             }
         }
         Ok(Flow::Next)
-    }
-
-    /// Counts a round of a loop.
-    pub fn round(&mut self, span: Span, rounds: u64) -> R<()> {
-        if rounds > self.budgets.iterations {
-            let limit = self.budgets.iterations;
-            let text = format!("the loop runs more than {limit} rounds while the tensor graph is built");
-            return Err(Box::new(crate::Diagnostic::error("E-BUDGET-LOOP", span, text)));
-        }
-        Ok(())
     }
 
     fn for_loop(
@@ -136,15 +126,13 @@ impl Interp {
         orelse: &[Stmt],
         scope: &Rc<Scope>,
     ) -> R<Flow> {
-        self.loops.push((span, 0));
+        self.tracer.run.trail.enter_loop(span);
         let mut rounds = 0;
         let mut ended = None;
         for item in items {
             rounds += 1;
-            if let Some(l) = self.loops.last_mut() {
-                l.1 = rounds;
-            }
-            self.round(span, rounds)?;
+            self.tracer.run.trail.note_rounds(rounds);
+            self.tracer.run.round(span, rounds)?;
             self.assign(target, item, scope)?;
             match self.block(body, scope)? {
                 Flow::Next | Flow::Continue => {}
@@ -158,7 +146,7 @@ impl Interp {
                 }
             }
         }
-        self.loops.pop();
+        self.tracer.run.trail.leave_loop();
         match ended {
             Some(flow) => Ok(flow),
             None => self.block(orelse, scope),
@@ -166,26 +154,24 @@ impl Interp {
     }
 
     fn while_loop(&mut self, span: Span, test: &Expr, body: &[Stmt], orelse: &[Stmt], scope: &Rc<Scope>) -> R<Flow> {
-        self.loops.push((span, 0));
+        self.tracer.run.trail.enter_loop(span);
         let mut rounds = 0;
         let ended = loop {
             let value = self.expr(test, scope)?;
-            self.span = test.at.0;
+            self.move_to(test.at.0);
             if !self.truth(&value)? {
                 break None;
             }
             rounds += 1;
-            if let Some(l) = self.loops.last_mut() {
-                l.1 = rounds;
-            }
-            self.round(span, rounds)?;
+            self.tracer.run.trail.note_rounds(rounds);
+            self.tracer.run.round(span, rounds)?;
             match self.block(body, scope)? {
                 Flow::Next | Flow::Continue => {}
                 Flow::Break => break Some(Flow::Next),
                 done @ Flow::Return(_) => break Some(done),
             }
         };
-        self.loops.pop();
+        self.tracer.run.trail.leave_loop();
         match ended {
             Some(flow) => Ok(flow),
             None => self.block(orelse, scope),
@@ -193,15 +179,15 @@ impl Interp {
     }
 
     fn with(&mut self, items: &[(Expr, Option<Expr>)], body: &[Stmt], scope: &Rc<Scope>) -> R<Flow> {
-        let before = self.no_grad;
+        let before = self.tracer.no_grad();
         for (context, target) in items {
             let value = self.expr(context, scope)?;
-            self.span = context.at.0;
+            self.move_to(context.at.0);
             match value {
-                Value::Context(Some(off)) => self.no_grad = if off { self.no_grad + 1 } else { 0 },
+                Value::Context(Some(off)) => self.tracer.set_no_grad(off),
                 Value::Context(None) => {}
                 other => {
-                    return self.unsupported(
+                    return self.refuse(
                         "E-UNSUPPORTED-WITH",
                         format!("'with' knows torch.no_grad() and torch.enable_grad(), not {}", other.type_name()),
                     );
@@ -212,8 +198,16 @@ impl Interp {
             }
         }
         let flow = self.block(body, scope);
-        self.no_grad = before;
+        self.tracer.set_no_grad(before);
         flow
+    }
+}
+
+impl Run {
+    /// Counts a round of a loop.
+    pub fn round(&mut self, span: Span, rounds: u64) -> R<()> {
+        let within = self.meter.allows_rounds(rounds);
+        within.map_err(|e| Box::new(crate::Diagnostic::error(e.code, span, e.text)))
     }
 }
 

@@ -9,7 +9,7 @@ use graph::{DType, Dim, NodeId, Op, Shape};
 
 use super::saved::Write;
 use super::value::{Data, Tensor, Value};
-use super::{Interp, R};
+use super::{R, Run, Tracer};
 use crate::diagnostic::Diagnostic;
 
 /// The memory of a tensor and of its views.
@@ -93,14 +93,14 @@ fn overlap(x: &Tensor, y: &Tensor) -> bool {
     }
 }
 
-impl Interp {
+impl Tracer {
     /// A tensor that views the memory of another, where the operations from `base` to `id` give views; a tensor of its own where
     /// one of them copies.
     pub fn view_value(&mut self, id: NodeId, base: &Rc<Tensor>) -> R<Value> {
         self.view_among(id, base, false)
     }
 
-    /// As [`Interp::view_value`]; `several`: whether it is one of the views that a function such as `split` or `unbind` gives, whose
+    /// As [`Tracer::view_value`]; `several`: whether it is one of the views that a function such as `split` or `unbind` gives, whose
     /// memory torch lets nobody change in place while gradients flow through it.
     pub fn view_among(&mut self, id: NodeId, base: &Rc<Tensor>, several: bool) -> R<Value> {
         let data = base.data.borrow().clone();
@@ -114,14 +114,14 @@ impl Interp {
         let id = self.without_gradient(id);
         let mut steps = Vec::new();
         if base.detached {
-            steps.push((Op::Detach, self.graph.shape(from).clone()));
+            steps.push((Op::Detach, self.graph().shape(from).clone()));
         }
         let mut at = id;
         while at != from {
-            let node = self.graph.node(at);
+            let node = self.graph().node(at);
             let Some(&arg) = node.args.first().filter(|_| node.op.is_view()) else { return Ok(self.tensor_value(id)) };
             if node.op == Op::Reshape {
-                if self.must_copy(arg, &node.shape) {
+                if self.layouts.must_copy(self.graph(), arg, &node.shape) {
                     return Ok(self.tensor_value(id));
                 }
                 if !self.can_view(arg, &node.shape) {
@@ -141,29 +141,9 @@ impl Interp {
         }
         storage.nodes.borrow_mut().push(id);
         let seen = storage.version.get();
-        let made = Tensor { view, ..Tensor::new(Data::Node(id), storage.clone(), false, self.span) };
+        let made = Tensor { view, ..Tensor::new(Data::Node(id), storage.clone(), false, self.run.here()) };
         made.seen.set(seen);
         Ok(Value::Tensor(Rc::new(made)))
-    }
-
-    /// States that it depends on how values lie in memory whether something shares that of `tensor`.
-    pub fn may_be_shared(&self, tensor: &Tensor) {
-        tensor.storage.unsure.set(true);
-    }
-
-    /// A new tensor's memory.
-    pub fn own_storage(id: NodeId) -> Rc<Storage> {
-        let storage = Storage::default();
-        storage.root.set(Some(id));
-        storage.nodes.borrow_mut().push(id);
-        Rc::new(storage)
-    }
-
-    /// Notes what a tensor stands for from now on, the first time.
-    pub fn settle(&self, tensor: &Tensor, id: NodeId) {
-        *tensor.data.borrow_mut() = Data::Node(id);
-        tensor.storage.root.set(Some(id));
-        tensor.storage.nodes.borrow_mut().push(id);
     }
 
     /// The node of a tensor, seen anew where its memory has changed.
@@ -185,34 +165,16 @@ impl Interp {
     fn one_of_several(&mut self, t: &Tensor, root: NodeId) -> R<()> {
         if View::steps(t.view.as_ref()).iter().any(|s| s.of_several) && self.has_gradient(root) {
             let text = "memory that split(), chunk(), unbind() or a loop over a tensor gave views of is changed in place, which torch refuses";
-            return Err(self.in_place_fault(text, "index or narrow() instead, or change a copy"));
+            return Err(self.run.in_place_fault(text, "index or narrow() instead, or change a copy"));
         }
         Ok(())
     }
 
     fn step_to(&mut self, step: &View, from: NodeId) -> R<NodeId> {
-        let dtype = self.graph.dtype(from);
+        let dtype = self.graph().dtype(from);
         match step.op {
             Op::Reshape | Op::Expand => self.push_as(step.op.clone(), &[from], step.shape.clone(), dtype),
             _ => self.push(step.op.clone(), &[from]),
-        }
-    }
-
-    fn in_place_fault(&self, text: &str, help: &str) -> Box<Diagnostic> {
-        let d = self.fault("E-UNSUPPORTED-INPLACE", text);
-        Box::new(d.help(help))
-    }
-
-    /// Refuses a change of `target` by values that lie in the same memory, but elsewhere: which of them are read before they are
-    /// written is left open by torch, which raises where it notices.
-    pub fn no_overlap(&self, target: &Tensor, value: &Value) -> R<()> {
-        match value {
-            Value::Tensor(source) if Rc::ptr_eq(&source.storage, &target.storage) && overlap(source, target) => Err(self
-                .in_place_fault(
-                    "this writes to the memory that it reads from, to other places: torch refuses it or the result depends on the order",
-                    "read from a copy: x[:, 1:] += x[:, :-1].clone()",
-                )),
-            _ => Ok(()),
         }
     }
 
@@ -222,16 +184,16 @@ impl Interp {
         let root = t.storage.root.get().unwrap_or(old);
         if t.storage.unsure.get() {
             let text = "this changes a tensor in place of which another one is a view or a copy, depending on sizes";
-            return Err(self.in_place_fault(text, "make a copy first: x = x.clone()"));
+            return Err(self.run.in_place_fault(text, "make a copy first: x = x.clone()"));
         }
-        match self.graph.node(root).op {
+        match self.graph().node(root).op {
             Op::Input(_) => {
                 let text = "this changes an input of forward in place, which its caller would see";
-                return Err(self.in_place_fault(text, OUT_OF_PLACE));
+                return Err(self.run.in_place_fault(text, OUT_OF_PLACE));
             }
             _ if t.storage.leaf.get().is_some() => {
                 let text = "a parameter or buffer is changed in place inside the computation";
-                return Err(self.in_place_fault(text, "compute a new tensor from it instead"));
+                return Err(self.run.in_place_fault(text, "compute a new tensor from it instead"));
             }
             _ => {}
         }
@@ -239,21 +201,22 @@ impl Interp {
         let steps = View::steps(t.view.as_ref());
         if steps.iter().any(|s| s.op == Op::Detach) && self.has_gradient(root) {
             let text = "this changes a tensor through .data or detach(), behind the back of the gradients";
-            return Err(self.in_place_fault(text, OUT_OF_PLACE));
+            return Err(self.run.in_place_fault(text, OUT_OF_PLACE));
         }
-        if self.no_grad > 0 && self.has_gradient(root) {
+        if self.no_grad() && self.has_gradient(root) {
             let text = "this changes a tensor without gradients, on which gradients depend";
-            return Err(self.in_place_fault(text, "leave out torch.no_grad(), or compute a new tensor"));
+            return Err(self.run.in_place_fault(text, "leave out torch.no_grad(), or compute a new tensor"));
         }
-        let from = self.writing.take().unwrap_or(self.graph.nodes().len());
+        let from = self.end_write();
         let whole = self.put(root, &steps, id)?;
-        self.same_layout(whole, root);
+        self.layouts.same(whole, root);
         let storage = &t.storage;
         storage.version.set(storage.version.get() + 1);
         storage.root.set(Some(whole));
         let now = if whole == id { vec![id] } else { vec![whole, id] };
         let nodes = storage.nodes.replace(now);
-        self.writes.push(Write { nodes, from, span: self.span });
+        let span = self.run.here();
+        self.tape.note(Write { nodes, from, span });
         *t.data.borrow_mut() = Data::Node(id);
         t.seen.set(storage.version.get());
         Ok(())
@@ -264,14 +227,14 @@ impl Interp {
         let Some((step, rest)) = steps.split_first() else { return Ok(new) };
         let inner = self.step_to(step, x)?;
         let new = self.put(inner, rest, new)?;
-        let (shape, dtype) = (self.graph.shape(x).clone(), self.graph.dtype(x));
+        let (shape, dtype) = (self.graph().shape(x).clone(), self.graph().dtype(x));
         match &step.op {
             Op::Detach => Ok(new),
             Op::Reshape => self.push_as(Op::Reshape, &[new], shape, dtype),
             Op::Expand if graph::numel(&shape) == graph::numel(&step.shape) => {
                 self.push_as(Op::Reshape, &[new], shape, dtype)
             }
-            Op::Expand => Err(self.in_place_fault(
+            Op::Expand => Err(self.run.in_place_fault(
                 "this changes an expanded tensor in place, of which several elements are one place in memory",
                 "make a copy first: x = x.clone()",
             )),
@@ -307,7 +270,7 @@ impl Interp {
 
     /// `x` with `new` between `start` and `end` along an axis.
     pub fn joined(&mut self, x: NodeId, dim: usize, start: Dim, end: Dim, new: NodeId) -> R<NodeId> {
-        let size = self.graph.shape(x).get(dim).cloned().unwrap_or_default();
+        let size = self.graph().shape(x).get(dim).cloned().unwrap_or_default();
         let mut pieces = Vec::new();
         if start.as_known() != Some(0) {
             pieces.push(self.push(Op::Slice { dim, start: Dim::known(0), end: start, step: 1 }, &[x])?);
@@ -319,41 +282,25 @@ impl Interp {
         if pieces.len() == 1 { Ok(new) } else { self.push(Op::Cat { dim }, &pieces) }
     }
 
-    /// Whether gradients flow through a node to a parameter or to an input other than the adjacency matrix, which no encoder makes.
-    pub fn has_gradient(&mut self, id: NodeId) -> bool {
-        for at in self.gradients.len()..self.graph.nodes().len() {
-            let Some(node) = self.graph.nodes().get(at) else { break };
-            let own = match node.op {
-                _ if node.dtype != DType::Float => false,
-                Op::Input(i) => super::saved::input_has_gradient(&self.graph, i),
-                Op::Param(p) => self.graph.params().get(p.0 as usize).is_some_and(|p| p.trainable),
-                Op::Detach => false,
-                _ => node.args.iter().any(|a| self.gradients.get(a.0 as usize) == Some(&true)),
-            };
-            self.gradients.push(own);
-        }
-        self.gradients.get(id.0 as usize) == Some(&true)
-    }
-
     /// The leaf whose parameter or buffer a tensor views, with the places of the leaf's elements that it shows.
     pub fn viewed_leaf(&mut self, t: &Tensor) -> R<Option<PartOfLeaf>> {
         let Some(leaf) = t.storage.leaf.get() else { return Ok(None) };
-        let Some(shape) = self.leaves.get(leaf).map(|l| l.shape.clone()) else { return Ok(None) };
+        let Some(shape) = self.leaf(leaf).map(|l| l.shape.clone()) else { return Ok(None) };
         let steps: Vec<(Op, Shape)> =
             View::steps(t.view.as_ref()).iter().map(|s| (s.op.clone(), s.shape.clone())).collect();
-        Ok(self.places(shape, &steps)?.map(|p| (leaf, p.shape, p.at)))
+        Ok(self.run.places(shape, &steps)?.map(|p| (leaf, p.shape, p.at)))
     }
 
-    /// As [`Interp::viewed_leaf`], for a node that moves and copies elements of a parameter only.
+    /// As [`Tracer::viewed_leaf`], for a node that moves and copies elements of a parameter only.
     pub fn moved_leaf(&mut self, id: NodeId) -> R<Option<PartOfLeaf>> {
         let mut steps = Vec::new();
         let mut at = id;
         loop {
-            let node = self.graph.node(at);
-            if let Some(param) = self.graph.param_of(at) {
+            let node = self.graph().node(at);
+            if let Some(param) = self.graph().param_of(at) {
                 let Ok(leaf) = param.name.parse::<usize>() else { return Ok(None) };
                 steps.reverse();
-                return Ok(self.places(param.shape.clone(), &steps)?.map(|p| (leaf, p.shape, p.at)));
+                return Ok(self.run.places(param.shape.clone(), &steps)?.map(|p| (leaf, p.shape, p.at)));
             }
             match node.args.first() {
                 Some(arg) if node.op.is_view() => {
@@ -362,6 +309,26 @@ impl Interp {
                 }
                 _ => return Ok(None),
             }
+        }
+    }
+}
+
+impl Run {
+    fn in_place_fault(&self, text: &str, help: &str) -> Box<Diagnostic> {
+        let d = self.fault("E-UNSUPPORTED-INPLACE", text);
+        Box::new(d.help(help))
+    }
+
+    /// Refuses a change of `target` by values that lie in the same memory, but elsewhere: which of them are read before they are
+    /// written is left open by torch, which raises where it notices.
+    pub fn no_overlap(&self, target: &Tensor, value: &Value) -> R<()> {
+        match value {
+            Value::Tensor(source) if Rc::ptr_eq(&source.storage, &target.storage) && overlap(source, target) => Err(self
+                .in_place_fault(
+                    "this writes to the memory that it reads from, to other places: torch refuses it or the result depends on the order",
+                    "read from a copy: x[:, 1:] += x[:, :-1].clone()",
+                )),
+            _ => Ok(()),
         }
     }
 
@@ -378,6 +345,26 @@ impl Interp {
         }
         Ok(Some(places))
     }
+}
+
+/// Notes what a tensor stands for from now on, the first time.
+pub fn settle(tensor: &Tensor, id: NodeId) {
+    *tensor.data.borrow_mut() = Data::Node(id);
+    tensor.storage.root.set(Some(id));
+    tensor.storage.nodes.borrow_mut().push(id);
+}
+
+/// A new tensor's memory.
+pub fn own_storage(id: NodeId) -> Rc<Storage> {
+    let storage = Storage::default();
+    storage.root.set(Some(id));
+    storage.nodes.borrow_mut().push(id);
+    Rc::new(storage)
+}
+
+/// States that it depends on how values lie in memory whether something shares that of `tensor`.
+pub fn may_be_shared(tensor: &Tensor) {
+    tensor.storage.unsure.set(true);
 }
 
 impl Tensor {

@@ -4,21 +4,49 @@ use std::rc::Rc;
 
 use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, Shape, UnaryOp};
 
+use super::storage::own_storage;
 use super::value::{Data, Tensor, Value};
-use super::{Interp, Phase, R};
+use super::{Interp, Phase, R, Run, Tracer};
 use crate::syntax::BinOp;
 
 impl Interp {
+    /// Gives a tensor the values that `f` computes of it, in place.
+    pub fn change(&mut self, t: &Rc<Tensor>, f: impl FnOnce(&mut Self, NodeId) -> R<NodeId>) -> R<()> {
+        if matches!(&*t.data.borrow(), Data::Leaf(_)) {
+            return self.refuse("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place");
+        }
+        let old = self.tracer.node(t)?;
+        self.tracer.begin_write();
+        let new = f(self, old)?;
+        // torch differentiates these in terms of their result, which may not change after that
+        let by_result = matches!(
+            self.tracer.graph().node(new).op,
+            Op::Unary(
+                UnaryOp::LeakyRelu { .. }
+                    | UnaryOp::Elu { .. }
+                    | UnaryOp::Celu { .. }
+                    | UnaryOp::Selu
+                    | UnaryOp::Hardtanh { .. }
+            )
+        );
+        if by_result {
+            self.tracer.tape.keep_result(new);
+        }
+        self.tracer.finish_in_place(t, old, new)
+    }
+}
+
+impl Tracer {
     /// A new tensor that stands for a node.
     pub fn tensor_value(&mut self, id: NodeId) -> Value {
         let id = self.without_gradient(id);
-        Value::Tensor(Rc::new(Tensor::new(Data::Node(id), Self::own_storage(id), false, self.span)))
+        Value::Tensor(Rc::new(Tensor::new(Data::Node(id), own_storage(id), false, self.run.here())))
     }
 
     /// Inside of `torch.no_grad()`, what is computed passes no gradient on.
     pub fn without_gradient(&mut self, id: NodeId) -> NodeId {
-        let node = self.graph.node(id);
-        if self.no_grad == 0 || node.dtype != DType::Float || matches!(node.op, Op::Detach | Op::Input(_)) {
+        let node = self.graph().node(id);
+        if !self.no_grad() || node.dtype != DType::Float || matches!(node.op, Op::Detach | Op::Input(_)) {
             return id;
         }
         self.push(Op::Detach, &[id]).unwrap_or(id)
@@ -32,30 +60,17 @@ impl Interp {
     pub fn shape_of(&self, t: &Tensor) -> Shape {
         let known = |sizes: &[usize]| sizes.iter().copied().map(Dim::of).collect();
         match &*t.data.borrow() {
-            Data::Node(id) => self.graph.shape(*id).clone(),
+            Data::Node(id) => self.graph().shape(*id).clone(),
             Data::Literal(l) => known(&l.shape),
-            Data::Leaf(i) => self.leaves.get(*i).map_or_else(Vec::new, |l| known(&l.shape)),
+            Data::Leaf(i) => self.leaf(*i).map_or_else(Vec::new, |l| known(&l.shape)),
         }
     }
 
     pub fn dtype_of(&self, t: &Tensor) -> DType {
         match &*t.data.borrow() {
-            Data::Node(id) => self.graph.dtype(*id),
+            Data::Node(id) => self.graph().dtype(*id),
             Data::Literal(l) => l.dtype,
-            Data::Leaf(i) => self.leaves.get(*i).map_or(DType::Float, |l| l.dtype),
-        }
-    }
-
-    /// An axis, counted from the end where negative.
-    pub fn axis(&self, axis: i64, rank: usize, function: &str) -> R<usize> {
-        let rank_i = i64::try_from(rank).unwrap_or(0);
-        let at = if axis < 0 { axis + rank_i } else { axis };
-        match usize::try_from(at) {
-            Ok(at) if at < rank => Ok(at),
-            _ => self.shape_fault(
-                "E-SHAPE-AXIS",
-                format!("{function}: axis {axis} does not exist in a tensor of {rank} axes"),
-            ),
+            Data::Leaf(i) => self.leaf(*i).map_or(DType::Float, |l| l.dtype),
         }
     }
 
@@ -66,7 +81,7 @@ impl Interp {
             Value::Int(i) => Some(*i as f64),
             _ => None,
         };
-        if self.is_part_of_leaf(t) && self.phase != Phase::Second {
+        if is_part_of_leaf(t) && self.phase() != Phase::Second {
             // arithmetic on a part of a parameter's start
             if let (Some(literal), Some(x)) = (self.copy_of_view(t)?, number) {
                 let init = match op {
@@ -83,11 +98,12 @@ impl Interp {
                 }
             }
             return self
-                .unsupported("E-UNSUPPORTED-INIT", "this initialisation of a part of a parameter is not supported");
+                .run
+                .refuse("E-UNSUPPORTED-INIT", "this initialisation of a part of a parameter is not supported");
         }
         if matches!(&*t.data.borrow(), Data::Leaf(_) | Data::Literal(_)) && self.is_initialising(t) {
             let Some(x) = number else {
-                return self.unsupported(
+                return self.run.refuse(
                     "E-UNSUPPORTED-INIT",
                     "parameters may be initialised by nn.init, fill_, or arithmetic with numbers",
                 );
@@ -97,56 +113,31 @@ impl Interp {
                 BinOp::Div if x != 0.0 => (1.0 / x, 0.0),
                 BinOp::Add => (1.0, x),
                 BinOp::Sub => (1.0, -x),
-                _ => return self.unsupported("E-UNSUPPORTED-INIT", "this initialisation is not supported"),
+                _ => return self.run.refuse("E-UNSUPPORTED-INIT", "this initialisation is not supported"),
             };
             return self.reinitialise(t, |init| super::literal::affine(init, scale, shift));
         }
-        self.no_overlap(t, value)?;
+        self.run.no_overlap(t, value)?;
         let old = self.node(t)?;
-        self.writing = Some(self.graph.nodes().len());
+        self.begin_write();
         let Some(new) = self.operand(value)? else {
-            return self.type_fault(format!("a tensor cannot be changed by {}", value.type_name()));
+            return self.run.type_fault(format!("a tensor cannot be changed by {}", value.type_name()));
         };
         let Some(op) = super::arith::tensor_op(op) else {
-            return self.unsupported("E-UNSUPPORTED-INPLACE", "this in-place operator is not supported");
+            return self.run.refuse("E-UNSUPPORTED-INPLACE", "this in-place operator is not supported");
         };
         let id = self.push(Op::Binary(op), &[old, new])?;
         if op == BinaryOp::FloorDiv {
-            self.undifferentiable.push(id);
+            self.tape.lacks_derivative(id);
         }
         self.finish_in_place(t, old, id)
     }
 
-    /// Gives a tensor the values that `f` computes of it, in place.
-    pub fn change(&mut self, t: &Rc<Tensor>, f: impl FnOnce(&mut Self, NodeId) -> R<NodeId>) -> R<()> {
-        if matches!(&*t.data.borrow(), Data::Leaf(_)) {
-            return self.unsupported("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place");
-        }
-        let old = self.node(t)?;
-        self.writing = Some(self.graph.nodes().len());
-        let new = f(self, old)?;
-        // torch differentiates these in terms of their result, which may not change after that
-        let by_result = matches!(
-            self.graph.node(new).op,
-            Op::Unary(
-                UnaryOp::LeakyRelu { .. }
-                    | UnaryOp::Elu { .. }
-                    | UnaryOp::Celu { .. }
-                    | UnaryOp::Selu
-                    | UnaryOp::Hardtanh { .. }
-            )
-        );
-        if by_result {
-            self.kept_results.push(new);
-        }
-        self.finish_in_place(t, old, new)
-    }
-
     /// Stores the result of an in-place operation, which must keep the tensor's shape and type.
     pub fn finish_in_place(&mut self, t: &Rc<Tensor>, old: NodeId, id: NodeId) -> R<()> {
-        let (before, after) = (self.graph.shape(old).clone(), self.graph.shape(id).clone());
+        let (before, after) = (self.graph().shape(old).clone(), self.graph().shape(id).clone());
         if before != after {
-            return self.shape_fault(
+            return self.run.refuse(
                 "E-SHAPE-INPLACE",
                 format!(
                     "an in-place operation cannot change {} into {}",
@@ -155,17 +146,18 @@ impl Interp {
                 ),
             );
         }
-        let (was, is) = (self.graph.dtype(old), self.graph.dtype(id));
+        let (was, is) = (self.graph().dtype(old), self.graph().dtype(id));
         let id = if was == is {
             id
         } else if was > is {
             self.push_as(Op::Cast, &[id], before, was)?
         } else {
-            return self.shape_fault("E-SHAPE-DTYPE", "a float result cannot be stored in an integer or bool tensor");
+            return self.run.refuse("E-SHAPE-DTYPE", "a float result cannot be stored in an integer or bool tensor");
         };
         if let Data::Leaf(_) = &*t.data.borrow() {
-            let d =
-                self.fault("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place inside the computation");
+            let d = self
+                .run
+                .fault("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place inside the computation");
             return Err(Box::new(d.help("compute a new tensor from it instead")));
         }
         self.replace(t, old, id)
@@ -175,7 +167,7 @@ impl Interp {
     pub fn is_initialising(&self, t: &Tensor) -> bool {
         match &*t.data.borrow() {
             Data::Literal(_) => true,
-            Data::Leaf(_) => self.no_grad > 0 || !t.requires_grad.get() || self.phase != Phase::Second,
+            Data::Leaf(_) => self.no_grad() || !t.requires_grad.get() || self.phase() != Phase::Second,
             Data::Node(_) => false,
         }
     }
@@ -190,29 +182,22 @@ impl Interp {
                 Ok(())
             }
             Data::Leaf(i) => {
-                if self.phase == Phase::Second {
-                    return self.unsupported(
+                if self.phase() == Phase::Second {
+                    return self.run.refuse(
                         "E-STATEFUL",
                         "a parameter is changed in every call of forward, so calls would differ",
                     );
                 }
-                if self.no_grad == 0 && t.requires_grad.get() {
-                    let d = self.fault("E-LEAF-INPLACE", "a parameter that requires gradients is changed in place");
+                if !self.no_grad() && t.requires_grad.get() {
+                    let d = self.run.fault("E-LEAF-INPLACE", "a parameter that requires gradients is changed in place");
                     return Err(Box::new(d.help("put it inside 'with torch.no_grad():' or use nn.init")));
                 }
                 self.unused_yet(i)?;
-                if let Some(leaf) = self.leaves.get_mut(i) {
-                    leaf.init = f(&leaf.init);
-                }
+                self.restart(i, |init, _| f(&init));
                 Ok(())
             }
-            Data::Node(_) => self.unsupported("E-UNSUPPORTED-INIT", "only parameters and new tensors are initialised"),
+            Data::Node(_) => self.run.refuse("E-UNSUPPORTED-INIT", "only parameters and new tensors are initialised"),
         }
-    }
-
-    /// Whether a tensor is a view of a parameter or buffer.
-    pub fn is_part_of_leaf(&self, t: &Tensor) -> bool {
-        matches!(&*t.data.borrow(), Data::Node(_)) && t.storage.is_of_leaf()
     }
 
     /// How a value starts that a parameter is set to: a constant or random tensor, or one that has the numbers of another parameter.
@@ -245,14 +230,14 @@ impl Interp {
 
     /// `t.copy_(value)`, `t.data = value`, `t[...] = value` while parameters are made. Gives whether it was that.
     pub fn start_as(&mut self, t: &Rc<Tensor>, value: &Value) -> R<bool> {
-        let part = self.is_part_of_leaf(t);
-        if self.phase == Phase::Second
+        let part = is_part_of_leaf(t);
+        if self.phase() == Phase::Second
             || !(part || (matches!(&*t.data.borrow(), Data::Leaf(_)) && self.is_initialising(t)))
         {
             return Ok(false);
         }
         let Some(mut literal) = self.source(value)? else {
-            return self.unsupported(
+            return self.run.refuse(
                 "E-UNSUPPORTED-INIT",
                 "a parameter may be initialised by constants, random tensors and parts of other parameters only",
             );
@@ -265,7 +250,7 @@ impl Interp {
             let spread: Option<Vec<usize>> =
                 wanted.iter().map(|d| d.as_known().and_then(|k| usize::try_from(k).ok())).collect();
             let (true, Some(to)) = (fits, spread) else {
-                return self.shape_fault(
+                return self.run.refuse(
                     "E-SHAPE-INPLACE",
                     format!("{} cannot be copied into {}", graph::display(&shape), graph::display(&wanted)),
                 );
@@ -277,7 +262,7 @@ impl Interp {
                 (_, Some(values), Some(places)) => {
                     Init::Values(places.at.iter().map(|at| values.get(*at as usize).copied().unwrap_or(0.0)).collect())
                 }
-                _ => return self.unsupported("E-UNSUPPORTED-INIT", "a random tensor is broadcast to a parameter"),
+                _ => return self.run.refuse("E-UNSUPPORTED-INIT", "a random tensor is broadcast to a parameter"),
             };
             literal = super::value::Literal { shape: to, init, dtype: literal.dtype };
         }
@@ -294,33 +279,33 @@ impl Interp {
             return Ok(());
         }
         if self.is_initialising(t)
-            && let Some(literal) = self.literal(value)?
+            && let Some(literal) = self.run.literal(value)?
         {
             let shape: Vec<Dim> = literal.shape.iter().map(|&s| Dim::known(s as i64)).collect();
             if shape != self.shape_of(t) {
-                return self.shape_fault(
+                return self.run.refuse(
                     "E-SHAPE-INPLACE",
                     format!("{} cannot be copied into {}", graph::display(&shape), graph::display(&self.shape_of(t))),
                 );
             }
             return self.reinitialise(t, |_| literal.init);
         }
-        self.no_overlap(t, value)?;
+        self.run.no_overlap(t, value)?;
         let old = self.node(t)?;
         let Some(new) = self.operand(value)? else {
-            return self.type_fault(format!("a tensor cannot be set to {}", value.type_name()));
+            return self.run.type_fault(format!("a tensor cannot be set to {}", value.type_name()));
         };
-        let (shape, dtype) = (self.graph.shape(old).clone(), self.graph.dtype(old));
+        let (shape, dtype) = (self.graph().shape(old).clone(), self.graph().dtype(old));
         let new = self.cast(new, dtype)?;
         let new = self.push_as(Op::Expand, &[new], shape, dtype)?;
         self.finish_in_place(t, old, new)
     }
 
     pub fn cast(&mut self, id: NodeId, dtype: DType) -> R<NodeId> {
-        if self.graph.dtype(id) == dtype {
+        if self.graph().dtype(id) == dtype {
             return Ok(id);
         }
-        let shape = self.graph.shape(id).clone();
+        let shape = self.graph().shape(id).clone();
         self.push_as(Op::Cast, &[id], shape, dtype)
     }
 
@@ -339,4 +324,22 @@ impl Interp {
     pub fn float(&mut self, value: f64) -> R<NodeId> {
         self.scalar(value, DType::Float)
     }
+}
+
+impl Run {
+    /// An axis, counted from the end where negative.
+    pub fn axis(&self, axis: i64, rank: usize, function: &str) -> R<usize> {
+        let rank_i = i64::try_from(rank).unwrap_or(0);
+        let at = if axis < 0 { axis + rank_i } else { axis };
+        match usize::try_from(at) {
+            Ok(at) if at < rank => Ok(at),
+            _ => self
+                .refuse("E-SHAPE-AXIS", format!("{function}: axis {axis} does not exist in a tensor of {rank} axes")),
+        }
+    }
+}
+
+/// Whether a tensor is a view of a parameter or buffer.
+pub fn is_part_of_leaf(t: &Tensor) -> bool {
+    matches!(&*t.data.borrow(), Data::Node(_)) && t.storage.is_of_leaf()
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::format::{Item, Spec};
 use super::native::{Args, Native};
+use super::records::members;
 use super::value::{Object, Scope, Value};
 use super::{Interp, R};
 use crate::syntax::{Name, Piece};
@@ -74,7 +75,7 @@ impl Interp {
             return self.repr_once(value);
         };
         if self.printing.contains(&identity) {
-            return Err(self.exhausted("E-BUDGET-DEPTH", "this prints a value that holds itself"));
+            return Err(self.tracer.run.trail.exhausted("E-BUDGET-DEPTH", "this prints a value that holds itself"));
         }
         self.printing.push(identity);
         let text = self.repr_once(value);
@@ -120,7 +121,7 @@ impl Interp {
                 format!("{{{}}}", parts.join(", "))
             }
             Value::DType(t) => t.name.into(),
-            Value::Tensor(t) => format!("Tensor{}", graph::display(&self.shape_of(t))),
+            Value::Tensor(t) => format!("Tensor{}", graph::display(&self.tracer.shape_of(t))),
             Value::Object(o) if o.class.find("__repr__").is_some() => self.described(o, "__repr__")?,
             Value::Object(o) => match (self.record(o)?, o.attrs.borrow().get("name")) {
                 (Some(fields), _) => {
@@ -130,7 +131,7 @@ impl Interp {
                     }
                     format!("{}({})", o.class.name, parts.join(", "))
                 }
-                (None, Some(Value::Str(name))) if self.members(&o.class).is_some() => {
+                (None, Some(Value::Str(name))) if members(&o.class).is_some() => {
                     format!("{}.{name}", o.class.name)
                 }
                 _ => format!("<{}>", value.type_name()),
@@ -189,11 +190,12 @@ impl Interp {
                 let found = dict.borrow().get(&super::value::Key::Str(name.as_str().into())).cloned();
                 match found {
                     Some(v) => named = Some(v),
-                    None => return self.key_fault(format!("the dict has no key '{name}'")),
+                    None => return self.tracer.run.key_fault(format!("the dict has no key '{name}'")),
                 }
             }
             let mut take = |test: fn(&char) -> bool| -> String { std::iter::from_fn(|| chars.next_if(test)).collect() };
             let flags = take(|c| matches!(c, '-' | '+' | ' ' | '#' | '0'));
+            // digits are no number only where it is too large, which no budget has room for
             let digits = |text: String| if text.is_empty() { 0 } else { text.parse().unwrap_or(usize::MAX) };
             let width = digits(take(char::is_ascii_digit));
             let precision = match take(|c| *c == '.').as_str() {
@@ -206,7 +208,7 @@ impl Interp {
                     continue;
                 }
                 Some(k @ ('s' | 'r' | 'd' | 'i' | 'u' | 'f' | 'F' | 'e' | 'E' | 'g' | 'G' | 'x' | 'X' | 'o')) => k,
-                _ => return self.unsupported("E-UNSUPPORTED-OP", "this % format is not supported; use an f-string"),
+                _ => return self.refuse("E-UNSUPPORTED-OP", "this % format is not supported; use an f-string"),
             };
             let Some(v) = named.or_else(|| values.next()) else {
                 return self.type_fault("there are fewer values than the format asks for");
@@ -214,7 +216,7 @@ impl Interp {
             let v = match (kind, v) {
                 ('s', v) => Value::str(&self.str_of(&v)?),
                 ('r', v) => Value::str(&self.repr_of(&v)?),
-                ('d' | 'i' | 'u', Value::Float(f)) => self.int_of(&Value::Float(f))?,
+                ('d' | 'i' | 'u', Value::Float(f)) => self.tracer.int_of(&Value::Float(f))?,
                 (_, v) => v,
             };
             let spec = Spec::of_percent(&flags, width, precision, kind);

@@ -2,7 +2,7 @@
 
 use super::native::{Args, Native};
 use super::value::Value;
-use super::{Interp, R};
+use super::{Interp, R, Run};
 use crate::syntax::Name;
 
 fn this(vm: &mut Interp, a: &Args) -> R<Name> {
@@ -11,8 +11,8 @@ fn this(vm: &mut Interp, a: &Args) -> R<Name> {
     Ok(text)
 }
 
-fn made(vm: &mut Interp, text: &str) -> R<Value> {
-    vm.allocate(text.len())?;
+fn made(run: &mut Run, text: &str) -> R<Value> {
+    run.allocate(text.len())?;
     Ok(Value::str(text))
 }
 
@@ -45,7 +45,7 @@ fn swapped(text: &str) -> String {
 
 fn mapped(vm: &mut Interp, a: &Args, f: fn(&str) -> String) -> R<Value> {
     let text = this(vm, a)?;
-    made(vm, &f(&text))
+    made(&mut vm.tracer.run, &f(&text))
 }
 
 /// Without certain characters, or white space, at one end or both.
@@ -63,7 +63,7 @@ fn stripped(vm: &mut Interp, a: &Args, (left, right): (bool, bool)) -> R<Value> 
     if right {
         rest = rest.trim_end_matches(goes);
     }
-    made(vm, rest)
+    made(&mut vm.tracer.run, rest)
 }
 
 /// Padded to a width; a middle one that does not come out even leans as Python's does.
@@ -77,7 +77,7 @@ fn padded(vm: &mut Interp, a: &Args, share: fn(usize, usize) -> usize) -> R<Valu
     let missing = width.saturating_sub(text.chars().count());
     vm.allocate(missing)?;
     let before = share(missing, width);
-    made(vm, &format!("{}{text}{}", fill.repeat(before), fill.repeat(missing - before)))
+    made(&mut vm.tracer.run, &format!("{}{text}{}", fill.repeat(before), fill.repeat(missing - before)))
 }
 
 fn parted(vm: &mut Interp, a: &Args, last: bool) -> R<Value> {
@@ -98,6 +98,7 @@ fn parted(vm: &mut Interp, a: &Args, last: bool) -> R<Value> {
 /// At white space or a separator, at most so many times, from the left or the right.
 fn split(vm: &mut Interp, a: &Args, right: bool) -> R<Value> {
     let text = this(vm, a)?;
+    // a negative number is no limit, and so is one that no text reaches
     let most = usize::try_from(a.int_or(vm, "maxsplit", -1)?).unwrap_or(usize::MAX);
     let mut parts: Vec<&str> = Vec::new();
     let sep = match a.some("sep") {
@@ -176,7 +177,7 @@ pub static TABLE: &[Native] = &[
         signature: "self part",
         run: |vm, a| {
             let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
-            made(vm, text.strip_prefix(&*part).unwrap_or(&text))
+            made(&mut vm.tracer.run, text.strip_prefix(&*part).unwrap_or(&text))
         },
     },
     Native {
@@ -184,7 +185,7 @@ pub static TABLE: &[Native] = &[
         signature: "self part",
         run: |vm, a| {
             let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
-            made(vm, text.strip_suffix(&*part).unwrap_or(&text))
+            made(&mut vm.tracer.run, text.strip_suffix(&*part).unwrap_or(&text))
         },
     },
     Native {
@@ -198,7 +199,7 @@ pub static TABLE: &[Native] = &[
                 Some(digits) => text.split_at(text.len() - digits.len()),
                 None => ("", &*text),
             };
-            made(vm, &format!("{sign}{}{digits}", "0".repeat(missing)))
+            made(&mut vm.tracer.run, &format!("{sign}{}{digits}", "0".repeat(missing)))
         },
     },
     Native { names: "str.isalpha", signature: "self", run: |vm, a| all(vm, a, char::is_alphabetic) },
@@ -223,7 +224,7 @@ pub static TABLE: &[Native] = &[
         names: "builtins.chr",
         signature: "i",
         run: |vm, a| match u32::try_from(a.int(vm, "i")?).ok().and_then(char::from_u32) {
-            Some(c) => made(vm, c.encode_utf8(&mut [0; 4])),
+            Some(c) => made(&mut vm.tracer.run, c.encode_utf8(&mut [0; 4])),
             None => vm.value_fault("chr() needs the number of a character"),
         },
     },

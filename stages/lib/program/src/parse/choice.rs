@@ -43,6 +43,7 @@ impl Lines<'_> {
         let call = |function: &str, args| Expr { kind: ExprKind::Call(Box::new(name(function)), args, Vec::new()), at };
         let compare = |x: Expr, op, y: Expr| Expr { kind: ExprKind::Compare(Box::new(x), vec![(op, y)]), at };
         let text = |text: &str| Expr { kind: ExprKind::Str(text.into()), at };
+        // it counts the parts of a pattern, of which the longest source has far fewer
         let int = |i: usize| Expr { kind: ExprKind::Int(i64::try_from(i).unwrap_or(i64::MAX)), at };
         let all = |tests| Some(Expr { kind: ExprKind::Logic(true, tests), at });
         let bind = |to: &str, value: Expr| {

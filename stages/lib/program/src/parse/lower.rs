@@ -30,6 +30,7 @@ impl Lines<'_> {
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
         let inner = |until: usize| self.inner.partition_point(|&at| at < until);
         let column = offset.saturating_sub(start) - (inner(offset) - inner(start)) + 1;
+        // [`super::MAX_SOURCE`] leaves no room for places beyond 32 bits
         (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
     }
 

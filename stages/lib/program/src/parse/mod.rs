@@ -135,6 +135,7 @@ fn guard_nesting(source: &str) -> Result<(), Vec<Diagnostic>> {
     // tokens do not tell where they stand: the first line with which the text is too deep is searched for
     let starts = line_starts(source);
     let is_fine = |end: &usize| source.get(..*end).is_some_and(|text| too_deep(text).is_none());
+    // [`MAX_SOURCE`] leaves no room for lines beyond 32 bits
     let line = u32::try_from(starts.partition_point(is_fine).max(1)).unwrap_or(u32::MAX);
     let span = Span { line, column: 1, end_line: line, end_column: 1 };
     Err(vec![Diagnostic::error("E-BUDGET-NESTING", span, what)])

@@ -127,6 +127,7 @@ fn one(source: &str, factor: Factor) -> Option<Region> {
 fn line_span(lines: &[&str], line: u32) -> Span {
     let text = lines.get(line as usize - 1).copied().unwrap_or("");
     let indent = text.chars().take_while(|c| c.is_whitespace()).count();
+    // a program of such long lines is refused before it is read; here the mark just ends where columns do
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Span { line, column: count(indent + 1), end_line: line, end_column: count(text.trim_end().chars().count() + 1) }
 }

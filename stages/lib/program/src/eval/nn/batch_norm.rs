@@ -1,13 +1,14 @@
 //! Batch normalisation (Ioffe and Szegedy 2015), and normalisation of instances.
 
+use super::super::Tracer;
 use super::super::random::Moved;
 use super::norms::grouped;
 use super::*;
 
 /// A buffer of a layer, saved under its name.
-fn buffer(vm: &mut Interp, o: &Rc<Object>, name: &str, literal: Literal) -> R<()> {
-    let span = vm.span;
-    let leaf = vm.leaf(literal, true, false, span)?;
+fn buffer(tracer: &mut Tracer, o: &Rc<Object>, name: &str, literal: Literal) -> R<()> {
+    let span = tracer.run.here();
+    let leaf = tracer.add_leaf(literal, true, false, span)?;
     let t = Tensor::new(Data::Leaf(leaf), Rc::default(), false, span);
     if let Some(state) = o.module.borrow_mut().as_mut() {
         state.buffers.push((name.into(), Some(Rc::new(t)), true));
@@ -16,7 +17,7 @@ fn buffer(vm: &mut Interp, o: &Rc<Object>, name: &str, literal: Literal) -> R<()
 }
 
 pub(super) fn init(vm: &mut Interp, a: &Args, affine: bool, track: bool) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let channels = a.size(vm, "num_features")?;
     let momentum = match a.get("momentum") {
         Some(Value::None) => Value::None,
@@ -35,9 +36,8 @@ pub(super) fn init(vm: &mut Interp, a: &Args, affine: bool, track: bool) -> R<Va
         no_param(&o, "weight");
         no_param(&o, "bias");
     }
-    if track && vm.phase == super::super::Phase::Second {
-        return vm
-            .unsupported("E-STATEFUL", "a layer is made anew in every call of forward, so its statistics are lost");
+    if track && vm.tracer.phase() == super::super::Phase::Second {
+        return vm.refuse("E-STATEFUL", "a layer is made anew in every call of forward, so its statistics are lost");
     }
     for (name, shape, value, dtype) in [
         ("running_mean", vec![channels], 0.0, DType::Float),
@@ -45,7 +45,7 @@ pub(super) fn init(vm: &mut Interp, a: &Args, affine: bool, track: bool) -> R<Va
         ("num_batches_tracked", Vec::new(), 0.0, DType::Int),
     ] {
         if track {
-            buffer(vm, &o, name, Literal { shape, init: Init::Constant(value), dtype })?;
+            buffer(&mut vm.tracer, &o, name, Literal { shape, init: Init::Constant(value), dtype })?;
         } else if let Some(state) = o.module.borrow_mut().as_mut() {
             state.buffers.push((name.into(), None, true));
         }
@@ -69,11 +69,11 @@ pub struct Running {
     pub count: Option<Rc<Tensor>>,
 }
 
-fn leaf(vm: &Interp, t: &Option<Rc<Tensor>>) -> R<Option<usize>> {
+fn leaf(tracer: &Tracer, t: &Option<Rc<Tensor>>) -> R<Option<usize>> {
     match t.as_ref().map(|t| t.data.borrow().clone()) {
         None => Ok(None),
-        Some(Data::Leaf(at)) if vm.leaves.get(at).is_some_and(|leaf| leaf.buffer) => Ok(Some(at)),
-        Some(_) => vm.unsupported(
+        Some(Data::Leaf(at)) if tracer.leaf(at).is_some_and(|leaf| leaf.buffer) => Ok(Some(at)),
+        Some(_) => tracer.run.refuse(
             "E-UNSUPPORTED-TRAINING",
             "running statistics are updated in training, so they must be buffers of a module",
         ),
@@ -81,11 +81,11 @@ fn leaf(vm: &Interp, t: &Option<Rc<Tensor>>) -> R<Option<usize>> {
 }
 
 /// Normalises each channel, the second axis: by the batch's statistics where `training`, and where there are no running ones.
-pub fn normalised(vm: &mut Interp, x: NodeId, s: &Settings, running: &Running, training: bool) -> R<NodeId> {
-    let shape = vm.graph.shape(x).clone();
+pub fn normalised(tracer: &mut Tracer, x: NodeId, s: &Settings, running: &Running, training: bool) -> R<NodeId> {
+    let shape = tracer.graph().shape(x).clone();
     let Some(channels) = shape.get(1).and_then(Dim::as_known) else {
         let text = "a batch norm needs [batch, channels, ...] with a known number of channels";
-        let d = vm.fault("E-SHAPE-NORM", text);
+        let d = tracer.run.fault("E-SHAPE-NORM", text);
         return Err(Box::new(d.help(
             "bring the features to the second axis: bn(x.flatten(0, 1)) of [B * N, H], or bn(x.transpose(1, 2))",
         )));
@@ -98,9 +98,9 @@ pub fn normalised(vm: &mut Interp, x: NodeId, s: &Settings, running: &Running, t
     let known = running.means.as_ref().zip(running.variances.as_ref());
     let (mean, variance) = match known.filter(|_| !training) {
         Some((means, variances)) => {
-            let (means, variances) = (vm.node(means)?, vm.node(variances)?);
-            let means = vm.push_as(Op::Reshape, &[means], wide.clone(), DType::Float)?;
-            (means, vm.push_as(Op::Reshape, &[variances], wide.clone(), DType::Float)?)
+            let (means, variances) = (tracer.node(means)?, tracer.node(variances)?);
+            let means = tracer.push_as(Op::Reshape, &[means], wide.clone(), DType::Float)?;
+            (means, tracer.push_as(Op::Reshape, &[variances], wide.clone(), DType::Float)?)
         }
         None => {
             let values: Vec<Dim> = dims.iter().filter_map(|axis| shape.get(*axis)).cloned().collect();
@@ -109,32 +109,32 @@ pub fn normalised(vm: &mut Interp, x: NodeId, s: &Settings, running: &Running, t
                     "a batch norm of {} has one value per channel for a batch of one sample, which torch refuses in training",
                     graph::display(&shape)
                 );
-                let d = vm.fault("E-SHAPE-NORM", text);
+                let d = tracer.run.fault("E-SHAPE-NORM", text);
                 return Err(Box::new(d.help("normalise over the nodes, too: bn(x.flatten(0, 1)) of [B * N, H]")));
             }
-            let mut reduce = |op: ReduceOp, keepdim| vm.push(Op::Reduce { op, dims: dims.clone(), keepdim }, &[x]);
+            let mut reduce = |op: ReduceOp, keepdim| tracer.push(Op::Reduce { op, dims: dims.clone(), keepdim }, &[x]);
             let (mean, variance) = (reduce(ReduceOp::Mean, true)?, reduce(ReduceOp::Var { correction: 0.0 }, true)?);
             if training && known.is_some() {
                 let batch = [reduce(ReduceOp::Mean, false)?, reduce(ReduceOp::Var { correction: 1.0 }, false)?];
-                let running_leaves = [leaf(vm, &running.means)?, leaf(vm, &running.variances)?];
-                let (count, span) = (leaf(vm, &running.count)?, vm.span);
-                vm.drawn.statistics.push(Moved { batch, running: running_leaves, count, momentum: s.momentum, span });
+                let running_leaves = [leaf(tracer, &running.means)?, leaf(tracer, &running.variances)?];
+                let (count, span) = (leaf(tracer, &running.count)?, tracer.run.here());
+                tracer.mode.note_moved(Moved { batch, running: running_leaves, count, momentum: s.momentum, span });
             }
             (mean, variance)
         }
     };
-    let eps = vm.float(s.eps)?;
-    let variance = vm.bin(BinaryOp::Add, variance, eps)?;
-    let scale = vm.un(UnaryOp::Rsqrt, variance)?;
-    let centred = vm.bin(BinaryOp::Sub, x, mean)?;
-    let mut y = vm.bin(BinaryOp::Mul, centred, scale)?;
+    let eps = tracer.float(s.eps)?;
+    let variance = tracer.bin(BinaryOp::Add, variance, eps)?;
+    let scale = tracer.un(UnaryOp::Rsqrt, variance)?;
+    let centred = tracer.bin(BinaryOp::Sub, x, mean)?;
+    let mut y = tracer.bin(BinaryOp::Mul, centred, scale)?;
     for (op, id) in [(BinaryOp::Mul, s.weight), (BinaryOp::Add, s.bias)] {
         if let Some(id) = id {
-            let id = vm.push_as(Op::Reshape, &[id], wide.clone(), DType::Float)?;
-            y = vm.bin(op, y, id)?;
+            let id = tracer.push_as(Op::Reshape, &[id], wide.clone(), DType::Float)?;
+            y = tracer.bin(op, y, id)?;
         }
     }
-    Ok(vm.plain(y))
+    Ok(tracer.plain(y))
 }
 
 /// The tensor that a layer holds under a name, if there is one.
@@ -145,8 +145,8 @@ fn held(vm: &mut Interp, o: &Rc<Object>, name: &str) -> R<Option<Rc<Tensor>>> {
     })
 }
 
-fn fits(vm: &Interp, o: &Object, x: NodeId, ranks: &[usize]) -> R<()> {
-    let shape = vm.graph.shape(x);
+fn fits(tracer: &Tracer, o: &Object, x: NodeId, ranks: &[usize]) -> R<()> {
+    let shape = tracer.graph().shape(x);
     let channels = number(o, "num_features") as i64;
     if ranks.contains(&shape.len()) && shape.get(1) == Some(&Dim::known(channels)) {
         return Ok(());
@@ -157,16 +157,16 @@ fn fits(vm: &Interp, o: &Object, x: NodeId, ranks: &[usize]) -> R<()> {
         if ranks.contains(&2) { "] or [batch, channels, length" } else { ", ..." },
         graph::display(shape)
     );
-    let d = vm.fault("E-SHAPE-NORM", text);
+    let d = tracer.run.fault("E-SHAPE-NORM", text);
     Err(Box::new(
         d.help("bring the features to the second axis: bn(x.flatten(0, 1)) of [B * N, H], or bn(x.transpose(1, 2))"),
     ))
 }
 
 pub(super) fn forward(vm: &mut Interp, a: &Args, ranks: &[usize]) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
-    made_here(&o, fits(vm, &o, x, ranks))?;
+    made_here(&o, fits(&vm.tracer, &o, x, ranks))?;
     let (weight, bias) = (own(vm, &o, "weight")?, own(vm, &o, "bias")?);
     let momentum = if matches!(get(&o, "momentum"), Value::None) { None } else { Some(number(&o, "momentum")) };
     let settings = Settings { weight, bias, eps: number(&o, "eps"), momentum };
@@ -176,36 +176,36 @@ pub(super) fn forward(vm: &mut Interp, a: &Args, ranks: &[usize]) -> R<Value> {
         count: held(vm, &o, "num_batches_tracked")?,
     };
     // without running statistics both modes are one
-    let training = running.means.is_some() && vm.in_training(&o);
-    let y = made_here(&o, normalised(vm, x, &settings, &running, training))?;
-    Ok(vm.tensor_value(y))
+    let training = running.means.is_some() && vm.tracer.in_training(&o);
+    let y = made_here(&o, normalised(&mut vm.tracer, x, &settings, &running, training))?;
+    Ok(vm.tracer.tensor_value(y))
 }
 
 pub(super) fn instance_init(vm: &mut Interp, a: &Args) -> R<Value> {
     if a.bool(vm, "track_running_stats", false)? {
-        return vm.unsupported("E-UNSUPPORTED-OP", "InstanceNorm is not supported with track_running_stats");
+        return vm.refuse("E-UNSUPPORTED-OP", "InstanceNorm is not supported with track_running_stats");
     }
     init(vm, a, false, false)
 }
 
 /// `behind`: axes behind the channels.
 pub(super) fn instance(vm: &mut Interp, a: &Args, behind: usize) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let mut x = a.tensor(vm, "input")?;
-    let alone = vm.graph.shape(x).len() == behind + 1;
+    let alone = vm.tracer.graph().shape(x).len() == behind + 1;
     if alone {
-        x = vm.unsqueeze(x, 0)?;
+        x = vm.tracer.unsqueeze(x, 0)?;
     }
-    made_here(&o, fits(vm, &o, x, &[behind + 2]))?;
+    made_here(&o, fits(&vm.tracer, &o, x, &[behind + 2]))?;
     let (weight, bias) = (own(vm, &o, "weight")?, own(vm, &o, "bias")?);
-    let inner = graph::numel(vm.graph.shape(x).get(2..).unwrap_or(&[]));
+    let inner = graph::numel(vm.tracer.graph().shape(x).get(2..).unwrap_or(&[]));
     if !inner.provably_gt(&Dim::known(1)) {
-        return vm.shape_fault("E-SHAPE-NORM", "an instance norm needs more than one value per channel");
+        return vm.refuse("E-SHAPE-NORM", "an instance norm needs more than one value per channel");
     }
     let groups = number(&o, "num_features") as usize;
-    let mut y = made_here(&o, grouped(vm, x, groups, weight, bias, number(&o, "eps")))?;
+    let mut y = made_here(&o, grouped(&mut vm.tracer, x, groups, weight, bias, number(&o, "eps")))?;
     if alone {
-        y = vm.push(Op::Select { dim: 0, index: Dim::known(0) }, &[y])?;
+        y = vm.tracer.push(Op::Select { dim: 0, index: Dim::known(0) }, &[y])?;
     }
-    Ok(vm.tensor_value(y))
+    Ok(vm.tracer.tensor_value(y))
 }

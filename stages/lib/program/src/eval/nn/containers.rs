@@ -1,9 +1,10 @@
 //! Containers of layers.
 
+use super::super::container::container_items;
 use super::*;
 
 pub(super) fn sequential_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     if let [Value::Dict(_)] = a.rest.as_slice() {
         let from = a.rest.first().cloned().unwrap_or(Value::None);
         vm.update_modules(&o, &from)?;
@@ -16,17 +17,17 @@ pub(super) fn sequential_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn sequential(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let mut value = a.value("input");
-    vm.go_over_module(&o)?;
-    for layer in vm.container_items(&o).unwrap_or_default() {
+    vm.tracer.run.go_over_module(&o)?;
+    for layer in container_items(&o).unwrap_or_default() {
         value = vm.call(&layer, vec![value], Vec::new())?;
     }
     Ok(value)
 }
 
 pub(super) fn list_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     if let Some(items) = a.some("modules") {
         for item in vm.items(&items.clone())? {
             vm.append(&o, item)?;
@@ -36,7 +37,7 @@ pub(super) fn list_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn dict_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     if let Some(items) = a.some("modules") {
         vm.update_modules(&o, &items.clone())?;
     }
@@ -44,14 +45,14 @@ pub(super) fn dict_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn no_forward(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let name = o.class.name.rsplit('.').next().unwrap_or("").to_string();
     Err(vm.fault("E-INTERFACE-FORWARD", format!("{name} has no forward method")))
 }
 
 /// A layer of `einops` keeps its pattern.
 pub(super) fn einops_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     set(&o, "$pattern", Value::Str(a.text(vm, "pattern")?));
     if a.get("reduction").is_some() {
         set(&o, "$reduction", Value::Str(a.text(vm, "reduction")?));
@@ -62,7 +63,7 @@ pub(super) fn einops_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn einops(vm: &mut Interp, a: &Args, function: &str) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let mut keywords = Vec::new();
     for pair in vm.items(&get(&o, "$sizes"))? {
         if let [Value::Str(name), value] = vm.items(&pair)?.as_slice() {
@@ -73,6 +74,6 @@ pub(super) fn einops(vm: &mut Interp, a: &Args, function: &str) -> R<Value> {
     given.extend(Some(get(&o, "$reduction")).filter(|r| !matches!(r, Value::None)));
     match super::super::native::find(function) {
         Some(f) => vm.call_native(f, given, keywords),
-        None => vm.unsupported("E-UNSUPPORTED-OP", format!("{function} is not supported")),
+        None => vm.refuse("E-UNSUPPORTED-OP", format!("{function} is not supported")),
     }
 }

@@ -1,9 +1,10 @@
 //! Layers of one product or look-up: Linear, Bilinear, Embedding, PReLU, convolutions of width one.
 
+use super::super::Tracer;
 use super::*;
 
 pub(super) fn linear_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let (input, output) = (a.size(vm, "in_features")?, a.size(vm, "out_features")?);
     set(&o, "in_features", Value::Int(input as i64));
     set(&o, "out_features", Value::Int(output as i64));
@@ -17,16 +18,16 @@ pub(super) fn linear_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn linear(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
     let weight = needed(vm, &o, "weight")?;
     let bias = own(vm, &o, "bias")?;
-    let id = made_here(&o, vm.linear(x, weight, bias))?;
-    Ok(vm.tensor_value(id))
+    let id = made_here(&o, vm.tracer.linear(x, weight, bias))?;
+    Ok(vm.tracer.tensor_value(id))
 }
 
 pub(super) fn bilinear_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let (in1, in2) = (a.size(vm, "in1_features")?, a.size(vm, "in2_features")?);
     let out = a.size(vm, "out_features")?;
     param(vm, &o, "weight", &[out, in1, in2], uniform(in1))?;
@@ -39,25 +40,25 @@ pub(super) fn bilinear_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn bilinear(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let (x, y) = (a.tensor(vm, "input1")?, a.tensor(vm, "input2")?);
     let weight = needed(vm, &o, "weight")?;
     let bias = own(vm, &o, "bias")?;
-    let id = made_here(&o, vm.bilinear(x, y, weight, bias))?;
-    Ok(vm.tensor_value(id))
+    let id = made_here(&o, vm.tracer.bilinear(x, y, weight, bias))?;
+    Ok(vm.tracer.tensor_value(id))
 }
 
 pub(super) fn embedding_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let (count, size) = (a.size(vm, "num_embeddings")?, a.size(vm, "embedding_dim")?);
     for option in ["max_norm", "_weight"] {
         if a.some(option).is_some() {
-            return vm.unsupported("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
+            return vm.refuse("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
         }
     }
     for option in ["scale_grad_by_freq", "sparse"] {
         if a.bool(vm, option, false)? {
-            return vm.unsupported("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
+            return vm.refuse("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
         }
     }
     set(&o, "num_embeddings", Value::Int(count as i64));
@@ -90,34 +91,34 @@ pub fn padding_row(vm: &mut Interp, a: &Args, count: usize) -> R<Option<usize>> 
 }
 
 /// Rows of `weight`; the padding row gets no gradient.
-pub fn looked_up(vm: &mut Interp, weight: NodeId, index: NodeId, padding: Option<usize>) -> R<NodeId> {
+pub fn looked_up(tracer: &mut Tracer, weight: NodeId, index: NodeId, padding: Option<usize>) -> R<NodeId> {
     let mut weight = weight;
     if let Some(row) = padding {
-        let count = vm.graph.shape(weight).first().and_then(Dim::as_known).unwrap_or(0);
-        let rows = vm.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![Dim::known(count)], DType::Int)?;
-        let rows = vm.unsqueeze(rows, 1)?;
-        let row = vm.scalar(row as f64, DType::Int)?;
-        let is_padding = vm.bin(BinaryOp::Eq, rows, row)?;
-        let fixed = vm.push(Op::Detach, &[weight])?;
-        weight = vm.push(Op::Where, &[is_padding, fixed, weight])?;
+        let count = tracer.graph().shape(weight).first().and_then(Dim::as_known).unwrap_or(0);
+        let rows = tracer.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![Dim::known(count)], DType::Int)?;
+        let rows = tracer.unsqueeze(rows, 1)?;
+        let row = tracer.scalar(row as f64, DType::Int)?;
+        let is_padding = tracer.bin(BinaryOp::Eq, rows, row)?;
+        let fixed = tracer.push(Op::Detach, &[weight])?;
+        weight = tracer.push(Op::Where, &[is_padding, fixed, weight])?;
     }
-    vm.push(Op::IndexSelect { dim: 0 }, &[weight, index])
+    tracer.push(Op::IndexSelect { dim: 0 }, &[weight, index])
 }
 
 pub(super) fn embedding(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let index = a.tensor(vm, "input")?;
     let weight = needed(vm, &o, "weight")?;
     let padding = match get(&o, "padding_idx") {
         Value::Int(row) => usize::try_from(row).ok(),
         _ => None,
     };
-    let id = looked_up(vm, weight, index, padding)?;
-    Ok(vm.tensor_value(id))
+    let id = looked_up(&mut vm.tracer, weight, index, padding)?;
+    Ok(vm.tracer.tensor_value(id))
 }
 
 pub(super) fn prelu_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let count = usize::try_from(a.int_or(vm, "num_parameters", 1)?).unwrap_or(1);
     let start = a.float_or(vm, "init", 0.25)?;
     set(&o, "num_parameters", Value::Int(count as i64));
@@ -126,39 +127,39 @@ pub(super) fn prelu_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn prelu(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
     let weight = needed(vm, &o, "weight")?;
-    let id = made_here(&o, rectified(vm, x, weight))?;
-    Ok(vm.tensor_value(id))
+    let id = made_here(&o, rectified(&mut vm.tracer, x, weight))?;
+    Ok(vm.tracer.tensor_value(id))
 }
 
 /// `x` where it is positive, else `x` times the weight: one, or one for each channel, which is the second axis.
-pub fn rectified(vm: &mut Interp, x: NodeId, weight: NodeId) -> R<NodeId> {
-    let (shape, sizes) = (vm.graph.shape(x).clone(), vm.graph.shape(weight).clone());
+pub fn rectified(tracer: &mut Tracer, x: NodeId, weight: NodeId) -> R<NodeId> {
+    let (shape, sizes) = (tracer.graph().shape(x).clone(), tracer.graph().shape(weight).clone());
     let count = graph::numel(&sizes);
     let mut slope = weight;
     if !count.is_known_one() {
         let channels = if shape.len() < 2 { Dim::known(1) } else { shape.get(1).cloned().unwrap_or_default() };
         if sizes.len() != 1 || count != channels {
             let text = format!("{count} slopes do not fit the {channels} channels of {}", graph::display(&shape));
-            return vm.shape_fault("E-SHAPE-BROADCAST", text);
+            return tracer.run.refuse("E-SHAPE-BROADCAST", text);
         }
         let mut wide = vec![count];
         wide.extend(shape.iter().skip(2).map(|_| Dim::known(1)));
-        slope = vm.push_as(Op::Reshape, &[weight], wide, DType::Float)?;
+        slope = tracer.push_as(Op::Reshape, &[weight], wide, DType::Float)?;
     } else if !sizes.is_empty() {
-        slope = vm.push_as(Op::Reshape, &[weight], Vec::new(), DType::Float)?;
+        slope = tracer.push_as(Op::Reshape, &[weight], Vec::new(), DType::Float)?;
     }
-    let zero = vm.float(0.0)?;
-    let up = vm.bin(BinaryOp::Gt, x, zero)?;
-    let down = vm.bin(BinaryOp::Mul, slope, x)?;
-    vm.push(Op::Where, &[up, x, down])
+    let zero = tracer.float(0.0)?;
+    let up = tracer.bin(BinaryOp::Gt, x, zero)?;
+    let down = tracer.bin(BinaryOp::Mul, slope, x)?;
+    tracer.push(Op::Where, &[up, x, down])
 }
 
 /// `Linear` whose width is that of its first input.
 pub(super) fn lazy_linear_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     set(&o, "in_features", Value::Int(0));
     set(&o, "out_features", Value::Int(a.size(vm, "out_features")? as i64));
     set(&o, "$bias", Value::Bool(a.bool(vm, "bias", true)?));
@@ -166,12 +167,12 @@ pub(super) fn lazy_linear_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn lazy_linear(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     if matches!(get(&o, "in_features"), Value::Int(0)) {
         let x = a.tensor(vm, "input")?;
-        let last = vm.graph.shape(x).last().cloned().unwrap_or_default();
+        let last = vm.tracer.graph().shape(x).last().cloned().unwrap_or_default();
         let Some(input) = last.as_known().and_then(|d| usize::try_from(d).ok()) else {
-            return vm.shape_fault("E-SHAPE-PARAMETER", format!("LazyLinear: the width {last} depends on the graph"));
+            return vm.refuse("E-SHAPE-PARAMETER", format!("LazyLinear: the width {last} depends on the graph"));
         };
         set(&o, "in_features", Value::Int(input as i64));
         let output = number(&o, "out_features") as usize;
@@ -199,7 +200,7 @@ fn all_are(vm: &mut Interp, a: &Args, name: &str, wanted: i64) -> R<bool> {
 
 /// A convolution of width 1 is a `Linear` over the second axis; `axes` are those behind it.
 pub(super) fn convolution_init(vm: &mut Interp, a: &Args, axes: usize) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let (input, output) = (a.size(vm, "in_channels")?, a.size(vm, "out_channels")?);
     let plain = all_are(vm, a, "kernel_size", 1)? && all_are(vm, a, "stride", 1)? && all_are(vm, a, "padding", 0)?;
     if !plain {
@@ -229,56 +230,57 @@ pub(super) fn convolution_init(vm: &mut Interp, a: &Args, axes: usize) -> R<Valu
 }
 
 pub(super) fn convolution(vm: &mut Interp, a: &Args, axes: usize) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
-    let rank = vm.graph.shape(x).len();
+    let rank = vm.tracer.graph().shape(x).len();
     if rank != axes + 2 {
-        let text = format!("this convolution takes {} axes, not {}", axes + 2, graph::display(vm.graph.shape(x)));
-        return made_here(&o, vm.shape_fault("E-SHAPE-LINEAR", text));
+        let text =
+            format!("this convolution takes {} axes, not {}", axes + 2, graph::display(vm.tracer.graph().shape(x)));
+        return made_here(&o, vm.refuse("E-SHAPE-LINEAR", text));
     }
     let weight = needed(vm, &o, "weight")?;
-    let flat = vm.graph.shape(weight).get(..2).unwrap_or(&[]).to_vec();
-    let weight = vm.push_as(Op::Reshape, &[weight], flat, DType::Float)?;
+    let flat = vm.tracer.graph().shape(weight).get(..2).unwrap_or(&[]).to_vec();
+    let weight = vm.tracer.push_as(Op::Reshape, &[weight], flat, DType::Float)?;
     let bias = own(vm, &o, "bias")?;
     let last: Vec<usize> = [0].into_iter().chain(2..rank).chain([1]).collect();
     let second: Vec<usize> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
-    let x = vm.push(Op::Permute(last), &[x])?;
+    let x = vm.tracer.push(Op::Permute(last), &[x])?;
     let groups = number(&o, "groups") as i64;
     let y = if groups > 1 {
-        made_here(&o, grouped_linear(vm, x, weight, bias, groups))?
+        made_here(&o, grouped_linear(&mut vm.tracer, x, weight, bias, groups))?
     } else {
-        made_here(&o, vm.linear(x, weight, bias))?
+        made_here(&o, vm.tracer.linear(x, weight, bias))?
     };
-    let y = vm.push(Op::Permute(second), &[y])?;
-    let y = vm.any_layout(y);
-    Ok(vm.tensor_value(y))
+    let y = vm.tracer.push(Op::Permute(second), &[y])?;
+    let y = vm.tracer.any_layout(y);
+    Ok(vm.tracer.tensor_value(y))
 }
 
 /// A `Linear` over each of `groups` equal parts of the features.
-fn grouped_linear(vm: &mut Interp, x: NodeId, weight: NodeId, bias: Option<NodeId>, groups: i64) -> R<NodeId> {
-    let shape = vm.graph.shape(x).clone();
+fn grouped_linear(tracer: &mut Tracer, x: NodeId, weight: NodeId, bias: Option<NodeId>, groups: i64) -> R<NodeId> {
+    let shape = tracer.graph().shape(x).clone();
     let (Some((features, lead)), Some(rows), Some(width)) = (
         shape.split_last(),
-        vm.graph.shape(weight).first().and_then(Dim::as_known),
-        vm.graph.shape(weight).get(1).and_then(Dim::as_known),
+        tracer.graph().shape(weight).first().and_then(Dim::as_known),
+        tracer.graph().shape(weight).get(1).and_then(Dim::as_known),
     ) else {
-        return vm.shape_fault("E-SHAPE-LINEAR", "a convolution needs channels");
+        return tracer.run.refuse("E-SHAPE-LINEAR", "a convolution needs channels");
     };
     if *features != Dim::known(groups * width) {
         let text = format!("the convolution takes {} channels, not {features}", groups * width);
-        return vm.shape_fault("E-SHAPE-LINEAR", text);
+        return tracer.run.refuse("E-SHAPE-LINEAR", text);
     }
     let known = Dim::known;
     let apart = vec![graph::numel(lead), known(groups), known(width)];
-    let x = vm.push_as(Op::Reshape, &[x], apart, DType::Float)?;
+    let x = tracer.push_as(Op::Reshape, &[x], apart, DType::Float)?;
     let parts = vec![known(groups), known(rows / groups), known(width)];
-    let weight = vm.push_as(Op::Reshape, &[weight], parts, DType::Float)?;
-    let y = vm.push(Op::Einsum("mgi,goi->mgo".into()), &[x, weight])?;
+    let weight = tracer.push_as(Op::Reshape, &[weight], parts, DType::Float)?;
+    let y = tracer.push(Op::Einsum("mgi,goi->mgo".into()), &[x, weight])?;
     let mut to = lead.to_vec();
     to.push(known(rows));
-    let y = vm.push_as(Op::Reshape, &[y], to, DType::Float)?;
+    let y = tracer.push_as(Op::Reshape, &[y], to, DType::Float)?;
     match bias {
-        Some(bias) => vm.bin(BinaryOp::Add, y, bias),
+        Some(bias) => tracer.bin(BinaryOp::Add, y, bias),
         None => Ok(y),
     }
 }

@@ -18,7 +18,7 @@ use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, ReduceOp, UnaryOp};
 use super::native::{Args, Native};
 use super::torch::Dropout;
 use super::value::{Data, Literal, ModuleState, Object, Tensor, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run};
 use crate::diagnostic::{Category, Diagnostic};
 use crate::syntax::Name;
 
@@ -59,16 +59,16 @@ pub fn layers() -> impl Iterator<Item = (&'static str, &'static str)> {
     LAYERS.iter().map(|l| (l.name, l.init.signature.trim_start_matches("self").trim_start()))
 }
 
-fn this(vm: &Interp, a: &Args) -> R<Rc<Object>> {
+fn this(run: &Run, a: &Args) -> R<Rc<Object>> {
     match a.value("self") {
         Value::Object(o) => Ok(o),
-        other => vm.type_fault(format!("a layer is needed, not {}", other.type_name())),
+        other => run.type_fault(format!("a layer is needed, not {}", other.type_name())),
     }
 }
 
 /// `nn.Module.__init__`.
-fn begin(vm: &mut Interp, a: &Args) -> R<Rc<Object>> {
-    let o = this(vm, a)?;
+fn begin(run: &mut Run, a: &Args) -> R<Rc<Object>> {
+    let o = this(run, a)?;
     let mut state = o.module.borrow_mut();
     if state.is_none() {
         *state = Some(ModuleState::default());
@@ -95,13 +95,13 @@ fn number(o: &Object, name: &str) -> f64 {
 
 /// Makes a parameter of a layer.
 fn param(vm: &mut Interp, o: &Rc<Object>, name: &str, shape: &[usize], init: Init) -> R<()> {
-    if vm.phase == super::Phase::Second {
+    if vm.tracer.phase() == super::Phase::Second {
         let d = vm.fault("E-STATEFUL", "a layer is made anew in every call of forward, so it is never trained");
         return Err(Box::new(d.help("make it once, in __init__ or behind a flag")));
     }
     let literal = Literal { shape: shape.to_vec(), init, dtype: DType::Float };
-    let span = vm.span;
-    let leaf = vm.leaf(literal, false, false, span)?;
+    let span = vm.here();
+    let leaf = vm.tracer.add_leaf(literal, false, false, span)?;
     let t = Tensor::new(super::value::Data::Leaf(leaf), Rc::default(), true, span);
     vm.set_attribute(&Value::Object(o.clone()), &name.into(), Value::Tensor(Rc::new(t)))
 }
@@ -116,7 +116,7 @@ fn no_param(o: &Object, name: &str) {
 /// The node of a layer's own parameter.
 fn own(vm: &mut Interp, o: &Rc<Object>, name: &str) -> R<Option<NodeId>> {
     match vm.attribute(&Value::Object(o.clone()), &name.into())? {
-        Value::Tensor(t) => vm.node(&t).map(Some),
+        Value::Tensor(t) => vm.tracer.node(&t).map(Some),
         Value::None => Ok(None),
         other => vm.type_fault(format!("the layer's {name} is {}", other.type_name())),
     }
@@ -146,8 +146,8 @@ fn uniform(fan: usize) -> Init {
 }
 
 /// A constructor that keeps its arguments as attributes.
-fn keep(vm: &mut Interp, a: &Args, names: &[&str]) -> R<Value> {
-    let o = begin(vm, a)?;
+fn keep(run: &mut Run, a: &Args, names: &[&str]) -> R<Value> {
+    let o = begin(run, a)?;
     for name in names {
         if let Some(v) = a.some(name) {
             set(&o, name, v.clone());
@@ -162,11 +162,11 @@ fn apply(vm: &mut Interp, a: &Args, function: &str) -> R<Value> {
 }
 
 fn apply_to(vm: &mut Interp, a: &Args, function: &str, inputs: &[&str]) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let keywords = o.attrs.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
     match super::native::find(function) {
         Some(f) => vm.call_native(f, inputs.iter().map(|i| a.value(i)).collect(), keywords),
-        None => vm.unsupported("E-UNSUPPORTED-OP", format!("{function} is not supported")),
+        None => vm.refuse("E-UNSUPPORTED-OP", format!("{function} is not supported")),
     }
 }
 
@@ -188,7 +188,7 @@ macro_rules! layer {
 /// A layer that is a function with fixed settings.
 macro_rules! activation {
     ($name:literal, $signature:literal, [$($kept:literal),*], $function:literal) => {
-        layer!($name, $signature, |vm, a| keep(vm, a, &[$($kept),*]), "input", |vm, a| apply(vm, a, $function))
+        layer!($name, $signature, |vm, a| keep(&mut vm.tracer.run, a, &[$($kept),*]), "input", |vm, a| apply(vm, a, $function))
     };
 }
 
@@ -230,7 +230,7 @@ static LAYERS: &[Layer] = &[
         init: Native {
             names: "Module",
             signature: "self *args **kwargs",
-            run: |vm, a| begin(vm, a).map(|_| Value::None),
+            run: |vm, a| begin(&mut vm.tracer.run, a).map(|_| Value::None),
         },
         forward: Native { names: "forward", signature: "self *args **kwargs", run: containers::no_forward },
     },
@@ -290,9 +290,13 @@ static LAYERS: &[Layer] = &[
     layer!("ModuleDict", "ModuleDict", "modules?", containers::dict_init, "*args", containers::no_forward),
     layer!("ParameterDict", "ParameterDict", "modules?", containers::dict_init, "*args", containers::no_forward),
     layer!("ParameterList", "ParameterList", "modules?", containers::list_init, "*args", containers::no_forward),
-    layer!("Identity", "*args **kwargs", |vm, a| begin(vm, a).map(|_| Value::None), "input", |_, a| Ok(
-        a.value("input")
-    )),
+    layer!(
+        "Identity",
+        "*args **kwargs",
+        |vm, a| begin(&mut vm.tracer.run, a).map(|_| Value::None),
+        "input",
+        |_, a| Ok(a.value("input"))
+    ),
     activation!("ReLU", "inplace?", ["inplace"], "torch.nn.functional.relu"),
     activation!("ReLU6", "inplace?", ["inplace"], "torch.nn.functional.relu6"),
     activation!(
@@ -370,15 +374,16 @@ static LAYERS: &[Layer] = &[
         "input",
         |vm, a| dense::convolution(vm, a, 2)
     ),
-    layer!("CosineSimilarity", "dim? eps?", |vm, a| keep(vm, a, &["dim", "eps"]), "x1 x2", |vm, a| apply_to(
-        vm,
-        a,
-        "torch.cosine_similarity",
-        &["x1", "x2"]
-    )),
-    layer!("PairwiseDistance", "p? eps? keepdim?", |vm, a| keep(vm, a, &["p", "eps", "keepdim"]), "x1 x2", |vm, a| {
-        apply_to(vm, a, "torch.pairwise_distance", &["x1", "x2"])
+    layer!("CosineSimilarity", "dim? eps?", |vm, a| keep(&mut vm.tracer.run, a, &["dim", "eps"]), "x1 x2", |vm, a| {
+        apply_to(vm, a, "torch.cosine_similarity", &["x1", "x2"])
     }),
+    layer!(
+        "PairwiseDistance",
+        "p? eps? keepdim?",
+        |vm, a| keep(&mut vm.tracer.run, a, &["p", "eps", "keepdim"]),
+        "x1 x2",
+        |vm, a| { apply_to(vm, a, "torch.pairwise_distance", &["x1", "x2"]) }
+    ),
     layer!("AdaptiveAvgPool1d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 1, false)),
     layer!("AdaptiveAvgPool2d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 2, false)),
     layer!("AdaptiveAvgPool3d", "output_size", pool::init, "input", |vm, a| pool::pooled(vm, a, 3, false)),

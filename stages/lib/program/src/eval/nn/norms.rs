@@ -1,5 +1,7 @@
 //! Normalisations.
 
+use super::super::Tracer;
+use super::super::arith::as_dim;
 use super::*;
 
 pub(super) fn shape_arg(vm: &mut Interp, a: &Args, name: &str) -> R<Vec<usize>> {
@@ -12,10 +14,8 @@ pub(super) fn shape_arg(vm: &mut Interp, a: &Args, name: &str) -> R<Vec<usize>> 
         match item {
             Value::Int(i) if i > 0 => out.push(i as usize),
             Value::Dim(d) => {
-                return vm.shape_fault(
-                    "E-SHAPE-PARAMETER",
-                    format!("{}: {d} depends on the size of the graph", a.function()),
-                );
+                return vm
+                    .refuse("E-SHAPE-PARAMETER", format!("{}: {d} depends on the size of the graph", a.function()));
             }
             other => {
                 let text = vm.repr_of(&other)?;
@@ -27,7 +27,7 @@ pub(super) fn shape_arg(vm: &mut Interp, a: &Args, name: &str) -> R<Vec<usize>> 
 }
 
 pub(super) fn layer_norm_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let shape = shape_arg(vm, a, "normalized_shape")?;
     set(&o, "normalized_shape", Value::tuple(shape.iter().map(|s| Value::Int(*s as i64)).collect()));
     set(&o, "eps", Value::Float(a.float_or(vm, "eps", 1e-5)?));
@@ -46,18 +46,18 @@ pub(super) fn layer_norm_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn layer_norm(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
     let shape = get(&o, "normalized_shape");
-    let sizes: Vec<Dim> = vm.items(&shape)?.iter().filter_map(|v| vm.as_dim(v)).collect();
+    let sizes: Vec<Dim> = vm.items(&shape)?.iter().filter_map(as_dim).collect();
     let (weight, bias) = (own(vm, &o, "weight")?, own(vm, &o, "bias")?);
     let eps = number(&o, "eps");
-    let id = made_here(&o, vm.layer_norm(x, &sizes, weight, bias, eps))?;
-    Ok(vm.tensor_value(id))
+    let id = made_here(&o, vm.tracer.layer_norm(x, &sizes, weight, bias, eps))?;
+    Ok(vm.tracer.tensor_value(id))
 }
 
 pub(super) fn rms_norm_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let shape = shape_arg(vm, a, "normalized_shape")?;
     set(&o, "normalized_shape", Value::tuple(shape.iter().map(|s| Value::Int(*s as i64)).collect()));
     set(&o, "eps", Value::Float(a.float_or(vm, "eps", f64::from(f32::EPSILON))?));
@@ -70,75 +70,76 @@ pub(super) fn rms_norm_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn rms_norm(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
     let shape = get(&o, "normalized_shape");
-    let sizes: Vec<Dim> = vm.items(&shape)?.iter().filter_map(|v| vm.as_dim(v)).collect();
+    let sizes: Vec<Dim> = vm.items(&shape)?.iter().filter_map(as_dim).collect();
     let weight = own(vm, &o, "weight")?;
     let eps = number(&o, "eps");
-    let y = made_here(&o, root_mean_square(vm, x, &sizes, weight, eps))?;
-    Ok(vm.tensor_value(y))
+    let y = made_here(&o, root_mean_square(&mut vm.tracer, x, &sizes, weight, eps))?;
+    Ok(vm.tracer.tensor_value(y))
 }
 
 /// `x` over the root of the mean of its squares over the last axes, whose sizes are given.
-pub fn root_mean_square(vm: &mut Interp, x: NodeId, sizes: &[Dim], weight: Option<NodeId>, eps: f64) -> R<NodeId> {
-    let shape = vm.graph.shape(x).clone();
+pub fn root_mean_square(tracer: &mut Tracer, x: NodeId, sizes: &[Dim], weight: Option<NodeId>, eps: f64) -> R<NodeId> {
+    let shape = tracer.graph().shape(x).clone();
     if !shape.ends_with(sizes) || sizes.is_empty() {
         let text = format!(
             "an RMS norm over {} cannot be applied to {}: the last axes must be equal",
             graph::display(sizes),
             graph::display(&shape)
         );
-        return vm.shape_fault("E-SHAPE-NORM", text);
+        return tracer.run.refuse("E-SHAPE-NORM", text);
     }
-    let square = vm.un(UnaryOp::Square, x)?;
+    let square = tracer.un(UnaryOp::Square, x)?;
     let dims = (shape.len() - sizes.len()..shape.len()).collect();
-    let mean = vm.push(Op::Reduce { op: ReduceOp::Mean, dims, keepdim: true }, &[square])?;
-    let eps = vm.float(eps)?;
-    let sum = vm.bin(BinaryOp::Add, mean, eps)?;
-    let scale = vm.un(UnaryOp::Rsqrt, sum)?;
-    let y = vm.bin(BinaryOp::Mul, x, scale)?;
+    let mean = tracer.push(Op::Reduce { op: ReduceOp::Mean, dims, keepdim: true }, &[square])?;
+    let eps = tracer.float(eps)?;
+    let sum = tracer.bin(BinaryOp::Add, mean, eps)?;
+    let scale = tracer.un(UnaryOp::Rsqrt, sum)?;
+    let y = tracer.bin(BinaryOp::Mul, x, scale)?;
     match weight {
-        Some(w) => vm.bin(BinaryOp::Mul, y, w),
+        Some(w) => tracer.bin(BinaryOp::Mul, y, w),
         None => Ok(y),
     }
 }
 
 /// Normalised within `groups` groups of channels (the second axis), over all axes behind it too.
 pub fn grouped(
-    vm: &mut Interp,
+    tracer: &mut Tracer,
     x: NodeId,
     groups: usize,
     weight: Option<NodeId>,
     bias: Option<NodeId>,
     eps: f64,
 ) -> R<NodeId> {
-    let shape = vm.graph.shape(x).clone();
+    let shape = tracer.graph().shape(x).clone();
     let (Some(batch), Some(channels)) = (shape.first(), shape.get(1).and_then(Dim::as_known)) else {
-        return vm
-            .shape_fault("E-SHAPE-NORM", "a group norm needs [batch, channels, ...] with a known number of channels");
+        return tracer
+            .run
+            .refuse("E-SHAPE-NORM", "a group norm needs [batch, channels, ...] with a known number of channels");
     };
     let groups = i64::try_from(groups).unwrap_or(0);
     if groups < 1 || channels % groups != 0 {
-        return vm.shape_fault("E-SHAPE-NORM", format!("{channels} channels cannot be split into {groups} groups"));
+        return tracer.run.refuse("E-SHAPE-NORM", format!("{channels} channels cannot be split into {groups} groups"));
     }
     let inner = graph::numel(shape.get(2..).unwrap_or(&[])) * Dim::known(channels / groups);
-    let y = vm.push_as(Op::Reshape, &[x], vec![batch.clone(), Dim::known(groups), inner], DType::Float)?;
-    let y = vm.push(Op::LayerNorm { axes: 1, eps, weighted: false, biased: false }, &[y])?;
-    let mut y = vm.push_as(Op::Reshape, &[y], shape.clone(), DType::Float)?;
+    let y = tracer.push_as(Op::Reshape, &[x], vec![batch.clone(), Dim::known(groups), inner], DType::Float)?;
+    let y = tracer.push(Op::LayerNorm { axes: 1, eps, weighted: false, biased: false }, &[y])?;
+    let mut y = tracer.push_as(Op::Reshape, &[y], shape.clone(), DType::Float)?;
     for (op, id) in [(BinaryOp::Mul, weight), (BinaryOp::Add, bias)] {
         if let Some(id) = id {
             let mut wide = vec![Dim::known(channels)];
             wide.extend(shape.iter().skip(2).map(|_| Dim::known(1)));
-            let id = vm.push_as(Op::Reshape, &[id], wide, DType::Float)?;
-            y = vm.bin(op, y, id)?;
+            let id = tracer.push_as(Op::Reshape, &[id], wide, DType::Float)?;
+            y = tracer.bin(op, y, id)?;
         }
     }
-    Ok(vm.plain(y))
+    Ok(tracer.plain(y))
 }
 
 pub(super) fn group_norm_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let (groups, channels) = (a.size(vm, "num_groups")?, a.size(vm, "num_channels")?);
     if groups == 0 || channels % groups != 0 {
         return vm.value_fault(format!("{channels} channels cannot be split into {groups} groups"));
@@ -157,10 +158,10 @@ pub(super) fn group_norm_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn group_norm(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
     let (weight, bias) = (own(vm, &o, "weight")?, own(vm, &o, "bias")?);
     let (groups, eps) = (number(&o, "num_groups") as usize, number(&o, "eps"));
-    let id = made_here(&o, grouped(vm, x, groups, weight, bias, eps))?;
-    Ok(vm.tensor_value(id))
+    let id = made_here(&o, grouped(&mut vm.tracer, x, groups, weight, bias, eps))?;
+    Ok(vm.tracer.tensor_value(id))
 }

@@ -6,9 +6,9 @@ use super::*;
 pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     one(vm, a)?;
     if a.bool(vm, "return_indices", false)? {
-        return vm.unsupported("E-UNSUPPORTED-OP", "pooling is not supported with return_indices");
+        return vm.refuse("E-UNSUPPORTED-OP", "pooling is not supported with return_indices");
     }
-    begin(vm, a)?;
+    begin(&mut vm.tracer.run, a)?;
     Ok(Value::None)
 }
 
@@ -22,34 +22,34 @@ fn one(vm: &mut Interp, a: &Args) -> R<()> {
         return Ok(());
     }
     let text = "pooling is supported to one element along each axis; nodes have no order for windows to follow";
-    vm.unsupported("E-UNSUPPORTED-OP", text)
+    vm.refuse("E-UNSUPPORTED-OP", text)
 }
 
 /// The mean or the largest element over the last `axes` axes, which keep size 1.
 pub fn pooled(vm: &mut Interp, a: &Args, axes: usize, largest: bool) -> R<Value> {
     let x = a.tensor(vm, "input")?;
-    let shape = vm.graph.shape(x).clone();
+    let shape = vm.tracer.graph().shape(x).clone();
     let rank = shape.len();
     if rank != axes + 1 && rank != axes + 2 {
         let text = format!("this pooling takes {} or {} axes, not {}", axes + 1, axes + 2, graph::display(&shape));
-        return vm.shape_fault("E-SHAPE-OP", text);
+        return vm.refuse("E-SHAPE-OP", text);
     }
     let dims: Vec<usize> = (rank - axes..rank).collect();
     if !largest {
-        let out = vm.push(Op::Reduce { op: ReduceOp::Mean, dims, keepdim: true }, &[x])?;
-        return Ok(vm.tensor_value(out));
+        let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Mean, dims, keepdim: true }, &[x])?;
+        return Ok(vm.tracer.tensor_value(out));
     }
     // the gradient goes to one element, so that the axes are searched as one
     let (head, tail) = shape.split_at(rank - axes);
     let mut flat = head.to_vec();
     flat.push(graph::numel(tail));
-    let dtype = vm.graph.dtype(x);
-    let x = vm.push_as(Op::Reshape, &[x], flat, dtype)?;
-    let out = vm.push(Op::Reduce { op: ReduceOp::MaxValues, dims: vec![rank - axes], keepdim: true }, &[x])?;
+    let dtype = vm.tracer.graph().dtype(x);
+    let x = vm.tracer.push_as(Op::Reshape, &[x], flat, dtype)?;
+    let out = vm.tracer.push(Op::Reduce { op: ReduceOp::MaxValues, dims: vec![rank - axes], keepdim: true }, &[x])?;
     let mut to = head.to_vec();
     to.extend(tail.iter().map(|_| Dim::known(1)));
-    let out = vm.push_as(Op::Reshape, &[out], to, dtype)?;
-    Ok(vm.tensor_value(out))
+    let out = vm.tracer.push_as(Op::Reshape, &[out], to, dtype)?;
+    Ok(vm.tracer.tensor_value(out))
 }
 
 /// As a function, which gets its size with each call.

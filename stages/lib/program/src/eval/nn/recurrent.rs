@@ -1,10 +1,11 @@
 //! Recurrent cells.
 
+use super::super::Tracer;
 use super::*;
 
 /// GRU, LSTM and RNN cells: `gates` blocks of weights.
 pub(super) fn cell_init(vm: &mut Interp, a: &Args, gates: usize) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let (input, hidden) = (a.size(vm, "input_size")?, a.size(vm, "hidden_size")?);
     set(&o, "input_size", Value::Int(input as i64));
     set(&o, "hidden_size", Value::Int(hidden as i64));
@@ -25,22 +26,24 @@ pub(super) fn cell_init(vm: &mut Interp, a: &Args, gates: usize) -> R<Value> {
 
 /// The products of a cell's input and state, each cut into `gates` blocks.
 pub(super) fn cell(vm: &mut Interp, o: &Rc<Object>, x: NodeId, h: NodeId, gates: i64) -> R<(Vec<NodeId>, Vec<NodeId>)> {
-    let rank = vm.graph.shape(x).len();
+    let rank = vm.tracer.graph().shape(x).len();
     if !(1..=2).contains(&rank) {
         let text = format!(
             "a recurrent cell takes [features] or [batch, features], not {}",
-            graph::display(vm.graph.shape(x))
+            graph::display(vm.tracer.graph().shape(x))
         );
         let d = vm.fault("E-SHAPE-CELL", text);
         return Err(Box::new(d.help("reshape to two axes before the cell and back after it")));
     }
-    if vm.graph.shape(h).len() != rank || (rank == 2 && vm.graph.shape(x).first() != vm.graph.shape(h).first()) {
-        return vm.shape_fault(
+    if vm.tracer.graph().shape(h).len() != rank
+        || (rank == 2 && vm.tracer.graph().shape(x).first() != vm.tracer.graph().shape(h).first())
+    {
+        return vm.refuse(
             "E-SHAPE-CELL",
             format!(
                 "a recurrent cell's input {} and state {} do not fit",
-                graph::display(vm.graph.shape(x)),
-                graph::display(vm.graph.shape(h))
+                graph::display(vm.tracer.graph().shape(x)),
+                graph::display(vm.tracer.graph().shape(h))
             ),
         );
     }
@@ -54,87 +57,87 @@ pub(super) fn cell(vm: &mut Interp, o: &Rc<Object>, x: NodeId, h: NodeId, gates:
     {
         let weight = needed(vm, o, weight)?;
         let bias = own(vm, o, bias)?;
-        let all = vm.linear(value, weight, bias)?;
+        let all = vm.tracer.linear(value, weight, bias)?;
         for gate in 0..gates {
             let (start, end) = (Dim::known(gate * hidden), Dim::known((gate + 1) * hidden));
-            list.push(vm.push(Op::Slice { dim: rank - 1, start, end, step: 1 }, &[all])?);
+            list.push(vm.tracer.push(Op::Slice { dim: rank - 1, start, end, step: 1 }, &[all])?);
         }
     }
     Ok(out)
 }
 
 /// A state of zeros where none is given.
-pub(super) fn state(vm: &mut Interp, o: &Object, x: NodeId, value: &Value) -> R<NodeId> {
+pub(super) fn state(tracer: &mut Tracer, o: &Object, x: NodeId, value: &Value) -> R<NodeId> {
     match value {
-        Value::Tensor(t) => vm.node(t),
+        Value::Tensor(t) => tracer.node(t),
         Value::None => {
-            let mut shape = vm.graph.shape(x).clone();
+            let mut shape = tracer.graph().shape(x).clone();
             if let (Some(last), Value::Int(h)) = (shape.last_mut(), get(o, "hidden_size")) {
                 *last = Dim::known(h);
             }
-            vm.push_as(Op::Full(0.0), &[], shape, DType::Float)
+            tracer.push_as(Op::Full(0.0), &[], shape, DType::Float)
         }
-        other => vm.type_fault(format!("the state must be a tensor, not {}", other.type_name())),
+        other => tracer.run.type_fault(format!("the state must be a tensor, not {}", other.type_name())),
     }
 }
 
 pub(super) fn gru_cell(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
-    let h = state(vm, &o, x, &a.value("hx"))?;
+    let h = state(&mut vm.tracer, &o, x, &a.value("hx"))?;
     let (i, g) = made_here(&o, cell(vm, &o, x, h, 3))?;
     let ([ir, iz, in_], [hr, hz, hn]) = (i.as_slice(), g.as_slice()) else {
         return vm.type_fault("a GRU has three gates");
     };
-    let r = vm.bin(BinaryOp::Add, *ir, *hr)?;
-    let r = vm.un(UnaryOp::Sigmoid, r)?;
-    let z = vm.bin(BinaryOp::Add, *iz, *hz)?;
-    let z = vm.un(UnaryOp::Sigmoid, z)?;
-    let n = vm.bin(BinaryOp::Mul, r, *hn)?;
-    let n = vm.bin(BinaryOp::Add, *in_, n)?;
-    let n = vm.un(UnaryOp::Tanh, n)?;
+    let r = vm.tracer.bin(BinaryOp::Add, *ir, *hr)?;
+    let r = vm.tracer.un(UnaryOp::Sigmoid, r)?;
+    let z = vm.tracer.bin(BinaryOp::Add, *iz, *hz)?;
+    let z = vm.tracer.un(UnaryOp::Sigmoid, z)?;
+    let n = vm.tracer.bin(BinaryOp::Mul, r, *hn)?;
+    let n = vm.tracer.bin(BinaryOp::Add, *in_, n)?;
+    let n = vm.tracer.un(UnaryOp::Tanh, n)?;
     // (1 - z) n + z h
-    let keep = vm.bin(BinaryOp::Sub, h, n)?;
-    let keep = vm.bin(BinaryOp::Mul, z, keep)?;
-    let id = vm.bin(BinaryOp::Add, n, keep)?;
-    Ok(vm.tensor_value(id))
+    let keep = vm.tracer.bin(BinaryOp::Sub, h, n)?;
+    let keep = vm.tracer.bin(BinaryOp::Mul, z, keep)?;
+    let id = vm.tracer.bin(BinaryOp::Add, n, keep)?;
+    Ok(vm.tracer.tensor_value(id))
 }
 
 pub(super) fn lstm_cell(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
     let (h, c) = match a.value("hx") {
-        Value::None => (state(vm, &o, x, &Value::None)?, state(vm, &o, x, &Value::None)?),
+        Value::None => (state(&mut vm.tracer, &o, x, &Value::None)?, state(&mut vm.tracer, &o, x, &Value::None)?),
         pair => match vm.items(&pair)?.as_slice() {
-            [h, c] => (state(vm, &o, x, h)?, state(vm, &o, x, c)?),
+            [h, c] => (state(&mut vm.tracer, &o, x, h)?, state(&mut vm.tracer, &o, x, c)?),
             _ => return vm.type_fault("an LSTM's state is a pair"),
         },
     };
     let (i, g) = made_here(&o, cell(vm, &o, x, h, 4))?;
     let mut gates = Vec::new();
     for (at, (x, h)) in i.iter().zip(&g).enumerate() {
-        let sum = vm.bin(BinaryOp::Add, *x, *h)?;
-        gates.push(vm.un(if at == 2 { UnaryOp::Tanh } else { UnaryOp::Sigmoid }, sum)?);
+        let sum = vm.tracer.bin(BinaryOp::Add, *x, *h)?;
+        gates.push(vm.tracer.un(if at == 2 { UnaryOp::Tanh } else { UnaryOp::Sigmoid }, sum)?);
     }
     let [input, forget, new, output] = gates.as_slice() else {
         return vm.type_fault("an LSTM has four gates");
     };
-    let kept = vm.bin(BinaryOp::Mul, *forget, c)?;
-    let added = vm.bin(BinaryOp::Mul, *input, *new)?;
-    let c = vm.bin(BinaryOp::Add, kept, added)?;
-    let shown = vm.un(UnaryOp::Tanh, c)?;
-    let h = vm.bin(BinaryOp::Mul, *output, shown)?;
-    Ok(Value::tuple(vec![vm.tensor_value(h), vm.tensor_value(c)]))
+    let kept = vm.tracer.bin(BinaryOp::Mul, *forget, c)?;
+    let added = vm.tracer.bin(BinaryOp::Mul, *input, *new)?;
+    let c = vm.tracer.bin(BinaryOp::Add, kept, added)?;
+    let shown = vm.tracer.un(UnaryOp::Tanh, c)?;
+    let h = vm.tracer.bin(BinaryOp::Mul, *output, shown)?;
+    Ok(Value::tuple(vec![vm.tracer.tensor_value(h), vm.tracer.tensor_value(c)]))
 }
 
 pub(super) fn rnn_cell(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
-    let h = state(vm, &o, x, &a.value("hx"))?;
+    let h = state(&mut vm.tracer, &o, x, &a.value("hx"))?;
     let (i, g) = made_here(&o, cell(vm, &o, x, h, 1))?;
     let ([x], [h]) = (i.as_slice(), g.as_slice()) else { return vm.type_fault("an RNN has one gate") };
-    let sum = vm.bin(BinaryOp::Add, *x, *h)?;
+    let sum = vm.tracer.bin(BinaryOp::Add, *x, *h)?;
     let relu = matches!(get(&o, "nonlinearity"), Value::Str(s) if &*s == "relu");
-    let id = vm.un(if relu { UnaryOp::Relu } else { UnaryOp::Tanh }, sum)?;
-    Ok(vm.tensor_value(id))
+    let id = vm.tracer.un(if relu { UnaryOp::Relu } else { UnaryOp::Tanh }, sum)?;
+    Ok(vm.tracer.tensor_value(id))
 }

@@ -11,7 +11,7 @@ fn child(
     args: Vec<Value>,
     settings: &[(&str, Value)],
 ) -> R<()> {
-    let Some(layer) = find(class) else { return vm.unsupported("E-INTERNAL", format!("there is no {class}")) };
+    let Some(layer) = find(class) else { return vm.refuse("E-INTERNAL", format!("there is no {class}")) };
     let class = Value::Class(vm.layer_class(layer));
     let settings = settings.iter().map(|(name, value)| (Name::from(*name), value.clone())).collect();
     let made = vm.call(&class, args, settings)?;
@@ -25,7 +25,7 @@ fn through(vm: &mut Interp, o: &Rc<Object>, name: &str, x: Value) -> R<Value> {
 }
 
 pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let int = |vm: &Interp, name: &str, default: i64| a.int_or(vm, name, default).map(Value::Int);
     let (model, heads) = (int(vm, "d_model", 0)?, int(vm, "nhead", 0)?);
     let inner = int(vm, "dim_feedforward", 2048)?;
@@ -46,8 +46,8 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
         child(vm, &o, name, "Dropout", vec![drop.clone()], &[])?;
     }
     let activation = match a.get("activation").cloned() {
-        None => function(vm, "relu")?,
-        Some(Value::Str(name)) if matches!(&*name, "relu" | "gelu") => function(vm, &name)?,
+        None => function(&vm.tracer.run, "relu")?,
+        Some(Value::Str(name)) if matches!(&*name, "relu" | "gelu") => function(&vm.tracer.run, &name)?,
         Some(Value::Str(name)) => {
             return vm.value_fault(format!("activation should be relu or gelu, or a function, not '{name}'"));
         }
@@ -57,10 +57,10 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     Ok(Value::None)
 }
 
-fn function(vm: &Interp, name: &str) -> R<Value> {
+fn function(run: &Run, name: &str) -> R<Value> {
     match super::super::native::find(&format!("torch.nn.functional.{name}")) {
         Some(native) => Ok(Value::Native(native)),
-        None => vm.unsupported("E-INTERNAL", format!("there is no {name}")),
+        None => run.refuse("E-INTERNAL", format!("there is no {name}")),
     }
 }
 
@@ -84,7 +84,7 @@ fn feed_forward(vm: &mut Interp, o: &Rc<Object>, x: Value) -> R<Value> {
 }
 
 pub(super) fn forward(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     let first = matches!(get(&o, "norm_first"), Value::Bool(true));
     let mut x = a.value("src");
     for (norm, attends) in [("norm1", true), ("norm2", false)] {
@@ -99,7 +99,7 @@ pub(super) fn forward(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn encoder_init(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = begin(vm, a)?;
+    let o = begin(&mut vm.tracer.run, a)?;
     let count = a.size(vm, "num_layers")?;
     let (layer, mut layers) = (a.value("encoder_layer"), Vec::new());
     for _ in 0..count {
@@ -112,7 +112,7 @@ pub(super) fn encoder_init(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn encoder(vm: &mut Interp, a: &Args) -> R<Value> {
-    let o = this(vm, a)?;
+    let o = this(&vm.tracer.run, a)?;
     if a.some("src_key_padding_mask").is_some() {
         let text = "TransformerEncoder is not supported with src_key_padding_mask, by which PyTorch leaves zeros in evaluation";
         let d = vm.fault("E-UNSUPPORTED-OP", text);

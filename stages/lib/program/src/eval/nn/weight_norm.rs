@@ -11,8 +11,8 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
         Value::Object(o) if o.module.borrow().is_some() => o,
         other => return vm.type_fault(format!("weight_norm() needs a layer, not {}", other.type_name())),
     };
-    if vm.phase == super::super::Phase::Second {
-        return vm.unsupported("E-STATEFUL", "a layer is changed in every call of forward");
+    if vm.tracer.phase() == super::super::Phase::Second {
+        return vm.refuse("E-STATEFUL", "a layer is changed in every call of forward");
     }
     let name = a.text_or(vm, "name", "weight")?;
     let held = o.module.borrow().as_ref().and_then(|s| s.params.iter().find(|p| p.0 == name).and_then(|p| p.1.clone()));
@@ -21,12 +21,12 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
     };
     let leaf = match &*weight.data.borrow() {
         Data::Leaf(leaf) => *leaf,
-        _ => return vm.unsupported("E-UNSUPPORTED-INIT", "only a parameter can be normalised"),
+        _ => return vm.refuse("E-UNSUPPORTED-INIT", "only a parameter can be normalised"),
     };
-    vm.unused_yet(leaf)?;
-    let (shape, init) = match vm.leaves.get(leaf) {
+    vm.tracer.unused_yet(leaf)?;
+    let (shape, init) = match vm.tracer.leaf(leaf) {
         Some(known) => (known.shape.clone(), known.init.clone()),
-        None => return vm.unsupported("E-INTERNAL", "a parameter without a place"),
+        None => return vm.refuse("E-INTERNAL", "a parameter without a place"),
     };
     let axis = match a.get("dim") {
         Some(Value::None | Value::Int(-1)) => None,
@@ -44,8 +44,8 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
     };
     // the name follows when all modules are known
     let init = Init::Lengths { of: leaf.to_string(), shape, init: Box::new(init), axis };
-    let span = vm.span;
-    let length = vm.leaf(Literal { shape: lengths, init, dtype: DType::Float }, false, false, span)?;
+    let span = vm.here();
+    let length = vm.tracer.add_leaf(Literal { shape: lengths, init, dtype: DType::Float }, false, false, span)?;
     let length = Rc::new(Tensor::new(Data::Leaf(length), Rc::default(), true, span));
     if let Some(state) = o.module.borrow_mut().as_mut() {
         state.params.retain(|p| p.0 != name);
@@ -53,7 +53,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
     if inner {
         let list = list(vm)?;
         fill(&list, [("original0".into(), length), ("original1".into(), weight)]);
-        let Some(dict) = find("ModuleDict") else { return vm.unsupported("E-INTERNAL", "there is no ModuleDict") };
+        let Some(dict) = find("ModuleDict") else { return vm.refuse("E-INTERNAL", "there is no ModuleDict") };
         let own = Value::Object(o.clone());
         let known = o.module.borrow().as_ref().is_some_and(|s| s.children.iter().any(|c| &*c.0 == "parametrizations"));
         if !known {
@@ -73,7 +73,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
 }
 
 fn list(vm: &mut Interp) -> R<Rc<Object>> {
-    let Some(layer) = find("ModuleList") else { return vm.unsupported("E-INTERNAL", "there is no ModuleList") };
+    let Some(layer) = find("ModuleList") else { return vm.refuse("E-INTERNAL", "there is no ModuleList") };
     let class = Value::Class(vm.layer_class(layer));
     match vm.call(&class, Vec::new(), Vec::new())? {
         Value::Object(made) => Ok(made),
@@ -101,21 +101,21 @@ pub fn normalised_weight(vm: &mut Interp, o: &Rc<Object>, name: &str) -> R<Optio
     let mut ids = Vec::new();
     for name in &names {
         match vm.attribute(&holder, &name.as_str().into())? {
-            Value::Tensor(t) => ids.push(vm.node(&t)?),
+            Value::Tensor(t) => ids.push(vm.tracer.node(&t)?),
             other => return vm.type_fault(format!("the layer's {name} is {}", other.type_name())),
         }
     }
     let [length, direction] = ids[..] else { return Ok(None) };
-    let rank = vm.graph.shape(direction).len();
+    let rank = vm.tracer.graph().shape(direction).len();
     let (kept, keepdim) = match rule.first() {
         Some(Value::Int(axis)) => (usize::try_from(*axis).ok(), true),
         _ => (None, false),
     };
     let dims = (0..rank).filter(|axis| Some(*axis) != kept).collect();
-    let norm = vm.push(Op::Reduce { op: ReduceOp::Norm { p: 2.0 }, dims, keepdim }, &[direction])?;
-    let scale = vm.bin(BinaryOp::Div, length, norm)?;
-    let weight = vm.bin(BinaryOp::Mul, direction, scale)?;
-    Ok(Some(vm.tensor_value(weight)))
+    let norm = vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p: 2.0 }, dims, keepdim }, &[direction])?;
+    let scale = vm.tracer.bin(BinaryOp::Div, length, norm)?;
+    let weight = vm.tracer.bin(BinaryOp::Mul, direction, scale)?;
+    Ok(Some(vm.tracer.tensor_value(weight)))
 }
 
 pub static TABLE: &[Native] = &[

@@ -2,27 +2,27 @@
 
 use super::*;
 
-fn flip(vm: &mut Interp, id: NodeId, dims: Vec<usize>) -> R<NodeId> {
-    vm.push(Op::Flip { dims }, &[id])
+fn flip(tracer: &mut Tracer, id: NodeId, dims: Vec<usize>) -> R<NodeId> {
+    tracer.push(Op::Flip { dims }, &[id])
 }
 
 /// `fliplr` and `flipud`.
 fn flip_one(vm: &mut Interp, a: &Args, dim: usize) -> R<Value> {
     let x = a.tensor(vm, "input")?;
-    if vm.graph.shape(x).len() <= dim {
-        return vm.shape_fault("E-SHAPE-AXIS", format!("{}() needs a tensor of {} axes", a.function(), dim + 1));
+    if vm.tracer.graph().shape(x).len() <= dim {
+        return vm.refuse("E-SHAPE-AXIS", format!("{}() needs a tensor of {} axes", a.function(), dim + 1));
     }
-    let out = flip(vm, x, vec![dim]);
-    done(vm, out)
+    let out = flip(&mut vm.tracer, x, vec![dim]);
+    done(&mut vm.tracer, out)
 }
 
 fn rot90(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
-    let rank = vm.graph.shape(x).len();
+    let rank = vm.tracer.graph().shape(x).len();
     let dims = if a.some("dims").is_some() {
         a.axes(vm, "dims", rank)?.unwrap_or_default()
     } else {
-        vec![vm.axis(0, rank, "rot90")?, vm.axis(1, rank, "rot90")?]
+        vec![vm.tracer.run.axis(0, rank, "rot90")?, vm.tracer.run.axis(1, rank, "rot90")?]
     };
     let &[first, second] = dims.as_slice() else {
         return vm.value_fault("rot90() turns two axes");
@@ -34,21 +34,21 @@ fn rot90(vm: &mut Interp, a: &Args) -> R<Value> {
     swapped.swap(first, second);
     let out = match a.int_or(vm, "k", 1)?.rem_euclid(4) {
         1 => {
-            let turned = flip(vm, x, vec![second])?;
-            vm.push(Op::Permute(swapped), &[turned])
+            let turned = flip(&mut vm.tracer, x, vec![second])?;
+            vm.tracer.push(Op::Permute(swapped), &[turned])
         }
-        2 => flip(vm, x, vec![first, second]),
+        2 => flip(&mut vm.tracer, x, vec![first, second]),
         3 => {
-            let turned = flip(vm, x, vec![first])?;
-            vm.push(Op::Permute(swapped), &[turned])
+            let turned = flip(&mut vm.tracer, x, vec![first])?;
+            vm.tracer.push(Op::Permute(swapped), &[turned])
         }
         _ => {
-            let (shape, dtype) = (vm.graph.shape(x).clone(), vm.graph.dtype(x));
-            let copy = vm.push_as(Op::Reshape, &[x], shape, dtype)?;
-            Ok(vm.copied(copy, x))
+            let (shape, dtype) = (vm.tracer.graph().shape(x).clone(), vm.tracer.graph().dtype(x));
+            let copy = vm.tracer.push_as(Op::Reshape, &[x], shape, dtype)?;
+            Ok(vm.tracer.copied(copy, x))
         }
     };
-    done(vm, out)
+    done(&mut vm.tracer, out)
 }
 
 /// At least so many axes, which come where numpy puts them.
@@ -63,22 +63,22 @@ fn at_least(vm: &mut Interp, a: &Args, rank: usize) -> R<Value> {
         let Value::Tensor(t) = item else {
             return vm.type_fault(format!("{}() takes tensors", a.function()));
         };
-        let mut id = vm.node(t)?;
-        let before = vm.graph.shape(id).len();
+        let mut id = vm.tracer.node(t)?;
+        let before = vm.tracer.graph().shape(id).len();
         if before >= rank {
             out.push(Value::Tensor(t.clone()));
             continue;
         }
         for _ in before.max(1)..rank.min(2) {
-            id = vm.unsqueeze(id, 0)?;
+            id = vm.tracer.unsqueeze(id, 0)?;
         }
         if before == 0 {
-            id = vm.unsqueeze(id, 0)?;
+            id = vm.tracer.unsqueeze(id, 0)?;
         }
         if rank == 3 {
-            id = vm.unsqueeze(id, 2)?;
+            id = vm.tracer.unsqueeze(id, 2)?;
         }
-        out.push(vm.view_value(id, t)?);
+        out.push(vm.tracer.view_value(id, t)?);
     }
     match (several, out.pop()) {
         (false, Some(one)) => Ok(one),
@@ -90,154 +90,153 @@ fn at_least(vm: &mut Interp, a: &Args, rank: usize) -> R<Value> {
 }
 
 /// The nodes of a list of tensors.
-fn all(vm: &mut Interp, items: &[Value], function: &str) -> R<Vec<NodeId>> {
+fn all(tracer: &mut Tracer, items: &[Value], function: &str) -> R<Vec<NodeId>> {
     let mut ids = Vec::new();
     for item in items {
-        let Value::Tensor(t) = item else { return vm.type_fault(format!("{function}() takes tensors")) };
-        ids.push(vm.node(t)?);
+        let Value::Tensor(t) = item else { return tracer.run.type_fault(format!("{function}() takes tensors")) };
+        ids.push(tracer.node(t)?);
     }
-    if ids.is_empty() { vm.value_fault(format!("{function}() of nothing")) } else { Ok(ids) }
+    if ids.is_empty() { tracer.run.value_fault(format!("{function}() of nothing")) } else { Ok(ids) }
 }
 
 fn column_stack(vm: &mut Interp, a: &Args) -> R<Value> {
     let items = vm.items(&a.value("tensors"))?;
-    let mut ids = all(vm, &items, "column_stack")?;
+    let mut ids = all(&mut vm.tracer, &items, "column_stack")?;
     for id in &mut ids {
-        if vm.graph.shape(*id).len() < 2 {
-            let count = graph::numel(vm.graph.shape(*id));
-            *id = vm.reshaped(*id, vec![count, Dim::known(1)])?;
+        if vm.tracer.graph().shape(*id).len() < 2 {
+            let count = graph::numel(vm.tracer.graph().shape(*id));
+            *id = vm.tracer.reshaped(*id, vec![count, Dim::known(1)])?;
         }
     }
-    let ids = super::pieces::same_type(vm, ids)?;
-    let out = vm.push(Op::Cat { dim: 1 }, &ids);
-    done(vm, out)
+    let ids = super::pieces::same_type(&mut vm.tracer, ids)?;
+    let out = vm.tracer.push(Op::Cat { dim: 1 }, &ids);
+    done(&mut vm.tracer, out)
 }
 
 /// Matrices along a diagonal.
 fn block_diag(vm: &mut Interp, a: &Args) -> R<Value> {
-    let ids = all(vm, &a.rest, "block_diag")?;
-    let ids = super::pieces::same_type(vm, ids)?;
+    let ids = all(&mut vm.tracer, &a.rest, "block_diag")?;
+    let ids = super::pieces::same_type(&mut vm.tracer, ids)?;
     let mut blocks = Vec::new();
     for id in ids {
-        let shape = vm.graph.shape(id).clone();
+        let shape = vm.tracer.graph().shape(id).clone();
         blocks.push(match shape.len() {
             2 => id,
-            0 | 1 => vm.reshaped(id, vec![Dim::known(1), graph::numel(&shape)])?,
+            0 | 1 => vm.tracer.reshaped(id, vec![Dim::known(1), graph::numel(&shape)])?,
             rank => {
-                return vm
-                    .shape_fault("E-SHAPE-AXIS", format!("block_diag() takes matrices, not tensors of {rank} axes"));
+                return vm.refuse("E-SHAPE-AXIS", format!("block_diag() takes matrices, not tensors of {rank} axes"));
             }
         });
     }
-    let size = |vm: &Interp, id: NodeId, dim: usize| vm.graph.shape(id).get(dim).cloned().unwrap_or_default();
+    let size = |vm: &Interp, id: NodeId, dim: usize| vm.tracer.graph().shape(id).get(dim).cloned().unwrap_or_default();
     let mut rows = Vec::new();
     for (at, &block) in blocks.iter().enumerate() {
-        let (height, dtype) = (size(vm, block, 0), vm.graph.dtype(block));
+        let (height, dtype) = (size(vm, block, 0), vm.tracer.graph().dtype(block));
         let mut row = Vec::new();
         for (place, &other) in blocks.iter().enumerate() {
             let width = size(vm, other, 1);
             let zeros = vec![height.clone(), width];
-            row.push(if place == at { block } else { vm.push_as(Op::Full(0.0), &[], zeros, dtype)? });
+            row.push(if place == at { block } else { vm.tracer.push_as(Op::Full(0.0), &[], zeros, dtype)? });
         }
-        rows.push(vm.push(Op::Cat { dim: 1 }, &row)?);
+        rows.push(vm.tracer.push(Op::Cat { dim: 1 }, &row)?);
     }
-    let out = vm.push(Op::Cat { dim: 0 }, &rows);
-    done(vm, out)
+    let out = vm.tracer.push(Op::Cat { dim: 0 }, &rows);
+    done(&mut vm.tracer, out)
 }
 
 /// Each element of one times all of the other.
 fn kron(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
     let given = [x, y];
-    let (outer, inner) = (vm.graph.shape(x).clone(), vm.graph.shape(y).clone());
+    let (outer, inner) = (vm.tracer.graph().shape(x).clone(), vm.tracer.graph().shape(y).clone());
     let rank = outer.len().max(inner.len());
     let padded = |shape: &Shape| -> Shape {
         std::iter::repeat_n(Dim::known(1), rank - shape.len()).chain(shape.iter().cloned()).collect()
     };
     let (outer, inner) = (padded(&outer), padded(&inner));
     let one = Dim::known(1);
-    let x = vm.reshaped(x, outer.iter().flat_map(|size| [size.clone(), one.clone()]).collect())?;
-    let y = vm.reshaped(y, inner.iter().flat_map(|size| [one.clone(), size.clone()]).collect())?;
-    let product = vm.bin(BinaryOp::Mul, x, y)?;
+    let x = vm.tracer.reshaped(x, outer.iter().flat_map(|size| [size.clone(), one.clone()]).collect())?;
+    let y = vm.tracer.reshaped(y, inner.iter().flat_map(|size| [one.clone(), size.clone()]).collect())?;
+    let product = vm.tracer.bin(BinaryOp::Mul, x, y)?;
     let joined = outer.into_iter().zip(inner).map(|(x, y)| x * y).collect();
-    let out = vm.reshaped(product, joined)?;
-    let out = vm.plain(out);
-    keeping(vm, Ok(out), &given)
+    let out = vm.tracer.reshaped(product, joined)?;
+    let out = vm.tracer.plain(out);
+    keeping(&mut vm.tracer, Ok(out), &given)
 }
 
 /// A matrix, or matrices, with the last axis on the diagonal and 0 elsewhere.
-pub(super) fn on_diagonal(vm: &mut Interp, x: NodeId, offset: i64) -> R<NodeId> {
-    let (shape, dtype) = (vm.graph.shape(x).clone(), vm.graph.dtype(x));
+pub(super) fn on_diagonal(tracer: &mut Tracer, x: NodeId, offset: i64) -> R<NodeId> {
+    let (shape, dtype) = (tracer.graph().shape(x).clone(), tracer.graph().dtype(x));
     let size = shape.last().cloned().unwrap_or_default();
     let shift = Dim::known(offset.abs());
     let (rows, columns) = (size.clone() + shift.clone(), size.clone() + shift.clone());
-    let eye = vm.push_as(Op::Eye, &[], vec![size.clone(), size.clone()], DType::Float)?;
-    let eye = vm.cast(eye, DType::Bool)?;
-    let column = vm.unsqueeze(x, shape.len())?;
-    let zero = vm.scalar(0.0, dtype)?;
+    let eye = tracer.push_as(Op::Eye, &[], vec![size.clone(), size.clone()], DType::Float)?;
+    let eye = tracer.cast(eye, DType::Bool)?;
+    let column = tracer.unsqueeze(x, shape.len())?;
+    let zero = tracer.scalar(0.0, dtype)?;
     // chosen, not multiplied, so that an infinity stays where it is
-    let mut out = vm.push(Op::Where, &[eye, column, zero])?;
+    let mut out = tracer.push(Op::Where, &[eye, column, zero])?;
     if offset == 0 {
         return Ok(out);
     }
     // above the diagonal columns come in front and rows behind, below it the other way round
     let lead: Shape = shape.iter().take(shape.len().saturating_sub(1)).cloned().collect();
-    let block = |vm: &mut Interp, height: Dim, width: Dim| {
+    let block = |tracer: &mut Tracer, height: Dim, width: Dim| {
         let own = lead.iter().cloned().chain([height, width]).collect();
-        vm.push_as(Op::Full(0.0), &[], own, dtype)
+        tracer.push_as(Op::Full(0.0), &[], own, dtype)
     };
-    let side = block(vm, size.clone(), shift.clone())?;
+    let side = block(tracer, size.clone(), shift.clone())?;
     let row = if offset > 0 { [side, out] } else { [out, side] };
-    out = vm.push(Op::Cat { dim: shape.len() }, &row)?;
-    let rest = block(vm, rows - size, columns)?;
+    out = tracer.push(Op::Cat { dim: shape.len() }, &row)?;
+    let rest = block(tracer, rows - size, columns)?;
     let column = if offset > 0 { [out, rest] } else { [rest, out] };
-    vm.push(Op::Cat { dim: shape.len() - 1 }, &column)
+    tracer.push(Op::Cat { dim: shape.len() - 1 }, &column)
 }
 
 fn diag(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
     let offset = a.int_or(vm, "diagonal", 0)?;
-    match vm.graph.shape(x).len() {
+    match vm.tracer.graph().shape(x).len() {
         1 => {
-            let out = on_diagonal(vm, x, offset);
-            done(vm, out)
+            let out = on_diagonal(&mut vm.tracer, x, offset);
+            done(&mut vm.tracer, out)
         }
         // a copy, unlike diagonal()
         2 => {
-            let out = vm.push(Op::Diagonal { offset, dim1: 0, dim2: 1 }, &[x])?;
-            let (shape, dtype) = (vm.graph.shape(out).clone(), vm.graph.dtype(out));
-            let copy = vm.push_as(Op::Reshape, &[out], shape, dtype)?;
-            let copy = vm.plain(copy);
-            Ok(vm.tensor_value(copy))
+            let out = vm.tracer.push(Op::Diagonal { offset, dim1: 0, dim2: 1 }, &[x])?;
+            let (shape, dtype) = (vm.tracer.graph().shape(out).clone(), vm.tracer.graph().dtype(out));
+            let copy = vm.tracer.push_as(Op::Reshape, &[out], shape, dtype)?;
+            let copy = vm.tracer.plain(copy);
+            Ok(vm.tracer.tensor_value(copy))
         }
-        rank => vm.shape_fault("E-SHAPE-AXIS", format!("diag() takes a vector or a matrix, not {rank} axes")),
+        rank => vm.refuse("E-SHAPE-AXIS", format!("diag() takes a vector or a matrix, not {rank} axes")),
     }
 }
 
 /// `input` with `source` in place of what lies between two places of an axis.
-fn replaced(vm: &mut Interp, x: NodeId, source: NodeId, dim: usize, start: Dim, end: Dim) -> R<Value> {
-    let dtype = vm.graph.dtype(x);
-    let source = vm.cast(source, dtype)?;
-    let size = vm.graph.shape(x).get(dim).cloned().unwrap_or_default();
-    let before = vm.push(Op::Slice { dim, start: Dim::known(0), end: start, step: 1 }, &[x])?;
-    let behind = vm.push(Op::Slice { dim, start: end, end: size, step: 1 }, &[x])?;
-    let out = vm.push(Op::Cat { dim }, &[before, source, behind])?;
-    let out = vm.copied(out, x);
-    Ok(vm.tensor_value(out))
+fn replaced(tracer: &mut Tracer, x: NodeId, source: NodeId, dim: usize, start: Dim, end: Dim) -> R<Value> {
+    let dtype = tracer.graph().dtype(x);
+    let source = tracer.cast(source, dtype)?;
+    let size = tracer.graph().shape(x).get(dim).cloned().unwrap_or_default();
+    let before = tracer.push(Op::Slice { dim, start: Dim::known(0), end: start, step: 1 }, &[x])?;
+    let behind = tracer.push(Op::Slice { dim, start: end, end: size, step: 1 }, &[x])?;
+    let out = tracer.push(Op::Cat { dim }, &[before, source, behind])?;
+    let out = tracer.copied(out, x);
+    Ok(tracer.tensor_value(out))
 }
 
-fn must_fit(vm: &mut Interp, source: NodeId, wanted: &Shape, function: &str) -> R<()> {
-    let found = vm.graph.shape(source);
+fn must_fit(tracer: &mut Tracer, source: NodeId, wanted: &Shape, function: &str) -> R<()> {
+    let found = tracer.graph().shape(source);
     if found == wanted {
         return Ok(());
     }
     let text = format!("{function}() needs {} in that place, not {}", graph::display(wanted), graph::display(found));
-    vm.shape_fault("E-SHAPE-OP", text)
+    tracer.run.refuse("E-SHAPE-OP", text)
 }
 
 fn select_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, source) = (a.tensor(vm, "input")?, a.tensor(vm, "src")?);
-    let shape = vm.graph.shape(x).clone();
+    let shape = vm.tracer.graph().shape(x).clone();
     let dim = a.axis(vm, "dim", shape.len())?;
     let size = shape.get(dim).cloned().unwrap_or_default();
     let mut at = a.dim(vm, "index")?;
@@ -245,23 +244,23 @@ fn select_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
         at = at + size.clone();
     }
     if !at.provably_ge(&Dim::known(0)) || !size.provably_gt(&at) {
-        return vm.shape_fault("E-SHAPE-INDEX-RANGE", format!("select_scatter(): there is no place {at} among {size}"));
+        return vm.refuse("E-SHAPE-INDEX-RANGE", format!("select_scatter(): there is no place {at} among {size}"));
     }
     let mut part = shape;
     part.remove(dim);
-    must_fit(vm, source, &part, "select_scatter")?;
-    let source = vm.unsqueeze(source, dim)?;
+    must_fit(&mut vm.tracer, source, &part, "select_scatter")?;
+    let source = vm.tracer.unsqueeze(source, dim)?;
     let end = at.clone() + Dim::known(1);
-    replaced(vm, x, source, dim, at, end)
+    replaced(&mut vm.tracer, x, source, dim, at, end)
 }
 
 fn slice_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, source) = (a.tensor(vm, "input")?, a.tensor(vm, "src")?);
-    let shape = vm.graph.shape(x).clone();
+    let shape = vm.tracer.graph().shape(x).clone();
     let dim = a.axis_or(vm, "dim", 0, shape.len())?;
     let size = shape.get(dim).cloned().unwrap_or_default();
     if a.int_or(vm, "step", 1)? != 1 {
-        return vm.unsupported("E-UNSUPPORTED-OP", "slice_scatter() is supported with a step of 1");
+        return vm.refuse("E-UNSUPPORTED-OP", "slice_scatter() is supported with a step of 1");
     }
     let place = |vm: &mut Interp, name: &str, default: Dim| -> R<Dim> {
         let mut at = if a.some(name).is_some() { a.dim(vm, name)? } else { default };
@@ -278,7 +277,7 @@ fn slice_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
         if at.provably_ge(&Dim::known(0)) && size.provably_ge(&at) {
             return Ok(at);
         }
-        vm.unsupported(
+        vm.refuse(
             "E-UNSUPPORTED-SIZE",
             format!("slice_scatter(): whether {at} lies within {size} depends on the graph"),
         )
@@ -291,13 +290,13 @@ fn slice_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
     if let Some(slot) = part.get_mut(dim) {
         *slot = end.clone() - start.clone();
     }
-    must_fit(vm, source, &part, "slice_scatter")?;
-    replaced(vm, x, source, dim, start, end)
+    must_fit(&mut vm.tracer, source, &part, "slice_scatter")?;
+    replaced(&mut vm.tracer, x, source, dim, start, end)
 }
 
 fn diagonal_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, source) = (a.tensor(vm, "input")?, a.tensor(vm, "src")?);
-    let shape = vm.graph.shape(x).clone();
+    let shape = vm.tracer.graph().shape(x).clone();
     let rank = shape.len();
     let (dim1, dim2) = (a.axis_or(vm, "dim1", 0, rank)?, a.axis_or(vm, "dim2", 1, rank)?);
     if dim1 == dim2 {
@@ -305,63 +304,61 @@ fn diagonal_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let (rows, columns) = (shape.get(dim1).cloned().unwrap_or_default(), shape.get(dim2).cloned().unwrap_or_default());
     if a.int_or(vm, "offset", 0)? != 0 || rows != columns {
-        return vm.unsupported(
-            "E-UNSUPPORTED-OP",
-            "diagonal_scatter() is supported for the main diagonal of square matrices",
-        );
+        return vm
+            .refuse("E-UNSUPPORTED-OP", "diagonal_scatter() is supported for the main diagonal of square matrices");
     }
     let others: Vec<usize> = (0..rank).filter(|at| *at != dim1 && *at != dim2).collect();
     let mut part: Shape = others.iter().filter_map(|at| shape.get(*at).cloned()).collect();
     part.push(rows.clone());
-    must_fit(vm, source, &part, "diagonal_scatter")?;
-    let dtype = vm.graph.dtype(x);
-    let source = vm.cast(source, dtype)?;
+    must_fit(&mut vm.tracer, source, &part, "diagonal_scatter")?;
+    let dtype = vm.tracer.graph().dtype(x);
+    let source = vm.tracer.cast(source, dtype)?;
     // [..., row, column], as the source lies, and then in the order of the input's axes
-    let column = vm.unsqueeze(source, rank - 1)?;
+    let column = vm.tracer.unsqueeze(source, rank - 1)?;
     let mut wide = part;
     wide.push(columns.clone());
-    let column = vm.push_as(Op::Expand, &[column], wide, dtype)?;
+    let column = vm.tracer.push_as(Op::Expand, &[column], wide, dtype)?;
     let from: Vec<usize> = others.iter().copied().chain([dim1, dim2]).collect();
     let order: Vec<usize> = (0..rank).filter_map(|at| from.iter().position(|axis| *axis == at)).collect();
-    let source = vm.push(Op::Permute(order), &[column])?;
-    let eye = vm.push_as(Op::Eye, &[], vec![rows.clone(), columns.clone()], DType::Float)?;
-    let eye = vm.cast(eye, DType::Bool)?;
+    let source = vm.tracer.push(Op::Permute(order), &[column])?;
+    let eye = vm.tracer.push_as(Op::Eye, &[], vec![rows.clone(), columns.clone()], DType::Float)?;
+    let eye = vm.tracer.cast(eye, DType::Bool)?;
     let own = (0..rank).map(|at| match at {
         at if at == dim1 => rows.clone(),
         at if at == dim2 => columns.clone(),
         _ => Dim::known(1),
     });
-    let eye = vm.push_as(Op::Reshape, &[eye], own.collect(), DType::Bool)?;
-    let out = vm.push(Op::Where, &[eye, source, x])?;
-    let out = vm.copied(out, x);
-    Ok(vm.tensor_value(out))
+    let eye = vm.tracer.push_as(Op::Reshape, &[eye], own.collect(), DType::Bool)?;
+    let out = vm.tracer.push(Op::Where, &[eye, source, x])?;
+    let out = vm.tracer.copied(out, x);
+    Ok(vm.tracer.tensor_value(out))
 }
 
 /// `x` with one value in all rows that `index` names.
 fn index_fill(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, index, value) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?, a.operand(vm, "value")?);
-    let shape = vm.graph.shape(x).clone();
+    let shape = vm.tracer.graph().shape(x).clone();
     let dim = a.axis(vm, "dim", shape.len())?;
-    if vm.graph.shape(index).len() > 1 || !vm.graph.shape(value).is_empty() {
-        return vm.shape_fault("E-SHAPE-GATHER", "index_fill() takes a vector of indices and one value");
+    if vm.tracer.graph().shape(index).len() > 1 || !vm.tracer.graph().shape(value).is_empty() {
+        return vm.refuse("E-SHAPE-GATHER", "index_fill() takes a vector of indices and one value");
     }
-    let dtype = vm.graph.dtype(x);
-    if vm.graph.dtype(value) > dtype {
-        return vm.shape_fault("E-SHAPE-DTYPE", "index_fill(): the value does not fit into the type of the input");
+    let dtype = vm.tracer.graph().dtype(x);
+    if vm.tracer.graph().dtype(value) > dtype {
+        return vm.refuse("E-SHAPE-DTYPE", "index_fill(): the value does not fit into the type of the input");
     }
-    let count = graph::numel(vm.graph.shape(index));
+    let count = graph::numel(vm.tracer.graph().shape(index));
     let own = (0..shape.len()).map(|at| if at == dim { count.clone() } else { Dim::known(1) });
-    let index = vm.push_as(Op::Reshape, &[index], own.collect(), DType::Int)?;
+    let index = vm.tracer.push_as(Op::Reshape, &[index], own.collect(), DType::Int)?;
     let mut wide = shape;
     if let Some(slot) = wide.get_mut(dim) {
         *slot = count;
     }
-    let index = vm.push_as(Op::Expand, &[index], wide.clone(), DType::Int)?;
-    let value = vm.cast(value, dtype)?;
-    let value = vm.push_as(Op::Expand, &[value], wide, dtype)?;
-    let out = vm.push(Op::Scatter { dim }, &[x, index, value])?;
-    let out = vm.copied(out, x);
-    Ok(vm.tensor_value(out))
+    let index = vm.tracer.push_as(Op::Expand, &[index], wide.clone(), DType::Int)?;
+    let value = vm.tracer.cast(value, dtype)?;
+    let value = vm.tracer.push_as(Op::Expand, &[value], wide, dtype)?;
+    let out = vm.tracer.push(Op::Scatter { dim }, &[x, index, value])?;
+    let out = vm.tracer.copied(out, x);
+    Ok(vm.tracer.tensor_value(out))
 }
 
 pub static TABLE: &[Native] = &[
@@ -370,8 +367,8 @@ pub static TABLE: &[Native] = &[
     f!("torch.rot90 Tensor.rot90", "input k? dims?", rot90),
     f!("torch.msort Tensor.msort", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
-        let out = vm.push(Op::Sort { dim: 0, descending: false }, &[x]);
-        done(vm, out)
+        let out = vm.tracer.push(Op::Sort { dim: 0, descending: false }, &[x]);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.atleast_1d", "*tensors", |vm, a| at_least(vm, a, 1)),
     f!("torch.atleast_2d", "*tensors", |vm, a| at_least(vm, a, 2)),
@@ -383,19 +380,19 @@ pub static TABLE: &[Native] = &[
     f!("torch.diagflat Tensor.diagflat", "input offset?", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let offset = a.int_or(vm, "offset", 0)?;
-        let count = graph::numel(vm.graph.shape(x));
-        let x = vm.reshaped(x, vec![count])?;
-        let out = on_diagonal(vm, x, offset);
-        done(vm, out)
+        let count = graph::numel(vm.tracer.graph().shape(x));
+        let x = vm.tracer.reshaped(x, vec![count])?;
+        let out = on_diagonal(&mut vm.tracer, x, offset);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.diag_embed Tensor.diag_embed", "input offset?", |vm, a| {
         let x = a.tensor(vm, "input")?;
-        if vm.graph.shape(x).is_empty() {
-            return vm.shape_fault("E-SHAPE-AXIS", "diag_embed() needs an axis");
+        if vm.tracer.graph().shape(x).is_empty() {
+            return vm.refuse("E-SHAPE-AXIS", "diag_embed() needs an axis");
         }
         let offset = a.int_or(vm, "offset", 0)?;
-        let out = on_diagonal(vm, x, offset);
-        done(vm, out)
+        let out = on_diagonal(&mut vm.tracer, x, offset);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.select_scatter Tensor.select_scatter", "input src dim index", select_scatter),
     f!("torch.slice_scatter Tensor.slice_scatter", "input src dim? start? end? step?", slice_scatter),

@@ -1,5 +1,6 @@
 //! New tensors.
 
+use super::super::arith::as_dim;
 use super::*;
 
 pub(super) fn eye(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -9,10 +10,10 @@ pub(super) fn eye(vm: &mut Interp, a: &Args) -> R<Value> {
     let shape = vec![rows, columns];
     let known: Option<Vec<usize>> = shape.iter().map(|d| d.as_known().and_then(|k| usize::try_from(k).ok())).collect();
     if let Some(known) = known {
-        return Ok(vm.literal_value(known, Init::Eye, dtype));
+        return Ok(vm.tracer.run.literal_value(known, Init::Eye, dtype));
     }
-    let out = vm.push_as(Op::Eye, &[], shape, dtype);
-    done(vm, out)
+    let out = vm.tracer.push_as(Op::Eye, &[], shape, dtype);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -29,20 +30,20 @@ pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
         },
     };
     if let Some(Value::Tensor(out)) = a.some("out") {
-        return arange_into(vm, out, &start, &end, &step);
+        return arange_into(&mut vm.tracer, out, &start, &end, &step);
     }
-    let integers = [&start, &end, &step].iter().all(|v| vm.as_dim(v).is_some());
+    let integers = [&start, &end, &step].iter().all(|v| as_dim(v).is_some());
     let dtype = a.dtype(vm, "dtype", if integers { DType::Int } else { DType::Float })?;
-    if let (Some(s), Some(e), Some(by)) = (vm.as_dim(&start), vm.as_dim(&end), vm.as_dim(&step)) {
+    if let (Some(s), Some(e), Some(by)) = (as_dim(&start), as_dim(&end), as_dim(&step)) {
         let (Some(first), Some(by)) = (s.as_known(), by.as_known()) else {
-            return vm.unsupported("E-UNSUPPORTED-SIZE", "arange() with a symbolic start or step is not supported");
+            return vm.refuse("E-UNSUPPORTED-SIZE", "arange() with a symbolic start or step is not supported");
         };
         if by == 0 {
             return vm.value_fault("arange() by steps of 0");
         }
         let distance = if by > 0 { e - s } else { s - e };
         let Some(len) = distance.div_ceil(by.saturating_abs()) else {
-            return vm.unsupported(
+            return vm.refuse(
                 "E-UNSUPPORTED-SIZE",
                 format!("the length of arange() to {distance} by {by} is no polynomial"),
             );
@@ -50,41 +51,41 @@ pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
         if !len.provably_ge(&Dim::known(0)) {
             return vm.value_fault("arange() runs backwards");
         }
-        let out = vm.push_as(Op::Arange { start: first as f64, step: by as f64 }, &[], vec![len], dtype);
-        return done(vm, out);
+        let out = vm.tracer.push_as(Op::Arange { start: first as f64, step: by as f64 }, &[], vec![len], dtype);
+        return done(&mut vm.tracer, out);
     }
     let (s, e, by) = (
-        vm.as_float(&start, "arange", "start")?,
-        vm.as_float(&end, "arange", "end")?,
-        vm.as_float(&step, "arange", "step")?,
+        vm.tracer.run.as_float(&start, "arange", "start")?,
+        vm.tracer.run.as_float(&end, "arange", "end")?,
+        vm.tracer.run.as_float(&step, "arange", "step")?,
     );
     if by == 0.0 || !((e - s) / by).is_finite() || (e - s) / by < 0.0 {
         return vm.value_fault("arange() with these numbers has no elements");
     }
     let len = ((e - s) / by).ceil() as i64;
-    let out = vm.push_as(Op::Arange { start: s, step: by }, &[], vec![Dim::known(len)], dtype);
-    done(vm, out)
+    let out = vm.tracer.push_as(Op::Arange { start: s, step: by }, &[], vec![Dim::known(len)], dtype);
+    done(&mut vm.tracer, out)
 }
 
 /// `torch.arange(..., out=tensor)`, by which parameters are made.
-fn arange_into(vm: &mut Interp, out: &Rc<Tensor>, start: &Value, end: &Value, step: &Value) -> R<Value> {
+fn arange_into(tracer: &mut Tracer, out: &Rc<Tensor>, start: &Value, end: &Value, step: &Value) -> R<Value> {
     let (s, e, by) = (
-        vm.as_float(start, "arange", "start")?,
-        vm.as_float(end, "arange", "end")?,
-        vm.as_float(step, "arange", "step")?,
+        tracer.run.as_float(start, "arange", "start")?,
+        tracer.run.as_float(end, "arange", "end")?,
+        tracer.run.as_float(step, "arange", "step")?,
     );
     let count = ((e - s) / by).ceil();
     if !(0.0..=65_536.0).contains(&count) {
-        return vm.value_fault("arange() with these numbers has no elements, or too many");
+        return tracer.run.value_fault("arange() with these numbers has no elements, or too many");
     }
     let values: Vec<f64> = (0..count as usize).map(|i| s + by * i as f64).collect();
-    vm.allocate(values.len())?;
-    if !matches!(&*out.data.borrow(), Data::Node(_)) && vm.shape_of(out) == [Dim::known(values.len() as i64)] {
-        vm.reinitialise(out, |_| Init::Values(values))?;
+    tracer.run.allocate(values.len())?;
+    if !matches!(&*out.data.borrow(), Data::Node(_)) && tracer.shape_of(out) == [Dim::known(values.len() as i64)] {
+        tracer.reinitialise(out, |_| Init::Values(values))?;
         return Ok(Value::Tensor(out.clone()));
     }
     let text = "out= is for a parameter or new tensor of the size of the result";
-    vm.unsupported("E-UNSUPPORTED-INPLACE", text)
+    tracer.run.refuse("E-UNSUPPORTED-INPLACE", text)
 }
 
 pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -92,10 +93,10 @@ pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
     if let Value::Dim(d) = a.value("steps") {
         let gaps = d.clone() - Dim::known(1);
         if !gaps.provably_gt(&Dim::known(0)) {
-            return vm.unsupported("E-UNSUPPORTED-SIZE", format!("linspace() in {d} steps, which may be one"));
+            return vm.refuse("E-UNSUPPORTED-SIZE", format!("linspace() in {d} steps, which may be one"));
         }
-        let places = vm.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![d], DType::Float)?;
-        let places = vm.tensor_value(places);
+        let places = vm.tracer.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![d], DType::Float)?;
+        let places = vm.tracer.tensor_value(places);
         let gap = vm.binary(&Value::Float(end - start), BinOp::Div, &Value::dim(&gaps))?;
         let scaled = vm.binary(&places, BinOp::Mul, &gap)?;
         return vm.binary(&scaled, BinOp::Add, &Value::Float(start));
@@ -106,14 +107,14 @@ pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let by = if steps > 1 { (end - start) / (steps - 1) as f64 } else { 0.0 };
     let values = (0..steps).map(|i| if i + 1 == steps && steps > 1 { end } else { start + by * i as f64 }).collect();
-    Ok(vm.literal_value(vec![steps], Init::Values(values), DType::Float))
+    Ok(vm.tracer.run.literal_value(vec![steps], Init::Values(values), DType::Float))
 }
 
 pub(super) fn create(vm: &mut Interp, a: &Args, init: Init) -> R<Value> {
     let sizes = a.sizes(vm)?;
-    let shape = vm.new_shape(&sizes)?;
+    let shape = vm.tracer.run.new_shape(&sizes)?;
     let dtype = a.dtype(vm, "dtype", DType::Float)?;
-    vm.filled(shape, init, dtype)
+    vm.tracer.filled(shape, init, dtype)
 }
 
 pub(super) fn full(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -121,7 +122,7 @@ pub(super) fn full(vm: &mut Interp, a: &Args) -> R<Value> {
         v @ (Value::Tuple(_) | Value::List(_)) => vm.items(&v)?,
         one => vec![one],
     };
-    let shape = vm.new_shape(&sizes)?;
+    let shape = vm.tracer.run.new_shape(&sizes)?;
     fill(vm, a, shape, None)
 }
 
@@ -136,27 +137,27 @@ pub(super) fn fill(vm: &mut Interp, a: &Args, shape: Shape, like: Option<DType>)
     let dtype = a.dtype(vm, "dtype", like.unwrap_or(own))?;
     if matches!(value, Value::Dim(_) | Value::Number(_) | Value::Tensor(_)) {
         let id = a.operand(vm, "fill_value")?;
-        let id = vm.cast(id, dtype)?;
-        let out = vm.push_as(Op::Expand, &[id], shape, dtype);
-        return done(vm, out);
+        let id = vm.tracer.cast(id, dtype)?;
+        let out = vm.tracer.push_as(Op::Expand, &[id], shape, dtype);
+        return done(&mut vm.tracer, out);
     }
     let v = a.float_or(vm, "fill_value", 0.0)?;
-    vm.filled(shape, Init::Constant(v), dtype)
+    vm.tracer.filled(shape, Init::Constant(v), dtype)
 }
 
 pub(super) fn like(vm: &mut Interp, a: &Args, init: Init) -> R<Value> {
-    let t = base(vm, a, "input")?;
-    let shape = vm.shape_of(&t);
-    let dtype = a.dtype(vm, "dtype", vm.dtype_of(&t))?;
-    vm.filled(shape, init, dtype)
+    let t = base(&vm.tracer.run, a, "input")?;
+    let shape = vm.tracer.shape_of(&t);
+    let dtype = a.dtype(vm, "dtype", vm.tracer.dtype_of(&t))?;
+    vm.tracer.filled(shape, init, dtype)
 }
 
 pub(super) fn new_like(vm: &mut Interp, a: &Args, init: Init) -> R<Value> {
-    let t = base(vm, a, "input")?;
+    let t = base(&vm.tracer.run, a, "input")?;
     let sizes = a.sizes(vm)?;
-    let shape = vm.new_shape(&sizes)?;
-    let dtype = a.dtype(vm, "dtype", vm.dtype_of(&t))?;
-    vm.filled(shape, init, dtype)
+    let shape = vm.tracer.run.new_shape(&sizes)?;
+    let dtype = a.dtype(vm, "dtype", vm.tracer.dtype_of(&t))?;
+    vm.tracer.filled(shape, init, dtype)
 }
 
 /// Nested lists of numbers, row-major.
@@ -197,7 +198,7 @@ pub(super) fn flatten_data(
             out.push(f64::from(u8::from(*b)));
             Ok(Vec::new())
         }
-        other => vm.unsupported("E-UNSUPPORTED-OP", format!("a tensor cannot be made of {} here", other.type_name())),
+        other => vm.refuse("E-UNSUPPORTED-OP", format!("a tensor cannot be made of {} here", other.type_name())),
     }
 }
 
@@ -205,24 +206,24 @@ pub(super) fn tensor(vm: &mut Interp, a: &Args) -> R<Value> {
     let data = a.value("data");
     if let Value::Tensor(t) = &data {
         // `as_tensor` takes it as it is, the others copy it and cut the gradient
-        let dtype = a.dtype(vm, "dtype", vm.dtype_of(t))?;
+        let dtype = a.dtype(vm, "dtype", vm.tracer.dtype_of(t))?;
         if a.function() == "as_tensor" {
-            return super::convert::convert(vm, t, Some(dtype));
+            return super::convert::convert(&mut vm.tracer, t, Some(dtype));
         }
-        if let Some(l) = vm.literal(&data)?.filter(|l| l.dtype == dtype) {
-            return Ok(vm.literal_value(l.shape, l.init, l.dtype));
+        if let Some(l) = vm.tracer.run.literal(&data)?.filter(|l| l.dtype == dtype) {
+            return Ok(vm.tracer.run.literal_value(l.shape, l.init, l.dtype));
         }
-        let id = vm.node(t)?;
-        let id = vm.push(Op::Detach, &[id])?;
-        let (shape, id) = (vm.graph.shape(id).clone(), vm.cast(id, dtype)?);
-        let out = vm.push_as(Op::Reshape, &[id], shape, dtype);
-        return done(vm, out);
+        let id = vm.tracer.node(t)?;
+        let id = vm.tracer.push(Op::Detach, &[id])?;
+        let (shape, id) = (vm.tracer.graph().shape(id).clone(), vm.tracer.cast(id, dtype)?);
+        let out = vm.tracer.push_as(Op::Reshape, &[id], shape, dtype);
+        return done(&mut vm.tracer, out);
     }
     if matches!(data, Value::Dim(_) | Value::Number(_)) {
         let id = a.operand(vm, "data")?;
-        let dtype = a.dtype(vm, "dtype", vm.graph.dtype(id))?;
-        let out = vm.cast(id, dtype);
-        return done(vm, out);
+        let dtype = a.dtype(vm, "dtype", vm.tracer.graph().dtype(id))?;
+        let out = vm.tracer.cast(id, dtype);
+        return done(&mut vm.tracer, out);
     }
     let (mut values, mut top) = (Vec::new(), DType::Bool);
     let shape = flatten_data(vm, &data, &mut values, &mut top, 0)?;
@@ -232,13 +233,13 @@ pub(super) fn tensor(vm: &mut Interp, a: &Args) -> R<Value> {
         [one] => Init::Constant(*one),
         _ => Init::Values(values),
     };
-    Ok(vm.literal_value(shape, init, dtype))
+    Ok(vm.tracer.run.literal_value(shape, init, dtype))
 }
 
 /// `torch.Tensor(sizes)`, whose values are not set, and `torch.Tensor(list)`.
 fn legacy(vm: &mut Interp, a: &Args, dtype: DType) -> R<Value> {
     match a.rest.as_slice() {
-        [Value::Tensor(t)] if vm.dtype_of(t) == dtype => Ok(Value::Tensor(t.clone())),
+        [Value::Tensor(t)] if vm.tracer.dtype_of(t) == dtype => Ok(Value::Tensor(t.clone())),
         [data @ (Value::List(_) | Value::Tuple(_))] => {
             let (mut values, mut top) = (Vec::new(), DType::Bool);
             let shape = flatten_data(vm, data, &mut values, &mut top, 0)?;
@@ -249,11 +250,11 @@ fn legacy(vm: &mut Interp, a: &Args, dtype: DType) -> R<Value> {
                 DType::Bool => f64::from(u8::from(v != 0.0)),
             };
             let init = Init::Values(values.into_iter().map(whole).collect());
-            Ok(vm.literal_value(shape, init, dtype))
+            Ok(vm.tracer.run.literal_value(shape, init, dtype))
         }
         sizes => {
-            let shape = vm.new_shape(sizes)?;
-            vm.filled(shape, Init::Constant(0.0), dtype)
+            let shape = vm.tracer.run.new_shape(sizes)?;
+            vm.tracer.filled(shape, Init::Constant(0.0), dtype)
         }
     }
 }
@@ -261,7 +262,7 @@ fn legacy(vm: &mut Interp, a: &Args, dtype: DType) -> R<Value> {
 pub static TABLE: &[Native] = &[
     f!("torch.meshgrid", "*tensors | indexing?", |vm, a| {
         if &*a.text_or(vm, "indexing", "ij")? != "ij" {
-            return vm.unsupported("E-UNSUPPORTED-OP", "meshgrid is supported with indexing='ij'");
+            return vm.refuse("E-UNSUPPORTED-OP", "meshgrid is supported with indexing='ij'");
         }
         let items = match a.rest.as_slice() {
             [list @ (Value::List(_) | Value::Tuple(_))] => vm.items(&list.clone())?,
@@ -271,10 +272,10 @@ pub static TABLE: &[Native] = &[
         let mut ids = Vec::new();
         for item in &items {
             let Value::Tensor(t) = item else { return vm.type_fault("meshgrid() takes tensors") };
-            let id = vm.node(t)?;
-            match vm.graph.shape(id).as_slice() {
+            let id = vm.tracer.node(t)?;
+            match vm.tracer.graph().shape(id).as_slice() {
                 [size] => shape.push(size.clone()),
-                _ => return vm.shape_fault("E-SHAPE-OP", "meshgrid takes tensors of one axis"),
+                _ => return vm.refuse("E-SHAPE-OP", "meshgrid takes tensors of one axis"),
             }
             ids.push(id);
         }
@@ -282,10 +283,10 @@ pub static TABLE: &[Native] = &[
         for (axis, id) in ids.into_iter().enumerate() {
             let own = (0..shape.len())
                 .map(|i| if i == axis { shape.get(i).cloned().unwrap_or_default() } else { Dim::known(1) });
-            let column = vm.reshaped(id, own.collect())?;
-            let dtype = vm.graph.dtype(column);
-            let wide = vm.push_as(Op::Expand, &[column], shape.clone(), dtype)?;
-            out.push(vm.tensor_value(wide));
+            let column = vm.tracer.reshaped(id, own.collect())?;
+            let dtype = vm.tracer.graph().dtype(column);
+            let wide = vm.tracer.push_as(Op::Expand, &[column], shape.clone(), dtype)?;
+            out.push(vm.tracer.tensor_value(wide));
         }
         Ok(Value::tuple(out))
     }),
@@ -312,17 +313,17 @@ pub static TABLE: &[Native] = &[
     f!("torch.randn_like", "input | dtype? device?", |vm, a| like(vm, a, Init::Normal { mean: 0.0, std: 1.0 })),
     f!("torch.rand_like", "input | dtype? device?", |vm, a| like(vm, a, Init::Uniform { low: 0.0, high: 1.0 })),
     f!("torch.full_like", "input fill_value | dtype? device?", |vm, a| {
-        let t = base(vm, a, "input")?;
-        let (shape, dtype) = (vm.shape_of(&t), vm.dtype_of(&t));
+        let t = base(&vm.tracer.run, a, "input")?;
+        let (shape, dtype) = (vm.tracer.shape_of(&t), vm.tracer.dtype_of(&t));
         fill(vm, a, shape, Some(dtype))
     }),
     f!("Tensor.new_empty", "input *size | dtype? device?", |vm, a| new_like(vm, a, Init::Constant(0.0))),
     f!("Tensor.new_zeros", "input *size | dtype? device?", |vm, a| new_like(vm, a, Init::Constant(0.0))),
     f!("Tensor.new_ones", "input *size | dtype? device?", |vm, a| new_like(vm, a, Init::Constant(1.0))),
     f!("Tensor.new_full", "input size fill_value | dtype? device?", |vm, a| {
-        let t = base(vm, a, "input")?;
+        let t = base(&vm.tracer.run, a, "input")?;
         let items = vm.items(&a.value("size"))?;
-        let (shape, dtype) = (vm.new_shape(&items)?, vm.dtype_of(&t));
+        let (shape, dtype) = (vm.tracer.run.new_shape(&items)?, vm.tracer.dtype_of(&t));
         fill(vm, a, shape, Some(dtype))
     }),
     f!("Tensor.new_tensor", "input data | dtype? device? requires_grad?", tensor),

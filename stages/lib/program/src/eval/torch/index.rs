@@ -4,9 +4,9 @@ use super::*;
 
 pub(super) fn gather(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, index) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?);
-    let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
-    let out = vm.push(Op::Gather { dim }, &[x, index]);
-    done(vm, out)
+    let dim = a.axis(vm, "dim", vm.tracer.graph().shape(x).len())?;
+    let out = vm.tracer.push(Op::Gather { dim }, &[x, index]);
+    done(&mut vm.tracer, out)
 }
 
 /// `gather` whose index and input are broadcast against each other along all other axes; without an axis both are flattened.
@@ -14,20 +14,20 @@ pub(super) fn take_along(vm: &mut Interp, a: &Args) -> R<Value> {
     let (mut x, mut index) = (a.tensor(vm, "input")?, a.tensor(vm, "indices")?);
     if a.some("dim").is_none() {
         for id in [&mut x, &mut index] {
-            let count = graph::numel(vm.graph.shape(*id));
-            *id = vm.reshaped(*id, vec![count])?;
+            let count = graph::numel(vm.tracer.graph().shape(*id));
+            *id = vm.tracer.reshaped(*id, vec![count])?;
         }
-        let out = vm.push(Op::Gather { dim: 0 }, &[x, index]);
-        return done(vm, out);
+        let out = vm.tracer.push(Op::Gather { dim: 0 }, &[x, index]);
+        return done(&mut vm.tracer, out);
     }
-    let (shape, places) = (vm.graph.shape(x).clone(), vm.graph.shape(index).clone());
+    let (shape, places) = (vm.tracer.graph().shape(x).clone(), vm.tracer.graph().shape(index).clone());
     if shape.len() != places.len() {
         let text = format!(
             "take_along_dim() needs an index of as many axes as {}, not {}",
             graph::display(&shape),
             graph::display(&places)
         );
-        return vm.shape_fault("E-SHAPE-GATHER", text);
+        return vm.refuse("E-SHAPE-GATHER", text);
     }
     let dim = a.axis(vm, "dim", shape.len())?;
     let without = |sizes: &Shape| -> Shape {
@@ -35,69 +35,69 @@ pub(super) fn take_along(vm: &mut Interp, a: &Args) -> R<Value> {
     };
     let wide = match graph::broadcast(&without(&shape), &without(&places)) {
         Ok(wide) => wide,
-        Err(e) => return Err(vm.op_fault("E-SHAPE-BROADCAST", &e)),
+        Err(e) => return Err(vm.tracer.run.op_fault("E-SHAPE-BROADCAST", &e)),
     };
     let mut spread = |id: NodeId| {
         let mut to = wide.clone();
-        if let (Some(slot), Some(own)) = (to.get_mut(dim), vm.graph.shape(id).get(dim)) {
+        if let (Some(slot), Some(own)) = (to.get_mut(dim), vm.tracer.graph().shape(id).get(dim)) {
             *slot = own.clone();
         }
-        let dtype = vm.graph.dtype(id);
-        vm.push_as(Op::Expand, &[id], to, dtype)
+        let dtype = vm.tracer.graph().dtype(id);
+        vm.tracer.push_as(Op::Expand, &[id], to, dtype)
     };
     let (x, index) = (spread(x)?, spread(index)?);
-    let out = vm.push(Op::Gather { dim }, &[x, index]);
-    done(vm, out)
+    let out = vm.tracer.push(Op::Gather { dim }, &[x, index]);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn scatter(vm: &mut Interp, a: &Args, add: bool) -> R<Value> {
     let (x, index) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?);
-    let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
+    let dim = a.axis(vm, "dim", vm.tracer.graph().shape(x).len())?;
     let src = match a.some("src").or_else(|| a.some("value")) {
-        Some(Value::Tensor(t)) => vm.node(&t.clone())?,
+        Some(Value::Tensor(t)) => vm.tracer.node(&t.clone())?,
         Some(v) => {
-            let v = vm.as_float(&v.clone(), a.function(), "src")?;
-            let (shape, dtype) = (vm.graph.shape(index).clone(), vm.graph.dtype(x));
-            vm.push_as(Op::Full(v), &[], shape, dtype)?
+            let v = vm.tracer.run.as_float(&v.clone(), a.function(), "src")?;
+            let (shape, dtype) = (vm.tracer.graph().shape(index).clone(), vm.tracer.graph().dtype(x));
+            vm.tracer.push_as(Op::Full(v), &[], shape, dtype)?
         }
         None => return vm.type_fault(format!("{}() needs the argument 'src'", a.function())),
     };
     let op = if add { Op::ScatterAdd { dim } } else { Op::Scatter { dim } };
-    let out = vm.push(op, &[x, index, src]);
-    done(vm, out)
+    let out = vm.tracer.push(op, &[x, index, src]);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn one_hot(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     if let Value::Dim(d) = a.value("num_classes") {
         // looked up in 0, 1, ..., d - 1, which shows that it is below d, and compared with them
-        let places = vm.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![d], DType::Int)?;
-        let id = vm.push(Op::IndexSelect { dim: 0 }, &[places, id])?;
-        let rank = vm.graph.shape(id).len();
-        let column = vm.unsqueeze(id, rank)?;
-        let hot = vm.bin(BinaryOp::Eq, column, places)?;
-        let hot = vm.cast(hot, DType::Int);
-        return done(vm, hot);
+        let places = vm.tracer.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![d], DType::Int)?;
+        let id = vm.tracer.push(Op::IndexSelect { dim: 0 }, &[places, id])?;
+        let rank = vm.tracer.graph().shape(id).len();
+        let column = vm.tracer.unsqueeze(id, rank)?;
+        let hot = vm.tracer.bin(BinaryOp::Eq, column, places)?;
+        let hot = vm.tracer.cast(hot, DType::Int);
+        return done(&mut vm.tracer, hot);
     }
     let classes = a.int_or(vm, "num_classes", -1)?;
     let Ok(classes) = usize::try_from(classes) else {
-        return vm.unsupported("E-UNSUPPORTED-OP", "one_hot needs num_classes: without it the size depends on values");
+        return vm.refuse("E-UNSUPPORTED-OP", "one_hot needs num_classes: without it the size depends on values");
     };
-    if vm.graph.dtype(id) != DType::Int {
-        return vm.shape_fault("E-SHAPE-DTYPE", "one_hot needs integers; use .long()");
+    if vm.tracer.graph().dtype(id) != DType::Int {
+        return vm.refuse("E-SHAPE-DTYPE", "one_hot needs integers; use .long()");
     }
-    let out = vm.push(Op::OneHot { classes }, &[id])?;
-    let out = vm.cast(out, DType::Int);
-    done(vm, out)
+    let out = vm.tracer.push(Op::OneHot { classes }, &[id])?;
+    let out = vm.tracer.cast(out, DType::Int);
+    done(&mut vm.tracer, out)
 }
 
 pub static TABLE: &[Native] = &[
     f!("torch.index_select Tensor.index_select", "input dim index", |vm, a| {
         let (x, index) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?);
-        let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
-        let out = vm.push(Op::IndexSelect { dim }, &[x, index])?;
-        let out = vm.plain(out);
-        Ok(vm.tensor_value(out))
+        let dim = a.axis(vm, "dim", vm.tracer.graph().shape(x).len())?;
+        let out = vm.tracer.push(Op::IndexSelect { dim }, &[x, index])?;
+        let out = vm.tracer.plain(out);
+        Ok(vm.tracer.tensor_value(out))
     }),
     f!("torch.gather Tensor.gather", "input dim index | sparse_grad?", gather),
     f!("torch.take_along_dim Tensor.take_along_dim", "input indices dim?", take_along),
@@ -112,13 +112,14 @@ pub static TABLE: &[Native] = &[
                 || a.bool(vm, "scale_grad_by_freq", false)?
                 || a.bool(vm, "sparse", false)?
             {
-                return vm.unsupported("E-UNSUPPORTED-OP", "embedding() is supported with padding_idx alone");
+                return vm.refuse("E-UNSUPPORTED-OP", "embedding() is supported with padding_idx alone");
             }
             let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
-            let count = vm.graph.shape(w).first().and_then(Dim::as_known).and_then(|c| usize::try_from(c).ok());
+            let count =
+                vm.tracer.graph().shape(w).first().and_then(Dim::as_known).and_then(|c| usize::try_from(c).ok());
             let padding = super::super::nn::padding_row(vm, a, count.unwrap_or(0))?;
-            let out = super::super::nn::looked_up(vm, w, x, padding);
-            done(vm, out)
+            let out = super::super::nn::looked_up(&mut vm.tracer, w, x, padding);
+            done(&mut vm.tracer, out)
         }
     ),
 ];

@@ -34,7 +34,7 @@ macro_rules! f {
 
 macro_rules! refuse_random {
     ($names:literal) => {
-        Native { names: $names, signature: "*args **kwargs", run: |vm, a| random(vm, a.function()) }
+        Native { names: $names, signature: "*args **kwargs", run: |vm, a| random(&vm.tracer.run, a.function()) }
     };
 }
 
@@ -59,9 +59,10 @@ use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, ReduceOp, Shape, UnaryOp};
 
 use self::convert::random;
 pub use self::noise::{Dropout, draw_into, dropout, probability, random_rectifier};
+use super::arith::as_dim;
 use super::native::{Args, Native};
 use super::value::{Data, Literal, Tensor, Value};
-use super::{Interp, R};
+use super::{Interp, R, Run, Tracer};
 use crate::syntax::BinOp;
 
 /// All functions.
@@ -92,7 +93,7 @@ pub const ENDS: &[&str] = &["min", "max"];
 /// What `torch.finfo` tells.
 pub const FINFO: &[&str] = &["min", "max", "eps", "tiny", "smallest_normal"];
 
-impl Interp {
+impl Tracer {
     pub fn linear(&mut self, x: NodeId, weight: NodeId, bias: Option<NodeId>) -> R<NodeId> {
         match bias {
             Some(b) => self.push(Op::Linear { biased: true }, &[x, weight, b]),
@@ -108,9 +109,9 @@ impl Interp {
         bias: Option<NodeId>,
         eps: f64,
     ) -> R<NodeId> {
-        let shape = self.graph.shape(x).clone();
+        let shape = self.graph().shape(x).clone();
         if !shape.ends_with(sizes) || sizes.is_empty() {
-            return self.shape_fault(
+            return self.run.refuse(
                 "E-SHAPE-NORM",
                 format!(
                     "a layer norm over {} cannot be applied to {}: the last axes must be equal",
@@ -133,9 +134,9 @@ impl Interp {
 
     /// `y[o] = x^T W[o] z + b[o]` over the last axes.
     pub fn bilinear(&mut self, x: NodeId, z: NodeId, weight: NodeId, bias: Option<NodeId>) -> R<NodeId> {
-        let rank = self.graph.shape(x).len();
-        if self.graph.shape(z).len() != rank || rank == 0 || rank > 8 {
-            return self.shape_fault("E-SHAPE-LINEAR", "the two inputs of a bilinear layer must have the same axes");
+        let rank = self.graph().shape(x).len();
+        if self.graph().shape(z).len() != rank || rank == 0 || rank > 8 {
+            return self.run.refuse("E-SHAPE-LINEAR", "the two inputs of a bilinear layer must have the same axes");
         }
         let lead: String = "abcdefgh".chars().take(rank - 1).collect();
         let equation = format!("{lead}i,oij,{lead}j->{lead}o");
@@ -148,38 +149,8 @@ impl Interp {
     }
 
     fn reshaped(&mut self, id: NodeId, shape: Shape) -> R<NodeId> {
-        let dtype = self.graph.dtype(id);
+        let dtype = self.graph().dtype(id);
         self.push_as(Op::Reshape, &[id], shape, dtype)
-    }
-
-    /// Sizes of a view, with at most one -1.
-    fn view_shape(&mut self, from: &Shape, sizes: &[Value]) -> R<Shape> {
-        let mut to = Vec::new();
-        for size in sizes {
-            to.push(match size {
-                Value::Int(-1) => None,
-                other => match self.as_dim(other) {
-                    Some(d) => Some(d),
-                    None => return self.type_fault(format!("sizes are integers, not {}", other.type_name())),
-                },
-            });
-        }
-        graph::infer_minus_one(from, &to).map_err(|e| self.op_fault("E-SHAPE-RESHAPE", &e))
-    }
-
-    /// Sizes of a new tensor.
-    fn new_shape(&mut self, sizes: &[Value]) -> R<Shape> {
-        let mut shape = Vec::new();
-        for size in sizes {
-            match self.as_dim(size) {
-                Some(d) if d.as_known().is_some_and(|k| k < 0) => {
-                    return self.shape_fault("E-SHAPE-NEGATIVE", format!("a size cannot be {d}"));
-                }
-                Some(d) => shape.push(d),
-                None => return self.type_fault(format!("sizes are integers, not {}", size.type_name())),
-            }
-        }
-        Ok(shape)
     }
 
     /// A tensor of one value or of random values: a literal where its size is known, else a node.
@@ -188,15 +159,15 @@ impl Interp {
             shape.iter().map(|d| d.as_known().and_then(|k| usize::try_from(k).ok())).collect();
         let random = (Literal { shape: Vec::new(), init: init.clone(), dtype }).is_random();
         if random && dtype != DType::Float {
-            return random_integers(self);
+            return random_integers(&self.run);
         }
         // Parameters are made of literals; the second call makes none.
-        if let Some(known) = known.filter(|_| !(random && self.phase == super::Phase::Second)) {
+        if let Some(known) = known.filter(|_| !(random && self.phase() == super::Phase::Second)) {
             let count = known.iter().try_fold(1_usize, |n, s| n.checked_mul(*s));
             if count.is_none_or(|n| n > 1 << 32) {
-                return Err(self.fault("E-BUDGET-TENSOR", "this tensor is absurdly large"));
+                return Err(self.run.fault("E-BUDGET-TENSOR", "this tensor is absurdly large"));
             }
-            return Ok(self.literal_value(known, init, dtype));
+            return Ok(self.run.literal_value(known, init, dtype));
         }
         match init {
             Init::Constant(v) => {
@@ -210,7 +181,7 @@ impl Interp {
     fn reduce(&mut self, op: ReduceOp, id: NodeId, dims: Vec<usize>, keepdim: bool) -> R<NodeId> {
         if dims.is_empty() {
             // a 0-dimensional tensor is its own reduction, up to type
-            let rank = self.graph.shape(id).len();
+            let rank = self.graph().shape(id).len();
             if rank == 0 {
                 let flat = self.reshaped(id, vec![Dim::known(1)])?;
                 return self.push(Op::Reduce { op, dims: vec![0], keepdim: false }, &[flat]);
@@ -220,57 +191,89 @@ impl Interp {
     }
 }
 
-fn random_integers<T>(vm: &Interp) -> R<T> {
-    vm.unsupported("E-UNSUPPORTED-RANDOM", "random values that are no floats are not supported")
+impl Run {
+    /// Sizes of a view, with at most one -1.
+    fn view_shape(&mut self, from: &Shape, sizes: &[Value]) -> R<Shape> {
+        let mut to = Vec::new();
+        for size in sizes {
+            to.push(match size {
+                Value::Int(-1) => None,
+                other => match as_dim(other) {
+                    Some(d) => Some(d),
+                    None => return self.type_fault(format!("sizes are integers, not {}", other.type_name())),
+                },
+            });
+        }
+        graph::infer_minus_one(from, &to).map_err(|e| self.op_fault("E-SHAPE-RESHAPE", &e))
+    }
+
+    /// Sizes of a new tensor.
+    fn new_shape(&mut self, sizes: &[Value]) -> R<Shape> {
+        let mut shape = Vec::new();
+        for size in sizes {
+            match as_dim(size) {
+                Some(d) if d.as_known().is_some_and(|k| k < 0) => {
+                    return self.refuse("E-SHAPE-NEGATIVE", format!("a size cannot be {d}"));
+                }
+                Some(d) => shape.push(d),
+                None => return self.type_fault(format!("sizes are integers, not {}", size.type_name())),
+            }
+        }
+        Ok(shape)
+    }
+}
+
+fn random_integers<T>(run: &Run) -> R<T> {
+    run.refuse("E-UNSUPPORTED-RANDOM", "random values that are no floats are not supported")
 }
 
 /// The tensor object of an argument, for views.
-fn base(vm: &Interp, a: &Args, name: &str) -> R<Rc<Tensor>> {
+fn base(run: &Run, a: &Args, name: &str) -> R<Rc<Tensor>> {
     match a.value(name) {
         Value::Tensor(t) => Ok(t),
-        other => vm.type_fault(format!("{}() needs a tensor, not {}", a.function(), other.type_name())),
+        other => run.type_fault(format!("{}() needs a tensor, not {}", a.function(), other.type_name())),
     }
 }
 
 /// Refuses operands none of which is a float, where torch has no such function of integers.
-fn needs_float(vm: &Interp, a: &Args, ids: &[NodeId]) -> R<()> {
-    if ids.iter().any(|id| vm.graph.dtype(*id) == DType::Float) {
+fn needs_float(tracer: &Tracer, a: &Args, ids: &[NodeId]) -> R<()> {
+    if ids.iter().any(|id| tracer.graph().dtype(*id) == DType::Float) {
         return Ok(());
     }
-    let d = vm.fault("E-SHAPE-DTYPE", format!("{}() takes floats", a.function()));
+    let d = tracer.run.fault("E-SHAPE-DTYPE", format!("{}() takes floats", a.function()));
     Err(Box::new(d.help("use .float()")))
 }
 
 /// As [`done`], for what is made of operations that do not say what torch keeps of the arguments for the gradient.
-fn keeping(vm: &mut Interp, id: R<NodeId>, kept: &[NodeId]) -> R<Value> {
+fn keeping(tracer: &mut Tracer, id: R<NodeId>, kept: &[NodeId]) -> R<Value> {
     let id = id?;
-    vm.kept_args.extend(kept.iter().map(|value| (id, *value)));
-    Ok(vm.tensor_value(id))
+    kept.iter().for_each(|value| tracer.tape.keep_arg(id, *value));
+    Ok(tracer.tensor_value(id))
 }
 
-fn done(vm: &mut Interp, id: R<NodeId>) -> R<Value> {
+fn done(tracer: &mut Tracer, id: R<NodeId>) -> R<Value> {
     let id = id?;
-    Ok(vm.tensor_value(id))
+    Ok(tracer.tensor_value(id))
 }
 
 /// The argument with new values, where it is to change in place, or else a new tensor.
 fn changed(vm: &mut Interp, a: &Args, f: impl FnOnce(&mut Interp, NodeId) -> R<NodeId>) -> R<Value> {
-    base(vm, a, "input")?;
+    base(&vm.tracer.run, a, "input")?;
     if !a.bool(vm, "inplace", false)? {
         let id = a.tensor(vm, "input")?;
         let out = f(vm, id);
-        return done(vm, out);
+        return done(&mut vm.tracer, out);
     }
-    let t = base(vm, a, "input")?;
+    let t = base(&vm.tracer.run, a, "input")?;
     vm.change(&t, |vm, id| f(vm, id))?;
     Ok(Value::Tensor(t))
 }
 
 /// A result that shares memory with the argument.
 fn view(vm: &mut Interp, a: &Args, f: impl FnOnce(&mut Interp, NodeId, usize) -> R<NodeId>) -> R<Value> {
-    let t = base(vm, a, "input")?;
-    let id = vm.node(&t)?;
-    let rank = vm.graph.shape(id).len();
+    let t = base(&vm.tracer.run, a, "input")?;
+    let id = vm.tracer.node(&t)?;
+    let rank = vm.tracer.graph().shape(id).len();
     let out = f(vm, id, rank)?;
-    vm.view_value(out, &t)
+    vm.tracer.view_value(out, &t)
 }

@@ -1,6 +1,7 @@
 //! Functions that draw: dropout, Bernoulli and Gumbel noise.
 
 use super::super::nn::{BatchNorm, Running, normalised};
+use super::super::storage::settle;
 use super::*;
 
 /// The negative limit of SELU: scale times alpha.
@@ -30,43 +31,43 @@ pub fn probability(vm: &Interp, a: &Args) -> R<f64> {
 
 /// Drops elements of the argument `input`, which changes itself where it is to be in place.
 pub fn dropout(vm: &mut Interp, a: &Args, kind: Dropout, p: f64, (training, inplace): (bool, bool)) -> R<Value> {
-    let t = base(vm, a, "input")?;
+    let t = base(&vm.tracer.run, a, "input")?;
     // torch looks at the axes in any mode
-    let shape = noise_shape(vm, &vm.shape_of(&t), kind)?;
+    let shape = noise_shape(&vm.tracer.run, &vm.tracer.shape_of(&t), kind)?;
     if p == 0.0 || !training {
         return Ok(Value::Tensor(t));
     }
-    if vm.dtype_of(&t) != DType::Float {
-        return vm.shape_fault("E-SHAPE-DTYPE", format!("{}() needs a float tensor", a.function()));
+    if vm.tracer.dtype_of(&t) != DType::Float {
+        return vm.refuse("E-SHAPE-DTYPE", format!("{}() needs a float tensor", a.function()));
     }
     let drop = |vm: &mut Interp, x: NodeId| {
         if p == 1.0 {
-            let zero = vm.float(0.0)?;
-            return vm.bin(BinaryOp::Mul, x, zero);
+            let zero = vm.tracer.float(0.0)?;
+            return vm.tracer.bin(BinaryOp::Mul, x, zero);
         }
-        let kept = vm.coins(&shape, 1.0 - p)?;
+        let kept = vm.tracer.coins(&shape, 1.0 - p)?;
         if !matches!(kind, Dropout::Alpha | Dropout::AlphaChannels) {
-            let scale = vm.float(1.0 - p)?;
-            let noise = vm.bin(BinaryOp::Div, kept, scale)?;
-            return vm.bin(BinaryOp::Mul, x, noise);
+            let scale = vm.tracer.float(1.0 - p)?;
+            let noise = vm.tracer.bin(BinaryOp::Div, kept, scale)?;
+            return vm.tracer.bin(BinaryOp::Mul, x, noise);
         }
         let scale = 1.0 / ((ALPHA * ALPHA * p + 1.0) * (1.0 - p)).sqrt();
-        let shift = vm.scaled(kept, ALPHA * scale, ALPHA * scale * (p - 1.0))?;
-        let noise = vm.scaled(kept, scale, 0.0)?;
-        let y = vm.bin(BinaryOp::Mul, x, noise)?;
-        vm.bin(BinaryOp::Add, y, shift)
+        let shift = vm.tracer.scaled(kept, ALPHA * scale, ALPHA * scale * (p - 1.0))?;
+        let noise = vm.tracer.scaled(kept, scale, 0.0)?;
+        let y = vm.tracer.bin(BinaryOp::Mul, x, noise)?;
+        vm.tracer.bin(BinaryOp::Add, y, shift)
     };
     if inplace {
         vm.change(&t, drop)?;
         return Ok(Value::Tensor(t));
     }
-    let x = vm.node(&t)?;
+    let x = vm.tracer.node(&t)?;
     let out = drop(vm, x);
-    done(vm, out)
+    done(&mut vm.tracer, out)
 }
 
 /// The shape of the coins that are thrown.
-fn noise_shape(vm: &Interp, shape: &Shape, kind: Dropout) -> R<Shape> {
+fn noise_shape(run: &Run, shape: &Shape, kind: Dropout) -> R<Shape> {
     let rank = shape.len();
     let channels = match kind {
         Dropout::Plain | Dropout::Alpha => return Ok(shape.clone()),
@@ -74,10 +75,10 @@ fn noise_shape(vm: &Interp, shape: &Shape, kind: Dropout) -> R<Shape> {
         Dropout::Channels(Some(behind)) if behind != 2 && rank == behind + 1 => 1,
         Dropout::Channels(Some(behind)) if behind != 2 && rank != behind + 2 => {
             let text = format!("dropout of channels needs {} or {} axes, not {rank}", behind + 1, behind + 2);
-            return vm.shape_fault("E-SHAPE-AXIS", text);
+            return run.refuse("E-SHAPE-AXIS", text);
         }
         _ if rank < 2 => {
-            return vm.shape_fault("E-SHAPE-AXIS", "dropout of channels needs two axes or more");
+            return run.refuse("E-SHAPE-AXIS", "dropout of channels needs two axes or more");
         }
         _ => 2,
     };
@@ -92,60 +93,60 @@ fn functional(vm: &mut Interp, a: &Args, kind: Dropout, default: bool) -> R<Valu
 
 /// A rectifier with a slope below zero: drawn for each element in training, and their mean in evaluation (Xu et al. 2015).
 pub fn random_rectifier(vm: &mut Interp, a: &Args, slopes: (f64, f64), (training, inplace): (bool, bool)) -> R<Value> {
-    let t = base(vm, a, "input")?;
+    let t = base(&vm.tracer.run, a, "input")?;
     let (low, high) = slopes;
     if low > high {
         return vm.value_fault(format!("the lower slope {low} is above the upper one, {high}"));
     }
     let rectified = |vm: &mut Interp, x: NodeId| {
         if !training {
-            return vm.un(UnaryOp::LeakyRelu { slope: 0.5 * (low + high) }, x);
+            return vm.tracer.un(UnaryOp::LeakyRelu { slope: 0.5 * (low + high) }, x);
         }
-        let shape = vm.graph.shape(x).clone();
-        let slope = vm.drawn_as(&Init::Uniform { low, high }, &shape)?;
-        let (zero, below) = (vm.float(0.0)?, vm.bin(BinaryOp::Mul, x, slope)?);
-        let positive = vm.bin(BinaryOp::Gt, x, zero)?;
-        vm.push(Op::Where, &[positive, x, below])
+        let shape = vm.tracer.graph().shape(x).clone();
+        let slope = vm.tracer.drawn_as(&Init::Uniform { low, high }, &shape)?;
+        let (zero, below) = (vm.tracer.float(0.0)?, vm.tracer.bin(BinaryOp::Mul, x, slope)?);
+        let positive = vm.tracer.bin(BinaryOp::Gt, x, zero)?;
+        vm.tracer.push(Op::Where, &[positive, x, below])
     };
     if inplace {
         vm.change(&t, rectified)?;
         return Ok(Value::Tensor(t));
     }
-    let x = vm.node(&t)?;
+    let x = vm.tracer.node(&t)?;
     let out = rectified(vm, x);
-    done(vm, out)
+    done(&mut vm.tracer, out)
 }
 
 /// `F.gumbel_softmax` (Jang et al. 2017; Maddison et al. 2017).
 fn gumbel_softmax(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "logits")?;
-    needs_float(vm, a, &[x])?;
-    let shape = vm.graph.shape(x).clone();
+    needs_float(&vm.tracer, a, &[x])?;
+    let shape = vm.tracer.graph().shape(x).clone();
     let dim = a.axis_or(vm, "dim", -1, shape.len())?;
     let tau = a.float_or(vm, "tau", 1.0)?;
-    let wait = vm.exponential(&shape, 1.0)?;
-    let wait = vm.un(UnaryOp::Log, wait)?;
-    let noisy = vm.bin(BinaryOp::Sub, x, wait)?;
-    let tau = vm.float(tau)?;
-    let noisy = vm.bin(BinaryOp::Div, noisy, tau)?;
-    let soft = vm.push(Op::Softmax { dim }, &[noisy])?;
+    let wait = vm.tracer.exponential(&shape, 1.0)?;
+    let wait = vm.tracer.un(UnaryOp::Log, wait)?;
+    let noisy = vm.tracer.bin(BinaryOp::Sub, x, wait)?;
+    let tau = vm.tracer.float(tau)?;
+    let noisy = vm.tracer.bin(BinaryOp::Div, noisy, tau)?;
+    let soft = vm.tracer.push(Op::Softmax { dim }, &[noisy])?;
     if !a.bool(vm, "hard", false)? {
-        return Ok(vm.tensor_value(soft));
+        return Ok(vm.tracer.tensor_value(soft));
     }
-    let best = vm.push(Op::Reduce { op: ReduceOp::ArgMax, dims: vec![dim], keepdim: true }, &[soft])?;
+    let best = vm.tracer.push(Op::Reduce { op: ReduceOp::ArgMax, dims: vec![dim], keepdim: true }, &[soft])?;
     let size = shape.get(dim).cloned().unwrap_or_default();
-    let places = vm.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![size.clone()], DType::Int)?;
+    let places = vm.tracer.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![size.clone()], DType::Int)?;
     let mut wide = vec![Dim::known(1); shape.len() - dim];
     if let Some(first) = wide.first_mut() {
         *first = size;
     }
-    let places = vm.push_as(Op::Reshape, &[places], wide, DType::Int)?;
-    let chosen = vm.bin(BinaryOp::Eq, places, best)?;
-    let hard = vm.cast(chosen, DType::Float)?;
-    let still = vm.push(Op::Detach, &[soft])?;
-    let gap = vm.bin(BinaryOp::Sub, hard, still)?;
-    let out = vm.bin(BinaryOp::Add, gap, soft);
-    done(vm, out)
+    let places = vm.tracer.push_as(Op::Reshape, &[places], wide, DType::Int)?;
+    let chosen = vm.tracer.bin(BinaryOp::Eq, places, best)?;
+    let hard = vm.tracer.cast(chosen, DType::Float)?;
+    let still = vm.tracer.push(Op::Detach, &[soft])?;
+    let gap = vm.tracer.bin(BinaryOp::Sub, hard, still)?;
+    let out = vm.tracer.bin(BinaryOp::Add, gap, soft);
+    done(&mut vm.tracer, out)
 }
 
 /// Coins that show 1 with the probability that `p` says, a number or a tensor, or else with those in `input`.
@@ -153,43 +154,50 @@ fn bernoulli(vm: &mut Interp, a: &Args, shape: &[Dim], otherwise: Option<NodeId>
     let p = match a.some("p") {
         Some(Value::Tensor(t)) => {
             let t = t.clone();
-            vm.node(&t)?
+            vm.tracer.node(&t)?
         }
-        Some(_) => return vm.coins(shape, probability(vm, a)?),
+        Some(_) => return vm.tracer.coins(shape, probability(vm, a)?),
         None => match otherwise {
             Some(p) => p,
-            None => return vm.coins(shape, 0.5),
+            None => return vm.tracer.coins(shape, 0.5),
         },
     };
-    let u = vm.uniform(shape)?;
-    let heads = vm.bin(BinaryOp::Lt, u, p)?;
-    vm.cast(heads, DType::Float)
+    let u = vm.tracer.uniform(shape)?;
+    let heads = vm.tracer.bin(BinaryOp::Lt, u, p)?;
+    vm.tracer.cast(heads, DType::Float)
 }
 
 /// Gives a tensor new values that are drawn, in place.
-pub fn draw_into(vm: &mut Interp, t: &Rc<Tensor>, draw: impl FnOnce(&mut Interp, &[Dim]) -> R<NodeId>) -> R<Value> {
-    let shape = vm.shape_of(t);
+pub fn draw_into(tracer: &mut Tracer, t: &Rc<Tensor>, draw: impl FnOnce(&mut Tracer, &[Dim]) -> R<NodeId>) -> R<Value> {
+    let shape = tracer.shape_of(t);
+    let old = begin_draw(tracer, t)?;
+    let id = draw(tracer, &shape)?;
+    end_draw(tracer, t, old, id)
+}
+
+/// The node of a tensor that is given drawn values, where it has one.
+fn begin_draw(tracer: &mut Tracer, t: &Rc<Tensor>) -> R<Option<NodeId>> {
     let data = t.data.borrow().clone();
-    match data {
+    let (dtype, old) = match data {
         Data::Leaf(_) => {
-            let text = "this distribution is not there for parameters";
-            return vm.unsupported("E-UNSUPPORTED-INIT", text);
+            return tracer.run.refuse("E-UNSUPPORTED-INIT", "this distribution is not there for parameters");
         }
-        Data::Literal(l) if l.dtype != DType::Float => {
-            return vm.unsupported("E-UNSUPPORTED-RANDOM", "random integers are not supported");
-        }
-        Data::Literal(_) => {
-            let id = draw(vm, &shape)?;
-            vm.settle(t, id);
-        }
+        Data::Literal(l) => (l.dtype, None),
         Data::Node(_) => {
-            let old = vm.node(t)?;
-            if vm.graph.dtype(old) != DType::Float {
-                return vm.unsupported("E-UNSUPPORTED-RANDOM", "random integers are not supported");
-            }
-            let id = draw(vm, &shape)?;
-            vm.finish_in_place(t, old, id)?;
+            let old = tracer.node(t)?;
+            (tracer.graph().dtype(old), Some(old))
         }
+    };
+    if dtype != DType::Float {
+        return tracer.run.refuse("E-UNSUPPORTED-RANDOM", "random integers are not supported");
+    }
+    Ok(old)
+}
+
+fn end_draw(tracer: &mut Tracer, t: &Rc<Tensor>, old: Option<NodeId>, id: NodeId) -> R<Value> {
+    match old {
+        Some(old) => tracer.finish_in_place(t, old, id)?,
+        None => settle(t, id),
     }
     Ok(Value::Tensor(t.clone()))
 }
@@ -199,18 +207,18 @@ fn normal(vm: &mut Interp, a: &Args) -> R<Value> {
     let init = Init::Normal { mean: 0.0, std: 1.0 };
     if let Some(size) = a.some("size").cloned() {
         let items = vm.items(&size)?;
-        let shape = vm.new_shape(&items)?;
+        let shape = vm.tracer.run.new_shape(&items)?;
         let (mean, std) = (a.float_or(vm, "mean", 0.0)?, a.float_or(vm, "std", 1.0)?);
-        return vm.filled(shape, Init::Normal { mean, std }, DType::Float);
+        return vm.tracer.filled(shape, Init::Normal { mean, std }, DType::Float);
     }
     let mean = a.operand(vm, "mean")?;
-    let std = if a.some("std").is_some() { a.operand(vm, "std")? } else { vm.float(1.0)? };
-    let shape = graph::broadcast(vm.graph.shape(mean), vm.graph.shape(std));
-    let shape = shape.map_err(|e| vm.op_fault("E-SHAPE-BROADCAST", &e))?;
-    let standard = vm.drawn_as(&init, &shape)?;
-    let y = vm.bin(BinaryOp::Mul, standard, std)?;
-    let out = vm.bin(BinaryOp::Add, y, mean);
-    done(vm, out)
+    let std = if a.some("std").is_some() { a.operand(vm, "std")? } else { vm.tracer.float(1.0)? };
+    let shape = graph::broadcast(vm.tracer.graph().shape(mean), vm.tracer.graph().shape(std));
+    let shape = shape.map_err(|e| vm.tracer.run.op_fault("E-SHAPE-BROADCAST", &e))?;
+    let standard = vm.tracer.drawn_as(&init, &shape)?;
+    let y = vm.tracer.bin(BinaryOp::Mul, standard, std)?;
+    let out = vm.tracer.bin(BinaryOp::Add, y, mean);
+    done(&mut vm.tracer, out)
 }
 
 pub static TABLE: &[Native] = &[
@@ -242,29 +250,32 @@ pub static TABLE: &[Native] = &[
     f!("torch.nn.functional.gumbel_softmax", "logits tau? hard? eps? dim?", gumbel_softmax),
     f!("torch.bernoulli Tensor.bernoulli", "input p? | generator?", |vm, a| {
         let x = a.tensor(vm, "input")?;
-        let shape = vm.graph.shape(x).clone();
-        if vm.graph.dtype(x) != DType::Float {
-            return vm.shape_fault("E-SHAPE-DTYPE", "bernoulli() needs a float tensor");
+        let shape = vm.tracer.graph().shape(x).clone();
+        if vm.tracer.graph().dtype(x) != DType::Float {
+            return vm.refuse("E-SHAPE-DTYPE", "bernoulli() needs a float tensor");
         }
         let out = bernoulli(vm, a, &shape, Some(x));
-        done(vm, out)
+        done(&mut vm.tracer, out)
     }),
     f!("Tensor.bernoulli_", "input p? | generator?", |vm, a| {
-        let t = base(vm, a, "input")?;
-        draw_into(vm, &t, |vm, shape| bernoulli(vm, a, shape, None))
+        let t = base(&vm.tracer.run, a, "input")?;
+        let shape = vm.tracer.shape_of(&t);
+        let old = begin_draw(&mut vm.tracer, &t)?;
+        let id = bernoulli(vm, a, &shape, None)?;
+        end_draw(&mut vm.tracer, &t, old, id)
     }),
     f!("Tensor.exponential_", "input lambd? | generator?", |vm, a| {
-        let (t, rate) = (base(vm, a, "input")?, a.float_or(vm, "lambd", 1.0)?);
+        let (t, rate) = (base(&vm.tracer.run, a, "input")?, a.float_or(vm, "lambd", 1.0)?);
         if rate <= 0.0 {
             return vm.value_fault(format!("exponential_() needs a positive rate, not {rate}"));
         }
-        draw_into(vm, &t, |vm, shape| vm.exponential(shape, rate))
+        draw_into(&mut vm.tracer, &t, |tracer, shape| tracer.exponential(shape, rate))
     }),
     f!("torch.normal", "mean? std? size? | generator? dtype? device?", normal),
     f!("torch.manual_seed", "seed", |vm, _| {
-        if vm.phase != super::super::Phase::Load {
-            let span = vm.span;
-            vm.drawn.seeded.get_or_insert(span);
+        if vm.tracer.phase() != super::super::Phase::Load {
+            let span = vm.here();
+            vm.tracer.mode.note_seed(span);
         }
         Ok(Value::None)
     }),
@@ -285,8 +296,8 @@ pub static TABLE: &[Native] = &[
                 return vm.value_fault("batch_norm() without running statistics needs training=True");
             }
             let (eps, momentum) = (a.float_or(vm, "eps", 1e-5)?, Some(a.float_or(vm, "momentum", 0.1)?));
-            let out = normalised(vm, x, &BatchNorm { weight, bias, eps, momentum }, &running, training);
-            done(vm, out)
+            let out = normalised(&mut vm.tracer, x, &BatchNorm { weight, bias, eps, momentum }, &running, training);
+            done(&mut vm.tracer, out)
         }
     ),
     refuse_random!(

@@ -1,5 +1,6 @@
 //! Joining, cutting, repeating and padding.
 
+use super::super::arith::as_dim;
 use super::*;
 
 pub(super) fn cat(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -7,22 +8,22 @@ pub(super) fn cat(vm: &mut Interp, a: &Args) -> R<Value> {
     let mut ids = Vec::new();
     for item in &items {
         match item {
-            Value::Tensor(t) => ids.push(vm.node(t)?),
+            Value::Tensor(t) => ids.push(vm.tracer.node(t)?),
             other => return vm.type_fault(format!("cat() joins tensors, not {}", other.type_name())),
         }
     }
     let Some(first) = ids.first() else { return vm.value_fault("cat() of nothing") };
-    let rank = vm.graph.shape(*first).len();
+    let rank = vm.tracer.graph().shape(*first).len();
     let dim = a.axis_or(vm, "dim", 0, rank)?;
-    let ids = same_type(vm, ids)?;
-    let out = vm.push(Op::Cat { dim }, &ids);
-    done(vm, out)
+    let ids = same_type(&mut vm.tracer, ids)?;
+    let out = vm.tracer.push(Op::Cat { dim }, &ids);
+    done(&mut vm.tracer, out)
 }
 
 /// Casts all to the highest type among them, as cat and stack do.
-pub(super) fn same_type(vm: &mut Interp, ids: Vec<NodeId>) -> R<Vec<NodeId>> {
-    let top = ids.iter().map(|i| vm.graph.dtype(*i)).max().unwrap_or(DType::Float);
-    ids.into_iter().map(|i| vm.cast(i, top)).collect()
+pub(super) fn same_type(tracer: &mut Tracer, ids: Vec<NodeId>) -> R<Vec<NodeId>> {
+    let top = ids.iter().map(|i| tracer.graph().dtype(*i)).max().unwrap_or(DType::Float);
+    ids.into_iter().map(|i| tracer.cast(i, top)).collect()
 }
 
 pub(super) fn stack(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -33,69 +34,69 @@ pub(super) fn stack(vm: &mut Interp, a: &Args) -> R<Value> {
         let Value::Tensor(t) = item else {
             return vm.type_fault(format!("stack() joins tensors, not {}", item.type_name()));
         };
-        let id = vm.node(t)?;
-        let own = vm.graph.shape(id).clone();
+        let id = vm.tracer.node(t)?;
+        let own = vm.tracer.graph().shape(id).clone();
         if let Some(first) = shape.as_ref().filter(|s| **s != own) {
             let text =
                 format!("stack() needs equal shapes, not {} and {}", graph::display(first), graph::display(&own));
-            return vm.shape_fault("E-SHAPE-CAT", text);
+            return vm.refuse("E-SHAPE-CAT", text);
         }
         let dim = a.axis_or(vm, "dim", 0, own.len() + 1)?;
         shape = Some(own);
-        ids.push(vm.unsqueeze(id, dim)?);
+        ids.push(vm.tracer.unsqueeze(id, dim)?);
     }
     let Some(shape) = shape else { return vm.value_fault("stack() of nothing") };
     let dim = a.axis_or(vm, "dim", 0, shape.len() + 1)?;
-    let ids = same_type(vm, ids)?;
-    let out = vm.push(Op::Cat { dim }, &ids);
-    done(vm, out)
+    let ids = same_type(&mut vm.tracer, ids)?;
+    let out = vm.tracer.push(Op::Cat { dim }, &ids);
+    done(&mut vm.tracer, out)
 }
 
 /// Pieces of the given sizes along an axis.
-pub(super) fn pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, sizes: &[Dim]) -> R<Value> {
-    cut(vm, t, dim, sizes, true)
+pub(super) fn pieces(tracer: &mut Tracer, t: &Rc<Tensor>, dim: usize, sizes: &[Dim]) -> R<Value> {
+    cut(tracer, t, dim, sizes, true)
 }
 
 /// As [`pieces`]; `several`: whether they are what one function of torch gives.
-fn cut(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, sizes: &[Dim], several: bool) -> R<Value> {
-    let id = vm.node(t)?;
+fn cut(tracer: &mut Tracer, t: &Rc<Tensor>, dim: usize, sizes: &[Dim], several: bool) -> R<Value> {
+    let id = tracer.node(t)?;
     let mut start = Dim::known(0);
     let mut out = Vec::new();
     for size in sizes {
         let end = start.clone() + size.clone();
-        let piece = vm.push(Op::Slice { dim, start, end: end.clone(), step: 1 }, &[id])?;
-        out.push(vm.view_among(piece, t, several)?);
+        let piece = tracer.push(Op::Slice { dim, start, end: end.clone(), step: 1 }, &[id])?;
+        out.push(tracer.view_among(piece, t, several)?);
         start = end;
     }
     Ok(Value::tuple(out))
 }
 
-pub(super) fn axis_size(vm: &mut Interp, t: &Rc<Tensor>, dim: usize) -> Dim {
-    vm.shape_of(t).get(dim).cloned().unwrap_or_default()
+pub(super) fn axis_size(tracer: &mut Tracer, t: &Rc<Tensor>, dim: usize) -> Dim {
+    tracer.shape_of(t).get(dim).cloned().unwrap_or_default()
 }
 
 /// Cuts an axis of known size into pieces of `step`, the last one being smaller.
-pub(super) fn equal_pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, step: &Dim) -> R<Value> {
-    let size = axis_size(vm, t, dim);
+pub(super) fn equal_pieces(tracer: &mut Tracer, t: &Rc<Tensor>, dim: usize, step: &Dim) -> R<Value> {
+    let size = axis_size(tracer, t, dim);
     if let (Some(size), Some(step)) = (size.as_known(), step.as_known()) {
         if step <= 0 {
-            return vm.value_fault("pieces must have at least one element");
+            return tracer.run.value_fault("pieces must have at least one element");
         }
         let mut sizes = Vec::new();
         let mut rest = size;
         while rest > 0 {
             sizes.push(Dim::known(rest.min(step)));
             rest -= step;
-            vm.step()?;
+            tracer.run.step()?;
         }
-        return pieces(vm, t, dim, &sizes);
+        return pieces(tracer, t, dim, &sizes);
     }
     match size.div_exact(step).and_then(|d| d.as_known()) {
         Some(count) if (1..=256).contains(&count) => {
             let sizes: Vec<Dim> = (0..count).map(|_| step.clone()).collect();
-            pieces(vm, t, dim, &sizes)
+            pieces(tracer, t, dim, &sizes)
         }
-        _ => vm.unsupported(
+        _ => tracer.run.refuse(
             "E-UNSUPPORTED-SIZE",
             format!("cutting an axis of size {size} into pieces of {step} gives a number of pieces that depends on the graph"),
         ),
@@ -104,42 +105,42 @@ pub(super) fn equal_pieces(vm: &mut Interp, t: &Rc<Tensor>, dim: usize, step: &D
 
 /// `sizes`: what the parameter with them is called, which differs between the function and the methods.
 fn split(vm: &mut Interp, a: &Args, sizes: &str) -> R<Value> {
-    let t = base(vm, a, "input")?;
-    let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
+    let t = base(&vm.tracer.run, a, "input")?;
+    let dim = a.axis_or(vm, "dim", 0, vm.tracer.shape_of(&t).len())?;
     match a.value(sizes) {
         v @ (Value::List(_) | Value::Tuple(_)) => {
             let items = vm.items(&v)?;
-            let sizes = vm.new_shape(&items)?;
-            let size = axis_size(vm, &t, dim);
+            let sizes = vm.tracer.run.new_shape(&items)?;
+            let size = axis_size(&mut vm.tracer, &t, dim);
             let total = sizes.iter().fold(Dim::known(0), |sum, s| sum + s.clone());
             if total != size {
-                return vm.shape_fault(
+                return vm.refuse(
                     "E-SHAPE-SPLIT",
                     format!("pieces of {total} elements in all do not fill an axis of {size}"),
                 );
             }
-            pieces(vm, &t, dim, &sizes)
+            pieces(&mut vm.tracer, &t, dim, &sizes)
         }
-        other => match vm.as_dim(&other) {
-            Some(step) => equal_pieces(vm, &t, dim, &step),
+        other => match as_dim(&other) {
+            Some(step) => equal_pieces(&mut vm.tracer, &t, dim, &step),
             None => vm.type_fault(format!("split() needs sizes, not {}", other.type_name())),
         },
     }
 }
 
 pub(super) fn chunk(vm: &mut Interp, a: &Args) -> R<Value> {
-    let t = base(vm, a, "input")?;
-    let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
+    let t = base(&vm.tracer.run, a, "input")?;
+    let dim = a.axis_or(vm, "dim", 0, vm.tracer.shape_of(&t).len())?;
     let count = a.int(vm, "chunks")?;
     if count <= 0 {
         return vm.value_fault("chunk() needs at least one chunk");
     }
-    let size = axis_size(vm, &t, dim);
+    let size = axis_size(&mut vm.tracer, &t, dim);
     match size.as_known() {
-        Some(size) => equal_pieces(vm, &t, dim, &Dim::known((size + count - 1) / count)),
+        Some(size) => equal_pieces(&mut vm.tracer, &t, dim, &Dim::known((size + count - 1) / count)),
         None => match size.div_exact(&Dim::known(count)) {
-            Some(step) => equal_pieces(vm, &t, dim, &step),
-            None => vm.unsupported(
+            Some(step) => equal_pieces(&mut vm.tracer, &t, dim, &step),
+            None => vm.refuse(
                 "E-UNSUPPORTED-SIZE",
                 format!("cutting an axis of size {size} into {count} chunks comes out differently from graph to graph"),
             ),
@@ -149,23 +150,23 @@ pub(super) fn chunk(vm: &mut Interp, a: &Args) -> R<Value> {
 
 /// `tensor_split`: that many pieces, the first ones being longer, or cut before each of the indices.
 fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
-    let t = base(vm, a, "input")?;
-    let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
-    let size = axis_size(vm, &t, dim);
+    let t = base(&vm.tracer.run, a, "input")?;
+    let dim = a.axis_or(vm, "dim", 0, vm.tracer.shape_of(&t).len())?;
+    let size = axis_size(&mut vm.tracer, &t, dim);
     match a.value("indices_or_sections") {
         Value::Int(count) if count > 0 => match size.as_known() {
             Some(size) => {
                 vm.charge(count.unsigned_abs())?;
                 let sizes: Vec<Dim> =
                     (0..count).map(|i| Dim::known(size / count + i64::from(i < size % count))).collect();
-                cut(vm, &t, dim, &sizes, false)
+                cut(&mut vm.tracer, &t, dim, &sizes, false)
             }
             None => match size.div_exact(&Dim::known(count)) {
                 Some(step) => {
                     let sizes: Vec<Dim> = (0..count).map(|_| step.clone()).collect();
-                    cut(vm, &t, dim, &sizes, false)
+                    cut(&mut vm.tracer, &t, dim, &sizes, false)
                 }
-                None => vm.unsupported(
+                None => vm.refuse(
                     "E-UNSUPPORTED-SIZE",
                     format!(
                         "cutting an axis of size {size} into {count} pieces comes out differently from graph to graph"
@@ -176,15 +177,14 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
         list @ (Value::List(_) | Value::Tuple(_)) => {
             let (mut start, mut sizes) = (Dim::known(0), Vec::new());
             for item in vm.items(&list)? {
-                let Some(end) = vm.as_dim(&item).filter(|end| end.provably_ge(&start) && size.provably_ge(end)) else {
-                    return vm
-                        .unsupported("E-UNSUPPORTED-OP", "tensor_split() needs indices in order, within the axis");
+                let Some(end) = as_dim(&item).filter(|end| end.provably_ge(&start) && size.provably_ge(end)) else {
+                    return vm.refuse("E-UNSUPPORTED-OP", "tensor_split() needs indices in order, within the axis");
                 };
                 sizes.push(end.clone() - start);
                 start = end;
             }
             sizes.push(size - start);
-            cut(vm, &t, dim, &sizes, false)
+            cut(&mut vm.tracer, &t, dim, &sizes, false)
         }
         other => {
             vm.type_fault(format!("tensor_split() needs a number of pieces or indices, not {}", other.type_name()))
@@ -194,9 +194,9 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
 
 pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
     let sizes = a.sizes(vm)?;
-    let counts = vm.new_shape(&sizes)?;
+    let counts = vm.tracer.run.new_shape(&sizes)?;
     let id = a.tensor(vm, "input")?;
-    let mut shape = vm.graph.shape(id).clone();
+    let mut shape = vm.tracer.graph().shape(id).clone();
     let counts = if a.function() == "tile" && counts.len() < shape.len() {
         let missing = shape.len() - counts.len();
         std::iter::repeat_n(Dim::known(1), missing).chain(counts).collect()
@@ -204,7 +204,7 @@ pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
         counts
     };
     if counts.len() < shape.len() {
-        return vm.shape_fault(
+        return vm.refuse(
             "E-SHAPE-EXPAND",
             format!("repeat needs a count for each axis of {}, not {}", graph::display(&shape), counts.len()),
         );
@@ -227,19 +227,19 @@ pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
         }
         joined.push(size.clone() * count.clone());
     }
-    let dtype = vm.graph.dtype(id);
-    let x = vm.reshaped(id, apart)?;
-    let x = vm.push_as(Op::Expand, &[x], wide, dtype)?;
-    let out = vm.reshaped(x, joined);
-    done(vm, out)
+    let dtype = vm.tracer.graph().dtype(id);
+    let x = vm.tracer.reshaped(id, apart)?;
+    let x = vm.tracer.push_as(Op::Expand, &[x], wide, dtype)?;
+    let out = vm.tracer.reshaped(x, joined);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn repeat_interleave(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     let count = a.dim(vm, "repeats")?;
-    let shape = vm.graph.shape(id).clone();
+    let shape = vm.tracer.graph().shape(id).clone();
     let dim = a.axis(vm, "dim", shape.len())?;
-    let dtype = vm.graph.dtype(id);
+    let dtype = vm.tracer.graph().dtype(id);
     let mut apart = shape.clone();
     apart.insert(dim + 1, Dim::known(1));
     let mut wide = shape.clone();
@@ -248,56 +248,56 @@ pub(super) fn repeat_interleave(vm: &mut Interp, a: &Args) -> R<Value> {
     if let Some(d) = joined.get_mut(dim) {
         *d = d.clone() * count;
     }
-    let x = vm.reshaped(id, apart)?;
-    let x = vm.push_as(Op::Expand, &[x], wide, dtype)?;
-    let out = vm.reshaped(x, joined);
-    done(vm, out)
+    let x = vm.tracer.reshaped(id, apart)?;
+    let x = vm.tracer.push_as(Op::Expand, &[x], wide, dtype)?;
+    let out = vm.tracer.reshaped(x, joined);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn glu(vm: &mut Interp, a: &Args) -> R<Value> {
-    let t = base(vm, a, "input")?;
-    let rank = vm.shape_of(&t).len();
+    let t = base(&vm.tracer.run, a, "input")?;
+    let rank = vm.tracer.shape_of(&t).len();
     let dim = a.axis_or(vm, "dim", -1, rank)?;
-    let size = axis_size(vm, &t, dim);
+    let size = axis_size(&mut vm.tracer, &t, dim);
     let Some(half) = size.div_exact(&Dim::known(2)) else {
-        return vm.shape_fault("E-SHAPE-SPLIT", format!("glu halves an axis of {size}, which is not even"));
+        return vm.refuse("E-SHAPE-SPLIT", format!("glu halves an axis of {size}, which is not even"));
     };
-    let halves = pieces(vm, &t, dim, &[half.clone(), half])?;
+    let halves = pieces(&mut vm.tracer, &t, dim, &[half.clone(), half])?;
     let halves = vm.items(&halves)?;
     let [Value::Tensor(x), Value::Tensor(g)] = halves.as_slice() else {
         return vm.type_fault("two halves expected");
     };
-    let (x, g) = (vm.node(x)?, vm.node(g)?);
-    needs_float(vm, a, &[x])?;
-    let g = vm.un(UnaryOp::Sigmoid, g)?;
-    let out = vm.bin(BinaryOp::Mul, x, g);
-    done(vm, out)
+    let (x, g) = (vm.tracer.node(x)?, vm.tracer.node(g)?);
+    needs_float(&vm.tracer, a, &[x])?;
+    let g = vm.tracer.un(UnaryOp::Sigmoid, g)?;
+    let out = vm.tracer.bin(BinaryOp::Mul, x, g);
+    done(&mut vm.tracer, out)
 }
 
 /// `F.pad` with constants: cat with blocks of them.
 pub(super) fn pad(vm: &mut Interp, a: &Args) -> R<Value> {
     let mut id = a.tensor(vm, "input")?;
     if &*a.text_or(vm, "mode", "constant")? != "constant" {
-        return vm.unsupported("E-UNSUPPORTED-OP", "of the padding modes, only 'constant' is supported");
+        return vm.refuse("E-UNSUPPORTED-OP", "of the padding modes, only 'constant' is supported");
     }
     let value = a.float_or(vm, "value", 0.0)?;
     let items = vm.items(&a.value("pad"))?;
-    let sizes = vm.new_shape(&items)?;
-    let rank = vm.graph.shape(id).len();
+    let sizes = vm.tracer.run.new_shape(&items)?;
+    let rank = vm.tracer.graph().shape(id).len();
     if sizes.len() % 2 == 1 || sizes.len() / 2 > rank {
-        return vm.shape_fault("E-SHAPE-OP", "pad takes a pair of counts for each axis, the last one first");
+        return vm.refuse("E-SHAPE-OP", "pad takes a pair of counts for each axis, the last one first");
     }
     for (i, sides) in sizes.chunks_exact(2).enumerate() {
         let dim = rank - 1 - i;
         let mut parts = Vec::new();
         for (at, count) in sides.iter().enumerate() {
             if count.as_known() != Some(0) {
-                let mut shape = vm.graph.shape(id).clone();
+                let mut shape = vm.tracer.graph().shape(id).clone();
                 if let Some(d) = shape.get_mut(dim) {
                     *d = count.clone();
                 }
-                let dtype = vm.graph.dtype(id);
-                parts.push((at, vm.push_as(Op::Full(value), &[], shape, dtype)?));
+                let dtype = vm.tracer.graph().dtype(id);
+                parts.push((at, vm.tracer.push_as(Op::Full(value), &[], shape, dtype)?));
             }
         }
         if parts.is_empty() {
@@ -306,9 +306,9 @@ pub(super) fn pad(vm: &mut Interp, a: &Args) -> R<Value> {
         let mut row: Vec<NodeId> = parts.iter().filter(|p| p.0 == 0).map(|p| p.1).collect();
         row.push(id);
         row.extend(parts.iter().filter(|p| p.0 == 1).map(|p| p.1));
-        id = vm.push(Op::Cat { dim }, &row)?;
+        id = vm.tracer.push(Op::Cat { dim }, &row)?;
     }
-    Ok(vm.tensor_value(id))
+    Ok(vm.tracer.tensor_value(id))
 }
 
 pub static TABLE: &[Native] = &[
@@ -320,16 +320,16 @@ pub static TABLE: &[Native] = &[
     f!("torch.chunk Tensor.chunk", "input chunks dim?", chunk),
     f!("torch.tensor_split Tensor.tensor_split", "input indices_or_sections dim?", tensor_split),
     f!("torch.unbind Tensor.unbind", "input dim?", |vm, a| {
-        let t = base(vm, a, "input")?;
-        let dim = a.axis_or(vm, "dim", 0, vm.shape_of(&t).len())?;
-        let Some(count) = axis_size(vm, &t, dim).as_known() else {
-            return vm.unsupported("E-UNSUPPORTED-SIZE-LOOP", "unbind along an axis whose size depends on the graph");
+        let t = base(&vm.tracer.run, a, "input")?;
+        let dim = a.axis_or(vm, "dim", 0, vm.tracer.shape_of(&t).len())?;
+        let Some(count) = axis_size(&mut vm.tracer, &t, dim).as_known() else {
+            return vm.refuse("E-UNSUPPORTED-SIZE-LOOP", "unbind along an axis whose size depends on the graph");
         };
-        let id = vm.node(&t)?;
+        let id = vm.tracer.node(&t)?;
         let mut out = Vec::new();
         for i in 0..count {
-            let one = vm.push(Op::Select { dim, index: i.into() }, &[id])?;
-            out.push(vm.view_among(one, &t, true)?);
+            let one = vm.tracer.push(Op::Select { dim, index: i.into() }, &[id])?;
+            out.push(vm.tracer.view_among(one, &t, true)?);
         }
         Ok(Value::tuple(out))
     }),

@@ -3,7 +3,7 @@
 use super::*;
 
 pub(super) fn unary(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
-    if let Some(l) = vm.literal(&a.value("input"))?
+    if let Some(l) = vm.tracer.run.literal(&a.value("input"))?
         && l.dtype == DType::Float
         && let Some(values) = l.values().filter(|v| v.len() <= 4096)
         && let Some(f) = scalar_function(op)
@@ -12,16 +12,16 @@ pub(super) fn unary(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
             Init::Constant(v) => Init::Constant(f(v)),
             _ => Init::Values(values.into_iter().map(f).collect()),
         };
-        return Ok(vm.literal_value(l.shape, init, l.dtype));
+        return Ok(vm.tracer.run.literal_value(l.shape, init, l.dtype));
     }
     let id = a.operand(vm, "input")?;
-    let out = vm.un(op, id)?;
-    Ok(vm.tensor_value(out))
+    let out = vm.tracer.un(op, id)?;
+    Ok(vm.tracer.tensor_value(out))
 }
 
 /// A function of `torch.nn.functional` that may work in place.
 pub(super) fn activation(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
-    base(vm, a, "input")?;
+    base(&vm.tracer.run, a, "input")?;
     if !a.bool(vm, "inplace", false)? {
         return unary(vm, a, op);
     }
@@ -32,9 +32,9 @@ pub(super) fn activation(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
     };
     if backwards {
         let text = format!("{}() in place has no derivative where its slope is negative", a.function());
-        return vm.unsupported("E-UNSUPPORTED-INPLACE", text);
+        return vm.refuse("E-UNSUPPORTED-INPLACE", text);
     }
-    changed(vm, a, |vm, id| vm.un(op, id))
+    changed(vm, a, |vm, id| vm.tracer.un(op, id))
 }
 
 /// Functions that are computed at once on constants, so that they may initialise parameters.
@@ -53,22 +53,22 @@ pub(super) fn scalar_function(op: UnaryOp) -> Option<fn(f64) -> f64> {
 
 pub(super) fn binary(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
     let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
-    let out = vm.bin(op, x, y)?;
-    Ok(vm.tensor_value(out))
+    let out = vm.tracer.bin(op, x, y)?;
+    Ok(vm.tracer.tensor_value(out))
 }
 
 /// `fmax` and `fmin`: the first argument where it compares so or the second is NaN; at ties it takes the gradient.
 pub(super) fn first_unless(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
     let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
-    let (wins, missing) = (vm.bin(op, x, y)?, vm.un(UnaryOp::IsNan, y)?);
-    let first = vm.bin(BinaryOp::Or, wins, missing)?;
-    let out = vm.push(Op::Where, &[first, x, y]);
-    done(vm, out)
+    let (wins, missing) = (vm.tracer.bin(op, x, y)?, vm.tracer.un(UnaryOp::IsNan, y)?);
+    let first = vm.tracer.bin(BinaryOp::Or, wins, missing)?;
+    let out = vm.tracer.push(Op::Where, &[first, x, y]);
+    done(&mut vm.tracer, out)
 }
 
 /// `x // y` of floats: torch has no derivative for it.
 pub(super) fn floor_divide(vm: &mut Interp, a: &Args) -> R<Value> {
-    vm.binary_tensor(&a.value("input"), BinOp::FloorDiv, &a.value("other"))
+    vm.tracer.binary_tensor(&a.value("input"), BinOp::FloorDiv, &a.value("other"))
 }
 
 /// `input + alpha * other`.
@@ -77,7 +77,7 @@ pub(super) fn scaled(vm: &mut Interp, a: &Args, op: BinOp) -> R<Value> {
     if let Some(alpha) = a.some("alpha") {
         other = vm.binary(&other, BinOp::Mul, &alpha.clone())?;
     }
-    vm.binary_tensor(&a.value("input"), op, &other)
+    vm.tracer.binary_tensor(&a.value("input"), op, &other)
 }
 
 pub(super) fn divide(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -87,39 +87,39 @@ pub(super) fn divide(vm: &mut Interp, a: &Args) -> R<Value> {
     };
     let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
     let out = match &*mode {
-        "floor" => vm.bin(BinaryOp::FloorDiv, x, y),
-        "trunc" if vm.graph.dtype(x).max(vm.graph.dtype(y)) == DType::Float => {
-            let quotient = vm.bin(BinaryOp::Div, x, y)?;
-            vm.un(UnaryOp::Trunc, quotient)
+        "floor" => vm.tracer.bin(BinaryOp::FloorDiv, x, y),
+        "trunc" if vm.tracer.graph().dtype(x).max(vm.tracer.graph().dtype(y)) == DType::Float => {
+            let quotient = vm.tracer.bin(BinaryOp::Div, x, y)?;
+            vm.tracer.un(UnaryOp::Trunc, quotient)
         }
         "trunc" => {
-            let signs = [vm.un(UnaryOp::Sign, x)?, vm.un(UnaryOp::Sign, y)?];
-            let (x, y) = (vm.un(UnaryOp::Abs, x)?, vm.un(UnaryOp::Abs, y)?);
-            let mut quotient = vm.bin(BinaryOp::FloorDiv, x, y)?;
+            let signs = [vm.tracer.un(UnaryOp::Sign, x)?, vm.tracer.un(UnaryOp::Sign, y)?];
+            let (x, y) = (vm.tracer.un(UnaryOp::Abs, x)?, vm.tracer.un(UnaryOp::Abs, y)?);
+            let mut quotient = vm.tracer.bin(BinaryOp::FloorDiv, x, y)?;
             for sign in signs {
-                quotient = vm.bin(BinaryOp::Mul, quotient, sign)?;
+                quotient = vm.tracer.bin(BinaryOp::Mul, quotient, sign)?;
             }
             Ok(quotient)
         }
         other => return vm.value_fault(format!("rounding_mode is None, 'floor' or 'trunc', not '{other}'")),
     };
-    done(vm, out)
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn logical(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
     let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
-    let (x, y) = (vm.as_bool_node(x)?, vm.as_bool_node(y)?);
-    let out = vm.bin(op, x, y)?;
-    Ok(vm.tensor_value(out))
+    let (x, y) = (vm.tracer.as_bool_node(x)?, vm.tracer.as_bool_node(y)?);
+    let out = vm.tracer.bin(op, x, y)?;
+    Ok(vm.tracer.tensor_value(out))
 }
 
 /// The bound where `x` is beyond it. On the bound the gradient is that of `x`, where a maximum would share it.
-fn bounded(vm: &mut Interp, x: NodeId, bound: NodeId, beyond: BinaryOp, extreme: BinaryOp) -> R<NodeId> {
-    if vm.graph.dtype(x) != DType::Float || vm.graph.dtype(bound) != DType::Float {
-        return vm.bin(extreme, x, bound);
+fn bounded(tracer: &mut Tracer, x: NodeId, bound: NodeId, beyond: BinaryOp, extreme: BinaryOp) -> R<NodeId> {
+    if tracer.graph().dtype(x) != DType::Float || tracer.graph().dtype(bound) != DType::Float {
+        return tracer.bin(extreme, x, bound);
     }
-    let outside = vm.bin(beyond, x, bound)?;
-    vm.push(Op::Where, &[outside, bound, x])
+    let outside = tracer.bin(beyond, x, bound)?;
+    tracer.push(Op::Where, &[outside, bound, x])
 }
 
 pub(super) fn clamp(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -136,81 +136,79 @@ pub(super) fn clamp(vm: &mut Interp, a: &Args) -> R<Value> {
         }
         if a.some("min").is_some() {
             let bound = a.operand(vm, "min")?;
-            id = bounded(vm, id, bound, BinaryOp::Lt, BinaryOp::Maximum)?;
+            id = bounded(&mut vm.tracer, id, bound, BinaryOp::Lt, BinaryOp::Maximum)?;
         }
         if a.some("max").is_some() {
             let bound = a.operand(vm, "max")?;
-            id = bounded(vm, id, bound, BinaryOp::Gt, BinaryOp::Minimum)?;
+            id = bounded(&mut vm.tracer, id, bound, BinaryOp::Gt, BinaryOp::Minimum)?;
         }
-        return Ok(vm.tensor_value(id));
+        return Ok(vm.tracer.tensor_value(id));
     }
     let (min, max) = (a.float_or(vm, "min", f64::NEG_INFINITY)?, a.float_or(vm, "max", f64::INFINITY)?);
     let fraction = |v: Option<&Value>| matches!(v, Some(Value::Float(_)));
-    if vm.graph.dtype(id) != DType::Float && (fraction(a.some("min")) || fraction(a.some("max"))) {
-        id = vm.cast(id, DType::Float)?;
+    if vm.tracer.graph().dtype(id) != DType::Float && (fraction(a.some("min")) || fraction(a.some("max"))) {
+        id = vm.tracer.cast(id, DType::Float)?;
     }
-    let out = vm.un(UnaryOp::Clamp { min, max }, id);
-    done(vm, out)
+    let out = vm.tracer.un(UnaryOp::Clamp { min, max }, id);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn masked_fill(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     let mask = a.tensor(vm, "mask")?;
-    if vm.graph.dtype(mask) != DType::Bool {
+    if vm.tracer.graph().dtype(mask) != DType::Bool {
         let d = vm.fault("E-SHAPE-DTYPE", "masked_fill needs a bool mask");
         return Err(Box::new(d.help("compare first, as in mask == 0, or use mask.bool()")));
     }
     let value = a.operand(vm, "value")?;
-    if !vm.graph.shape(value).is_empty() {
-        return vm.shape_fault("E-SHAPE-OP", "masked_fill takes a single value; use torch.where for a tensor");
+    if !vm.tracer.graph().shape(value).is_empty() {
+        return vm.refuse("E-SHAPE-OP", "masked_fill takes a single value; use torch.where for a tensor");
     }
-    let dtype = vm.graph.dtype(id);
-    let value = vm.cast(value, dtype)?;
-    let out = vm.push(Op::Where, &[mask, value, id])?;
-    let out = vm.plain(out);
-    Ok(vm.tensor_value(out))
+    let dtype = vm.tracer.graph().dtype(id);
+    let value = vm.tracer.cast(value, dtype)?;
+    let out = vm.tracer.push(Op::Where, &[mask, value, id])?;
+    let out = vm.tracer.plain(out);
+    Ok(vm.tracer.tensor_value(out))
 }
 
 pub(super) fn choose(vm: &mut Interp, a: &Args) -> R<Value> {
     if a.get("x").is_none() || a.get("other").is_none() {
-        return vm.unsupported(
-            "E-UNSUPPORTED-MASK-INDEX",
-            "torch.where(condition) alone gives a size that depends on values",
-        );
+        return vm
+            .refuse("E-UNSUPPORTED-MASK-INDEX", "torch.where(condition) alone gives a size that depends on values");
     }
     let condition = a.tensor(vm, "condition")?;
-    if vm.graph.dtype(condition) != DType::Bool {
+    if vm.tracer.graph().dtype(condition) != DType::Bool {
         let d = vm.fault("E-SHAPE-DTYPE", "torch.where needs a bool condition");
         return Err(Box::new(d.help("compare first, as in mask > 0, or use mask.bool()")));
     }
     let (x, y) = (a.operand(vm, "x")?, a.operand(vm, "other")?);
-    let out = vm.push(Op::Where, &[condition, x, y]);
-    done(vm, out)
+    let out = vm.tracer.push(Op::Where, &[condition, x, y]);
+    done(&mut vm.tracer, out)
 }
 
 /// `Tensor.where(condition, other)`.
 pub(super) fn choose_self(vm: &mut Interp, a: &Args) -> R<Value> {
     let condition = a.tensor(vm, "condition")?;
     let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
-    let out = vm.push(Op::Where, &[condition, x, y]);
-    done(vm, out)
+    let out = vm.tracer.push(Op::Where, &[condition, x, y]);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn lerp(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, y, w) = (a.tensor(vm, "input")?, a.tensor(vm, "end")?, a.operand(vm, "weight")?);
-    needs_float(vm, a, &[x])?;
-    needs_float(vm, a, &[y])?;
-    let d = vm.bin(BinaryOp::Sub, y, x)?;
+    needs_float(&vm.tracer, a, &[x])?;
+    needs_float(&vm.tracer, a, &[y])?;
+    let d = vm.tracer.bin(BinaryOp::Sub, y, x)?;
     // from the nearer end, as torch does, so that a weight of 1 gives the end itself
     if let Some(weight) = super::scalar::number(&a.value("weight")).filter(|weight| weight.abs() >= 0.5) {
-        let rest = vm.float(1.0 - weight)?;
-        let d = vm.bin(BinaryOp::Mul, d, rest)?;
-        let out = vm.bin(BinaryOp::Sub, y, d);
-        return done(vm, out);
+        let rest = vm.tracer.float(1.0 - weight)?;
+        let d = vm.tracer.bin(BinaryOp::Mul, d, rest)?;
+        let out = vm.tracer.bin(BinaryOp::Sub, y, d);
+        return done(&mut vm.tracer, out);
     }
-    let d = vm.bin(BinaryOp::Mul, w, d)?;
-    let out = vm.bin(BinaryOp::Add, x, d);
-    done(vm, out)
+    let d = vm.tracer.bin(BinaryOp::Mul, w, d)?;
+    let out = vm.tracer.bin(BinaryOp::Add, x, d);
+    done(&mut vm.tracer, out)
 }
 
 pub static TABLE: &[Native] = &[
@@ -305,21 +303,21 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.nn.functional.tanhshrink", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
-        let y = vm.un(UnaryOp::Tanh, x)?;
-        let out = vm.bin(BinaryOp::Sub, x, y);
-        done(vm, out)
+        let y = vm.tracer.un(UnaryOp::Tanh, x)?;
+        let out = vm.tracer.bin(BinaryOp::Sub, x, y);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.logit Tensor.logit", "input eps?", |vm, a| {
         let mut x = a.tensor(vm, "input")?;
         if a.some("eps").is_some() {
             let eps = a.float_or(vm, "eps", 0.0)?;
-            x = vm.un(UnaryOp::Clamp { min: eps, max: 1.0 - eps }, x)?;
+            x = vm.tracer.un(UnaryOp::Clamp { min: eps, max: 1.0 - eps }, x)?;
         }
-        let one = vm.float(1.0)?;
-        let rest = vm.bin(BinaryOp::Sub, one, x)?;
-        let odds = vm.bin(BinaryOp::Div, x, rest)?;
-        let out = vm.un(UnaryOp::Log, odds);
-        done(vm, out)
+        let one = vm.tracer.float(1.0)?;
+        let rest = vm.tracer.bin(BinaryOp::Sub, one, x)?;
+        let odds = vm.tracer.bin(BinaryOp::Div, x, rest)?;
+        let out = vm.tracer.un(UnaryOp::Log, odds);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.add Tensor.add", "input other | alpha?", |vm, a| scaled(vm, a, BinOp::Add)),
     f!("torch.sub torch.subtract Tensor.sub Tensor.subtract", "input other | alpha?", |vm, a| scaled(
@@ -327,9 +325,9 @@ pub static TABLE: &[Native] = &[
         a,
         BinOp::Sub
     )),
-    f!("torch.rsub", "input other", |vm, a| vm.binary_tensor(&a.value("other"), BinOp::Sub, &a.value("input"))),
+    f!("torch.rsub", "input other", |vm, a| vm.tracer.binary_tensor(&a.value("other"), BinOp::Sub, &a.value("input"))),
     f!("torch.mul torch.multiply Tensor.mul Tensor.multiply", "input other", |vm, a| {
-        vm.binary_tensor(&a.value("input"), BinOp::Mul, &a.value("other"))
+        vm.tracer.binary_tensor(&a.value("input"), BinOp::Mul, &a.value("other"))
     }),
     f!(
         "torch.div torch.divide torch.true_divide Tensor.div Tensor.divide Tensor.true_divide",
@@ -341,12 +339,12 @@ pub static TABLE: &[Native] = &[
     f!("torch.logical_xor Tensor.logical_xor", "input other", |vm, a| logical(vm, a, BinaryOp::Xor)),
     f!("torch.logical_not Tensor.logical_not", "input", |vm, a| {
         let id = a.tensor(vm, "input")?;
-        let id = vm.as_bool_node(id)?;
-        let out = vm.un(UnaryOp::LogicalNot, id);
-        done(vm, out)
+        let id = vm.tracer.as_bool_node(id)?;
+        let out = vm.tracer.un(UnaryOp::LogicalNot, id);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.bitwise_not Tensor.bitwise_not", "input", |vm, a| {
-        vm.unary(crate::syntax::UnOp::Invert, &Value::Tensor(base(vm, a, "input")?))
+        vm.unary(crate::syntax::UnOp::Invert, &Value::Tensor(base(&vm.tracer.run, a, "input")?))
     }),
     f!("torch.clamp torch.clip Tensor.clamp Tensor.clip", "input min? max?", clamp),
     f!("torch.clamp_min Tensor.clamp_min", "input min", clamp),
@@ -354,24 +352,24 @@ pub static TABLE: &[Native] = &[
     f!("torch.nan_to_num Tensor.nan_to_num", "input nan? posinf? neginf?", |vm, a| {
         let given = a.tensor(vm, "input")?;
         let x = given;
-        if vm.graph.dtype(x) != DType::Float {
+        if vm.tracer.graph().dtype(x) != DType::Float {
             return super::convert::copy(vm, a);
         }
         let nan = a.float_or(vm, "nan", 0.0)?;
         let top = f64::from(f32::MAX);
         let (high, low) = (a.float_or(vm, "posinf", top)?, a.float_or(vm, "neginf", -top)?);
-        let (fill, broken) = (vm.float(nan)?, vm.un(UnaryOp::IsNan, x)?);
-        let x = vm.push(Op::Where, &[broken, fill, x])?;
-        let out = vm.un(UnaryOp::Clamp { min: low, max: high }, x);
-        keeping(vm, out, &[given])
+        let (fill, broken) = (vm.tracer.float(nan)?, vm.tracer.un(UnaryOp::IsNan, x)?);
+        let x = vm.tracer.push(Op::Where, &[broken, fill, x])?;
+        let out = vm.tracer.un(UnaryOp::Clamp { min: low, max: high }, x);
+        keeping(&mut vm.tracer, out, &[given])
     }),
     f!("torch.lerp Tensor.lerp", "input end weight", lerp),
     f!("torch.addcmul Tensor.addcmul", "input tensor1 tensor2 | value?", |vm, a| {
-        let product = vm.binary_tensor(&a.value("tensor1"), BinOp::Mul, &a.value("tensor2"))?;
+        let product = vm.tracer.binary_tensor(&a.value("tensor1"), BinOp::Mul, &a.value("tensor2"))?;
         // an integer by default, which makes integers of bools
         let value = a.some("value").cloned().unwrap_or(Value::Int(1));
         let product = vm.binary(&product, BinOp::Mul, &value)?;
-        vm.binary_tensor(&a.value("input"), BinOp::Add, &product)
+        vm.tracer.binary_tensor(&a.value("input"), BinOp::Add, &product)
     }),
     f!("torch.where", "condition x? other?", choose),
     f!("Tensor.where", "input condition other", choose_self),

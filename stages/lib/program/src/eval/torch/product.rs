@@ -1,70 +1,71 @@
 //! Products of tensors, and what is made of them.
 
+use super::super::storage::may_be_shared;
 use super::*;
 
 pub(super) fn matmul(vm: &mut Interp, a: &Args, rank: Option<usize>) -> R<Value> {
     let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
     if let Some(rank) = rank {
         for id in [x, y] {
-            if vm.graph.shape(id).len() != rank {
+            if vm.tracer.graph().shape(id).len() != rank {
                 let text = format!(
                     "{} needs tensors of {rank} axes, not {}",
                     a.function(),
-                    graph::display(vm.graph.shape(id))
+                    graph::display(vm.tracer.graph().shape(id))
                 );
-                return vm.shape_fault("E-SHAPE-MATMUL", text);
+                return vm.refuse("E-SHAPE-MATMUL", text);
             }
         }
         // without broadcasting
-        if rank == 3 && vm.graph.shape(x).first() != vm.graph.shape(y).first() {
+        if rank == 3 && vm.tracer.graph().shape(x).first() != vm.tracer.graph().shape(y).first() {
             let text = format!(
                 "bmm: {} and {} differ in the first axis",
-                graph::display(vm.graph.shape(x)),
-                graph::display(vm.graph.shape(y))
+                graph::display(vm.tracer.graph().shape(x)),
+                graph::display(vm.tracer.graph().shape(y))
             );
-            return vm.shape_fault("E-SHAPE-MATMUL", text);
+            return vm.refuse("E-SHAPE-MATMUL", text);
         }
     }
-    let out = vm.push(Op::MatMul, &[x, y]);
-    done(vm, out)
+    let out = vm.tracer.push(Op::MatMul, &[x, y]);
+    done(&mut vm.tracer, out)
 }
 
 /// The product of tensors of these numbers of axes.
 fn of_ranks(vm: &mut Interp, a: &Args, second: &str, first_rank: usize, second_rank: usize) -> R<Value> {
     let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, second)?);
-    let ranks = (vm.graph.shape(x).len(), vm.graph.shape(y).len());
+    let ranks = (vm.tracer.graph().shape(x).len(), vm.tracer.graph().shape(y).len());
     if ranks != (first_rank, second_rank) {
         let text = format!(
             "{}() takes tensors of {first_rank} and {second_rank} axes, not {} and {}",
             a.function(),
-            graph::display(vm.graph.shape(x)),
-            graph::display(vm.graph.shape(y))
+            graph::display(vm.tracer.graph().shape(x)),
+            graph::display(vm.tracer.graph().shape(y))
         );
-        return vm.shape_fault("E-SHAPE-MATMUL", text);
+        return vm.refuse("E-SHAPE-MATMUL", text);
     }
-    let out = vm.push(Op::MatMul, &[x, y]);
-    done(vm, out)
+    let out = vm.tracer.push(Op::MatMul, &[x, y]);
+    done(&mut vm.tracer, out)
 }
 
 /// `beta * input + alpha * (x @ y)`.
 pub(super) fn add_matmul(vm: &mut Interp, a: &Args) -> R<Value> {
     let (input, x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "x")?, a.tensor(vm, "y")?);
     let (beta, alpha) = (a.float_or(vm, "beta", 1.0)?, a.float_or(vm, "alpha", 1.0)?);
-    let mut product = vm.push(Op::MatMul, &[x, y])?;
+    let mut product = vm.tracer.push(Op::MatMul, &[x, y])?;
     if alpha != 1.0 {
-        let s = vm.float(alpha)?;
-        product = vm.bin(BinaryOp::Mul, product, s)?;
+        let s = vm.tracer.float(alpha)?;
+        product = vm.tracer.bin(BinaryOp::Mul, product, s)?;
     }
     if beta == 0.0 {
-        return Ok(vm.tensor_value(product));
+        return Ok(vm.tracer.tensor_value(product));
     }
     let mut added = input;
     if beta != 1.0 {
-        let s = vm.float(beta)?;
-        added = vm.bin(BinaryOp::Mul, added, s)?;
+        let s = vm.tracer.float(beta)?;
+        added = vm.tracer.bin(BinaryOp::Mul, added, s)?;
     }
-    let out = vm.bin(BinaryOp::Add, added, product);
-    done(vm, out)
+    let out = vm.tracer.bin(BinaryOp::Add, added, product);
+    done(&mut vm.tracer, out)
 }
 
 /// Longest equation of `einsum`, in bytes: far beyond what tensors of 8 axes need.
@@ -74,7 +75,7 @@ pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
     let equation = a.text(vm, "equation")?;
     if equation.len() > MAX_EQUATION {
         let text = format!("an equation of {} letters; at most {MAX_EQUATION} are read", equation.len());
-        return vm.shape_fault("E-SHAPE-EINSUM", text);
+        return vm.refuse("E-SHAPE-EINSUM", text);
     }
     let mut ids = Vec::new();
     let operands = match a.rest.as_slice() {
@@ -83,14 +84,14 @@ pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
     };
     for operand in &operands {
         match operand {
-            Value::Tensor(t) => ids.push(vm.node(t)?),
+            Value::Tensor(t) => ids.push(vm.tracer.node(t)?),
             other => return vm.type_fault(format!("einsum() takes tensors, not {}", other.type_name())),
         }
     }
-    let ranks: Vec<usize> = ids.iter().map(|i| vm.graph.shape(*i).len()).collect();
+    let ranks: Vec<usize> = ids.iter().map(|i| vm.tracer.graph().shape(*i).len()).collect();
     let normal = match normal_equation(&equation, &ranks) {
         Ok(text) => text,
-        Err(reason) => return vm.shape_fault("E-SHAPE-EINSUM", format!("einsum \"{equation}\": {reason}")),
+        Err(reason) => return vm.refuse("E-SHAPE-EINSUM", format!("einsum \"{equation}\": {reason}")),
     };
     // the axes of one tensor in another order are a view, as is what it repeats
     if let ([id], Some((input, output)), [Value::Tensor(t)]) =
@@ -100,15 +101,15 @@ pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
         let distinct = input.chars().enumerate().all(|(i, c)| input.chars().position(|o| o == c) == Some(i));
         match places {
             Some(places) if distinct && places.len() == ranks.first().copied().unwrap_or(0) => {
-                let out = vm.push(Op::Permute(places), &[*id])?;
-                return vm.view_value(out, t);
+                let out = vm.tracer.push(Op::Permute(places), &[*id])?;
+                return vm.tracer.view_value(out, t);
             }
-            _ if !distinct => vm.may_be_shared(t),
+            _ if !distinct => may_be_shared(t),
             _ => {}
         }
     }
-    let out = vm.push(Op::Einsum(normal), &ids);
-    done(vm, out)
+    let out = vm.tracer.push(Op::Einsum(normal), &ids);
+    done(&mut vm.tracer, out)
 }
 
 /// The equation without spaces and `...`, its output spelled out.
@@ -156,38 +157,39 @@ pub(super) fn normal_equation(equation: &str, ranks: &[usize]) -> Result<String,
 
 pub(super) fn normalize(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
-    let rank = vm.graph.shape(x).len();
+    let rank = vm.tracer.graph().shape(x).len();
     let dim = a.axis_or(vm, "dim", 1, rank)?;
     let (p, eps) = (a.float_or(vm, "p", 2.0)?, a.float_or(vm, "eps", 1e-12)?);
-    let n = vm.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![dim], keepdim: true }, &[x])?;
-    let n = vm.un(UnaryOp::Clamp { min: eps, max: f64::INFINITY }, n)?;
-    let out = vm.bin(BinaryOp::Div, x, n);
-    done(vm, out)
+    let n = vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![dim], keepdim: true }, &[x])?;
+    let n = vm.tracer.un(UnaryOp::Clamp { min: eps, max: f64::INFINITY }, n)?;
+    let out = vm.tracer.bin(BinaryOp::Div, x, n);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn cosine_similarity(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, y) = (a.tensor(vm, "x1")?, a.tensor(vm, "x2")?);
-    let product = vm.bin(BinaryOp::Mul, x, y)?;
-    let rank = vm.graph.shape(product).len();
+    let product = vm.tracer.bin(BinaryOp::Mul, x, y)?;
+    let rank = vm.tracer.graph().shape(product).len();
     let dim = a.axis_or(vm, "dim", 1, rank)?;
     let eps = a.float_or(vm, "eps", 1e-8)?;
-    let dot = vm.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![dim], keepdim: false }, &[product])?;
-    let shape = vm.graph.shape(product).clone();
+    let dot = vm.tracer.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![dim], keepdim: false }, &[product])?;
+    let shape = vm.tracer.graph().shape(product).clone();
     let mut lengths = Vec::new();
     for id in [x, y] {
-        let dtype = vm.graph.dtype(id);
-        let wide = vm.push_as(Op::Expand, &[id], shape.clone(), dtype)?;
-        let n = vm.push(Op::Reduce { op: ReduceOp::Norm { p: 2.0 }, dims: vec![dim], keepdim: false }, &[wide])?;
+        let dtype = vm.tracer.graph().dtype(id);
+        let wide = vm.tracer.push_as(Op::Expand, &[id], shape.clone(), dtype)?;
+        let n =
+            vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p: 2.0 }, dims: vec![dim], keepdim: false }, &[wide])?;
         // torch bounds it behind the gradient's back: the gradient is that of the length, also below the bound
-        let bounded = vm.un(UnaryOp::Clamp { min: eps, max: f64::INFINITY }, n)?;
-        let more = vm.bin(BinaryOp::Sub, bounded, n)?;
-        let more = vm.push(Op::Detach, &[more])?;
-        lengths.push(vm.bin(BinaryOp::Add, n, more)?);
+        let bounded = vm.tracer.un(UnaryOp::Clamp { min: eps, max: f64::INFINITY }, n)?;
+        let more = vm.tracer.bin(BinaryOp::Sub, bounded, n)?;
+        let more = vm.tracer.push(Op::Detach, &[more])?;
+        lengths.push(vm.tracer.bin(BinaryOp::Add, n, more)?);
     }
     let [nx, ny] = lengths.as_slice() else { return vm.type_fault("two tensors are needed") };
-    let scale = vm.bin(BinaryOp::Mul, *nx, *ny)?;
-    let out = vm.bin(BinaryOp::Div, dot, scale);
-    done(vm, out)
+    let scale = vm.tracer.bin(BinaryOp::Mul, *nx, *ny)?;
+    let out = vm.tracer.bin(BinaryOp::Div, dot, scale);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -196,55 +198,55 @@ pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
     if !(0.0..=1.0).contains(&drop) {
         return vm.value_fault(format!("dropout_p must lie between 0 and 1, but is {drop}"));
     }
-    let rank = vm.graph.shape(k).len();
-    let (Some(width), true) = (vm.graph.shape(q).last().and_then(Dim::as_known), rank >= 2) else {
-        return vm.shape_fault("E-SHAPE-MATMUL", "attention needs a known feature size");
+    let rank = vm.tracer.graph().shape(k).len();
+    let (Some(width), true) = (vm.tracer.graph().shape(q).last().and_then(Dim::as_known), rank >= 2) else {
+        return vm.refuse("E-SHAPE-MATMUL", "attention needs a known feature size");
     };
     let mut perm: Vec<usize> = (0..rank).collect();
     perm.swap(rank - 1, rank - 2);
-    let kt = vm.push(Op::Permute(perm), &[k])?;
+    let kt = vm.tracer.push(Op::Permute(perm), &[k])?;
     let scale = a.float_or(vm, "scale", 1.0 / (width as f64).sqrt())?;
-    let scores = vm.push(Op::MatMul, &[q, kt])?;
-    let s = vm.float(scale)?;
-    let mut scores = vm.bin(BinaryOp::Mul, scores, s)?;
+    let scores = vm.tracer.push(Op::MatMul, &[q, kt])?;
+    let s = vm.tracer.float(scale)?;
+    let mut scores = vm.tracer.bin(BinaryOp::Mul, scores, s)?;
     let mut mask = None;
     if a.some("attn_mask").is_some() {
         let given = a.tensor(vm, "attn_mask")?;
-        if vm.graph.dtype(given) == DType::Bool {
+        if vm.tracer.graph().dtype(given) == DType::Bool {
             mask = Some(given);
         } else {
-            scores = vm.bin(BinaryOp::Add, scores, given)?;
+            scores = vm.tracer.bin(BinaryOp::Add, scores, given)?;
         }
     }
     if a.bool(vm, "is_causal", false)? {
         if a.some("attn_mask").is_some() {
             return vm.value_fault("is_causal makes a mask of its own; leave attn_mask out");
         }
-        let shape = vm.graph.shape(scores).clone();
+        let shape = vm.tracer.graph().shape(scores).clone();
         let square = shape.get(shape.len() - 2..).unwrap_or(&[]).to_vec();
-        let ones = vm.push_as(Op::Full(1.0), &[], square, DType::Int)?;
-        let lower = vm.push(Op::Tril { diagonal: 0 }, &[ones])?;
-        mask = Some(vm.as_bool_node(lower)?);
+        let ones = vm.tracer.push_as(Op::Full(1.0), &[], square, DType::Int)?;
+        let lower = vm.tracer.push(Op::Tril { diagonal: 0 }, &[ones])?;
+        mask = Some(vm.tracer.as_bool_node(lower)?);
     }
-    let dim = vm.graph.shape(scores).len() - 1;
+    let dim = vm.tracer.graph().shape(scores).len() - 1;
     let p = match mask {
-        None => vm.push(Op::Softmax { dim }, &[scores])?,
+        None => vm.tracer.push(Op::Softmax { dim }, &[scores])?,
         Some(mask) => {
             // a row that may attend to nothing gets weights of 0, and no gradient
-            let last = vm.graph.shape(mask).len().saturating_sub(1);
-            let open = vm.push(Op::Reduce { op: ReduceOp::Any, dims: vec![last], keepdim: true }, &[mask])?;
-            let (low, zero) = (vm.float(f64::NEG_INFINITY)?, vm.float(0.0)?);
-            let masked = vm.push(Op::Where, &[mask, scores, low])?;
-            let masked = vm.push(Op::Where, &[open, masked, zero])?;
-            let p = vm.push(Op::Softmax { dim }, &[masked])?;
-            vm.push(Op::Where, &[open, p, zero])?
+            let last = vm.tracer.graph().shape(mask).len().saturating_sub(1);
+            let open = vm.tracer.push(Op::Reduce { op: ReduceOp::Any, dims: vec![last], keepdim: true }, &[mask])?;
+            let (low, zero) = (vm.tracer.float(f64::NEG_INFINITY)?, vm.tracer.float(0.0)?);
+            let masked = vm.tracer.push(Op::Where, &[mask, scores, low])?;
+            let masked = vm.tracer.push(Op::Where, &[open, masked, zero])?;
+            let p = vm.tracer.push(Op::Softmax { dim }, &[masked])?;
+            vm.tracer.push(Op::Where, &[open, p, zero])?
         }
     };
-    let p = vm.with_dropout(p, drop)?;
-    let out = vm.push(Op::MatMul, &[p, v])?;
+    let p = vm.tracer.with_dropout(p, drop)?;
+    let out = vm.tracer.push(Op::MatMul, &[p, v])?;
     // which of torch's kernels runs decides how the result lies in memory
-    let out = vm.any_layout(out);
-    Ok(vm.tensor_value(out))
+    let out = vm.tracer.any_layout(out);
+    Ok(vm.tracer.tensor_value(out))
 }
 
 pub(super) fn layer_norm(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -253,12 +255,12 @@ pub(super) fn layer_norm(vm: &mut Interp, a: &Args) -> R<Value> {
         v @ (Value::Tuple(_) | Value::List(_)) => vm.items(&v)?,
         _ => return vm.type_fault("layer_norm(): 'normalized_shape' must be a tuple of integers"),
     };
-    let sizes = vm.new_shape(&sizes)?;
+    let sizes = vm.tracer.run.new_shape(&sizes)?;
     let weight = if a.some("weight").is_some() { Some(a.tensor(vm, "weight")?) } else { None };
     let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
     let eps = a.float_or(vm, "eps", 1e-5)?;
-    let out = vm.layer_norm(x, &sizes, weight, bias, eps);
-    done(vm, out)
+    let out = vm.tracer.layer_norm(x, &sizes, weight, bias, eps);
+    done(&mut vm.tracer, out)
 }
 
 pub static TABLE: &[Native] = &[
@@ -272,23 +274,23 @@ pub static TABLE: &[Native] = &[
     f!("torch.einsum", "equation *operands", einsum),
     f!("torch.outer Tensor.outer", "input other", |vm, a| {
         let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
-        let x = vm.unsqueeze(x, 1)?;
-        let out = vm.bin(BinaryOp::Mul, x, y);
-        done(vm, out)
+        let x = vm.tracer.unsqueeze(x, 1)?;
+        let out = vm.tracer.bin(BinaryOp::Mul, x, y);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.cdist", "x1 x2 p?", |vm, a| {
         let (x, y) = (a.tensor(vm, "x1")?, a.tensor(vm, "x2")?);
         let p = a.float_or(vm, "p", 2.0)?;
-        let (rx, ry) = (vm.graph.shape(x).len(), vm.graph.shape(y).len());
+        let (rx, ry) = (vm.tracer.graph().shape(x).len(), vm.tracer.graph().shape(y).len());
         if rx < 2 || ry < 2 {
-            return vm.shape_fault("E-SHAPE-OP", "cdist needs tensors of two axes or more");
+            return vm.refuse("E-SHAPE-OP", "cdist needs tensors of two axes or more");
         }
-        let x = vm.unsqueeze(x, rx - 1)?;
-        let y = vm.unsqueeze(y, ry - 2)?;
-        let gap = vm.bin(BinaryOp::Sub, x, y)?;
-        let last = vm.graph.shape(gap).len() - 1;
-        let out = vm.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![last], keepdim: false }, &[gap]);
-        done(vm, out)
+        let x = vm.tracer.unsqueeze(x, rx - 1)?;
+        let y = vm.tracer.unsqueeze(y, ry - 2)?;
+        let gap = vm.tracer.bin(BinaryOp::Sub, x, y)?;
+        let last = vm.tracer.graph().shape(gap).len() - 1;
+        let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![last], keepdim: false }, &[gap]);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.nn.functional.normalize", "input p? dim? eps?", normalize),
     f!("torch.nn.functional.cosine_similarity torch.cosine_similarity", "x1 x2 dim? eps?", cosine_similarity),
@@ -305,16 +307,16 @@ pub static TABLE: &[Native] = &[
             v @ (Value::Tuple(_) | Value::List(_)) => vm.items(&v)?,
             _ => return vm.type_fault("rms_norm(): 'normalized_shape' must be a tuple of integers"),
         };
-        let sizes = vm.new_shape(&sizes)?;
+        let sizes = vm.tracer.run.new_shape(&sizes)?;
         let weight = if a.some("weight").is_some() { Some(a.tensor(vm, "weight")?) } else { None };
         let eps = a.float_or(vm, "eps", f64::from(f32::EPSILON))?;
-        let out = super::super::nn::root_mean_square(vm, x, &sizes, weight, eps);
-        done(vm, out)
+        let out = super::super::nn::root_mean_square(&mut vm.tracer, x, &sizes, weight, eps);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.nn.functional.prelu torch.prelu Tensor.prelu", "input weight", |vm, a| {
         let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
-        let out = super::super::nn::rectified(vm, x, w);
-        done(vm, out)
+        let out = super::super::nn::rectified(&mut vm.tracer, x, w);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.nn.functional.adaptive_avg_pool1d torch.adaptive_avg_pool1d", "input output_size", |vm, a| {
         super::super::nn::pooled_to(vm, a, 1, false)
@@ -337,13 +339,13 @@ pub static TABLE: &[Native] = &[
     f!("torch.nn.functional.linear", "input weight bias?", |vm, a| {
         let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
         let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
-        let out = vm.linear(x, w, bias);
-        done(vm, out)
+        let out = vm.tracer.linear(x, w, bias);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.nn.functional.bilinear torch.bilinear", "input1 input2 weight bias?", |vm, a| {
         let (x, y, w) = (a.tensor(vm, "input1")?, a.tensor(vm, "input2")?, a.tensor(vm, "weight")?);
         let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
-        let out = vm.bilinear(x, y, w, bias);
-        done(vm, out)
+        let out = vm.tracer.bilinear(x, y, w, bias);
+        done(&mut vm.tracer, out)
     }),
 ];

@@ -5,13 +5,13 @@ use super::*;
 /// The argument as the type that `dtype` names, where it is given.
 pub(super) fn typed(vm: &mut Interp, a: &Args) -> R<NodeId> {
     let id = a.tensor(vm, "input")?;
-    let dtype = a.dtype(vm, "dtype", vm.graph.dtype(id))?;
-    if a.some("dtype").is_some() { vm.cast(id, dtype) } else { Ok(id) }
+    let dtype = a.dtype(vm, "dtype", vm.tracer.graph().dtype(id))?;
+    if a.some("dtype").is_some() { vm.tracer.cast(id, dtype) } else { Ok(id) }
 }
 
 pub(super) fn reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
     let id = typed(vm, a)?;
-    let rank = vm.graph.shape(id).len();
+    let rank = vm.tracer.graph().shape(id).len();
     if matches!(op, ReduceOp::Prod) && matches!(a.some("dim"), Some(Value::Tuple(_) | Value::List(_))) {
         return vm.type_fault("prod() reduces one axis or all");
     }
@@ -20,19 +20,19 @@ pub(super) fn reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
         _ => (0..rank).collect(),
     };
     let keepdim = a.bool(vm, "keepdim", false)?;
-    let out = vm.reduce(op, id, dims, keepdim)?;
-    Ok(vm.tensor_value(out))
+    let out = vm.tracer.reduce(op, id, dims, keepdim)?;
+    Ok(vm.tracer.tensor_value(out))
 }
 
 /// `any` and `all` see bools.
 pub(super) fn truth_reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
     let id = a.tensor(vm, "input")?;
-    let rank = vm.graph.shape(id).len();
-    let id = vm.as_bool_node(id)?;
+    let rank = vm.tracer.graph().shape(id).len();
+    let id = vm.tracer.as_bool_node(id)?;
     let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
     let keepdim = a.bool(vm, "keepdim", false)?;
-    let out = vm.reduce(op, id, dims, keepdim)?;
-    Ok(vm.tensor_value(out))
+    let out = vm.tracer.reduce(op, id, dims, keepdim)?;
+    Ok(vm.tracer.tensor_value(out))
 }
 
 pub(super) fn extreme(vm: &mut Interp, a: &Args, largest: bool) -> R<Value> {
@@ -40,51 +40,51 @@ pub(super) fn extreme(vm: &mut Interp, a: &Args, largest: bool) -> R<Value> {
     let second = a.some("dim").or_else(|| a.some("other")).cloned();
     match second {
         None => {
-            let rank = vm.graph.shape(id).len();
+            let rank = vm.tracer.graph().shape(id).len();
             let op = if largest { ReduceOp::Amax } else { ReduceOp::Amin };
-            let out = vm.reduce(op, id, (0..rank).collect(), false)?;
-            Ok(vm.tensor_value(out))
+            let out = vm.tracer.reduce(op, id, (0..rank).collect(), false)?;
+            Ok(vm.tracer.tensor_value(out))
         }
         Some(Value::Tensor(t)) => {
-            let other = vm.node(&t)?;
-            let out = vm.bin(if largest { BinaryOp::Maximum } else { BinaryOp::Minimum }, id, other)?;
-            Ok(vm.tensor_value(out))
+            let other = vm.tracer.node(&t)?;
+            let out = vm.tracer.bin(if largest { BinaryOp::Maximum } else { BinaryOp::Minimum }, id, other)?;
+            Ok(vm.tracer.tensor_value(out))
         }
         Some(_) => {
-            let rank = vm.graph.shape(id).len();
+            let rank = vm.tracer.graph().shape(id).len();
             let dim = a.axis(vm, "dim", rank)?;
             let keepdim = a.bool(vm, "keepdim", false)?;
             let (v, i) =
                 if largest { (ReduceOp::MaxValues, ReduceOp::ArgMax) } else { (ReduceOp::MinValues, ReduceOp::ArgMin) };
-            let values = vm.push(Op::Reduce { op: v, dims: vec![dim], keepdim }, &[id])?;
-            let indices = vm.push(Op::Reduce { op: i, dims: vec![dim], keepdim }, &[id])?;
-            pair(vm, values, indices)
+            let values = vm.tracer.push(Op::Reduce { op: v, dims: vec![dim], keepdim }, &[id])?;
+            let indices = vm.tracer.push(Op::Reduce { op: i, dims: vec![dim], keepdim }, &[id])?;
+            pair(&mut vm.tracer, values, indices)
         }
     }
 }
 
-pub(super) fn pair(vm: &mut Interp, values: NodeId, indices: NodeId) -> R<Value> {
-    let items = vec![vm.tensor_value(values), vm.tensor_value(indices)];
+pub(super) fn pair(tracer: &mut Tracer, values: NodeId, indices: NodeId) -> R<Value> {
+    let items = vec![tracer.tensor_value(values), tracer.tensor_value(indices)];
     Ok(Value::Named(Rc::new((VALUES, items))))
 }
 
 pub(super) fn arg_extreme(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
     let mut id = a.tensor(vm, "input")?;
-    let mut rank = vm.graph.shape(id).len();
+    let mut rank = vm.tracer.graph().shape(id).len();
     if a.some("dim").is_none() {
-        let count = graph::numel(vm.graph.shape(id));
-        id = vm.reshaped(id, vec![count])?;
+        let count = graph::numel(vm.tracer.graph().shape(id));
+        id = vm.tracer.reshaped(id, vec![count])?;
         rank = 1;
     }
     let dim = a.axis_or(vm, "dim", 0, rank)?;
     let keepdim = a.bool(vm, "keepdim", false)?;
-    let out = vm.push(Op::Reduce { op, dims: vec![dim], keepdim }, &[id]);
-    done(vm, out)
+    let out = vm.tracer.push(Op::Reduce { op, dims: vec![dim], keepdim }, &[id]);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn spread(vm: &mut Interp, a: &Args, std: bool) -> R<Value> {
     let id = a.tensor(vm, "input")?;
-    let rank = vm.graph.shape(id).len();
+    let rank = vm.tracer.graph().shape(id).len();
     // `x.std(False)` is the old spelling of `x.std(unbiased=False)`
     let (dims, unbiased) = match a.some("dim") {
         Some(Value::Bool(b)) => (None, *b),
@@ -94,8 +94,8 @@ pub(super) fn spread(vm: &mut Interp, a: &Args, std: bool) -> R<Value> {
     let keepdim = a.bool(vm, "keepdim", false)?;
     let dims = dims.unwrap_or_else(|| (0..rank).collect());
     let op = if std { ReduceOp::Std { correction } } else { ReduceOp::Var { correction } };
-    let out = vm.reduce(op, id, dims, keepdim)?;
-    Ok(vm.tensor_value(out))
+    let out = vm.tracer.reduce(op, id, dims, keepdim)?;
+    Ok(vm.tracer.tensor_value(out))
 }
 
 /// `torch.norm`: over any axes the norm of a vector.
@@ -103,15 +103,15 @@ pub(super) fn norm(vm: &mut Interp, a: &Args) -> R<Value> {
     let p = match a.some("p") {
         None => 2.0,
         Some(Value::Str(s)) if &**s == "fro" => 2.0,
-        Some(Value::Str(s)) if &**s == "nuc" => return nuclear(vm),
+        Some(Value::Str(s)) if &**s == "nuc" => return nuclear(&vm.tracer.run),
         Some(Value::Str(_)) => return vm.value_fault("norm(): p is a number, 'fro' or 'nuc'"),
         Some(_) => a.float_or(vm, "p", 2.0)?,
     };
     reduction(vm, a, ReduceOp::Norm { p })
 }
 
-fn nuclear<T>(vm: &Interp) -> R<T> {
-    vm.unsupported("E-UNSUPPORTED-OP", "this norm is made of singular values, which are not supported")
+fn nuclear<T>(run: &Run) -> R<T> {
+    run.refuse("E-UNSUPPORTED-OP", "this norm is made of singular values, which are not supported")
 }
 
 /// `torch.linalg.norm`: with an order, two axes are those of a matrix.
@@ -120,19 +120,19 @@ fn linalg_norm(vm: &mut Interp, a: &Args) -> R<Value> {
         return reduction(vm, a, ReduceOp::Norm { p: 2.0 });
     }
     let id = a.tensor(vm, "input")?;
-    let rank = vm.graph.shape(id).len();
+    let rank = vm.tracer.graph().shape(id).len();
     let dims = match a.axes(vm, "dim", rank)? {
         Some(dims) => dims,
         None if rank == 1 || rank == 2 => (0..rank).collect(),
         None => {
             let text = format!("norm() with an order and no axes takes a vector or a matrix, not {rank} axes");
-            return vm.shape_fault("E-SHAPE-AXIS", text);
+            return vm.refuse("E-SHAPE-AXIS", text);
         }
     };
     match dims.as_slice() {
         [_] => vector_norm(vm, a),
         &[rows, columns] => matrix_norm(vm, a, id, rows, columns),
-        _ => vm.shape_fault("E-SHAPE-AXIS", "norm() with an order takes one axis or two"),
+        _ => vm.refuse("E-SHAPE-AXIS", "norm() with an order takes one axis or two"),
     }
 }
 
@@ -147,38 +147,38 @@ fn vector_norm(vm: &mut Interp, a: &Args) -> R<Value> {
 /// The norm of matrices whose rows and columns lie along two axes.
 fn matrix_norm(vm: &mut Interp, a: &Args, id: NodeId, rows: usize, columns: usize) -> R<Value> {
     if rows == columns {
-        return vm.shape_fault("E-SHAPE-AXIS", "the two axes of a matrix differ");
+        return vm.refuse("E-SHAPE-AXIS", "the two axes of a matrix differ");
     }
     let keepdim = a.bool(vm, "keepdim", false)?;
     let order = match a.some("ord") {
         None => None,
         Some(Value::Str(s)) if &**s == "fro" => None,
-        Some(Value::Str(s)) if &**s == "nuc" => return nuclear(vm),
+        Some(Value::Str(s)) if &**s == "nuc" => return nuclear(&vm.tracer.run),
         Some(Value::Str(_)) => return vm.value_fault("the order of a matrix's norm is a number, 'fro' or 'nuc'"),
         Some(_) => Some(a.float_or(vm, "ord", 2.0)?),
     };
     let Some(order) = order else {
-        let out = vm.reduce(ReduceOp::Norm { p: 2.0 }, id, vec![rows, columns], keepdim);
-        return done(vm, out);
+        let out = vm.tracer.reduce(ReduceOp::Norm { p: 2.0 }, id, vec![rows, columns], keepdim);
+        return done(&mut vm.tracer, out);
     };
     if order.abs() == 2.0 {
-        return nuclear(vm);
+        return nuclear(&vm.tracer.run);
     }
     let (inner, outer) = match order.abs() {
         1.0 => (rows, columns),
         f64::INFINITY => (columns, rows),
         _ => return vm.value_fault(format!("the order of a matrix's norm cannot be {order}")),
     };
-    let size = vm.un(UnaryOp::Abs, id)?;
-    let sums = vm.reduce(ReduceOp::Sum, size, vec![inner], true)?;
+    let size = vm.tracer.un(UnaryOp::Abs, id)?;
+    let sums = vm.tracer.reduce(ReduceOp::Sum, size, vec![inner], true)?;
     let op = if order > 0.0 { ReduceOp::Amax } else { ReduceOp::Amin };
-    let mut out = vm.reduce(op, sums, vec![outer], true)?;
+    let mut out = vm.tracer.reduce(op, sums, vec![outer], true)?;
     if !keepdim {
-        let kept = vm.graph.shape(out).iter().enumerate().filter(|(i, _)| *i != rows && *i != columns);
+        let kept = vm.tracer.graph().shape(out).iter().enumerate().filter(|(i, _)| *i != rows && *i != columns);
         let shape = kept.map(|(_, d)| d.clone()).collect();
-        out = vm.reshaped(out, shape)?;
+        out = vm.tracer.reshaped(out, shape)?;
     }
-    Ok(vm.tensor_value(out))
+    Ok(vm.tracer.tensor_value(out))
 }
 
 pub(super) fn softmax(vm: &mut Interp, a: &Args, log: bool, negate: bool) -> R<Value> {
@@ -186,43 +186,43 @@ pub(super) fn softmax(vm: &mut Interp, a: &Args, log: bool, negate: bool) -> R<V
     if a.some("dim").is_none() {
         return vm.type_fault(format!("{}() needs the axis: dim=", a.function()));
     }
-    let rank = vm.graph.shape(id).len();
+    let rank = vm.tracer.graph().shape(id).len();
     let dim = a.axis(vm, "dim", rank)?;
     if negate {
-        id = vm.un(UnaryOp::Neg, id)?;
+        id = vm.tracer.un(UnaryOp::Neg, id)?;
     }
-    let out = vm.push(if log { Op::LogSoftmax { dim } } else { Op::Softmax { dim } }, &[id]);
-    done(vm, out)
+    let out = vm.tracer.push(if log { Op::LogSoftmax { dim } } else { Op::Softmax { dim } }, &[id]);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn topk(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     let k = a.dim(vm, "k")?;
-    let rank = vm.graph.shape(id).len();
+    let rank = vm.tracer.graph().shape(id).len();
     let dim = a.axis_or(vm, "dim", -1, rank)?;
     let largest = a.bool(vm, "largest", true)?;
-    let values = vm.push(Op::TopK { k: k.clone(), dim, largest }, &[id])?;
-    let indices = vm.push(Op::TopKIndices { k, dim, largest }, &[id])?;
-    pair(vm, values, indices)
+    let values = vm.tracer.push(Op::TopK { k: k.clone(), dim, largest }, &[id])?;
+    let indices = vm.tracer.push(Op::TopKIndices { k, dim, largest }, &[id])?;
+    pair(&mut vm.tracer, values, indices)
 }
 
 pub(super) fn sort(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
-    let rank = vm.graph.shape(id).len();
+    let rank = vm.tracer.graph().shape(id).len();
     let dim = a.axis_or(vm, "dim", -1, rank)?;
     let descending = a.bool(vm, "descending", false)?;
-    let values = vm.push(Op::Sort { dim, descending }, &[id])?;
-    let indices = vm.push(Op::ArgSort { dim, descending }, &[id])?;
-    pair(vm, values, indices)
+    let values = vm.tracer.push(Op::Sort { dim, descending }, &[id])?;
+    let indices = vm.tracer.push(Op::ArgSort { dim, descending }, &[id])?;
+    pair(&mut vm.tracer, values, indices)
 }
 
 pub(super) fn argsort(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
-    let rank = vm.graph.shape(id).len();
+    let rank = vm.tracer.graph().shape(id).len();
     let dim = a.axis_or(vm, "dim", -1, rank)?;
     let descending = a.bool(vm, "descending", false)?;
-    let out = vm.push(Op::ArgSort { dim, descending }, &[id]);
-    done(vm, out)
+    let out = vm.tracer.push(Op::ArgSort { dim, descending }, &[id]);
+    done(&mut vm.tracer, out)
 }
 
 pub static TABLE: &[Native] = &[
@@ -236,22 +236,22 @@ pub static TABLE: &[Native] = &[
     f!("torch.all Tensor.all", "input dim? keepdim?", |vm, a| truth_reduction(vm, a, ReduceOp::All)),
     f!("torch.count_nonzero Tensor.count_nonzero", "input dim?", |vm, a| {
         let x = a.tensor(vm, "input")?;
-        let rank = vm.graph.shape(x).len();
-        let x = vm.as_bool_node(x)?;
-        let x = vm.cast(x, DType::Int)?;
+        let rank = vm.tracer.graph().shape(x).len();
+        let x = vm.tracer.as_bool_node(x)?;
+        let x = vm.tracer.cast(x, DType::Int)?;
         let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
-        let out = vm.reduce(ReduceOp::Sum, x, dims, false);
-        done(vm, out)
+        let out = vm.tracer.reduce(ReduceOp::Sum, x, dims, false);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.max Tensor.max", "input dim? keepdim? | other?", |vm, a| extreme(vm, a, true)),
     f!("torch.min Tensor.min", "input dim? keepdim? | other?", |vm, a| extreme(vm, a, false)),
     f!("torch.median Tensor.median", "input dim? keepdim?", |vm, a| {
         if a.some("dim").is_none() {
             let x = a.tensor(vm, "input")?;
-            let count = graph::numel(vm.graph.shape(x));
-            let x = vm.reshaped(x, vec![count])?;
-            let out = vm.push(Op::Reduce { op: ReduceOp::Median, dims: vec![0], keepdim: false }, &[x]);
-            return done(vm, out);
+            let count = graph::numel(vm.tracer.graph().shape(x));
+            let x = vm.tracer.reshaped(x, vec![count])?;
+            let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Median, dims: vec![0], keepdim: false }, &[x]);
+            return done(&mut vm.tracer, out);
         }
         super::composed::median(vm, a)
     }),
@@ -264,15 +264,15 @@ pub static TABLE: &[Native] = &[
     f!("torch.linalg.vector_norm", "input ord? dim? keepdim? | dtype?", vector_norm),
     f!("torch.linalg.matrix_norm", "input ord? dim? keepdim? | dtype?", |vm, a| {
         let id = a.tensor(vm, "input")?;
-        let rank = vm.graph.shape(id).len();
+        let rank = vm.tracer.graph().shape(id).len();
         let dims = match a.axes(vm, "dim", rank)? {
             Some(dims) => dims,
             None if rank >= 2 => vec![rank - 2, rank - 1],
-            None => return vm.shape_fault("E-SHAPE-AXIS", "matrix_norm() needs matrices"),
+            None => return vm.refuse("E-SHAPE-AXIS", "matrix_norm() needs matrices"),
         };
         match dims.as_slice() {
             &[rows, columns] => matrix_norm(vm, a, id, rows, columns),
-            _ => vm.shape_fault("E-SHAPE-AXIS", "matrix_norm() takes two axes"),
+            _ => vm.refuse("E-SHAPE-AXIS", "matrix_norm() takes two axes"),
         }
     }),
     f!("torch.softmax Tensor.softmax", "input dim? dtype?", |vm, a| softmax(vm, a, false, false)),
@@ -282,15 +282,15 @@ pub static TABLE: &[Native] = &[
     f!("torch.nn.functional.softmin", "input dim? _stacklevel? dtype?", |vm, a| softmax(vm, a, false, true)),
     f!("torch.cumsum Tensor.cumsum", "input dim | dtype?", |vm, a| {
         let x = typed(vm, a)?;
-        let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
-        let out = vm.push(Op::CumSum { dim }, &[x]);
-        done(vm, out)
+        let dim = a.axis(vm, "dim", vm.tracer.graph().shape(x).len())?;
+        let out = vm.tracer.push(Op::CumSum { dim }, &[x]);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.cumprod Tensor.cumprod", "input dim | dtype?", |vm, a| {
         let x = typed(vm, a)?;
-        let dim = a.axis(vm, "dim", vm.graph.shape(x).len())?;
-        let out = vm.push(Op::CumProd { dim }, &[x]);
-        done(vm, out)
+        let dim = a.axis(vm, "dim", vm.tracer.graph().shape(x).len())?;
+        let out = vm.tracer.push(Op::CumProd { dim }, &[x]);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.topk Tensor.topk", "input k dim? largest? sorted?", topk),
     f!("torch.sort Tensor.sort", "input dim? descending? stable?", sort),

@@ -1,5 +1,6 @@
 //! Moving, viewing and broadcasting of axes.
 
+use super::super::arith::as_dim;
 use super::*;
 
 pub(super) fn permute(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -8,17 +9,20 @@ pub(super) fn permute(vm: &mut Interp, a: &Args) -> R<Value> {
         let mut perm = Vec::new();
         for s in &sizes {
             match s {
-                Value::Int(i) => perm.push(vm.axis(*i, rank, "permute")?),
+                Value::Int(i) => perm.push(vm.tracer.run.axis(*i, rank, "permute")?),
                 other => return vm.type_fault(format!("axes are integers, not {}", other.type_name())),
             }
         }
         let mut sorted = perm.clone();
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(0..rank) {
-            let text = format!("permute needs each of the {rank} axes of {} once", graph::display(vm.graph.shape(id)));
-            return vm.shape_fault("E-SHAPE-AXIS", text);
+            let text = format!(
+                "permute needs each of the {rank} axes of {} once",
+                graph::display(vm.tracer.graph().shape(id))
+            );
+            return vm.refuse("E-SHAPE-AXIS", text);
         }
-        vm.push(Op::Permute(perm), &[id])
+        vm.tracer.push(Op::Permute(perm), &[id])
     })
 }
 
@@ -27,7 +31,7 @@ pub(super) fn transpose(vm: &mut Interp, a: &Args) -> R<Value> {
         let (x, y) = (a.axis(vm, "dim0", rank)?, a.axis(vm, "dim1", rank)?);
         let mut perm: Vec<usize> = (0..rank).collect();
         perm.swap(x, y);
-        vm.push(Op::Permute(perm), &[id])
+        vm.tracer.push(Op::Permute(perm), &[id])
     })
 }
 
@@ -35,21 +39,21 @@ pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
     let sizes = a.sizes(vm)?;
     // `x.view(torch.float32)` would reinterpret bytes
     if matches!(sizes.as_slice(), [Value::DType(_)]) {
-        return vm.unsupported("E-UNSUPPORTED-OP", "a view as another type is not supported");
+        return vm.refuse("E-UNSUPPORTED-OP", "a view as another type is not supported");
     }
-    if let Some(mut l) = vm.literal(&a.value("input"))? {
+    if let Some(mut l) = vm.tracer.run.literal(&a.value("input"))? {
         let from: Shape = l.shape.iter().map(|s| Dim::known(*s as i64)).collect();
-        let to = vm.view_shape(&from, &sizes)?;
+        let to = vm.tracer.run.view_shape(&from, &sizes)?;
         if !matches!(l.init, Init::Eye) && graph::numel(&from) == graph::numel(&to) {
             l.shape = to.iter().map(|d| usize::try_from(d.as_known().unwrap_or(0)).unwrap_or(0)).collect();
-            return Ok(vm.literal_value(l.shape, l.init, l.dtype));
+            return Ok(vm.tracer.run.literal_value(l.shape, l.init, l.dtype));
         }
     }
-    let t = base(vm, a, "input")?;
-    let id = vm.node(&t)?;
-    let from = vm.graph.shape(id).clone();
-    let to = vm.view_shape(&from, &sizes)?;
-    if a.function() == "view" && !vm.can_view(id, &to) {
+    let t = base(&vm.tracer.run, a, "input")?;
+    let id = vm.tracer.node(&t)?;
+    let from = vm.tracer.graph().shape(id).clone();
+    let to = vm.tracer.run.view_shape(&from, &sizes)?;
+    if a.function() == "view" && !vm.tracer.can_view(id, &to) {
         let text = format!(
             "{} does not lie in memory in such a way that it can be viewed as {}",
             graph::display(&from),
@@ -58,8 +62,8 @@ pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
         let d = vm.fault("E-SHAPE-VIEW", text);
         return Err(Box::new(d.help("use reshape, or contiguous() before view")));
     }
-    let out = vm.reshaped(id, to)?;
-    vm.view_value(out, &t)
+    let out = vm.tracer.reshaped(id, to)?;
+    vm.tracer.view_value(out, &t)
 }
 
 pub(super) fn flatten(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -67,15 +71,15 @@ pub(super) fn flatten(vm: &mut Interp, a: &Args) -> R<Value> {
         let first = if a.function() == "apply" { 1 } else { 0 };
         let (start, end) = (a.axis_or(vm, "start_dim", first, rank)?, a.axis_or(vm, "end_dim", -1, rank)?);
         if start > end {
-            return vm.shape_fault("E-SHAPE-AXIS", "flatten: start_dim lies behind end_dim");
+            return vm.refuse("E-SHAPE-AXIS", "flatten: start_dim lies behind end_dim");
         }
-        let shape = vm.graph.shape(id).clone();
+        let shape = vm.tracer.graph().shape(id).clone();
         let (head, rest) = shape.split_at(start);
         let (middle, tail) = rest.split_at(end + 1 - start);
         let mut to = head.to_vec();
         to.push(graph::numel(middle));
         to.extend_from_slice(tail);
-        vm.reshaped(id, to)
+        vm.tracer.reshaped(id, to)
     })
 }
 
@@ -83,37 +87,37 @@ pub(super) fn unflatten(vm: &mut Interp, a: &Args) -> R<Value> {
     let items = vm.items(&a.value("sizes"))?;
     view(vm, a, |vm, id, rank| {
         let dim = a.axis(vm, "dim", rank)?;
-        let shape = vm.graph.shape(id).clone();
+        let shape = vm.tracer.graph().shape(id).clone();
         let one = vec![shape.get(dim).cloned().unwrap_or_default()];
-        let inner = vm.view_shape(&one, &items)?;
+        let inner = vm.tracer.run.view_shape(&one, &items)?;
         if graph::numel(&inner) != graph::numel(&one) {
             let text =
                 format!("unflatten: {} does not fill an axis of {}", graph::display(&inner), graph::display(&one));
-            return vm.shape_fault("E-SHAPE-RESHAPE", text);
+            return vm.refuse("E-SHAPE-RESHAPE", text);
         }
         let mut to = shape;
         to.splice(dim..=dim, inner);
-        vm.reshaped(id, to)
+        vm.tracer.reshaped(id, to)
     })
 }
 
 pub(super) fn unsqueeze(vm: &mut Interp, a: &Args) -> R<Value> {
-    if let Some(l) = vm.literal(&a.value("input"))?.filter(|l| !matches!(l.init, Init::Eye)) {
+    if let Some(l) = vm.tracer.run.literal(&a.value("input"))?.filter(|l| !matches!(l.init, Init::Eye)) {
         let dim = a.axis(vm, "dim", l.shape.len() + 1)?;
         let mut shape = l.shape;
         shape.insert(dim, 1);
-        return Ok(vm.literal_value(shape, l.init, l.dtype));
+        return Ok(vm.tracer.run.literal_value(shape, l.init, l.dtype));
     }
     view(vm, a, |vm, id, rank| {
         let dim = a.axis(vm, "dim", rank + 1)?;
-        vm.unsqueeze(id, dim)
+        vm.tracer.unsqueeze(id, dim)
     })
 }
 
 pub(super) fn squeeze(vm: &mut Interp, a: &Args) -> R<Value> {
     view(vm, a, |vm, id, rank| {
         let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
-        let shape = vm.graph.shape(id).clone();
+        let shape = vm.tracer.graph().shape(id).clone();
         let mut to = Vec::new();
         for (i, size) in shape.iter().enumerate() {
             if !dims.contains(&i) {
@@ -135,35 +139,35 @@ pub(super) fn squeeze(vm: &mut Interp, a: &Args) -> R<Value> {
             }
             to.push(size.clone());
         }
-        vm.reshaped(id, to)
+        vm.tracer.reshaped(id, to)
     })
 }
 
-pub(super) fn expand_to(vm: &mut Interp, id: NodeId, sizes: &[Value]) -> R<NodeId> {
-    let from = vm.graph.shape(id).clone();
+pub(super) fn expand_to(tracer: &mut Tracer, id: NodeId, sizes: &[Value]) -> R<NodeId> {
+    let from = tracer.graph().shape(id).clone();
     let mut to = Vec::new();
     let extra = sizes.len().saturating_sub(from.len());
     for (i, size) in sizes.iter().enumerate() {
         to.push(match size {
             Value::Int(-1) => match i.checked_sub(extra).and_then(|i| from.get(i)) {
                 Some(d) => d.clone(),
-                None => return vm.shape_fault("E-SHAPE-EXPAND", "expand: -1 cannot stand for a new axis"),
+                None => return tracer.run.refuse("E-SHAPE-EXPAND", "expand: -1 cannot stand for a new axis"),
             },
-            other => match vm.as_dim(other) {
+            other => match as_dim(other) {
                 Some(d) => d,
-                None => return vm.type_fault(format!("sizes are integers, not {}", other.type_name())),
+                None => return tracer.run.type_fault(format!("sizes are integers, not {}", other.type_name())),
             },
         });
     }
-    let dtype = vm.graph.dtype(id);
-    vm.push_as(Op::Expand, &[id], to, dtype)
+    let dtype = tracer.graph().dtype(id);
+    tracer.push_as(Op::Expand, &[id], to, dtype)
 }
 
 pub(super) fn triangle(vm: &mut Interp, a: &Args, lower: bool) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     let diagonal = a.int_or(vm, "diagonal", 0)?;
-    let out = vm.push(if lower { Op::Tril { diagonal } } else { Op::Triu { diagonal } }, &[id]);
-    done(vm, out)
+    let out = vm.tracer.push(if lower { Op::Tril { diagonal } } else { Op::Triu { diagonal } }, &[id]);
+    done(&mut vm.tracer, out)
 }
 
 pub(super) fn diagonal(vm: &mut Interp, a: &Args, [first, second]: [i64; 2]) -> R<Value> {
@@ -171,7 +175,7 @@ pub(super) fn diagonal(vm: &mut Interp, a: &Args, [first, second]: [i64; 2]) -> 
         let offset = a.int_or(vm, "offset", 0)?;
         let dim1 = a.axis_or(vm, "dim1", first, rank)?;
         let dim2 = a.axis_or(vm, "dim2", second, rank)?;
-        vm.push(Op::Diagonal { offset, dim1, dim2 }, &[id])
+        vm.tracer.push(Op::Diagonal { offset, dim1, dim2 }, &[id])
     })
 }
 
@@ -183,16 +187,16 @@ pub static TABLE: &[Native] = &[
         transpose
     ),
     f!("torch.t Tensor.t", "input", |vm, a| {
-        view(vm, a, |vm, id, rank| if rank < 2 { Ok(id) } else { vm.push(Op::Permute(vec![1, 0]), &[id]) })
+        view(vm, a, |vm, id, rank| if rank < 2 { Ok(id) } else { vm.tracer.push(Op::Permute(vec![1, 0]), &[id]) })
     }),
     f!("torch.adjoint Tensor.adjoint", "input", |vm, a| {
         view(vm, a, |vm, id, rank| {
             if rank < 2 {
-                return vm.shape_fault("E-SHAPE-AXIS", "adjoint() needs a matrix");
+                return vm.refuse("E-SHAPE-AXIS", "adjoint() needs a matrix");
             }
             let mut perm: Vec<usize> = (0..rank).collect();
             perm.swap(rank - 2, rank - 1);
-            vm.push(Op::Permute(perm), &[id])
+            vm.tracer.push(Op::Permute(perm), &[id])
         })
     }),
     f!("torch.movedim Tensor.movedim torch.moveaxis Tensor.moveaxis", "input source destination", |vm, a| {
@@ -200,7 +204,7 @@ pub static TABLE: &[Native] = &[
             let (from, to) = (a.axis(vm, "source", rank)?, a.axis(vm, "destination", rank)?);
             let mut perm: Vec<usize> = (0..rank).filter(|i| *i != from).collect();
             perm.insert(to, from);
-            vm.push(Op::Permute(perm), &[id])
+            vm.tracer.push(Op::Permute(perm), &[id])
         })
     }),
     f!("torch.broadcast_tensors", "*tensors", |vm, a| {
@@ -208,24 +212,25 @@ pub static TABLE: &[Native] = &[
         let mut to: Shape = Vec::new();
         for item in &a.rest {
             let Value::Tensor(t) = item else { return vm.type_fault("broadcast_tensors() takes tensors") };
-            let id = vm.node(t)?;
-            to = graph::broadcast(&to, vm.graph.shape(id)).map_err(|e| vm.op_fault("E-SHAPE-BROADCAST", &e))?;
+            let id = vm.tracer.node(t)?;
+            to = graph::broadcast(&to, vm.tracer.graph().shape(id))
+                .map_err(|e| vm.tracer.run.op_fault("E-SHAPE-BROADCAST", &e))?;
             tensors.push((id, t.clone()));
         }
         let mut out = Vec::new();
         for (id, t) in tensors {
-            let dtype = vm.graph.dtype(id);
-            let wide = vm.push_as(Op::Expand, &[id], to.clone(), dtype)?;
-            out.push(vm.view_value(wide, &t)?);
+            let dtype = vm.tracer.graph().dtype(id);
+            let wide = vm.tracer.push_as(Op::Expand, &[id], to.clone(), dtype)?;
+            out.push(vm.tracer.view_value(wide, &t)?);
         }
         Ok(Value::tuple(out))
     }),
     f!("torch.reshape Tensor.reshape", "input *shape", reshape),
     f!("Tensor.view", "input *shape", reshape),
     f!("Tensor.view_as Tensor.reshape_as", "input other", |vm, a| {
-        let t = base(vm, a, "other")?;
-        let to = vm.shape_of(&t);
-        view(vm, a, |vm, id, _| vm.reshaped(id, to))
+        let t = base(&vm.tracer.run, a, "other")?;
+        let to = vm.tracer.shape_of(&t);
+        view(vm, a, |vm, id, _| vm.tracer.reshaped(id, to))
     }),
     f!("torch.flatten Tensor.flatten", "input start_dim? end_dim?", flatten),
     f!("torch.nn.Flatten.apply", "input start_dim? end_dim?", flatten),
@@ -235,19 +240,19 @@ pub static TABLE: &[Native] = &[
     f!("torch.squeeze Tensor.squeeze", "input dim?", squeeze),
     f!("Tensor.expand torch.broadcast_to Tensor.broadcast_to", "input *size", |vm, a| {
         let sizes = a.sizes(vm)?;
-        view(vm, a, |vm, id, _| expand_to(vm, id, &sizes))
+        view(vm, a, |vm, id, _| expand_to(&mut vm.tracer, id, &sizes))
     }),
     f!("Tensor.expand_as", "input other", |vm, a| {
-        let t = base(vm, a, "other")?;
-        let sizes: Vec<Value> = vm.shape_of(&t).iter().map(Value::dim).collect();
-        view(vm, a, |vm, id, _| expand_to(vm, id, &sizes))
+        let t = base(&vm.tracer.run, a, "other")?;
+        let sizes: Vec<Value> = vm.tracer.shape_of(&t).iter().map(Value::dim).collect();
+        view(vm, a, |vm, id, _| expand_to(&mut vm.tracer, id, &sizes))
     }),
     f!("torch.narrow Tensor.narrow", "input dim start length", |vm, a| {
         view(vm, a, |vm, id, rank| {
             let dim = a.axis(vm, "dim", rank)?;
             let start = a.dim(vm, "start")?;
             let end = start.clone() + a.dim(vm, "length")?;
-            vm.push(Op::Slice { dim, start, end, step: 1 }, &[id])
+            vm.tracer.push(Op::Slice { dim, start, end, step: 1 }, &[id])
         })
     }),
     f!("torch.select Tensor.select", "input dim index", |vm, a| {
@@ -255,28 +260,28 @@ pub static TABLE: &[Native] = &[
             let dim = a.axis(vm, "dim", rank)?;
             let mut index = a.dim(vm, "index")?;
             if Dim::known(0).provably_gt(&index) {
-                index = index + vm.graph.shape(id).get(dim).cloned().unwrap_or_default();
+                index = index + vm.tracer.graph().shape(id).get(dim).cloned().unwrap_or_default();
             }
-            vm.push(Op::Select { dim, index }, &[id])
+            vm.tracer.push(Op::Select { dim, index }, &[id])
         })
     }),
     f!("torch.flip Tensor.flip", "input *dims", |vm, a| {
         let sizes = a.sizes(vm)?;
         let id = a.tensor(vm, "input")?;
-        let rank = vm.graph.shape(id).len();
+        let rank = vm.tracer.graph().shape(id).len();
         let mut dims = Vec::new();
         for s in sizes {
             match s {
-                Value::Int(i) => dims.push(vm.axis(i, rank, "flip")?),
+                Value::Int(i) => dims.push(vm.tracer.run.axis(i, rank, "flip")?),
                 other => return vm.type_fault(format!("axes are integers, not {}", other.type_name())),
             }
         }
-        let out = vm.push(Op::Flip { dims }, &[id]);
-        done(vm, out)
+        let out = vm.tracer.push(Op::Flip { dims }, &[id]);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.roll Tensor.roll", "input shifts dims", |vm, a| {
         let mut id = a.tensor(vm, "input")?;
-        let rank = vm.graph.shape(id).len();
+        let rank = vm.tracer.graph().shape(id).len();
         let list = |vm: &mut Interp, v: Value| match v {
             Value::Tuple(_) | Value::List(_) => vm.items(&v),
             one => Ok(vec![one]),
@@ -289,10 +294,10 @@ pub static TABLE: &[Native] = &[
             let (Value::Int(shift), Value::Int(dim)) = (shift, dim) else {
                 return vm.type_fault("shifts and axes are integers");
             };
-            let dim = vm.axis(*dim, rank, "roll")?;
-            id = vm.push(Op::Roll { shift: *shift, dim }, &[id])?;
+            let dim = vm.tracer.run.axis(*dim, rank, "roll")?;
+            id = vm.tracer.push(Op::Roll { shift: *shift, dim }, &[id])?;
         }
-        Ok(vm.tensor_value(id))
+        Ok(vm.tracer.tensor_value(id))
     }),
     f!("torch.tril Tensor.tril", "input diagonal?", |vm, a| triangle(vm, a, true)),
     f!("torch.triu Tensor.triu", "input diagonal?", |vm, a| triangle(vm, a, false)),

@@ -2,19 +2,19 @@
 
 use super::*;
 
-fn sum(vm: &mut Interp, x: NodeId, dim: usize, keepdim: bool) -> R<NodeId> {
-    vm.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![dim], keepdim }, &[x])
+fn sum(tracer: &mut Tracer, x: NodeId, dim: usize, keepdim: bool) -> R<NodeId> {
+    tracer.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![dim], keepdim }, &[x])
 }
 
 /// Two tensors, broadcast against each other.
-fn spread(vm: &mut Interp, x: NodeId, y: NodeId) -> R<(NodeId, NodeId)> {
-    let to = match graph::broadcast(vm.graph.shape(x), vm.graph.shape(y)) {
+fn spread(tracer: &mut Tracer, x: NodeId, y: NodeId) -> R<(NodeId, NodeId)> {
+    let to = match graph::broadcast(tracer.graph().shape(x), tracer.graph().shape(y)) {
         Ok(to) => to,
-        Err(e) => return Err(vm.op_fault("E-SHAPE-BROADCAST", &e)),
+        Err(e) => return Err(tracer.run.op_fault("E-SHAPE-BROADCAST", &e)),
     };
     let mut expand = |id: NodeId| {
-        let dtype = vm.graph.dtype(id);
-        vm.push_as(Op::Expand, &[id], to.clone(), dtype)
+        let dtype = tracer.graph().dtype(id);
+        tracer.push_as(Op::Expand, &[id], to.clone(), dtype)
     };
     Ok((expand(x)?, expand(y)?))
 }
@@ -22,69 +22,69 @@ fn spread(vm: &mut Interp, x: NodeId, y: NodeId) -> R<(NodeId, NodeId)> {
 /// The vector product along an axis of three elements: `torch.cross` takes the first such one where none is named.
 fn cross(vm: &mut Interp, a: &Args, last: bool) -> R<Value> {
     let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
-    if vm.graph.shape(x).len() != vm.graph.shape(y).len() {
-        return vm.shape_fault("E-SHAPE-OP", "cross() needs two tensors with as many axes");
+    if vm.tracer.graph().shape(x).len() != vm.tracer.graph().shape(y).len() {
+        return vm.refuse("E-SHAPE-OP", "cross() needs two tensors with as many axes");
     }
     let given = [x, y];
-    let (x, y) = spread(vm, x, y)?;
-    let shape = vm.graph.shape(x).clone();
+    let (x, y) = spread(&mut vm.tracer, x, y)?;
+    let shape = vm.tracer.graph().shape(x).clone();
     let dim = if last || a.some("dim").is_some() {
         a.axis_or(vm, "dim", -1, shape.len())?
     } else {
         match shape.iter().position(|size| size.as_known().is_none_or(|known| known == 3)) {
             Some(at) => at,
-            None => return vm.shape_fault("E-SHAPE-OP", "cross() needs an axis of 3"),
+            None => return vm.refuse("E-SHAPE-OP", "cross() needs an axis of 3"),
         }
     };
     let size = shape.get(dim).cloned().unwrap_or_default();
     if size.as_known() != Some(3) {
         let text = format!("cross() works along an axis of 3 elements, not {size}; name one with dim=");
-        return vm.shape_fault("E-SHAPE-OP", text);
+        return vm.refuse("E-SHAPE-OP", text);
     }
-    let mut roll = |id: NodeId, shift: i64| vm.push(Op::Roll { shift, dim }, &[id]);
+    let mut roll = |id: NodeId, shift: i64| vm.tracer.push(Op::Roll { shift, dim }, &[id]);
     let (x1, y2, x2, y1) = (roll(x, -1)?, roll(y, -2)?, roll(x, -2)?, roll(y, -1)?);
-    let (up, down) = (vm.bin(BinaryOp::Mul, x1, y2)?, vm.bin(BinaryOp::Mul, x2, y1)?);
-    let out = vm.bin(BinaryOp::Sub, up, down);
-    keeping(vm, out, &given)
+    let (up, down) = (vm.tracer.bin(BinaryOp::Mul, x1, y2)?, vm.tracer.bin(BinaryOp::Mul, x2, y1)?);
+    let out = vm.tracer.bin(BinaryOp::Sub, up, down);
+    keeping(&mut vm.tracer, out, &given)
 }
 
 /// Both sides of each step along an axis, added.
-fn steps(vm: &mut Interp, y: NodeId, dim: usize) -> R<NodeId> {
-    let (later, earlier) = super::composed::neighbours(vm, y, dim)?;
-    vm.bin(BinaryOp::Add, later, earlier)
+fn steps(tracer: &mut Tracer, y: NodeId, dim: usize) -> R<NodeId> {
+    let (later, earlier) = super::composed::neighbours(tracer, y, dim)?;
+    tracer.bin(BinaryOp::Add, later, earlier)
 }
 
 /// The areas under each step of `y`, at `x` or `dx` apart.
 fn areas(vm: &mut Interp, a: &Args) -> R<(NodeId, usize)> {
     let y = a.tensor(vm, "y")?;
-    if vm.graph.dtype(y) == DType::Bool {
-        return vm.shape_fault("E-SHAPE-DTYPE", format!("{}() takes no bools", a.function()));
+    if vm.tracer.graph().dtype(y) == DType::Bool {
+        return vm.refuse("E-SHAPE-DTYPE", format!("{}() takes no bools", a.function()));
     }
-    let rank = vm.graph.shape(y).len();
+    let rank = vm.tracer.graph().shape(y).len();
     let dim = a.axis_or(vm, "dim", -1, rank)?;
-    let both = steps(vm, y, dim)?;
+    let both = steps(&mut vm.tracer, y, dim)?;
     if a.some("x").is_none() {
-        let half = vm.float(0.5 * a.float_or(vm, "dx", 1.0)?)?;
-        return Ok((vm.bin(BinaryOp::Mul, both, half)?, dim));
+        let half = vm.tracer.float(0.5 * a.float_or(vm, "dx", 1.0)?)?;
+        return Ok((vm.tracer.bin(BinaryOp::Mul, both, half)?, dim));
     }
     let mut x = a.tensor(vm, "x")?;
     if a.some("dx").is_some() {
         return vm.type_fault(format!("{}() takes x or dx, not both", a.function()));
     }
-    if vm.graph.shape(x).len() == 1 {
-        let count = vm.graph.shape(x).first().cloned().unwrap_or_default();
+    if vm.tracer.graph().shape(x).len() == 1 {
+        let count = vm.tracer.graph().shape(x).first().cloned().unwrap_or_default();
         let own = (0..rank).map(|at| if at == dim { count.clone() } else { Dim::known(1) }).collect();
-        x = vm.reshaped(x, own)?;
-    } else if vm.graph.shape(x).len() != rank {
-        return vm.shape_fault("E-SHAPE-OP", format!("{}() needs x of one axis or of as many as y", a.function()));
+        x = vm.tracer.reshaped(x, own)?;
+    } else if vm.tracer.graph().shape(x).len() != rank {
+        return vm.refuse("E-SHAPE-OP", format!("{}() needs x of one axis or of as many as y", a.function()));
     }
-    if vm.graph.shape(x).get(dim) != vm.graph.shape(y).get(dim) {
-        return vm.shape_fault("E-SHAPE-OP", format!("{}() needs a place x for each y", a.function()));
+    if vm.tracer.graph().shape(x).get(dim) != vm.tracer.graph().shape(y).get(dim) {
+        return vm.refuse("E-SHAPE-OP", format!("{}() needs a place x for each y", a.function()));
     }
-    let (later, earlier) = super::composed::neighbours(vm, x, dim)?;
-    let gap = vm.bin(BinaryOp::Sub, later, earlier)?;
-    let (area, half) = (vm.bin(BinaryOp::Mul, gap, both)?, vm.float(0.5)?);
-    Ok((vm.bin(BinaryOp::Mul, area, half)?, dim))
+    let (later, earlier) = super::composed::neighbours(&mut vm.tracer, x, dim)?;
+    let gap = vm.tracer.bin(BinaryOp::Sub, later, earlier)?;
+    let (area, half) = (vm.tracer.bin(BinaryOp::Mul, gap, both)?, vm.tracer.float(0.5)?);
+    Ok((vm.tracer.bin(BinaryOp::Mul, area, half)?, dim))
 }
 
 /// `beta * input + alpha * product`, without the input where beta is 0.
@@ -93,43 +93,43 @@ pub(super) fn added(vm: &mut Interp, a: &Args, mut product: NodeId) -> R<Value> 
     let input = a.tensor(vm, "input")?;
     if alpha != 1.0 {
         let alpha = a.operand(vm, "alpha")?;
-        product = vm.bin(BinaryOp::Mul, product, alpha)?;
+        product = vm.tracer.bin(BinaryOp::Mul, product, alpha)?;
     }
     if beta == 0.0 {
-        return Ok(vm.tensor_value(product));
+        return Ok(vm.tracer.tensor_value(product));
     }
     let mut added = input;
     if beta != 1.0 {
         let beta = a.operand(vm, "beta")?;
-        added = vm.bin(BinaryOp::Mul, added, beta)?;
+        added = vm.tracer.bin(BinaryOp::Mul, added, beta)?;
     }
-    let out = vm.bin(BinaryOp::Add, added, product);
-    done(vm, out)
+    let out = vm.tracer.bin(BinaryOp::Add, added, product);
+    done(&mut vm.tracer, out)
 }
 
 /// The product of two arguments, which have this many axes.
 fn product(vm: &mut Interp, a: &Args, names: [&str; 2], ranks: [usize; 2]) -> R<NodeId> {
     let (x, y) = (a.tensor(vm, names[0])?, a.tensor(vm, names[1])?);
-    let found = [vm.graph.shape(x).len(), vm.graph.shape(y).len()];
+    let found = [vm.tracer.graph().shape(x).len(), vm.tracer.graph().shape(y).len()];
     if found != ranks {
         let text = format!("{}() takes tensors of {} and {} axes", a.function(), ranks[0], ranks[1]);
-        return vm.shape_fault("E-SHAPE-MATMUL", text);
+        return vm.refuse("E-SHAPE-MATMUL", text);
     }
     match ranks {
         [1, 1] => {
-            let column = vm.unsqueeze(x, 1)?;
-            let out = vm.bin(BinaryOp::Mul, column, y)?;
-            vm.kept_args.push((out, x));
+            let column = vm.tracer.unsqueeze(x, 1)?;
+            let out = vm.tracer.bin(BinaryOp::Mul, column, y)?;
+            vm.tracer.tape.keep_arg(out, x);
             Ok(out)
         }
         [3, 3] => {
-            if vm.graph.shape(x).first() != vm.graph.shape(y).first() {
-                return vm.shape_fault("E-SHAPE-MATMUL", format!("{}() needs as many matrices twice", a.function()));
+            if vm.tracer.graph().shape(x).first() != vm.tracer.graph().shape(y).first() {
+                return vm.refuse("E-SHAPE-MATMUL", format!("{}() needs as many matrices twice", a.function()));
             }
-            let each = vm.push(Op::MatMul, &[x, y])?;
-            sum(vm, each, 0, false)
+            let each = vm.tracer.push(Op::MatMul, &[x, y])?;
+            sum(&mut vm.tracer, each, 0, false)
         }
-        _ => vm.push(Op::MatMul, &[x, y]),
+        _ => vm.tracer.push(Op::MatMul, &[x, y]),
     }
 }
 
@@ -138,45 +138,45 @@ pub static TABLE: &[Native] = &[
     f!("torch.linalg.cross", "input other | dim?", |vm, a| cross(vm, a, true)),
     f!("torch.linalg.vecdot", "x y | dim?", |vm, a| {
         let (x, y) = (a.tensor(vm, "x")?, a.tensor(vm, "y")?);
-        needs_float(vm, a, &[x])?;
-        needs_float(vm, a, &[y])?;
-        let product = vm.bin(BinaryOp::Mul, x, y)?;
-        let dim = a.axis_or(vm, "dim", -1, vm.graph.shape(product).len())?;
-        let out = sum(vm, product, dim, false);
-        done(vm, out)
+        needs_float(&vm.tracer, a, &[x])?;
+        needs_float(&vm.tracer, a, &[y])?;
+        let product = vm.tracer.bin(BinaryOp::Mul, x, y)?;
+        let dim = a.axis_or(vm, "dim", -1, vm.tracer.graph().shape(product).len())?;
+        let out = sum(&mut vm.tracer, product, dim, false);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.dist Tensor.dist", "input other p?", |vm, a| {
         let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
         let p = a.float_or(vm, "p", 2.0)?;
-        let gap = vm.bin(BinaryOp::Sub, x, y)?;
-        let dims = (0..vm.graph.shape(gap).len()).collect();
-        let out = vm.reduce(ReduceOp::Norm { p }, gap, dims, false);
-        keeping(vm, out, &[x, y])
+        let gap = vm.tracer.bin(BinaryOp::Sub, x, y)?;
+        let dims = (0..vm.tracer.graph().shape(gap).len()).collect();
+        let out = vm.tracer.reduce(ReduceOp::Norm { p }, gap, dims, false);
+        keeping(&mut vm.tracer, out, &[x, y])
     }),
     f!("torch.nanmean Tensor.nanmean", "input dim? keepdim? | dtype?", |vm, a| {
         let x = super::reduce::typed(vm, a)?;
-        needs_float(vm, a, &[x])?;
+        needs_float(&vm.tracer, a, &[x])?;
         let given = x;
-        let (zero, broken) = (vm.float(0.0)?, vm.un(UnaryOp::IsNan, x)?);
-        let (x, there) = (vm.push(Op::Where, &[broken, zero, x])?, vm.un(UnaryOp::LogicalNot, broken)?);
-        let there = vm.cast(there, DType::Int)?;
-        let rank = vm.graph.shape(x).len();
+        let (zero, broken) = (vm.tracer.float(0.0)?, vm.tracer.un(UnaryOp::IsNan, x)?);
+        let (x, there) = (vm.tracer.push(Op::Where, &[broken, zero, x])?, vm.tracer.un(UnaryOp::LogicalNot, broken)?);
+        let there = vm.tracer.cast(there, DType::Int)?;
+        let rank = vm.tracer.graph().shape(x).len();
         let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
         let keepdim = a.bool(vm, "keepdim", false)?;
-        let sum = vm.reduce(ReduceOp::Sum, x, dims.clone(), keepdim)?;
-        let count = vm.reduce(ReduceOp::Sum, there, dims, keepdim)?;
-        let out = vm.bin(BinaryOp::Div, sum, count);
-        keeping(vm, out, &[given])
+        let sum = vm.tracer.reduce(ReduceOp::Sum, x, dims.clone(), keepdim)?;
+        let count = vm.tracer.reduce(ReduceOp::Sum, there, dims, keepdim)?;
+        let out = vm.tracer.bin(BinaryOp::Div, sum, count);
+        keeping(&mut vm.tracer, out, &[given])
     }),
     f!("torch.trapezoid torch.trapz", "y x? | dx? dim?", |vm, a| {
         let (areas, dim) = areas(vm, a)?;
-        let out = sum(vm, areas, dim, false);
-        done(vm, out)
+        let out = sum(&mut vm.tracer, areas, dim, false);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.cumulative_trapezoid", "y x? | dx? dim?", |vm, a| {
         let (areas, dim) = areas(vm, a)?;
-        let out = vm.push(Op::CumSum { dim }, &[areas]);
-        done(vm, out)
+        let out = vm.tracer.push(Op::CumSum { dim }, &[areas]);
+        done(&mut vm.tracer, out)
     }),
     f!("torch.addr Tensor.addr", "input vec1 vec2 | beta? alpha?", |vm, a| {
         let product = product(vm, a, ["vec1", "vec2"], [1, 1])?;
