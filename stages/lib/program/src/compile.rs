@@ -173,7 +173,7 @@ fn compile_here(source: &str, options: &Options) -> Compiled {
         }
         Err(d) => out.diagnostics.push(*d),
     }
-    out.revealed = std::mem::take(&mut vm.revealed);
+    out.revealed = vm.revealed.take().unwrap_or_default();
     drop(vm);
     out
 }
@@ -188,17 +188,17 @@ pub struct Built {
 fn evaluate(vm: &mut Interp, module: &crate::syntax::Module, inputs: [NodeId; 5], options: &Options) -> R<Built> {
     vm.load(module)?;
     let factory = find_factory(vm)?;
+    // a width that 63 bits cannot hold exceeds the budget of every tensor, as the largest one does
+    let width = |size: usize| Value::Int(i64::try_from(size).unwrap_or(i64::MAX));
     let keywords: Vec<(Name, Value)> = vec![
         ("kind".into(), Value::str(&options.kind)),
         ("use_ln".into(), Value::Bool(options.use_ln)),
-        ("nb_triplet_fts".into(), Value::Int(i64::try_from(options.nb_triplet_fts).unwrap_or(8))),
+        ("nb_triplet_fts".into(), width(options.nb_triplet_fts)),
         ("nb_heads".into(), Value::None),
     ];
     let accepted = accepted_keywords(&factory, keywords);
     let make = vm.call(&factory, Vec::new(), accepted)?;
-    // a width that 63 bits cannot hold exceeds the budget of every tensor, as the largest one does
-    let width = Value::Int(i64::try_from(options.hidden).unwrap_or(i64::MAX));
-    let root = match vm.call(&make, vec![width], Vec::new())? {
+    let root = match vm.call(&make, vec![width(options.hidden)], Vec::new())? {
         Value::Object(o) if o.module.borrow().is_some() => o,
         other => {
             return Err(interface(
@@ -352,7 +352,7 @@ fn interface(run: &Run, code: &'static str, message: impl Into<String>) -> Box<D
 
 fn find_factory(vm: &mut Interp) -> R<Value> {
     vm.move_to(Span::default());
-    let found = vm.globals.vars.borrow().get("get_processor_factory").cloned();
+    let found = vm.heap.globals.vars.borrow().get("get_processor_factory").cloned();
     match found {
         Some(f @ Value::Function(_)) => Ok(f),
         Some(other) => Err(interface(
@@ -381,7 +381,7 @@ fn accepted_keywords(factory: &Value, keywords: Vec<(Name, Value)>) -> Vec<(Name
 /// There must be a class `PGN` that derives from a class `Processor`, as the reference's evaluator asks.
 fn check_classes(vm: &mut Interp) -> R<()> {
     vm.move_to(Span::default());
-    let class = |vm: &Interp, name: &str| match vm.globals.vars.borrow().get(name) {
+    let class = |vm: &Interp, name: &str| match vm.heap.globals.vars.borrow().get(name) {
         Some(Value::Class(c)) => Some(c.clone()),
         _ => None,
     };

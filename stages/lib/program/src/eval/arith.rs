@@ -274,7 +274,7 @@ impl Interp {
             // `layers + more`
             let mut items = container_items(o).unwrap_or_default();
             items.extend(self.items(b)?);
-            let class = o.class.layer().map(|l| Value::Class(self.layer_class(l)));
+            let class = o.class.layer().map(|l| Value::Class(self.heap.layer_class(l)));
             if let Some(class) = class {
                 let sequential = o.class.layer().is_some_and(|l| l.name == "torch.nn.Sequential");
                 return if sequential {

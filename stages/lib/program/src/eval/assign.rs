@@ -16,7 +16,7 @@ impl Interp {
         {
             // declared global or nonlocal: the nearest outer function that has it, else the module
             let mut at = scope.parent.clone();
-            target = self.globals.clone();
+            target = self.heap.globals.clone();
             while let Some(s) = at {
                 if matches!(&s.kind, ScopeKind::Function(f) if f.locals.contains(name)) {
                     target = s;

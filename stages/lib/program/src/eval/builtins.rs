@@ -40,10 +40,10 @@ impl Interp {
             return Some(Value::Native(native));
         }
         if let Some(t) = TYPES.iter().find(|t| **t == name) {
-            return Some(Value::Class(self.type_class(t)));
+            return Some(Value::Class(self.heap.type_class(t)));
         }
         if let Some((name, _)) = super::exceptions::builtin(name) {
-            return Some(Value::Class(self.native_class(name, NativeClass::Exception)));
+            return Some(Value::Class(self.heap.native_class(name, NativeClass::Exception)));
         }
         CONSTANTS.contains(&name).then_some(Value::Typing)
     }
@@ -501,7 +501,9 @@ pub static TABLE: &[Native] = &[
             };
             let line = vm.here().line;
             if vm.tracer.phase() == super::Phase::Second {
-                vm.revealed.push((line, text));
+                if let Some(revealed) = &mut vm.revealed {
+                    revealed.push((line, text));
+                }
             }
             Ok(value)
         },

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::native::{Args, Native};
 use super::records::members;
 use super::stmt::Flow;
-use super::value::{Class, Closure, NativeClass, Object, Scope, Value};
+use super::value::{Class, Closure, NativeClass, Object, Scope, ScopeKind, Value};
 use super::{Interp, R, Run};
 use crate::syntax::*;
 
@@ -94,16 +94,14 @@ impl Interp {
                 // `@torch.no_grad()` as a decorator
                 [Value::Function(f)] => {
                     let Value::Context(off) = callee else { return self.type_fault("a context is needed") };
-                    let wrapped = Rc::new(Closure {
+                    Ok(self.heap.function(Closure {
                         code: f.code.clone(),
                         defaults: f.defaults.clone(),
                         scope: f.scope.clone(),
                         class: f.class.borrow().clone().into(),
                         no_grad: off.or(f.no_grad),
                         renamed: f.renamed.clone(),
-                    });
-                    self.closures.push(Rc::downgrade(&wrapped));
-                    Ok(Value::Function(wrapped))
+                    }))
                 }
                 _ => self.type_fault("a context manager cannot be called"),
             },
@@ -131,19 +129,15 @@ impl Interp {
     fn call_function(&mut self, f: &Rc<Closure>, positional: Vec<Value>, keywords: Keywords) -> R<Value> {
         self.tracer.run.keep(self.tracer.run.meter.allows_call(self.tracer.run.trail.depth(), &f.code.name))?;
         self.charge((f.code.params.len() * (1 + keywords.len())) as u64 / 16)?;
-        let scope = self.function_scope(&f.scope, &f.code);
+        let scope = self.heap.scope(&f.scope, ScopeKind::Function(f.code.clone()));
         self.tracer.run.bind_parameters(f, &scope, positional, keywords)?;
         self.tracer.run.trail.enter_call();
-        self.frames.push((f.clone(), scope.clone()));
+        self.frames.enter(f, &scope);
         let no_grad = self.tracer.no_grad();
         self.tracer.set_no_grad(f.no_grad.unwrap_or(no_grad));
-        if f.code.is_generator {
-            self.yields.push(Vec::new());
-        }
         let flow = self.block(&f.code.body, &scope);
-        let yielded = if f.code.is_generator { self.yields.pop() } else { None };
         self.tracer.set_no_grad(no_grad);
-        self.frames.pop();
+        let yielded = self.frames.leave();
         self.tracer.run.trail.leave_call();
         match flow? {
             _ if f.code.is_generator => Ok(Value::iter(yielded.unwrap_or_default())),
@@ -153,7 +147,7 @@ impl Interp {
     }
 
     fn bare_super(&mut self) -> R<Value> {
-        let Some((closure, scope)) = self.frames.last().cloned() else {
+        let Some((closure, scope)) = self.frames.innermost().cloned() else {
             return self.type_fault("super() works in methods only");
         };
         let class = closure.class.borrow().clone();
@@ -181,13 +175,7 @@ impl Interp {
             },
             _ => {}
         }
-        let object = Rc::new(Object {
-            class: class.clone(),
-            attrs: Default::default(),
-            module: Default::default(),
-            span: self.here(),
-        });
-        self.objects.push(Rc::downgrade(&object));
+        let object = self.heap.object(class.clone(), self.here());
         self.allocate(1)?;
         let value = Value::Object(object.clone());
         if class.is_exception() {
@@ -199,7 +187,7 @@ impl Interp {
                 .type_fault(format!("{} is abstract: a method marked abstractmethod is not implemented", class.name));
         }
         if class.layer().is_some() {
-            self.modules.push(object.clone());
+            self.heap.keep_module(object.clone());
         }
         match class.find("__init__") {
             Some(init) => {

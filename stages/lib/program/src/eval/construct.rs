@@ -107,7 +107,7 @@ impl Interp {
     pub fn type_of(&mut self, value: &Value) -> R<Value> {
         let name = match value {
             Value::Object(o) => return Ok(Value::Class(o.class.clone())),
-            Value::Tensor(_) => return Ok(Value::Class(self.native_class("Tensor", NativeClass::Tensor))),
+            Value::Tensor(_) => return Ok(Value::Class(self.heap.native_class("Tensor", NativeClass::Tensor))),
             Value::Int(_) | Value::Dim(_) => "int",
             Value::Float(_) | Value::Number(_) => "float",
             Value::Bool(_) => "bool",
@@ -118,7 +118,7 @@ impl Interp {
             Value::Set(_) => "set",
             _ => return Ok(Value::Typing),
         };
-        Ok(Value::Class(self.type_class(name)))
+        Ok(Value::Class(self.heap.type_class(name)))
     }
 
     /// `isinstance(value, class)`.

@@ -63,13 +63,7 @@ impl Interp {
             return Ok(object.clone());
         }
         self.allocate(1)?;
-        let copy = Rc::new(Object {
-            class: object.class.clone(),
-            attrs: Default::default(),
-            module: Default::default(),
-            span: object.span,
-        });
-        self.objects.push(Rc::downgrade(&copy));
+        let copy = self.heap.object(object.class.clone(), object.span);
         done.objects.insert(address, copy.clone());
         let attrs: Vec<_> = object.attrs.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
         for (name, value) in attrs {
@@ -89,7 +83,7 @@ impl Interp {
                 new.children.push((name, c.map(|c| self.object_copy(&c, done)).transpose()?));
             }
             *copy.module.borrow_mut() = Some(new);
-            self.modules.push(copy.clone());
+            self.heap.keep_module(copy.clone());
         }
         Ok(copy)
     }

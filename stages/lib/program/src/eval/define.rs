@@ -66,7 +66,7 @@ impl Interp {
         }
         self.move_to(code.at.0);
         if bases.is_empty() {
-            bases.push(self.type_class("object"));
+            bases.push(self.heap.type_class("object"));
         }
         self.allocate(1 + bases.len())?;
         let is_enum = bases.iter().any(|b| b.mro.borrow().iter().any(|c| &*c.name == "Enum"));
@@ -81,17 +81,8 @@ impl Interp {
         let Some(tail) = linearise(&bases) else {
             return self.type_fault(format!("the bases of {} have no consistent order", code.name));
         };
-        let class = Rc::new(Class {
-            name: code.name.clone(),
-            mro: Default::default(),
-            attrs: Default::default(),
-            native: NativeClass::No,
-            span: code.at.0,
-        });
-        self.made.push(Rc::downgrade(&class));
-        class.mro.borrow_mut().push(class.clone());
-        class.mro.borrow_mut().extend(tail);
-        let body = self.scope(scope, ScopeKind::Class);
+        let class = self.heap.class(code.name.clone(), tail, code.at.0);
+        let body = self.heap.scope(scope, ScopeKind::Class);
         self.block(&code.body, &body)?;
         let vars = std::mem::take(&mut *body.vars.borrow_mut());
         for value in vars.values() {

@@ -52,7 +52,7 @@ pub fn builtin(name: &str) -> Option<(&'static str, &'static str)> {
 impl Interp {
     pub fn raise(&mut self, span: Span, exc: Option<&Expr>, scope: &Rc<Scope>) -> R<Flow> {
         let Some(e) = exc else {
-            let Some((fault, error)) = self.handling.last().cloned() else {
+            let Some((fault, error)) = self.frames.handled().cloned() else {
                 self.move_to(span);
                 return Err(self.exception("RuntimeError", "there is no exception to raise again"));
             };
@@ -95,20 +95,19 @@ impl Interp {
                 _ => return None,
             },
         };
-        let class = self.native_class(class, NativeClass::Exception);
+        let class = self.heap.native_class(class, NativeClass::Exception);
         Some(self.tracer.run.error(class, vec![Value::str(&fault.message)]))
     }
 
     pub fn try_block(&mut self, t: &Try, scope: &Rc<Scope>) -> R<Flow> {
-        let (mark, frames, yields) = (self.tracer.run.trail.mark(), self.frames.len(), self.yields.len());
+        let (trail, frames) = (self.tracer.run.trail.mark(), self.frames.mark());
         let no_grad = self.tracer.no_grad();
         let mut ended = match self.block(&t.body, scope) {
             Ok(Flow::Next) => self.block(&t.orelse, scope),
             Err(fault) => match self.exception_of(&fault) {
                 Some(error) => {
-                    self.tracer.run.trail.rewind(&mark);
-                    self.frames.truncate(frames);
-                    self.yields.truncate(yields);
+                    self.tracer.run.trail.rewind(&trail);
+                    self.frames.rewind(&frames);
                     self.tracer.set_no_grad(no_grad);
                     self.handle(t, fault, error, scope)
                 }
@@ -149,9 +148,9 @@ impl Interp {
             if let Some(name) = &handler.name {
                 self.bind_name(name, error.clone(), scope)?;
             }
-            self.handling.push((fault, error));
+            self.frames.begin_handling(fault, error);
             let ended = self.block(&handler.body, scope);
-            self.handling.pop();
+            self.frames.end_handling();
             if let Some(name) = &handler.name {
                 scope.vars.borrow_mut().remove(name);
             }
@@ -196,7 +195,7 @@ impl Interp {
         {
             d = d.note(Span::default(), format!("the left side is {a}, the right side {b}"));
         }
-        let class = self.native_class("AssertionError", NativeClass::Exception);
+        let class = self.heap.native_class("AssertionError", NativeClass::Exception);
         self.tracer.run.trail.set_kind(FaultKind::Raised(self.tracer.run.error(class, args)));
         Err(Box::new(d))
     }

@@ -171,13 +171,10 @@ impl Interp {
     /// Generators run to their end when they are called; what they yield is kept.
     fn yields_values(&mut self, values: Vec<Value>) -> R<Value> {
         self.allocate(values.len())?;
-        match self.yields.last_mut() {
-            Some(all) => {
-                all.extend(values);
-                Ok(Value::None)
-            }
-            None => Err(self.fault("E-SYNTAX", "'yield' outside a function")),
+        if self.frames.add_yielded(values) {
+            return Ok(Value::None);
         }
+        self.refuse("E-SYNTAX", "'yield' outside a function")
     }
 
     /// Items of a display, with `*` unpacked.
@@ -204,7 +201,7 @@ impl Interp {
         let Some((first, rest)) = generators.split_first() else { return Ok(out) };
         // the outermost iterable belongs to the enclosing scope
         let iterable = self.expr(&first.iter, scope)?;
-        let inner = self.scope(scope, ScopeKind::Comprehension);
+        let inner = self.heap.scope(scope, ScopeKind::Comprehension);
         self.generate(first, iterable, rest, &inner, item, &mut out)?;
         Ok(out)
     }
@@ -261,16 +258,9 @@ impl Interp {
         while let (ScopeKind::Class, Some(parent)) = (&home.kind, &home.parent) {
             home = parent.clone();
         }
-        let closure = Rc::new(Closure {
-            code: code.clone(),
-            defaults,
-            scope: home,
-            class: None.into(),
-            no_grad: None,
-            renamed: None,
-        });
-        self.closures.push(Rc::downgrade(&closure));
-        Ok(Value::Function(closure))
+        let closure =
+            Closure { code: code.clone(), defaults, scope: home, class: None.into(), no_grad: None, renamed: None };
+        Ok(self.heap.function(closure))
     }
 
     pub fn name(&mut self, name: &Name, scope: &Rc<Scope>) -> R<Value> {
@@ -289,7 +279,7 @@ impl Interp {
             }
             at = scope.parent.as_ref();
         }
-        if &**name == "reveal_shape" && !self.reveal {
+        if &**name == "reveal_shape" && self.revealed.is_none() {
             return self.undefined(name, scope);
         }
         match self.builtin(name) {
@@ -300,7 +290,7 @@ impl Interp {
 
     fn undefined(&mut self, name: &Name, scope: &Rc<Scope>) -> R<Value> {
         // all names in reach are compared with it
-        let names = scope.vars.borrow().len() + self.globals.vars.borrow().len();
+        let names = scope.vars.borrow().len() + self.heap.globals.vars.borrow().len();
         self.charge(names as u64)?;
         let mut d = *self.fault("E-NAME-UNDEFINED", format!("the name '{name}' is not defined"));
         let mut known: Vec<Name> = Vec::new();

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::member::{Member, resolve};
-use super::value::{Class, NativeClass, Scope, Value};
+use super::value::{NativeClass, Scope, Value};
 use super::{Interp, R, Run, native, nn, torch};
 use crate::modules;
 use crate::syntax::{Alias, Name};
@@ -68,74 +68,16 @@ impl Interp {
                 Value::Partial(Rc::new((update, vec![Value::Native(native)], Vec::new())))
             }
             Member::Typing => Value::Typing,
-            Member::Layer(layer) => Value::Class(self.layer_class(layer)),
+            Member::Layer(layer) => Value::Class(self.heap.layer_class(layer)),
             Member::DType(dtype) => Value::DType(dtype),
-            Member::Tensor => Value::Class(self.native_class("Tensor", NativeClass::Tensor)),
-            Member::Type(name) => Value::Class(self.type_class(name)),
-            Member::Object(name) => Value::Class(self.native_class(name, NativeClass::Object)),
+            Member::Tensor => Value::Class(self.heap.native_class("Tensor", NativeClass::Tensor)),
+            Member::Type(name) => Value::Class(self.heap.type_class(name)),
+            Member::Object(name) => Value::Class(self.heap.native_class(name, NativeClass::Object)),
             Member::Float(value) => Value::Float(value),
             Member::False => Value::Bool(false),
             Member::None => Value::None,
             Member::Text(text) => Value::str(text),
         }))
-    }
-
-    /// The class of a builtin type.
-    pub fn type_class(&mut self, name: &'static str) -> Rc<Class> {
-        let native = if name == "object" { NativeClass::Object } else { NativeClass::Type };
-        self.native_class(name, native)
-    }
-
-    pub fn native_class(&mut self, name: &'static str, native: NativeClass) -> Rc<Class> {
-        if let Some(class) = self.classes.get(name) {
-            return class.clone();
-        }
-        let class = Rc::new(Class {
-            name: name.into(),
-            mro: Default::default(),
-            attrs: Default::default(),
-            native,
-            span: Default::default(),
-        });
-        class.mro.borrow_mut().push(class.clone());
-        self.classes.insert(name, class.clone());
-        if let Some(base) = match native {
-            NativeClass::Exception => super::exceptions::builtin(name).map(|e| e.1),
-            NativeClass::Type | NativeClass::Tensor => Some("object"),
-            NativeClass::Object if matches!(name, "IntEnum" | "StrEnum") => Some("Enum"),
-            NativeClass::Object if name != "object" => Some("object"),
-            _ => None,
-        } {
-            let kind = if matches!(base, "object" | "Enum") { NativeClass::Object } else { NativeClass::Exception };
-            let base = self.native_class(base, kind);
-            class.mro.borrow_mut().extend(base.mro.borrow().iter().cloned());
-        }
-        if name == "object"
-            && let Some(init) = native::find("object.__init__")
-        {
-            class.attrs.borrow_mut().insert("__init__".into(), Value::Native(init));
-        }
-        class
-    }
-
-    /// The class of a layer of torch.
-    pub fn layer_class(&mut self, layer: &'static nn::Layer) -> Rc<Class> {
-        if let Some(class) = self.classes.get(layer.name) {
-            return class.clone();
-        }
-        let class = self.native_class(layer.name, NativeClass::Layer(layer));
-        let base = match layer.base {
-            Some(base) => nn::find(base).map(|b| self.layer_class(b)),
-            None => Some(self.type_class("object")),
-        };
-        if let Some(base) = base {
-            class.mro.borrow_mut().extend(base.mro.borrow().iter().cloned());
-        }
-        let mut attrs = class.attrs.borrow_mut();
-        attrs.insert("__init__".into(), Value::Native(&layer.init));
-        attrs.insert("forward".into(), Value::Native(&layer.forward));
-        drop(attrs);
-        class
     }
 }
 

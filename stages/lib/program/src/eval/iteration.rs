@@ -31,9 +31,11 @@ fn choices(run: &mut Run, n: usize, r: usize, again: bool, sorted: bool) -> R<Ve
 
 fn chosen(vm: &mut Interp, a: &Args, again: bool, sorted: bool) -> R<Value> {
     let items = vm.items(&a.value("iterable"))?;
-    // no list in memory has more elements than 63 bits can count
-    let all = i64::try_from(items.len()).unwrap_or(i64::MAX);
-    let Ok(r) = usize::try_from(a.int_or(vm, "r", all)?) else { return vm.value_fault("r must not be negative") };
+    let r = match a.some("r") {
+        None => Ok(items.len()),
+        Some(_) => usize::try_from(a.int(vm, "r")?),
+    };
+    let Ok(r) = r else { return vm.value_fault("r must not be negative") };
     if r > items.len() && !again {
         return Ok(Value::iter(Vec::new()));
     }

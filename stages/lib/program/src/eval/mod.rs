@@ -16,6 +16,8 @@ mod einops;
 mod exceptions;
 mod expr;
 mod format;
+mod frames;
+mod heap;
 mod import;
 mod index;
 mod init;
@@ -48,13 +50,12 @@ mod trail;
 pub mod value;
 mod words;
 
-use std::collections::BTreeMap;
-use std::rc::{Rc, Weak};
-
 use graph::{Graph, Span};
 
 pub use self::attr::unknown_method;
 pub use self::contract::{Gradient, TYPES, contracts};
+use self::frames::Frames;
+use self::heap::Heap;
 pub use self::import::unknown_member;
 #[cfg(test)]
 pub use self::member::native_names;
@@ -63,13 +64,13 @@ pub use self::named_tuple::tuple_items;
 pub use self::native::names;
 pub use self::nn::layers;
 pub use self::run::Run;
+use self::state::Changes;
 pub use self::torch::refused::reason as refusal;
 pub use self::tracer::{Phase, Tracer};
-use self::value::{Class, Scope, ScopeKind};
 pub use self::value::{Data, Object, Tensor, Value};
 use crate::budget::Budgets;
 use crate::diagnostic::Diagnostic;
-use crate::syntax::{Function, Module, Name};
+use crate::syntax::Module;
 
 /// Whether a name of PyTorch, in full, is part of the language: a member of a module, or a method of tensors.
 pub fn is_there(name: &str) -> bool {
@@ -87,72 +88,38 @@ pub fn is_there(name: &str) -> bool {
 /// Evaluation ends at the first fault, as Python would.
 pub type R<T> = Result<T, Box<Diagnostic>>;
 
+/// The evaluator. The heap goes first at the end, which cuts the circles that the other parts hold values of.
 pub struct Interp {
+    pub heap: Heap,
     pub tracer: Tracer,
+    frames: Frames,
+    changes: Changes,
     /// The last `return` that ran in a function called `forward`.
     pub returned: Span,
-    /// Shapes that `reveal_shape` was asked for.
-    pub revealed: Vec<(u32, String)>,
-    /// All layers, for what is never called.
-    pub modules: Vec<Rc<Object>>,
-    pub globals: Rc<Scope>,
-    reveal: bool,
-    frames: Vec<(Rc<value::Closure>, Rc<Scope>)>,
+    /// Shapes that `reveal_shape` was asked for, where it is there.
+    pub revealed: Option<Vec<(u32, String)>>,
+    /// Whether `from __future__ import annotations` keeps annotations from being evaluated.
     lazy_annotations: bool,
-    classes: BTreeMap<&'static str, Rc<Class>>,
-    scopes: Vec<Weak<Scope>>,
-    objects: Vec<Weak<Object>>,
-    closures: Vec<Weak<value::Closure>>,
-    made: Vec<Weak<Class>>,
-    /// The exceptions whose handlers are running.
-    handling: Vec<(Box<Diagnostic>, Value)>,
-    /// The lists, dicts and objects that are being printed.
-    printing: Vec<usize>,
-    /// What the generators that are running have yielded so far.
-    yields: Vec<Vec<Value>>,
-    /// Where the second call changed something that may outlive it, by address and slot.
-    changes: BTreeMap<(usize, Option<Name>), Span>,
 }
 
 impl Interp {
     pub fn new(graph: Graph, budgets: Budgets, reveal: bool) -> Self {
-        let globals = Rc::new(Scope { vars: Default::default(), parent: None, kind: ScopeKind::Module });
         Self {
+            heap: Heap::new(),
             tracer: Tracer::new(graph, Run::new(budgets)),
+            frames: Frames::default(),
+            changes: Changes::default(),
             returned: Span::default(),
-            revealed: Vec::new(),
-            modules: Vec::new(),
-            globals,
-            reveal,
-            frames: Vec::new(),
+            revealed: reveal.then(Vec::new),
             lazy_annotations: false,
-            classes: BTreeMap::new(),
-            scopes: Vec::new(),
-            objects: Vec::new(),
-            closures: Vec::new(),
-            made: Vec::new(),
-            handling: Vec::new(),
-            printing: Vec::new(),
-            yields: Vec::new(),
-            changes: BTreeMap::new(),
         }
     }
 
     /// Runs the module's body.
     pub fn load(&mut self, module: &Module) -> R<()> {
-        let globals = self.globals.clone();
+        let globals = self.heap.globals.clone();
         globals.vars.borrow_mut().insert("__name__".into(), Value::str("candidate"));
         self.block(&module.body, &globals).map(|_| ())
-    }
-
-    fn scope(&mut self, parent: &Rc<Scope>, kind: ScopeKind) -> Rc<Scope> {
-        let scope = Rc::new(Scope { vars: Default::default(), parent: Some(parent.clone()), kind });
-        self.scopes.push(Rc::downgrade(&scope));
-        scope
-    }
-
-    fn function_scope(&mut self, parent: &Rc<Scope>, code: &Rc<Function>) -> Rc<Scope> {
-        self.scope(parent, ScopeKind::Function(code.clone()))
     }
 
     // === Where evaluation stands, and what it costs ===
@@ -209,35 +176,5 @@ impl Interp {
         let done = walk(self);
         self.tracer.run.meter.ascend();
         done
-    }
-}
-
-impl Drop for Interp {
-    /// Functions, classes, objects, lists and dicts refer to each other in circles: cut them.
-    fn drop(&mut self) {
-        drop(value::empty_all());
-        for scope in self.scopes.drain(..).filter_map(|s| s.upgrade()) {
-            scope.vars.take();
-        }
-        for object in self.objects.drain(..).filter_map(|o| o.upgrade()) {
-            object.attrs.take();
-            object.module.take();
-        }
-        for closure in self.closures.drain(..).filter_map(|c| c.upgrade()) {
-            closure.class.take();
-        }
-        for object in self.modules.drain(..) {
-            object.class.attrs.take();
-            object.class.mro.take();
-        }
-        for class in self.made.drain(..).filter_map(|c| c.upgrade()) {
-            class.attrs.take();
-            class.mro.take();
-        }
-        self.globals.vars.take();
-        for class in self.classes.values() {
-            class.mro.take();
-            class.attrs.take();
-        }
     }
 }

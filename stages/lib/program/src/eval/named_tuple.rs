@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::native::{Args, Native, find};
-use super::value::{Class, NativeClass, Object, Value};
+use super::value::{Class, Object, Value};
 use super::{R, Run};
 use crate::syntax::Name;
 
@@ -142,16 +142,8 @@ pub static TABLE: &[Native] = &[
             if defaults.len() > fields.len() {
                 return vm.type_fault("namedtuple() has more defaults than fields");
             }
-            let class = Rc::new(Class {
-                name,
-                mro: Default::default(),
-                attrs: Default::default(),
-                native: NativeClass::No,
-                span: vm.here(),
-            });
-            vm.made.push(Rc::downgrade(&class));
-            let object = vm.type_class("object");
-            class.mro.borrow_mut().extend([class.clone(), object]);
+            let object = vm.heap.type_class("object");
+            let class = vm.heap.class(name, vec![object], vm.here());
             let late = fields.len() - defaults.len();
             for (field, value) in fields.iter().skip(late).zip(defaults) {
                 class.attrs.borrow_mut().insert(field.clone(), value);

@@ -184,15 +184,9 @@ impl Interp {
                     }
                 }
                 let member = known.unwrap_or_else(|| {
-                    let object = Rc::new(Object {
-                        class: class.clone(),
-                        attrs: Default::default(),
-                        module: Default::default(),
-                        span: stmt.at.0,
-                    });
+                    let object = self.heap.object(class.clone(), stmt.at.0);
                     object.attrs.borrow_mut().insert("name".into(), Value::Str(name.clone()));
                     object.attrs.borrow_mut().insert("value".into(), value);
-                    self.objects.push(Rc::downgrade(&object));
                     members.push(Value::Object(object.clone()));
                     Value::Object(object)
                 });
@@ -294,11 +288,9 @@ pub static TABLE: &[Native] = &[
         names: "types.SimpleNamespace",
         signature: "**kwargs",
         run: |vm, a| {
-            let class = vm.native_class("SimpleNamespace", NativeClass::Object);
-            let object =
-                Rc::new(Object { class, attrs: Default::default(), module: Default::default(), span: vm.here() });
+            let class = vm.heap.native_class("SimpleNamespace", NativeClass::Object);
+            let object = vm.heap.object(class, vm.here());
             object.attrs.borrow_mut().extend(a.keywords.iter().cloned());
-            vm.objects.push(Rc::downgrade(&object));
             vm.allocate(1 + a.keywords.len())?;
             Ok(Value::Object(object))
         },

@@ -21,7 +21,7 @@ enum Atom {
     /// A tensor that depends on the inputs: another one in every call.
     Fresh,
     /// A tensor of constants and parameters, by number.
-    Constant(u32),
+    Constant(usize),
     /// Something that holds others, by its place in the picture.
     Held(usize),
 }
@@ -44,8 +44,8 @@ pub struct Picture {
 /// Equal numbers for nodes that compute the same, of inputs in the same places.
 #[derive(Default)]
 pub struct Numbers {
-    classes: BTreeMap<String, u32>,
-    of: BTreeMap<u32, u32>,
+    classes: BTreeMap<String, usize>,
+    of: BTreeMap<NodeId, usize>,
 }
 
 /// Name of an input that stands for what a call left behind.
@@ -53,20 +53,24 @@ const LEFT: &str = "left behind";
 
 impl Numbers {
     /// The number of a node. What was put in the place of something that a call left behind is like nothing else.
-    pub fn number(&mut self, graph: &Graph, id: NodeId) -> u32 {
+    pub fn number(&mut self, graph: &Graph, id: NodeId) -> usize {
         let mut stack = vec![id];
-        while let Some(&at) = stack.last() {
-            if self.of.contains_key(&at.0) {
+        loop {
+            let at = stack.last().copied().unwrap_or(id);
+            if let Some(known) = self.of.get(&at) {
                 stack.pop();
+                if stack.is_empty() {
+                    return *known;
+                }
                 continue;
             }
             let node = graph.node(at);
-            let open: Vec<NodeId> = node.args.iter().copied().filter(|a| !self.of.contains_key(&a.0)).collect();
+            let open: Vec<NodeId> = node.args.iter().copied().filter(|a| !self.of.contains_key(a)).collect();
             if !open.is_empty() {
                 stack.extend(open);
                 continue;
             }
-            let args: Vec<u32> = node.args.iter().filter_map(|a| self.of.get(&a.0).copied()).collect();
+            let args: Vec<usize> = node.args.iter().filter_map(|a| self.of.get(a).copied()).collect();
             let op = match node.op {
                 Op::Input(i) => match graph.inputs().get(i as usize).map(|input| input.name.as_str()) {
                     Some(LEFT) | None => format!("left {i}"),
@@ -75,13 +79,10 @@ impl Numbers {
                 ref op => format!("{op:?}"),
             };
             let class = format!("{op} {args:?} {} {}", graph::display(&node.shape), node.dtype);
-            // the budget of nodes allows far fewer than 32 bits can count, and every node has a number once the loop ends
-            let next = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
+            let next = self.classes.len();
             let number = *self.classes.entry(class).or_insert(next);
-            self.of.insert(at.0, number);
-            stack.pop();
+            self.of.insert(at, number);
         }
-        self.of.get(&id.0).copied().unwrap_or(u32::MAX)
     }
 }
 
@@ -127,12 +128,30 @@ impl Picture {
     }
 }
 
+/// Where the second call changed something that may outlive it, by address and slot.
+#[derive(Default)]
+pub struct Changes {
+    spans: BTreeMap<(usize, Option<Name>), Span>,
+}
+
+impl Changes {
+    fn note(&mut self, address: usize, slot: Option<Name>, span: Span) {
+        self.spans.insert((address, slot), span);
+        self.spans.insert((address, None), span);
+    }
+
+    fn at(&self, difference: &Difference) -> Option<Span> {
+        let of = |slot: Option<Name>| self.spans.get(&(difference.address, slot)).copied();
+        of(Some(difference.slot.as_str().into())).or_else(|| of(None))
+    }
+}
+
 impl Interp {
     /// What a call may have changed, of the module's names and of `root`.
     pub fn picture(&mut self, root: &Rc<Object>, numbers: &mut Numbers) -> R<Picture> {
         let mut picture = Picture::default();
         picture.holders.push(Holder { address: 0, kind: "program".into(), slots: Vec::new() });
-        let globals = self.globals.clone();
+        let globals = self.heap.globals.clone();
         let names = self.pictured_scope(&mut picture, &globals, numbers)?;
         let module = self.pictured(&mut picture, &Value::Object(root.clone()), numbers)?;
         if let Some(first) = picture.holders.first_mut() {
@@ -291,22 +310,20 @@ impl Interp {
     pub fn note_change(&mut self, address: usize, slot: Option<&str>) {
         if self.tracer.phase() == super::Phase::Second {
             let span = self.here();
-            self.changes.insert((address, slot.map(Into::into)), span);
-            self.changes.insert((address, None), span);
+            self.changes.note(address, slot.map(Into::into), span);
         }
     }
 
     /// Where a difference between two calls was made.
     pub fn changed_at(&self, difference: &Difference) -> Option<Span> {
-        let of = |slot: Option<Name>| self.changes.get(&(difference.address, slot)).copied();
-        of(Some(difference.slot.as_str().into())).or_else(|| of(None))
+        self.changes.at(difference)
     }
 
     /// Puts other sizes, and tensors of other sizes, in the place of all that a call left behind and that depends on B and N.
     /// Gives whether there was any.
     pub fn spoil(&mut self, root: &Rc<Object>) -> R<bool> {
         let mut seen = std::collections::BTreeSet::new();
-        let globals = self.globals.clone();
+        let globals = self.heap.globals.clone();
         let names = self.tracer.spoil_scope(&globals, &mut seen)?;
         let module = self.tracer.spoiled(&Value::Object(root.clone()), &mut seen)?;
         Ok(names || module.1)

@@ -376,7 +376,8 @@ pub static TABLE: &[Native] = &[
             while y != 0 {
                 (x, y) = (y, x % y);
             }
-            Ok(Value::Int(i64::try_from(x).unwrap_or(i64::MAX)))
+            // of the least integer alone the divisor is 2^63, which is beyond 64 bits
+            i64::try_from(x).map_or_else(|_| vm.tracer.run.overflow(), |x| Ok(Value::Int(x)))
         },
     },
     Native {

@@ -74,12 +74,11 @@ impl Interp {
         else {
             return self.repr_once(value);
         };
-        if self.printing.contains(&identity) {
+        if !self.frames.begin_printing(identity) {
             return Err(self.tracer.run.trail.exhausted("E-BUDGET-DEPTH", "this prints a value that holds itself"));
         }
-        self.printing.push(identity);
         let text = self.repr_once(value);
-        self.printing.pop();
+        self.frames.end_printing();
         text
     }
 

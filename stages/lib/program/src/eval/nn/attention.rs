@@ -48,7 +48,7 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
         no_param(&o, "in_proj_bias");
     }
     let Some(linear) = find("Linear") else { return vm.refuse("E-INTERNAL", "there is no Linear") };
-    let class = Value::Class(vm.layer_class(linear));
+    let class = Value::Class(vm.heap.layer_class(linear));
     let width = Value::Int(embed as i64);
     let out = vm.call(&class, vec![width.clone(), width], vec![("bias".into(), Value::Bool(bias))])?;
     if let Value::Tensor(t) = vm.attribute(&out, &"bias".into())?

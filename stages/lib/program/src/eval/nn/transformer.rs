@@ -12,7 +12,7 @@ fn child(
     settings: &[(&str, Value)],
 ) -> R<()> {
     let Some(layer) = find(class) else { return vm.refuse("E-INTERNAL", format!("there is no {class}")) };
-    let class = Value::Class(vm.layer_class(layer));
+    let class = Value::Class(vm.heap.layer_class(layer));
     let settings = settings.iter().map(|(name, value)| (Name::from(*name), value.clone())).collect();
     let made = vm.call(&class, args, settings)?;
     vm.set_attribute(&Value::Object(o.clone()), &name.into(), made)

@@ -57,7 +57,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
         let own = Value::Object(o.clone());
         let known = o.module.borrow().as_ref().is_some_and(|s| s.children.iter().any(|c| &*c.0 == "parametrizations"));
         if !known {
-            let class = Value::Class(vm.layer_class(dict));
+            let class = Value::Class(vm.heap.layer_class(dict));
             let made = vm.call(&class, Vec::new(), Vec::new())?;
             vm.set_attribute(&own, &"parametrizations".into(), made)?;
         }
@@ -74,7 +74,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
 
 fn list(vm: &mut Interp) -> R<Rc<Object>> {
     let Some(layer) = find("ModuleList") else { return vm.refuse("E-INTERNAL", "there is no ModuleList") };
-    let class = Value::Class(vm.layer_class(layer));
+    let class = Value::Class(vm.heap.layer_class(layer));
     match vm.call(&class, Vec::new(), Vec::new())? {
         Value::Object(made) => Ok(made),
         other => vm.type_fault(format!("a module is needed, not {}", other.type_name())),
