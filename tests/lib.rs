@@ -141,7 +141,7 @@ pub fn kill9(mut command: Command, after: Duration, folder: &Path) {
     std::thread::sleep(after);
     signal_group(child.id(), Signal::KILL);
     child.wait().expect("the command ends");
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !processes_of(folder).is_empty() {
         assert!(Instant::now() < deadline, "still there: {:?}", processes_of(folder));
         std::thread::sleep(Duration::from_millis(50));

@@ -500,10 +500,10 @@ pub static TABLE: &[Native] = &[
                 other => vm.repr_of(&other.clone())?,
             };
             let line = vm.here().line;
-            if vm.tracer.phase() == super::Phase::Second {
-                if let Some(revealed) = &mut vm.revealed {
-                    revealed.push((line, text));
-                }
+            if vm.tracer.phase() == super::Phase::Second
+                && let Some(revealed) = &mut vm.revealed
+            {
+                revealed.push((line, text));
             }
             Ok(value)
         },
