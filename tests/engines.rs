@@ -123,7 +123,7 @@ fn archive(folder: &Path) -> Vec<u8> {
 
 #[track_caller]
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(90);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while !holds() {
         assert!(Instant::now() < deadline, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(50));
@@ -155,7 +155,7 @@ fn a_search_on_three_nodes_gives_the_local_archive_to_the_byte() {
 
 /// Trainings of some seconds, so that they can be met in the middle.
 const LONGER: &str = "SET=engine.poll_s=1 train.steps=2000 train.val_every=1000 train.checkpoint_s=0.5 train.max_seeds=1 \
-                      confirm.top=0";
+                      train.time_limit_s=3000 confirm.top=0";
 
 #[test]
 #[ignore = "minutes: searches whose nodes, jobs, controller and senders are killed"]
@@ -267,7 +267,7 @@ fn ctrl_c_takes_back_what_waits_and_the_next_call_collects_what_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = folder.path().join("cache");
     // Six places on three nodes; two more have to wait.
-    let sets = "train.steps=2000 train.val_every=1000 train.seeds=[1, 2, 3, 4, 5, 6, 7, 8]";
+    let sets = "train.steps=2000 train.val_every=1000 train.seeds=[1, 2, 3, 4, 5, 6, 7, 8] train.time_limit_s=3000";
     let args = ["--slurm=--mem=900", "--set", sets, "data/processors/mpnn.py"];
     let mut command = train(&cluster, &cache, &args);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
@@ -372,6 +372,18 @@ fn jobs(cache: &Path) -> Vec<String> {
     pids.lines().filter(own).map(str::to_owned).collect()
 }
 
+/// The CPU time of a process's children, as far as whole ones of its ticks go.
+fn seconds_of_children(parent: &str) -> f64 {
+    let children = shell(&format!("pgrep -P {parent} || true")).stdout;
+    let ticks = |pid: &str| {
+        let line = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = line.rsplit_once(") ").map_or("", |(_, fields)| fields).to_owned();
+        fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>()
+    };
+    // Linux counts a hundred ticks a second for whoever reads them here.
+    children.lines().map(ticks).sum::<f64>() / 100.0
+}
+
 fn started(cache: &Path, words: &str) -> Child {
     let mut command = through(cache, words);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -393,9 +405,10 @@ fn ended(child: Child) -> (Vec<Value>, String) {
 fn a_job_that_is_asked_to_end_leaves_a_checkpoint_and_the_next_one_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = fs::canonicalize(folder.path()).expect("a path").join("cache");
-    let words = "train.steps=4000 train.val_every=2000 train.checkpoint_s=1000 train.seeds=[5]";
+    let words = "train.steps=4000 train.val_every=2000 train.checkpoint_s=1000 train.seeds=[5] train.time_limit_s=3000";
     let child = started(&cache, words);
-    std::thread::sleep(Duration::from_millis(1500));
+    // What was not yet begun has nothing to go on from.
+    wait_until("the training is under way", || jobs(&cache).first().is_some_and(|job| seconds_of_children(job) > 1.5));
     let first = jobs(&cache);
     shell(&format!("kill -TERM {}", first.join(" "))).ok();
     let found = || shell(&format!("find {} -name checkpoint.safetensors", cache.display())).stdout;
@@ -423,7 +436,7 @@ fn a_job_that_is_lost_again_and_again_is_a_crash_and_one_that_dies_is_repeated_o
     let words = "train.steps=100000 train.checkpoint_s=0 train.seeds=[6] engine.losses=2";
     let child = started(&cache, words);
     let mut killed = Vec::new();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(240);
     while killed.len() < 2 {
         assert!(Instant::now() < deadline, "only {killed:?} were seen");
         for job in jobs(&cache) {
@@ -470,7 +483,7 @@ fn a_node_that_was_thought_dead_comes_back_and_the_first_result_stands() {
     let folder = fs::canonicalize(folder.path()).expect("a path");
     let (cache, lost) = (folder.join("cache"), folder.join("lost"));
     // For as long as there is this file, the queue knows nothing of its jobs.
-    let sets = stand_in("train.steps=4000 train.val_every=2000 train.seeds=[8]");
+    let sets = stand_in("train.steps=4000 train.val_every=2000 train.seeds=[8] train.time_limit_s=3000");
     let sets = sets.replace("for id in {ids}", &format!("test -e {} || for id in {{ids}}", lost.display()));
     let mut command = stage("train");
     command.args(["--config", "data/profiles/tiny.toml", "--device", "cpu", "--set", &sets, "--cache"]).arg(&cache);
