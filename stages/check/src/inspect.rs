@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use graph::Processor;
 use program::Compiled;
+use program::Rule;
 use schemas::{Candidate, Diagnostic, Factor, Locality, Severity, Status, Verdict};
 use serde::{Deserialize, Serialize};
 use stage::config::Entangled;
@@ -45,7 +46,7 @@ pub fn inspect(candidate: &Candidate, rules: &Rules, show: Option<&Show>) -> Ins
     };
     match quietly(|| program::on_big_stack(whole)) {
         Ok(inspection) => inspection,
-        Err(message) => dead(candidate, "E-INTERNAL", &format!("the checker gave up: {message}"), show),
+        Err(message) => dead(candidate, Rule::Internal, &format!("the checker gave up: {message}"), show),
     }
 }
 
@@ -110,7 +111,7 @@ fn locate(candidate: &mut Candidate, diagnostics: &mut Vec<Diagnostic>, rules: &
         if diagnostics.iter().any(|d| (&d.code, d.line, d.column) == (&finding.code, finding.line, finding.column)) {
             continue;
         }
-        if !rejects || (may_both && finding.code == "E-ENTANGLED-REGION") {
+        if !rejects || (may_both && finding.code == Rule::EntangledRegion.code()) {
             finding.severity = Severity::Note;
         }
         diagnostics.push(finding);
@@ -123,11 +124,8 @@ fn locate(candidate: &mut Candidate, diagnostics: &mut Vec<Diagnostic>, rules: &
     if rejects {
         candidate.verdict = Some(Verdict::Reject);
         if !diagnostics.iter().any(|d| d.severity == Severity::Error) {
-            diagnostics.push(fault(
-                "entangled",
-                "E-ENTANGLED",
-                format!("the edit reaches beyond its factor: {}", found.kinds.join(", ")),
-            ));
+            let message = format!("the edit reaches beyond its factor: {}", found.kinds.join(", "));
+            diagnostics.push(fault(Rule::EntangledFrozen, message));
         }
     }
 }
@@ -159,9 +157,9 @@ fn unscoped(parent: &str, source: &str, beyond: impl Fn(&program::Locality) -> b
 
 fn convert(found: &program::Diagnostic) -> Diagnostic {
     Diagnostic {
-        severity: found.severity,
+        severity: found.severity(),
         category: found.category.as_str().to_owned(),
-        code: found.code.to_owned(),
+        code: found.code().to_owned(),
         line: found.line.into(),
         column: found.column.into(),
         message: found.message.clone(),
@@ -169,23 +167,23 @@ fn convert(found: &program::Diagnostic) -> Diagnostic {
     }
 }
 
-fn fault(category: &str, code: &str, message: String) -> Diagnostic {
-    let (category, code) = (category.to_owned(), code.to_owned());
-    Diagnostic { severity: Severity::Error, category, code, line: 0, column: 0, message, help: None }
+fn fault(rule: Rule, message: String) -> Diagnostic {
+    let (category, code) = (rule.category().as_str().to_owned(), rule.code().to_owned());
+    Diagnostic { severity: rule.severity(), category, code, line: 0, column: 0, message, help: None }
 }
 
 /// A candidate that the checker did not survive, or would not have.
-pub fn dead(candidate: &Candidate, code: &str, message: &str, show: Option<&Show>) -> Inspection {
-    let (category, help) = if code == "E-INTERNAL" {
-        ("unsupported", "this is a fault of the checker, not of the program: please report it with the program")
+pub fn dead(candidate: &Candidate, rule: Rule, message: &str, show: Option<&Show>) -> Inspection {
+    let help = if rule == Rule::Internal {
+        "this is a fault of the checker, not of the program: please report it with the program"
     } else {
-        ("budget", "write the program in a simpler way")
+        "write the program in a simpler way"
     };
-    let diagnostic = Diagnostic { help: Some(help.to_owned()), ..fault(category, code, message.to_owned()) };
+    let diagnostic = Diagnostic { help: Some(help.to_owned()), ..fault(rule, message.to_owned()) };
     let candidate = Candidate {
         status: Status::Rejected,
         verdict: Some(Verdict::Reject),
-        reason: Some(format!("{code}: {message}")),
+        reason: Some(format!("{}: {message}", rule.code())),
         diagnostics: Some(vec![diagnostic]),
         ..candidate.clone()
     };
@@ -230,7 +228,7 @@ mod tests {
     fn a_panic_is_one_rows_rejection() {
         let message = quietly(|| -> u8 { panic!("index {} is out of bounds", 7) }).expect_err("it panics");
         assert_eq!(message, "index 7 is out of bounds");
-        let row = dead(&Candidate::default(), "E-INTERNAL", &message, None).candidate;
+        let row = dead(&Candidate::default(), Rule::Internal, &message, None).candidate;
         assert_eq!((row.status, row.verdict), (Status::Rejected, Some(Verdict::Reject)));
         let found = &row.diagnostics.expect("a diagnostic")[0];
         assert_eq!((found.category.as_str(), found.code.as_str()), ("unsupported", "E-INTERNAL"));

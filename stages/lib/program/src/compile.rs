@@ -9,11 +9,12 @@ use schemas::{Severity, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budgets;
-use crate::diagnostic::{Category, Diagnostic};
+use crate::diagnostic::Diagnostic;
 use crate::eval::random::Drawn;
 use crate::eval::state::{Numbers, Picture};
 use crate::eval::{Data, Interp, Object, Phase, R, Run, Tensor, Tracer, Value, tuple_items};
 use crate::regions::{self, Regions};
+use crate::rules::Rule;
 use crate::syntax::Name;
 use crate::{forbidden, parse, warn};
 
@@ -69,7 +70,7 @@ pub struct Compiled {
 impl Compiled {
     /// What becomes of the program: the most severe diagnostic decides.
     pub fn verdict(&self) -> Verdict {
-        match self.diagnostics.iter().map(|d| d.severity).min() {
+        match self.diagnostics.iter().map(Diagnostic::severity).min() {
             Some(Severity::Error) => Verdict::Reject,
             Some(Severity::Warning) => Verdict::AcceptWithWarning,
             Some(Severity::Note) | None => Verdict::Accept,
@@ -100,7 +101,7 @@ fn internal(panic: &(dyn std::any::Any + Send)) -> Diagnostic {
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no reason is given");
     let message = format!("the program could not be understood because of a fault of the checker itself: {cause}");
-    Diagnostic::error("E-INTERNAL", Span::default(), message)
+    Diagnostic::new(Rule::Internal, Span::default(), message)
 }
 
 thread_local! {
@@ -168,7 +169,7 @@ fn compile_here(source: &str, options: &Options) -> Compiled {
         Ok(_) if !text.unknown.is_empty() => out.diagnostics = text.unknown,
         Ok(built) => {
             out.diagnostics.extend(warn::warnings(&built));
-            out.diagnostics.sort_by_key(|d| (d.severity, d.line, d.column));
+            out.diagnostics.sort_by_key(|d| (d.severity(), d.line, d.column));
             out.processor = Some(built.processor);
         }
         Err(d) => out.diagnostics.push(*d),
@@ -203,7 +204,7 @@ fn evaluate(vm: &mut Interp, module: &crate::syntax::Module, inputs: [NodeId; 5]
         other => {
             return Err(interface(
                 &vm.tracer.run,
-                "E-INTERFACE-FACTORY",
+                Rule::InterfaceFactory,
                 format!("the factory must return an nn.Module, not {}", other.type_name()),
             ));
         }
@@ -291,14 +292,14 @@ fn evaluation(
     vm.tracer.extend_budgets();
     let told = |mut d: Box<Diagnostic>| {
         d.message.push_str(" (in evaluation, where self.training is False and nothing requires gradients)");
-        if d.code == "E-ASSERT" {
+        if d.rule == Rule::Assert {
             // it holds where the program runs by itself
-            (d.code, d.category) = ("E-UNSUPPORTED-TRAINING", Category::Unsupported);
+            (d.rule, d.category) = (Rule::UnsupportedTraining, Rule::UnsupportedTraining.category());
         }
         d
     };
     let evaluated =
-        called(vm, root, like, hidden).map_err(|d| if d.code == "E-UNSUPPORTED-RANDOM" { d } else { told(d) })?;
+        called(vm, root, like, hidden).map_err(|d| if d.rule == Rule::UnsupportedRandom { d } else { told(d) })?;
     let after = vm.picture(root, numbers)?;
     leaves_no_state(vm, before, &after, forward).map_err(told)?;
     vm.tracer.mode.set_training(true);
@@ -308,7 +309,7 @@ fn evaluation(
 /// Inputs for one more call.
 fn fresh_inputs(tracer: &mut Tracer, like: [NodeId; 5]) -> [NodeId; 5] {
     like.map(|old| {
-        let shape = tracer.graph().shape(old).clone();
+        let shape = tracer.shape(old).clone();
         let name = match tracer.graph().node(old).op {
             Op::Input(i) => {
                 tracer.graph().inputs().get(i as usize).map_or_else(String::new, |input| input.name.clone())
@@ -346,8 +347,8 @@ fn same_for_all_calls(
     Ok(())
 }
 
-fn interface(run: &Run, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-    run.fault(code, message)
+fn interface(run: &Run, rule: Rule, message: impl Into<String>) -> Box<Diagnostic> {
+    run.fault(rule, message)
 }
 
 fn find_factory(vm: &mut Interp) -> R<Value> {
@@ -357,11 +358,11 @@ fn find_factory(vm: &mut Interp) -> R<Value> {
         Some(f @ Value::Function(_)) => Ok(f),
         Some(other) => Err(interface(
             &vm.tracer.run,
-            "E-INTERFACE-FACTORY",
+            Rule::InterfaceFactory,
             format!("get_processor_factory must be a function, not {}", other.type_name()),
         )),
         None => {
-            let d = interface(&vm.tracer.run, "E-INTERFACE-FACTORY", "the program defines no get_processor_factory");
+            let d = interface(&vm.tracer.run, Rule::InterfaceFactory, "the program defines no get_processor_factory");
             Err(Box::new(d.help("add def get_processor_factory(kind, use_ln, nb_triplet_fts, nb_heads=None) that returns factory(out_size)")))
         }
     }
@@ -389,10 +390,10 @@ fn check_classes(vm: &mut Interp) -> R<()> {
         (Some(pgn), Some(processor)) if pgn.is_subclass_of(&processor) => Ok(()),
         (Some(pgn), Some(_)) => {
             vm.move_to(pgn.span);
-            Err(interface(&vm.tracer.run, "E-INTERFACE-CLASS", "the class PGN must derive from Processor"))
+            Err(interface(&vm.tracer.run, Rule::InterfaceClass, "the class PGN must derive from Processor"))
         }
-        (None, _) => Err(interface(&vm.tracer.run, "E-INTERFACE-CLASS", "the program defines no class PGN")),
-        (_, None) => Err(interface(&vm.tracer.run, "E-INTERFACE-CLASS", "the program defines no class Processor")),
+        (None, _) => Err(interface(&vm.tracer.run, Rule::InterfaceClass, "the program defines no class PGN")),
+        (_, None) => Err(interface(&vm.tracer.run, Rule::InterfaceClass, "the program defines no class Processor")),
     }
 }
 
@@ -405,7 +406,7 @@ fn forward_span(vm: &mut Interp, root: &Rc<Object>) -> R<Span> {
     let Some(Value::Function(f)) = root.class.find("forward") else {
         return Err(interface(
             &vm.tracer.run,
-            "E-INTERFACE-FORWARD",
+            Rule::InterfaceForward,
             format!("{} defines no forward", root.class.name),
         ));
     };
@@ -422,11 +423,11 @@ fn forward_span(vm: &mut Interp, root: &Rc<Object>) -> R<Span> {
         } else {
             format!("forward does not take {}", missing.join(" and "))
         };
-        let d = interface(&vm.tracer.run, "E-INTERFACE-FORWARD", text);
+        let d = interface(&vm.tracer.run, Rule::InterfaceForward, text);
         return Err(Box::new(d.help("def forward(self, node_fts, edge_fts, graph_fts, adj_mat, hidden, **unused)")));
     }
     if !swallows {
-        let d = interface(&vm.tracer.run, "E-INTERFACE-FORWARD", "forward must ignore further keyword arguments");
+        let d = interface(&vm.tracer.run, Rule::InterfaceForward, "forward must ignore further keyword arguments");
         return Err(Box::new(d.help("end its parameters with **unused")));
     }
     Ok(span)
@@ -449,7 +450,7 @@ fn outputs(tracer: &mut Tracer, value: &Value, hidden: usize, returned: Span) ->
         other => {
             let d = interface(
                 &tracer.run,
-                "E-INTERFACE-RETURN",
+                Rule::InterfaceReturn,
                 format!("forward must return the pair (ret, tri_msgs), not {}", other.type_name()),
             );
             return Err(Box::new(d.help("return ret, tri_msgs (or None in the second place)")));
@@ -459,7 +460,7 @@ fn outputs(tracer: &mut Tracer, value: &Value, hidden: usize, returned: Span) ->
         let count = pair.len();
         return Err(interface(
             &tracer.run,
-            "E-INTERFACE-RETURN",
+            Rule::InterfaceReturn,
             format!("forward must return two values, not {count}"),
         ));
     };
@@ -477,7 +478,7 @@ fn output(tracer: &mut Tracer, value: &Value, name: &str, wanted: &[Dim], return
         tracer.run.move_to(returned);
         return Err(interface(
             &tracer.run,
-            "E-INTERFACE-RETURN",
+            Rule::InterfaceReturn,
             format!("{name} must be a tensor, not {}", value.type_name()),
         ));
     };
@@ -487,12 +488,12 @@ fn output(tracer: &mut Tracer, value: &Value, name: &str, wanted: &[Dim], return
     if shape != wanted {
         tracer.run.move_to(if made.line > 0 { made } else { returned });
         let text = format!("{name} must have the shape {}, but has {}", graph::display(wanted), graph::display(&shape));
-        let d = tracer.run.fault("E-SHAPE-OUTPUT", text);
+        let d = tracer.run.fault(Rule::ShapeOutput, text);
         return Err(Box::new(d.note(returned, "returned here")));
     }
     if dtype != DType::Float {
         tracer.run.move_to(if made.line > 0 { made } else { returned });
-        return Err(tracer.run.fault("E-SHAPE-OUTPUT", format!("{name} must be a float tensor")));
+        return Err(tracer.run.fault(Rule::ShapeOutput, format!("{name} must be a float tensor")));
     }
     Ok(id)
 }
@@ -594,7 +595,7 @@ impl State {
 }
 
 fn too_many_modules(run: &Run, object: &Object, text: impl Into<String>) -> Box<Diagnostic> {
-    let mut d = run.fault("E-BUDGET-DEPTH", text);
+    let mut d = run.fault(Rule::BudgetDepth, text);
     if object.span.line > 0 {
         *d = d.note(object.span, "this module");
     }
@@ -616,14 +617,14 @@ fn finish(
     if let Some(id) = tracer.tape.underivable(tracer.graph(), ret, tri) {
         tracer.run.move_to(tracer.graph().node(id).span);
         let text = "this operation has no derivative in torch, so that training fails";
-        let d = tracer.run.fault("E-UNSUPPORTED-OP", text);
+        let d = tracer.run.fault(Rule::UnsupportedOp, text);
         let help = "detach() its arguments, or use one with the gradient 0, such as torch.div(x, y, rounding_mode=\"floor\") for x // y";
         return Err(Box::new(d.help(help)));
     }
     if let Some((write, user)) = tracer.tape.lost_value(tracer.graph(), ret, tri) {
         tracer.run.move_to(write);
         let text = "this changes a tensor in place that the gradient of an earlier operation needs as it was";
-        let mut d = *tracer.run.fault("E-INPLACE-GRADIENT", text);
+        let mut d = *tracer.run.fault(Rule::InplaceGradient, text);
         if user.line > 0 && user.line != d.line {
             d = d.note(user, "needed here");
         }
@@ -632,7 +633,7 @@ fn finish(
     if let Some(id) = graph::unproven_indices(tracer.graph()).first() {
         tracer.run.move_to(tracer.graph().node(*id).span);
         let d = tracer.run.fault(
-            "E-SHAPE-INDEX-RANGE",
+            Rule::ShapeIndexRange,
             "the values of this index are not known to lie within the axis for every B >= 1 and N >= 2",
         );
         return Err(Box::new(d.help("bound the index, for example with .clamp(0, size - 1)")));
@@ -672,7 +673,7 @@ fn training(
         if let Some(id) = graph.ids().find(|id| moves(*id)) {
             tracer.run.move_to(graph.node(id).span);
             let text = "training reads running statistics, which each of its calls changes";
-            let d = tracer.run.fault("E-UNSUPPORTED-TRAINING", text);
+            let d = tracer.run.fault(Rule::UnsupportedTraining, text);
             return Err(Box::new(d.help("read them in evaluation only: if not self.training: ...")));
         }
         statistics.push(statistic);
@@ -684,7 +685,7 @@ fn extracted(run: &Run, call: &Called, map: &[Option<NodeId>]) -> R<(NodeId, Opt
     let mapped = |id: NodeId| map.get(id.0 as usize).copied().flatten();
     match mapped(call.ret) {
         Some(ret) => Ok((ret, call.tri.and_then(mapped))),
-        None => Err(interface(run, "E-INTERFACE-RETURN", "ret has no value")),
+        None => Err(interface(run, Rule::InterfaceReturn, "ret has no value")),
     }
 }
 
@@ -723,7 +724,7 @@ fn registered(tracer: &Tracer, root: &Rc<Object>) -> R<Registered> {
 
 fn unregistered(run: &Run) -> Box<Diagnostic> {
     let d =
-        run.fault("E-UNREGISTERED", "a parameter is used that belongs to no module, so it is never trained or saved");
+        run.fault(Rule::Unregistered, "a parameter is used that belongs to no module, so it is never trained or saved");
     Box::new(d.help("assign the layer to an attribute, or use nn.ModuleList, nn.ModuleDict or nn.ParameterList instead of a plain list or dict"))
 }
 
@@ -744,7 +745,7 @@ fn extract(
             places.extend(call.drawn.keys.get(at).copied().flatten().map(|old| (old, new)));
         }
     }
-    let internal = |tracer: &Tracer, e| tracer.run.fault("E-INTERNAL", format!("the graph is inconsistent: {e}"));
+    let internal = |tracer: &Tracer, e| tracer.run.fault(Rule::Internal, format!("the graph is inconsistent: {e}"));
     graph.set_params(&registered.params).map_err(|e| internal(tracer, e))?;
     let statistics = call.drawn.statistics.iter().flat_map(|moved| moved.batch).filter(|_| training);
     let mut live = vec![false; old.nodes().len()];
@@ -772,7 +773,7 @@ fn extract(
             Op::Input(_) => {
                 tracer.run.move_to(forward);
                 let d = tracer.run.fault(
-                    "E-STATEFUL",
+                    Rule::Stateful,
                     "forward uses tensors that an earlier call left behind, so its result depends on more than its inputs",
                 );
                 return Err(Box::new(d.help("keep no tensors in attributes from one call to the next")));

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::rules::Rule;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use graph::Span;
 use schemas::Severity;
@@ -72,12 +73,10 @@ pub struct Note {
 /// One fault or warning; lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Whether it rejects the program.
-    pub severity: Severity,
-    /// The kind of fault.
+    /// What it is an instance of.
+    pub rule: Rule,
+    /// The rule's own, but for an assertion about shapes.
     pub category: Category,
-    /// Stable, such as `E-SHAPE-BROADCAST`; see [`crate::docs`].
-    pub code: &'static str,
     /// The line in which it begins, from 1.
     pub line: u32,
     /// The column in which it begins, in characters from 1.
@@ -95,28 +94,18 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// An error at `span`.
-    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
-        Self::new(Severity::Error, code, span, message.into())
-    }
-
-    /// A warning at `span`.
-    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, code, span, message.into())
-    }
-
-    fn new(severity: Severity, code: &'static str, span: Span, message: String) -> Self {
+    /// A diagnostic of `rule` at `span`.
+    pub fn new(rule: Rule, span: Span, message: impl Into<String>) -> Self {
         // faults of the whole file stand on its first line
         let (line, column) = (span.line.max(1), span.column.max(1));
         Self {
-            severity,
-            category: crate::docs::category(code),
-            code,
+            rule,
+            category: rule.category(),
             line,
             column,
             end_line: span.end_line.max(line),
             end_column: if span.end_line <= line { span.end_column.max(column) } else { span.end_column.max(1) },
-            message,
+            message: message.into(),
             help: None,
             notes: Vec::new(),
         }
@@ -134,9 +123,19 @@ impl Diagnostic {
         self
     }
 
+    /// Stable, such as `E-SHAPE-BROADCAST`.
+    pub fn code(&self) -> &'static str {
+        self.rule.code()
+    }
+
+    /// Whether it rejects the program or warns of it.
+    pub fn severity(&self) -> Severity {
+        self.rule.severity()
+    }
+
     /// Whether it rejects the program.
     pub fn is_error(&self) -> bool {
-        self.severity == Severity::Error
+        self.severity() == Severity::Error
     }
 }
 
@@ -165,7 +164,7 @@ pub fn render(source: &str, path: &str, diagnostics: &[Diagnostic], color: bool)
             let at = offset(source, &starts, note.line, note.column);
             snippet = snippet.annotation(AnnotationKind::Context.span(at..at).label(&note.message));
         }
-        let mut group: Group<'_> = level.primary_title(&d.message).id(d.code).element(snippet);
+        let mut group: Group<'_> = level.primary_title(&d.message).id(d.code()).element(snippet);
         for note in d.notes.iter().filter(|n| n.line == 0) {
             group = group.element(Level::NOTE.message(&note.message));
         }

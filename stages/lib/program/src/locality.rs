@@ -20,6 +20,7 @@ use crate::compile::on_big_stack;
 use crate::diagnostic::Diagnostic;
 use crate::recent::Recent;
 use crate::regions::{self, Regions};
+use crate::rules::Rule;
 use crate::syntax::*;
 use crate::tree::{self, Tree};
 use crate::{parse, walk};
@@ -364,26 +365,26 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
         frozen: tree::distance(&before.frozen, &after.frozen),
     };
     let selected = factor.as_str();
-    let mut entangled = |kind: &str, code, span: Span, message: String, help: &str| {
+    let mut entangled = |kind: &str, rule, span: Span, message: String, help: &str| {
         if !out.kinds.iter().any(|k| k == kind) {
             out.kinds.push(kind.to_string());
         }
-        out.diagnostics.push(Diagnostic::error(code, span, message).help(help));
+        out.diagnostics.push(Diagnostic::new(rule, span, message).help(help));
     };
     let (had, has) = (before.factors(), after.factors());
     if !had.contains(&factor) {
         let text = format!("the parent has no {selected} region; its factors are {}", regions::names(&had));
-        entangled("region-markers", "E-ENTANGLED-FACTOR", Span::default(), text, "select one of the parent's factors");
+        entangled("region-markers", Rule::EntangledFactor, Span::default(), text, "select one of the parent's factors");
     }
     for missing in had.iter().filter(|factor| !has.contains(factor)) {
         let text = format!("the program lacks the {missing} region of its parent");
-        entangled("region-markers", "E-ENTANGLED-FACTOR", Span::default(), text, "leave the markers as they are");
+        entangled("region-markers", Rule::EntangledFactor, Span::default(), text, "leave the markers as they are");
     }
     for (extra, part) in after.regions.iter().filter(|(factor, _)| !had.contains(factor)) {
         let line = part.trees.first().map_or(0, |t| t.line);
         let text = format!("the program marks the {extra} region, which its parent does not have");
         let span = if line == 0 { Span::default() } else { at(line, 1) };
-        entangled("region-markers", "E-ENTANGLED-FACTOR", span, text, "leave the markers as they are");
+        entangled("region-markers", Rule::EntangledFactor, span, text, "leave the markers as they are");
     }
     // Imports are a set of names, the rest of the frozen code a sequence.
     let names = |p: &Parts| p.imports.iter().map(|i| i.0.clone()).collect::<BTreeSet<_>>();
@@ -392,7 +393,7 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
     if had != has {
         let line = after.imports.iter().find(|i| !had.contains(&i.0)).or(after.imports.first()).map_or(1, |i| i.1);
         let text = format!("the imports were changed, but only the {selected} region may be");
-        entangled("frozen-code", "E-ENTANGLED-FROZEN", at(line, 1), text, "put the parent's imports back");
+        entangled("frozen-code", Rule::EntangledFrozen, at(line, 1), text, "put the parent's imports back");
     } else if let Some((_, now)) = before.imports.iter().zip(&after.imports).find(|(a, b)| a.0 != b.0) {
         reordered = Some(now.1);
     }
@@ -403,17 +404,17 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
     if before.frozen != after.frozen {
         let (line, column) = first_difference(&before.frozen, &after.frozen, 1);
         let text = format!("frozen code was changed, but only the {selected} region may be");
-        entangled("frozen-code", "E-ENTANGLED-FROZEN", at(line, column), text, "put the parent's code back");
+        entangled("frozen-code", Rule::EntangledFrozen, at(line, column), text, "put the parent's code back");
     } else if let Some(f) = moved {
         let text = format!("the {f} region was moved to another place");
         let line = after.region(f).first().map_or(1, |t| t.line);
-        entangled("frozen-code", "E-ENTANGLED-FROZEN", at(line, 1), text, "leave the markers where they are");
+        entangled("frozen-code", Rule::EntangledFrozen, at(line, 1), text, "leave the markers where they are");
     }
     for other in factors.iter().copied().filter(|other| *other != factor) {
         if before.region(other) != after.region(other) {
             let (line, column) = first_difference(before.region(other), after.region(other), 1);
             let text = format!("the {other} region was changed, but only the {selected} region was selected");
-            entangled("other-region", "E-ENTANGLED-REGION", at(line, column), text, "put the parent's code back");
+            entangled("other-region", Rule::EntangledRegion, at(line, column), text, "put the parent's code back");
         }
     }
     let nothing = Binds::default();
@@ -424,13 +425,13 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
         let frozen = after.frozen_attributes.contains(name) && before.frozen_attributes.contains(name);
         if frozen && !was.attributes.iter().any(|a| a.0 == *name) && seen.insert(name.clone()) {
             let text = format!("the {selected} region assigns self.{name}, which belongs to frozen code");
-            entangled("rebinds-frozen", "E-ENTANGLED-REBINDS", *span, text, "choose a name of its own");
+            entangled("rebinds-frozen", Rule::EntangledRebinds, *span, text, "choose a name of its own");
         }
     }
     for (name, span) in &is.names {
         if is.read_later.contains(name) && !was.names.iter().any(|n| n.0 == *name) && seen.insert(name.clone()) {
             let text = format!("the {selected} region assigns '{name}', which frozen code behind it reads");
-            entangled("rebinds-frozen", "E-ENTANGLED-REBINDS", *span, text, "choose a name of its own");
+            entangled("rebinds-frozen", Rule::EntangledRebinds, *span, text, "choose a name of its own");
         }
     }
     for (name, span) in &is.changed {
@@ -441,7 +442,7 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
             && seen.insert(name.clone())
         {
             let text = format!("the {selected} region changes '{name}' in place, which belongs to frozen code");
-            entangled("rebinds-frozen", "E-ENTANGLED-REBINDS", *span, text, "compute a new tensor instead");
+            entangled("rebinds-frozen", Rule::EntangledRebinds, *span, text, "compute a new tensor instead");
         }
     }
     if !out.kinds.is_empty() {
@@ -449,8 +450,8 @@ fn compare(parent: &str, child: &str, factor: Factor) -> Locality {
     }
     if let Some(line) = reordered {
         out.diagnostics.push(
-            Diagnostic::warning(
-                "W-IMPORTS-REORDERED",
+            Diagnostic::new(
+                Rule::ImportsReordered,
                 at(line, 1),
                 "the imports outside of the selected region were reordered; nothing behaves differently",
             )

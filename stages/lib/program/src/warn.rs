@@ -7,6 +7,7 @@ use graph::{DType, Graph, Node, NodeId, Op, ParamId, Processor, ReduceOp, Span, 
 use crate::bounds::{self, Bounds};
 use crate::compile::Built;
 use crate::diagnostic::Diagnostic;
+use crate::rules::Rule;
 
 /// All warnings about a program that was understood.
 pub fn warnings(built: &Built) -> Vec<Diagnostic> {
@@ -57,7 +58,7 @@ fn hidden(p: &Processor, forward: Span, out: &mut Vec<Diagnostic>) {
     });
     let text = "neither output depends on the hidden state, so nothing is carried from one step to the next";
     out.push(
-        Diagnostic::warning("W-DEAD-HIDDEN", enters.unwrap_or(forward), text).help("concatenate hidden with node_fts"),
+        Diagnostic::new(Rule::DeadHidden, enters.unwrap_or(forward), text).help("concatenate hidden with node_fts"),
     );
 }
 
@@ -140,7 +141,7 @@ fn untrained(p: &Processor, out: &mut Vec<Diagnostic>) {
     for (span, names) in unused.into_values() {
         let (verb, it) = if names.len() == 1 { ("is", "it") } else { ("are", "they") };
         let text = format!("{} {verb} made, but nothing that {it} would change is ever returned", list(&names));
-        out.push(Diagnostic::warning("W-DEAD-PARAMETER", span, text).help("use it in forward, or do not make it"));
+        out.push(Diagnostic::new(Rule::DeadParameter, span, text).help("use it in forward, or do not make it"));
     }
     if cut.is_empty() {
         return;
@@ -156,7 +157,7 @@ fn untrained(p: &Processor, out: &mut Vec<Diagnostic>) {
     let span = stop.map_or_else(Span::default, |(_, n)| n.span);
     let text = format!("no gradient reaches {}, so nothing there is ever trained", list(&cut));
     out.push(
-        Diagnostic::warning("W-DEAD-GRADIENT", span, text).help(
+        Diagnostic::new(Rule::DeadGradient, span, text).help(
             "leave out detach() and products with zeros, and keep comparisons and roundings off the way from the parameters to the outputs",
         ),
     );
@@ -194,26 +195,31 @@ fn numeric(p: &Processor, variances: &[ParamId], out: &mut Vec<Diagnostic>) {
     let graph = &p.graph;
     let known = bounds::bounds(graph, variances);
     let of = |id: NodeId| known.get(id.0 as usize).copied().unwrap_or(Bounds::ALL);
-    let mut warn = |code, span: Span, text: String, help: &str| {
-        let seen = out.iter().any(|d| d.code == code && d.line == span.line);
+    let mut warn = |rule, span: Span, text: String, help: &str| {
+        let seen = out.iter().any(|d| d.rule == rule && d.line == span.line);
         if !seen {
-            out.push(Diagnostic::warning(code, span, text).help(help));
+            out.push(Diagnostic::new(rule, span, text).help(help));
         }
     };
     for node in graph.nodes() {
         match (&node.op, node.args.as_slice()) {
             (Op::Binary(graph::BinaryOp::Div), [_, y]) if of(*y).touches_zero() => {
                 let text = "the divisor may be zero, as for a node without edges: the result is NaN or infinite";
-                warn("W-NUMERIC-DIVISION", node.span, text.into(), "guard it: x / y.clamp(min=1.0), or x / (y + 1e-6)");
+                warn(
+                    Rule::NumericDivision,
+                    node.span,
+                    text.into(),
+                    "guard it: x / y.clamp(min=1.0), or x / (y + 1e-6)",
+                );
             }
             (Op::Unary(UnaryOp::Reciprocal | UnaryOp::Rsqrt), [x]) if of(*x).touches_zero() => {
                 let text = "the argument may be zero: the result is infinite";
-                warn("W-NUMERIC-DIVISION", node.span, text.into(), "guard it with clamp(min=...) or a small addend");
+                warn(Rule::NumericDivision, node.span, text.into(), "guard it with clamp(min=...) or a small addend");
             }
             (Op::Unary(UnaryOp::Log | UnaryOp::Log2 | UnaryOp::Log10), [x]) if of(*x).may_be_zero_or_less() => {
                 let text = "the logarithm's argument may be zero or negative: the result is NaN or infinite";
                 warn(
-                    "W-NUMERIC-LOG",
+                    Rule::NumericLog,
                     node.span,
                     text.into(),
                     "guard it with clamp(min=...), or use log1p, logsumexp or log_softmax",
@@ -221,13 +227,13 @@ fn numeric(p: &Processor, variances: &[ParamId], out: &mut Vec<Diagnostic>) {
             }
             (Op::Unary(UnaryOp::Sqrt | UnaryOp::Rsqrt), [x]) if of(*x).may_be_negative() => {
                 let text = "the root's argument may be negative: the result is NaN";
-                warn("W-NUMERIC-ROOT", node.span, text.into(), "guard it with clamp(min=...)");
+                warn(Rule::NumericRoot, node.span, text.into(), "guard it with clamp(min=...)");
             }
             (Op::Softmax { .. } | Op::LogSoftmax { .. } | Op::Reduce { op: ReduceOp::LogSumExp, .. }, [x])
                 if masked_by_infinity(graph, *x) =>
             {
                 let text = "a row whose entries are all masked by -inf becomes NaN";
-                warn("W-NUMERIC-EMPTY-ROW", node.span, text.into(), "mask with a large negative number such as -1e9");
+                warn(Rule::NumericEmptyRow, node.span, text.into(), "mask with a large negative number such as -1e9");
             }
             _ => {}
         }

@@ -79,7 +79,7 @@ fn what_is_advised_is_accepted_and_means_the_same() {
         let first = compiled.diagnostics.iter().find(|d| d.is_error());
         // a name's advice stands in the message
         let said = first.map_or(String::new(), |d| format!("{} {}", d.message, d.help.clone().unwrap_or_default()));
-        if first.map(|d| d.code) != Some(text("code")) || !said.contains(text("help")) {
+        if first.map(|d| d.code()) != Some(text("code")) || !said.contains(text("help")) {
             wrong.push(format!(
                 "{}\nis to be {} with: {}\n{}",
                 text("refused"),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use program::{Diagnostic, Factor, Options, compile, docs, language_page, locality, render};
+use program::{Diagnostic, Factor, Options, Rule, compile, language_page, locality, render, rules};
 
 fn here(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -45,9 +45,9 @@ fn blocks(page: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_code_has_a_page_and_every_page_a_code() {
-    let mut codes = BTreeSet::new();
+fn every_rule_is_reported_somewhere_and_every_page_has_a_rule() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
     // What ends a check from outside is found by the stage, and has its page here.
     let mut folders = vec![here.join("src"), here.join("../../check/src/isolation")];
     while let Some(folder) = folders.pop() {
@@ -55,29 +55,31 @@ fn every_code_has_a_page_and_every_page_a_code() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-                continue;
-            }
-            if path.ends_with("docs.rs") {
-                continue;
-            }
-            for word in fs::read_to_string(path).unwrap().split('"') {
-                let is_code = (word.starts_with("E-") || word.starts_with("W-"))
-                    && word.len() > 4
-                    && word.chars().all(|c| c.is_ascii_uppercase() || c == '-');
-                if is_code {
-                    codes.insert(word.to_string());
-                }
+            } else {
+                sources += &fs::read_to_string(path).unwrap();
             }
         }
     }
-    let pages: BTreeSet<String> = docs::pages().map(|p| p.0.to_string()).collect();
-    assert_eq!(codes, pages);
+    let used: BTreeSet<&str> = sources
+        .split("Rule::")
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next())
+        .collect();
+    for rule in Rule::ALL {
+        assert!(used.contains(format!("{rule:?}").as_str()), "{rule:?} is never reported");
+    }
+    let pages = fs::read_dir(here.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| !path.ends_with("shapes.md"));
+    let mut pages: Vec<String> = pages.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    pages.sort();
+    assert_eq!(pages, Rule::ALL.iter().map(|rule| rule.code()).collect::<Vec<_>>());
 }
 
 #[test]
 fn pages_have_their_headings_and_their_examples_say_what_they_claim() {
     let mut wrong = Vec::new();
-    for (code, page) in docs::pages() {
+    for rule in Rule::ALL {
+        let (code, page) = (rule.code(), rule.page());
         assert!(page.starts_with(&format!("# {code}\n")), "{code}");
         for heading in ["\n## What it says\n\n", "\n## Why\n\n", "\n## Example\n\n"] {
             assert_eq!(page.matches(heading).count(), 1, "{code}: {heading}");
@@ -85,7 +87,7 @@ fn pages_have_their_headings_and_their_examples_say_what_they_claim() {
         let examples = blocks(page);
         if examples.is_empty() {
             assert!(
-                matches!(code, "E-INTERNAL" | "E-BUDGET-MEMORY" | "E-BUDGET-SOURCE" | "E-BUDGET-TIME"),
+                matches!(rule, Rule::Internal | Rule::BudgetMemory | Rule::BudgetSource | Rule::BudgetTime),
                 "{code} has no example"
             );
             continue;
@@ -111,7 +113,7 @@ fn pages_have_their_headings_and_their_examples_say_what_they_claim() {
                 found = locality(&parent, &child, factor).diagnostics;
             }
         }
-        if !found.iter().any(|d| d.code == code) {
+        if !found.iter().any(|d| d.rule == *rule) {
             wrong.push(format!("{code}:\n{}", render(&child, "x.py", &found, false)));
         }
     }
@@ -135,7 +137,7 @@ fn shapes_are_as_specified() {
                 fault = Some((line, code.to_string()));
             }
         }
-        let found = compiled.diagnostics.first().filter(|d| d.is_error()).map(|d| (d.line, d.code.to_string()));
+        let found = compiled.diagnostics.first().filter(|d| d.is_error()).map(|d| (d.line, d.code().to_string()));
         assert_eq!(found, fault, "{}", render(&source, "shapes.md", &compiled.diagnostics, false));
         // a faulty block ends before its second call, which is the one that reveals
         if fault.is_none() {
@@ -150,7 +152,7 @@ fn shapes_are_as_specified() {
 fn reveal_shape_is_no_builtin_of_candidates() {
     let source = with_region(&seed(), "ACTION", "reveal_shape(z)\ntri_msgs = None\n");
     let compiled = compile(&source, &Options::default());
-    assert_eq!(compiled.diagnostics[0].code, "E-NAME-UNDEFINED");
+    assert_eq!(compiled.diagnostics[0].code(), "E-NAME-UNDEFINED");
 }
 
 #[test]
@@ -198,11 +200,11 @@ fn the_data_folder_compiles() {
 fn the_list_of_rules_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../schemas/rules.md");
     if std::env::var_os("UPDATE").is_some() {
-        fs::write(&path, docs::index()).unwrap();
+        fs::write(&path, rules::index()).unwrap();
     }
     assert!(
-        fs::read_to_string(&path).unwrap_or_default() == docs::index(),
+        fs::read_to_string(&path).unwrap_or_default() == rules::index(),
         "schemas/rules.md is out of date: set UPDATE=1"
     );
-    assert!(docs::pages().all(|(_, page)| docs::summary(page).ends_with('.') && !docs::summary(page).contains('#')));
+    assert!(Rule::ALL.iter().map(|rule| rule.summary()).all(|says| says.ends_with('.') && !says.contains('#')));
 }

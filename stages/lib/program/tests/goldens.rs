@@ -92,7 +92,7 @@ fn judge(name: &str, facts: &Value) -> (Verdict, Vec<Diagnostic>, String) {
     if let (Some(parent), Some(selected)) = (facts["parent"].as_str(), facts["selected"].as_str()) {
         let parent = read(&format!("invalid/{parent}"));
         let locality = program::locality(&parent, &source, Factor::parse(selected).unwrap());
-        let entangled = locality.diagnostics.iter().any(|d| d.severity == Severity::Error);
+        let entangled = locality.diagnostics.iter().any(|d| d.severity() == Severity::Error);
         assert_eq!(entangled, locality.verdict == LocalityVerdict::Entangled, "{name}");
         compiled.diagnostics.extend(locality.diagnostics);
     }

@@ -242,7 +242,7 @@ fn what_is_accepted_trains() {
         let source = generated(&mut numbers);
         let compiled = compile(&source, &options);
         let Some(processor) = compiled.processor else {
-            let code = compiled.diagnostics.iter().find(|d| d.is_error()).map_or("", |d| d.code);
+            let code = compiled.diagnostics.iter().find(|d| d.is_error()).map_or("", |d| d.code());
             *refused.entry(code).or_default() += 1;
             continue;
         };

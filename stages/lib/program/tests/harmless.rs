@@ -295,7 +295,7 @@ fn what_is_not_evaluated_has_a_code_a_place_and_a_suggestion() {
         let line = source.lines().position(|l| l.contains(code)).unwrap() + 1;
         let found = errors(&source);
         let first = found.first().unwrap_or_else(|| panic!("accepted: {code}"));
-        assert_eq!((first.code, first.line as usize), (wanted, line), "{code}: {found:?}");
+        assert_eq!((first.code(), first.line as usize), (wanted, line), "{code}: {found:?}");
         assert!(first.column > 8 && first.help.clone().unwrap_or_default().contains(near.unwrap_or("")), "{found:?}");
     }
 }

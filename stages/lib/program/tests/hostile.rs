@@ -27,7 +27,7 @@ fn faults(code: &str, must_be_rejected: bool) -> Vec<String> {
     for in_init in [true, false] {
         let source = with(code, in_init);
         let (compiled, cost) = check_patiently(&source);
-        let codes: Vec<&str> = compiled.diagnostics.iter().map(|d| d.code).collect();
+        let codes: Vec<&str> = compiled.diagnostics.iter().map(|d| d.code()).collect();
         let place = if in_init { "__init__" } else { "forward" };
         let shown: String = code.chars().take(300).collect();
         if !cost.is_fine() {

@@ -21,7 +21,7 @@ for i, source in enumerate(json.load(sys.stdin)):
 /// Whether the front end finds no fault of syntax, whatever else it finds.
 fn is_read(source: &str) -> bool {
     let compiled = compile(source, &Options { hidden: 16, ..Options::default() });
-    !compiled.diagnostics.iter().any(|d| matches!(d.code, "E-SYNTAX" | "E-BUDGET-NESTING" | "E-BUDGET-SOURCE"))
+    !compiled.diagnostics.iter().any(|d| matches!(d.code(), "E-SYNTAX" | "E-BUDGET-NESTING" | "E-BUDGET-SOURCE"))
 }
 
 /// A Python that judges, 3.11 or newer with the rules of 3.11 being those that count: another version is not asked.

@@ -22,7 +22,7 @@ fn options() -> Options {
 fn soundly(source: &str) -> Compiled {
     let compiled = compile(source, &options());
     assert_eq!(compiled.processor.is_some(), compiled.verdict() != Verdict::Reject);
-    assert!(compiled.diagnostics.iter().all(|d| d.code != "E-INTERNAL"), "{:?}", compiled.diagnostics);
+    assert!(compiled.diagnostics.iter().all(|d| d.code() != "E-INTERNAL"), "{:?}", compiled.diagnostics);
     if let Some(p) = &compiled.processor {
         p.graph.validate().unwrap();
     }

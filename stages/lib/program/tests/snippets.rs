@@ -33,7 +33,7 @@ fn snippets_are_judged_as_by_pytorch() {
     for row in &rows {
         let source = seed_with(row["code"].as_str().unwrap());
         let compiled = compile(&source, &Options { hidden: 16, ..Options::default() });
-        let refused = compiled.diagnostics.iter().find(|d| d.is_error()).map(|d| d.code);
+        let refused = compiled.diagnostics.iter().find(|d| d.is_error()).map(|d| d.code());
         assert!(
             row["pytorch"].as_bool().unwrap() || row["refused"].is_string(),
             "{row}: accepted what PyTorch rejects"
@@ -49,7 +49,7 @@ fn snippets_are_judged_as_by_pytorch() {
 fn what_is_computed_without_gradients_trains_nothing() {
     let source = seed_with("with torch.no_grad():\n    tri_msgs = self.o3(self.t_e_1(edge_fts))");
     let compiled = compile(&source, &Options { hidden: 16, ..Options::default() });
-    assert!(compiled.diagnostics.iter().any(|d| d.code == "W-DEAD-GRADIENT"), "{:?}", compiled.diagnostics);
+    assert!(compiled.diagnostics.iter().any(|d| d.code() == "W-DEAD-GRADIENT"), "{:?}", compiled.diagnostics);
 }
 
 #[test]
@@ -59,14 +59,14 @@ fn what_is_multiplied_by_zeros_trains_nothing() {
         "tri_msgs = self.o3(self.t_e_1(edge_fts)) * torch.zeros_like(adj_mat)[..., None]",
     ] {
         let compiled = compile(&seed_with(code), &Options { hidden: 16, ..Options::default() });
-        let warned = compiled.diagnostics.iter().find(|d| d.code == "W-DEAD-GRADIENT");
+        let warned = compiled.diagnostics.iter().find(|d| d.code() == "W-DEAD-GRADIENT");
         assert!(warned.is_some_and(|d| d.message.contains("t_e_1.weight")), "{code}: {:?}", compiled.diagnostics);
     }
     let compiled = compile(
         &seed_with("tri_msgs = self.o3(self.t_e_1(edge_fts)) * 0.5"),
         &Options { hidden: 16, ..Options::default() },
     );
-    assert!(!compiled.diagnostics.iter().any(|d| d.code == "W-DEAD-GRADIENT"));
+    assert!(!compiled.diagnostics.iter().any(|d| d.code() == "W-DEAD-GRADIENT"));
 }
 
 #[test]
@@ -115,6 +115,6 @@ fn python_functions_of_torch_become_methods() {
     ] {
         let source = seed_with(&action.replace("FUNCTION", function));
         let compiled = compile(&source, &Options { hidden: 16, ..Options::default() });
-        assert_eq!(compiled.diagnostics.iter().find(|d| d.is_error()).map(|d| d.code), fault, "{function}");
+        assert_eq!(compiled.diagnostics.iter().find(|d| d.is_error()).map(|d| d.code()), fault, "{function}");
     }
 }

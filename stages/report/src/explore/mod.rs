@@ -164,7 +164,7 @@ fn details(runs: &[Run], programs: usize, exchanges: usize) -> (Value, usize) {
         talks.push(calls);
     }
     let rules: BTreeMap<&str, &str> =
-        codes.iter().filter_map(|code| Some((code.as_str(), program::docs::page(code)?))).collect();
+        codes.iter().filter_map(|code| Some((code.as_str(), program::Rule::of(code)?.page()))).collect();
     let (lines, texts) = pool.into_parts();
     (json!({ "rows": rows, "talks": talks, "rules": rules, "lines": lines, "texts": texts }), left_out)
 }

@@ -387,11 +387,12 @@ fn one(seed: u64, number: usize, device: Device, tally: &mut Tally) -> Option<St
     let compiled = program::compile(&source, &options);
     let Some(processor) = compiled.processor else {
         let error = compiled.diagnostics.iter().find(|d| d.is_error());
-        let code = error.map_or("none", |d| d.code);
+        let code = error.map_or("none", |d| d.code());
         *tally.refused.entry(code).or_default() += 1;
         for &at in &drawn.used {
             tally.by_operation[at].refused += 1;
-            tally.by_operation[at].why = error.map_or(String::new(), |d| format!("{} {}\n{source}", d.code, d.message));
+            tally.by_operation[at].why =
+                error.map_or(String::new(), |d| format!("{} {}\n{source}", d.code(), d.message));
         }
         // what PyTorch runs may be refused for what it means, never for a type or shape that is wrong
         let wrong = ["E-INTERNAL", "E-TYPE", "E-SYNTAX", "E-NAME"].contains(&code);

@@ -9,6 +9,7 @@ use super::named_tuple::tuple_items;
 use super::records::plain_member;
 use super::value::{Data, Value};
 use super::{Interp, R, Run, Tracer};
+use crate::rules::Rule;
 use crate::syntax::{BinOp, CmpOp, UnOp};
 
 /// Beyond this degree a size is no longer computed with.
@@ -106,7 +107,7 @@ impl Interp {
             }
             (UnOp::Invert, Value::Tensor(t)) => {
                 let id = self.tracer.node(t)?;
-                match self.tracer.graph().dtype(id) {
+                match self.tracer.dtype(id) {
                     DType::Bool => {
                         let id = self.tracer.push(Op::Unary(UnaryOp::LogicalNot), &[id])?;
                         self.tracer.tensor_value(id)
@@ -120,7 +121,7 @@ impl Interp {
                     }
                     DType::Float => {
                         return self.refuse(
-                            "E-SHAPE-DTYPE",
+                            Rule::ShapeDtype,
                             "~ is not defined for float tensors; compare first, as in ~(mask > 0)",
                         );
                     }
@@ -222,7 +223,7 @@ impl Interp {
                 if op == BinOp::Mul =>
             {
                 self.refuse(
-                    "E-UNSUPPORTED-SIZE",
+                    Rule::UnsupportedSize,
                     "the length of a list may not depend on the size of the graph; repeat a tensor instead",
                 )
             }
@@ -334,14 +335,14 @@ impl Tracer {
         self.run.charge((left * right) as u64 / 4)?;
         if left.max(right) > MAX_TERMS {
             let text = format!("a size of more than {MAX_TERMS} terms in B and N is not followed");
-            return self.run.refuse("E-UNSUPPORTED-SIZE", text);
+            return self.run.refuse(Rule::UnsupportedSize, text);
         }
         let degree = |d: &Dim| d.terms().map(|t| t.0.max(t.1)).max().unwrap_or(0);
         let sum = degree(&x).saturating_add(degree(&y));
         let uneven = |tracer: &Self| {
             let d = tracer
                 .run
-                .fault("E-UNSUPPORTED-SIZE", format!("{x} {} {y} is not a whole polynomial in B and N", op.symbol()));
+                .fault(Rule::UnsupportedSize, format!("{x} {} {y} is not a whole polynomial in B and N", op.symbol()));
             Err(Box::new(
                 d.help("sizes may be added, multiplied, and divided where the division always comes out even"),
             ))
@@ -401,7 +402,7 @@ impl Tracer {
             Some(op) => self.push(Op::Binary(op), &[x, y])?,
             None if op == BinOp::MatMul => self.push(Op::MatMul, &[x, y])?,
             None => {
-                return self.run.refuse("E-UNSUPPORTED-OP", format!("{} on tensors is not supported", op.symbol()));
+                return self.run.refuse(Rule::UnsupportedOp, format!("{} on tensors is not supported", op.symbol()));
             }
         };
         Ok(self.tensor_value(id))
@@ -416,7 +417,7 @@ impl Run {
             Value::Int(i) => Ok(*i as f64),
             Value::Bool(b) => Ok(f64::from(u8::from(*b))),
             Value::Dim(_) | Value::Number(_) => self.refuse(
-                "E-UNSUPPORTED-SIZE",
+                Rule::UnsupportedSize,
                 format!("{function}(): '{name}' must not depend on the size of the graph"),
             ),
             Value::Tensor(t) => match &*t.data.borrow() {
@@ -431,7 +432,7 @@ impl Run {
 
     pub fn tensor_decides(&self) -> Box<crate::Diagnostic> {
         let d = self.fault(
-            "E-UNSUPPORTED-BRANCH",
+            Rule::UnsupportedBranch,
             "this decision depends on the values of a tensor, so there is no fixed tensor graph",
         );
         Box::new(d.help("compute both sides and choose with torch.where"))
@@ -439,7 +440,7 @@ impl Run {
 
     pub fn undecided<T>(&self, what: &str) -> R<T> {
         let d = self.fault(
-            "E-UNSUPPORTED-SIZE-BRANCH",
+            Rule::UnsupportedSizeBranch,
             format!(
                 "this decision depends on the size of the graph: {what} differs between values of B >= 1 and N >= 2"
             ),
@@ -448,7 +449,7 @@ impl Run {
     }
 
     pub fn overflow<T>(&self) -> R<T> {
-        Err(self.fault("E-UNSUPPORTED-NUMBER", "an integer goes beyond 64 bits"))
+        Err(self.fault(Rule::UnsupportedNumber, "an integer goes beyond 64 bits"))
     }
 
     fn binary_int(&mut self, a: i64, op: BinOp, b: i64) -> R<Value> {
@@ -494,7 +495,7 @@ impl Run {
             BinOp::FloorDiv => floored(a, b).0,
             BinOp::Mod => floored(a, b).1,
             BinOp::Pow if a < 0.0 && b.fract() != 0.0 => {
-                return self.refuse("E-UNSUPPORTED-NUMBER", "a root of a negative number is complex");
+                return self.refuse(Rule::UnsupportedNumber, "a root of a negative number is complex");
             }
             BinOp::Pow if a == 0.0 && b < 0.0 => return Err(self.exception("ZeroDivisionError", "division by zero")),
             BinOp::Pow => match a.powf(b) {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::container::is_list_of_modules;
 use super::value::{Scope, ScopeKind, Value};
 use super::{Interp, R};
+use crate::rules::Rule;
 use crate::syntax::*;
 
 impl Interp {
@@ -51,7 +52,7 @@ impl Interp {
                 self.unpack(target, targets, values, scope)
             }
             ExprKind::Starred(inner) => self.assign(inner, value, scope),
-            _ => self.refuse("E-UNSUPPORTED-SYNTAX", "this cannot be assigned to"),
+            _ => self.refuse(Rule::UnsupportedSyntax, "this cannot be assigned to"),
         }
     }
 
@@ -117,7 +118,7 @@ impl Interp {
                 drop((old, value));
                 self.set_item(&base, &index, new)
             }
-            _ => self.refuse("E-UNSUPPORTED-SYNTAX", "this cannot be assigned to"),
+            _ => self.refuse(Rule::UnsupportedSyntax, "this cannot be assigned to"),
         }
     }
 
@@ -150,7 +151,7 @@ impl Interp {
                 ) =>
             {
                 if op == BinOp::MatMul {
-                    return self.refuse("E-UNSUPPORTED-INPLACE", "'@=' on tensors is not supported; write x = x @ y");
+                    return self.refuse(Rule::UnsupportedInplace, "'@=' on tensors is not supported; write x = x @ y");
                 }
                 let t = t.clone();
                 self.tracer.update_in_place(&t, op, value)?;
@@ -165,7 +166,7 @@ impl Interp {
             ExprKind::Name(name) => {
                 let gone = scope.vars.borrow_mut().remove(name);
                 if gone.is_none() {
-                    return self.refuse("E-NAME-UNDEFINED", format!("the name '{name}' is not defined"));
+                    return self.refuse(Rule::NameUndefined, format!("the name '{name}' is not defined"));
                 }
                 Ok(())
             }
@@ -179,7 +180,7 @@ impl Interp {
                 self.tracer.run.delete_item(&base, &index)
             }
             ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().try_for_each(|t| self.delete(t, scope)),
-            _ => self.refuse("E-UNSUPPORTED-SYNTAX", "this cannot be deleted"),
+            _ => self.refuse(Rule::UnsupportedSyntax, "this cannot be deleted"),
         }
     }
 }

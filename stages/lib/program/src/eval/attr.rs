@@ -6,6 +6,7 @@ use graph::{DType, Op};
 
 use super::value::{BOOL, Class, Data, FLOAT32, INT32, INT64, NativeClass, Object, Tensor, Value};
 use super::{Interp, R, Run, Tracer, native, torch};
+use crate::rules::Rule;
 use crate::syntax::Name;
 
 /// Attributes of tensors that are no methods.
@@ -428,12 +429,12 @@ impl Tracer {
             }
             "T" | "mT" => {
                 let id = self.node(t)?;
-                let rank = self.graph().shape(id).len();
+                let rank = self.rank(id);
                 if rank < 2 {
                     return Ok(Some(Value::Tensor(t.clone())));
                 }
                 if name == "T" && rank != 2 {
-                    return self.run.refuse("E-SHAPE-AXIS", ".T needs a matrix; use transpose or permute");
+                    return self.run.refuse(Rule::ShapeAxis, ".T needs a matrix; use transpose or permute");
                 }
                 let mut perm: Vec<usize> = (0..rank).collect();
                 perm.swap(rank - 1, rank - 2);
@@ -451,7 +452,7 @@ impl Run {
             Value::Module(module) => self.unknown_member(&module.clone(), name),
             Value::Tensor(_) => {
                 let (text, help) = unknown_method(name);
-                let mut d = *self.fault("E-UNSUPPORTED-OP", text);
+                let mut d = *self.fault(Rule::UnsupportedOp, text);
                 d.help = help;
                 Err(Box::new(d))
             }
@@ -462,7 +463,7 @@ impl Run {
                     self.charge((o.attrs.borrow().len() + classes) as u64)?;
                     self.go_over_module(o)?;
                 }
-                let mut d = *self.fault("E-NAME-ATTRIBUTE", format!("{} has no attribute '{name}'", base.type_name()));
+                let mut d = *self.fault(Rule::NameAttribute, format!("{} has no attribute '{name}'", base.type_name()));
                 if let Value::Object(o) = base {
                     let mut known: Vec<Name> = o.attrs.borrow().keys().cloned().collect();
                     if let Some(m) = o.module.borrow().as_ref() {

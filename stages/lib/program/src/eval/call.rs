@@ -8,6 +8,7 @@ use super::records::members;
 use super::stmt::Flow;
 use super::value::{Class, Closure, NativeClass, Object, Scope, ScopeKind, Value};
 use super::{Interp, R, Run};
+use crate::rules::Rule;
 use crate::syntax::*;
 
 type Keywords = Vec<(Name, Value)>;
@@ -106,7 +107,7 @@ impl Interp {
                 _ => self.type_fault("a context manager cannot be called"),
             },
             Value::None => {
-                let d = self.fault("E-TYPE", "None cannot be called");
+                let d = self.fault(Rule::Type, "None cannot be called");
                 Err(Box::new(d.help("a layer that is None was not created before it is used")))
             }
             other => self.type_fault(format!("{} cannot be called", other.type_name())),
@@ -171,7 +172,7 @@ impl Interp {
             NativeClass::Type => return self.construct(class, positional, keywords),
             NativeClass::Tensor => match super::native::find("torch.Tensor.$new") {
                 Some(new) => return self.call_native(new, positional, keywords),
-                None => return self.refuse("E-UNSUPPORTED-OP", "use torch.tensor to make a tensor"),
+                None => return self.refuse(Rule::UnsupportedOp, "use torch.tensor to make a tensor"),
             },
             _ => {}
         }
@@ -199,7 +200,7 @@ impl Interp {
             None => return self.type_fault(format!("{}() takes no arguments", class.name)),
         }
         if class.layer().is_some() && object.module.borrow().is_none() {
-            let d = self.fault("E-MODULE-INIT", format!("{} does not call super().__init__()", class.name));
+            let d = self.fault(Rule::ModuleInit, format!("{} does not call super().__init__()", class.name));
             return Err(Box::new(d.help("start __init__ with super().__init__()")));
         }
         Ok(value)
@@ -305,7 +306,7 @@ impl Run {
     }
 
     fn argument_fault<T>(&self, f: &Closure, message: String) -> R<T> {
-        let mut d = *self.fault("E-TYPE", message);
+        let mut d = *self.fault(Rule::Type, message);
         if f.code.at.0.line != d.line {
             d = d.note(f.code.at.0, "defined here");
         }

@@ -8,6 +8,7 @@ use super::named_tuple::tuple_items;
 use super::records::members;
 use super::value::{Dict, Key, Value};
 use super::{Interp, R, Run};
+use crate::rules::Rule;
 
 /// The number of elements of a range.
 pub fn range_len(start: i64, stop: i64, step: i64) -> i64 {
@@ -55,7 +56,7 @@ impl Interp {
             Value::Iter(items) => items.borrow_mut().drain(..).collect(),
             Value::Range(start, stop, step) => {
                 let count = range_len(*start, *stop, *step);
-                self.tracer.run.meter.allows_range(count.unsigned_abs()).map_err(|e| self.fault(e.code, e.text))?;
+                self.tracer.run.meter.allows_range(count.unsigned_abs()).map_err(|e| self.fault(e.rule, e.text))?;
                 self.charge(count.unsigned_abs() / 4)?;
                 (0..count).map(|i| Value::Int(start + i * step)).collect()
             }
@@ -66,7 +67,7 @@ impl Interp {
                 };
                 let Some(count) = first.as_known() else {
                     let d = self.fault(
-                        "E-UNSUPPORTED-SIZE-LOOP",
+                        Rule::UnsupportedSizeLoop,
                         format!("this iterates over an axis of size {first}, so there is no fixed tensor graph"),
                     );
                     return Err(Box::new(d.help("work on the whole axis at once")));
@@ -85,7 +86,7 @@ impl Interp {
                 (Some(f), _) => {
                     let it = self.call(&f, vec![value.clone()], Vec::new())?;
                     if matches!(it, Value::Object(_)) {
-                        return self.refuse("E-UNSUPPORTED-CLASS", "iterators written as classes are not supported");
+                        return self.refuse(Rule::UnsupportedClass, "iterators written as classes are not supported");
                     }
                     self.items(&it)?
                 }
@@ -93,7 +94,7 @@ impl Interp {
                 (None, None) => return self.type_fault(format!("{} cannot be iterated over", value.type_name())),
             },
             Value::Int(_) | Value::Dim(_) => {
-                let d = self.fault("E-TYPE", "an integer cannot be iterated over");
+                let d = self.fault(Rule::Type, "an integer cannot be iterated over");
                 return Err(Box::new(d.help("use range(...)")));
             }
             other => return self.type_fault(format!("{} cannot be iterated over", other.type_name())),
@@ -153,7 +154,7 @@ impl Interp {
             }
             Value::Class(_) | Value::Typing => Ok(Value::Typing),
             Value::None => {
-                let d = self.fault("E-TYPE", "None cannot be indexed");
+                let d = self.fault(Rule::Type, "None cannot be indexed");
                 Err(Box::new(d.help("what is indexed here was never assigned a value")))
             }
             other => self.type_fault(format!("{} cannot be indexed", other.type_name())),
@@ -244,7 +245,8 @@ impl Run {
             other => match other.identity() {
                 Some(address) => Key::Identity(address),
                 None => {
-                    return self.refuse("E-UNSUPPORTED-OP", format!("{} as a key is not supported", other.type_name()));
+                    return self
+                        .refuse(Rule::UnsupportedOp, format!("{} as a key is not supported", other.type_name()));
                 }
             },
         })
@@ -266,12 +268,12 @@ impl Run {
             Value::Bool(b) => (*b).into(),
             Value::Dim(d) => {
                 return self.refuse(
-                    "E-UNSUPPORTED-SIZE",
+                    Rule::UnsupportedSize,
                     format!("the index {d} into a list depends on the size of the graph"),
                 );
             }
             Value::Tensor(_) => {
-                return self.refuse("E-UNSUPPORTED-ITEM", "a list cannot be indexed by a tensor's value");
+                return self.refuse(Rule::UnsupportedItem, "a list cannot be indexed by a tensor's value");
             }
             other => return self.type_fault(format!("indices are integers or slices, not {}", other.type_name())),
         };

@@ -10,6 +10,7 @@ use super::named_tuple::tuple_items;
 use super::records::plain_member;
 use super::value::Value;
 use super::{Interp, R, Run};
+use crate::rules::Rule;
 use crate::syntax::CmpOp;
 
 impl Interp {
@@ -246,7 +247,7 @@ impl Interp {
                 let key = self.tracer.run.key(item)?;
                 Ok(d.borrow().get(&key).is_some())
             }
-            Value::Tensor(_) => self.refuse("E-UNSUPPORTED-OP", "'in' a tensor depends on its values"),
+            Value::Tensor(_) => self.refuse(Rule::UnsupportedOp, "'in' a tensor depends on its values"),
             Value::Object(o) if container_len(o).is_some() => {
                 let Value::Str(name) = item else { return Ok(false) };
                 self.tracer.run.go_over_module(o)?;

@@ -8,6 +8,7 @@ use super::named_tuple::tuple_items;
 use super::native::Args;
 use super::value::{Class, Data, Dict, NativeClass, Object, Tensor, Value};
 use super::{Interp, R, Run, Tracer};
+use crate::rules::Rule;
 use crate::syntax::Name;
 
 impl Interp {
@@ -69,7 +70,7 @@ impl Interp {
                     _ => return self.type_fault("slice() needs an argument"),
                 }
             }
-            (name, _) => return self.refuse("E-UNSUPPORTED-OP", format!("{name}() is not supported")),
+            (name, _) => return self.refuse(Rule::UnsupportedOp, format!("{name}() is not supported")),
         })
     }
 
@@ -152,7 +153,7 @@ impl Interp {
                 },
             },
             Value::Typing => {
-                return self.refuse("E-UNSUPPORTED-OP", "isinstance with a typing or abstract class is not supported");
+                return self.refuse(Rule::UnsupportedOp, "isinstance with a typing or abstract class is not supported");
             }
             other => return self.type_fault(format!("isinstance needs a class, not {}", other.type_name())),
         })
@@ -178,7 +179,7 @@ impl Interp {
         };
         if items.iter().chain([&best]).any(|v| matches!(v, Value::Tensor(_))) {
             return self.refuse(
-                "E-UNSUPPORTED-BRANCH",
+                Rule::UnsupportedBranch,
                 "min() and max() of tensors depend on their values; use torch.minimum, torch.maximum or .amax",
             );
         }
@@ -238,7 +239,7 @@ impl Tracer {
             },
             Value::Number(_) => {
                 return self.run.refuse(
-                    "E-UNSUPPORTED-SIZE",
+                    Rule::UnsupportedSize,
                     "a rounded number that depends on the size of the graph is not supported",
                 );
             }
@@ -357,7 +358,7 @@ impl Run {
 
     pub fn tensor_to_number<T>(&self, what: &str) -> R<T> {
         let d = self.fault(
-            "E-UNSUPPORTED-ITEM",
+            Rule::UnsupportedItem,
             format!("{what} turns a tensor's value into a Python number, so there is no fixed tensor graph"),
         );
         Err(Box::new(d.help("keep it a tensor: torch.clamp, torch.maximum and the like take tensors")))

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::named_tuple::tuple_items;
-use super::native::{Args, Native};
+use super::native::{Args, Native, native};
 use super::value::{Data, Object, Tensor, Value};
 use super::{Interp, R, Run};
+use crate::rules::Rule;
 use crate::syntax::Name;
 
 fn module(run: &Run, a: &Args) -> R<Rc<Object>> {
     match a.value("self") {
         Value::Object(o) if o.class.layer().is_some() => {
             if o.module.borrow().is_none() {
-                let d = run.fault("E-MODULE-INIT", "super().__init__() was not called");
+                let d = run.fault(Rule::ModuleInit, "super().__init__() was not called");
                 return Err(Box::new(d.help("start __init__ with super().__init__()")));
             }
             Ok(o)
@@ -260,277 +261,190 @@ type Seen = BTreeSet<usize>;
 type Modules = Vec<(String, Rc<Object>)>;
 
 pub static TABLE: &[Native] = &[
-    Native {
-        names: "Module.to Module.cuda Module.cpu Module.float Module.zero_grad",
-        signature: "self *args **kwargs",
-        run: |vm, a| Ok(Value::Object(module(&vm.tracer.run, a)?)),
-    },
-    Native {
-        names: "Module.train Module.eval",
-        signature: "self mode?",
-        run: |vm, a| {
-            // before the first call it says nothing: the trainer sets the mode of all modules
-            let o = module(&vm.tracer.run, a)?;
-            if vm.tracer.phase() != super::Phase::Load {
-                return vm.refuse("E-UNSUPPORTED-OP", "whether a module trains is the trainer's choice");
-            }
-            Ok(Value::Object(o))
-        },
-    },
-    Native {
-        names: "Module.double Module.half Module.bfloat16",
-        signature: "self",
-        run: |vm, _| vm.refuse("E-UNSUPPORTED-OP", "the element type of layers is the trainer's choice"),
-    },
-    Native {
-        names: "Module.register_buffer",
-        signature: "self name tensor persistent?",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            let name = a.text(vm, "name")?;
-            let transient = !a.bool(vm, "persistent", true)?;
-            let tensor = match a.value("tensor") {
-                Value::None => None,
-                Value::Tensor(t) => {
-                    let data = t.data.borrow().clone();
-                    match data {
-                        Data::Literal(l) => {
+    native("Module.to Module.cuda Module.cpu Module.float Module.zero_grad", "self *args **kwargs", |vm, a| {
+        Ok(Value::Object(module(&vm.tracer.run, a)?))
+    }),
+    native("Module.train Module.eval", "self mode?", |vm, a| {
+        // before the first call it says nothing: the trainer sets the mode of all modules
+        let o = module(&vm.tracer.run, a)?;
+        if vm.tracer.phase() != super::Phase::Load {
+            return vm.refuse(Rule::UnsupportedOp, "whether a module trains is the trainer's choice");
+        }
+        Ok(Value::Object(o))
+    }),
+    native("Module.double Module.half Module.bfloat16", "self", |vm, _| {
+        vm.refuse(Rule::UnsupportedOp, "the element type of layers is the trainer's choice")
+    }),
+    native("Module.register_buffer", "self name tensor persistent?", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        let name = a.text(vm, "name")?;
+        let transient = !a.bool(vm, "persistent", true)?;
+        let tensor = match a.value("tensor") {
+            Value::None => None,
+            Value::Tensor(t) => {
+                let data = t.data.borrow().clone();
+                match data {
+                    Data::Literal(l) => {
+                        let span = vm.here();
+                        if vm.tracer.phase() == super::Phase::Second {
+                            return vm.refuse(Rule::Stateful, "a buffer is made in every call of forward");
+                        }
+                        let leaf = vm.tracer.add_leaf(l, true, transient, span)?;
+                        *t.data.borrow_mut() = Data::Leaf(leaf);
+                    }
+                    Data::Leaf(_) => {}
+                    Data::Node(_) => match vm.tracer.node(&t).and_then(|id| vm.tracer.constant(id))? {
+                        Some(l) => {
                             let span = vm.here();
-                            if vm.tracer.phase() == super::Phase::Second {
-                                return vm.refuse("E-STATEFUL", "a buffer is made in every call of forward");
-                            }
                             let leaf = vm.tracer.add_leaf(l, true, transient, span)?;
                             *t.data.borrow_mut() = Data::Leaf(leaf);
                         }
-                        Data::Leaf(_) => {}
-                        Data::Node(_) => match vm.tracer.node(&t).and_then(|id| vm.tracer.constant(id))? {
-                            Some(l) => {
-                                let span = vm.here();
-                                let leaf = vm.tracer.add_leaf(l, true, transient, span)?;
-                                *t.data.borrow_mut() = Data::Leaf(leaf);
-                            }
-                            None => {
-                                return vm
-                                    .refuse("E-UNSUPPORTED-INIT", "a buffer must be made of constants of known size");
-                            }
-                        },
-                    }
-                    Some(t)
+                        None => {
+                            return vm
+                                .refuse(Rule::UnsupportedInit, "a buffer must be made of constants of known size");
+                        }
+                    },
                 }
-                other => return vm.type_fault(format!("a buffer is a tensor, not {}", other.type_name())),
-            };
-            vm.tracer.run.go_over_module(&o)?;
+                Some(t)
+            }
+            other => return vm.type_fault(format!("a buffer is a tensor, not {}", other.type_name())),
+        };
+        vm.tracer.run.go_over_module(&o)?;
+        if let Some(state) = o.module.borrow_mut().as_mut() {
+            match state.buffers.iter_mut().find(|b| b.0 == name) {
+                Some(slot) => slot.1 = tensor,
+                None => state.buffers.push((name, tensor, !transient)),
+            }
+        }
+        Ok(Value::None)
+    }),
+    native("Module.register_parameter", "self name param", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        let name = a.text(vm, "name")?;
+        if matches!(a.value("param"), Value::None) {
             if let Some(state) = o.module.borrow_mut().as_mut() {
-                match state.buffers.iter_mut().find(|b| b.0 == name) {
-                    Some(slot) => slot.1 = tensor,
-                    None => state.buffers.push((name, tensor, !transient)),
-                }
+                state.params.push((name, None));
             }
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "Module.register_parameter",
-        signature: "self name param",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            let name = a.text(vm, "name")?;
-            if matches!(a.value("param"), Value::None) {
-                if let Some(state) = o.module.borrow_mut().as_mut() {
-                    state.params.push((name, None));
-                }
-                vm.allocate(1)?;
-                return Ok(Value::None);
-            }
-            vm.register(&o, &name, a.value("param"))?;
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "Module.add_module Module.register_module",
-        signature: "self name module",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            vm.register(&o, &a.text(vm, "name")?, a.value("module"))?;
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "Module.parameters",
-        signature: "self recurse?",
-        run: |vm, a| {
-            let (o, recurse) = (module(&vm.tracer.run, a)?, a.bool(vm, "recurse", true)?);
-            let out = parameters(&mut vm.tracer.run, &o, "", recurse)?;
-            Ok(Value::iter(out.into_iter().map(|p| Value::Tensor(p.1)).collect()))
-        },
-    },
-    Native {
-        names: "Module.named_parameters",
-        signature: "self prefix? recurse?",
-        run: |vm, a| {
-            let (o, recurse) = (module(&vm.tracer.run, a)?, a.bool(vm, "recurse", true)?);
-            let prefix = a.text_or(vm, "prefix", "")?;
-            let out = parameters(&mut vm.tracer.run, &o, &prefix, recurse)?;
-            let pair = |(n, p): (String, _)| Value::tuple(vec![Value::str(&n), Value::Tensor(p)]);
-            Ok(Value::iter(out.into_iter().map(pair).collect()))
-        },
-    },
-    Native {
-        names: "Module.modules",
-        signature: "self",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            let out = modules(&mut vm.tracer.run, &o, "")?;
-            Ok(Value::iter(out.into_iter().map(|m| Value::Object(m.1)).collect()))
-        },
-    },
-    Native {
-        names: "Module.named_modules",
-        signature: "self",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            let out = modules(&mut vm.tracer.run, &o, "")?;
-            let pair = |(n, m): (String, _)| Value::tuple(vec![Value::str(&n), Value::Object(m)]);
-            Ok(Value::iter(out.into_iter().map(pair).collect()))
-        },
-    },
-    Native {
-        names: "Module.children",
-        signature: "self",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            vm.tracer.run.go_over_module(&o)?;
-            let state = o.module.borrow();
-            let children = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
-            Ok(Value::iter(children.collect()))
-        },
-    },
-    Native {
-        names: "Module.named_children ModuleDict.items",
-        signature: "self",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            vm.tracer.run.go_over_module(&o)?;
-            let state = o.module.borrow();
-            let pair = |c: &(Name, Option<Rc<Object>>)| {
-                c.1.clone().map(|v| Value::tuple(vec![Value::Str(c.0.clone()), Value::Object(v)]))
-            };
-            Ok(Value::iter(state.iter().flat_map(|s| &s.children).filter_map(pair).collect()))
-        },
-    },
-    Native {
-        names: "Module.apply",
-        signature: "self fn",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            // children first, the module itself last; a module that is held twice is visited twice, as in torch
-            let children: Vec<_> =
-                o.module.borrow().iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone()).collect();
-            let native = super::native::find("Module.apply").map_or(Value::None, Value::Native);
-            for child in children {
-                vm.call(&native, vec![Value::Object(child), a.value("fn")], Vec::new())?;
-            }
-            vm.call(&a.value("fn"), vec![Value::Object(o.clone())], Vec::new())?;
-            Ok(Value::Object(o))
-        },
-    },
-    Native {
-        names: "Module.requires_grad_",
-        signature: "self requires_grad?",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            let on = a.bool(vm, "requires_grad", true)?;
-            for (_, p) in parameters(&mut vm.tracer.run, &o, "", true)? {
-                vm.set_attribute(&Value::Tensor(p), &"requires_grad".into(), Value::Bool(on))?;
-            }
-            Ok(Value::Object(o))
-        },
-    },
-    Native {
-        names: "Module.reset_parameters",
-        signature: "self",
-        run: |vm, a| {
-            // layers start from fresh draws anyway
-            module(&vm.tracer.run, a)?;
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "Module.state_dict Module.load_state_dict Module.register_forward_hook",
-        signature: "self *args **kwargs",
-        run: |vm, a| vm.refuse("E-UNSUPPORTED-OP", format!("Module.{} is not supported", a.function())),
-    },
-    Native {
-        names: "ModuleList.append ParameterList.append",
-        signature: "self module",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            vm.append(&o, a.value("module"))?;
-            Ok(Value::Object(o))
-        },
-    },
-    Native {
-        names: "ModuleList.extend ParameterList.extend",
-        signature: "self modules",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            for item in vm.items(&a.value("modules"))? {
-                vm.append(&o, item)?;
-            }
-            Ok(Value::Object(o))
-        },
-    },
-    Native {
-        names: "ModuleList.insert",
-        signature: "self index module",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            vm.insert(&o, a.int(vm, "index")?, a.value("module"))?;
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "ModuleDict.keys ParameterDict.keys",
-        signature: "self",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            vm.tracer.run.go_over_module(&o)?;
-            Ok(Value::list(container_items(&o).unwrap_or_default()))
-        },
-    },
-    Native {
-        names: "ParameterDict.values ParameterDict.items",
-        signature: "self",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            vm.tracer.run.go_over_module(&o)?;
-            let state = o.module.borrow();
-            let params = state.iter().flat_map(|s| &s.params).filter_map(|p| Some((p.0.clone(), p.1.clone()?)));
-            let items = params.map(|(n, p)| match a.function() {
-                "values" => Value::Tensor(p),
-                _ => Value::tuple(vec![Value::Str(n), Value::Tensor(p)]),
-            });
-            Ok(Value::list(items.collect()))
-        },
-    },
-    Native {
-        names: "ModuleDict.values",
-        signature: "self",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            vm.tracer.run.go_over_module(&o)?;
-            let state = o.module.borrow();
-            let values = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
-            Ok(Value::list(values.collect()))
-        },
-    },
-    Native {
-        names: "ModuleDict.update ParameterDict.update",
-        signature: "self modules",
-        run: |vm, a| {
-            let o = module(&vm.tracer.run, a)?;
-            vm.update_modules(&o, &a.value("modules"))?;
-            Ok(Value::None)
-        },
-    },
+            vm.allocate(1)?;
+            return Ok(Value::None);
+        }
+        vm.register(&o, &name, a.value("param"))?;
+        Ok(Value::None)
+    }),
+    native("Module.add_module Module.register_module", "self name module", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        vm.register(&o, &a.text(vm, "name")?, a.value("module"))?;
+        Ok(Value::None)
+    }),
+    native("Module.parameters", "self recurse?", |vm, a| {
+        let (o, recurse) = (module(&vm.tracer.run, a)?, a.bool(vm, "recurse", true)?);
+        let out = parameters(&mut vm.tracer.run, &o, "", recurse)?;
+        Ok(Value::iter(out.into_iter().map(|p| Value::Tensor(p.1)).collect()))
+    }),
+    native("Module.named_parameters", "self prefix? recurse?", |vm, a| {
+        let (o, recurse) = (module(&vm.tracer.run, a)?, a.bool(vm, "recurse", true)?);
+        let prefix = a.text_or(vm, "prefix", "")?;
+        let out = parameters(&mut vm.tracer.run, &o, &prefix, recurse)?;
+        let pair = |(n, p): (String, _)| Value::tuple(vec![Value::str(&n), Value::Tensor(p)]);
+        Ok(Value::iter(out.into_iter().map(pair).collect()))
+    }),
+    native("Module.modules", "self", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        let out = modules(&mut vm.tracer.run, &o, "")?;
+        Ok(Value::iter(out.into_iter().map(|m| Value::Object(m.1)).collect()))
+    }),
+    native("Module.named_modules", "self", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        let out = modules(&mut vm.tracer.run, &o, "")?;
+        let pair = |(n, m): (String, _)| Value::tuple(vec![Value::str(&n), Value::Object(m)]);
+        Ok(Value::iter(out.into_iter().map(pair).collect()))
+    }),
+    native("Module.children", "self", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        vm.tracer.run.go_over_module(&o)?;
+        let state = o.module.borrow();
+        let children = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
+        Ok(Value::iter(children.collect()))
+    }),
+    native("Module.named_children ModuleDict.items", "self", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        vm.tracer.run.go_over_module(&o)?;
+        let state = o.module.borrow();
+        let pair = |c: &(Name, Option<Rc<Object>>)| {
+            c.1.clone().map(|v| Value::tuple(vec![Value::Str(c.0.clone()), Value::Object(v)]))
+        };
+        Ok(Value::iter(state.iter().flat_map(|s| &s.children).filter_map(pair).collect()))
+    }),
+    native("Module.apply", "self fn", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        // children first, the module itself last; a module that is held twice is visited twice, as in torch
+        let children: Vec<_> = o.module.borrow().iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone()).collect();
+        let native = super::native::find("Module.apply").map_or(Value::None, Value::Native);
+        for child in children {
+            vm.call(&native, vec![Value::Object(child), a.value("fn")], Vec::new())?;
+        }
+        vm.call(&a.value("fn"), vec![Value::Object(o.clone())], Vec::new())?;
+        Ok(Value::Object(o))
+    }),
+    native("Module.requires_grad_", "self requires_grad?", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        let on = a.bool(vm, "requires_grad", true)?;
+        for (_, p) in parameters(&mut vm.tracer.run, &o, "", true)? {
+            vm.set_attribute(&Value::Tensor(p), &"requires_grad".into(), Value::Bool(on))?;
+        }
+        Ok(Value::Object(o))
+    }),
+    native("Module.reset_parameters", "self", |vm, a| {
+        // layers start from fresh draws anyway
+        module(&vm.tracer.run, a)?;
+        Ok(Value::None)
+    }),
+    native("Module.state_dict Module.load_state_dict Module.register_forward_hook", "self *args **kwargs", |vm, a| {
+        vm.refuse(Rule::UnsupportedOp, format!("Module.{} is not supported", a.function()))
+    }),
+    native("ModuleList.append ParameterList.append", "self module", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        vm.append(&o, a.value("module"))?;
+        Ok(Value::Object(o))
+    }),
+    native("ModuleList.extend ParameterList.extend", "self modules", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        for item in vm.items(&a.value("modules"))? {
+            vm.append(&o, item)?;
+        }
+        Ok(Value::Object(o))
+    }),
+    native("ModuleList.insert", "self index module", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        vm.insert(&o, a.int(vm, "index")?, a.value("module"))?;
+        Ok(Value::None)
+    }),
+    native("ModuleDict.keys ParameterDict.keys", "self", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        vm.tracer.run.go_over_module(&o)?;
+        Ok(Value::list(container_items(&o).unwrap_or_default()))
+    }),
+    native("ParameterDict.values ParameterDict.items", "self", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        vm.tracer.run.go_over_module(&o)?;
+        let state = o.module.borrow();
+        let params = state.iter().flat_map(|s| &s.params).filter_map(|p| Some((p.0.clone(), p.1.clone()?)));
+        let items = params.map(|(n, p)| match a.function() {
+            "values" => Value::Tensor(p),
+            _ => Value::tuple(vec![Value::Str(n), Value::Tensor(p)]),
+        });
+        Ok(Value::list(items.collect()))
+    }),
+    native("ModuleDict.values", "self", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        vm.tracer.run.go_over_module(&o)?;
+        let state = o.module.borrow();
+        let values = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
+        Ok(Value::list(values.collect()))
+    }),
+    native("ModuleDict.update ParameterDict.update", "self modules", |vm, a| {
+        let o = module(&vm.tracer.run, a)?;
+        vm.update_modules(&o, &a.value("modules"))?;
+        Ok(Value::None)
+    }),
 ];

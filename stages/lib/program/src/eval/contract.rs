@@ -131,7 +131,7 @@ fn ask_of(native: &'static Native, dtype: DType, rank: usize, axis: bool) -> Opt
         _ => return None,
     };
     let y = vm.tracer.node(&given).ok()?;
-    let of = vm.tracer.graph().dtype(y);
+    let of = vm.tracer.dtype(y);
     if of != DType::Float || dtype != DType::Float {
         return Some((of, Gradient::Zero));
     }

@@ -7,6 +7,7 @@ use super::records::members;
 use super::storage::own_storage;
 use super::value::{Data, ModuleState, Object, Tensor, Value};
 use super::{Interp, Phase, R, Tracer};
+use crate::rules::Rule;
 
 /// What was copied, by the addresses of the originals.
 #[derive(Default)]
@@ -100,7 +101,7 @@ impl Tracer {
             Data::Leaf(at) => {
                 if self.phase() == Phase::Second {
                     return self.run.refuse(
-                        "E-STATEFUL",
+                        Rule::Stateful,
                         "a parameter is copied in every call of forward, so it is never trained",
                     );
                 }
@@ -121,7 +122,7 @@ impl Tracer {
                         .run
                         .exception("RuntimeError", "only tensors that a program makes explicitly can be deep-copied"));
                 }
-                let (shape, dtype) = (self.graph().shape(id).clone(), self.graph().dtype(id));
+                let (shape, dtype) = (self.shape(id).clone(), self.dtype(id));
                 let out = self.push_as(graph::Op::Reshape, &[id], shape, dtype)?;
                 Tensor::new(Data::Node(out), own_storage(out), false, self.run.here())
             }

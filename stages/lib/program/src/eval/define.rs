@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::value::{Class, NativeClass, Scope, ScopeKind, Value};
 use super::{Interp, R};
+use crate::rules::Rule;
 use crate::syntax::*;
 
 impl Interp {
@@ -53,7 +54,7 @@ impl Interp {
                 Value::Class(c) => bases.push(c),
                 Value::Typing if is_called(base, "NamedTuple") => named = true,
                 Value::Typing if is_called(base, "TypedDict") => {
-                    let d = self.fault("E-UNSUPPORTED-CLASS", "deriving from TypedDict is not supported");
+                    let d = self.fault(Rule::UnsupportedClass, "deriving from TypedDict is not supported");
                     return Err(Box::new(d.help("use dataclasses.dataclass")));
                 }
                 Value::Typing => {}
@@ -74,7 +75,7 @@ impl Interp {
             .iter()
             .find(|b| matches!(b.native, NativeClass::Type | NativeClass::Tensor) && &*b.name != "object" && !is_enum)
         {
-            return self.refuse("E-UNSUPPORTED-CLASS", format!("deriving from {} is not supported", odd.name));
+            return self.refuse(Rule::UnsupportedClass, format!("deriving from {} is not supported", odd.name));
         }
         let known: usize = bases.iter().map(|b| b.mro.borrow().len()).sum();
         self.charge((known * known) as u64 / 16)?;

@@ -3,9 +3,10 @@
 use graph::{DType, Dim, NodeId, Op, ReduceOp, Shape};
 
 use super::arith::as_dim;
-use super::native::{Args, Native};
+use super::native::{Args, Native, native};
 use super::value::Value;
 use super::{Interp, R, Run, Tracer};
+use crate::rules::Rule;
 
 /// One axis of a pattern: names that are joined to it. `()` and `1` join nothing.
 type Axis = Vec<String>;
@@ -70,7 +71,7 @@ fn spelled(axes: &[Axis], count: usize) -> Vec<Axis> {
 }
 
 fn fault<T>(run: &Run, pattern: &str, why: impl std::fmt::Display) -> R<T> {
-    run.refuse("E-SHAPE-EINSUM", format!("the pattern \"{pattern}\": {why}"))
+    run.refuse(Rule::ShapeEinsum, format!("the pattern \"{pattern}\": {why}"))
 }
 
 /// What a pattern does to the axes of one tensor.
@@ -97,7 +98,7 @@ fn transformed(vm: &mut Interp, a: &Args, reduce: Option<ReduceOp>, repeats: boo
         (Err(why), _) | (_, Err(why)) => return fault(&vm.tracer.run, &pattern, why),
     };
     let id = vm.tracer.node(&t)?;
-    let shape = vm.tracer.graph().shape(id).clone();
+    let shape = vm.tracer.shape(id).clone();
     let has_dots = left.iter().any(|x| x.contains(&DOTS.to_string()));
     let named = left.iter().filter(|x| x.as_slice() != [DOTS]).count();
     if shape.len() < named || (!has_dots && shape.len() != named) {
@@ -162,8 +163,8 @@ fn transformed(vm: &mut Interp, a: &Args, reduce: Option<ReduceOp>, repeats: boo
     if let Some(op) = reduce
         && !gone.is_empty()
     {
-        if matches!(op, ReduceOp::Mean) && vm.tracer.graph().dtype(at) != DType::Float {
-            return vm.refuse("E-SHAPE-DTYPE", "the mean is taken of floats");
+        if matches!(op, ReduceOp::Mean) && vm.tracer.dtype(at) != DType::Float {
+            return vm.refuse(Rule::ShapeDtype, "the mean is taken of floats");
         }
         at = vm.tracer.push(Op::Reduce { op, dims: gone, keepdim: false }, &[at])?;
         order.retain(|n| flat_right.contains(n));
@@ -176,7 +177,7 @@ fn transformed(vm: &mut Interp, a: &Args, reduce: Option<ReduceOp>, repeats: boo
     if !new.is_empty() {
         let one = |n: &String| if order.contains(n) { size(n) } else { Dim::known(1) };
         at = reshaped(&mut vm.tracer, at, flat_right.iter().map(one).collect())?;
-        let dtype = vm.tracer.graph().dtype(at);
+        let dtype = vm.tracer.dtype(at);
         at = vm.tracer.push_as(Op::Expand, &[at], flat_right.iter().map(size).collect(), dtype)?;
     }
     let joined = |axis: &Axis| axis.iter().fold(Dim::known(1), |product, n| product * size(n));
@@ -188,10 +189,10 @@ fn transformed(vm: &mut Interp, a: &Args, reduce: Option<ReduceOp>, repeats: boo
 }
 
 fn reshaped(tracer: &mut Tracer, id: NodeId, to: Shape) -> R<NodeId> {
-    if *tracer.graph().shape(id) == to {
+    if *tracer.shape(id) == to {
         return Ok(id);
     }
-    let dtype = tracer.graph().dtype(id);
+    let dtype = tracer.dtype(id);
     tracer.push_as(Op::Reshape, &[id], to, dtype)
 }
 
@@ -202,7 +203,7 @@ pub fn reduction(vm: &mut Interp, a: &Args) -> R<ReduceOp> {
         "sum" => ReduceOp::Sum,
         "max" => ReduceOp::Amax,
         "min" => ReduceOp::Amin,
-        "prod" => return vm.refuse("E-UNSUPPORTED-OP", "of the reductions, mean, sum, max and min are supported"),
+        "prod" => return vm.refuse(Rule::UnsupportedOp, "of the reductions, mean, sum, max and min are supported"),
         other => return vm.value_fault(format!("'{other}' is no reduction")),
     })
 }
@@ -240,19 +241,11 @@ fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub static TABLE: &[Native] = &[
-    Native {
-        names: "einops.rearrange",
-        signature: "tensor pattern **sizes",
-        run: |vm, a| transformed(vm, a, None, false),
-    },
-    Native { names: "einops.repeat", signature: "tensor pattern **sizes", run: |vm, a| transformed(vm, a, None, true) },
-    Native {
-        names: "einops.reduce",
-        signature: "tensor pattern reduction **sizes",
-        run: |vm, a| {
-            let op = reduction(vm, a)?;
-            transformed(vm, a, Some(op), false)
-        },
-    },
-    Native { names: "einops.einsum", signature: "*args", run: einsum },
+    native("einops.rearrange", "tensor pattern **sizes", |vm, a| transformed(vm, a, None, false)),
+    native("einops.repeat", "tensor pattern **sizes", |vm, a| transformed(vm, a, None, true)),
+    native("einops.reduce", "tensor pattern reduction **sizes", |vm, a| {
+        let op = reduction(vm, a)?;
+        transformed(vm, a, Some(op), false)
+    }),
+    native("einops.einsum", "*args", einsum),
 ];

@@ -9,6 +9,7 @@ use super::trail::FaultKind;
 use super::value::{Class, NativeClass, Object, Scope, Value};
 use super::{Interp, R, Run};
 use crate::diagnostic::{Category, Diagnostic};
+use crate::rules::Rule;
 use crate::syntax::*;
 
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -73,7 +74,7 @@ impl Interp {
             other => return self.type_fault(format!("only exceptions can be raised, not {}", other.type_name())),
         };
         self.move_to(span);
-        let fault = self.fault("E-RAISED", format!("the program raises {text}"));
+        let fault = self.fault(Rule::Raised, format!("the program raises {text}"));
         self.allocate(fault.message.len() / 16)?;
         self.tracer.run.trail.set_kind(FaultKind::Raised(value));
         Err(fault)
@@ -86,12 +87,12 @@ impl Interp {
             FaultKind::Raised(value) => return Some(value),
             FaultKind::Opaque => return None,
             FaultKind::Exception(class) => class,
-            FaultKind::Plain => match fault.code {
-                "E-NAME-ATTRIBUTE" => "AttributeError",
-                "E-NAME-UNDEFINED" => "NameError",
-                "E-NAME-UNBOUND" => "UnboundLocalError",
-                "E-TYPE" => "TypeError",
-                "E-VALUE" => "ValueError",
+            FaultKind::Plain => match fault.rule {
+                Rule::NameAttribute => "AttributeError",
+                Rule::NameUndefined => "NameError",
+                Rule::NameUnbound => "UnboundLocalError",
+                Rule::Type => "TypeError",
+                Rule::Value => "ValueError",
                 _ => return None,
             },
         };
@@ -183,7 +184,7 @@ impl Interp {
             }
         });
         self.move_to(span);
-        let mut d = *self.fault("E-ASSERT", text);
+        let mut d = *self.fault(Rule::Assert, text);
         if about_shape {
             d.category = Category::Shape;
         }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::value::{Closure, Scope, ScopeKind, Value};
 use super::{Interp, R};
+use crate::rules::Rule;
 use crate::syntax::*;
 
 impl Interp {
@@ -44,7 +45,7 @@ impl Interp {
                 Value::Slice(Rc::new([part(a)?, part(b)?, part(c)?]))
             }
             ExprKind::Call(function, args, keywords) => self.call_expr(function, args, keywords, scope)?,
-            ExprKind::Starred(_) => return self.refuse("E-UNSUPPORTED-SYNTAX", "'*' has no meaning here"),
+            ExprKind::Starred(_) => return self.refuse(Rule::UnsupportedSyntax, "'*' has no meaning here"),
             ExprKind::Tuple(items) => {
                 let items = self.sequence(items, scope)?;
                 self.allocate(items.len())?;
@@ -163,7 +164,7 @@ impl Interp {
                 self.yields_values(items)?
             }
             ExprKind::Other(what, _) => {
-                return self.refuse("E-UNSUPPORTED-SYNTAX", format!("{what} is not supported"));
+                return self.refuse(Rule::UnsupportedSyntax, format!("{what} is not supported"));
             }
         })
     }
@@ -174,7 +175,7 @@ impl Interp {
         if self.frames.add_yielded(values) {
             return Ok(Value::None);
         }
-        self.refuse("E-SYNTAX", "'yield' outside a function")
+        self.refuse(Rule::Syntax, "'yield' outside a function")
     }
 
     /// Items of a display, with `*` unpacked.
@@ -273,7 +274,7 @@ impl Interp {
                 && code.locals.contains(name)
             {
                 return self.refuse(
-                    "E-NAME-UNBOUND",
+                    Rule::NameUnbound,
                     format!("the local variable '{name}' is read before anything is assigned to it"),
                 );
             }
@@ -292,7 +293,7 @@ impl Interp {
         // all names in reach are compared with it
         let names = scope.vars.borrow().len() + self.heap.globals.vars.borrow().len();
         self.charge(names as u64)?;
-        let mut d = *self.fault("E-NAME-UNDEFINED", format!("the name '{name}' is not defined"));
+        let mut d = *self.fault(Rule::NameUndefined, format!("the name '{name}' is not defined"));
         let mut known: Vec<Name> = Vec::new();
         let mut at = Some(scope);
         while let Some(scope) = at {

@@ -6,6 +6,7 @@ use super::member::{Member, resolve};
 use super::value::{NativeClass, Scope, Value};
 use super::{Interp, R, Run, native, nn, torch};
 use crate::modules;
+use crate::rules::Rule;
 use crate::syntax::{Alias, Name};
 
 /// What is said about a member that a module has not, and what helps.
@@ -22,7 +23,7 @@ pub fn unknown_member(module: &str, name: &str) -> (String, Option<String>) {
 impl Interp {
     pub fn import(&mut self, alias: &Alias, scope: &Rc<Scope>) -> R<()> {
         if !modules::exists(&alias.name) {
-            return self.refuse("E-UNSUPPORTED-IMPORT", format!("the module '{}' is not available", alias.name));
+            return self.refuse(Rule::UnsupportedImport, format!("the module '{}' is not available", alias.name));
         }
         let (name, module): (Name, Name) = match &alias.asname {
             Some(asname) => (asname.clone(), alias.name.clone()),
@@ -44,10 +45,10 @@ impl Interp {
             return Err(self.exception("ModuleNotFoundError", text));
         }
         if !modules::exists(module) {
-            return self.refuse("E-UNSUPPORTED-IMPORT", format!("the module '{module}' is not available"));
+            return self.refuse(Rule::UnsupportedImport, format!("the module '{module}' is not available"));
         }
         if &*alias.name == "*" {
-            return self.refuse("E-UNSUPPORTED-IMPORT", "'import *' is not supported; name what is used");
+            return self.refuse(Rule::UnsupportedImport, "'import *' is not supported; name what is used");
         }
         let value = match self.member(module, &alias.name)? {
             Some(value) => value,
@@ -84,7 +85,7 @@ impl Interp {
 impl Run {
     pub fn unknown_member<T>(&self, module: &str, name: &str) -> R<T> {
         let (text, help) = unknown_member(module, name);
-        let mut d = *self.fault("E-UNSUPPORTED-OP", text);
+        let mut d = *self.fault(Rule::UnsupportedOp, text);
         d.help = help;
         Err(Box::new(d))
     }

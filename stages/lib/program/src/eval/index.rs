@@ -9,6 +9,7 @@ use super::storage::own_storage;
 use super::tensor::is_part_of_leaf;
 use super::value::{Data, Tensor, Value};
 use super::{R, Run, Tracer};
+use crate::rules::Rule;
 
 /// One part of a subscript, in terms of the tensor's axes.
 enum Part {
@@ -48,7 +49,7 @@ impl Tracer {
         if used > shape.len() {
             return self
                 .run
-                .refuse("E-SHAPE-INDEX", format!("{used} indices are too many for {}", graph::display(&shape)));
+                .refuse(Rule::ShapeIndex, format!("{used} indices are too many for {}", graph::display(&shape)));
         }
         let mut parts = Vec::new();
         let mut axis = 0;
@@ -58,7 +59,7 @@ impl Tracer {
             match item {
                 Value::None => parts.push(Part::New),
                 Value::Ellipsis if dots => {
-                    return self.run.refuse("E-SHAPE-INDEX", "'...' may stand once in an index");
+                    return self.run.refuse(Rule::ShapeIndex, "'...' may stand once in an index");
                 }
                 Value::Ellipsis => {
                     dots = true;
@@ -84,9 +85,9 @@ impl Tracer {
                 }
                 Value::Tensor(i) => {
                     let id = self.node(&i)?;
-                    match self.graph().dtype(id) {
+                    match self.dtype(id) {
                         DType::Bool => {
-                            axis += self.graph().shape(id).len();
+                            axis += self.rank(id);
                             parts.push(Part::Mask(id));
                         }
                         DType::Int => {
@@ -94,7 +95,7 @@ impl Tracer {
                             axis += 1;
                         }
                         DType::Float => {
-                            return self.run.refuse("E-SHAPE-DTYPE", "a float tensor cannot be an index; use .long()");
+                            return self.run.refuse(Rule::ShapeDtype, "a float tensor cannot be an index; use .long()");
                         }
                     }
                 }
@@ -106,7 +107,7 @@ impl Tracer {
                         match (i, size.as_known()) {
                             (Some(i), Some(s)) if i < 0 => numbers.push((i + s) as f64),
                             (Some(i), _) if i >= 0 => numbers.push(i as f64),
-                            _ => return self.run.refuse("E-UNSUPPORTED-OP", "this list is not supported as an index"),
+                            _ => return self.run.refuse(Rule::UnsupportedOp, "this list is not supported as an index"),
                         }
                     }
                     let len = Dim::known(numbers.len() as i64);
@@ -136,7 +137,7 @@ impl Tracer {
                 }
                 Part::All => axis += 1,
                 Part::Slice(start, end, step) => {
-                    let size = self.graph().shape(id).get(axis).cloned().unwrap_or_default();
+                    let size = self.shape(id).get(axis).cloned().unwrap_or_default();
                     if !(start.as_known() == Some(0) && *end == size && *step == 1) {
                         let (start, end) = (start.clone(), end.clone());
                         id = self.push(Op::Slice { dim: axis, start, end, step: *step }, &[id])?;
@@ -150,7 +151,7 @@ impl Tracer {
                 }
                 Part::Mask(_) => {
                     let d = self.run.fault(
-                        "E-UNSUPPORTED-MASK-INDEX",
+                        Rule::UnsupportedMaskIndex,
                         "a bool mask as an index gives a tensor whose size depends on values",
                     );
                     return Err(Box::new(d.help("use torch.where or masked_fill and keep the shape")));
@@ -171,7 +172,7 @@ impl Tracer {
             return self.push(Op::IndexSelect { dim: *dim }, &[x, *index]);
         }
         let adjacent = picks.windows(2).all(|w| matches!(w, [a, b] if a.0 + 1 == b.0));
-        let shape = self.graph().shape(x).clone();
+        let shape = self.shape(x).clone();
         let axes: Vec<usize> = picks.iter().map(|p| p.0).collect();
         let mut x = x;
         let mut start = axes.first().copied().unwrap_or(0);
@@ -195,13 +196,13 @@ impl Tracer {
             });
         }
         let Some(position) = position else { return Ok(x) };
-        let shape = self.graph().shape(x).clone();
+        let shape = self.shape(x).clone();
         let (head, rest) = shape.split_at(start);
         let (joined, tail) = rest.split_at(picks.len().min(rest.len()));
         let mut flat = head.to_vec();
         flat.push(graph::numel(joined));
         flat.extend_from_slice(tail);
-        let dtype = self.graph().dtype(x);
+        let dtype = self.dtype(x);
         let x = self.push_as(Op::Reshape, &[x], flat, dtype)?;
         self.push(Op::IndexSelect { dim: start }, &[x, position])
     }
@@ -226,9 +227,9 @@ impl Tracer {
     }
 
     pub fn unsqueeze(&mut self, id: NodeId, axis: usize) -> R<NodeId> {
-        let mut shape = self.graph().shape(id).clone();
+        let mut shape = self.shape(id).clone();
         shape.insert(axis.min(shape.len()), Dim::known(1));
-        let dtype = self.graph().dtype(id);
+        let dtype = self.dtype(id);
         self.push_as(Op::Reshape, &[id], shape, dtype)
     }
 
@@ -243,7 +244,7 @@ impl Tracer {
                 return Ok(());
             }
             let text = "a parameter or buffer is changed in place inside the computation, or by an index tensor";
-            return self.run.refuse("E-UNSUPPORTED-INIT", text);
+            return self.run.refuse(Rule::UnsupportedInit, text);
         }
         let literal = t.data.borrow().clone();
         if let Data::Literal(literal) = literal
@@ -253,7 +254,7 @@ impl Tracer {
         }
         let parts = self.parts(t, index)?;
         let old = self.node(t)?;
-        let dtype = self.graph().dtype(old);
+        let dtype = self.dtype(old);
         self.continue_write();
         if let Value::Tensor(source) = &value
             && Rc::ptr_eq(&source.storage, &t.storage)
@@ -272,13 +273,13 @@ impl Tracer {
             for _ in 0..axis {
                 mask = self.unsqueeze(mask, 0)?;
             }
-            let (rank, have) = (self.graph().shape(old).len(), self.graph().shape(mask).len());
+            let (rank, have) = (self.rank(old), self.rank(mask));
             for axis in have..rank {
                 mask = self.unsqueeze(mask, axis)?;
             }
-            if !self.graph().shape(new).is_empty() {
+            if !self.shape(new).is_empty() {
                 return self.run.refuse(
-                    "E-UNSUPPORTED-MASK-INDEX",
+                    Rule::UnsupportedMaskIndex,
                     "only numbers can be assigned through a mask; use torch.where",
                 );
             }
@@ -317,7 +318,7 @@ impl Tracer {
         };
         let (Some(places), Some(number)) = (self.constant(picked)?.and_then(|l| l.values()), number) else {
             let text = "of a random tensor, a part may be set to a number only";
-            return self.run.refuse("E-UNSUPPORTED-INIT", text);
+            return self.run.refuse(Rule::UnsupportedInit, text);
         };
         let places: Vec<u32> = places.into_iter().map(|p| p as u32).collect();
         let count = literal.numel();
@@ -329,7 +330,7 @@ impl Tracer {
 
     /// `x` with new values at the places that `index` picks: the places are numbered, picked in the same way, and written to.
     fn scattered(&mut self, t: &Rc<Tensor>, x: NodeId, index: &Value, new: NodeId) -> R<NodeId> {
-        let (shape, dtype) = (self.graph().shape(x).clone(), self.graph().dtype(x));
+        let (shape, dtype) = (self.shape(x).clone(), self.dtype(x));
         let flat = vec![graph::numel(&shape)];
         let places = self.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], flat.clone(), DType::Int)?;
         let places = self.push_as(Op::Reshape, &[places], shape.clone(), DType::Int)?;
@@ -338,7 +339,7 @@ impl Tracer {
             return self.run.type_fault("a tensor is needed");
         };
         let picked = self.node(&picked)?;
-        let picked_shape = self.graph().shape(picked).clone();
+        let picked_shape = self.shape(picked).clone();
         let count = vec![graph::numel(&picked_shape)];
         let new = self.push_as(Op::Expand, &[new], picked_shape, dtype)?;
         let new = self.push_as(Op::Reshape, &[new], count.clone(), dtype)?;
@@ -351,13 +352,13 @@ impl Tracer {
     /// `x` with the part that `parts` picks (from `axis` on) replaced by `new`.
     fn written(&mut self, x: NodeId, parts: &[Part], axis: usize, new: NodeId) -> R<NodeId> {
         let Some((part, rest)) = parts.split_first() else {
-            let (shape, dtype) = (self.graph().shape(x).clone(), self.graph().dtype(x));
+            let (shape, dtype) = (self.shape(x).clone(), self.dtype(x));
             // the value lines up with the picked axes; those picked by an integer are gone from it
             return self.push_as(Op::Expand, &[new], shape, dtype);
         };
         match part {
             Part::New | Part::Index(_) | Part::Mask(_) => self.run.refuse(
-                "E-UNSUPPORTED-INPLACE",
+                Rule::UnsupportedInplace,
                 "assigning through this index is not supported; use torch.where or torch.cat",
             ),
             Part::All => self.written(x, rest, axis + 1, new),
@@ -368,7 +369,7 @@ impl Tracer {
                     _ => {
                         return self
                             .run
-                            .refuse("E-UNSUPPORTED-INPLACE", "assigning to a slice with steps is not supported");
+                            .refuse(Rule::UnsupportedInplace, "assigning to a slice with steps is not supported");
                     }
                 };
                 let middle =
@@ -377,8 +378,8 @@ impl Tracer {
                 if matches!(part, Part::Select(_)) {
                     // give the value the axis that the integer took away, where the value reaches that far
                     let selects = rest.iter().filter(|p| matches!(p, Part::Select(_))).count();
-                    let behind = self.graph().shape(x).len() - axis - 1 - selects;
-                    let rank = self.graph().shape(new).len();
+                    let behind = self.rank(x) - axis - 1 - selects;
+                    let rank = self.rank(new);
                     if rank > behind {
                         new = self.unsqueeze(new, rank - behind)?;
                     }
@@ -398,7 +399,7 @@ impl Run {
             Value::None => 1,
             Value::Int(i) if *i > 0 => usize::try_from(*i).unwrap_or(1),
             Value::Int(_) => {
-                return self.refuse("E-SHAPE-INDEX", "tensors are sliced by positive steps only; use torch.flip");
+                return self.refuse(Rule::ShapeIndex, "tensors are sliced by positive steps only; use torch.flip");
             }
             other => return self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
         };
@@ -407,7 +408,7 @@ impl Run {
                 return match v {
                     Value::None => Ok(default.clone()),
                     Value::Tensor(_) => {
-                        self.refuse("E-UNSUPPORTED-ITEM", "slice bounds must not depend on the values of a tensor")
+                        self.refuse(Rule::UnsupportedItem, "slice bounds must not depend on the values of a tensor")
                     }
                     other => self.type_fault(format!("slices are made of integers, not {}", other.type_name())),
                 };
@@ -423,7 +424,7 @@ impl Run {
             }
             if !d.provably_ge(&zero) || !size.provably_ge(&d) {
                 return self.refuse(
-                    "E-SHAPE-INDEX",
+                    Rule::ShapeIndex,
                     format!("the bound {d} does not lie within an axis of size {size} for every B >= 1 and N >= 2"),
                 );
             }

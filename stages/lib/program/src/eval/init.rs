@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use graph::{DType, Init, NodeId, Op};
 
-use super::native::{Args, Native};
+use super::native::{Args, Native, native};
 use super::torch::draw_into;
 use super::value::{Data, Literal, Tensor, Value};
 use super::{Interp, Phase, R, Run, Tracer};
+use crate::rules::Rule;
 
 /// Most elements that constants are computed from.
 const MAX_CONSTANT: usize = 1 << 16;
@@ -115,7 +116,7 @@ impl Tracer {
         let Some((leaf, part, places)) = self.viewed_leaf(t)? else { return Ok(false) };
         if !self.no_grad() && !t.is_detached() && self.leaf(leaf).is_some_and(|l| l.trainable) {
             let text = "a parameter that requires gradients is changed in place";
-            let d = self.run.fault("E-LEAF-INPLACE", text);
+            let d = self.run.fault(Rule::LeafInplace, text);
             return Err(Box::new(d.help("put it inside 'with torch.no_grad():' or use nn.init")));
         }
         self.unused_yet(leaf)?;
@@ -133,7 +134,7 @@ impl Tracer {
             let user = self.graph().node(id);
             if user.args.iter().any(|a| views.contains(a)) {
                 if !user.op.is_view() {
-                    return self.run.refuse("E-STATEFUL", "a parameter is changed after it has been used");
+                    return self.run.refuse(Rule::Stateful, "a parameter is changed after it has been used");
                 }
                 views.insert(id);
             }
@@ -146,7 +147,7 @@ fn target(run: &Run, a: &Args, name: &str) -> R<Rc<Tensor>> {
     match a.value(name) {
         Value::Tensor(t) => Ok(t),
         Value::None => {
-            let d = run.fault("E-TYPE", format!("{}(): there is no tensor to initialise", a.function()));
+            let d = run.fault(Rule::Type, format!("{}(): there is no tensor to initialise", a.function()));
             Err(Box::new(d.help("a layer with bias=False has no bias")))
         }
         other => run.type_fault(format!("{}() initialises tensors, not {}", a.function(), other.type_name())),
@@ -168,7 +169,7 @@ fn start(tracer: &mut Tracer, a: &Args, name: &str, init: Init) -> R<Value> {
         // an ordinary tensor: `zeros.fill_(1.0)`
         if let Init::Constant(v) = init {
             let old = tracer.node(&t)?;
-            let (shape, dtype) = (tracer.graph().shape(old).clone(), tracer.graph().dtype(old));
+            let (shape, dtype) = (tracer.shape(old).clone(), tracer.dtype(old));
             let id = tracer.push_as(Op::Full(v), &[], shape, dtype)?;
             tracer.finish_in_place(&t, old, id)?;
             return Ok(Value::Tensor(t));
@@ -247,201 +248,122 @@ fn truncated(vm: &mut Interp, a: &Args) -> R<Init> {
 }
 
 pub static TABLE: &[Native] = &[
-    Native {
-        names: "torch.nn.init.zeros_",
-        signature: "tensor",
-        run: |vm, a| start(&mut vm.tracer, a, "tensor", Init::Constant(0.0)),
-    },
-    Native {
-        names: "torch.nn.init.ones_",
-        signature: "tensor",
-        run: |vm, a| start(&mut vm.tracer, a, "tensor", Init::Constant(1.0)),
-    },
-    Native {
-        names: "torch.nn.init.constant_",
-        signature: "tensor val",
-        run: |vm, a| {
-            let v = a.float_or(vm, "val", 0.0)?;
-            start(&mut vm.tracer, a, "tensor", Init::Constant(v))
-        },
-    },
-    Native {
-        names: "torch.nn.init.uniform_",
-        signature: "tensor a? b? generator?",
-        run: |vm, a| {
-            let init = Init::Uniform { low: a.float_or(vm, "a", 0.0)?, high: a.float_or(vm, "b", 1.0)? };
-            start(&mut vm.tracer, a, "tensor", init)
-        },
-    },
-    Native {
-        names: "torch.nn.init.normal_",
-        signature: "tensor mean? std? generator?",
-        run: |vm, a| {
-            let init = Init::Normal { mean: a.float_or(vm, "mean", 0.0)?, std: a.float_or(vm, "std", 1.0)? };
-            start(&mut vm.tracer, a, "tensor", init)
-        },
-    },
-    Native {
-        names: "torch.nn.init.trunc_normal_",
-        signature: "tensor mean? std? a? b? generator?",
-        run: |vm, a| {
-            let init = truncated(vm, a)?;
-            start(&mut vm.tracer, a, "tensor", init)
-        },
-    },
-    Native {
-        names: "torch.nn.init.xavier_uniform_ torch.nn.init.xavier_uniform",
-        signature: "tensor gain? generator?",
-        run: |vm, a| {
-            let bound = xavier(vm, a)? * 3.0_f64.sqrt();
-            start(&mut vm.tracer, a, "tensor", Init::Uniform { low: -bound, high: bound })
-        },
-    },
-    Native {
-        names: "torch.nn.init.xavier_normal_",
-        signature: "tensor gain? generator?",
-        run: |vm, a| {
-            let std = xavier(vm, a)?;
-            start(&mut vm.tracer, a, "tensor", Init::Normal { mean: 0.0, std })
-        },
-    },
-    Native {
-        names: "torch.nn.init.kaiming_uniform_",
-        signature: "tensor a? mode? nonlinearity? generator?",
-        run: |vm, a| {
-            let bound = kaiming(vm, a)? * 3.0_f64.sqrt();
-            start(&mut vm.tracer, a, "tensor", Init::Uniform { low: -bound, high: bound })
-        },
-    },
-    Native {
-        names: "torch.nn.init.kaiming_normal_",
-        signature: "tensor a? mode? nonlinearity? generator?",
-        run: |vm, a| {
-            let std = kaiming(vm, a)?;
-            start(&mut vm.tracer, a, "tensor", Init::Normal { mean: 0.0, std })
-        },
-    },
-    Native {
-        names: "torch.nn.init.orthogonal_",
-        signature: "tensor gain? generator?",
-        run: |vm, a| {
-            let t = target(&vm.tracer.run, a, "tensor")?;
-            if vm.tracer.shape_of(&t).len() < 2 {
-                return vm.value_fault("orthogonal_ needs a tensor of two axes or more");
+    native("torch.nn.init.zeros_", "tensor", |vm, a| start(&mut vm.tracer, a, "tensor", Init::Constant(0.0))),
+    native("torch.nn.init.ones_", "tensor", |vm, a| start(&mut vm.tracer, a, "tensor", Init::Constant(1.0))),
+    native("torch.nn.init.constant_", "tensor val", |vm, a| {
+        let v = a.float_or(vm, "val", 0.0)?;
+        start(&mut vm.tracer, a, "tensor", Init::Constant(v))
+    }),
+    native("torch.nn.init.uniform_", "tensor a? b? generator?", |vm, a| {
+        let init = Init::Uniform { low: a.float_or(vm, "a", 0.0)?, high: a.float_or(vm, "b", 1.0)? };
+        start(&mut vm.tracer, a, "tensor", init)
+    }),
+    native("torch.nn.init.normal_", "tensor mean? std? generator?", |vm, a| {
+        let init = Init::Normal { mean: a.float_or(vm, "mean", 0.0)?, std: a.float_or(vm, "std", 1.0)? };
+        start(&mut vm.tracer, a, "tensor", init)
+    }),
+    native("torch.nn.init.trunc_normal_", "tensor mean? std? a? b? generator?", |vm, a| {
+        let init = truncated(vm, a)?;
+        start(&mut vm.tracer, a, "tensor", init)
+    }),
+    native("torch.nn.init.xavier_uniform_ torch.nn.init.xavier_uniform", "tensor gain? generator?", |vm, a| {
+        let bound = xavier(vm, a)? * 3.0_f64.sqrt();
+        start(&mut vm.tracer, a, "tensor", Init::Uniform { low: -bound, high: bound })
+    }),
+    native("torch.nn.init.xavier_normal_", "tensor gain? generator?", |vm, a| {
+        let std = xavier(vm, a)?;
+        start(&mut vm.tracer, a, "tensor", Init::Normal { mean: 0.0, std })
+    }),
+    native("torch.nn.init.kaiming_uniform_", "tensor a? mode? nonlinearity? generator?", |vm, a| {
+        let bound = kaiming(vm, a)? * 3.0_f64.sqrt();
+        start(&mut vm.tracer, a, "tensor", Init::Uniform { low: -bound, high: bound })
+    }),
+    native("torch.nn.init.kaiming_normal_", "tensor a? mode? nonlinearity? generator?", |vm, a| {
+        let std = kaiming(vm, a)?;
+        start(&mut vm.tracer, a, "tensor", Init::Normal { mean: 0.0, std })
+    }),
+    native("torch.nn.init.orthogonal_", "tensor gain? generator?", |vm, a| {
+        let t = target(&vm.tracer.run, a, "tensor")?;
+        if vm.tracer.shape_of(&t).len() < 2 {
+            return vm.value_fault("orthogonal_ needs a tensor of two axes or more");
+        }
+        let gain = a.float_or(vm, "gain", 1.0)?;
+        start(&mut vm.tracer, a, "tensor", Init::Orthogonal { gain })
+    }),
+    native("torch.nn.init.eye_", "tensor", |vm, a| {
+        let t = target(&vm.tracer.run, a, "tensor")?;
+        if vm.tracer.shape_of(&t).len() != 2 {
+            return vm.value_fault("eye_ needs a matrix");
+        }
+        start(&mut vm.tracer, a, "tensor", Init::Eye)
+    }),
+    native("torch.nn.init.calculate_gain", "nonlinearity param?", |vm, a| {
+        let param = if a.some("param").is_some() { Some(a.float_or(vm, "param", 0.01)?) } else { None };
+        Ok(Value::Float(gain(&vm.tracer.run, &a.text(vm, "nonlinearity")?, param)?))
+    }),
+    native("Tensor.fill_", "self value", |vm, a| {
+        let v = a.float_or(vm, "value", 0.0)?;
+        start(&mut vm.tracer, a, "self", Init::Constant(v))
+    }),
+    native("Tensor.zero_", "self", |vm, a| start(&mut vm.tracer, a, "self", Init::Constant(0.0))),
+    native("Tensor.uniform_", "self a? b?", |vm, a| {
+        let init = Init::Uniform { low: a.float_or(vm, "a", 0.0)?, high: a.float_or(vm, "b", 1.0)? };
+        start(&mut vm.tracer, a, "self", init)
+    }),
+    native("Tensor.normal_", "self mean? std?", |vm, a| {
+        let init = Init::Normal { mean: a.float_or(vm, "mean", 0.0)?, std: a.float_or(vm, "std", 1.0)? };
+        start(&mut vm.tracer, a, "self", init)
+    }),
+    native("Tensor.copy_", "self src non_blocking?", |vm, a| {
+        let t = target(&vm.tracer.run, a, "self")?;
+        vm.tracer.copy_into(&t, &a.value("src"))?;
+        Ok(Value::Tensor(t))
+    }),
+    native("torch.nn.Parameter", "data? requires_grad?", |vm, a| {
+        let Value::Tensor(t) = a.value("data") else {
+            return vm.type_fault("nn.Parameter needs a tensor");
+        };
+        let data = t.data.borrow().clone();
+        let literal = match data {
+            Data::Literal(l) => Some(l),
+            Data::Node(_) => {
+                let id = vm.tracer.node(&t)?;
+                vm.tracer.constant(id)?
             }
-            let gain = a.float_or(vm, "gain", 1.0)?;
-            start(&mut vm.tracer, a, "tensor", Init::Orthogonal { gain })
-        },
-    },
-    Native {
-        names: "torch.nn.init.eye_",
-        signature: "tensor",
-        run: |vm, a| {
-            let t = target(&vm.tracer.run, a, "tensor")?;
-            if vm.tracer.shape_of(&t).len() != 2 {
-                return vm.value_fault("eye_ needs a matrix");
-            }
-            start(&mut vm.tracer, a, "tensor", Init::Eye)
-        },
-    },
-    Native {
-        names: "torch.nn.init.calculate_gain",
-        signature: "nonlinearity param?",
-        run: |vm, a| {
-            let param = if a.some("param").is_some() { Some(a.float_or(vm, "param", 0.01)?) } else { None };
-            Ok(Value::Float(gain(&vm.tracer.run, &a.text(vm, "nonlinearity")?, param)?))
-        },
-    },
-    Native {
-        names: "Tensor.fill_",
-        signature: "self value",
-        run: |vm, a| {
-            let v = a.float_or(vm, "value", 0.0)?;
-            start(&mut vm.tracer, a, "self", Init::Constant(v))
-        },
-    },
-    Native {
-        names: "Tensor.zero_",
-        signature: "self",
-        run: |vm, a| start(&mut vm.tracer, a, "self", Init::Constant(0.0)),
-    },
-    Native {
-        names: "Tensor.uniform_",
-        signature: "self a? b?",
-        run: |vm, a| {
-            let init = Init::Uniform { low: a.float_or(vm, "a", 0.0)?, high: a.float_or(vm, "b", 1.0)? };
-            start(&mut vm.tracer, a, "self", init)
-        },
-    },
-    Native {
-        names: "Tensor.normal_",
-        signature: "self mean? std?",
-        run: |vm, a| {
-            let init = Init::Normal { mean: a.float_or(vm, "mean", 0.0)?, std: a.float_or(vm, "std", 1.0)? };
-            start(&mut vm.tracer, a, "self", init)
-        },
-    },
-    Native {
-        names: "Tensor.copy_",
-        signature: "self src non_blocking?",
-        run: |vm, a| {
-            let t = target(&vm.tracer.run, a, "self")?;
-            vm.tracer.copy_into(&t, &a.value("src"))?;
-            Ok(Value::Tensor(t))
-        },
-    },
-    Native {
-        names: "torch.nn.Parameter",
-        signature: "data? requires_grad?",
-        run: |vm, a| {
-            let Value::Tensor(t) = a.value("data") else {
-                return vm.type_fault("nn.Parameter needs a tensor");
-            };
-            let data = t.data.borrow().clone();
-            let literal = match data {
-                Data::Literal(l) => Some(l),
-                Data::Node(_) => {
-                    let id = vm.tracer.node(&t)?;
-                    vm.tracer.constant(id)?
-                }
-                Data::Leaf(i) => vm.tracer.copy_of_leaf(i, None),
-            };
-            let literal = match literal {
-                None => vm.tracer.copy_of_view(&t)?,
-                known => known,
-            };
-            let Some(literal) = literal else {
-                let shape = vm.tracer.shape_of(&t);
-                if shape.iter().any(|d| d.as_known().is_none()) {
-                    return vm.refuse(
-                        "E-SHAPE-PARAMETER",
-                        format!(
-                            "a parameter of shape {} would depend on the size of the graph",
-                            graph::display(&shape)
-                        ),
-                    );
-                }
-                let d = vm.fault(
-                    "E-UNSUPPORTED-INIT",
-                    "a parameter must start from a constant or random tensor, with arithmetic by numbers at most",
+            Data::Leaf(i) => vm.tracer.copy_of_leaf(i, None),
+        };
+        let literal = match literal {
+            None => vm.tracer.copy_of_view(&t)?,
+            known => known,
+        };
+        let Some(literal) = literal else {
+            let shape = vm.tracer.shape_of(&t);
+            if shape.iter().any(|d| d.as_known().is_none()) {
+                return vm.refuse(
+                    Rule::ShapeParameter,
+                    format!("a parameter of shape {} would depend on the size of the graph", graph::display(&shape)),
                 );
-                return Err(Box::new(d.help("make it with torch.empty(...) and initialise it with nn.init")));
-            };
-            if literal.dtype != DType::Float {
-                return vm.type_fault("only float tensors can be parameters: they are what has gradients");
             }
-            if vm.tracer.phase() == Phase::Second {
-                let d =
-                    vm.fault("E-STATEFUL", "a parameter is made anew in every call of forward, so it is never trained");
-                return Err(Box::new(d.help("make it once, in __init__ or behind a flag")));
-            }
-            let trains = a.bool(vm, "requires_grad", true)?;
-            let span = vm.here();
-            let leaf = vm.tracer.add_leaf(literal, false, false, span)?;
-            vm.tracer.set_trainable(leaf, trains);
-            // a fresh object, as in torch: the tensor that was given stays what it is
-            let parameter = Tensor::new(Data::Leaf(leaf), Rc::default(), trains, span);
-            Ok(Value::Tensor(Rc::new(parameter)))
-        },
-    },
+            let d = vm.fault(
+                Rule::UnsupportedInit,
+                "a parameter must start from a constant or random tensor, with arithmetic by numbers at most",
+            );
+            return Err(Box::new(d.help("make it with torch.empty(...) and initialise it with nn.init")));
+        };
+        if literal.dtype != DType::Float {
+            return vm.type_fault("only float tensors can be parameters: they are what has gradients");
+        }
+        if vm.tracer.phase() == Phase::Second {
+            let d =
+                vm.fault(Rule::Stateful, "a parameter is made anew in every call of forward, so it is never trained");
+            return Err(Box::new(d.help("make it once, in __init__ or behind a flag")));
+        }
+        let trains = a.bool(vm, "requires_grad", true)?;
+        let span = vm.here();
+        let leaf = vm.tracer.add_leaf(literal, false, false, span)?;
+        vm.tracer.set_trainable(leaf, trains);
+        // a fresh object, as in torch: the tensor that was given stays what it is
+        let parameter = Tensor::new(Data::Leaf(leaf), Rc::default(), trains, span);
+        Ok(Value::Tensor(Rc::new(parameter)))
+    }),
 ];

@@ -1,9 +1,10 @@
 //! `itertools`, and what `operator` picks from values. Iterators are lists that are read from the front, so that endless ones
 //! (`count`, `cycle`) are not there.
 
-use super::native::{Args, Native, find};
+use super::native::{Args, Native, find, native};
 use super::value::Value;
 use super::{Interp, R, Run};
+use crate::rules::Rule;
 use crate::syntax::BinOp;
 
 /// Rows of `r` of the places below `n`, in Python's order; each place once in a row unless `again`, and increasing where `sorted`.
@@ -124,77 +125,53 @@ fn groups(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub static TABLE: &[Native] = &[
-    Native { names: "itertools.combinations", signature: "iterable r", run: |vm, a| chosen(vm, a, false, true) },
-    Native { names: "itertools.permutations", signature: "iterable r?", run: |vm, a| chosen(vm, a, false, false) },
-    Native {
-        names: "itertools.combinations_with_replacement",
-        signature: "iterable r",
-        run: |vm, a| chosen(vm, a, true, true),
-    },
-    Native { names: "itertools.takewhile", signature: "predicate iterable", run: |vm, a| cut(vm, a, true) },
-    Native { names: "itertools.dropwhile", signature: "predicate iterable", run: |vm, a| cut(vm, a, false) },
-    Native { names: "itertools.islice", signature: "iterable *numbers", run: islice },
-    Native { names: "itertools.accumulate", signature: "iterable func? | initial?", run: accumulate },
-    Native { names: "itertools.zip_longest", signature: "*iterables | fillvalue?", run: zip_longest },
-    Native { names: "itertools.groupby", signature: "iterable key?", run: groups },
-    Native {
-        names: "itertools.repeat",
-        signature: "object times?",
-        run: |vm, a| {
-            if a.get("times").is_none() {
-                return vm.refuse("E-UNSUPPORTED-OP", "repeat() without an end is not supported: give the times");
-            }
-            let times = usize::try_from(a.int(vm, "times")?).unwrap_or(0);
-            vm.allocate(times)?;
-            Ok(Value::iter(vec![a.value("object"); times]))
-        },
-    },
-    Native {
-        names: "itertools.pairwise",
-        signature: "iterable",
-        run: |vm, a| {
-            let items = vm.items(&a.value("iterable"))?;
-            vm.allocate(2 * items.len())?;
-            Ok(Value::iter(items.windows(2).map(|pair| Value::tuple(pair.to_vec())).collect()))
-        },
-    },
-    Native {
-        names: "itertools.starmap",
-        signature: "function iterable",
-        run: |vm, a| {
-            let mut out = Vec::new();
-            for row in vm.items(&a.value("iterable"))? {
-                let args = vm.items(&row)?;
-                vm.allocate(1)?;
-                out.push(vm.call(&a.value("function"), args, Vec::new())?);
-            }
-            Ok(Value::iter(out))
-        },
-    },
-    Native {
-        names: "operator.itemgetter",
-        signature: "*items",
-        run: |vm, a| match (find("operator.$pick"), a.rest.is_empty()) {
-            (Some(pick), false) => {
-                vm.allocate(a.rest.len())?;
-                let given = vec![Value::tuple(a.rest.clone())];
-                Ok(Value::Partial(std::rc::Rc::new((Value::Native(pick), given, Vec::new()))))
-            }
-            _ => vm.type_fault("itemgetter() needs an item"),
-        },
-    },
-    Native {
-        names: "operator.$pick",
-        signature: "items obj",
-        run: |vm, a| {
-            let mut picked = Vec::new();
-            for item in vm.items(&a.value("items"))? {
-                picked.push(vm.subscript(&a.value("obj"), &item)?);
-            }
-            match picked.as_slice() {
-                [one] => Ok(one.clone()),
-                _ => Ok(Value::tuple(picked)),
-            }
-        },
-    },
+    native("itertools.combinations", "iterable r", |vm, a| chosen(vm, a, false, true)),
+    native("itertools.permutations", "iterable r?", |vm, a| chosen(vm, a, false, false)),
+    native("itertools.combinations_with_replacement", "iterable r", |vm, a| chosen(vm, a, true, true)),
+    native("itertools.takewhile", "predicate iterable", |vm, a| cut(vm, a, true)),
+    native("itertools.dropwhile", "predicate iterable", |vm, a| cut(vm, a, false)),
+    native("itertools.islice", "iterable *numbers", islice),
+    native("itertools.accumulate", "iterable func? | initial?", accumulate),
+    native("itertools.zip_longest", "*iterables | fillvalue?", zip_longest),
+    native("itertools.groupby", "iterable key?", groups),
+    native("itertools.repeat", "object times?", |vm, a| {
+        if a.get("times").is_none() {
+            return vm.refuse(Rule::UnsupportedOp, "repeat() without an end is not supported: give the times");
+        }
+        let times = usize::try_from(a.int(vm, "times")?).unwrap_or(0);
+        vm.allocate(times)?;
+        Ok(Value::iter(vec![a.value("object"); times]))
+    }),
+    native("itertools.pairwise", "iterable", |vm, a| {
+        let items = vm.items(&a.value("iterable"))?;
+        vm.allocate(2 * items.len())?;
+        Ok(Value::iter(items.windows(2).map(|pair| Value::tuple(pair.to_vec())).collect()))
+    }),
+    native("itertools.starmap", "function iterable", |vm, a| {
+        let mut out = Vec::new();
+        for row in vm.items(&a.value("iterable"))? {
+            let args = vm.items(&row)?;
+            vm.allocate(1)?;
+            out.push(vm.call(&a.value("function"), args, Vec::new())?);
+        }
+        Ok(Value::iter(out))
+    }),
+    native("operator.itemgetter", "*items", |vm, a| match (find("operator.$pick"), a.rest.is_empty()) {
+        (Some(pick), false) => {
+            vm.allocate(a.rest.len())?;
+            let given = vec![Value::tuple(a.rest.clone())];
+            Ok(Value::Partial(std::rc::Rc::new((Value::Native(pick), given, Vec::new()))))
+        }
+        _ => vm.type_fault("itemgetter() needs an item"),
+    }),
+    native("operator.$pick", "items obj", |vm, a| {
+        let mut picked = Vec::new();
+        for item in vm.items(&a.value("items"))? {
+            picked.push(vm.subscript(&a.value("obj"), &item)?);
+        }
+        match picked.as_slice() {
+            [one] => Ok(one.clone()),
+            _ => Ok(Value::tuple(picked)),
+        }
+    }),
 ];

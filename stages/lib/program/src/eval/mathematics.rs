@@ -1,8 +1,9 @@
 //! Functions of `math` on numbers that are known while the graph is built.
 
-use super::native::{Args, Native};
+use super::native::{Args, Native, native};
 use super::value::Value;
 use super::{Interp, R, Run};
+use crate::rules::Rule;
 
 fn number(run: &mut Run, a: &Args, name: &str) -> R<f64> {
     match a.value(name) {
@@ -64,7 +65,7 @@ fn fsum(vm: &mut Interp, a: &Args) -> R<Value> {
         vm.step()?;
         let mut x = vm.tracer.run.as_float(&item, "fsum", "iterable")?;
         if !x.is_finite() {
-            return vm.refuse("E-UNSUPPORTED-OP", "fsum() of numbers that are not finite is not supported");
+            return vm.refuse(Rule::UnsupportedOp, "fsum() of numbers that are not finite is not supported");
         }
         let mut kept = Vec::new();
         for mut y in std::mem::take(&mut partials) {
@@ -105,99 +106,71 @@ fn fsum(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub static TABLE: &[Native] = &[
-    Native { names: "math.fabs", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::abs) },
-    Native { names: "math.sinh", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::sinh) },
-    Native { names: "math.cosh", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::cosh) },
-    Native { names: "math.asin", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::asin) },
-    Native { names: "math.acos", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::acos) },
-    Native { names: "math.asinh", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::asinh) },
-    Native { names: "math.acosh", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::acosh) },
-    Native { names: "math.atanh", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::atanh) },
-    Native { names: "math.expm1", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::exp_m1) },
-    Native { names: "math.exp2", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::exp2) },
-    Native { names: "math.cbrt", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, f64::cbrt) },
-    Native {
-        names: "math.degrees",
-        signature: "x",
-        run: |vm, a| one(&mut vm.tracer.run, a, |x| x * (180.0 / std::f64::consts::PI)),
-    },
-    Native {
-        names: "math.radians",
-        signature: "x",
-        run: |vm, a| one(&mut vm.tracer.run, a, |x| x * (std::f64::consts::PI / 180.0)),
-    },
-    Native { names: "math.erf", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::erf) },
-    Native { names: "math.erfc", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::erfc) },
-    Native { names: "math.gamma", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::tgamma) },
-    Native { names: "math.lgamma", signature: "x", run: |vm, a| one(&mut vm.tracer.run, a, libm::lgamma) },
-    Native { names: "math.atan2", signature: "x y", run: |vm, a| two(&mut vm.tracer.run, a, f64::atan2) },
-    Native { names: "math.copysign", signature: "x y", run: |vm, a| two(&mut vm.tracer.run, a, f64::copysign) },
-    Native { names: "math.fmod", signature: "x y", run: |vm, a| two(&mut vm.tracer.run, a, |x, y| x % y) },
-    Native {
-        names: "math.hypot",
-        signature: "*coordinates",
-        run: |vm, a| {
-            let mut total: f64 = 0.0;
-            for x in &a.rest {
-                total = total.hypot(vm.tracer.run.as_float(x, "hypot", "coordinates")?);
+    native("math.fabs", "x", |vm, a| one(&mut vm.tracer.run, a, f64::abs)),
+    native("math.sinh", "x", |vm, a| one(&mut vm.tracer.run, a, f64::sinh)),
+    native("math.cosh", "x", |vm, a| one(&mut vm.tracer.run, a, f64::cosh)),
+    native("math.asin", "x", |vm, a| one(&mut vm.tracer.run, a, f64::asin)),
+    native("math.acos", "x", |vm, a| one(&mut vm.tracer.run, a, f64::acos)),
+    native("math.asinh", "x", |vm, a| one(&mut vm.tracer.run, a, libm::asinh)),
+    native("math.acosh", "x", |vm, a| one(&mut vm.tracer.run, a, libm::acosh)),
+    native("math.atanh", "x", |vm, a| one(&mut vm.tracer.run, a, libm::atanh)),
+    native("math.expm1", "x", |vm, a| one(&mut vm.tracer.run, a, f64::exp_m1)),
+    native("math.exp2", "x", |vm, a| one(&mut vm.tracer.run, a, f64::exp2)),
+    native("math.cbrt", "x", |vm, a| one(&mut vm.tracer.run, a, f64::cbrt)),
+    native("math.degrees", "x", |vm, a| one(&mut vm.tracer.run, a, |x| x * (180.0 / std::f64::consts::PI))),
+    native("math.radians", "x", |vm, a| one(&mut vm.tracer.run, a, |x| x * (std::f64::consts::PI / 180.0))),
+    native("math.erf", "x", |vm, a| one(&mut vm.tracer.run, a, libm::erf)),
+    native("math.erfc", "x", |vm, a| one(&mut vm.tracer.run, a, libm::erfc)),
+    native("math.gamma", "x", |vm, a| one(&mut vm.tracer.run, a, libm::tgamma)),
+    native("math.lgamma", "x", |vm, a| one(&mut vm.tracer.run, a, libm::lgamma)),
+    native("math.atan2", "x y", |vm, a| two(&mut vm.tracer.run, a, f64::atan2)),
+    native("math.copysign", "x y", |vm, a| two(&mut vm.tracer.run, a, f64::copysign)),
+    native("math.fmod", "x y", |vm, a| two(&mut vm.tracer.run, a, |x, y| x % y)),
+    native("math.hypot", "*coordinates", |vm, a| {
+        let mut total: f64 = 0.0;
+        for x in &a.rest {
+            total = total.hypot(vm.tracer.run.as_float(x, "hypot", "coordinates")?);
+        }
+        Ok(Value::Float(total))
+    }),
+    native("math.dist", "p q", |vm, a| {
+        let (p, q) = (vm.items(&a.value("p"))?, vm.items(&a.value("q"))?);
+        if p.len() != q.len() {
+            return vm.value_fault("dist() needs two points of as many coordinates");
+        }
+        let mut total: f64 = 0.0;
+        for (x, y) in p.iter().zip(&q) {
+            total = total.hypot(vm.tracer.run.as_float(x, "dist", "p")? - vm.tracer.run.as_float(y, "dist", "q")?);
+        }
+        Ok(Value::Float(total))
+    }),
+    native("math.modf", "x", |vm, a| {
+        let x = number(&mut vm.tracer.run, a, "x")?;
+        let fraction = if x.is_infinite() { 0.0_f64.copysign(x) } else { x.fract().copysign(x) };
+        Ok(Value::tuple(vec![Value::Float(fraction), Value::Float(x.trunc())]))
+    }),
+    native("math.isfinite", "x", |vm, a| Ok(Value::Bool(number(&mut vm.tracer.run, a, "x")?.is_finite()))),
+    native("math.comb", "n k", |vm, a| ways(vm, a, false)),
+    native("math.perm", "n k?", |vm, a| ways(vm, a, true)),
+    native("math.factorial", "n", |vm, a| ways(vm, a, true)),
+    native("math.fsum", "iterable", fsum),
+    native("math.lcm", "*integers", |vm, a| {
+        let mut total: i64 = 1;
+        for value in &a.rest {
+            let Value::Int(i) = value else { return vm.type_fault("lcm() needs integers") };
+            if *i == 0 {
+                return Ok(Value::Int(0));
             }
-            Ok(Value::Float(total))
-        },
-    },
-    Native {
-        names: "math.dist",
-        signature: "p q",
-        run: |vm, a| {
-            let (p, q) = (vm.items(&a.value("p"))?, vm.items(&a.value("q"))?);
-            if p.len() != q.len() {
-                return vm.value_fault("dist() needs two points of as many coordinates");
+            let (mut x, mut y) = (total.unsigned_abs(), i.unsigned_abs());
+            while y != 0 {
+                (x, y) = (y, x % y);
             }
-            let mut total: f64 = 0.0;
-            for (x, y) in p.iter().zip(&q) {
-                total = total.hypot(vm.tracer.run.as_float(x, "dist", "p")? - vm.tracer.run.as_float(y, "dist", "q")?);
+            let least = i64::try_from(x).ok().and_then(|x| (total / x).checked_mul(*i)).and_then(i64::checked_abs);
+            match least {
+                Some(least) => total = least,
+                None => return vm.tracer.run.overflow(),
             }
-            Ok(Value::Float(total))
-        },
-    },
-    Native {
-        names: "math.modf",
-        signature: "x",
-        run: |vm, a| {
-            let x = number(&mut vm.tracer.run, a, "x")?;
-            let fraction = if x.is_infinite() { 0.0_f64.copysign(x) } else { x.fract().copysign(x) };
-            Ok(Value::tuple(vec![Value::Float(fraction), Value::Float(x.trunc())]))
-        },
-    },
-    Native {
-        names: "math.isfinite",
-        signature: "x",
-        run: |vm, a| Ok(Value::Bool(number(&mut vm.tracer.run, a, "x")?.is_finite())),
-    },
-    Native { names: "math.comb", signature: "n k", run: |vm, a| ways(vm, a, false) },
-    Native { names: "math.perm", signature: "n k?", run: |vm, a| ways(vm, a, true) },
-    Native { names: "math.factorial", signature: "n", run: |vm, a| ways(vm, a, true) },
-    Native { names: "math.fsum", signature: "iterable", run: fsum },
-    Native {
-        names: "math.lcm",
-        signature: "*integers",
-        run: |vm, a| {
-            let mut total: i64 = 1;
-            for value in &a.rest {
-                let Value::Int(i) = value else { return vm.type_fault("lcm() needs integers") };
-                if *i == 0 {
-                    return Ok(Value::Int(0));
-                }
-                let (mut x, mut y) = (total.unsigned_abs(), i.unsigned_abs());
-                while y != 0 {
-                    (x, y) = (y, x % y);
-                }
-                let least = i64::try_from(x).ok().and_then(|x| (total / x).checked_mul(*i)).and_then(i64::checked_abs);
-                match least {
-                    Some(least) => total = least,
-                    None => return vm.tracer.run.overflow(),
-                }
-            }
-            Ok(Value::Int(total))
-        },
-    },
+        }
+        Ok(Value::Int(total))
+    }),
 ];

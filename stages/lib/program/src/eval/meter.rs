@@ -3,6 +3,7 @@
 use graph::{Shape, numel};
 
 use crate::budget::Budgets;
+use crate::rules::Rule;
 
 /// Levels of statements, expressions, calls and values inside each other. Far below what the stack holds, far above what
 /// programs need: a call inside a call takes about ten.
@@ -13,15 +14,15 @@ const ELEMENTS_PER_STEP: u64 = 8;
 
 /// What was found to cost too much.
 pub struct Exceeded {
-    pub code: &'static str,
+    pub rule: Rule,
     pub text: String,
 }
 
 /// Whether a budget is kept to.
 pub type Within = Result<(), Exceeded>;
 
-fn exceeded(code: &'static str, text: String) -> Within {
-    Err(Exceeded { code, text })
+fn exceeded(rule: Rule, text: String) -> Within {
+    Err(Exceeded { rule, text })
 }
 
 pub struct Meter {
@@ -52,7 +53,7 @@ impl Meter {
         let limit = self.budgets.steps;
         if self.steps > limit {
             let text = format!("evaluating the program takes more than {limit} steps; does a loop never end?");
-            return exceeded("E-BUDGET-STEPS", text);
+            return exceeded(Rule::BudgetSteps, text);
         }
         Ok(())
     }
@@ -68,7 +69,7 @@ impl Meter {
         let limit = self.budgets.elements;
         if self.elements > limit {
             let text = format!("the program builds lists and strings of more than {limit} elements");
-            return exceeded("E-BUDGET-ELEMENTS", text);
+            return exceeded(Rule::BudgetElements, text);
         }
         Ok(())
     }
@@ -78,7 +79,7 @@ impl Meter {
     pub fn descend(&mut self) -> Within {
         if self.depth >= MAX_DEPTH {
             let text = "calls, expressions or values are nested too deeply; does something hold or call itself?";
-            return exceeded("E-BUDGET-DEPTH", text.into());
+            return exceeded(Rule::BudgetDepth, text.into());
         }
         self.depth += 1;
         Ok(())
@@ -94,7 +95,7 @@ impl Meter {
         let limit = self.budgets.depth;
         if depth >= limit {
             let text = format!("calls are nested more than {limit} deep; does '{name}' call itself for ever?");
-            return exceeded("E-BUDGET-DEPTH", text);
+            return exceeded(Rule::BudgetDepth, text);
         }
         Ok(())
     }
@@ -104,7 +105,7 @@ impl Meter {
         let limit = self.budgets.iterations;
         if rounds > limit {
             let text = format!("the loop runs more than {limit} rounds while the tensor graph is built");
-            return exceeded("E-BUDGET-LOOP", text);
+            return exceeded(Rule::BudgetLoop, text);
         }
         Ok(())
     }
@@ -114,7 +115,7 @@ impl Meter {
         let limit = self.budgets.iterations;
         if count > limit {
             let text = format!("a range of {count} elements; at most {limit} rounds are unrolled");
-            return exceeded("E-BUDGET-LOOP", text);
+            return exceeded(Rule::BudgetLoop, text);
         }
         Ok(())
     }
@@ -123,7 +124,7 @@ impl Meter {
     pub fn allows_nodes(&self, count: usize) -> Within {
         let limit = self.budgets.nodes;
         if count > limit {
-            return exceeded("E-BUDGET-NODES", format!("the program makes more than {limit} tensor operations"));
+            return exceeded(Rule::BudgetNodes, format!("the program makes more than {limit} tensor operations"));
         }
         Ok(())
     }
@@ -135,22 +136,22 @@ impl Meter {
         if bytes > limit {
             let (shape, bytes, limit) = (graph::display(shape), size_text(bytes), size_text(limit));
             let text = format!("{shape} needs {bytes} at B={b}, N={n}; at most {limit} are allowed for one tensor");
-            return exceeded("E-BUDGET-TENSOR", text);
+            return exceeded(Rule::BudgetTensor, text);
         }
         Ok(())
     }
 
     /// Counts a parameter or buffer of as many elements.
     pub fn add_leaf(&mut self, elements: usize) -> Within {
-        const CODE: &str = "E-BUDGET-PARAMETERS";
+        const RULE: Rule = Rule::BudgetParameters;
         self.parameters = self.parameters.saturating_add(elements as u64);
         let limit = self.budgets.parameters;
         if self.parameters > limit {
-            return exceeded(CODE, format!("the program has more than {limit} parameters"));
+            return exceeded(RULE, format!("the program has more than {limit} parameters"));
         }
         let limit = self.budgets.leaves;
         if self.leaves >= limit {
-            return exceeded(CODE, format!("the program has more than {limit} parameter tensors"));
+            return exceeded(RULE, format!("the program has more than {limit} parameter tensors"));
         }
         self.leaves += 1;
         Ok(())

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::compare::same;
-use super::native::{Args, Native};
+use super::native::{Args, Native, native};
 use super::value::{Dict, Key, Value};
 use super::{R, Run};
 
@@ -22,327 +22,223 @@ fn dict(run: &Run, a: &Args) -> R<Rc<std::cell::RefCell<Dict>>> {
 }
 
 pub static TABLE: &[Native] = &[
-    Native {
-        names: "list.append",
-        signature: "self item",
-        run: |vm, a| {
-            vm.allocate(1)?;
-            list(&vm.tracer.run, a)?.borrow_mut().push(a.value("item"));
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "list.extend",
-        signature: "self items",
-        run: |vm, a| {
-            let items = vm.items(&a.value("items"))?;
-            vm.allocate(items.len())?;
-            list(&vm.tracer.run, a)?.borrow_mut().extend(items);
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "list.insert",
-        signature: "self index item",
-        run: |vm, a| {
-            let l = list(&vm.tracer.run, a)?;
-            let (len, i) = (l.borrow().len() as i64, a.int(vm, "index")?);
-            let at = (if i < 0 { i.saturating_add(len) } else { i }).clamp(0, len);
-            vm.allocate(1)?;
-            vm.charge(len.unsigned_abs() / 256)?;
-            l.borrow_mut().insert(usize::try_from(at).unwrap_or(0), a.value("item"));
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "list.pop",
-        signature: "self index?",
-        run: |vm, a| {
-            let l = list(&vm.tracer.run, a)?;
-            let len = l.borrow().len();
-            let at = vm.tracer.run.position(&Value::Int(a.int_or(vm, "index", -1)?), len)?;
-            vm.charge((len - at) as u64 / 256)?;
-            let value = l.borrow_mut().remove(at);
-            Ok(value)
-        },
-    },
-    Native {
-        names: "list.remove",
-        signature: "self item",
-        run: |vm, a| {
-            let (l, item) = (list(&vm.tracer.run, a)?, a.value("item"));
-            for (at, other) in vm.items(&Value::List(l.clone()))?.iter().enumerate() {
-                vm.step()?;
-                if same(&item, other) || vm.equal(&item, other)? {
-                    l.borrow_mut().remove(at);
-                    return Ok(Value::None);
-                }
+    native("list.append", "self item", |vm, a| {
+        vm.allocate(1)?;
+        list(&vm.tracer.run, a)?.borrow_mut().push(a.value("item"));
+        Ok(Value::None)
+    }),
+    native("list.extend", "self items", |vm, a| {
+        let items = vm.items(&a.value("items"))?;
+        vm.allocate(items.len())?;
+        list(&vm.tracer.run, a)?.borrow_mut().extend(items);
+        Ok(Value::None)
+    }),
+    native("list.insert", "self index item", |vm, a| {
+        let l = list(&vm.tracer.run, a)?;
+        let (len, i) = (l.borrow().len() as i64, a.int(vm, "index")?);
+        let at = (if i < 0 { i.saturating_add(len) } else { i }).clamp(0, len);
+        vm.allocate(1)?;
+        vm.charge(len.unsigned_abs() / 256)?;
+        l.borrow_mut().insert(usize::try_from(at).unwrap_or(0), a.value("item"));
+        Ok(Value::None)
+    }),
+    native("list.pop", "self index?", |vm, a| {
+        let l = list(&vm.tracer.run, a)?;
+        let len = l.borrow().len();
+        let at = vm.tracer.run.position(&Value::Int(a.int_or(vm, "index", -1)?), len)?;
+        vm.charge((len - at) as u64 / 256)?;
+        let value = l.borrow_mut().remove(at);
+        Ok(value)
+    }),
+    native("list.remove", "self item", |vm, a| {
+        let (l, item) = (list(&vm.tracer.run, a)?, a.value("item"));
+        for (at, other) in vm.items(&Value::List(l.clone()))?.iter().enumerate() {
+            vm.step()?;
+            if same(&item, other) || vm.equal(&item, other)? {
+                l.borrow_mut().remove(at);
+                return Ok(Value::None);
             }
-            vm.value_fault("the item is not in the list")
-        },
-    },
-    Native {
-        names: "list.reverse",
-        signature: "self",
-        run: |vm, a| {
-            let l = list(&vm.tracer.run, a)?;
-            vm.go_over(l.borrow().len())?;
-            l.borrow_mut().reverse();
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "list.clear",
-        signature: "self",
-        run: |vm, a| {
-            list(&vm.tracer.run, a)?.borrow_mut().clear();
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "list.copy",
-        signature: "self",
-        run: |vm, a| {
-            let items = vm.items(&Value::List(list(&vm.tracer.run, a)?))?;
-            vm.allocate(items.len())?;
-            Ok(Value::list(items))
-        },
-    },
-    Native {
-        names: "list.sort",
-        signature: "self | key? reverse?",
-        run: |vm, a| {
-            let l = list(&vm.tracer.run, a)?;
-            let reverse = a.bool(vm, "reverse", false)?;
-            let items = vm.items(&Value::List(l.clone()))?;
-            let sorted = vm.sorted(items, a.some("key"), reverse)?;
-            *l.borrow_mut() = sorted;
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "list.index tuple.index",
-        signature: "self item",
-        run: |vm, a| {
-            let item = a.value("item");
-            for (i, other) in vm.items(&a.value("self"))?.iter().enumerate() {
-                vm.step()?;
-                if vm.equal(&item, other)? {
-                    return Ok(Value::Int(i as i64));
-                }
+        }
+        vm.value_fault("the item is not in the list")
+    }),
+    native("list.reverse", "self", |vm, a| {
+        let l = list(&vm.tracer.run, a)?;
+        vm.go_over(l.borrow().len())?;
+        l.borrow_mut().reverse();
+        Ok(Value::None)
+    }),
+    native("list.clear", "self", |vm, a| {
+        list(&vm.tracer.run, a)?.borrow_mut().clear();
+        Ok(Value::None)
+    }),
+    native("list.copy", "self", |vm, a| {
+        let items = vm.items(&Value::List(list(&vm.tracer.run, a)?))?;
+        vm.allocate(items.len())?;
+        Ok(Value::list(items))
+    }),
+    native("list.sort", "self | key? reverse?", |vm, a| {
+        let l = list(&vm.tracer.run, a)?;
+        let reverse = a.bool(vm, "reverse", false)?;
+        let items = vm.items(&Value::List(l.clone()))?;
+        let sorted = vm.sorted(items, a.some("key"), reverse)?;
+        *l.borrow_mut() = sorted;
+        Ok(Value::None)
+    }),
+    native("list.index tuple.index", "self item", |vm, a| {
+        let item = a.value("item");
+        for (i, other) in vm.items(&a.value("self"))?.iter().enumerate() {
+            vm.step()?;
+            if vm.equal(&item, other)? {
+                return Ok(Value::Int(i as i64));
             }
-            vm.value_fault("the item is not in the list")
-        },
-    },
-    Native {
-        names: "list.count tuple.count",
-        signature: "self item",
-        run: |vm, a| {
-            let item = a.value("item");
-            let mut count = 0;
-            for other in vm.items(&a.value("self"))? {
-                vm.step()?;
-                count += i64::from(vm.equal(&item, &other)?);
-            }
-            Ok(Value::Int(count))
-        },
-    },
-    Native {
-        names: "tuple.numel",
-        signature: "self",
-        run: |vm, a| {
-            let mut total = Value::Int(1);
-            for item in vm.items(&a.value("self"))? {
-                vm.step()?;
-                total = vm.binary(&total, crate::syntax::BinOp::Mul, &item)?;
-            }
-            Ok(total)
-        },
-    },
-    Native {
-        names: "dict.get",
-        signature: "self key default?",
-        run: |vm, a| {
-            let key = vm.tracer.run.key(&a.value("key"))?;
-            Ok(dict(&vm.tracer.run, a)?.borrow().get(&key).cloned().unwrap_or_else(|| a.value("default")))
-        },
-    },
-    Native {
-        names: "dict.keys",
-        signature: "self",
-        run: |vm, a| {
-            let d = dict(&vm.tracer.run, a)?;
-            vm.go_over(d.borrow().len())?;
-            let keys = d.borrow().keys();
-            Ok(Value::list(keys))
-        },
-    },
-    Native {
-        names: "dict.values",
-        signature: "self",
-        run: |vm, a| {
-            let d = dict(&vm.tracer.run, a)?;
-            vm.go_over(d.borrow().len())?;
-            let values = d.borrow().values();
-            Ok(Value::list(values))
-        },
-    },
-    Native {
-        names: "dict.items",
-        signature: "self",
-        run: |vm, a| {
-            let items = dict(&vm.tracer.run, a)?.borrow().items();
-            vm.charge(items.len() as u64 / 2)?;
-            Ok(Value::list(items.into_iter().map(|(k, v)| Value::tuple(vec![k, v])).collect()))
-        },
-    },
-    Native {
-        names: "dict.update",
-        signature: "self other? **kwargs",
-        run: |vm, a| {
-            let d = dict(&vm.tracer.run, a)?;
+        }
+        vm.value_fault("the item is not in the list")
+    }),
+    native("list.count tuple.count", "self item", |vm, a| {
+        let item = a.value("item");
+        let mut count = 0;
+        for other in vm.items(&a.value("self"))? {
+            vm.step()?;
+            count += i64::from(vm.equal(&item, &other)?);
+        }
+        Ok(Value::Int(count))
+    }),
+    native("tuple.numel", "self", |vm, a| {
+        let mut total = Value::Int(1);
+        for item in vm.items(&a.value("self"))? {
+            vm.step()?;
+            total = vm.binary(&total, crate::syntax::BinOp::Mul, &item)?;
+        }
+        Ok(total)
+    }),
+    native("dict.get", "self key default?", |vm, a| {
+        let key = vm.tracer.run.key(&a.value("key"))?;
+        Ok(dict(&vm.tracer.run, a)?.borrow().get(&key).cloned().unwrap_or_else(|| a.value("default")))
+    }),
+    native("dict.keys", "self", |vm, a| {
+        let d = dict(&vm.tracer.run, a)?;
+        vm.go_over(d.borrow().len())?;
+        let keys = d.borrow().keys();
+        Ok(Value::list(keys))
+    }),
+    native("dict.values", "self", |vm, a| {
+        let d = dict(&vm.tracer.run, a)?;
+        vm.go_over(d.borrow().len())?;
+        let values = d.borrow().values();
+        Ok(Value::list(values))
+    }),
+    native("dict.items", "self", |vm, a| {
+        let items = dict(&vm.tracer.run, a)?.borrow().items();
+        vm.charge(items.len() as u64 / 2)?;
+        Ok(Value::list(items.into_iter().map(|(k, v)| Value::tuple(vec![k, v])).collect()))
+    }),
+    native("dict.update", "self other? **kwargs", |vm, a| {
+        let d = dict(&vm.tracer.run, a)?;
+        let mut more = Dict::default();
+        if let Some(other) = a.some("other") {
+            vm.extend_dict(&mut more, &other.clone())?;
+        }
+        for (name, value) in &a.keywords {
+            more.insert(Key::Str(name.clone()), Value::Str(name.clone()), value.clone());
+        }
+        vm.allocate(more.len())?;
+        for (key, name, value) in more.entries.into_values() {
+            d.borrow_mut().insert(key, name, value);
+        }
+        Ok(Value::None)
+    }),
+    native("dict.pop", "self key default?", |vm, a| {
+        let key = vm.tracer.run.key(&a.value("key"))?;
+        let gone = dict(&vm.tracer.run, a)?.borrow_mut().remove(&key);
+        match (gone, a.get("default")) {
+            (Some(v), _) => Ok(v),
+            (None, Some(v)) => Ok(v.clone()),
+            (None, None) => vm.tracer.run.key_fault("the key does not exist"),
+        }
+    }),
+    native("dict.setdefault", "self key default?", |vm, a| {
+        let name = a.value("key");
+        let key = vm.tracer.run.key(&name)?;
+        let d = dict(&vm.tracer.run, a)?;
+        let known = d.borrow().get(&key).cloned();
+        if let Some(v) = known {
+            return Ok(v);
+        }
+        vm.allocate(1)?;
+        d.borrow_mut().insert(key, name, a.value("default"));
+        Ok(a.value("default"))
+    }),
+    native("dict.copy set.copy", "self", |vm, a| {
+        let mut copy = Dict::default();
+        let d = dict(&vm.tracer.run, a)?;
+        vm.charge(d.borrow().len() as u64 / 2)?;
+        for (key, name, value) in d.borrow().entries.values() {
+            copy.insert(key.clone(), name.clone(), value.clone());
+        }
+        vm.allocate(copy.len())?;
+        Ok(if matches!(a.value("self"), Value::Set(_)) { Value::set(copy) } else { Value::dict(copy) })
+    }),
+    native("dict.clear", "self", |vm, a| {
+        dict(&vm.tracer.run, a)?.borrow_mut().clear();
+        Ok(Value::None)
+    }),
+    native("dict.fromkeys", "keys value?", |vm, a| {
+        let mut d = Dict::default();
+        for name in vm.items(&a.value("keys"))? {
+            d.insert(vm.tracer.run.key(&name)?, name, a.value("value"));
+            vm.step()?;
+        }
+        vm.allocate(d.len())?;
+        Ok(Value::dict(d))
+    }),
+    native("set.union set.intersection set.difference set.symmetric_difference", "self *others", |vm, a| {
+        let op = match a.function() {
+            "union" => crate::syntax::BinOp::BitOr,
+            "intersection" => crate::syntax::BinOp::BitAnd,
+            "difference" => crate::syntax::BinOp::Sub,
+            _ => crate::syntax::BinOp::BitXor,
+        };
+        let mut total = a.value("self");
+        for other in &a.rest {
             let mut more = Dict::default();
-            if let Some(other) = a.some("other") {
-                vm.extend_dict(&mut more, &other.clone())?;
-            }
-            for (name, value) in &a.keywords {
-                more.insert(Key::Str(name.clone()), Value::Str(name.clone()), value.clone());
+            for name in vm.items(other)? {
+                more.insert(vm.tracer.run.key(&name)?, name, Value::None);
             }
             vm.allocate(more.len())?;
-            for (key, name, value) in more.entries.into_values() {
-                d.borrow_mut().insert(key, name, value);
-            }
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "dict.pop",
-        signature: "self key default?",
-        run: |vm, a| {
-            let key = vm.tracer.run.key(&a.value("key"))?;
-            let gone = dict(&vm.tracer.run, a)?.borrow_mut().remove(&key);
-            match (gone, a.get("default")) {
-                (Some(v), _) => Ok(v),
-                (None, Some(v)) => Ok(v.clone()),
-                (None, None) => vm.tracer.run.key_fault("the key does not exist"),
-            }
-        },
-    },
-    Native {
-        names: "dict.setdefault",
-        signature: "self key default?",
-        run: |vm, a| {
-            let name = a.value("key");
-            let key = vm.tracer.run.key(&name)?;
-            let d = dict(&vm.tracer.run, a)?;
-            let known = d.borrow().get(&key).cloned();
-            if let Some(v) = known {
-                return Ok(v);
-            }
-            vm.allocate(1)?;
-            d.borrow_mut().insert(key, name, a.value("default"));
-            Ok(a.value("default"))
-        },
-    },
-    Native {
-        names: "dict.copy set.copy",
-        signature: "self",
-        run: |vm, a| {
-            let mut copy = Dict::default();
-            let d = dict(&vm.tracer.run, a)?;
-            vm.charge(d.borrow().len() as u64 / 2)?;
-            for (key, name, value) in d.borrow().entries.values() {
-                copy.insert(key.clone(), name.clone(), value.clone());
-            }
-            vm.allocate(copy.len())?;
-            Ok(if matches!(a.value("self"), Value::Set(_)) { Value::set(copy) } else { Value::dict(copy) })
-        },
-    },
-    Native {
-        names: "dict.clear",
-        signature: "self",
-        run: |vm, a| {
-            dict(&vm.tracer.run, a)?.borrow_mut().clear();
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "dict.fromkeys",
-        signature: "keys value?",
-        run: |vm, a| {
-            let mut d = Dict::default();
-            for name in vm.items(&a.value("keys"))? {
-                d.insert(vm.tracer.run.key(&name)?, name, a.value("value"));
-                vm.step()?;
-            }
-            vm.allocate(d.len())?;
-            Ok(Value::dict(d))
-        },
-    },
-    Native {
-        names: "set.union set.intersection set.difference set.symmetric_difference",
-        signature: "self *others",
-        run: |vm, a| {
-            let op = match a.function() {
-                "union" => crate::syntax::BinOp::BitOr,
-                "intersection" => crate::syntax::BinOp::BitAnd,
-                "difference" => crate::syntax::BinOp::Sub,
-                _ => crate::syntax::BinOp::BitXor,
-            };
-            let mut total = a.value("self");
-            for other in &a.rest {
-                let mut more = Dict::default();
-                for name in vm.items(other)? {
-                    more.insert(vm.tracer.run.key(&name)?, name, Value::None);
-                }
-                vm.allocate(more.len())?;
-                total = vm.binary(&total, op, &Value::set(more))?;
-            }
-            Ok(total)
-        },
-    },
-    Native {
-        names: "set.issubset set.issuperset set.isdisjoint",
-        signature: "self other",
-        run: |vm, a| {
-            let own = dict(&vm.tracer.run, a)?;
-            let mut shared = 0;
-            let mut other = Dict::default();
-            for name in vm.items(&a.value("other"))? {
-                other.insert(vm.tracer.run.key(&name)?, name, Value::None);
-                vm.step()?;
-            }
-            for (key, _, _) in other.entries.values() {
-                shared += usize::from(own.borrow().get(key).is_some());
-            }
-            Ok(Value::Bool(match a.function() {
-                "issubset" => shared == own.borrow().len(),
-                "issuperset" => shared == other.len(),
-                _ => shared == 0,
-            }))
-        },
-    },
-    Native {
-        names: "set.discard set.remove",
-        signature: "self item",
-        run: |vm, a| {
-            let key = vm.tracer.run.key(&a.value("item"))?;
-            let gone = dict(&vm.tracer.run, a)?.borrow_mut().remove(&key);
-            match gone {
-                None if a.function() == "remove" => vm.tracer.run.key_fault("the item is not in the set"),
-                _ => Ok(Value::None),
-            }
-        },
-    },
-    Native {
-        names: "set.add",
-        signature: "self item",
-        run: |vm, a| {
-            let item = a.value("item");
-            let key = vm.tracer.run.key(&item)?;
-            vm.allocate(1)?;
-            dict(&vm.tracer.run, a)?.borrow_mut().insert(key, item, Value::None);
-            Ok(Value::None)
-        },
-    },
+            total = vm.binary(&total, op, &Value::set(more))?;
+        }
+        Ok(total)
+    }),
+    native("set.issubset set.issuperset set.isdisjoint", "self other", |vm, a| {
+        let own = dict(&vm.tracer.run, a)?;
+        let mut shared = 0;
+        let mut other = Dict::default();
+        for name in vm.items(&a.value("other"))? {
+            other.insert(vm.tracer.run.key(&name)?, name, Value::None);
+            vm.step()?;
+        }
+        for (key, _, _) in other.entries.values() {
+            shared += usize::from(own.borrow().get(key).is_some());
+        }
+        Ok(Value::Bool(match a.function() {
+            "issubset" => shared == own.borrow().len(),
+            "issuperset" => shared == other.len(),
+            _ => shared == 0,
+        }))
+    }),
+    native("set.discard set.remove", "self item", |vm, a| {
+        let key = vm.tracer.run.key(&a.value("item"))?;
+        let gone = dict(&vm.tracer.run, a)?.borrow_mut().remove(&key);
+        match gone {
+            None if a.function() == "remove" => vm.tracer.run.key_fault("the item is not in the set"),
+            _ => Ok(Value::None),
+        }
+    }),
+    native("set.add", "self item", |vm, a| {
+        let item = a.value("item");
+        let key = vm.tracer.run.key(&item)?;
+        vm.allocate(1)?;
+        dict(&vm.tracer.run, a)?.borrow_mut().insert(key, item, Value::None);
+        Ok(Value::None)
+    }),
 ];

@@ -70,6 +70,7 @@ pub use self::tracer::{Phase, Tracer};
 pub use self::value::{Data, Object, Tensor, Value};
 use crate::budget::Budgets;
 use crate::diagnostic::Diagnostic;
+use crate::rules::Rule;
 use crate::syntax::Module;
 
 /// Whether a name of PyTorch, in full, is part of the language: a member of a module, or a method of tensors.
@@ -131,12 +132,12 @@ impl Interp {
         self.tracer.run.trail.move_to(span);
     }
 
-    pub fn fault(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-        self.tracer.run.fault(code, message)
+    pub fn fault(&self, rule: Rule, message: impl Into<String>) -> Box<Diagnostic> {
+        self.tracer.run.fault(rule, message)
     }
 
-    pub fn refuse<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
-        self.tracer.run.refuse(code, message)
+    pub fn refuse<T>(&self, rule: Rule, message: impl Into<String>) -> R<T> {
+        self.tracer.run.refuse(rule, message)
     }
 
     pub fn type_fault<T>(&self, message: impl Into<String>) -> R<T> {

@@ -3,9 +3,10 @@
 
 use std::rc::Rc;
 
-use super::native::{Args, Native, find};
+use super::native::{Args, Native, find, native};
 use super::value::{Class, Object, Value};
 use super::{R, Run};
+use crate::rules::Rule;
 use crate::syntax::Name;
 
 impl Run {
@@ -55,101 +56,79 @@ fn this(run: &Run, a: &Args) -> R<(Rc<Object>, Vec<Name>)> {
 }
 
 pub static TABLE: &[Native] = &[
-    Native {
-        names: "namedtuple.$init",
-        signature: "self *args **kwargs",
-        run: |vm, a| {
-            let (o, fields) = this(&vm.tracer.run, a)?;
-            let name = o.class.name.clone();
-            if a.rest.len() > fields.len() {
-                return vm.type_fault(format!(
-                    "{name}() takes {} values, but {} are given",
-                    fields.len(),
-                    a.rest.len()
-                ));
-            }
-            let given = fields.get(..a.rest.len()).unwrap_or(&[]);
-            if let Some((odd, _)) = a.keywords.iter().find(|k| !fields.contains(&k.0) || given.contains(&k.0)) {
-                return vm.type_fault(format!("{name}() has no field '{odd}', or gets it twice"));
-            }
-            for (i, field) in fields.iter().enumerate() {
-                let value = a.rest.get(i).or_else(|| a.keywords.iter().find(|k| k.0 == *field).map(|k| &k.1)).cloned();
-                // a default is an attribute of the class
-                let Some(value) = value.or_else(|| o.class.find(field)) else {
-                    return vm.type_fault(format!("{name}() needs the value '{field}'"));
-                };
-                o.attrs.borrow_mut().insert(field.clone(), value);
-            }
-            Ok(Value::None)
-        },
-    },
-    Native {
-        names: "namedtuple._replace",
-        signature: "self **changes",
-        run: |vm, a| {
-            let (o, fields) = this(&vm.tracer.run, a)?;
-            let mut all = Vec::new();
-            for field in fields {
-                let new = a.keywords.iter().find(|k| k.0 == field).map(|k| k.1.clone());
-                let old = o.attrs.borrow().get(&field).cloned().unwrap_or(Value::None);
-                all.push((field, new.unwrap_or(old)));
-            }
-            if let Some((odd, _)) = a.keywords.iter().find(|k| !all.iter().any(|f| f.0 == k.0)) {
-                return vm.value_fault(format!("{} has no field '{odd}'", o.class.name));
-            }
-            vm.call(&Value::Class(o.class.clone()), Vec::new(), all)
-        },
-    },
-    Native {
-        names: "namedtuple._asdict",
-        signature: "self",
-        run: |vm, a| {
-            let (o, fields) = this(&vm.tracer.run, a)?;
-            let value = |n: &Name| o.attrs.borrow().get(n).cloned().unwrap_or(Value::None);
-            let items = fields.iter().map(|n| (n.clone(), value(n))).collect();
-            vm.make_dict(Vec::new(), items)
-        },
-    },
-    Native {
-        names: "collections.namedtuple",
-        signature: "typename field_names | defaults? rename? module?",
-        run: |vm, a| {
-            let name = a.text(vm, "typename")?;
-            let fields: Vec<Name> = match a.value("field_names") {
-                Value::Str(text) => {
-                    text.split([',', ' ', '\t', '\n']).filter(|w| !w.is_empty()).map(Into::into).collect()
-                }
-                list => {
-                    let mut names = Vec::new();
-                    for item in vm.items(&list)? {
-                        match item {
-                            Value::Str(n) => names.push(n),
-                            other => {
-                                return vm.type_fault(format!("field names are strings, not {}", other.type_name()));
-                            }
+    native("namedtuple.$init", "self *args **kwargs", |vm, a| {
+        let (o, fields) = this(&vm.tracer.run, a)?;
+        let name = o.class.name.clone();
+        if a.rest.len() > fields.len() {
+            return vm.type_fault(format!("{name}() takes {} values, but {} are given", fields.len(), a.rest.len()));
+        }
+        let given = fields.get(..a.rest.len()).unwrap_or(&[]);
+        if let Some((odd, _)) = a.keywords.iter().find(|k| !fields.contains(&k.0) || given.contains(&k.0)) {
+            return vm.type_fault(format!("{name}() has no field '{odd}', or gets it twice"));
+        }
+        for (i, field) in fields.iter().enumerate() {
+            let value = a.rest.get(i).or_else(|| a.keywords.iter().find(|k| k.0 == *field).map(|k| &k.1)).cloned();
+            // a default is an attribute of the class
+            let Some(value) = value.or_else(|| o.class.find(field)) else {
+                return vm.type_fault(format!("{name}() needs the value '{field}'"));
+            };
+            o.attrs.borrow_mut().insert(field.clone(), value);
+        }
+        Ok(Value::None)
+    }),
+    native("namedtuple._replace", "self **changes", |vm, a| {
+        let (o, fields) = this(&vm.tracer.run, a)?;
+        let mut all = Vec::new();
+        for field in fields {
+            let new = a.keywords.iter().find(|k| k.0 == field).map(|k| k.1.clone());
+            let old = o.attrs.borrow().get(&field).cloned().unwrap_or(Value::None);
+            all.push((field, new.unwrap_or(old)));
+        }
+        if let Some((odd, _)) = a.keywords.iter().find(|k| !all.iter().any(|f| f.0 == k.0)) {
+            return vm.value_fault(format!("{} has no field '{odd}'", o.class.name));
+        }
+        vm.call(&Value::Class(o.class.clone()), Vec::new(), all)
+    }),
+    native("namedtuple._asdict", "self", |vm, a| {
+        let (o, fields) = this(&vm.tracer.run, a)?;
+        let value = |n: &Name| o.attrs.borrow().get(n).cloned().unwrap_or(Value::None);
+        let items = fields.iter().map(|n| (n.clone(), value(n))).collect();
+        vm.make_dict(Vec::new(), items)
+    }),
+    native("collections.namedtuple", "typename field_names | defaults? rename? module?", |vm, a| {
+        let name = a.text(vm, "typename")?;
+        let fields: Vec<Name> = match a.value("field_names") {
+            Value::Str(text) => text.split([',', ' ', '\t', '\n']).filter(|w| !w.is_empty()).map(Into::into).collect(),
+            list => {
+                let mut names = Vec::new();
+                for item in vm.items(&list)? {
+                    match item {
+                        Value::Str(n) => names.push(n),
+                        other => {
+                            return vm.type_fault(format!("field names are strings, not {}", other.type_name()));
                         }
                     }
-                    names
                 }
-            };
-            if a.bool(vm, "rename", false)? || a.some("module").is_some() {
-                return vm.refuse("E-UNSUPPORTED-OP", "namedtuple() is supported with names and defaults only");
+                names
             }
-            let defaults = match a.some("defaults").cloned() {
-                Some(list) => vm.items(&list)?,
-                None => Vec::new(),
-            };
-            if defaults.len() > fields.len() {
-                return vm.type_fault("namedtuple() has more defaults than fields");
-            }
-            let object = vm.heap.type_class("object");
-            let class = vm.heap.class(name, vec![object], vm.here());
-            let late = fields.len() - defaults.len();
-            for (field, value) in fields.iter().skip(late).zip(defaults) {
-                class.attrs.borrow_mut().insert(field.clone(), value);
-            }
-            vm.tracer.run.make_tuple_class(&class, &fields)?;
-            Ok(Value::Class(class))
-        },
-    },
+        };
+        if a.bool(vm, "rename", false)? || a.some("module").is_some() {
+            return vm.refuse(Rule::UnsupportedOp, "namedtuple() is supported with names and defaults only");
+        }
+        let defaults = match a.some("defaults").cloned() {
+            Some(list) => vm.items(&list)?,
+            None => Vec::new(),
+        };
+        if defaults.len() > fields.len() {
+            return vm.type_fault("namedtuple() has more defaults than fields");
+        }
+        let object = vm.heap.type_class("object");
+        let class = vm.heap.class(name, vec![object], vm.here());
+        let late = fields.len() - defaults.len();
+        for (field, value) in fields.iter().skip(late).zip(defaults) {
+            class.attrs.borrow_mut().insert(field.clone(), value);
+        }
+        vm.tracer.run.make_tuple_class(&class, &fields)?;
+        Ok(Value::Class(class))
+    }),
 ];

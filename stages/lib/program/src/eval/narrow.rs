@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use graph::{BinaryOp, DType, NodeId, Op, ReduceOp, UnaryOp};
 
 use super::{R, Tracer};
+use crate::rules::Rule;
 
 /// The nodes that are integers of 32 bits.
 #[derive(Default)]
@@ -29,7 +30,7 @@ const RANGE: f64 = 4_294_967_296.0;
 impl Tracer {
     /// A tensor as one of 32-bit integers.
     pub fn narrowed(&mut self, id: NodeId) -> R<NodeId> {
-        let from = self.graph().dtype(id);
+        let from = self.dtype(id);
         let known = self.widths.narrow.contains(&id);
         let mut out = self.cast(id, DType::Int)?;
         if from == DType::Int && !known {
@@ -62,15 +63,15 @@ impl Tracer {
         }
         let is_number = |a: &NodeId| matches!(self.graph().node(*a).op, Op::Scalar(_) | Op::Size(_));
         // a 0-dimensional operand does not widen one of more axes
-        let ranked = node.args.iter().any(|a| !self.graph().shape(*a).is_empty());
+        let ranked = node.args.iter().any(|a| !self.shape(*a).is_empty());
         let is_narrow = |a: &NodeId| {
             self.widths.narrow.contains(a)
-                || self.graph().dtype(*a) == DType::Bool
-                || (if ranked { self.graph().shape(*a).is_empty() } else { is_number(a) })
+                || self.dtype(*a) == DType::Bool
+                || (if ranked { self.shape(*a).is_empty() } else { is_number(a) })
         };
         if matches!(node.op, Op::OneHot { .. }) {
             let text = "one_hot() needs integers of 64 bits, not of 32";
-            let d = self.run.fault("E-SHAPE-DTYPE", text);
+            let d = self.run.fault(Rule::ShapeDtype, text);
             return Err(Box::new(d.help("use .long() instead of .int()")));
         }
         if node.dtype != DType::Int {
@@ -87,7 +88,7 @@ impl Tracer {
             Op::Where => (node.args.iter().skip(1).all(is_narrow), false),
             Op::Binary(BinaryOp::Pow) => {
                 let text = "powers of 32-bit integers wrap around, which is not followed";
-                let d = self.run.fault("E-UNSUPPORTED-PRECISION", text);
+                let d = self.run.fault(Rule::UnsupportedPrecision, text);
                 return Err(Box::new(d.help("use .long() instead of .int()")));
             }
             Op::Binary(op) => {

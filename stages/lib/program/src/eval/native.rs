@@ -8,6 +8,7 @@ use graph::{DType, Dim, NodeId};
 use super::arith::as_dim;
 use super::value::{TensorType, Value};
 use super::{Interp, R, Run};
+use crate::rules::Rule;
 use crate::syntax::Name;
 
 /// A function written in Rust.
@@ -17,6 +18,11 @@ pub struct Native {
     /// Parameters, separated by spaces: `dim?` may be left out, those behind `|` go by keyword, `*sizes` takes the rest.
     pub signature: &'static str,
     pub run: fn(&mut Interp, &Args) -> R<Value>,
+}
+
+/// An entry of a table: see [`Native`] for its parts.
+pub const fn native(names: &'static str, signature: &'static str, run: fn(&mut Interp, &Args) -> R<Value>) -> Native {
+    Native { names, signature, run }
 }
 
 impl Native {
@@ -92,11 +98,11 @@ impl Run {
     /// The element type behind a dtype, of which floats have one precision only.
     pub fn precision(&self, t: TensorType) -> R<DType> {
         if matches!(t.name, "torch.float64" | "torch.float16" | "torch.bfloat16") {
-            return self.refuse("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice");
+            return self.refuse(Rule::UnsupportedPrecision, "the precision of floats is the trainer's choice");
         }
         if t.dtype == DType::Int && t.name != "torch.int64" {
-            let d =
-                self.fault("E-UNSUPPORTED-PRECISION", format!("{} wraps around; integers are of 64 bits here", t.name));
+            let d = self
+                .fault(Rule::UnsupportedPrecision, format!("{} wraps around; integers are of 64 bits here", t.name));
             return Err(Box::new(d.help("use torch.long, or .float()")));
         }
         Ok(t.dtype)
@@ -239,7 +245,7 @@ impl Args {
             Value::Int(i) => Ok(i),
             Value::Bool(b) => Ok(b.into()),
             Value::Dim(d) => vm.refuse(
-                "E-UNSUPPORTED-SIZE",
+                Rule::UnsupportedSize,
                 format!("{}(): '{name}' is {d}, but must not depend on the size of the graph", self.function()),
             ),
             other => self.wrong(vm, name, "an integer", &other),
@@ -254,7 +260,7 @@ impl Args {
     pub fn size(&self, vm: &Interp, name: &str) -> R<usize> {
         match self.value(name) {
             Value::Dim(d) => vm.refuse(
-                "E-SHAPE-PARAMETER",
+                Rule::ShapeParameter,
                 format!(
                     "{}(): '{name}' is {d}, so the parameters would depend on the size of the graph",
                     self.function()

@@ -12,6 +12,7 @@ use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, ParamId, Shape, Span, UnaryO
 use super::value::{Object, Value};
 use super::{Phase, R, Run, Tracer};
 use crate::diagnostic::Diagnostic;
+use crate::rules::Rule;
 
 /// What one call of `forward` has drawn and noted so far.
 #[derive(Default)]
@@ -202,7 +203,7 @@ impl Tracer {
             let perm = (1..=axis).chain([0]).chain(axis + 1..rank).collect();
             id = self.push(Op::Permute(perm), &[id])?;
         }
-        if self.graph().shape(id) != shape {
+        if self.shape(id) != shape {
             id = self.push_as(Op::Reshape, &[id], shape.to_vec(), DType::Float)?;
         }
         Ok(self.plain(id))
@@ -234,7 +235,7 @@ impl Tracer {
         if p == 0.0 {
             return Ok(x);
         }
-        let shape = self.graph().shape(x).clone();
+        let shape = self.shape(x).clone();
         let (kept, scale) = (self.coins(&shape, 1.0 - p)?, if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 });
         let noise = self.scaled(kept, scale, 0.0)?;
         self.bin(BinaryOp::Mul, x, noise)
@@ -300,6 +301,6 @@ impl Tracer {
 
 impl Run {
     fn no_noise(&self, text: impl Into<String>, help: &str) -> Box<Diagnostic> {
-        Box::new(self.fault("E-UNSUPPORTED-RANDOM", text).help(help))
+        Box::new(self.fault(Rule::UnsupportedRandom, text).help(help))
     }
 }

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use super::compare::same;
-use super::native::{Args, Native, find};
+use super::native::{Args, Native, find, native};
 use super::value::{Class, Dict, Key, NativeClass, Object, Value};
 use super::{Interp, R};
+use crate::rules::Rule;
 use crate::syntax::{self, ExprKind, Name, StmtKind};
 
 /// What `dataclasses.field(...)` gives: default and factory, `...` where there is none.
@@ -153,7 +154,7 @@ impl Interp {
     /// Turns the assignments in the body of an enum into its members.
     pub fn make_members(&mut self, class: &Rc<Class>, code: &syntax::Class) -> R<()> {
         if class.attrs.borrow().contains_key("__init__") || class.attrs.borrow().contains_key("__new__") {
-            return self.refuse("E-UNSUPPORTED-CLASS", "an enum with a constructor of its own is not supported");
+            return self.refuse(Rule::UnsupportedClass, "an enum with a constructor of its own is not supported");
         }
         let strings = class.mro.borrow().iter().any(|c| &*c.name == "StrEnum");
         let mut members: Vec<Value> = Vec::new();
@@ -240,66 +241,46 @@ fn recorded(vm: &mut Interp, a: &Args) -> R<(Rc<Object>, Record)> {
 }
 
 pub static TABLE: &[Native] = &[
-    Native {
-        names: "dataclasses.dataclass",
-        signature: "cls? | init? repr? eq? order? frozen? kw_only? slots? unsafe_hash? match_args?",
-        run: dataclass,
-    },
-    Native { names: "dataclasses.$init", signature: "self *args **kwargs", run: init },
-    Native {
-        names: "dataclasses.field",
-        signature: "| default? default_factory? repr? compare? hash? metadata? kw_only?",
-        run: |_, a| {
-            let part = |name| a.get(name).cloned().unwrap_or(Value::Ellipsis);
-            Ok(Value::Named(Rc::new((FIELD, vec![part("default"), part("default_factory")]))))
-        },
-    },
-    Native {
-        names: "dataclasses.asdict",
-        signature: "obj",
-        run: |vm, a| {
-            let (_, record) = recorded(vm, a)?;
-            let mut dict = Dict::default();
-            for (name, value) in record {
-                dict.insert(Key::Str(name.clone()), Value::Str(name), value);
+    native(
+        "dataclasses.dataclass",
+        "cls? | init? repr? eq? order? frozen? kw_only? slots? unsafe_hash? match_args?",
+        dataclass,
+    ),
+    native("dataclasses.$init", "self *args **kwargs", init),
+    native("dataclasses.field", "| default? default_factory? repr? compare? hash? metadata? kw_only?", |_, a| {
+        let part = |name| a.get(name).cloned().unwrap_or(Value::Ellipsis);
+        Ok(Value::Named(Rc::new((FIELD, vec![part("default"), part("default_factory")]))))
+    }),
+    native("dataclasses.asdict", "obj", |vm, a| {
+        let (_, record) = recorded(vm, a)?;
+        let mut dict = Dict::default();
+        for (name, value) in record {
+            dict.insert(Key::Str(name.clone()), Value::Str(name), value);
+        }
+        vm.allocate(dict.len())?;
+        Ok(Value::dict(dict))
+    }),
+    native("dataclasses.replace", "obj **changes", |vm, a| {
+        let (object, mut record) = recorded(vm, a)?;
+        vm.charge((record.len() * a.keywords.len()) as u64 / 8)?;
+        for (name, value) in &a.keywords {
+            match record.iter_mut().find(|f| f.0 == *name) {
+                Some(slot) => slot.1 = value.clone(),
+                None => return vm.type_fault(format!("{} has no field '{name}'", object.class.name)),
             }
-            vm.allocate(dict.len())?;
-            Ok(Value::dict(dict))
-        },
-    },
-    Native {
-        names: "dataclasses.replace",
-        signature: "obj **changes",
-        run: |vm, a| {
-            let (object, mut record) = recorded(vm, a)?;
-            vm.charge((record.len() * a.keywords.len()) as u64 / 8)?;
-            for (name, value) in &a.keywords {
-                match record.iter_mut().find(|f| f.0 == *name) {
-                    Some(slot) => slot.1 = value.clone(),
-                    None => return vm.type_fault(format!("{} has no field '{name}'", object.class.name)),
-                }
-            }
-            vm.call(&Value::Class(object.class.clone()), Vec::new(), record)
-        },
-    },
-    Native { names: "enum.auto", signature: "", run: |_, _| Ok(Value::Named(Rc::new((AUTO, vec![Value::None])))) },
-    Native { names: "enum.unique", signature: "cls", run: |_, a| Ok(a.value("cls")) },
-    Native {
-        names: "types.SimpleNamespace",
-        signature: "**kwargs",
-        run: |vm, a| {
-            let class = vm.heap.native_class("SimpleNamespace", NativeClass::Object);
-            let object = vm.heap.object(class, vm.here());
-            object.attrs.borrow_mut().extend(a.keywords.iter().cloned());
-            vm.allocate(1 + a.keywords.len())?;
-            Ok(Value::Object(object))
-        },
-    },
-    Native { names: "contextlib.nullcontext", signature: "enter_result?", run: |_, _| Ok(Value::Context(None)) },
-    Native { names: "warnings.catch_warnings", signature: "| record?", run: |_, _| Ok(Value::Context(None)) },
-    Native {
-        names: "warnings.simplefilter warnings.filterwarnings",
-        signature: "*args **kwargs",
-        run: |_, _| Ok(Value::None),
-    },
+        }
+        vm.call(&Value::Class(object.class.clone()), Vec::new(), record)
+    }),
+    native("enum.auto", "", |_, _| Ok(Value::Named(Rc::new((AUTO, vec![Value::None]))))),
+    native("enum.unique", "cls", |_, a| Ok(a.value("cls"))),
+    native("types.SimpleNamespace", "**kwargs", |vm, a| {
+        let class = vm.heap.native_class("SimpleNamespace", NativeClass::Object);
+        let object = vm.heap.object(class, vm.here());
+        object.attrs.borrow_mut().extend(a.keywords.iter().cloned());
+        vm.allocate(1 + a.keywords.len())?;
+        Ok(Value::Object(object))
+    }),
+    native("contextlib.nullcontext", "enter_result?", |_, _| Ok(Value::Context(None))),
+    native("warnings.catch_warnings", "| record?", |_, _| Ok(Value::Context(None))),
+    native("warnings.simplefilter warnings.filterwarnings", "*args **kwargs", |_, _| Ok(Value::None)),
 ];

@@ -7,6 +7,7 @@ use super::meter::{Meter, Within};
 use super::trail::Trail;
 use crate::budget::Budgets;
 use crate::diagnostic::Diagnostic;
+use crate::rules::Rule;
 
 pub struct Run {
     pub trail: Trail,
@@ -28,22 +29,22 @@ impl Run {
 
     // === Faults ===
 
-    pub fn fault(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-        self.trail.fault(code, message)
+    pub fn fault(&self, rule: Rule, message: impl Into<String>) -> Box<Diagnostic> {
+        self.trail.fault(rule, message)
     }
 
-    pub fn refuse<T>(&self, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(self.fault(code, message))
+    pub fn refuse<T>(&self, rule: Rule, message: impl Into<String>) -> R<T> {
+        Err(self.fault(rule, message))
     }
 
     /// A wrong type or number of arguments: Python's `TypeError`.
     pub fn type_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.fault("E-TYPE", message))
+        Err(self.fault(Rule::Type, message))
     }
 
     /// A right type with a wrong value: Python's `ValueError`, `IndexError`, `KeyError`.
     pub fn value_fault<T>(&self, message: impl Into<String>) -> R<T> {
-        Err(self.fault("E-VALUE", message))
+        Err(self.fault(Rule::Value, message))
     }
 
     /// A fault that stands for an exception of Python's.
@@ -52,19 +53,19 @@ impl Run {
     }
 
     /// What the graph says of an operation, under the code of the operation unless it is about element types.
-    pub fn op_fault(&self, code: &'static str, error: &OpError) -> Box<Diagnostic> {
-        let code = match error {
-            OpError::DType { .. } | OpError::DTypes { .. } => "E-SHAPE-DTYPE",
-            _ => code,
+    pub fn op_fault(&self, rule: Rule, error: &OpError) -> Box<Diagnostic> {
+        let rule = match error {
+            OpError::DType { .. } | OpError::DTypes { .. } => Rule::ShapeDtype,
+            _ => rule,
         };
-        self.fault(code, error.to_string())
+        self.fault(rule, error.to_string())
     }
 
     // === Budgets ===
 
     /// Ends evaluation where a budget is exceeded.
     pub fn keep(&self, within: Within) -> R<()> {
-        within.map_err(|e| self.trail.exhausted(e.code, e.text))
+        within.map_err(|e| self.trail.exhausted(e.rule, e.text))
     }
 
     /// Goes one level deeper, from which [`Meter::ascend`] comes back.

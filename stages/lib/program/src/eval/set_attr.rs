@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::value::{Data, NativeClass, Object, Value};
 use super::{Interp, R, Tracer};
+use crate::rules::Rule;
 use crate::syntax::Name;
 
 impl Interp {
@@ -16,11 +17,13 @@ impl Interp {
                 if let Some(Value::Property(p)) = object.class.find(name) {
                     return match &p.set {
                         Some(set) => self.call(&set.clone(), vec![base.clone(), value], Vec::new()).map(|_| ()),
-                        None => self.refuse("E-NAME-ATTRIBUTE", format!("the property '{name}' cannot be assigned to")),
+                        None => {
+                            self.refuse(Rule::NameAttribute, format!("the property '{name}' cannot be assigned to"))
+                        }
                     };
                 }
                 if &**name == "training" && object.class.layer().is_some() {
-                    return self.refuse("E-UNSUPPORTED-ATTRIBUTE", "whether a module trains is the trainer's choice");
+                    return self.refuse(Rule::UnsupportedAttribute, "whether a module trains is the trainer's choice");
                 }
                 if object.class.find("$tuple").is_some() {
                     return Err(self.exception("AttributeError", "the fields of a named tuple cannot be assigned to"));
@@ -44,7 +47,7 @@ impl Interp {
                     Ok(())
                 }
                 ("data", _) if matches!(&*t.data.borrow(), Data::Node(_)) => {
-                    self.refuse("E-UNSUPPORTED-ATTRIBUTE", "the .data of a computed tensor cannot be assigned to")
+                    self.refuse(Rule::UnsupportedAttribute, "the .data of a computed tensor cannot be assigned to")
                 }
                 ("data", _) => {
                     let t = t.clone();
@@ -52,7 +55,7 @@ impl Interp {
                         && self.tracer.shape_of(new) != self.tracer.shape_of(&t)
                     {
                         return self.refuse(
-                            "E-UNSUPPORTED-INIT",
+                            Rule::UnsupportedInit,
                             "the .data of a parameter is replaced by a tensor of another shape; make the parameter of it",
                         );
                     }
@@ -67,10 +70,10 @@ impl Interp {
                     t.marks.borrow_mut().insert(name.clone(), value);
                     Ok(())
                 }
-                _ => self.refuse("E-UNSUPPORTED-ATTRIBUTE", format!("Tensor.{name} cannot be assigned to")),
+                _ => self.refuse(Rule::UnsupportedAttribute, format!("Tensor.{name} cannot be assigned to")),
             },
             other => self.refuse(
-                "E-UNSUPPORTED-ATTRIBUTE",
+                Rule::UnsupportedAttribute,
                 format!("attributes of {} cannot be assigned to", other.type_name()),
             ),
         }
@@ -82,7 +85,7 @@ impl Interp {
         }
         let Value::Object(object) = base else {
             return self
-                .refuse("E-UNSUPPORTED-ATTRIBUTE", format!("attributes of {} cannot be deleted", base.type_name()));
+                .refuse(Rule::UnsupportedAttribute, format!("attributes of {} cannot be deleted", base.type_name()));
         };
         if object.attrs.borrow_mut().remove(name).is_some() {
             return Ok(());
@@ -110,7 +113,7 @@ impl Tracer {
         };
         if is_module && registered && object.module.borrow().is_none() {
             let d =
-                self.run.fault("E-MODULE-INIT", format!("'{name}' is assigned before super().__init__() is called"));
+                self.run.fault(Rule::ModuleInit, format!("'{name}' is assigned before super().__init__() is called"));
             return Err(Box::new(d.help("start __init__ with super().__init__()")));
         }
         self.run.go_over_module(object)?;
@@ -160,7 +163,7 @@ impl Tracer {
                         Value::Tensor(_) => {
                             drop(module);
                             return self.run.refuse(
-                                "E-STATEFUL",
+                                Rule::Stateful,
                                 format!("the buffer '{name}' is replaced, so calls of forward would differ"),
                             );
                         }

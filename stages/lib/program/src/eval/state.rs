@@ -9,6 +9,7 @@ use graph::{DType, Dim, Graph, NodeId, Op, Span};
 use super::storage::own_storage;
 use super::value::{Class, Closure, Data, NativeClass, Object, Scope, ScopeKind, Tensor, Value};
 use super::{Interp, R, Run, Tracer};
+use crate::rules::Rule;
 use crate::syntax::Name;
 
 /// A value as far as calls may differ in it.
@@ -498,7 +499,7 @@ impl Run {
     /// A call that leaves state behind.
     pub fn stateful<T>(&mut self, span: Span, message: impl Into<String>) -> R<T> {
         self.move_to(span);
-        let d = self.fault("E-STATEFUL", message);
+        let d = self.fault(Rule::Stateful, message);
         Err(Box::new(d.help(
             "compute from the inputs, settings and parameters alone, and keep nothing from one call to the next",
         )))

@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use graph::{DType, UnaryOp};
 
-use super::native::{Args, Native, find};
+use super::native::{Args, Native, find, native};
 use super::value::Value;
 use super::{Interp, R, Run, Tracer};
+use crate::rules::Rule;
 use crate::syntax::BinOp;
 
 /// A function of `math`: on known numbers at once, on sizes as part of the graph.
@@ -57,342 +58,190 @@ fn product(vm: &mut Interp, items: Vec<Value>, start: Value) -> R<Value> {
 }
 
 pub static TABLE: &[Native] = &[
-    Native {
-        names: "number.is_integer",
-        signature: "self",
-        run: |vm, a| match a.value("self") {
-            Value::Float(f) => Ok(Value::Bool(f.is_finite() && f.fract() == 0.0)),
-            Value::Int(_) | Value::Dim(_) | Value::Bool(_) => {
-                vm.refuse("E-NAME-ATTRIBUTE", "int has no attribute 'is_integer'")
-            }
-            _ => vm.tracer.run.undecided("a number that depends on the size of the graph"),
-        },
-    },
-    Native {
-        names: "number.bit_length",
-        signature: "self",
-        run: |vm, a| {
-            let i = a.int(vm, "self")?;
-            Ok(Value::Int((u64::BITS - i.unsigned_abs().leading_zeros()).into()))
-        },
-    },
-    Native {
-        names: "functools.partialmethod",
-        signature: "function *args **kwargs",
-        run: |vm, a| {
-            vm.allocate(1 + a.rest.len() + a.keywords.len())?;
-            let given = Rc::new((a.value("function"), a.rest.clone(), a.keywords.clone()));
-            Ok(Value::PartialMethod(given))
-        },
-    },
-    Native {
-        names: "abc.abstractmethod functools.cache typing.final typing.override torch.jit.ignore torch.jit.export torch.jit.unused",
-        signature: "function",
-        run: |_, a| Ok(a.value("function")),
-    },
-    Native {
-        names: "functools.lru_cache",
-        signature: "function? maxsize? typed?",
-        run: |_, a| {
-            Ok(match a.value("function") {
-                f @ Value::Function(_) => f,
-                _ => find("abc.abstractmethod").map_or(Value::None, Value::Native),
-            })
-        },
-    },
-    Native {
-        names: "functools.wraps",
-        signature: "wrapped assigned? updated?",
-        run: |vm, a| {
-            let Some(rename) = find("functools.$rename") else { return Ok(Value::None) };
-            vm.allocate(2)?;
-            Ok(Value::Partial(Rc::new((Value::Native(rename), vec![a.value("wrapped")], Vec::new()))))
-        },
-    },
-    Native {
-        names: "functools.$rename",
-        signature: "wrapped wrapper",
-        run: |_, a| match (a.value("wrapped"), a.value("wrapper")) {
-            (Value::Function(of), Value::Function(f)) => Ok(Value::Function(Rc::new(f.named(of.name())))),
-            (_, other) => Ok(other),
-        },
-    },
-    Native {
-        names: "functools.partial",
-        signature: "function *args **kwargs",
-        run: |vm, a| {
-            vm.allocate(1 + a.rest.len() + a.keywords.len())?;
-            Ok(Value::Partial(Rc::new((a.value("function"), a.rest.clone(), a.keywords.clone()))))
-        },
-    },
-    Native {
-        names: "functools.reduce",
-        signature: "function iterable initial?",
-        run: |vm, a| {
-            let f = a.value("function");
-            let mut items = vm.items(&a.value("iterable"))?.into_iter();
-            let mut total = match a.get("initial").cloned().or_else(|| items.next()) {
-                Some(v) => v,
-                None => return vm.type_fault("reduce() of nothing"),
-            };
-            for item in items {
-                total = vm.call(&f, vec![total, item], Vec::new())?;
-            }
-            Ok(total)
-        },
-    },
-    Native {
-        names: "itertools.product",
-        signature: "*iterables | repeat?",
-        run: |vm, a| {
-            let mut lists = Vec::new();
-            for it in &a.rest {
-                lists.push(vm.items(it)?);
-            }
-            let repeat = usize::try_from(a.int_or(vm, "repeat", 1)?).unwrap_or(0).min(16);
-            let lists: Vec<_> = std::iter::repeat_n(lists, repeat).flatten().collect();
-            let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
-            for list in lists {
-                let width = rows.first().map_or(0, Vec::len) + 1;
-                vm.allocate(rows.len().saturating_mul(list.len()).saturating_mul(width))?;
-                rows = rows.iter().flat_map(|r| list.iter().map(|v| r.iter().chain([v]).cloned().collect())).collect();
-            }
-            Ok(Value::iter(rows.into_iter().map(Value::tuple).collect()))
-        },
-    },
-    Native {
-        names: "itertools.chain",
-        signature: "*iterables",
-        run: |vm, a| {
-            let mut out = Vec::new();
-            for it in &a.rest {
-                let more = vm.items(it)?;
-                vm.allocate(more.len())?;
-                out.extend(more);
-            }
-            Ok(Value::iter(out))
-        },
-    },
-    Native {
-        names: "itertools.chain.from_iterable",
-        signature: "iterables",
-        run: |vm, a| {
-            let mut out = Vec::new();
-            for it in vm.items(&a.value("iterables"))? {
-                let more = vm.items(&it)?;
-                vm.step()?;
-                vm.allocate(more.len())?;
-                out.extend(more);
-            }
-            Ok(Value::iter(out))
-        },
-    },
-    Native {
-        names: "copy.copy",
-        signature: "obj",
-        run: |vm, a| match a.value("obj") {
-            v @ Value::List(_) => {
-                let items = vm.items(&v)?;
-                vm.allocate(items.len())?;
-                Ok(Value::list(items))
-            }
-            Value::Dict(d) => vm.make_dict(vec![Value::Dict(d)], Vec::new()),
-            v @ (Value::Int(_) | Value::Float(_) | Value::Str(_) | Value::Tuple(_) | Value::None | Value::Bool(_)) => {
-                Ok(v)
-            }
-            other => vm.refuse("E-UNSUPPORTED-OP", format!("copying {} is not supported", other.type_name())),
-        },
-    },
-    Native {
-        names: "copy.deepcopy",
-        signature: "x memo?",
-        run: |vm, a| vm.deep_copy(&a.value("x"), &mut super::deepcopy::Copies::default()),
-    },
+    native("number.is_integer", "self", |vm, a| match a.value("self") {
+        Value::Float(f) => Ok(Value::Bool(f.is_finite() && f.fract() == 0.0)),
+        Value::Int(_) | Value::Dim(_) | Value::Bool(_) => {
+            vm.refuse(Rule::NameAttribute, "int has no attribute 'is_integer'")
+        }
+        _ => vm.tracer.run.undecided("a number that depends on the size of the graph"),
+    }),
+    native("number.bit_length", "self", |vm, a| {
+        let i = a.int(vm, "self")?;
+        Ok(Value::Int((u64::BITS - i.unsigned_abs().leading_zeros()).into()))
+    }),
+    native("functools.partialmethod", "function *args **kwargs", |vm, a| {
+        vm.allocate(1 + a.rest.len() + a.keywords.len())?;
+        let given = Rc::new((a.value("function"), a.rest.clone(), a.keywords.clone()));
+        Ok(Value::PartialMethod(given))
+    }),
+    native(
+        "abc.abstractmethod functools.cache typing.final typing.override torch.jit.ignore torch.jit.export torch.jit.unused",
+        "function",
+        |_, a| Ok(a.value("function")),
+    ),
+    native("functools.lru_cache", "function? maxsize? typed?", |_, a| {
+        Ok(match a.value("function") {
+            f @ Value::Function(_) => f,
+            _ => find("abc.abstractmethod").map_or(Value::None, Value::Native),
+        })
+    }),
+    native("functools.wraps", "wrapped assigned? updated?", |vm, a| {
+        let Some(rename) = find("functools.$rename") else { return Ok(Value::None) };
+        vm.allocate(2)?;
+        Ok(Value::Partial(Rc::new((Value::Native(rename), vec![a.value("wrapped")], Vec::new()))))
+    }),
+    native("functools.$rename", "wrapped wrapper", |_, a| match (a.value("wrapped"), a.value("wrapper")) {
+        (Value::Function(of), Value::Function(f)) => Ok(Value::Function(Rc::new(f.named(of.name())))),
+        (_, other) => Ok(other),
+    }),
+    native("functools.partial", "function *args **kwargs", |vm, a| {
+        vm.allocate(1 + a.rest.len() + a.keywords.len())?;
+        Ok(Value::Partial(Rc::new((a.value("function"), a.rest.clone(), a.keywords.clone()))))
+    }),
+    native("functools.reduce", "function iterable initial?", |vm, a| {
+        let f = a.value("function");
+        let mut items = vm.items(&a.value("iterable"))?.into_iter();
+        let mut total = match a.get("initial").cloned().or_else(|| items.next()) {
+            Some(v) => v,
+            None => return vm.type_fault("reduce() of nothing"),
+        };
+        for item in items {
+            total = vm.call(&f, vec![total, item], Vec::new())?;
+        }
+        Ok(total)
+    }),
+    native("itertools.product", "*iterables | repeat?", |vm, a| {
+        let mut lists = Vec::new();
+        for it in &a.rest {
+            lists.push(vm.items(it)?);
+        }
+        let repeat = usize::try_from(a.int_or(vm, "repeat", 1)?).unwrap_or(0).min(16);
+        let lists: Vec<_> = std::iter::repeat_n(lists, repeat).flatten().collect();
+        let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
+        for list in lists {
+            let width = rows.first().map_or(0, Vec::len) + 1;
+            vm.allocate(rows.len().saturating_mul(list.len()).saturating_mul(width))?;
+            rows = rows.iter().flat_map(|r| list.iter().map(|v| r.iter().chain([v]).cloned().collect())).collect();
+        }
+        Ok(Value::iter(rows.into_iter().map(Value::tuple).collect()))
+    }),
+    native("itertools.chain", "*iterables", |vm, a| {
+        let mut out = Vec::new();
+        for it in &a.rest {
+            let more = vm.items(it)?;
+            vm.allocate(more.len())?;
+            out.extend(more);
+        }
+        Ok(Value::iter(out))
+    }),
+    native("itertools.chain.from_iterable", "iterables", |vm, a| {
+        let mut out = Vec::new();
+        for it in vm.items(&a.value("iterables"))? {
+            let more = vm.items(&it)?;
+            vm.step()?;
+            vm.allocate(more.len())?;
+            out.extend(more);
+        }
+        Ok(Value::iter(out))
+    }),
+    native("copy.copy", "obj", |vm, a| match a.value("obj") {
+        v @ Value::List(_) => {
+            let items = vm.items(&v)?;
+            vm.allocate(items.len())?;
+            Ok(Value::list(items))
+        }
+        Value::Dict(d) => vm.make_dict(vec![Value::Dict(d)], Vec::new()),
+        v @ (Value::Int(_) | Value::Float(_) | Value::Str(_) | Value::Tuple(_) | Value::None | Value::Bool(_)) => Ok(v),
+        other => vm.refuse(Rule::UnsupportedOp, format!("copying {} is not supported", other.type_name())),
+    }),
+    native("copy.deepcopy", "x memo?", |vm, a| vm.deep_copy(&a.value("x"), &mut super::deepcopy::Copies::default())),
     // a logger is a module to the text: see `forbidden`
-    Native {
-        names: "logging.getLogger",
-        signature: "name?",
-        run: |_, _| Ok(Value::Module(crate::modules::LOGGER.into())),
-    },
-    Native {
-        names: "logging.Logger.debug logging.Logger.info logging.Logger.warning logging.Logger.error logging.Logger.critical \
+    native("logging.getLogger", "name?", |_, _| Ok(Value::Module(crate::modules::LOGGER.into()))),
+    native(
+        "logging.Logger.debug logging.Logger.info logging.Logger.warning logging.Logger.error logging.Logger.critical \
                 logging.debug logging.info logging.warning logging.error logging.critical",
-        signature: "msg *args **kwargs",
-        run: |_, _| Ok(Value::None),
-    },
-    Native {
-        names: "torch.jit.script",
-        signature: "obj",
-        run: |vm, a| match a.value("obj") {
+        "msg *args **kwargs",
+        |_, _| Ok(Value::None),
+    ),
+    native("torch.jit.script", "obj", |vm, a| match a.value("obj") {
+        f @ Value::Function(_) => Ok(f),
+        other => vm.refuse(Rule::UnsupportedOp, format!("torch.jit.script of {} is not supported", other.type_name())),
+    }),
+    native("torch.compile", "model | fullgraph? dynamic? backend? mode? options? disable?", |vm, a| {
+        match a.value("model") {
             f @ Value::Function(_) => Ok(f),
-            other => {
-                vm.refuse("E-UNSUPPORTED-OP", format!("torch.jit.script of {} is not supported", other.type_name()))
+            other => vm.refuse(Rule::UnsupportedOp, format!("torch.compile of {} is not supported", other.type_name())),
+        }
+    }),
+    native("torch.utils.checkpoint.checkpoint", "function *args | use_reentrant? preserve_rng_state?", |vm, a| {
+        vm.call(&a.value("function"), a.rest.clone(), Vec::new())
+    }),
+    native("torch.autocast torch.amp.autocast", "device_type dtype? enabled? cache_enabled?", |vm, a| {
+        if a.bool(vm, "enabled", true)? {
+            return vm.refuse(
+                Rule::UnsupportedPrecision,
+                "the precision is the trainer's choice; only enabled=False changes nothing",
+            );
+        }
+        Ok(Value::Context(None))
+    }),
+    native("operator.add", "a b", |vm, a| vm.binary(&a.value("a"), BinOp::Add, &a.value("b"))),
+    native("operator.mul", "a b", |vm, a| vm.binary(&a.value("a"), BinOp::Mul, &a.value("b"))),
+    native("operator.sub", "a b", |vm, a| vm.binary(&a.value("a"), BinOp::Sub, &a.value("b"))),
+    native("operator.truediv", "a b", |vm, a| vm.binary(&a.value("a"), BinOp::Div, &a.value("b"))),
+    native("math.sqrt numpy.sqrt", "x", |vm, a| math(&mut vm.tracer, a, f64::sqrt, Some(UnaryOp::Sqrt))),
+    native("math.exp numpy.exp", "x", |vm, a| math(&mut vm.tracer, a, f64::exp, Some(UnaryOp::Exp))),
+    native("math.log2 numpy.log2", "x", |vm, a| math(&mut vm.tracer, a, f64::log2, Some(UnaryOp::Log2))),
+    native("math.log10 numpy.log10", "x", |vm, a| math(&mut vm.tracer, a, f64::log10, Some(UnaryOp::Log10))),
+    native("math.log1p numpy.log1p", "x", |vm, a| math(&mut vm.tracer, a, f64::ln_1p, Some(UnaryOp::Log1p))),
+    native("math.sin numpy.sin", "x", |vm, a| math(&mut vm.tracer, a, f64::sin, Some(UnaryOp::Sin))),
+    native("math.cos numpy.cos", "x", |vm, a| math(&mut vm.tracer, a, f64::cos, Some(UnaryOp::Cos))),
+    native("math.tan", "x", |vm, a| math(&mut vm.tracer, a, f64::tan, None)),
+    native("math.atan", "x", |vm, a| math(&mut vm.tracer, a, f64::atan, None)),
+    native("math.tanh numpy.tanh", "x", |vm, a| math(&mut vm.tracer, a, f64::tanh, Some(UnaryOp::Tanh))),
+    native("math.floor", "x", |vm, a| rounded(&mut vm.tracer.run, a, f64::floor)),
+    native("math.ceil", "x", |vm, a| rounded(&mut vm.tracer.run, a, f64::ceil)),
+    native("math.trunc", "x", |vm, a| rounded(&mut vm.tracer.run, a, f64::trunc)),
+    native("math.log numpy.log", "x base?", |vm, a| {
+        let top = math(&mut vm.tracer, a, f64::ln, Some(UnaryOp::Log))?;
+        match a.some("base") {
+            None => Ok(top),
+            Some(_) => {
+                let base = a.float_or(vm, "base", std::f64::consts::E)?;
+                vm.binary(&top, BinOp::Div, &Value::Float(base.ln()))
             }
-        },
-    },
-    Native {
-        names: "torch.compile",
-        signature: "model | fullgraph? dynamic? backend? mode? options? disable?",
-        run: |vm, a| match a.value("model") {
-            f @ Value::Function(_) => Ok(f),
-            other => vm.refuse("E-UNSUPPORTED-OP", format!("torch.compile of {} is not supported", other.type_name())),
-        },
-    },
-    Native {
-        names: "torch.utils.checkpoint.checkpoint",
-        signature: "function *args | use_reentrant? preserve_rng_state?",
-        run: |vm, a| vm.call(&a.value("function"), a.rest.clone(), Vec::new()),
-    },
-    Native {
-        names: "torch.autocast torch.amp.autocast",
-        signature: "device_type dtype? enabled? cache_enabled?",
-        run: |vm, a| {
-            if a.bool(vm, "enabled", true)? {
-                return vm.refuse(
-                    "E-UNSUPPORTED-PRECISION",
-                    "the precision is the trainer's choice; only enabled=False changes nothing",
-                );
-            }
-            Ok(Value::Context(None))
-        },
-    },
-    Native {
-        names: "operator.add",
-        signature: "a b",
-        run: |vm, a| vm.binary(&a.value("a"), BinOp::Add, &a.value("b")),
-    },
-    Native {
-        names: "operator.mul",
-        signature: "a b",
-        run: |vm, a| vm.binary(&a.value("a"), BinOp::Mul, &a.value("b")),
-    },
-    Native {
-        names: "operator.sub",
-        signature: "a b",
-        run: |vm, a| vm.binary(&a.value("a"), BinOp::Sub, &a.value("b")),
-    },
-    Native {
-        names: "operator.truediv",
-        signature: "a b",
-        run: |vm, a| vm.binary(&a.value("a"), BinOp::Div, &a.value("b")),
-    },
-    Native {
-        names: "math.sqrt numpy.sqrt",
-        signature: "x",
-        run: |vm, a| math(&mut vm.tracer, a, f64::sqrt, Some(UnaryOp::Sqrt)),
-    },
-    Native {
-        names: "math.exp numpy.exp",
-        signature: "x",
-        run: |vm, a| math(&mut vm.tracer, a, f64::exp, Some(UnaryOp::Exp)),
-    },
-    Native {
-        names: "math.log2 numpy.log2",
-        signature: "x",
-        run: |vm, a| math(&mut vm.tracer, a, f64::log2, Some(UnaryOp::Log2)),
-    },
-    Native {
-        names: "math.log10 numpy.log10",
-        signature: "x",
-        run: |vm, a| math(&mut vm.tracer, a, f64::log10, Some(UnaryOp::Log10)),
-    },
-    Native {
-        names: "math.log1p numpy.log1p",
-        signature: "x",
-        run: |vm, a| math(&mut vm.tracer, a, f64::ln_1p, Some(UnaryOp::Log1p)),
-    },
-    Native {
-        names: "math.sin numpy.sin",
-        signature: "x",
-        run: |vm, a| math(&mut vm.tracer, a, f64::sin, Some(UnaryOp::Sin)),
-    },
-    Native {
-        names: "math.cos numpy.cos",
-        signature: "x",
-        run: |vm, a| math(&mut vm.tracer, a, f64::cos, Some(UnaryOp::Cos)),
-    },
-    Native { names: "math.tan", signature: "x", run: |vm, a| math(&mut vm.tracer, a, f64::tan, None) },
-    Native { names: "math.atan", signature: "x", run: |vm, a| math(&mut vm.tracer, a, f64::atan, None) },
-    Native {
-        names: "math.tanh numpy.tanh",
-        signature: "x",
-        run: |vm, a| math(&mut vm.tracer, a, f64::tanh, Some(UnaryOp::Tanh)),
-    },
-    Native { names: "math.floor", signature: "x", run: |vm, a| rounded(&mut vm.tracer.run, a, f64::floor) },
-    Native { names: "math.ceil", signature: "x", run: |vm, a| rounded(&mut vm.tracer.run, a, f64::ceil) },
-    Native { names: "math.trunc", signature: "x", run: |vm, a| rounded(&mut vm.tracer.run, a, f64::trunc) },
-    Native {
-        names: "math.log numpy.log",
-        signature: "x base?",
-        run: |vm, a| {
-            let top = math(&mut vm.tracer, a, f64::ln, Some(UnaryOp::Log))?;
-            match a.some("base") {
-                None => Ok(top),
-                Some(_) => {
-                    let base = a.float_or(vm, "base", std::f64::consts::E)?;
-                    vm.binary(&top, BinOp::Div, &Value::Float(base.ln()))
-                }
-            }
-        },
-    },
-    Native {
-        names: "math.pow",
-        signature: "x y",
-        run: |vm, a| {
-            let x = vm.tracer.float_of(&a.value("x"))?;
-            let y = vm.tracer.float_of(&a.value("y"))?;
-            vm.binary(&x, BinOp::Pow, &y)
-        },
-    },
-    Native {
-        names: "math.prod",
-        signature: "iterable | start?",
-        run: |vm, a| {
-            let items = vm.items(&a.value("iterable"))?;
-            product(vm, items, a.get("start").cloned().unwrap_or(Value::Int(1)))
-        },
-    },
-    Native {
-        names: "numpy.prod",
-        signature: "iterable",
-        run: |vm, a| {
-            let items = vm.items(&a.value("iterable"))?;
-            product(vm, items, Value::Int(1))
-        },
-    },
-    Native {
-        names: "math.isqrt",
-        signature: "x",
-        run: |vm, a| {
-            let x = a.int(vm, "x")?;
-            if x < 0 { vm.value_fault("isqrt of a negative number") } else { Ok(Value::Int(x.isqrt())) }
-        },
-    },
-    Native {
-        names: "math.gcd",
-        signature: "a b",
-        run: |vm, a| {
-            let (mut x, mut y) = (a.int(vm, "a")?.unsigned_abs(), a.int(vm, "b")?.unsigned_abs());
-            while y != 0 {
-                (x, y) = (y, x % y);
-            }
-            // of the least integer alone the divisor is 2^63, which is beyond 64 bits
-            i64::try_from(x).map_or_else(|_| vm.tracer.run.overflow(), |x| Ok(Value::Int(x)))
-        },
-    },
-    Native {
-        names: "math.isclose",
-        signature: "a b | rel_tol? abs_tol?",
-        run: |vm, a| {
-            let (x, y) = (a.float_or(vm, "a", 0.0)?, a.float_or(vm, "b", 0.0)?);
-            let (rel, abs) = (a.float_or(vm, "rel_tol", 1e-9)?, a.float_or(vm, "abs_tol", 0.0)?);
-            Ok(Value::Bool(x == y || (x - y).abs() <= (rel * x.abs().max(y.abs())).max(abs)))
-        },
-    },
-    Native { names: "math.isnan", signature: "x", run: |vm, a| Ok(Value::Bool(a.float_or(vm, "x", 0.0)?.is_nan())) },
-    Native {
-        names: "math.isinf",
-        signature: "x",
-        run: |vm, a| Ok(Value::Bool(a.float_or(vm, "x", 0.0)?.is_infinite())),
-    },
+        }
+    }),
+    native("math.pow", "x y", |vm, a| {
+        let x = vm.tracer.float_of(&a.value("x"))?;
+        let y = vm.tracer.float_of(&a.value("y"))?;
+        vm.binary(&x, BinOp::Pow, &y)
+    }),
+    native("math.prod", "iterable | start?", |vm, a| {
+        let items = vm.items(&a.value("iterable"))?;
+        product(vm, items, a.get("start").cloned().unwrap_or(Value::Int(1)))
+    }),
+    native("numpy.prod", "iterable", |vm, a| {
+        let items = vm.items(&a.value("iterable"))?;
+        product(vm, items, Value::Int(1))
+    }),
+    native("math.isqrt", "x", |vm, a| {
+        let x = a.int(vm, "x")?;
+        if x < 0 { vm.value_fault("isqrt of a negative number") } else { Ok(Value::Int(x.isqrt())) }
+    }),
+    native("math.gcd", "a b", |vm, a| {
+        let (mut x, mut y) = (a.int(vm, "a")?.unsigned_abs(), a.int(vm, "b")?.unsigned_abs());
+        while y != 0 {
+            (x, y) = (y, x % y);
+        }
+        // of the least integer alone the divisor is 2^63, which is beyond 64 bits
+        i64::try_from(x).map_or_else(|_| vm.tracer.run.overflow(), |x| Ok(Value::Int(x)))
+    }),
+    native("math.isclose", "a b | rel_tol? abs_tol?", |vm, a| {
+        let (x, y) = (a.float_or(vm, "a", 0.0)?, a.float_or(vm, "b", 0.0)?);
+        let (rel, abs) = (a.float_or(vm, "rel_tol", 1e-9)?, a.float_or(vm, "abs_tol", 0.0)?);
+        Ok(Value::Bool(x == y || (x - y).abs() <= (rel * x.abs().max(y.abs())).max(abs)))
+    }),
+    native("math.isnan", "x", |vm, a| Ok(Value::Bool(a.float_or(vm, "x", 0.0)?.is_nan()))),
+    native("math.isinf", "x", |vm, a| Ok(Value::Bool(a.float_or(vm, "x", 0.0)?.is_infinite()))),
 ];

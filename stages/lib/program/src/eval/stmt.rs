@@ -6,6 +6,7 @@ use graph::Span;
 
 use super::value::{Scope, ScopeKind, Value};
 use super::{Interp, R, Run};
+use crate::rules::Rule;
 use crate::syntax::*;
 
 /// How a statement ends.
@@ -111,7 +112,7 @@ impl Interp {
             StmtKind::Break => return Ok(Flow::Break),
             StmtKind::Continue => return Ok(Flow::Continue),
             StmtKind::Other(what, _, _) => {
-                return self.refuse("E-UNSUPPORTED-SYNTAX", format!("'{what}' is not supported"));
+                return self.refuse(Rule::UnsupportedSyntax, format!("'{what}' is not supported"));
             }
         }
         Ok(Flow::Next)
@@ -188,7 +189,7 @@ impl Interp {
                 Value::Context(None) => {}
                 other => {
                     return self.refuse(
-                        "E-UNSUPPORTED-WITH",
+                        Rule::UnsupportedWith,
                         format!("'with' knows torch.no_grad() and torch.enable_grad(), not {}", other.type_name()),
                     );
                 }
@@ -207,7 +208,7 @@ impl Run {
     /// Counts a round of a loop.
     pub fn round(&mut self, span: Span, rounds: u64) -> R<()> {
         let within = self.meter.allows_rounds(rounds);
-        within.map_err(|e| Box::new(crate::Diagnostic::error(e.code, span, e.text)))
+        within.map_err(|e| Box::new(crate::Diagnostic::new(e.rule, span, e.text)))
     }
 }
 

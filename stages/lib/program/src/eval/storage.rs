@@ -11,6 +11,7 @@ use super::saved::Write;
 use super::value::{Data, Tensor, Value};
 use super::{R, Run, Tracer};
 use crate::diagnostic::Diagnostic;
+use crate::rules::Rule;
 
 /// The memory of a tensor and of its views.
 #[derive(Default)]
@@ -114,7 +115,7 @@ impl Tracer {
         let id = self.without_gradient(id);
         let mut steps = Vec::new();
         if base.detached {
-            steps.push((Op::Detach, self.graph().shape(from).clone()));
+            steps.push((Op::Detach, self.shape(from).clone()));
         }
         let mut at = id;
         while at != from {
@@ -171,7 +172,7 @@ impl Tracer {
     }
 
     fn step_to(&mut self, step: &View, from: NodeId) -> R<NodeId> {
-        let dtype = self.graph().dtype(from);
+        let dtype = self.dtype(from);
         match step.op {
             Op::Reshape | Op::Expand => self.push_as(step.op.clone(), &[from], step.shape.clone(), dtype),
             _ => self.push(step.op.clone(), &[from]),
@@ -227,7 +228,7 @@ impl Tracer {
         let Some((step, rest)) = steps.split_first() else { return Ok(new) };
         let inner = self.step_to(step, x)?;
         let new = self.put(inner, rest, new)?;
-        let (shape, dtype) = (self.graph().shape(x).clone(), self.graph().dtype(x));
+        let (shape, dtype) = (self.shape(x).clone(), self.dtype(x));
         match &step.op {
             Op::Detach => Ok(new),
             Op::Reshape => self.push_as(Op::Reshape, &[new], shape, dtype),
@@ -270,7 +271,7 @@ impl Tracer {
 
     /// `x` with `new` between `start` and `end` along an axis.
     pub fn joined(&mut self, x: NodeId, dim: usize, start: Dim, end: Dim, new: NodeId) -> R<NodeId> {
-        let size = self.graph().shape(x).get(dim).cloned().unwrap_or_default();
+        let size = self.shape(x).get(dim).cloned().unwrap_or_default();
         let mut pieces = Vec::new();
         if start.as_known() != Some(0) {
             pieces.push(self.push(Op::Slice { dim, start: Dim::known(0), end: start, step: 1 }, &[x])?);
@@ -315,7 +316,7 @@ impl Tracer {
 
 impl Run {
     fn in_place_fault(&self, text: &str, help: &str) -> Box<Diagnostic> {
-        let d = self.fault("E-UNSUPPORTED-INPLACE", text);
+        let d = self.fault(Rule::UnsupportedInplace, text);
         Box::new(d.help(help))
     }
 

@@ -7,13 +7,14 @@ use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, Shape, UnaryOp};
 use super::storage::own_storage;
 use super::value::{Data, Tensor, Value};
 use super::{Interp, Phase, R, Run, Tracer};
+use crate::rules::Rule;
 use crate::syntax::BinOp;
 
 impl Interp {
     /// Gives a tensor the values that `f` computes of it, in place.
     pub fn change(&mut self, t: &Rc<Tensor>, f: impl FnOnce(&mut Self, NodeId) -> R<NodeId>) -> R<()> {
         if matches!(&*t.data.borrow(), Data::Leaf(_)) {
-            return self.refuse("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place");
+            return self.refuse(Rule::UnsupportedInplace, "a parameter or buffer is changed in place");
         }
         let old = self.tracer.node(t)?;
         self.tracer.begin_write();
@@ -60,7 +61,7 @@ impl Tracer {
     pub fn shape_of(&self, t: &Tensor) -> Shape {
         let known = |sizes: &[usize]| sizes.iter().copied().map(Dim::of).collect();
         match &*t.data.borrow() {
-            Data::Node(id) => self.graph().shape(*id).clone(),
+            Data::Node(id) => self.shape(*id).clone(),
             Data::Literal(l) => known(&l.shape),
             Data::Leaf(i) => self.leaf(*i).map_or_else(Vec::new, |l| known(&l.shape)),
         }
@@ -68,7 +69,7 @@ impl Tracer {
 
     pub fn dtype_of(&self, t: &Tensor) -> DType {
         match &*t.data.borrow() {
-            Data::Node(id) => self.graph().dtype(*id),
+            Data::Node(id) => self.dtype(*id),
             Data::Literal(l) => l.dtype,
             Data::Leaf(i) => self.leaf(*i).map_or(DType::Float, |l| l.dtype),
         }
@@ -99,12 +100,12 @@ impl Tracer {
             }
             return self
                 .run
-                .refuse("E-UNSUPPORTED-INIT", "this initialisation of a part of a parameter is not supported");
+                .refuse(Rule::UnsupportedInit, "this initialisation of a part of a parameter is not supported");
         }
         if matches!(&*t.data.borrow(), Data::Leaf(_) | Data::Literal(_)) && self.is_initialising(t) {
             let Some(x) = number else {
                 return self.run.refuse(
-                    "E-UNSUPPORTED-INIT",
+                    Rule::UnsupportedInit,
                     "parameters may be initialised by nn.init, fill_, or arithmetic with numbers",
                 );
             };
@@ -113,7 +114,7 @@ impl Tracer {
                 BinOp::Div if x != 0.0 => (1.0 / x, 0.0),
                 BinOp::Add => (1.0, x),
                 BinOp::Sub => (1.0, -x),
-                _ => return self.run.refuse("E-UNSUPPORTED-INIT", "this initialisation is not supported"),
+                _ => return self.run.refuse(Rule::UnsupportedInit, "this initialisation is not supported"),
             };
             return self.reinitialise(t, |init| super::literal::affine(init, scale, shift));
         }
@@ -124,7 +125,7 @@ impl Tracer {
             return self.run.type_fault(format!("a tensor cannot be changed by {}", value.type_name()));
         };
         let Some(op) = super::arith::tensor_op(op) else {
-            return self.run.refuse("E-UNSUPPORTED-INPLACE", "this in-place operator is not supported");
+            return self.run.refuse(Rule::UnsupportedInplace, "this in-place operator is not supported");
         };
         let id = self.push(Op::Binary(op), &[old, new])?;
         if op == BinaryOp::FloorDiv {
@@ -135,10 +136,10 @@ impl Tracer {
 
     /// Stores the result of an in-place operation, which must keep the tensor's shape and type.
     pub fn finish_in_place(&mut self, t: &Rc<Tensor>, old: NodeId, id: NodeId) -> R<()> {
-        let (before, after) = (self.graph().shape(old).clone(), self.graph().shape(id).clone());
+        let (before, after) = (self.shape(old).clone(), self.shape(id).clone());
         if before != after {
             return self.run.refuse(
-                "E-SHAPE-INPLACE",
+                Rule::ShapeInplace,
                 format!(
                     "an in-place operation cannot change {} into {}",
                     graph::display(&before),
@@ -146,18 +147,18 @@ impl Tracer {
                 ),
             );
         }
-        let (was, is) = (self.graph().dtype(old), self.graph().dtype(id));
+        let (was, is) = (self.dtype(old), self.dtype(id));
         let id = if was == is {
             id
         } else if was > is {
             self.push_as(Op::Cast, &[id], before, was)?
         } else {
-            return self.run.refuse("E-SHAPE-DTYPE", "a float result cannot be stored in an integer or bool tensor");
+            return self.run.refuse(Rule::ShapeDtype, "a float result cannot be stored in an integer or bool tensor");
         };
         if let Data::Leaf(_) = &*t.data.borrow() {
             let d = self
                 .run
-                .fault("E-UNSUPPORTED-INPLACE", "a parameter or buffer is changed in place inside the computation");
+                .fault(Rule::UnsupportedInplace, "a parameter or buffer is changed in place inside the computation");
             return Err(Box::new(d.help("compute a new tensor from it instead")));
         }
         self.replace(t, old, id)
@@ -184,19 +185,20 @@ impl Tracer {
             Data::Leaf(i) => {
                 if self.phase() == Phase::Second {
                     return self.run.refuse(
-                        "E-STATEFUL",
+                        Rule::Stateful,
                         "a parameter is changed in every call of forward, so calls would differ",
                     );
                 }
                 if !self.no_grad() && t.requires_grad.get() {
-                    let d = self.run.fault("E-LEAF-INPLACE", "a parameter that requires gradients is changed in place");
+                    let d =
+                        self.run.fault(Rule::LeafInplace, "a parameter that requires gradients is changed in place");
                     return Err(Box::new(d.help("put it inside 'with torch.no_grad():' or use nn.init")));
                 }
                 self.unused_yet(i)?;
                 self.restart(i, |init, _| f(&init));
                 Ok(())
             }
-            Data::Node(_) => self.run.refuse("E-UNSUPPORTED-INIT", "only parameters and new tensors are initialised"),
+            Data::Node(_) => self.run.refuse(Rule::UnsupportedInit, "only parameters and new tensors are initialised"),
         }
     }
 
@@ -238,7 +240,7 @@ impl Tracer {
         }
         let Some(mut literal) = self.source(value)? else {
             return self.run.refuse(
-                "E-UNSUPPORTED-INIT",
+                Rule::UnsupportedInit,
                 "a parameter may be initialised by constants, random tensors and parts of other parameters only",
             );
         };
@@ -251,7 +253,7 @@ impl Tracer {
                 wanted.iter().map(|d| d.as_known().and_then(|k| usize::try_from(k).ok())).collect();
             let (true, Some(to)) = (fits, spread) else {
                 return self.run.refuse(
-                    "E-SHAPE-INPLACE",
+                    Rule::ShapeInplace,
                     format!("{} cannot be copied into {}", graph::display(&shape), graph::display(&wanted)),
                 );
             };
@@ -262,7 +264,7 @@ impl Tracer {
                 (_, Some(values), Some(places)) => {
                     Init::Values(places.at.iter().map(|at| values.get(*at as usize).copied().unwrap_or(0.0)).collect())
                 }
-                _ => return self.run.refuse("E-UNSUPPORTED-INIT", "a random tensor is broadcast to a parameter"),
+                _ => return self.run.refuse(Rule::UnsupportedInit, "a random tensor is broadcast to a parameter"),
             };
             literal = super::value::Literal { shape: to, init, dtype: literal.dtype };
         }
@@ -284,7 +286,7 @@ impl Tracer {
             let shape: Vec<Dim> = literal.shape.iter().map(|&s| Dim::known(s as i64)).collect();
             if shape != self.shape_of(t) {
                 return self.run.refuse(
-                    "E-SHAPE-INPLACE",
+                    Rule::ShapeInplace,
                     format!("{} cannot be copied into {}", graph::display(&shape), graph::display(&self.shape_of(t))),
                 );
             }
@@ -295,17 +297,17 @@ impl Tracer {
         let Some(new) = self.operand(value)? else {
             return self.run.type_fault(format!("a tensor cannot be set to {}", value.type_name()));
         };
-        let (shape, dtype) = (self.graph().shape(old).clone(), self.graph().dtype(old));
+        let (shape, dtype) = (self.shape(old).clone(), self.dtype(old));
         let new = self.cast(new, dtype)?;
         let new = self.push_as(Op::Expand, &[new], shape, dtype)?;
         self.finish_in_place(t, old, new)
     }
 
     pub fn cast(&mut self, id: NodeId, dtype: DType) -> R<NodeId> {
-        if self.graph().dtype(id) == dtype {
+        if self.dtype(id) == dtype {
             return Ok(id);
         }
-        let shape = self.graph().shape(id).clone();
+        let shape = self.shape(id).clone();
         self.push_as(Op::Cast, &[id], shape, dtype)
     }
 
@@ -334,7 +336,7 @@ impl Run {
         match usize::try_from(at) {
             Ok(at) if at < rank => Ok(at),
             _ => self
-                .refuse("E-SHAPE-AXIS", format!("{function}: axis {axis} does not exist in a tensor of {rank} axes")),
+                .refuse(Rule::ShapeAxis, format!("{function}: axis {axis} does not exist in a tensor of {rank} axes")),
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use super::format::{Item, Spec};
-use super::native::{Args, Native};
+use super::native::{Args, Native, native};
 use super::records::members;
 use super::value::{Object, Scope, Value};
 use super::{Interp, R};
+use crate::rules::Rule;
 use crate::syntax::{Name, Piece};
 
 impl Interp {
@@ -75,7 +76,7 @@ impl Interp {
             return self.repr_once(value);
         };
         if !self.frames.begin_printing(identity) {
-            return Err(self.tracer.run.trail.exhausted("E-BUDGET-DEPTH", "this prints a value that holds itself"));
+            return Err(self.tracer.run.trail.exhausted(Rule::BudgetDepth, "this prints a value that holds itself"));
         }
         let text = self.repr_once(value);
         self.frames.end_printing();
@@ -207,7 +208,7 @@ impl Interp {
                     continue;
                 }
                 Some(k @ ('s' | 'r' | 'd' | 'i' | 'u' | 'f' | 'F' | 'e' | 'E' | 'g' | 'G' | 'x' | 'X' | 'o')) => k,
-                _ => return self.refuse("E-UNSUPPORTED-OP", "this % format is not supported; use an f-string"),
+                _ => return self.refuse(Rule::UnsupportedOp, "this % format is not supported; use an f-string"),
             };
             let Some(v) = named.or_else(|| values.next()) else {
                 return self.type_fault("there are fewer values than the format asks for");
@@ -289,112 +290,88 @@ fn mapped(vm: &mut Interp, a: &Args, f: fn(&str) -> String) -> R<Value> {
 }
 
 pub static TABLE: &[Native] = &[
-    Native { names: "str.endswith", signature: "self part", run: |vm, a| one_of(vm, a, |t, p| t.ends_with(p)) },
-    Native { names: "str.startswith", signature: "self part", run: |vm, a| one_of(vm, a, |t, p| t.starts_with(p)) },
-    Native { names: "str.lower str.casefold", signature: "self", run: |vm, a| mapped(vm, a, str::to_lowercase) },
-    Native { names: "str.upper", signature: "self", run: |vm, a| mapped(vm, a, str::to_uppercase) },
-    Native {
-        names: "str.capitalize",
-        signature: "self",
-        run: |vm, a| {
-            mapped(vm, a, |t| {
-                let mut c = t.chars();
-                c.next().map_or_else(String::new, |f| f.to_uppercase().chain(c.flat_map(char::to_lowercase)).collect())
-            })
-        },
-    },
-    Native {
-        names: "str.join",
-        signature: "self parts",
-        run: |vm, a| {
-            let glue = this(vm, a)?;
-            let mut parts: Vec<String> = Vec::new();
-            for part in vm.items(&a.value("parts"))? {
-                match part {
-                    Value::Str(s) => {
-                        vm.allocate(s.len() + glue.len())?;
-                        parts.push(s.to_string());
-                    }
-                    other => return vm.type_fault(format!("join() needs strings, not {}", other.type_name())),
+    native("str.endswith", "self part", |vm, a| one_of(vm, a, |t, p| t.ends_with(p))),
+    native("str.startswith", "self part", |vm, a| one_of(vm, a, |t, p| t.starts_with(p))),
+    native("str.lower str.casefold", "self", |vm, a| mapped(vm, a, str::to_lowercase)),
+    native("str.upper", "self", |vm, a| mapped(vm, a, str::to_uppercase)),
+    native("str.capitalize", "self", |vm, a| {
+        mapped(vm, a, |t| {
+            let mut c = t.chars();
+            c.next().map_or_else(String::new, |f| f.to_uppercase().chain(c.flat_map(char::to_lowercase)).collect())
+        })
+    }),
+    native("str.join", "self parts", |vm, a| {
+        let glue = this(vm, a)?;
+        let mut parts: Vec<String> = Vec::new();
+        for part in vm.items(&a.value("parts"))? {
+            match part {
+                Value::Str(s) => {
+                    vm.allocate(s.len() + glue.len())?;
+                    parts.push(s.to_string());
                 }
+                other => return vm.type_fault(format!("join() needs strings, not {}", other.type_name())),
             }
-            Ok(Value::str(&parts.join(&glue)))
-        },
-    },
-    Native {
-        names: "str.replace",
-        signature: "self old new",
-        run: |vm, a| {
-            let (text, old, new) = (this(vm, a)?, a.text(vm, "old")?, a.text(vm, "new")?);
-            vm.allocate(text.len().saturating_add(1).saturating_mul(new.len() + 1))?;
-            Ok(Value::str(&text.replace(&*old, &new)))
-        },
-    },
-    Native {
-        names: "str.find str.index",
-        signature: "self part",
-        run: |vm, a| {
-            let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
-            vm.go_over(text.len() + part.len())?;
-            match text.find(&*part) {
-                Some(at) => Ok(Value::Int(text.get(..at).map_or(0, |t| t.chars().count()) as i64)),
-                None if a.function() == "find" => Ok(Value::Int(-1)),
-                None => vm.value_fault("the part is not in the string"),
-            }
-        },
-    },
-    Native {
-        names: "str.count",
-        signature: "self part",
-        run: |vm, a| {
-            let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
-            vm.go_over(text.len() + part.len())?;
-            Ok(Value::Int(text.matches(&*part).count() as i64))
-        },
-    },
-    Native {
-        names: "str.format",
-        signature: "self *args **kwargs",
-        run: |vm, a| {
-            let text = this(vm, a)?;
-            vm.allocate(text.len())?;
-            let mut out = String::new();
-            let mut chars = text.chars().peekable();
-            let mut next = 0;
-            while let Some(c) = chars.next() {
-                match c {
-                    '{' if chars.peek() == Some(&'{') => {
+        }
+        Ok(Value::str(&parts.join(&glue)))
+    }),
+    native("str.replace", "self old new", |vm, a| {
+        let (text, old, new) = (this(vm, a)?, a.text(vm, "old")?, a.text(vm, "new")?);
+        vm.allocate(text.len().saturating_add(1).saturating_mul(new.len() + 1))?;
+        Ok(Value::str(&text.replace(&*old, &new)))
+    }),
+    native("str.find str.index", "self part", |vm, a| {
+        let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
+        vm.go_over(text.len() + part.len())?;
+        match text.find(&*part) {
+            Some(at) => Ok(Value::Int(text.get(..at).map_or(0, |t| t.chars().count()) as i64)),
+            None if a.function() == "find" => Ok(Value::Int(-1)),
+            None => vm.value_fault("the part is not in the string"),
+        }
+    }),
+    native("str.count", "self part", |vm, a| {
+        let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
+        vm.go_over(text.len() + part.len())?;
+        Ok(Value::Int(text.matches(&*part).count() as i64))
+    }),
+    native("str.format", "self *args **kwargs", |vm, a| {
+        let text = this(vm, a)?;
+        vm.allocate(text.len())?;
+        let mut out = String::new();
+        let mut chars = text.chars().peekable();
+        let mut next = 0;
+        while let Some(c) = chars.next() {
+            match c {
+                '{' if chars.peek() == Some(&'{') => {
+                    chars.next();
+                    out.push('{');
+                }
+                '}' => {
+                    if chars.peek() == Some(&'}') {
                         chars.next();
-                        out.push('{');
                     }
-                    '}' => {
-                        if chars.peek() == Some(&'}') {
-                            chars.next();
-                        }
-                        out.push('}');
-                    }
-                    '{' => {
-                        let field: String = chars.by_ref().take_while(|c| *c != '}').collect();
-                        let (name, spec) = field.split_once(':').unwrap_or((&field, ""));
-                        let value = if name.is_empty() {
-                            next += 1;
-                            a.rest.get(next - 1).cloned()
-                        } else if let Ok(i) = name.parse::<usize>() {
-                            a.rest.get(i).cloned()
-                        } else {
-                            a.keywords.iter().find(|k| &*k.0 == name).map(|k| k.1.clone())
-                        };
-                        let Some(value) = value else {
-                            return vm.value_fault(format!("format() has no value for '{{{name}}}'"));
-                        };
-                        let piece = vm.format_value(&value, spec)?;
-                        vm.allocate(piece.len())?;
-                        out.push_str(&piece);
-                    }
-                    other => out.push(other),
+                    out.push('}');
                 }
+                '{' => {
+                    let field: String = chars.by_ref().take_while(|c| *c != '}').collect();
+                    let (name, spec) = field.split_once(':').unwrap_or((&field, ""));
+                    let value = if name.is_empty() {
+                        next += 1;
+                        a.rest.get(next - 1).cloned()
+                    } else if let Ok(i) = name.parse::<usize>() {
+                        a.rest.get(i).cloned()
+                    } else {
+                        a.keywords.iter().find(|k| &*k.0 == name).map(|k| k.1.clone())
+                    };
+                    let Some(value) = value else {
+                        return vm.value_fault(format!("format() has no value for '{{{name}}}'"));
+                    };
+                    let piece = vm.format_value(&value, spec)?;
+                    vm.allocate(piece.len())?;
+                    out.push_str(&piece);
+                }
+                other => out.push(other),
             }
-            Ok(Value::str(&out))
-        },
-    },
+        }
+        Ok(Value::str(&out))
+    }),
 ];

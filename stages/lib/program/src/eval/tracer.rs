@@ -10,6 +10,7 @@ use super::reach::Reach;
 use super::saved::Tape;
 use super::value::{Data, Literal, Tensor};
 use super::{R, Run};
+use crate::rules::Rule;
 
 /// A parameter or buffer while the program is evaluated.
 pub struct Leaf {
@@ -65,6 +66,19 @@ impl Tracer {
 
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    pub fn shape(&self, id: NodeId) -> &Shape {
+        self.graph.shape(id)
+    }
+
+    /// How many axes a node has.
+    pub fn rank(&self, id: NodeId) -> usize {
+        self.shape(id).len()
+    }
+
+    pub fn dtype(&self, id: NodeId) -> DType {
+        self.graph.dtype(id)
     }
 
     /// Ends the graph, which is empty from then on.
@@ -169,19 +183,19 @@ impl Tracer {
 
     /// Adds an operation whose type follows from its arguments.
     pub fn push(&mut self, op: Op, args: &[NodeId]) -> R<NodeId> {
-        let code = op_code(&op);
+        let rule = rule_of(&op);
         match self.graph.push(op, args, self.run.here()) {
             Ok(id) => self.admit(id),
-            Err(e) => Err(self.run.op_fault(code, &e)),
+            Err(e) => Err(self.run.op_fault(rule, &e)),
         }
     }
 
     /// Adds an operation of a stated type.
     pub fn push_as(&mut self, op: Op, args: &[NodeId], shape: Shape, dtype: DType) -> R<NodeId> {
-        let code = op_code(&op);
+        let rule = rule_of(&op);
         match self.graph.push_as(op, args, shape, dtype, self.run.here()) {
             Ok(id) => self.admit(id),
-            Err(e) => Err(self.run.op_fault(code, &e)),
+            Err(e) => Err(self.run.op_fault(rule, &e)),
         }
     }
 
@@ -190,15 +204,15 @@ impl Tracer {
         let shape = self.graph.shape(id);
         if shape.len() > 8 {
             let text = format!("a tensor of {} axes; at most 8 are supported", shape.len());
-            return Err(self.run.fault("E-UNSUPPORTED-RANK", text));
+            return Err(self.run.fault(Rule::UnsupportedRank, text));
         }
         let terms: usize = shape.iter().map(|d| d.terms().count()).sum();
         if terms > 2 * arith::MAX_TERMS {
             let text = format!("sizes of {terms} terms in B and N; at most {} are followed", 2 * arith::MAX_TERMS);
-            return Err(self.run.fault("E-UNSUPPORTED-SIZE", text));
+            return Err(self.run.fault(Rule::UnsupportedSize, text));
         }
         if let Err(e) = self.run.meter.allows_tensor(shape) {
-            let d = self.run.fault(e.code, e.text);
+            let d = self.run.fault(e.rule, e.text);
             return Err(Box::new(d.help("project to fewer features (nb_triplet_fts) before lifting to triples of nodes, or reduce one node axis first")));
         }
         self.layouts.note(&self.graph, id);
@@ -233,7 +247,7 @@ impl Tracer {
                 }
                 if literal.is_random() {
                     let mut d = *self.run.fault(
-                        "E-UNSUPPORTED-RANDOM",
+                        Rule::UnsupportedRandom,
                         "a random tensor that was drawn once is used in the computation",
                     );
                     if tensor.span.line > 0 && tensor.span.line != d.line {
@@ -257,7 +271,7 @@ impl Tracer {
             Init::Eye => Op::Eye,
             other => match (Literal { init: other.clone(), ..literal.clone() }).values() {
                 Some(values) => Op::Const(values),
-                None => return self.run.refuse("E-UNSUPPORTED-OP", "this constant cannot be used in a computation"),
+                None => return self.run.refuse(Rule::UnsupportedOp, "this constant cannot be used in a computation"),
             },
         };
         self.push_as(op, &[], shape, literal.dtype)
@@ -265,7 +279,7 @@ impl Tracer {
 
     pub fn leaf_node(&mut self, index: usize) -> R<NodeId> {
         let Some(leaf) = self.leaves.get_mut(index) else {
-            return self.run.refuse("E-INTERNAL", "a parameter without a place");
+            return self.run.refuse(Rule::Internal, "a parameter without a place");
         };
         if let Some(node) = leaf.node {
             return Ok(node);
@@ -329,19 +343,19 @@ impl Tracer {
 }
 
 /// The code of a fault of `op`.
-fn op_code(op: &Op) -> &'static str {
+fn rule_of(op: &Op) -> Rule {
     match op {
-        Op::Binary(_) | Op::Where => "E-SHAPE-BROADCAST",
-        Op::Linear { .. } => "E-SHAPE-LINEAR",
-        Op::MatMul => "E-SHAPE-MATMUL",
-        Op::Einsum(_) => "E-SHAPE-EINSUM",
-        Op::Reshape => "E-SHAPE-RESHAPE",
-        Op::Expand => "E-SHAPE-EXPAND",
-        Op::Cat { .. } => "E-SHAPE-CAT",
-        Op::Slice { .. } | Op::Select { .. } => "E-SHAPE-INDEX",
-        Op::Gather { .. } | Op::Scatter { .. } | Op::ScatterAdd { .. } | Op::IndexSelect { .. } => "E-SHAPE-GATHER",
-        Op::TopK { .. } | Op::TopKIndices { .. } => "E-SHAPE-TOPK",
-        Op::LayerNorm { .. } => "E-SHAPE-NORM",
-        _ => "E-SHAPE-OP",
+        Op::Binary(_) | Op::Where => Rule::ShapeBroadcast,
+        Op::Linear { .. } => Rule::ShapeLinear,
+        Op::MatMul => Rule::ShapeMatmul,
+        Op::Einsum(_) => Rule::ShapeEinsum,
+        Op::Reshape => Rule::ShapeReshape,
+        Op::Expand => Rule::ShapeExpand,
+        Op::Cat { .. } => Rule::ShapeCat,
+        Op::Slice { .. } | Op::Select { .. } => Rule::ShapeIndex,
+        Op::Gather { .. } | Op::Scatter { .. } | Op::ScatterAdd { .. } | Op::IndexSelect { .. } => Rule::ShapeGather,
+        Op::TopK { .. } | Op::TopKIndices { .. } => Rule::ShapeTopk,
+        Op::LayerNorm { .. } => Rule::ShapeNorm,
+        _ => Rule::ShapeOp,
     }
 }

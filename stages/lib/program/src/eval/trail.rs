@@ -6,6 +6,7 @@ use graph::Span;
 
 use super::value::Value;
 use crate::diagnostic::Diagnostic;
+use crate::rules::Rule;
 
 /// Longest message of a fault, in bytes: it may hold text of the program.
 const MAX_MESSAGE: usize = 2000;
@@ -99,9 +100,9 @@ impl Trail {
     }
 
     /// A fault where evaluation stands now, with the calls that led there.
-    pub fn fault(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+    pub fn fault(&self, rule: Rule, message: impl Into<String>) -> Box<Diagnostic> {
         self.kind.set(FaultKind::Plain);
-        let mut d = Diagnostic::error(code, self.span, shortened(message.into()));
+        let mut d = Diagnostic::new(rule, self.span, shortened(message.into()));
         let here = self.span.line;
         for call in self.calls.iter().rev().take(3).filter(|c| c.line > 0 && c.line != here) {
             d = d.note(*call, "called from here");
@@ -111,15 +112,15 @@ impl Trail {
 
     /// A fault that stands for an exception of Python's.
     pub fn exception(&self, class: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
-        let fault = self.fault("E-VALUE", message);
+        let fault = self.fault(Rule::Value, message);
         self.kind.set(FaultKind::Exception(class));
         fault
     }
 
     /// A budget is spent. What spends it in a loop is the loop.
-    pub fn exhausted(&self, code: &'static str, message: impl Into<String>) -> Box<Diagnostic> {
+    pub fn exhausted(&self, rule: Rule, message: impl Into<String>) -> Box<Diagnostic> {
         let at = self.loops.iter().find(|l| l.1 > MANY_ROUNDS).map_or(self.span, |l| l.0);
-        Box::new(Diagnostic::error(code, at, message))
+        Box::new(Diagnostic::new(rule, at, message))
     }
 
     /// What the last fault is as an exception.

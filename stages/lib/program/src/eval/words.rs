@@ -1,6 +1,6 @@
 //! Methods of strings that take them apart, pad them or look at their letters.
 
-use super::native::{Args, Native};
+use super::native::{Args, Native, native};
 use super::value::Value;
 use super::{Interp, R, Run};
 use crate::syntax::Name;
@@ -147,85 +147,59 @@ fn cased(vm: &mut Interp, a: &Args, upper: bool) -> R<Value> {
 }
 
 pub static TABLE: &[Native] = &[
-    Native { names: "str.title", signature: "self", run: |vm, a| mapped(vm, a, title) },
-    Native { names: "str.swapcase", signature: "self", run: |vm, a| mapped(vm, a, swapped) },
-    Native { names: "str.strip", signature: "self chars?", run: |vm, a| stripped(vm, a, (true, true)) },
-    Native { names: "str.lstrip", signature: "self chars?", run: |vm, a| stripped(vm, a, (true, false)) },
-    Native { names: "str.rstrip", signature: "self chars?", run: |vm, a| stripped(vm, a, (false, true)) },
-    Native { names: "str.ljust", signature: "self width fillchar?", run: |vm, a| padded(vm, a, |_, _| 0) },
-    Native { names: "str.rjust", signature: "self width fillchar?", run: |vm, a| padded(vm, a, |missing, _| missing) },
-    Native {
-        names: "str.center",
-        signature: "self width fillchar?",
-        run: |vm, a| padded(vm, a, |missing, width| missing / 2 + (missing & width & 1)),
-    },
-    Native { names: "str.partition", signature: "self sep", run: |vm, a| parted(vm, a, false) },
-    Native { names: "str.rpartition", signature: "self sep", run: |vm, a| parted(vm, a, true) },
-    Native { names: "str.split", signature: "self sep? maxsplit?", run: |vm, a| split(vm, a, false) },
-    Native { names: "str.rsplit", signature: "self sep? maxsplit?", run: |vm, a| split(vm, a, true) },
-    Native {
-        names: "str.splitlines",
-        signature: "self",
-        run: |vm, a| {
-            let text = this(vm, a)?;
-            vm.allocate(text.len() + 1)?;
-            Ok(Value::list(text.lines().map(Value::str).collect()))
-        },
-    },
-    Native {
-        names: "str.removeprefix",
-        signature: "self part",
-        run: |vm, a| {
-            let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
-            made(&mut vm.tracer.run, text.strip_prefix(&*part).unwrap_or(&text))
-        },
-    },
-    Native {
-        names: "str.removesuffix",
-        signature: "self part",
-        run: |vm, a| {
-            let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
-            made(&mut vm.tracer.run, text.strip_suffix(&*part).unwrap_or(&text))
-        },
-    },
-    Native {
-        names: "str.zfill",
-        signature: "self width",
-        run: |vm, a| {
-            let (text, width) = (this(vm, a)?, usize::try_from(a.int(vm, "width")?).unwrap_or(0));
-            let missing = width.saturating_sub(text.chars().count());
-            vm.allocate(missing)?;
-            let (sign, digits) = match text.strip_prefix(['+', '-']) {
-                Some(digits) => text.split_at(text.len() - digits.len()),
-                None => ("", &*text),
-            };
-            made(&mut vm.tracer.run, &format!("{sign}{}{digits}", "0".repeat(missing)))
-        },
-    },
-    Native { names: "str.isalpha", signature: "self", run: |vm, a| all(vm, a, char::is_alphabetic) },
-    Native { names: "str.isalnum", signature: "self", run: |vm, a| all(vm, a, char::is_alphanumeric) },
-    Native { names: "str.isspace", signature: "self", run: |vm, a| all(vm, a, char::is_whitespace) },
-    Native { names: "str.isdigit str.isdecimal", signature: "self", run: |vm, a| all(vm, a, |c| c.is_ascii_digit()) },
-    Native { names: "str.isupper", signature: "self", run: |vm, a| cased(vm, a, true) },
-    Native { names: "str.islower", signature: "self", run: |vm, a| cased(vm, a, false) },
-    Native {
-        names: "builtins.ord",
-        signature: "c",
-        run: |vm, a| {
-            let text = a.text(vm, "c")?;
-            let mut chars = text.chars();
-            match (chars.next(), chars.next()) {
-                (Some(c), None) => Ok(Value::Int(i64::from(u32::from(c)))),
-                _ => vm.type_fault("ord() needs one character"),
-            }
-        },
-    },
-    Native {
-        names: "builtins.chr",
-        signature: "i",
-        run: |vm, a| match u32::try_from(a.int(vm, "i")?).ok().and_then(char::from_u32) {
-            Some(c) => made(&mut vm.tracer.run, c.encode_utf8(&mut [0; 4])),
-            None => vm.value_fault("chr() needs the number of a character"),
-        },
-    },
+    native("str.title", "self", |vm, a| mapped(vm, a, title)),
+    native("str.swapcase", "self", |vm, a| mapped(vm, a, swapped)),
+    native("str.strip", "self chars?", |vm, a| stripped(vm, a, (true, true))),
+    native("str.lstrip", "self chars?", |vm, a| stripped(vm, a, (true, false))),
+    native("str.rstrip", "self chars?", |vm, a| stripped(vm, a, (false, true))),
+    native("str.ljust", "self width fillchar?", |vm, a| padded(vm, a, |_, _| 0)),
+    native("str.rjust", "self width fillchar?", |vm, a| padded(vm, a, |missing, _| missing)),
+    native("str.center", "self width fillchar?", |vm, a| {
+        padded(vm, a, |missing, width| missing / 2 + (missing & width & 1))
+    }),
+    native("str.partition", "self sep", |vm, a| parted(vm, a, false)),
+    native("str.rpartition", "self sep", |vm, a| parted(vm, a, true)),
+    native("str.split", "self sep? maxsplit?", |vm, a| split(vm, a, false)),
+    native("str.rsplit", "self sep? maxsplit?", |vm, a| split(vm, a, true)),
+    native("str.splitlines", "self", |vm, a| {
+        let text = this(vm, a)?;
+        vm.allocate(text.len() + 1)?;
+        Ok(Value::list(text.lines().map(Value::str).collect()))
+    }),
+    native("str.removeprefix", "self part", |vm, a| {
+        let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
+        made(&mut vm.tracer.run, text.strip_prefix(&*part).unwrap_or(&text))
+    }),
+    native("str.removesuffix", "self part", |vm, a| {
+        let (text, part) = (this(vm, a)?, a.text(vm, "part")?);
+        made(&mut vm.tracer.run, text.strip_suffix(&*part).unwrap_or(&text))
+    }),
+    native("str.zfill", "self width", |vm, a| {
+        let (text, width) = (this(vm, a)?, usize::try_from(a.int(vm, "width")?).unwrap_or(0));
+        let missing = width.saturating_sub(text.chars().count());
+        vm.allocate(missing)?;
+        let (sign, digits) = match text.strip_prefix(['+', '-']) {
+            Some(digits) => text.split_at(text.len() - digits.len()),
+            None => ("", &*text),
+        };
+        made(&mut vm.tracer.run, &format!("{sign}{}{digits}", "0".repeat(missing)))
+    }),
+    native("str.isalpha", "self", |vm, a| all(vm, a, char::is_alphabetic)),
+    native("str.isalnum", "self", |vm, a| all(vm, a, char::is_alphanumeric)),
+    native("str.isspace", "self", |vm, a| all(vm, a, char::is_whitespace)),
+    native("str.isdigit str.isdecimal", "self", |vm, a| all(vm, a, |c| c.is_ascii_digit())),
+    native("str.isupper", "self", |vm, a| cased(vm, a, true)),
+    native("str.islower", "self", |vm, a| cased(vm, a, false)),
+    native("builtins.ord", "c", |vm, a| {
+        let text = a.text(vm, "c")?;
+        let mut chars = text.chars();
+        match (chars.next(), chars.next()) {
+            (Some(c), None) => Ok(Value::Int(i64::from(u32::from(c)))),
+            _ => vm.type_fault("ord() needs one character"),
+        }
+    }),
+    native("builtins.chr", "i", |vm, a| match u32::try_from(a.int(vm, "i")?).ok().and_then(char::from_u32) {
+        Some(c) => made(&mut vm.tracer.run, c.encode_utf8(&mut [0; 4])),
+        None => vm.value_fault("chr() needs the number of a character"),
+    }),
 ];

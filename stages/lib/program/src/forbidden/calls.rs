@@ -8,6 +8,7 @@ use super::facts::Facts;
 use super::scope::{Kind, Scope};
 use super::{Scan, chain, texts};
 use crate::diagnostic::Diagnostic;
+use crate::rules::Rule;
 use crate::syntax::*;
 use crate::vocabulary;
 
@@ -26,14 +27,14 @@ impl<'a> Scan<'a> {
                 if args.len() != 1 || !keywords.is_empty() || matches!(args, [Expr { kind: ExprKind::Starred(_), .. }])
                 {
                     let said = ("type() takes one value here; write a class as a class".into(), None);
-                    self.unknown("E-UNSUPPORTED-CLASS", function.at.0, said);
+                    self.unknown(Rule::UnsupportedClass, function.at.0, said);
                 }
                 args.iter().for_each(|e| self.expr(e));
             }
             ExprKind::Attribute(text, method) if &**method == "format" => {
                 if !matches!(&text.kind, ExprKind::Str(t) if !looks_inside(t)) {
                     let message = "format() is for text that is written out and whose fields look into no objects";
-                    self.refuse("E-FORBIDDEN-ATTRIBUTE", function.at.0, message);
+                    self.refuse(Rule::ForbiddenAttribute, function.at.0, message);
                 }
                 self.expr(text);
                 args.iter().for_each(|e| self.expr(e));
@@ -69,7 +70,7 @@ impl<'a> Scan<'a> {
     fn by_name(&mut self, function: &str, span: Span, args: &'a [Expr]) -> Option<&'a [Expr]> {
         let [base, name, rest @ ..] = args else {
             self.refuse(
-                "E-FORBIDDEN-BUILTIN",
+                Rule::ForbiddenBuiltin,
                 span,
                 format!("{function}() needs an object and a name that can be read in the text"),
             );
@@ -91,7 +92,7 @@ impl<'a> Scan<'a> {
                 }
                 _ => {
                     let message = format!("{function}() on a module needs the name written out, and changes nothing");
-                    self.refuse("E-FORBIDDEN-MODULE", span, message);
+                    self.refuse(Rule::ForbiddenModule, span, message);
                 }
             }
             return Some(rest);
@@ -100,12 +101,12 @@ impl<'a> Scan<'a> {
         match &name.kind {
             ExprKind::Str(text) if function == "setattr" => self.stored_attribute(text, name.at.0),
             ExprKind::Str(text) if vocabulary::is_hidden(text) => {
-                self.refuse("E-FORBIDDEN-ATTRIBUTE", name.at.0, format!("the attribute '{text}' is out of reach"));
+                self.refuse(Rule::ForbiddenAttribute, name.at.0, format!("the attribute '{text}' is out of reach"));
             }
             _ if self.is_known(name) => self.expr(name),
             _ => {
                 let message = format!("the name that {function}() gets cannot be read in the text");
-                let d = Diagnostic::error("E-FORBIDDEN-ATTRIBUTE", name.at.0, message);
+                let d = Diagnostic::new(Rule::ForbiddenAttribute, name.at.0, message);
                 let help = "write it out, loop over names that are written out, or let it begin as f\"name_{i}\"";
                 self.found.unknown.push(d.help(help));
                 self.expr(name);

@@ -6,6 +6,7 @@ use super::calls::BY_NAME;
 use super::scope::{Kind, Scope};
 use super::{Scan, chain};
 use crate::eval::{self, Member};
+use crate::rules::Rule;
 use crate::syntax::*;
 use crate::{vocabulary, walk};
 
@@ -83,23 +84,23 @@ impl<'a> Scan<'a> {
             Kind::Local => {}
             Kind::Module => {
                 let message = format!("the module '{name}' is used as a value; write out what of it is meant");
-                self.refuse("E-FORBIDDEN-MODULE", span, message);
+                self.refuse(Rule::ForbiddenModule, span, message);
             }
             Kind::Global if BY_NAME.contains(&&**name) => {
-                self.refuse("E-FORBIDDEN-BUILTIN", span, format!("'{name}' may be called, but not passed on"));
+                self.refuse(Rule::ForbiddenBuiltin, span, format!("'{name}' may be called, but not passed on"));
             }
             Kind::Global
                 if vocabulary::is_dunder(name) && !self.facts.bound.contains(name) && &**name != "__debug__" =>
             {
                 let message = format!("'{name}' differs from run to run; only __name__ == \"__main__\" may be asked");
-                self.refuse("E-FORBIDDEN-BUILTIN", span, message);
+                self.refuse(Rule::ForbiddenBuiltin, span, message);
             }
             Kind::Global if vocabulary::is_other_builtin(name) => self.other_builtin(name, span),
             Kind::Global if vocabulary::has_builtin(name) || self.facts.bound.contains(name) || self.annotation => {}
             Kind::Global => {
                 let near = self.suggests().then(|| vocabulary::nearest_name(name, &self.facts.bound)).flatten();
                 let near = near.map(|n| format!("did you mean '{n}'?"));
-                self.unknown("E-NAME-UNDEFINED", span, (format!("the name '{name}' is not defined"), near));
+                self.unknown(Rule::NameUndefined, span, (format!("the name '{name}' is not defined"), near));
             }
         }
     }
@@ -115,9 +116,9 @@ impl<'a> Scan<'a> {
             // these only do not have a fixed value
             "id" | "hash" | "dir" | "bin" | "oct" | "hex" | "ord" | "chr" | "bytearray" | "aiter" | "anext" => {
                 let said = (format!("the builtin '{name}' is not supported"), None);
-                self.unknown("E-FORBIDDEN-BUILTIN", span, said);
+                self.unknown(Rule::ForbiddenBuiltin, span, said);
             }
-            _ => self.refuse("E-FORBIDDEN-BUILTIN", span, message),
+            _ => self.refuse(Rule::ForbiddenBuiltin, span, message),
         }
     }
 
@@ -154,15 +155,15 @@ impl<'a> Scan<'a> {
         while let Some((name, span)) = parts.next() {
             if &*module == "logging" && matches!(&***name, "getLogger" | "Logger") {
                 let message = "a logger is only bound to a name: logger = logging.getLogger(__name__)";
-                return self.refuse("E-FORBIDDEN-MODULE", *span, message);
+                return self.refuse(Rule::ForbiddenModule, *span, message);
             }
             if &*module == "torch.jit" && &***name == "script" && !self.decorates {
                 let message = "torch.jit.script stands above functions only, as a decorator";
-                return self.refuse("E-FORBIDDEN-TORCH", *span, message);
+                return self.refuse(Rule::ForbiddenTorch, *span, message);
             }
             if &*module == "torch" && &***name == "compile" && !self.decorates {
                 let message = "torch.compile stands above functions only, as a decorator without settings";
-                return self.refuse("E-FORBIDDEN-TORCH", *span, message);
+                return self.refuse(Rule::ForbiddenTorch, *span, message);
             }
             match vocabulary::member(&module, name) {
                 Some(Member::Module(inner)) => module = inner,
@@ -172,28 +173,28 @@ impl<'a> Scan<'a> {
                     }
                     return;
                 }
-                None => return self.no_member(&module, name, *span, "E-FORBIDDEN-TORCH"),
+                None => return self.no_member(&module, name, *span, Rule::ForbiddenTorch),
             }
             if parts.len() == 0 {
                 let message = format!("the module '{module}' is used as a value; write out what of it is meant");
-                self.refuse("E-FORBIDDEN-MODULE", *span, message);
+                self.refuse(Rule::ForbiddenModule, *span, message);
             }
         }
     }
 
     pub(super) fn attribute_name(&mut self, name: &str, span: Span) {
         if vocabulary::is_dunder(name) && vocabulary::is_hidden(name) || name.ends_with("_frame") {
-            self.refuse("E-FORBIDDEN-ATTRIBUTE", span, format!("the attribute '{name}' is out of reach"));
+            self.refuse(Rule::ForbiddenAttribute, span, format!("the attribute '{name}' is out of reach"));
         } else if vocabulary::is_machinery(name) {
             let (text, help) = eval::unknown_method(name);
             let text =
                 if text.contains("is not among") { format!("the attribute '{name}' is out of reach") } else { text };
-            self.unknown("E-FORBIDDEN-ATTRIBUTE", span, (text, help));
+            self.unknown(Rule::ForbiddenAttribute, span, (text, help));
         } else if !vocabulary::has_attribute(name) && !self.facts.defines(name) {
             let near = self.suggests().then(|| vocabulary::nearest_attribute(name)).flatten();
             let near = near.map(|n| format!("did you mean .{n}?"));
             let text = format!("the language has no attribute '{name}', and the program defines none");
-            self.unknown("E-NAME-ATTRIBUTE", span, (text, near));
+            self.unknown(Rule::NameAttribute, span, (text, near));
         }
     }
 }

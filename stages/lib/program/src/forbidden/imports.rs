@@ -6,6 +6,7 @@ use super::scope::Scope;
 use super::{OUTSIDE, Scan};
 use crate::diagnostic::Diagnostic;
 use crate::eval::{self, Member};
+use crate::rules::Rule;
 use crate::syntax::*;
 use crate::vocabulary;
 
@@ -22,7 +23,7 @@ impl<'a> Scan<'a> {
 
     pub(super) fn import_from(&mut self, stmt: &'a Stmt, module: &'a Name, names: &'a [Alias], level: u32) {
         if level > 0 {
-            self.refuse("E-FORBIDDEN-IMPORT", stmt.at.0, "relative imports reach outside of the program");
+            self.refuse(Rule::ForbiddenImport, stmt.at.0, "relative imports reach outside of the program");
             return;
         }
         let lacks = self.may_lack && names.iter().all(|a| crate::modules::is_optional(module, &a.name));
@@ -31,15 +32,15 @@ impl<'a> Scan<'a> {
         }
         if &**module == "torch.jit" {
             let message = "torch.jit.script stands above functions only, as a decorator: @torch.jit.script";
-            self.refuse("E-FORBIDDEN-IMPORT", stmt.at.0, message);
+            self.refuse(Rule::ForbiddenImport, stmt.at.0, message);
         }
         if &**module == "torch" && names.iter().any(|a| &*a.name == "compile") {
             let message = "torch.compile stands above functions only, as a decorator: @torch.compile";
-            self.refuse("E-FORBIDDEN-IMPORT", stmt.at.0, message);
+            self.refuse(Rule::ForbiddenImport, stmt.at.0, message);
         }
         if &**module == "logging" {
             self.refuse(
-                "E-FORBIDDEN-IMPORT",
+                Rule::ForbiddenImport,
                 stmt.at.0,
                 "write import logging, and logger = logging.getLogger(__name__)",
             );
@@ -52,9 +53,9 @@ impl<'a> Scan<'a> {
             }
             if &*alias.name == "*" {
                 let said = ("'import *' is not supported; name what is used".into(), None);
-                self.unknown("E-UNSUPPORTED-IMPORT", stmt.at.0, said);
+                self.unknown(Rule::UnsupportedImport, stmt.at.0, said);
             } else if vocabulary::member(module, &alias.name).is_none() {
-                self.no_member(module, &alias.name, alias.at.0, "E-FORBIDDEN-IMPORT");
+                self.no_member(module, &alias.name, alias.at.0, Rule::ForbiddenImport);
             }
         }
         if names.iter().any(|a| matches!(vocabulary::member(module, &a.name), Some(Member::Module(_)))) {
@@ -70,7 +71,7 @@ impl<'a> Scan<'a> {
         };
         if alias.asname.as_deref().is_some_and(hides) {
             self.refuse(
-                "E-FORBIDDEN-IMPORT",
+                Rule::ForbiddenImport,
                 span,
                 "an import may not be named as Python names what is private to a class",
             );
@@ -81,33 +82,37 @@ impl<'a> Scan<'a> {
         let package = name.split('.').next().unwrap_or("");
         if !crate::modules::is_package(package) {
             let message = format!("the module '{package}' may not be imported");
-            let d = Diagnostic::error("E-FORBIDDEN-IMPORT", span, message);
+            let d = Diagnostic::new(Rule::ForbiddenImport, span, message);
             let help = "a program may import torch, math, typing, abc, functools and the like";
             self.found.reaching.push(d.help(help));
         } else if name == crate::modules::LOGGER {
-            self.refuse("E-FORBIDDEN-IMPORT", span, format!("'{name}' is no module"));
+            self.refuse(Rule::ForbiddenImport, span, format!("'{name}' is no module"));
         } else if !crate::modules::exists(name)
             && name.split('.').skip(1).any(|part| OUTSIDE.contains(&part) || part.starts_with('_'))
         {
-            self.refuse("E-FORBIDDEN-IMPORT", span, format!("'{name}' may not be imported"));
+            self.refuse(Rule::ForbiddenImport, span, format!("'{name}' may not be imported"));
         } else if !crate::modules::exists(name) {
             let said = (format!("the module '{name}' is not available"), None);
-            self.unknown("E-UNSUPPORTED-IMPORT", span, said);
+            self.unknown(Rule::UnsupportedImport, span, said);
         }
     }
 
     /// A module that a class body imports would be an attribute of its instances.
     fn no_class_scope(&mut self, stmt: &'a Stmt) {
         if matches!(self.scopes.last(), Some(Scope::Class { .. })) {
-            self.refuse("E-FORBIDDEN-MODULE", stmt.at.0, "a class body may not import modules; import them at the top");
+            self.refuse(
+                Rule::ForbiddenModule,
+                stmt.at.0,
+                "a class body may not import modules; import them at the top",
+            );
         }
     }
 
-    pub(super) fn no_member(&mut self, module: &str, name: &str, span: Span, code: &'static str) {
+    pub(super) fn no_member(&mut self, module: &str, name: &str, span: Span, rule: Rule) {
         if OUTSIDE.contains(&name) || name.starts_with('_') || vocabulary::is_machinery(name) {
-            self.refuse(code, span, format!("{module}.{name} reaches outside of the program"));
+            self.refuse(rule, span, format!("{module}.{name} reaches outside of the program"));
         } else {
-            self.unknown("E-UNSUPPORTED-OP", span, eval::unknown_member(module, name));
+            self.unknown(Rule::UnsupportedOp, span, eval::unknown_member(module, name));
         }
     }
 }

@@ -17,6 +17,7 @@ use graph::Span;
 use self::facts::{Facts, Source};
 use self::scope::{Kind, Scope};
 use crate::diagnostic::Diagnostic;
+use crate::rules::Rule;
 use crate::syntax::*;
 use crate::{vocabulary, walk};
 
@@ -103,12 +104,12 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    fn refuse(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
-        self.found.reaching.push(Diagnostic::error(code, span, message));
+    fn refuse(&mut self, rule: Rule, span: Span, message: impl Into<String>) {
+        self.found.reaching.push(Diagnostic::new(rule, span, message));
     }
 
-    fn unknown(&mut self, code: &'static str, span: Span, said: (String, Option<String>)) {
-        let mut d = Diagnostic::error(code, span, said.0);
+    fn unknown(&mut self, rule: Rule, span: Span, said: (String, Option<String>)) {
+        let mut d = Diagnostic::new(rule, span, said.0);
         d.help = said.1;
         self.found.unknown.push(d);
     }
@@ -205,7 +206,7 @@ impl<'a> Scan<'a> {
 
     fn not_supported(&mut self, what: &str, span: Span) {
         let said = (format!("{what} is not supported"), None);
-        self.unknown("E-UNSUPPORTED-SYNTAX", span, said);
+        self.unknown(Rule::UnsupportedSyntax, span, said);
     }
 
     fn function(&mut self, f: &'a Function) {
@@ -232,7 +233,7 @@ impl<'a> Scan<'a> {
         for base in &c.bases {
             if matches!(&base.kind, ExprKind::Name(n) if &**n == "type") {
                 let said = ("deriving from type is not supported".into(), None);
-                self.unknown("E-UNSUPPORTED-CLASS", base.at.0, said);
+                self.unknown(Rule::UnsupportedClass, base.at.0, said);
             }
             self.expr(base);
         }
@@ -241,7 +242,7 @@ impl<'a> Scan<'a> {
                 matches!(&keyword.value.kind, ExprKind::Name(n) | ExprKind::Attribute(_, n) if &**n == "ABCMeta");
             if !plain || keyword.name.as_deref() != Some("metaclass") {
                 let said = ("the only keyword of a class is metaclass=abc.ABCMeta".into(), None);
-                self.unknown("E-UNSUPPORTED-CLASS", keyword.value.at.0, said);
+                self.unknown(Rule::UnsupportedClass, keyword.value.at.0, said);
             }
             self.expr(&keyword.value);
         }
@@ -260,7 +261,7 @@ impl<'a> Scan<'a> {
             _ => false,
         };
         if let Some(why) = vocabulary::refuses_definition(name, derived) {
-            self.refuse("E-FORBIDDEN-HOOK", span, format!("'{name}' may not be defined: {why}"));
+            self.refuse(Rule::ForbiddenHook, span, format!("'{name}' may not be defined: {why}"));
         }
     }
 
@@ -275,7 +276,7 @@ impl<'a> Scan<'a> {
                     && self.is_module(head)
                 {
                     self.refuse(
-                        "E-FORBIDDEN-TORCH",
+                        Rule::ForbiddenTorch,
                         target.at.0,
                         "a program may not change modules, which others use, too",
                     );
@@ -283,7 +284,7 @@ impl<'a> Scan<'a> {
                 }
                 if self.is_others_class(base) {
                     let message = "a program may not change classes that others use, too; derive a class of its own";
-                    self.refuse("E-FORBIDDEN-TORCH", target.at.0, message);
+                    self.refuse(Rule::ForbiddenTorch, target.at.0, message);
                 }
                 self.expr(base);
                 self.stored_attribute(name, target.at.0);
@@ -319,7 +320,7 @@ impl<'a> Scan<'a> {
     fn stored_attribute(&mut self, name: &str, span: Span) {
         if vocabulary::refuses_definition(name, false).is_some() {
             self.refuse(
-                "E-FORBIDDEN-HOOK",
+                Rule::ForbiddenHook,
                 span,
                 format!("'{name}' may not be set: it is part of the inner life of Python or PyTorch"),
             );

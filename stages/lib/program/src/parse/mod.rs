@@ -18,6 +18,7 @@ use self::lower::Lines;
 pub use self::names::locals;
 use crate::diagnostic::Diagnostic;
 use crate::recent::Recent;
+use crate::rules::Rule;
 use crate::syntax::*;
 
 /// Longest program that is read, in bytes.
@@ -45,11 +46,11 @@ pub(crate) fn line_starts(source: &str) -> Vec<usize> {
 pub fn parse(source: &str) -> Result<Module, Vec<Diagnostic>> {
     if source.len() > MAX_SOURCE {
         let message = format!("the program has {} bytes; at most {MAX_SOURCE} are read", source.len());
-        return Err(vec![Diagnostic::error("E-BUDGET-SOURCE", Span::default(), message)]);
+        return Err(vec![Diagnostic::new(Rule::BudgetSource, Span::default(), message)]);
     }
     if let Some(at) = source.find('\0') {
         let span = Lines::new(source).span(TextRange::empty(TextSize::try_from(at).unwrap_or_default()));
-        return Err(vec![Diagnostic::error("E-SYNTAX", span, "source code cannot contain null bytes")]);
+        return Err(vec![Diagnostic::new(Rule::Syntax, span, "source code cannot contain null bytes")]);
     }
     guard_nesting(source)?;
     let parsed = parse_unchecked(source, ParseOptions::from(Mode::Module).with_target_version(python::VERSION));
@@ -58,7 +59,7 @@ pub fn parse(source: &str) -> Result<Module, Vec<Diagnostic>> {
         let fence = source.lines().next().is_some_and(|l| l.trim_start().starts_with("```"));
         let mut found: Vec<Diagnostic> = Vec::new();
         for error in parsed.errors() {
-            let mut d = Diagnostic::error("E-SYNTAX", lines.span(error.location), sentence(&error.error.to_string()));
+            let mut d = Diagnostic::new(Rule::Syntax, lines.span(error.location), sentence(&error.error.to_string()));
             if fence && d.line == 1 {
                 d = d.help("leave out the markdown fence: the file is the program alone");
             }
@@ -72,11 +73,11 @@ pub fn parse(source: &str) -> Result<Module, Vec<Diagnostic>> {
     let newer = parsed.unsupported_syntax_errors().iter().map(|e| (e.range, e.to_string()));
     let mut refused: Vec<python::Fault> = newer.chain(python::encoding(source)).collect();
     let ast::Mod::Module(module) = parsed.into_syntax() else {
-        return Err(vec![Diagnostic::error("E-SYNTAX", Span::default(), "not a module")]);
+        return Err(vec![Diagnostic::new(Rule::Syntax, Span::default(), "not a module")]);
     };
     refused.extend(python::faults(source, &module));
     if !refused.is_empty() {
-        let fault = |(range, text): python::Fault| Diagnostic::error("E-SYNTAX", lines.span(range), sentence(&text));
+        let fault = |(range, text): python::Fault| Diagnostic::new(Rule::Syntax, lines.span(range), sentence(&text));
         return Err(refused.into_iter().take(20).map(fault).collect());
     }
     let body = lines.stmts(&module.body);
@@ -117,7 +118,7 @@ fn scope_errors(body: &[Stmt]) -> Vec<Diagnostic> {
                     let bound = |name: &Name| homes.iter().take(around).any(|f| f.locals.contains(name));
                     if let Some(name) = names.iter().find(|n| !bound(n)) {
                         let text = format!("no binding for nonlocal '{name}' found");
-                        found.push(Diagnostic::error("E-SYNTAX", stmt.at.0, text));
+                        found.push(Diagnostic::new(Rule::Syntax, stmt.at.0, text));
                     }
                 }
                 _ => crate::walk::blocks(stmt).into_iter().for_each(|block| walk(block, function, homes, found)),
@@ -138,7 +139,7 @@ fn guard_nesting(source: &str) -> Result<(), Vec<Diagnostic>> {
     // [`MAX_SOURCE`] leaves no room for lines beyond 32 bits
     let line = u32::try_from(starts.partition_point(is_fine).max(1)).unwrap_or(u32::MAX);
     let span = Span { line, column: 1, end_line: line, end_column: 1 };
-    Err(vec![Diagnostic::error("E-BUDGET-NESTING", span, what)])
+    Err(vec![Diagnostic::new(Rule::BudgetNesting, span, what)])
 }
 
 /// What is too deep: the brackets and words of a logical line, and the levels of indentation.

@@ -33,6 +33,7 @@ pub use marker::Marker;
 pub use passage::Passage;
 
 use crate::diagnostic::Diagnostic;
+use crate::rules::Rule;
 
 /// The lines of one region, markers included; lines count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,9 +144,9 @@ struct Found {
 pub fn find(source: &str) -> Result<Regions, Vec<Diagnostic>> {
     let lines: Vec<&str> = source.lines().collect();
     let mut faults = Vec::new();
-    let fault = |line: u32, code, message: String| {
+    let fault = |line: u32, rule, message: String| {
         let span = if line == 0 { Span::default() } else { line_span(&lines, line) };
-        Diagnostic::error(code, span, message)
+        Diagnostic::new(rule, span, message)
     };
     let mut found: Vec<Found> = Vec::new();
     for (line, marker) in markers(source) {
@@ -155,7 +156,7 @@ pub fn find(source: &str) -> Result<Regions, Vec<Diagnostic>> {
             Marker::Nameless(name) => {
                 let text = format!("'{name}' is no name of a region");
                 let help = "a name is one word of letters, digits and '_', up to 32 characters; OPERATOR or ACTION may follow it";
-                faults.push(fault(line, "E-REGION-NAME", text).help(help));
+                faults.push(fault(line, Rule::RegionName, text).help(help));
                 continue;
             }
         };
@@ -167,7 +168,7 @@ pub fn find(source: &str) -> Result<Regions, Vec<Diagnostic>> {
         let slot = if begins { &mut of.begin } else { &mut of.end };
         if let Some(first) = slot {
             let text = format!("this {factor} marker occurs twice; the first is in line {first}");
-            faults.push(fault(line, "E-REGION-TWICE", text));
+            faults.push(fault(line, Rule::RegionTwice, text));
         } else {
             *slot = Some(line);
         }
@@ -189,19 +190,19 @@ pub fn find(source: &str) -> Result<Regions, Vec<Diagnostic>> {
         match (begin, end) {
             (Some(begin), Some(end)) if begin < end => regions.push((name, Region { begin, end })),
             (Some(_), Some(end)) => {
-                faults.push(fault(end, "E-REGION-ORDER", format!("the {name} region ends before it begins")));
+                faults.push(fault(end, Rule::RegionOrder, format!("the {name} region ends before it begins")));
             }
             (Some(begin), None) => {
                 faults.push(
-                    fault(begin, "E-REGION-OPEN", format!("the {name} region is opened but never closed"))
+                    fault(begin, Rule::RegionOpen, format!("the {name} region is opened but never closed"))
                         .help(format!("add '# ===== END {name} REGION =====' behind it")),
                 );
             }
             (None, Some(end)) => {
-                faults.push(fault(end, "E-REGION-OPEN", format!("the {name} region is closed but never opened")));
+                faults.push(fault(end, Rule::RegionOpen, format!("the {name} region is closed but never opened")));
             }
             (None, None) => {
-                faults.push(fault(0, "E-REGION-MISSING", format!("the program has no {name} region")).help(format!(
+                faults.push(fault(0, Rule::RegionMissing, format!("the program has no {name} region")).help(format!(
                     "put '# ===== BEGIN {name} REGION =====' and '# ===== END {name} REGION =====' around it"
                 )));
             }
@@ -214,7 +215,7 @@ pub fn find(source: &str) -> Result<Regions, Vec<Diagnostic>> {
         if let Some((outer, around)) = open
             && region.begin < around.end
         {
-            faults.push(fault(region.begin, "E-REGION-NESTED", format!("the {outer} and {factor} regions overlap")));
+            faults.push(fault(region.begin, Rule::RegionNested, format!("the {outer} and {factor} regions overlap")));
         }
         if open.is_none_or(|(_, around)| around.end < region.end) {
             open = Some((factor, region));
@@ -232,7 +233,7 @@ mod tests {
     }
 
     fn faults(marks: &[&str]) -> Vec<(&'static str, u32)> {
-        find(&program(marks)).unwrap_err().into_iter().map(|d| (d.code, d.line)).collect()
+        find(&program(marks)).unwrap_err().into_iter().map(|d| (d.code(), d.line)).collect()
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn fuzz(count: u64, seed: u64) {
                 compiled
             });
             assert!(cost.is_fine(), "input {number} ({kind}) of seed {seed} takes {cost:?}:\n{source}");
-            let gave_up = compiled.diagnostics.iter().any(|d| d.code == "E-INTERNAL");
+            let gave_up = compiled.diagnostics.iter().any(|d| d.code() == "E-INTERNAL");
             assert!(!gave_up, "input {number} ({kind}) of seed {seed}: {:?}\n{source}", compiled.diagnostics);
             tallies.entry(kind).or_default().add(number, compiled.verdict() != Verdict::Reject, cost);
             if (number + 1) % 250_000 == 0 {

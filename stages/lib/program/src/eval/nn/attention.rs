@@ -2,6 +2,7 @@
 
 use super::super::Tracer;
 use super::*;
+use crate::rules::Rule;
 
 pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = begin(&mut vm.tracer.run, a)?;
@@ -15,7 +16,7 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     for option in ["add_bias_kv", "add_zero_attn"] {
         if a.bool(vm, option, false)? {
-            return vm.refuse("E-UNSUPPORTED-OP", format!("MultiheadAttention is not supported with {option}"));
+            return vm.refuse(Rule::UnsupportedOp, format!("MultiheadAttention is not supported with {option}"));
         }
     }
     let key = if a.some("kdim").is_some() { a.size(vm, "kdim")? } else { embed };
@@ -47,7 +48,7 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     } else {
         no_param(&o, "in_proj_bias");
     }
-    let Some(linear) = find("Linear") else { return vm.refuse("E-INTERNAL", "there is no Linear") };
+    let Some(linear) = find("Linear") else { return vm.refuse(Rule::Internal, "there is no Linear") };
     let class = Value::Class(vm.heap.layer_class(linear));
     let width = Value::Int(embed as i64);
     let out = vm.call(&class, vec![width.clone(), width], vec![("bias".into(), Value::Bool(bias))])?;
@@ -85,7 +86,7 @@ fn heads(vm: &mut Interp, o: &Rc<Object>, x: NodeId, part: i64, sizes: (i64, i64
         None => None,
     };
     let y = made_here(o, vm.tracer.linear(x, weight, bias))?;
-    let mut shape = vm.tracer.graph().shape(y).clone();
+    let mut shape = vm.tracer.shape(y).clone();
     shape.pop();
     shape.extend([Dim::known(count), Dim::known(embed / count.max(1))]);
     let y = vm.tracer.push_as(Op::Reshape, &[y], shape, DType::Float)?;
@@ -94,7 +95,7 @@ fn heads(vm: &mut Interp, o: &Rc<Object>, x: NodeId, part: i64, sizes: (i64, i64
 
 /// A mask as numbers to add: a bool mask leaves out what is true.
 fn added(tracer: &mut Tracer, mask: NodeId) -> R<NodeId> {
-    if tracer.graph().dtype(mask) != DType::Bool {
+    if tracer.dtype(mask) != DType::Bool {
         return Ok(mask);
     }
     let (low, zero) = (tracer.float(f64::NEG_INFINITY)?, tracer.float(0.0)?);
@@ -102,21 +103,21 @@ fn added(tracer: &mut Tracer, mask: NodeId) -> R<NodeId> {
 }
 
 fn masked(vm: &mut Interp, a: &Args, scores: NodeId) -> R<NodeId> {
-    let shape = vm.tracer.graph().shape(scores).clone();
+    let shape = vm.tracer.shape(scores).clone();
     let mut scores = scores;
     if a.some("attn_mask").is_some() {
         let mut mask = a.tensor(vm, "attn_mask")?;
         // [length, length], or [batch * heads, length, length]
-        if vm.tracer.graph().shape(mask).len() == 3 {
-            let dtype = vm.tracer.graph().dtype(mask);
+        if vm.tracer.rank(mask) == 3 {
+            let dtype = vm.tracer.dtype(mask);
             mask = vm.tracer.push_as(Op::Reshape, &[mask], shape.clone(), dtype)?;
-        } else if vm.tracer.graph().shape(mask).as_slice() != shape.get(2..).unwrap_or(&[]) {
+        } else if vm.tracer.shape(mask).as_slice() != shape.get(2..).unwrap_or(&[]) {
             let text = format!(
                 "the attention mask {} must be {}, or have batch * heads before that",
-                graph::display(vm.tracer.graph().shape(mask)),
+                graph::display(vm.tracer.shape(mask)),
                 graph::display(shape.get(2..).unwrap_or(&[]))
             );
-            return vm.refuse("E-SHAPE-BROADCAST", text);
+            return vm.refuse(Rule::ShapeBroadcast, text);
         }
         let mask = added(&mut vm.tracer, mask)?;
         scores = vm.tracer.bin(BinaryOp::Add, scores, mask)?;
@@ -124,13 +125,13 @@ fn masked(vm: &mut Interp, a: &Args, scores: NodeId) -> R<NodeId> {
     if a.some("key_padding_mask").is_some() {
         let mask = a.tensor(vm, "key_padding_mask")?;
         let wanted: Vec<Dim> = [shape.first(), shape.get(3)].into_iter().flatten().cloned().collect();
-        if *vm.tracer.graph().shape(mask) != wanted {
+        if *vm.tracer.shape(mask) != wanted {
             let text = format!(
                 "key_padding_mask must have the shape {}, not {}",
                 graph::display(&wanted),
-                graph::display(vm.tracer.graph().shape(mask))
+                graph::display(vm.tracer.shape(mask))
             );
-            return vm.refuse("E-SHAPE-BROADCAST", text);
+            return vm.refuse(Rule::ShapeBroadcast, text);
         }
         let mask = vm.tracer.unsqueeze(mask, 1)?;
         let mask = vm.tracer.unsqueeze(mask, 1)?;
@@ -148,10 +149,10 @@ pub(super) fn forward(vm: &mut Interp, a: &Args) -> R<Value> {
     };
     let (embed, count, width) = (size("embed_dim"), size("num_heads"), size("head_dim"));
     let mut inputs = [a.tensor(vm, "query")?, a.tensor(vm, "key")?, a.tensor(vm, "value")?];
-    let rank = vm.tracer.graph().shape(inputs[0]).len();
-    if !(2..=3).contains(&rank) || inputs.iter().any(|id| vm.tracer.graph().shape(*id).len() != rank) {
+    let rank = vm.tracer.rank(inputs[0]);
+    if !(2..=3).contains(&rank) || inputs.iter().any(|id| vm.tracer.rank(*id) != rank) {
         let text = "attention takes three tensors of [batch, length, features], or of [length, features]";
-        let d = vm.fault("E-SHAPE-MATMUL", text);
+        let d = vm.fault(Rule::ShapeMatmul, text);
         return Err(Box::new(d.help("reshape other axes into the batch")));
     }
     if a.bool(vm, "is_causal", false)? && a.some("attn_mask").is_none() {
@@ -166,10 +167,10 @@ pub(super) fn forward(vm: &mut Interp, a: &Args) -> R<Value> {
         };
     }
     let [query, key, value] = inputs;
-    if vm.tracer.graph().shape(key).get(..2) != vm.tracer.graph().shape(value).get(..2)
-        || vm.tracer.graph().shape(query).first() != vm.tracer.graph().shape(key).first()
+    if vm.tracer.shape(key).get(..2) != vm.tracer.shape(value).get(..2)
+        || vm.tracer.shape(query).first() != vm.tracer.shape(key).first()
     {
-        return vm.refuse("E-SHAPE-MATMUL", "queries, keys and values differ in batch or length");
+        return vm.refuse(Rule::ShapeMatmul, "queries, keys and values differ in batch or length");
     }
     let q = heads(vm, &o, query, 0, (embed, count))?;
     let k = heads(vm, &o, key, 1, (embed, count))?;
@@ -186,7 +187,7 @@ pub(super) fn forward(vm: &mut Interp, a: &Args) -> R<Value> {
         if drop > 0.0 && vm.tracer.in_training(&o) { vm.tracer.with_dropout(weights, drop)? } else { weights };
     let y = vm.tracer.push(Op::MatMul, &[weights, v])?;
     let y = vm.tracer.push(Op::Permute(vec![0, 2, 1, 3]), &[y])?;
-    let mut shape = vm.tracer.graph().shape(query).clone();
+    let mut shape = vm.tracer.shape(query).clone();
     if let Some(last) = shape.last_mut() {
         *last = Dim::known(embed);
     }

@@ -4,6 +4,7 @@ use super::super::Tracer;
 use super::super::random::Moved;
 use super::norms::grouped;
 use super::*;
+use crate::rules::Rule;
 
 /// A buffer of a layer, saved under its name.
 fn buffer(tracer: &mut Tracer, o: &Rc<Object>, name: &str, literal: Literal) -> R<()> {
@@ -37,7 +38,7 @@ pub(super) fn init(vm: &mut Interp, a: &Args, affine: bool, track: bool) -> R<Va
         no_param(&o, "bias");
     }
     if track && vm.tracer.phase() == super::super::Phase::Second {
-        return vm.refuse("E-STATEFUL", "a layer is made anew in every call of forward, so its statistics are lost");
+        return vm.refuse(Rule::Stateful, "a layer is made anew in every call of forward, so its statistics are lost");
     }
     for (name, shape, value, dtype) in [
         ("running_mean", vec![channels], 0.0, DType::Float),
@@ -74,7 +75,7 @@ fn leaf(tracer: &Tracer, t: &Option<Rc<Tensor>>) -> R<Option<usize>> {
         None => Ok(None),
         Some(Data::Leaf(at)) if tracer.leaf(at).is_some_and(|leaf| leaf.buffer) => Ok(Some(at)),
         Some(_) => tracer.run.refuse(
-            "E-UNSUPPORTED-TRAINING",
+            Rule::UnsupportedTraining,
             "running statistics are updated in training, so they must be buffers of a module",
         ),
     }
@@ -82,10 +83,10 @@ fn leaf(tracer: &Tracer, t: &Option<Rc<Tensor>>) -> R<Option<usize>> {
 
 /// Normalises each channel, the second axis: by the batch's statistics where `training`, and where there are no running ones.
 pub fn normalised(tracer: &mut Tracer, x: NodeId, s: &Settings, running: &Running, training: bool) -> R<NodeId> {
-    let shape = tracer.graph().shape(x).clone();
+    let shape = tracer.shape(x).clone();
     let Some(channels) = shape.get(1).and_then(Dim::as_known) else {
         let text = "a batch norm needs [batch, channels, ...] with a known number of channels";
-        let d = tracer.run.fault("E-SHAPE-NORM", text);
+        let d = tracer.run.fault(Rule::ShapeNorm, text);
         return Err(Box::new(d.help(
             "bring the features to the second axis: bn(x.flatten(0, 1)) of [B * N, H], or bn(x.transpose(1, 2))",
         )));
@@ -109,7 +110,7 @@ pub fn normalised(tracer: &mut Tracer, x: NodeId, s: &Settings, running: &Runnin
                     "a batch norm of {} has one value per channel for a batch of one sample, which torch refuses in training",
                     graph::display(&shape)
                 );
-                let d = tracer.run.fault("E-SHAPE-NORM", text);
+                let d = tracer.run.fault(Rule::ShapeNorm, text);
                 return Err(Box::new(d.help("normalise over the nodes, too: bn(x.flatten(0, 1)) of [B * N, H]")));
             }
             let mut reduce = |op: ReduceOp, keepdim| tracer.push(Op::Reduce { op, dims: dims.clone(), keepdim }, &[x]);
@@ -146,7 +147,7 @@ fn held(vm: &mut Interp, o: &Rc<Object>, name: &str) -> R<Option<Rc<Tensor>>> {
 }
 
 fn fits(tracer: &Tracer, o: &Object, x: NodeId, ranks: &[usize]) -> R<()> {
-    let shape = tracer.graph().shape(x);
+    let shape = tracer.shape(x);
     let channels = number(o, "num_features") as i64;
     if ranks.contains(&shape.len()) && shape.get(1) == Some(&Dim::known(channels)) {
         return Ok(());
@@ -157,7 +158,7 @@ fn fits(tracer: &Tracer, o: &Object, x: NodeId, ranks: &[usize]) -> R<()> {
         if ranks.contains(&2) { "] or [batch, channels, length" } else { ", ..." },
         graph::display(shape)
     );
-    let d = tracer.run.fault("E-SHAPE-NORM", text);
+    let d = tracer.run.fault(Rule::ShapeNorm, text);
     Err(Box::new(
         d.help("bring the features to the second axis: bn(x.flatten(0, 1)) of [B * N, H], or bn(x.transpose(1, 2))"),
     ))
@@ -183,7 +184,7 @@ pub(super) fn forward(vm: &mut Interp, a: &Args, ranks: &[usize]) -> R<Value> {
 
 pub(super) fn instance_init(vm: &mut Interp, a: &Args) -> R<Value> {
     if a.bool(vm, "track_running_stats", false)? {
-        return vm.refuse("E-UNSUPPORTED-OP", "InstanceNorm is not supported with track_running_stats");
+        return vm.refuse(Rule::UnsupportedOp, "InstanceNorm is not supported with track_running_stats");
     }
     init(vm, a, false, false)
 }
@@ -192,15 +193,15 @@ pub(super) fn instance_init(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn instance(vm: &mut Interp, a: &Args, behind: usize) -> R<Value> {
     let o = this(&vm.tracer.run, a)?;
     let mut x = a.tensor(vm, "input")?;
-    let alone = vm.tracer.graph().shape(x).len() == behind + 1;
+    let alone = vm.tracer.rank(x) == behind + 1;
     if alone {
         x = vm.tracer.unsqueeze(x, 0)?;
     }
     made_here(&o, fits(&vm.tracer, &o, x, &[behind + 2]))?;
     let (weight, bias) = (own(vm, &o, "weight")?, own(vm, &o, "bias")?);
-    let inner = graph::numel(vm.tracer.graph().shape(x).get(2..).unwrap_or(&[]));
+    let inner = graph::numel(vm.tracer.shape(x).get(2..).unwrap_or(&[]));
     if !inner.provably_gt(&Dim::known(1)) {
-        return vm.refuse("E-SHAPE-NORM", "an instance norm needs more than one value per channel");
+        return vm.refuse(Rule::ShapeNorm, "an instance norm needs more than one value per channel");
     }
     let groups = number(&o, "num_features") as usize;
     let mut y = made_here(&o, grouped(&mut vm.tracer, x, groups, weight, bias, number(&o, "eps")))?;

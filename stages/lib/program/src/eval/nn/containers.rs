@@ -2,6 +2,7 @@
 
 use super::super::container::container_items;
 use super::*;
+use crate::rules::Rule;
 
 pub(super) fn sequential_init(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = begin(&mut vm.tracer.run, a)?;
@@ -47,7 +48,7 @@ pub(super) fn dict_init(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn no_forward(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = this(&vm.tracer.run, a)?;
     let name = o.class.name.rsplit('.').next().unwrap_or("").to_string();
-    Err(vm.fault("E-INTERFACE-FORWARD", format!("{name} has no forward method")))
+    Err(vm.fault(Rule::InterfaceForward, format!("{name} has no forward method")))
 }
 
 /// A layer of `einops` keeps its pattern.
@@ -74,6 +75,6 @@ pub(super) fn einops(vm: &mut Interp, a: &Args, function: &str) -> R<Value> {
     given.extend(Some(get(&o, "$reduction")).filter(|r| !matches!(r, Value::None)));
     match super::super::native::find(function) {
         Some(f) => vm.call_native(f, given, keywords),
-        None => vm.refuse("E-UNSUPPORTED-OP", format!("{function} is not supported")),
+        None => vm.refuse(Rule::UnsupportedOp, format!("{function} is not supported")),
     }
 }

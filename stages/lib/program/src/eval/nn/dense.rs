@@ -2,6 +2,7 @@
 
 use super::super::Tracer;
 use super::*;
+use crate::rules::Rule;
 
 pub(super) fn linear_init(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = begin(&mut vm.tracer.run, a)?;
@@ -53,12 +54,12 @@ pub(super) fn embedding_init(vm: &mut Interp, a: &Args) -> R<Value> {
     let (count, size) = (a.size(vm, "num_embeddings")?, a.size(vm, "embedding_dim")?);
     for option in ["max_norm", "_weight"] {
         if a.some(option).is_some() {
-            return vm.refuse("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
+            return vm.refuse(Rule::UnsupportedOp, format!("Embedding is not supported with {option}"));
         }
     }
     for option in ["scale_grad_by_freq", "sparse"] {
         if a.bool(vm, option, false)? {
-            return vm.refuse("E-UNSUPPORTED-OP", format!("Embedding is not supported with {option}"));
+            return vm.refuse(Rule::UnsupportedOp, format!("Embedding is not supported with {option}"));
         }
     }
     set(&o, "num_embeddings", Value::Int(count as i64));
@@ -94,7 +95,7 @@ pub fn padding_row(vm: &mut Interp, a: &Args, count: usize) -> R<Option<usize>> 
 pub fn looked_up(tracer: &mut Tracer, weight: NodeId, index: NodeId, padding: Option<usize>) -> R<NodeId> {
     let mut weight = weight;
     if let Some(row) = padding {
-        let count = tracer.graph().shape(weight).first().and_then(Dim::as_known).unwrap_or(0);
+        let count = tracer.shape(weight).first().and_then(Dim::as_known).unwrap_or(0);
         let rows = tracer.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![Dim::known(count)], DType::Int)?;
         let rows = tracer.unsqueeze(rows, 1)?;
         let row = tracer.scalar(row as f64, DType::Int)?;
@@ -136,14 +137,14 @@ pub(super) fn prelu(vm: &mut Interp, a: &Args) -> R<Value> {
 
 /// `x` where it is positive, else `x` times the weight: one, or one for each channel, which is the second axis.
 pub fn rectified(tracer: &mut Tracer, x: NodeId, weight: NodeId) -> R<NodeId> {
-    let (shape, sizes) = (tracer.graph().shape(x).clone(), tracer.graph().shape(weight).clone());
+    let (shape, sizes) = (tracer.shape(x).clone(), tracer.shape(weight).clone());
     let count = graph::numel(&sizes);
     let mut slope = weight;
     if !count.is_known_one() {
         let channels = if shape.len() < 2 { Dim::known(1) } else { shape.get(1).cloned().unwrap_or_default() };
         if sizes.len() != 1 || count != channels {
             let text = format!("{count} slopes do not fit the {channels} channels of {}", graph::display(&shape));
-            return tracer.run.refuse("E-SHAPE-BROADCAST", text);
+            return tracer.run.refuse(Rule::ShapeBroadcast, text);
         }
         let mut wide = vec![count];
         wide.extend(shape.iter().skip(2).map(|_| Dim::known(1)));
@@ -170,9 +171,9 @@ pub(super) fn lazy_linear(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = this(&vm.tracer.run, a)?;
     if matches!(get(&o, "in_features"), Value::Int(0)) {
         let x = a.tensor(vm, "input")?;
-        let last = vm.tracer.graph().shape(x).last().cloned().unwrap_or_default();
+        let last = vm.tracer.shape(x).last().cloned().unwrap_or_default();
         let Some(input) = last.as_known().and_then(|d| usize::try_from(d).ok()) else {
-            return vm.refuse("E-SHAPE-PARAMETER", format!("LazyLinear: the width {last} depends on the graph"));
+            return vm.refuse(Rule::ShapeParameter, format!("LazyLinear: the width {last} depends on the graph"));
         };
         set(&o, "in_features", Value::Int(input as i64));
         let output = number(&o, "out_features") as usize;
@@ -205,7 +206,7 @@ pub(super) fn convolution_init(vm: &mut Interp, a: &Args, axes: usize) -> R<Valu
     let plain = all_are(vm, a, "kernel_size", 1)? && all_are(vm, a, "stride", 1)? && all_are(vm, a, "padding", 0)?;
     if !plain {
         let d = vm.fault(
-            "E-UNSUPPORTED-OP",
+            Rule::UnsupportedOp,
             "nodes have no order that a convolution could follow: only kernel_size=1 is supported, unpadded",
         );
         return Err(Box::new(d.help("use nn.Linear over the features")));
@@ -232,14 +233,13 @@ pub(super) fn convolution_init(vm: &mut Interp, a: &Args, axes: usize) -> R<Valu
 pub(super) fn convolution(vm: &mut Interp, a: &Args, axes: usize) -> R<Value> {
     let o = this(&vm.tracer.run, a)?;
     let x = a.tensor(vm, "input")?;
-    let rank = vm.tracer.graph().shape(x).len();
+    let rank = vm.tracer.rank(x);
     if rank != axes + 2 {
-        let text =
-            format!("this convolution takes {} axes, not {}", axes + 2, graph::display(vm.tracer.graph().shape(x)));
-        return made_here(&o, vm.refuse("E-SHAPE-LINEAR", text));
+        let text = format!("this convolution takes {} axes, not {}", axes + 2, graph::display(vm.tracer.shape(x)));
+        return made_here(&o, vm.refuse(Rule::ShapeLinear, text));
     }
     let weight = needed(vm, &o, "weight")?;
-    let flat = vm.tracer.graph().shape(weight).get(..2).unwrap_or(&[]).to_vec();
+    let flat = vm.tracer.shape(weight).get(..2).unwrap_or(&[]).to_vec();
     let weight = vm.tracer.push_as(Op::Reshape, &[weight], flat, DType::Float)?;
     let bias = own(vm, &o, "bias")?;
     let last: Vec<usize> = [0].into_iter().chain(2..rank).chain([1]).collect();
@@ -258,17 +258,17 @@ pub(super) fn convolution(vm: &mut Interp, a: &Args, axes: usize) -> R<Value> {
 
 /// A `Linear` over each of `groups` equal parts of the features.
 fn grouped_linear(tracer: &mut Tracer, x: NodeId, weight: NodeId, bias: Option<NodeId>, groups: i64) -> R<NodeId> {
-    let shape = tracer.graph().shape(x).clone();
+    let shape = tracer.shape(x).clone();
     let (Some((features, lead)), Some(rows), Some(width)) = (
         shape.split_last(),
-        tracer.graph().shape(weight).first().and_then(Dim::as_known),
-        tracer.graph().shape(weight).get(1).and_then(Dim::as_known),
+        tracer.shape(weight).first().and_then(Dim::as_known),
+        tracer.shape(weight).get(1).and_then(Dim::as_known),
     ) else {
-        return tracer.run.refuse("E-SHAPE-LINEAR", "a convolution needs channels");
+        return tracer.run.refuse(Rule::ShapeLinear, "a convolution needs channels");
     };
     if *features != Dim::known(groups * width) {
         let text = format!("the convolution takes {} channels, not {features}", groups * width);
-        return tracer.run.refuse("E-SHAPE-LINEAR", text);
+        return tracer.run.refuse(Rule::ShapeLinear, text);
     }
     let known = Dim::known;
     let apart = vec![graph::numel(lead), known(groups), known(width)];

@@ -15,11 +15,12 @@ use std::rc::Rc;
 
 use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, ReduceOp, UnaryOp};
 
-use super::native::{Args, Native};
+use super::native::{Args, Native, native};
 use super::torch::Dropout;
 use super::value::{Data, Literal, ModuleState, Object, Tensor, Value};
 use super::{Interp, R, Run};
 use crate::diagnostic::{Category, Diagnostic};
+use crate::rules::Rule;
 use crate::syntax::Name;
 
 /// A class of `torch.nn`.
@@ -96,7 +97,7 @@ fn number(o: &Object, name: &str) -> f64 {
 /// Makes a parameter of a layer.
 fn param(vm: &mut Interp, o: &Rc<Object>, name: &str, shape: &[usize], init: Init) -> R<()> {
     if vm.tracer.phase() == super::Phase::Second {
-        let d = vm.fault("E-STATEFUL", "a layer is made anew in every call of forward, so it is never trained");
+        let d = vm.fault(Rule::Stateful, "a layer is made anew in every call of forward, so it is never trained");
         return Err(Box::new(d.help("make it once, in __init__ or behind a flag")));
     }
     let literal = Literal { shape: shape.to_vec(), init, dtype: DType::Float };
@@ -166,7 +167,7 @@ fn apply_to(vm: &mut Interp, a: &Args, function: &str, inputs: &[&str]) -> R<Val
     let keywords = o.attrs.borrow().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
     match super::native::find(function) {
         Some(f) => vm.call_native(f, inputs.iter().map(|i| a.value(i)).collect(), keywords),
-        None => vm.refuse("E-UNSUPPORTED-OP", format!("{function} is not supported")),
+        None => vm.refuse(Rule::UnsupportedOp, format!("{function} is not supported")),
     }
 }
 
@@ -232,7 +233,7 @@ static LAYERS: &[Layer] = &[
             signature: "self *args **kwargs",
             run: |vm, a| begin(&mut vm.tracer.run, a).map(|_| Value::None),
         },
-        forward: Native { names: "forward", signature: "self *args **kwargs", run: containers::no_forward },
+        forward: native("forward", "self *args **kwargs", containers::no_forward),
     },
     layer!("Linear", "in_features out_features bias? device? dtype?", dense::linear_init, "input", dense::linear),
     layer!(
@@ -400,7 +401,7 @@ static LAYERS: &[Layer] = &[
         name: "einops.layers.torch.Rearrange",
         base: Some("Module"),
         container: "",
-        init: Native { names: "Rearrange", signature: "self pattern **sizes", run: containers::einops_init },
+        init: native("Rearrange", "self pattern **sizes", containers::einops_init),
         forward: Native {
             names: "Rearrange",
             signature: "self input",
@@ -411,7 +412,7 @@ static LAYERS: &[Layer] = &[
         name: "einops.layers.torch.Reduce",
         base: Some("Module"),
         container: "",
-        init: Native { names: "Reduce", signature: "self pattern reduction **sizes", run: containers::einops_init },
+        init: native("Reduce", "self pattern reduction **sizes", containers::einops_init),
         forward: Native {
             names: "Reduce",
             signature: "self input",

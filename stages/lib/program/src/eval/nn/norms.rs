@@ -3,6 +3,7 @@
 use super::super::Tracer;
 use super::super::arith::as_dim;
 use super::*;
+use crate::rules::Rule;
 
 pub(super) fn shape_arg(vm: &mut Interp, a: &Args, name: &str) -> R<Vec<usize>> {
     let items = match a.value(name) {
@@ -15,7 +16,7 @@ pub(super) fn shape_arg(vm: &mut Interp, a: &Args, name: &str) -> R<Vec<usize>> 
             Value::Int(i) if i > 0 => out.push(i as usize),
             Value::Dim(d) => {
                 return vm
-                    .refuse("E-SHAPE-PARAMETER", format!("{}: {d} depends on the size of the graph", a.function()));
+                    .refuse(Rule::ShapeParameter, format!("{}: {d} depends on the size of the graph", a.function()));
             }
             other => {
                 let text = vm.repr_of(&other)?;
@@ -82,14 +83,14 @@ pub(super) fn rms_norm(vm: &mut Interp, a: &Args) -> R<Value> {
 
 /// `x` over the root of the mean of its squares over the last axes, whose sizes are given.
 pub fn root_mean_square(tracer: &mut Tracer, x: NodeId, sizes: &[Dim], weight: Option<NodeId>, eps: f64) -> R<NodeId> {
-    let shape = tracer.graph().shape(x).clone();
+    let shape = tracer.shape(x).clone();
     if !shape.ends_with(sizes) || sizes.is_empty() {
         let text = format!(
             "an RMS norm over {} cannot be applied to {}: the last axes must be equal",
             graph::display(sizes),
             graph::display(&shape)
         );
-        return tracer.run.refuse("E-SHAPE-NORM", text);
+        return tracer.run.refuse(Rule::ShapeNorm, text);
     }
     let square = tracer.un(UnaryOp::Square, x)?;
     let dims = (shape.len() - sizes.len()..shape.len()).collect();
@@ -113,15 +114,15 @@ pub fn grouped(
     bias: Option<NodeId>,
     eps: f64,
 ) -> R<NodeId> {
-    let shape = tracer.graph().shape(x).clone();
+    let shape = tracer.shape(x).clone();
     let (Some(batch), Some(channels)) = (shape.first(), shape.get(1).and_then(Dim::as_known)) else {
         return tracer
             .run
-            .refuse("E-SHAPE-NORM", "a group norm needs [batch, channels, ...] with a known number of channels");
+            .refuse(Rule::ShapeNorm, "a group norm needs [batch, channels, ...] with a known number of channels");
     };
     let groups = i64::try_from(groups).unwrap_or(0);
     if groups < 1 || channels % groups != 0 {
-        return tracer.run.refuse("E-SHAPE-NORM", format!("{channels} channels cannot be split into {groups} groups"));
+        return tracer.run.refuse(Rule::ShapeNorm, format!("{channels} channels cannot be split into {groups} groups"));
     }
     let inner = graph::numel(shape.get(2..).unwrap_or(&[])) * Dim::known(channels / groups);
     let y = tracer.push_as(Op::Reshape, &[x], vec![batch.clone(), Dim::known(groups), inner], DType::Float)?;

@@ -1,12 +1,13 @@
 //! Adaptive pooling to one element: a reduction over whole axes, the only one that does not depend on their sizes.
 
 use super::*;
+use crate::rules::Rule;
 
 /// Keeps that the result has one element along each axis, and refuses any other size.
 pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
     one(vm, a)?;
     if a.bool(vm, "return_indices", false)? {
-        return vm.refuse("E-UNSUPPORTED-OP", "pooling is not supported with return_indices");
+        return vm.refuse(Rule::UnsupportedOp, "pooling is not supported with return_indices");
     }
     begin(&mut vm.tracer.run, a)?;
     Ok(Value::None)
@@ -22,17 +23,17 @@ fn one(vm: &mut Interp, a: &Args) -> R<()> {
         return Ok(());
     }
     let text = "pooling is supported to one element along each axis; nodes have no order for windows to follow";
-    vm.refuse("E-UNSUPPORTED-OP", text)
+    vm.refuse(Rule::UnsupportedOp, text)
 }
 
 /// The mean or the largest element over the last `axes` axes, which keep size 1.
 pub fn pooled(vm: &mut Interp, a: &Args, axes: usize, largest: bool) -> R<Value> {
     let x = a.tensor(vm, "input")?;
-    let shape = vm.tracer.graph().shape(x).clone();
+    let shape = vm.tracer.shape(x).clone();
     let rank = shape.len();
     if rank != axes + 1 && rank != axes + 2 {
         let text = format!("this pooling takes {} or {} axes, not {}", axes + 1, axes + 2, graph::display(&shape));
-        return vm.refuse("E-SHAPE-OP", text);
+        return vm.refuse(Rule::ShapeOp, text);
     }
     let dims: Vec<usize> = (rank - axes..rank).collect();
     if !largest {
@@ -43,7 +44,7 @@ pub fn pooled(vm: &mut Interp, a: &Args, axes: usize, largest: bool) -> R<Value>
     let (head, tail) = shape.split_at(rank - axes);
     let mut flat = head.to_vec();
     flat.push(graph::numel(tail));
-    let dtype = vm.tracer.graph().dtype(x);
+    let dtype = vm.tracer.dtype(x);
     let x = vm.tracer.push_as(Op::Reshape, &[x], flat, dtype)?;
     let out = vm.tracer.push(Op::Reduce { op: ReduceOp::MaxValues, dims: vec![rank - axes], keepdim: true }, &[x])?;
     let mut to = head.to_vec();

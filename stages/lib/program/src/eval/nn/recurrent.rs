@@ -2,6 +2,7 @@
 
 use super::super::Tracer;
 use super::*;
+use crate::rules::Rule;
 
 /// GRU, LSTM and RNN cells: `gates` blocks of weights.
 pub(super) fn cell_init(vm: &mut Interp, a: &Args, gates: usize) -> R<Value> {
@@ -26,24 +27,22 @@ pub(super) fn cell_init(vm: &mut Interp, a: &Args, gates: usize) -> R<Value> {
 
 /// The products of a cell's input and state, each cut into `gates` blocks.
 pub(super) fn cell(vm: &mut Interp, o: &Rc<Object>, x: NodeId, h: NodeId, gates: i64) -> R<(Vec<NodeId>, Vec<NodeId>)> {
-    let rank = vm.tracer.graph().shape(x).len();
+    let rank = vm.tracer.rank(x);
     if !(1..=2).contains(&rank) {
         let text = format!(
             "a recurrent cell takes [features] or [batch, features], not {}",
-            graph::display(vm.tracer.graph().shape(x))
+            graph::display(vm.tracer.shape(x))
         );
-        let d = vm.fault("E-SHAPE-CELL", text);
+        let d = vm.fault(Rule::ShapeCell, text);
         return Err(Box::new(d.help("reshape to two axes before the cell and back after it")));
     }
-    if vm.tracer.graph().shape(h).len() != rank
-        || (rank == 2 && vm.tracer.graph().shape(x).first() != vm.tracer.graph().shape(h).first())
-    {
+    if vm.tracer.rank(h) != rank || (rank == 2 && vm.tracer.shape(x).first() != vm.tracer.shape(h).first()) {
         return vm.refuse(
-            "E-SHAPE-CELL",
+            Rule::ShapeCell,
             format!(
                 "a recurrent cell's input {} and state {} do not fit",
-                graph::display(vm.tracer.graph().shape(x)),
-                graph::display(vm.tracer.graph().shape(h))
+                graph::display(vm.tracer.shape(x)),
+                graph::display(vm.tracer.shape(h))
             ),
         );
     }
@@ -71,7 +70,7 @@ pub(super) fn state(tracer: &mut Tracer, o: &Object, x: NodeId, value: &Value) -
     match value {
         Value::Tensor(t) => tracer.node(t),
         Value::None => {
-            let mut shape = tracer.graph().shape(x).clone();
+            let mut shape = tracer.shape(x).clone();
             if let (Some(last), Value::Int(h)) = (shape.last_mut(), get(o, "hidden_size")) {
                 *last = Dim::known(h);
             }

@@ -1,6 +1,7 @@
 //! `nn.TransformerEncoderLayer` (Vaswani et al. 2017), of the layers that it holds.
 
 use super::*;
+use crate::rules::Rule;
 
 /// Makes a layer and registers it.
 fn child(
@@ -11,7 +12,7 @@ fn child(
     args: Vec<Value>,
     settings: &[(&str, Value)],
 ) -> R<()> {
-    let Some(layer) = find(class) else { return vm.refuse("E-INTERNAL", format!("there is no {class}")) };
+    let Some(layer) = find(class) else { return vm.refuse(Rule::Internal, format!("there is no {class}")) };
     let class = Value::Class(vm.heap.layer_class(layer));
     let settings = settings.iter().map(|(name, value)| (Name::from(*name), value.clone())).collect();
     let made = vm.call(&class, args, settings)?;
@@ -60,7 +61,7 @@ pub(super) fn init(vm: &mut Interp, a: &Args) -> R<Value> {
 fn function(run: &Run, name: &str) -> R<Value> {
     match super::super::native::find(&format!("torch.nn.functional.{name}")) {
         Some(native) => Ok(Value::Native(native)),
-        None => run.refuse("E-INTERNAL", format!("there is no {name}")),
+        None => run.refuse(Rule::Internal, format!("there is no {name}")),
     }
 }
 
@@ -115,7 +116,7 @@ pub(super) fn encoder(vm: &mut Interp, a: &Args) -> R<Value> {
     let o = this(&vm.tracer.run, a)?;
     if a.some("src_key_padding_mask").is_some() {
         let text = "TransformerEncoder is not supported with src_key_padding_mask, by which PyTorch leaves zeros in evaluation";
-        let d = vm.fault("E-UNSUPPORTED-OP", text);
+        let d = vm.fault(Rule::UnsupportedOp, text);
         return Err(Box::new(d.help("loop over TransformerEncoderLayers, which take it")));
     }
     let layers = vm.attribute(&Value::Object(o.clone()), &"layers".into())?;

@@ -1,6 +1,7 @@
 //! Weight normalisation (Salimans and Kingma 2016): a layer's weight as a direction and its length.
 
 use super::*;
+use crate::rules::Rule;
 
 /// What an attribute of the layer begins with that says how a weight is made: the axis of its lengths, or none.
 const RULE: &str = "$norm.";
@@ -12,7 +13,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
         other => return vm.type_fault(format!("weight_norm() needs a layer, not {}", other.type_name())),
     };
     if vm.tracer.phase() == super::super::Phase::Second {
-        return vm.refuse("E-STATEFUL", "a layer is changed in every call of forward");
+        return vm.refuse(Rule::Stateful, "a layer is changed in every call of forward");
     }
     let name = a.text_or(vm, "name", "weight")?;
     let held = o.module.borrow().as_ref().and_then(|s| s.params.iter().find(|p| p.0 == name).and_then(|p| p.1.clone()));
@@ -21,12 +22,12 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
     };
     let leaf = match &*weight.data.borrow() {
         Data::Leaf(leaf) => *leaf,
-        _ => return vm.refuse("E-UNSUPPORTED-INIT", "only a parameter can be normalised"),
+        _ => return vm.refuse(Rule::UnsupportedInit, "only a parameter can be normalised"),
     };
     vm.tracer.unused_yet(leaf)?;
     let (shape, init) = match vm.tracer.leaf(leaf) {
         Some(known) => (known.shape.clone(), known.init.clone()),
-        None => return vm.refuse("E-INTERNAL", "a parameter without a place"),
+        None => return vm.refuse(Rule::Internal, "a parameter without a place"),
     };
     let axis = match a.get("dim") {
         Some(Value::None | Value::Int(-1)) => None,
@@ -53,7 +54,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
     if inner {
         let list = list(vm)?;
         fill(&list, [("original0".into(), length), ("original1".into(), weight)]);
-        let Some(dict) = find("ModuleDict") else { return vm.refuse("E-INTERNAL", "there is no ModuleDict") };
+        let Some(dict) = find("ModuleDict") else { return vm.refuse(Rule::Internal, "there is no ModuleDict") };
         let own = Value::Object(o.clone());
         let known = o.module.borrow().as_ref().is_some_and(|s| s.children.iter().any(|c| &*c.0 == "parametrizations"));
         if !known {
@@ -73,7 +74,7 @@ fn normalise(vm: &mut Interp, a: &Args, inner: bool) -> R<Value> {
 }
 
 fn list(vm: &mut Interp) -> R<Rc<Object>> {
-    let Some(layer) = find("ModuleList") else { return vm.refuse("E-INTERNAL", "there is no ModuleList") };
+    let Some(layer) = find("ModuleList") else { return vm.refuse(Rule::Internal, "there is no ModuleList") };
     let class = Value::Class(vm.heap.layer_class(layer));
     match vm.call(&class, Vec::new(), Vec::new())? {
         Value::Object(made) => Ok(made),
@@ -106,7 +107,7 @@ pub fn normalised_weight(vm: &mut Interp, o: &Rc<Object>, name: &str) -> R<Optio
         }
     }
     let [length, direction] = ids[..] else { return Ok(None) };
-    let rank = vm.tracer.graph().shape(direction).len();
+    let rank = vm.tracer.rank(direction);
     let (kept, keepdim) = match rule.first() {
         Some(Value::Int(axis)) => (usize::try_from(*axis).ok(), true),
         _ => (None, false),
@@ -119,14 +120,6 @@ pub fn normalised_weight(vm: &mut Interp, o: &Rc<Object>, name: &str) -> R<Optio
 }
 
 pub static TABLE: &[Native] = &[
-    Native {
-        names: "torch.nn.utils.weight_norm",
-        signature: "module name? dim?",
-        run: |vm, a| normalise(vm, a, false),
-    },
-    Native {
-        names: "torch.nn.utils.parametrizations.weight_norm",
-        signature: "module name? dim?",
-        run: |vm, a| normalise(vm, a, true),
-    },
+    native("torch.nn.utils.weight_norm", "module name? dim?", |vm, a| normalise(vm, a, false)),
+    native("torch.nn.utils.parametrizations.weight_norm", "module name? dim?", |vm, a| normalise(vm, a, true)),
 ];

@@ -1,6 +1,7 @@
 //! Tensors laid out anew: turned, put side by side, or with a part replaced.
 
 use super::*;
+use crate::rules::Rule;
 
 fn flip(tracer: &mut Tracer, id: NodeId, dims: Vec<usize>) -> R<NodeId> {
     tracer.push(Op::Flip { dims }, &[id])
@@ -9,8 +10,8 @@ fn flip(tracer: &mut Tracer, id: NodeId, dims: Vec<usize>) -> R<NodeId> {
 /// `fliplr` and `flipud`.
 fn flip_one(vm: &mut Interp, a: &Args, dim: usize) -> R<Value> {
     let x = a.tensor(vm, "input")?;
-    if vm.tracer.graph().shape(x).len() <= dim {
-        return vm.refuse("E-SHAPE-AXIS", format!("{}() needs a tensor of {} axes", a.function(), dim + 1));
+    if vm.tracer.rank(x) <= dim {
+        return vm.refuse(Rule::ShapeAxis, format!("{}() needs a tensor of {} axes", a.function(), dim + 1));
     }
     let out = flip(&mut vm.tracer, x, vec![dim]);
     done(&mut vm.tracer, out)
@@ -18,7 +19,7 @@ fn flip_one(vm: &mut Interp, a: &Args, dim: usize) -> R<Value> {
 
 fn rot90(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
-    let rank = vm.tracer.graph().shape(x).len();
+    let rank = vm.tracer.rank(x);
     let dims = if a.some("dims").is_some() {
         a.axes(vm, "dims", rank)?.unwrap_or_default()
     } else {
@@ -43,7 +44,7 @@ fn rot90(vm: &mut Interp, a: &Args) -> R<Value> {
             vm.tracer.push(Op::Permute(swapped), &[turned])
         }
         _ => {
-            let (shape, dtype) = (vm.tracer.graph().shape(x).clone(), vm.tracer.graph().dtype(x));
+            let (shape, dtype) = (vm.tracer.shape(x).clone(), vm.tracer.dtype(x));
             let copy = vm.tracer.push_as(Op::Reshape, &[x], shape, dtype)?;
             Ok(vm.tracer.copied(copy, x))
         }
@@ -64,7 +65,7 @@ fn at_least(vm: &mut Interp, a: &Args, rank: usize) -> R<Value> {
             return vm.type_fault(format!("{}() takes tensors", a.function()));
         };
         let mut id = vm.tracer.node(t)?;
-        let before = vm.tracer.graph().shape(id).len();
+        let before = vm.tracer.rank(id);
         if before >= rank {
             out.push(Value::Tensor(t.clone()));
             continue;
@@ -103,8 +104,8 @@ fn column_stack(vm: &mut Interp, a: &Args) -> R<Value> {
     let items = vm.items(&a.value("tensors"))?;
     let mut ids = all(&mut vm.tracer, &items, "column_stack")?;
     for id in &mut ids {
-        if vm.tracer.graph().shape(*id).len() < 2 {
-            let count = graph::numel(vm.tracer.graph().shape(*id));
+        if vm.tracer.rank(*id) < 2 {
+            let count = graph::numel(vm.tracer.shape(*id));
             *id = vm.tracer.reshaped(*id, vec![count, Dim::known(1)])?;
         }
     }
@@ -119,19 +120,19 @@ fn block_diag(vm: &mut Interp, a: &Args) -> R<Value> {
     let ids = super::pieces::same_type(&mut vm.tracer, ids)?;
     let mut blocks = Vec::new();
     for id in ids {
-        let shape = vm.tracer.graph().shape(id).clone();
+        let shape = vm.tracer.shape(id).clone();
         blocks.push(match shape.len() {
             2 => id,
             0 | 1 => vm.tracer.reshaped(id, vec![Dim::known(1), graph::numel(&shape)])?,
             rank => {
-                return vm.refuse("E-SHAPE-AXIS", format!("block_diag() takes matrices, not tensors of {rank} axes"));
+                return vm.refuse(Rule::ShapeAxis, format!("block_diag() takes matrices, not tensors of {rank} axes"));
             }
         });
     }
-    let size = |vm: &Interp, id: NodeId, dim: usize| vm.tracer.graph().shape(id).get(dim).cloned().unwrap_or_default();
+    let size = |vm: &Interp, id: NodeId, dim: usize| vm.tracer.shape(id).get(dim).cloned().unwrap_or_default();
     let mut rows = Vec::new();
     for (at, &block) in blocks.iter().enumerate() {
-        let (height, dtype) = (size(vm, block, 0), vm.tracer.graph().dtype(block));
+        let (height, dtype) = (size(vm, block, 0), vm.tracer.dtype(block));
         let mut row = Vec::new();
         for (place, &other) in blocks.iter().enumerate() {
             let width = size(vm, other, 1);
@@ -148,7 +149,7 @@ fn block_diag(vm: &mut Interp, a: &Args) -> R<Value> {
 fn kron(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
     let given = [x, y];
-    let (outer, inner) = (vm.tracer.graph().shape(x).clone(), vm.tracer.graph().shape(y).clone());
+    let (outer, inner) = (vm.tracer.shape(x).clone(), vm.tracer.shape(y).clone());
     let rank = outer.len().max(inner.len());
     let padded = |shape: &Shape| -> Shape {
         std::iter::repeat_n(Dim::known(1), rank - shape.len()).chain(shape.iter().cloned()).collect()
@@ -166,7 +167,7 @@ fn kron(vm: &mut Interp, a: &Args) -> R<Value> {
 
 /// A matrix, or matrices, with the last axis on the diagonal and 0 elsewhere.
 pub(super) fn on_diagonal(tracer: &mut Tracer, x: NodeId, offset: i64) -> R<NodeId> {
-    let (shape, dtype) = (tracer.graph().shape(x).clone(), tracer.graph().dtype(x));
+    let (shape, dtype) = (tracer.shape(x).clone(), tracer.dtype(x));
     let size = shape.last().cloned().unwrap_or_default();
     let shift = Dim::known(offset.abs());
     let (rows, columns) = (size.clone() + shift.clone(), size.clone() + shift.clone());
@@ -196,7 +197,7 @@ pub(super) fn on_diagonal(tracer: &mut Tracer, x: NodeId, offset: i64) -> R<Node
 fn diag(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
     let offset = a.int_or(vm, "diagonal", 0)?;
-    match vm.tracer.graph().shape(x).len() {
+    match vm.tracer.rank(x) {
         1 => {
             let out = on_diagonal(&mut vm.tracer, x, offset);
             done(&mut vm.tracer, out)
@@ -204,20 +205,20 @@ fn diag(vm: &mut Interp, a: &Args) -> R<Value> {
         // a copy, unlike diagonal()
         2 => {
             let out = vm.tracer.push(Op::Diagonal { offset, dim1: 0, dim2: 1 }, &[x])?;
-            let (shape, dtype) = (vm.tracer.graph().shape(out).clone(), vm.tracer.graph().dtype(out));
+            let (shape, dtype) = (vm.tracer.shape(out).clone(), vm.tracer.dtype(out));
             let copy = vm.tracer.push_as(Op::Reshape, &[out], shape, dtype)?;
             let copy = vm.tracer.plain(copy);
             Ok(vm.tracer.tensor_value(copy))
         }
-        rank => vm.refuse("E-SHAPE-AXIS", format!("diag() takes a vector or a matrix, not {rank} axes")),
+        rank => vm.refuse(Rule::ShapeAxis, format!("diag() takes a vector or a matrix, not {rank} axes")),
     }
 }
 
 /// `input` with `source` in place of what lies between two places of an axis.
 fn replaced(tracer: &mut Tracer, x: NodeId, source: NodeId, dim: usize, start: Dim, end: Dim) -> R<Value> {
-    let dtype = tracer.graph().dtype(x);
+    let dtype = tracer.dtype(x);
     let source = tracer.cast(source, dtype)?;
-    let size = tracer.graph().shape(x).get(dim).cloned().unwrap_or_default();
+    let size = tracer.shape(x).get(dim).cloned().unwrap_or_default();
     let before = tracer.push(Op::Slice { dim, start: Dim::known(0), end: start, step: 1 }, &[x])?;
     let behind = tracer.push(Op::Slice { dim, start: end, end: size, step: 1 }, &[x])?;
     let out = tracer.push(Op::Cat { dim }, &[before, source, behind])?;
@@ -226,17 +227,17 @@ fn replaced(tracer: &mut Tracer, x: NodeId, source: NodeId, dim: usize, start: D
 }
 
 fn must_fit(tracer: &mut Tracer, source: NodeId, wanted: &Shape, function: &str) -> R<()> {
-    let found = tracer.graph().shape(source);
+    let found = tracer.shape(source);
     if found == wanted {
         return Ok(());
     }
     let text = format!("{function}() needs {} in that place, not {}", graph::display(wanted), graph::display(found));
-    tracer.run.refuse("E-SHAPE-OP", text)
+    tracer.run.refuse(Rule::ShapeOp, text)
 }
 
 fn select_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, source) = (a.tensor(vm, "input")?, a.tensor(vm, "src")?);
-    let shape = vm.tracer.graph().shape(x).clone();
+    let shape = vm.tracer.shape(x).clone();
     let dim = a.axis(vm, "dim", shape.len())?;
     let size = shape.get(dim).cloned().unwrap_or_default();
     let mut at = a.dim(vm, "index")?;
@@ -244,7 +245,7 @@ fn select_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
         at = at + size.clone();
     }
     if !at.provably_ge(&Dim::known(0)) || !size.provably_gt(&at) {
-        return vm.refuse("E-SHAPE-INDEX-RANGE", format!("select_scatter(): there is no place {at} among {size}"));
+        return vm.refuse(Rule::ShapeIndexRange, format!("select_scatter(): there is no place {at} among {size}"));
     }
     let mut part = shape;
     part.remove(dim);
@@ -256,11 +257,11 @@ fn select_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
 
 fn slice_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, source) = (a.tensor(vm, "input")?, a.tensor(vm, "src")?);
-    let shape = vm.tracer.graph().shape(x).clone();
+    let shape = vm.tracer.shape(x).clone();
     let dim = a.axis_or(vm, "dim", 0, shape.len())?;
     let size = shape.get(dim).cloned().unwrap_or_default();
     if a.int_or(vm, "step", 1)? != 1 {
-        return vm.refuse("E-UNSUPPORTED-OP", "slice_scatter() is supported with a step of 1");
+        return vm.refuse(Rule::UnsupportedOp, "slice_scatter() is supported with a step of 1");
     }
     let place = |vm: &mut Interp, name: &str, default: Dim| -> R<Dim> {
         let mut at = if a.some(name).is_some() { a.dim(vm, name)? } else { default };
@@ -278,7 +279,7 @@ fn slice_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
             return Ok(at);
         }
         vm.refuse(
-            "E-UNSUPPORTED-SIZE",
+            Rule::UnsupportedSize,
             format!("slice_scatter(): whether {at} lies within {size} depends on the graph"),
         )
     };
@@ -296,7 +297,7 @@ fn slice_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
 
 fn diagonal_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, source) = (a.tensor(vm, "input")?, a.tensor(vm, "src")?);
-    let shape = vm.tracer.graph().shape(x).clone();
+    let shape = vm.tracer.shape(x).clone();
     let rank = shape.len();
     let (dim1, dim2) = (a.axis_or(vm, "dim1", 0, rank)?, a.axis_or(vm, "dim2", 1, rank)?);
     if dim1 == dim2 {
@@ -305,13 +306,13 @@ fn diagonal_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
     let (rows, columns) = (shape.get(dim1).cloned().unwrap_or_default(), shape.get(dim2).cloned().unwrap_or_default());
     if a.int_or(vm, "offset", 0)? != 0 || rows != columns {
         return vm
-            .refuse("E-UNSUPPORTED-OP", "diagonal_scatter() is supported for the main diagonal of square matrices");
+            .refuse(Rule::UnsupportedOp, "diagonal_scatter() is supported for the main diagonal of square matrices");
     }
     let others: Vec<usize> = (0..rank).filter(|at| *at != dim1 && *at != dim2).collect();
     let mut part: Shape = others.iter().filter_map(|at| shape.get(*at).cloned()).collect();
     part.push(rows.clone());
     must_fit(&mut vm.tracer, source, &part, "diagonal_scatter")?;
-    let dtype = vm.tracer.graph().dtype(x);
+    let dtype = vm.tracer.dtype(x);
     let source = vm.tracer.cast(source, dtype)?;
     // [..., row, column], as the source lies, and then in the order of the input's axes
     let column = vm.tracer.unsqueeze(source, rank - 1)?;
@@ -337,16 +338,16 @@ fn diagonal_scatter(vm: &mut Interp, a: &Args) -> R<Value> {
 /// `x` with one value in all rows that `index` names.
 fn index_fill(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, index, value) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?, a.operand(vm, "value")?);
-    let shape = vm.tracer.graph().shape(x).clone();
+    let shape = vm.tracer.shape(x).clone();
     let dim = a.axis(vm, "dim", shape.len())?;
-    if vm.tracer.graph().shape(index).len() > 1 || !vm.tracer.graph().shape(value).is_empty() {
-        return vm.refuse("E-SHAPE-GATHER", "index_fill() takes a vector of indices and one value");
+    if vm.tracer.rank(index) > 1 || !vm.tracer.shape(value).is_empty() {
+        return vm.refuse(Rule::ShapeGather, "index_fill() takes a vector of indices and one value");
     }
-    let dtype = vm.tracer.graph().dtype(x);
-    if vm.tracer.graph().dtype(value) > dtype {
-        return vm.refuse("E-SHAPE-DTYPE", "index_fill(): the value does not fit into the type of the input");
+    let dtype = vm.tracer.dtype(x);
+    if vm.tracer.dtype(value) > dtype {
+        return vm.refuse(Rule::ShapeDtype, "index_fill(): the value does not fit into the type of the input");
     }
-    let count = graph::numel(vm.tracer.graph().shape(index));
+    let count = graph::numel(vm.tracer.shape(index));
     let own = (0..shape.len()).map(|at| if at == dim { count.clone() } else { Dim::known(1) });
     let index = vm.tracer.push_as(Op::Reshape, &[index], own.collect(), DType::Int)?;
     let mut wide = shape;
@@ -380,15 +381,15 @@ pub static TABLE: &[Native] = &[
     f!("torch.diagflat Tensor.diagflat", "input offset?", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let offset = a.int_or(vm, "offset", 0)?;
-        let count = graph::numel(vm.tracer.graph().shape(x));
+        let count = graph::numel(vm.tracer.shape(x));
         let x = vm.tracer.reshaped(x, vec![count])?;
         let out = on_diagonal(&mut vm.tracer, x, offset);
         done(&mut vm.tracer, out)
     }),
     f!("torch.diag_embed Tensor.diag_embed", "input offset?", |vm, a| {
         let x = a.tensor(vm, "input")?;
-        if vm.tracer.graph().shape(x).is_empty() {
-            return vm.refuse("E-SHAPE-AXIS", "diag_embed() needs an axis");
+        if vm.tracer.shape(x).is_empty() {
+            return vm.refuse(Rule::ShapeAxis, "diag_embed() needs an axis");
         }
         let offset = a.int_or(vm, "offset", 0)?;
         let out = on_diagonal(&mut vm.tracer, x, offset);

@@ -1,6 +1,7 @@
 //! Functions that are made of others.
 
 use super::*;
+use crate::rules::Rule;
 
 /// `x - y`.
 fn difference(tracer: &mut Tracer, x: NodeId, y: NodeId) -> R<NodeId> {
@@ -23,7 +24,7 @@ fn square_root_of_one_minus_square(tracer: &mut Tracer, x: NodeId) -> R<NodeId> 
 
 /// `x` along `dim`, without its first and without its last element.
 pub(super) fn neighbours(tracer: &mut Tracer, x: NodeId, dim: usize) -> R<(NodeId, NodeId)> {
-    let size = tracer.graph().shape(x).get(dim).cloned().unwrap_or_default();
+    let size = tracer.shape(x).get(dim).cloned().unwrap_or_default();
     let (zero, one) = (Dim::known(0), Dim::known(1));
     let later = tracer.push(Op::Slice { dim, start: one.clone(), end: size.clone(), step: 1 }, &[x])?;
     let earlier = tracer.push(Op::Slice { dim, start: zero, end: size - one, step: 1 }, &[x])?;
@@ -40,7 +41,7 @@ fn size_of(tracer: &mut Tracer, x: NodeId) -> R<(NodeId, NodeId)> {
 /// The remainder with the sign of the dividend, also where it is 0.
 fn fmod(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, y) = (a.tensor(vm, "input")?, a.operand(vm, "other")?);
-    if vm.tracer.graph().dtype(x).max(vm.tracer.graph().dtype(y)) != DType::Float {
+    if vm.tracer.dtype(x).max(vm.tracer.dtype(y)) != DType::Float {
         let (size, by) = (vm.tracer.un(UnaryOp::Abs, x)?, vm.tracer.un(UnaryOp::Abs, y)?);
         let rest = vm.tracer.bin(BinaryOp::Remainder, size, by)?;
         let sign = vm.tracer.un(UnaryOp::Sign, x)?;
@@ -56,7 +57,7 @@ fn fmod(vm: &mut Interp, a: &Args) -> R<Value> {
 
 fn diff(vm: &mut Interp, a: &Args) -> R<Value> {
     let mut x = a.tensor(vm, "input")?;
-    let dim = a.axis_or(vm, "dim", -1, vm.tracer.graph().shape(x).len())?;
+    let dim = a.axis_or(vm, "dim", -1, vm.tracer.rank(x))?;
     for _ in 0..a.int_or(vm, "n", 1)?.clamp(0, 16) {
         let (later, earlier) = neighbours(&mut vm.tracer, x, dim)?;
         x = difference(&mut vm.tracer, later, earlier)?;
@@ -68,7 +69,7 @@ fn diff(vm: &mut Interp, a: &Args) -> R<Value> {
 fn spread_and_mean(vm: &mut Interp, a: &Args, std: bool) -> R<Value> {
     let spread = super::reduce::spread(vm, a, std)?;
     let id = a.tensor(vm, "input")?;
-    let rank = vm.tracer.graph().shape(id).len();
+    let rank = vm.tracer.rank(id);
     let dims = match a.some("dim") {
         Some(Value::Bool(_)) => None,
         _ => a.axes(vm, "dim", rank)?,
@@ -81,20 +82,22 @@ fn spread_and_mean(vm: &mut Interp, a: &Args, std: bool) -> R<Value> {
 fn matrix_power(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
     let n = a.int(vm, "n")?;
-    let shape = vm.tracer.graph().shape(x).clone();
+    let shape = vm.tracer.shape(x).clone();
     let (Some(columns), Some(rows)) = (shape.last(), shape.iter().rev().nth(1)) else {
-        return vm.refuse("E-SHAPE-MATMUL", "matrix_power() needs matrices");
+        return vm.refuse(Rule::ShapeMatmul, "matrix_power() needs matrices");
     };
     if rows != columns {
-        return vm
-            .refuse("E-SHAPE-MATMUL", format!("matrix_power() needs square matrices, not {}", graph::display(&shape)));
+        return vm.refuse(
+            Rule::ShapeMatmul,
+            format!("matrix_power() needs square matrices, not {}", graph::display(&shape)),
+        );
     }
     if !(0..=64).contains(&n) {
-        return vm.refuse("E-UNSUPPORTED-OP", "matrix_power() is supported for exponents from 0 to 64");
+        return vm.refuse(Rule::UnsupportedOp, "matrix_power() is supported for exponents from 0 to 64");
     }
     if n == 0 {
-        let eye = vm.tracer.push_as(Op::Eye, &[], vec![rows.clone(), columns.clone()], vm.tracer.graph().dtype(x))?;
-        let dtype = vm.tracer.graph().dtype(x);
+        let eye = vm.tracer.push_as(Op::Eye, &[], vec![rows.clone(), columns.clone()], vm.tracer.dtype(x))?;
+        let dtype = vm.tracer.dtype(x);
         let out = vm.tracer.push_as(Op::Expand, &[eye], shape, dtype);
         return done(&mut vm.tracer, out);
     }
@@ -117,7 +120,7 @@ fn matrix_power(vm: &mut Interp, a: &Args) -> R<Value> {
 
 fn tensordot(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, y) = (a.tensor(vm, "a")?, a.tensor(vm, "b")?);
-    let (rx, ry) = (vm.tracer.graph().shape(x).len(), vm.tracer.graph().shape(y).len());
+    let (rx, ry) = (vm.tracer.rank(x), vm.tracer.rank(y));
     let axes = |vm: &mut Interp, v: &Value, rank: usize| -> R<Vec<usize>> {
         let items = match v {
             Value::Int(_) => vec![v.clone()],
@@ -133,7 +136,7 @@ fn tensordot(vm: &mut Interp, a: &Args) -> R<Value> {
         Value::Int(n) => {
             let n = usize::try_from(n).unwrap_or(0);
             if n > rx || n > ry {
-                return vm.refuse("E-SHAPE-EINSUM", "tensordot: there are fewer axes than that");
+                return vm.refuse(Rule::ShapeEinsum, "tensordot: there are fewer axes than that");
             }
             ((rx - n..rx).collect(), (0..n).collect())
         }
@@ -143,7 +146,7 @@ fn tensordot(vm: &mut Interp, a: &Args) -> R<Value> {
         },
     };
     if dx.len() != dy.len() || rx + ry > 26 {
-        return vm.refuse("E-SHAPE-EINSUM", "tensordot: both tensors need the same number of summed axes");
+        return vm.refuse(Rule::ShapeEinsum, "tensordot: both tensors need the same number of summed axes");
     }
     let mut letters = 'a'..='z';
     let first: Vec<char> = letters.by_ref().take(rx).collect();
@@ -166,15 +169,15 @@ fn tensordot(vm: &mut Interp, a: &Args) -> R<Value> {
 /// `x.index_add(dim, index, source)`: rows of `source` added to those of `x` that `index` names.
 fn index_add(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, index, source) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?, a.operand(vm, "source")?);
-    let shape = vm.tracer.graph().shape(source).clone();
-    let dim = a.axis(vm, "dim", vm.tracer.graph().shape(x).len())?;
+    let shape = vm.tracer.shape(source).clone();
+    let dim = a.axis(vm, "dim", vm.tracer.rank(x))?;
     let mut source = source;
     if a.some("alpha").is_some() {
         let alpha = a.operand(vm, "alpha")?;
         source = vm.tracer.bin(BinaryOp::Mul, source, alpha)?;
     }
-    if vm.tracer.graph().shape(index).len() != 1 || vm.tracer.graph().shape(index).first() != shape.get(dim) {
-        return vm.refuse("E-SHAPE-GATHER", "index_add needs one index for each row of the source");
+    if vm.tracer.rank(index) != 1 || vm.tracer.shape(index).first() != shape.get(dim) {
+        return vm.refuse(Rule::ShapeGather, "index_add needs one index for each row of the source");
     }
     let own = shape.iter().enumerate().map(|(i, d)| if i == dim { d.clone() } else { Dim::known(1) });
     let index = vm.tracer.push_as(Op::Reshape, &[index], own.collect(), DType::Int)?;
@@ -194,7 +197,7 @@ fn with_places(tracer: &mut Tracer, x: NodeId, values: NodeId, dim: usize, keepd
 
 pub(super) fn median(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
-    let dim = a.axis(vm, "dim", vm.tracer.graph().shape(x).len())?;
+    let dim = a.axis(vm, "dim", vm.tracer.rank(x))?;
     let keepdim = a.bool(vm, "keepdim", false)?;
     let values = vm.tracer.push(Op::Reduce { op: ReduceOp::Median, dims: vec![dim], keepdim: true }, &[x])?;
     with_places(&mut vm.tracer, x, values, dim, keepdim)
@@ -202,10 +205,10 @@ pub(super) fn median(vm: &mut Interp, a: &Args) -> R<Value> {
 
 fn kth(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
-    if vm.tracer.graph().dtype(x) == DType::Bool {
-        return vm.refuse("E-SHAPE-DTYPE", "kthvalue() takes no bools");
+    if vm.tracer.dtype(x) == DType::Bool {
+        return vm.refuse(Rule::ShapeDtype, "kthvalue() takes no bools");
     }
-    let dim = a.axis_or(vm, "dim", -1, vm.tracer.graph().shape(x).len())?;
+    let dim = a.axis_or(vm, "dim", -1, vm.tracer.rank(x))?;
     let k = a.dim(vm, "k")?;
     let keepdim = a.bool(vm, "keepdim", false)?;
     let (start, end) = (k.clone() - Dim::known(1), k);
@@ -231,16 +234,16 @@ fn joined(vm: &mut Interp, a: &Args, horizontal: bool) -> R<Value> {
     for item in &items {
         let Value::Tensor(t) = item else { return vm.type_fault("tensors are needed") };
         let mut id = vm.tracer.node(t)?;
-        if vm.tracer.graph().shape(id).is_empty() {
+        if vm.tracer.shape(id).is_empty() {
             id = vm.tracer.unsqueeze(id, 0)?;
         }
-        if !horizontal && vm.tracer.graph().shape(id).len() == 1 {
+        if !horizontal && vm.tracer.rank(id) == 1 {
             id = vm.tracer.unsqueeze(id, 0)?;
         }
         ids.push(id);
     }
     let Some(first) = ids.first() else { return vm.value_fault("there is nothing to join") };
-    let dim = usize::from(horizontal && vm.tracer.graph().shape(*first).len() > 1);
+    let dim = usize::from(horizontal && vm.tracer.rank(*first) > 1);
     let ids = super::pieces::same_type(&mut vm.tracer, ids)?;
     let out = vm.tracer.push(Op::Cat { dim }, &ids);
     done(&mut vm.tracer, out)
@@ -329,9 +332,9 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.heaviside Tensor.heaviside", "input values", |vm, a| {
         let (x, at_zero) = (a.tensor(vm, "input")?, a.tensor(vm, "values")?);
-        let dtype = vm.tracer.graph().dtype(x);
-        if vm.tracer.graph().dtype(at_zero) != dtype {
-            return vm.refuse("E-SHAPE-DTYPE", "heaviside() takes two tensors of one type");
+        let dtype = vm.tracer.dtype(x);
+        if vm.tracer.dtype(at_zero) != dtype {
+            return vm.refuse(Rule::ShapeDtype, "heaviside() takes two tensors of one type");
         }
         let (zero, one) = (vm.tracer.scalar(0.0, dtype)?, vm.tracer.scalar(1.0, dtype)?);
         let (above, equal) = (vm.tracer.bin(BinaryOp::Gt, x, zero)?, vm.tracer.bin(BinaryOp::Eq, x, zero)?);
@@ -396,7 +399,7 @@ pub static TABLE: &[Native] = &[
         let gap = difference(&mut vm.tracer, x, y)?;
         let eps = vm.tracer.float(eps)?;
         let gap = vm.tracer.bin(BinaryOp::Add, gap, eps)?;
-        let last = vm.tracer.graph().shape(gap).len().saturating_sub(1);
+        let last = vm.tracer.rank(gap).saturating_sub(1);
         let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![last], keepdim }, &[gap]);
         done(&mut vm.tracer, out)
     }),
@@ -405,7 +408,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.var_mean", "input dim? unbiased? keepdim? | correction?", |vm, a| spread_and_mean(vm, a, false)),
     f!("torch.aminmax Tensor.aminmax", "input | dim? keepdim?", |vm, a| {
         let x = a.tensor(vm, "input")?;
-        let rank = vm.tracer.graph().shape(x).len();
+        let rank = vm.tracer.rank(x);
         let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
         let keepdim = a.bool(vm, "keepdim", false)?;
         let low = vm.tracer.reduce(ReduceOp::Amin, x, dims.clone(), keepdim)?;
@@ -417,9 +420,9 @@ pub static TABLE: &[Native] = &[
     f!("torch.tensordot", "a b dims?", tensordot),
     f!("torch.inner Tensor.inner", "input other", |vm, a| {
         let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
-        let rank = vm.tracer.graph().shape(y).len();
-        if rank < 2 || vm.tracer.graph().shape(x).is_empty() {
-            let out = if rank == 0 || vm.tracer.graph().shape(x).is_empty() {
+        let rank = vm.tracer.rank(y);
+        if rank < 2 || vm.tracer.shape(x).is_empty() {
+            let out = if rank == 0 || vm.tracer.shape(x).is_empty() {
                 vm.tracer.bin(BinaryOp::Mul, x, y)
             } else {
                 vm.tracer.push(Op::MatMul, &[x, y])
@@ -428,7 +431,7 @@ pub static TABLE: &[Native] = &[
         }
         let (first, second): (String, String) = {
             let mut letters = 'a'..='y';
-            let own: String = letters.by_ref().take(vm.tracer.graph().shape(x).len() - 1).collect();
+            let own: String = letters.by_ref().take(vm.tracer.rank(x) - 1).collect();
             (own, letters.take(rank - 1).collect())
         };
         let out = vm.tracer.push(Op::Einsum(format!("{first}z,{second}z->{first}{second}")), &[x, y])?;
@@ -452,8 +455,8 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.trace Tensor.trace", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
-        if vm.tracer.graph().shape(x).len() != 2 {
-            return vm.refuse("E-SHAPE-AXIS", "trace() needs a matrix; use diagonal(dim1=-2, dim2=-1).sum(-1)");
+        if vm.tracer.rank(x) != 2 {
+            return vm.refuse(Rule::ShapeAxis, "trace() needs a matrix; use diagonal(dim1=-2, dim2=-1).sum(-1)");
         }
         let x = vm.tracer.push(Op::Diagonal { offset: 0, dim1: 0, dim2: 1 }, &[x])?;
         let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![0], keepdim: false }, &[x]);
@@ -466,11 +469,11 @@ pub static TABLE: &[Native] = &[
     f!("torch.nansum Tensor.nansum", "input dim? keepdim? | dtype?", |vm, a| {
         let mut x = super::reduce::typed(vm, a)?;
         let given = x;
-        if vm.tracer.graph().dtype(x) == DType::Float {
+        if vm.tracer.dtype(x) == DType::Float {
             let (zero, broken) = (vm.tracer.float(0.0)?, vm.tracer.un(UnaryOp::IsNan, x)?);
             x = vm.tracer.push(Op::Where, &[broken, zero, x])?;
         }
-        let rank = vm.tracer.graph().shape(x).len();
+        let rank = vm.tracer.rank(x);
         let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
         let keepdim = a.bool(vm, "keepdim", false)?;
         let out = vm.tracer.reduce(ReduceOp::Sum, x, dims, keepdim);

@@ -3,10 +3,11 @@
 use super::super::storage::may_be_shared;
 use super::super::value::INT32;
 use super::*;
+use crate::rules::Rule;
 
 pub fn random<T>(run: &Run, function: &str) -> R<T> {
     let text = format!("{function}() draws integers, which is not supported");
-    let d = run.fault("E-UNSUPPORTED-RANDOM", text);
+    let d = run.fault(Rule::UnsupportedRandom, text);
     Err(Box::new(d.help("draw floats, in training only: torch.rand, randn, bernoulli, nn.Dropout")))
 }
 
@@ -27,7 +28,7 @@ pub(super) fn to(vm: &mut Interp, a: &Args) -> R<Value> {
     match (&out, a.bool(vm, "copy", false)?) {
         (Value::Tensor(same), true) if Rc::ptr_eq(same, &t) => {
             let id = vm.tracer.node(&t)?;
-            let (shape, dtype) = (vm.tracer.graph().shape(id).clone(), vm.tracer.graph().dtype(id));
+            let (shape, dtype) = (vm.tracer.shape(id).clone(), vm.tracer.dtype(id));
             let copy = vm.tracer.push_as(Op::Reshape, &[id], shape, dtype)?;
             let copy = vm.tracer.copied(copy, id);
             Ok(vm.tracer.tensor_value(copy))
@@ -56,7 +57,7 @@ pub(super) fn convert(tracer: &mut Tracer, t: &Rc<Tensor>, target: Option<DType>
     match target {
         Some(DType::Int) if is_int32(tracer, t)? => {
             let id = tracer.node(t)?;
-            let shape = tracer.graph().shape(id).clone();
+            let shape = tracer.shape(id).clone();
             let out = tracer.push_as(Op::Cast, &[id], shape, DType::Int);
             done(tracer, out)
         }
@@ -95,7 +96,7 @@ pub(super) fn copy(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let id = a.tensor(vm, "input")?;
     // a node of its own: what happens to the copy does not happen to the original
-    let (shape, dtype) = (vm.tracer.graph().shape(id).clone(), vm.tracer.graph().dtype(id));
+    let (shape, dtype) = (vm.tracer.shape(id).clone(), vm.tracer.dtype(id));
     let out = vm.tracer.push_as(Op::Reshape, &[id], shape, dtype)?;
     let out = vm.tracer.copied(out, id);
     Ok(vm.tracer.tensor_value(out))
@@ -142,7 +143,7 @@ pub static TABLE: &[Native] = &[
         convert(&mut vm.tracer, &t, Some(dtype))
     }),
     f!("Tensor.double Tensor.half Tensor.bfloat16", "input", |vm, _| {
-        vm.refuse("E-UNSUPPORTED-PRECISION", "the precision of floats is the trainer's choice")
+        vm.refuse(Rule::UnsupportedPrecision, "the precision of floats is the trainer's choice")
     }),
     f!("Tensor.float", "input", |vm, a| {
         let t = base(&vm.tracer.run, a, "input")?;
@@ -182,7 +183,7 @@ pub static TABLE: &[Native] = &[
                 return Ok(Value::Tensor(t));
             }
             let text = "requires_grad_() of a computed tensor is not supported";
-            let d = vm.fault("E-UNSUPPORTED-OP", text);
+            let d = vm.fault(Rule::UnsupportedOp, text);
             return Err(Box::new(d.help("cut gradients with detach()")));
         }
         vm.set_attribute(&Value::Tensor(t.clone()), &"requires_grad".into(), Value::Bool(on))?;
@@ -218,13 +219,13 @@ pub static TABLE: &[Native] = &[
         "*args **kwargs",
         |vm, a| {
             vm.refuse(
-                "E-UNSUPPORTED-MASK-INDEX",
+                Rule::UnsupportedMaskIndex,
                 format!("the size of what {}() gives depends on values", a.function()),
             )
         }
     ),
     f!("Tensor.backward Tensor.register_hook torch.autograd.grad", "*args **kwargs", |vm, a| {
-        vm.refuse("E-UNSUPPORTED-OP", format!("{}() belongs to training, not to a processor", a.function()))
+        vm.refuse(Rule::UnsupportedOp, format!("{}() belongs to training, not to a processor", a.function()))
     }),
     f!("Tensor.add_", "input other | alpha?", |vm, a| in_place(vm, a, BinOp::Add)),
     f!("Tensor.sub_", "input other | alpha?", |vm, a| in_place(vm, a, BinOp::Sub)),
@@ -240,7 +241,7 @@ pub static TABLE: &[Native] = &[
             let mut args = vec![vm.tracer.tensor_value(old)];
             args.extend(a.rest.iter().cloned());
             let Value::Tensor(new) = vm.call(&a.value("function"), args, a.keywords.clone())? else {
-                return vm.refuse("E-UNSUPPORTED-INPLACE", "this in-place operation is not supported");
+                return vm.refuse(Rule::UnsupportedInplace, "this in-place operation is not supported");
             };
             vm.tracer.node(&new)
         })?;

@@ -2,6 +2,7 @@
 
 use super::super::arith::as_dim;
 use super::*;
+use crate::rules::Rule;
 
 pub(super) fn eye(vm: &mut Interp, a: &Args) -> R<Value> {
     let rows = a.dim(vm, "n")?;
@@ -36,7 +37,7 @@ pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
     let dtype = a.dtype(vm, "dtype", if integers { DType::Int } else { DType::Float })?;
     if let (Some(s), Some(e), Some(by)) = (as_dim(&start), as_dim(&end), as_dim(&step)) {
         let (Some(first), Some(by)) = (s.as_known(), by.as_known()) else {
-            return vm.refuse("E-UNSUPPORTED-SIZE", "arange() with a symbolic start or step is not supported");
+            return vm.refuse(Rule::UnsupportedSize, "arange() with a symbolic start or step is not supported");
         };
         if by == 0 {
             return vm.value_fault("arange() by steps of 0");
@@ -44,7 +45,7 @@ pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
         let distance = if by > 0 { e - s } else { s - e };
         let Some(len) = distance.div_ceil(by.saturating_abs()) else {
             return vm.refuse(
-                "E-UNSUPPORTED-SIZE",
+                Rule::UnsupportedSize,
                 format!("the length of arange() to {distance} by {by} is no polynomial"),
             );
         };
@@ -85,7 +86,7 @@ fn arange_into(tracer: &mut Tracer, out: &Rc<Tensor>, start: &Value, end: &Value
         return Ok(Value::Tensor(out.clone()));
     }
     let text = "out= is for a parameter or new tensor of the size of the result";
-    tracer.run.refuse("E-UNSUPPORTED-INPLACE", text)
+    tracer.run.refuse(Rule::UnsupportedInplace, text)
 }
 
 pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -93,7 +94,7 @@ pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
     if let Value::Dim(d) = a.value("steps") {
         let gaps = d.clone() - Dim::known(1);
         if !gaps.provably_gt(&Dim::known(0)) {
-            return vm.refuse("E-UNSUPPORTED-SIZE", format!("linspace() in {d} steps, which may be one"));
+            return vm.refuse(Rule::UnsupportedSize, format!("linspace() in {d} steps, which may be one"));
         }
         let places = vm.tracer.push_as(Op::Arange { start: 0.0, step: 1.0 }, &[], vec![d], DType::Float)?;
         let places = vm.tracer.tensor_value(places);
@@ -103,7 +104,7 @@ pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let steps = a.size(vm, "steps")?;
     if steps > 1 << 16 {
-        return Err(vm.fault("E-BUDGET-ELEMENTS", "linspace() with too many steps"));
+        return Err(vm.fault(Rule::BudgetElements, "linspace() with too many steps"));
     }
     let by = if steps > 1 { (end - start) / (steps - 1) as f64 } else { 0.0 };
     let values = (0..steps).map(|i| if i + 1 == steps && steps > 1 { end } else { start + by * i as f64 }).collect();
@@ -198,7 +199,7 @@ pub(super) fn flatten_data(
             out.push(f64::from(u8::from(*b)));
             Ok(Vec::new())
         }
-        other => vm.refuse("E-UNSUPPORTED-OP", format!("a tensor cannot be made of {} here", other.type_name())),
+        other => vm.refuse(Rule::UnsupportedOp, format!("a tensor cannot be made of {} here", other.type_name())),
     }
 }
 
@@ -215,13 +216,13 @@ pub(super) fn tensor(vm: &mut Interp, a: &Args) -> R<Value> {
         }
         let id = vm.tracer.node(t)?;
         let id = vm.tracer.push(Op::Detach, &[id])?;
-        let (shape, id) = (vm.tracer.graph().shape(id).clone(), vm.tracer.cast(id, dtype)?);
+        let (shape, id) = (vm.tracer.shape(id).clone(), vm.tracer.cast(id, dtype)?);
         let out = vm.tracer.push_as(Op::Reshape, &[id], shape, dtype);
         return done(&mut vm.tracer, out);
     }
     if matches!(data, Value::Dim(_) | Value::Number(_)) {
         let id = a.operand(vm, "data")?;
-        let dtype = a.dtype(vm, "dtype", vm.tracer.graph().dtype(id))?;
+        let dtype = a.dtype(vm, "dtype", vm.tracer.dtype(id))?;
         let out = vm.tracer.cast(id, dtype);
         return done(&mut vm.tracer, out);
     }
@@ -262,7 +263,7 @@ fn legacy(vm: &mut Interp, a: &Args, dtype: DType) -> R<Value> {
 pub static TABLE: &[Native] = &[
     f!("torch.meshgrid", "*tensors | indexing?", |vm, a| {
         if &*a.text_or(vm, "indexing", "ij")? != "ij" {
-            return vm.refuse("E-UNSUPPORTED-OP", "meshgrid is supported with indexing='ij'");
+            return vm.refuse(Rule::UnsupportedOp, "meshgrid is supported with indexing='ij'");
         }
         let items = match a.rest.as_slice() {
             [list @ (Value::List(_) | Value::Tuple(_))] => vm.items(&list.clone())?,
@@ -273,9 +274,9 @@ pub static TABLE: &[Native] = &[
         for item in &items {
             let Value::Tensor(t) = item else { return vm.type_fault("meshgrid() takes tensors") };
             let id = vm.tracer.node(t)?;
-            match vm.tracer.graph().shape(id).as_slice() {
+            match vm.tracer.shape(id).as_slice() {
                 [size] => shape.push(size.clone()),
-                _ => return vm.refuse("E-SHAPE-OP", "meshgrid takes tensors of one axis"),
+                _ => return vm.refuse(Rule::ShapeOp, "meshgrid takes tensors of one axis"),
             }
             ids.push(id);
         }
@@ -284,7 +285,7 @@ pub static TABLE: &[Native] = &[
             let own = (0..shape.len())
                 .map(|i| if i == axis { shape.get(i).cloned().unwrap_or_default() } else { Dim::known(1) });
             let column = vm.tracer.reshaped(id, own.collect())?;
-            let dtype = vm.tracer.graph().dtype(column);
+            let dtype = vm.tracer.dtype(column);
             let wide = vm.tracer.push_as(Op::Expand, &[column], shape.clone(), dtype)?;
             out.push(vm.tracer.tensor_value(wide));
         }

@@ -3,38 +3,38 @@
 /// A function of one tensor, element by element.
 macro_rules! un {
     ($names:literal, $op:expr) => {
-        Native { names: $names, signature: "input", run: |vm, a| unary(vm, a, $op) }
+        native($names, "input", |vm, a| unary(vm, a, $op))
     };
 }
 
 /// As `un`, for those of `torch.nn.functional` that may change their argument instead.
 macro_rules! act {
     ($names:literal, $op:expr) => {
-        Native { names: $names, signature: "input inplace?", run: |vm, a| activation(vm, a, $op) }
+        native($names, "input inplace?", |vm, a| activation(vm, a, $op))
     };
 }
 
 macro_rules! bin {
     ($names:literal, $op:ident) => {
-        Native { names: $names, signature: "input other", run: |vm, a| binary(vm, a, BinaryOp::$op) }
+        native($names, "input other", |vm, a| binary(vm, a, BinaryOp::$op))
     };
 }
 
 macro_rules! red {
     ($names:literal, $op:expr) => {
-        Native { names: $names, signature: "input dim? keepdim? | dtype?", run: |vm, a| reduction(vm, a, $op) }
+        native($names, "input dim? keepdim? | dtype?", |vm, a| reduction(vm, a, $op))
     };
 }
 
 macro_rules! f {
     ($names:literal, $signature:literal, $run:expr) => {
-        Native { names: $names, signature: $signature, run: $run }
+        native($names, $signature, $run)
     };
 }
 
 macro_rules! refuse_random {
     ($names:literal) => {
-        Native { names: $names, signature: "*args **kwargs", run: |vm, a| random(&vm.tracer.run, a.function()) }
+        native($names, "*args **kwargs", |vm, a| random(&vm.tracer.run, a.function()))
     };
 }
 
@@ -60,9 +60,10 @@ use graph::{BinaryOp, DType, Dim, Init, NodeId, Op, ReduceOp, Shape, UnaryOp};
 use self::convert::random;
 pub use self::noise::{Dropout, draw_into, dropout, probability, random_rectifier};
 use super::arith::as_dim;
-use super::native::{Args, Native};
+use super::native::{Args, Native, native};
 use super::value::{Data, Literal, Tensor, Value};
 use super::{Interp, R, Run, Tracer};
+use crate::rules::Rule;
 use crate::syntax::BinOp;
 
 /// All functions.
@@ -109,10 +110,10 @@ impl Tracer {
         bias: Option<NodeId>,
         eps: f64,
     ) -> R<NodeId> {
-        let shape = self.graph().shape(x).clone();
+        let shape = self.shape(x).clone();
         if !shape.ends_with(sizes) || sizes.is_empty() {
             return self.run.refuse(
-                "E-SHAPE-NORM",
+                Rule::ShapeNorm,
                 format!(
                     "a layer norm over {} cannot be applied to {}: the last axes must be equal",
                     graph::display(sizes),
@@ -134,9 +135,9 @@ impl Tracer {
 
     /// `y[o] = x^T W[o] z + b[o]` over the last axes.
     pub fn bilinear(&mut self, x: NodeId, z: NodeId, weight: NodeId, bias: Option<NodeId>) -> R<NodeId> {
-        let rank = self.graph().shape(x).len();
-        if self.graph().shape(z).len() != rank || rank == 0 || rank > 8 {
-            return self.run.refuse("E-SHAPE-LINEAR", "the two inputs of a bilinear layer must have the same axes");
+        let rank = self.rank(x);
+        if self.rank(z) != rank || rank == 0 || rank > 8 {
+            return self.run.refuse(Rule::ShapeLinear, "the two inputs of a bilinear layer must have the same axes");
         }
         let lead: String = "abcdefgh".chars().take(rank - 1).collect();
         let equation = format!("{lead}i,oij,{lead}j->{lead}o");
@@ -149,7 +150,7 @@ impl Tracer {
     }
 
     fn reshaped(&mut self, id: NodeId, shape: Shape) -> R<NodeId> {
-        let dtype = self.graph().dtype(id);
+        let dtype = self.dtype(id);
         self.push_as(Op::Reshape, &[id], shape, dtype)
     }
 
@@ -165,7 +166,7 @@ impl Tracer {
         if let Some(known) = known.filter(|_| !(random && self.phase() == super::Phase::Second)) {
             let count = known.iter().try_fold(1_usize, |n, s| n.checked_mul(*s));
             if count.is_none_or(|n| n > 1 << 32) {
-                return Err(self.run.fault("E-BUDGET-TENSOR", "this tensor is absurdly large"));
+                return Err(self.run.fault(Rule::BudgetTensor, "this tensor is absurdly large"));
             }
             return Ok(self.run.literal_value(known, init, dtype));
         }
@@ -181,7 +182,7 @@ impl Tracer {
     fn reduce(&mut self, op: ReduceOp, id: NodeId, dims: Vec<usize>, keepdim: bool) -> R<NodeId> {
         if dims.is_empty() {
             // a 0-dimensional tensor is its own reduction, up to type
-            let rank = self.graph().shape(id).len();
+            let rank = self.rank(id);
             if rank == 0 {
                 let flat = self.reshaped(id, vec![Dim::known(1)])?;
                 return self.push(Op::Reduce { op, dims: vec![0], keepdim: false }, &[flat]);
@@ -204,7 +205,7 @@ impl Run {
                 },
             });
         }
-        graph::infer_minus_one(from, &to).map_err(|e| self.op_fault("E-SHAPE-RESHAPE", &e))
+        graph::infer_minus_one(from, &to).map_err(|e| self.op_fault(Rule::ShapeReshape, &e))
     }
 
     /// Sizes of a new tensor.
@@ -213,7 +214,7 @@ impl Run {
         for size in sizes {
             match as_dim(size) {
                 Some(d) if d.as_known().is_some_and(|k| k < 0) => {
-                    return self.refuse("E-SHAPE-NEGATIVE", format!("a size cannot be {d}"));
+                    return self.refuse(Rule::ShapeNegative, format!("a size cannot be {d}"));
                 }
                 Some(d) => shape.push(d),
                 None => return self.type_fault(format!("sizes are integers, not {}", size.type_name())),
@@ -224,7 +225,7 @@ impl Run {
 }
 
 fn random_integers<T>(run: &Run) -> R<T> {
-    run.refuse("E-UNSUPPORTED-RANDOM", "random values that are no floats are not supported")
+    run.refuse(Rule::UnsupportedRandom, "random values that are no floats are not supported")
 }
 
 /// The tensor object of an argument, for views.
@@ -237,10 +238,10 @@ fn base(run: &Run, a: &Args, name: &str) -> R<Rc<Tensor>> {
 
 /// Refuses operands none of which is a float, where torch has no such function of integers.
 fn needs_float(tracer: &Tracer, a: &Args, ids: &[NodeId]) -> R<()> {
-    if ids.iter().any(|id| tracer.graph().dtype(*id) == DType::Float) {
+    if ids.iter().any(|id| tracer.dtype(*id) == DType::Float) {
         return Ok(());
     }
-    let d = tracer.run.fault("E-SHAPE-DTYPE", format!("{}() takes floats", a.function()));
+    let d = tracer.run.fault(Rule::ShapeDtype, format!("{}() takes floats", a.function()));
     Err(Box::new(d.help("use .float()")))
 }
 
@@ -273,7 +274,7 @@ fn changed(vm: &mut Interp, a: &Args, f: impl FnOnce(&mut Interp, NodeId) -> R<N
 fn view(vm: &mut Interp, a: &Args, f: impl FnOnce(&mut Interp, NodeId, usize) -> R<NodeId>) -> R<Value> {
     let t = base(&vm.tracer.run, a, "input")?;
     let id = vm.tracer.node(&t)?;
-    let rank = vm.tracer.graph().shape(id).len();
+    let rank = vm.tracer.rank(id);
     let out = f(vm, id, rank)?;
     vm.tracer.view_value(out, &t)
 }

@@ -3,6 +3,7 @@
 use super::super::nn::{BatchNorm, Running, normalised};
 use super::super::storage::settle;
 use super::*;
+use crate::rules::Rule;
 
 /// The negative limit of SELU: scale times alpha.
 const ALPHA: f64 = 1.758_099_340_847_376_6;
@@ -38,7 +39,7 @@ pub fn dropout(vm: &mut Interp, a: &Args, kind: Dropout, p: f64, (training, inpl
         return Ok(Value::Tensor(t));
     }
     if vm.tracer.dtype_of(&t) != DType::Float {
-        return vm.refuse("E-SHAPE-DTYPE", format!("{}() needs a float tensor", a.function()));
+        return vm.refuse(Rule::ShapeDtype, format!("{}() needs a float tensor", a.function()));
     }
     let drop = |vm: &mut Interp, x: NodeId| {
         if p == 1.0 {
@@ -75,10 +76,10 @@ fn noise_shape(run: &Run, shape: &Shape, kind: Dropout) -> R<Shape> {
         Dropout::Channels(Some(behind)) if behind != 2 && rank == behind + 1 => 1,
         Dropout::Channels(Some(behind)) if behind != 2 && rank != behind + 2 => {
             let text = format!("dropout of channels needs {} or {} axes, not {rank}", behind + 1, behind + 2);
-            return run.refuse("E-SHAPE-AXIS", text);
+            return run.refuse(Rule::ShapeAxis, text);
         }
         _ if rank < 2 => {
-            return run.refuse("E-SHAPE-AXIS", "dropout of channels needs two axes or more");
+            return run.refuse(Rule::ShapeAxis, "dropout of channels needs two axes or more");
         }
         _ => 2,
     };
@@ -102,7 +103,7 @@ pub fn random_rectifier(vm: &mut Interp, a: &Args, slopes: (f64, f64), (training
         if !training {
             return vm.tracer.un(UnaryOp::LeakyRelu { slope: 0.5 * (low + high) }, x);
         }
-        let shape = vm.tracer.graph().shape(x).clone();
+        let shape = vm.tracer.shape(x).clone();
         let slope = vm.tracer.drawn_as(&Init::Uniform { low, high }, &shape)?;
         let (zero, below) = (vm.tracer.float(0.0)?, vm.tracer.bin(BinaryOp::Mul, x, slope)?);
         let positive = vm.tracer.bin(BinaryOp::Gt, x, zero)?;
@@ -121,7 +122,7 @@ pub fn random_rectifier(vm: &mut Interp, a: &Args, slopes: (f64, f64), (training
 fn gumbel_softmax(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "logits")?;
     needs_float(&vm.tracer, a, &[x])?;
-    let shape = vm.tracer.graph().shape(x).clone();
+    let shape = vm.tracer.shape(x).clone();
     let dim = a.axis_or(vm, "dim", -1, shape.len())?;
     let tau = a.float_or(vm, "tau", 1.0)?;
     let wait = vm.tracer.exponential(&shape, 1.0)?;
@@ -180,16 +181,16 @@ fn begin_draw(tracer: &mut Tracer, t: &Rc<Tensor>) -> R<Option<NodeId>> {
     let data = t.data.borrow().clone();
     let (dtype, old) = match data {
         Data::Leaf(_) => {
-            return tracer.run.refuse("E-UNSUPPORTED-INIT", "this distribution is not there for parameters");
+            return tracer.run.refuse(Rule::UnsupportedInit, "this distribution is not there for parameters");
         }
         Data::Literal(l) => (l.dtype, None),
         Data::Node(_) => {
             let old = tracer.node(t)?;
-            (tracer.graph().dtype(old), Some(old))
+            (tracer.dtype(old), Some(old))
         }
     };
     if dtype != DType::Float {
-        return tracer.run.refuse("E-UNSUPPORTED-RANDOM", "random integers are not supported");
+        return tracer.run.refuse(Rule::UnsupportedRandom, "random integers are not supported");
     }
     Ok(old)
 }
@@ -213,8 +214,8 @@ fn normal(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let mean = a.operand(vm, "mean")?;
     let std = if a.some("std").is_some() { a.operand(vm, "std")? } else { vm.tracer.float(1.0)? };
-    let shape = graph::broadcast(vm.tracer.graph().shape(mean), vm.tracer.graph().shape(std));
-    let shape = shape.map_err(|e| vm.tracer.run.op_fault("E-SHAPE-BROADCAST", &e))?;
+    let shape = graph::broadcast(vm.tracer.shape(mean), vm.tracer.shape(std));
+    let shape = shape.map_err(|e| vm.tracer.run.op_fault(Rule::ShapeBroadcast, &e))?;
     let standard = vm.tracer.drawn_as(&init, &shape)?;
     let y = vm.tracer.bin(BinaryOp::Mul, standard, std)?;
     let out = vm.tracer.bin(BinaryOp::Add, y, mean);
@@ -250,9 +251,9 @@ pub static TABLE: &[Native] = &[
     f!("torch.nn.functional.gumbel_softmax", "logits tau? hard? eps? dim?", gumbel_softmax),
     f!("torch.bernoulli Tensor.bernoulli", "input p? | generator?", |vm, a| {
         let x = a.tensor(vm, "input")?;
-        let shape = vm.tracer.graph().shape(x).clone();
-        if vm.tracer.graph().dtype(x) != DType::Float {
-            return vm.refuse("E-SHAPE-DTYPE", "bernoulli() needs a float tensor");
+        let shape = vm.tracer.shape(x).clone();
+        if vm.tracer.dtype(x) != DType::Float {
+            return vm.refuse(Rule::ShapeDtype, "bernoulli() needs a float tensor");
         }
         let out = bernoulli(vm, a, &shape, Some(x));
         done(&mut vm.tracer, out)

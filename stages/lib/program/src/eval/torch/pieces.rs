@@ -2,6 +2,7 @@
 
 use super::super::arith::as_dim;
 use super::*;
+use crate::rules::Rule;
 
 pub(super) fn cat(vm: &mut Interp, a: &Args) -> R<Value> {
     let items = vm.items(&a.value("tensors"))?;
@@ -13,7 +14,7 @@ pub(super) fn cat(vm: &mut Interp, a: &Args) -> R<Value> {
         }
     }
     let Some(first) = ids.first() else { return vm.value_fault("cat() of nothing") };
-    let rank = vm.tracer.graph().shape(*first).len();
+    let rank = vm.tracer.rank(*first);
     let dim = a.axis_or(vm, "dim", 0, rank)?;
     let ids = same_type(&mut vm.tracer, ids)?;
     let out = vm.tracer.push(Op::Cat { dim }, &ids);
@@ -22,7 +23,7 @@ pub(super) fn cat(vm: &mut Interp, a: &Args) -> R<Value> {
 
 /// Casts all to the highest type among them, as cat and stack do.
 pub(super) fn same_type(tracer: &mut Tracer, ids: Vec<NodeId>) -> R<Vec<NodeId>> {
-    let top = ids.iter().map(|i| tracer.graph().dtype(*i)).max().unwrap_or(DType::Float);
+    let top = ids.iter().map(|i| tracer.dtype(*i)).max().unwrap_or(DType::Float);
     ids.into_iter().map(|i| tracer.cast(i, top)).collect()
 }
 
@@ -35,11 +36,11 @@ pub(super) fn stack(vm: &mut Interp, a: &Args) -> R<Value> {
             return vm.type_fault(format!("stack() joins tensors, not {}", item.type_name()));
         };
         let id = vm.tracer.node(t)?;
-        let own = vm.tracer.graph().shape(id).clone();
+        let own = vm.tracer.shape(id).clone();
         if let Some(first) = shape.as_ref().filter(|s| **s != own) {
             let text =
                 format!("stack() needs equal shapes, not {} and {}", graph::display(first), graph::display(&own));
-            return vm.refuse("E-SHAPE-CAT", text);
+            return vm.refuse(Rule::ShapeCat, text);
         }
         let dim = a.axis_or(vm, "dim", 0, own.len() + 1)?;
         shape = Some(own);
@@ -97,7 +98,7 @@ pub(super) fn equal_pieces(tracer: &mut Tracer, t: &Rc<Tensor>, dim: usize, step
             pieces(tracer, t, dim, &sizes)
         }
         _ => tracer.run.refuse(
-            "E-UNSUPPORTED-SIZE",
+            Rule::UnsupportedSize,
             format!("cutting an axis of size {size} into pieces of {step} gives a number of pieces that depends on the graph"),
         ),
     }
@@ -115,7 +116,7 @@ fn split(vm: &mut Interp, a: &Args, sizes: &str) -> R<Value> {
             let total = sizes.iter().fold(Dim::known(0), |sum, s| sum + s.clone());
             if total != size {
                 return vm.refuse(
-                    "E-SHAPE-SPLIT",
+                    Rule::ShapeSplit,
                     format!("pieces of {total} elements in all do not fill an axis of {size}"),
                 );
             }
@@ -141,7 +142,7 @@ pub(super) fn chunk(vm: &mut Interp, a: &Args) -> R<Value> {
         None => match size.div_exact(&Dim::known(count)) {
             Some(step) => equal_pieces(&mut vm.tracer, &t, dim, &step),
             None => vm.refuse(
-                "E-UNSUPPORTED-SIZE",
+                Rule::UnsupportedSize,
                 format!("cutting an axis of size {size} into {count} chunks comes out differently from graph to graph"),
             ),
         },
@@ -167,7 +168,7 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
                     cut(&mut vm.tracer, &t, dim, &sizes, false)
                 }
                 None => vm.refuse(
-                    "E-UNSUPPORTED-SIZE",
+                    Rule::UnsupportedSize,
                     format!(
                         "cutting an axis of size {size} into {count} pieces comes out differently from graph to graph"
                     ),
@@ -178,7 +179,7 @@ fn tensor_split(vm: &mut Interp, a: &Args) -> R<Value> {
             let (mut start, mut sizes) = (Dim::known(0), Vec::new());
             for item in vm.items(&list)? {
                 let Some(end) = as_dim(&item).filter(|end| end.provably_ge(&start) && size.provably_ge(end)) else {
-                    return vm.refuse("E-UNSUPPORTED-OP", "tensor_split() needs indices in order, within the axis");
+                    return vm.refuse(Rule::UnsupportedOp, "tensor_split() needs indices in order, within the axis");
                 };
                 sizes.push(end.clone() - start);
                 start = end;
@@ -196,7 +197,7 @@ pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
     let sizes = a.sizes(vm)?;
     let counts = vm.tracer.run.new_shape(&sizes)?;
     let id = a.tensor(vm, "input")?;
-    let mut shape = vm.tracer.graph().shape(id).clone();
+    let mut shape = vm.tracer.shape(id).clone();
     let counts = if a.function() == "tile" && counts.len() < shape.len() {
         let missing = shape.len() - counts.len();
         std::iter::repeat_n(Dim::known(1), missing).chain(counts).collect()
@@ -205,7 +206,7 @@ pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
     };
     if counts.len() < shape.len() {
         return vm.refuse(
-            "E-SHAPE-EXPAND",
+            Rule::ShapeExpand,
             format!("repeat needs a count for each axis of {}, not {}", graph::display(&shape), counts.len()),
         );
     }
@@ -227,7 +228,7 @@ pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
         }
         joined.push(size.clone() * count.clone());
     }
-    let dtype = vm.tracer.graph().dtype(id);
+    let dtype = vm.tracer.dtype(id);
     let x = vm.tracer.reshaped(id, apart)?;
     let x = vm.tracer.push_as(Op::Expand, &[x], wide, dtype)?;
     let out = vm.tracer.reshaped(x, joined);
@@ -237,9 +238,9 @@ pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn repeat_interleave(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     let count = a.dim(vm, "repeats")?;
-    let shape = vm.tracer.graph().shape(id).clone();
+    let shape = vm.tracer.shape(id).clone();
     let dim = a.axis(vm, "dim", shape.len())?;
-    let dtype = vm.tracer.graph().dtype(id);
+    let dtype = vm.tracer.dtype(id);
     let mut apart = shape.clone();
     apart.insert(dim + 1, Dim::known(1));
     let mut wide = shape.clone();
@@ -260,7 +261,7 @@ pub(super) fn glu(vm: &mut Interp, a: &Args) -> R<Value> {
     let dim = a.axis_or(vm, "dim", -1, rank)?;
     let size = axis_size(&mut vm.tracer, &t, dim);
     let Some(half) = size.div_exact(&Dim::known(2)) else {
-        return vm.refuse("E-SHAPE-SPLIT", format!("glu halves an axis of {size}, which is not even"));
+        return vm.refuse(Rule::ShapeSplit, format!("glu halves an axis of {size}, which is not even"));
     };
     let halves = pieces(&mut vm.tracer, &t, dim, &[half.clone(), half])?;
     let halves = vm.items(&halves)?;
@@ -278,25 +279,25 @@ pub(super) fn glu(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn pad(vm: &mut Interp, a: &Args) -> R<Value> {
     let mut id = a.tensor(vm, "input")?;
     if &*a.text_or(vm, "mode", "constant")? != "constant" {
-        return vm.refuse("E-UNSUPPORTED-OP", "of the padding modes, only 'constant' is supported");
+        return vm.refuse(Rule::UnsupportedOp, "of the padding modes, only 'constant' is supported");
     }
     let value = a.float_or(vm, "value", 0.0)?;
     let items = vm.items(&a.value("pad"))?;
     let sizes = vm.tracer.run.new_shape(&items)?;
-    let rank = vm.tracer.graph().shape(id).len();
+    let rank = vm.tracer.rank(id);
     if sizes.len() % 2 == 1 || sizes.len() / 2 > rank {
-        return vm.refuse("E-SHAPE-OP", "pad takes a pair of counts for each axis, the last one first");
+        return vm.refuse(Rule::ShapeOp, "pad takes a pair of counts for each axis, the last one first");
     }
     for (i, sides) in sizes.chunks_exact(2).enumerate() {
         let dim = rank - 1 - i;
         let mut parts = Vec::new();
         for (at, count) in sides.iter().enumerate() {
             if count.as_known() != Some(0) {
-                let mut shape = vm.tracer.graph().shape(id).clone();
+                let mut shape = vm.tracer.shape(id).clone();
                 if let Some(d) = shape.get_mut(dim) {
                     *d = count.clone();
                 }
-                let dtype = vm.tracer.graph().dtype(id);
+                let dtype = vm.tracer.dtype(id);
                 parts.push((at, vm.tracer.push_as(Op::Full(value), &[], shape, dtype)?));
             }
         }
@@ -323,7 +324,7 @@ pub static TABLE: &[Native] = &[
         let t = base(&vm.tracer.run, a, "input")?;
         let dim = a.axis_or(vm, "dim", 0, vm.tracer.shape_of(&t).len())?;
         let Some(count) = axis_size(&mut vm.tracer, &t, dim).as_known() else {
-            return vm.refuse("E-UNSUPPORTED-SIZE-LOOP", "unbind along an axis whose size depends on the graph");
+            return vm.refuse(Rule::UnsupportedSizeLoop, "unbind along an axis whose size depends on the graph");
         };
         let id = vm.tracer.node(&t)?;
         let mut out = Vec::new();

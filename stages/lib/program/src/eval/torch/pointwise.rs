@@ -1,6 +1,7 @@
 //! Operations on each element.
 
 use super::*;
+use crate::rules::Rule;
 
 pub(super) fn unary(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
     if let Some(l) = vm.tracer.run.literal(&a.value("input"))?
@@ -32,7 +33,7 @@ pub(super) fn activation(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
     };
     if backwards {
         let text = format!("{}() in place has no derivative where its slope is negative", a.function());
-        return vm.refuse("E-UNSUPPORTED-INPLACE", text);
+        return vm.refuse(Rule::UnsupportedInplace, text);
     }
     changed(vm, a, |vm, id| vm.tracer.un(op, id))
 }
@@ -88,7 +89,7 @@ pub(super) fn divide(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
     let out = match &*mode {
         "floor" => vm.tracer.bin(BinaryOp::FloorDiv, x, y),
-        "trunc" if vm.tracer.graph().dtype(x).max(vm.tracer.graph().dtype(y)) == DType::Float => {
+        "trunc" if vm.tracer.dtype(x).max(vm.tracer.dtype(y)) == DType::Float => {
             let quotient = vm.tracer.bin(BinaryOp::Div, x, y)?;
             vm.tracer.un(UnaryOp::Trunc, quotient)
         }
@@ -115,7 +116,7 @@ pub(super) fn logical(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
 
 /// The bound where `x` is beyond it. On the bound the gradient is that of `x`, where a maximum would share it.
 fn bounded(tracer: &mut Tracer, x: NodeId, bound: NodeId, beyond: BinaryOp, extreme: BinaryOp) -> R<NodeId> {
-    if tracer.graph().dtype(x) != DType::Float || tracer.graph().dtype(bound) != DType::Float {
+    if tracer.dtype(x) != DType::Float || tracer.dtype(bound) != DType::Float {
         return tracer.bin(extreme, x, bound);
     }
     let outside = tracer.bin(beyond, x, bound)?;
@@ -146,7 +147,7 @@ pub(super) fn clamp(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let (min, max) = (a.float_or(vm, "min", f64::NEG_INFINITY)?, a.float_or(vm, "max", f64::INFINITY)?);
     let fraction = |v: Option<&Value>| matches!(v, Some(Value::Float(_)));
-    if vm.tracer.graph().dtype(id) != DType::Float && (fraction(a.some("min")) || fraction(a.some("max"))) {
+    if vm.tracer.dtype(id) != DType::Float && (fraction(a.some("min")) || fraction(a.some("max"))) {
         id = vm.tracer.cast(id, DType::Float)?;
     }
     let out = vm.tracer.un(UnaryOp::Clamp { min, max }, id);
@@ -156,15 +157,15 @@ pub(super) fn clamp(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn masked_fill(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     let mask = a.tensor(vm, "mask")?;
-    if vm.tracer.graph().dtype(mask) != DType::Bool {
-        let d = vm.fault("E-SHAPE-DTYPE", "masked_fill needs a bool mask");
+    if vm.tracer.dtype(mask) != DType::Bool {
+        let d = vm.fault(Rule::ShapeDtype, "masked_fill needs a bool mask");
         return Err(Box::new(d.help("compare first, as in mask == 0, or use mask.bool()")));
     }
     let value = a.operand(vm, "value")?;
-    if !vm.tracer.graph().shape(value).is_empty() {
-        return vm.refuse("E-SHAPE-OP", "masked_fill takes a single value; use torch.where for a tensor");
+    if !vm.tracer.shape(value).is_empty() {
+        return vm.refuse(Rule::ShapeOp, "masked_fill takes a single value; use torch.where for a tensor");
     }
-    let dtype = vm.tracer.graph().dtype(id);
+    let dtype = vm.tracer.dtype(id);
     let value = vm.tracer.cast(value, dtype)?;
     let out = vm.tracer.push(Op::Where, &[mask, value, id])?;
     let out = vm.tracer.plain(out);
@@ -174,11 +175,11 @@ pub(super) fn masked_fill(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn choose(vm: &mut Interp, a: &Args) -> R<Value> {
     if a.get("x").is_none() || a.get("other").is_none() {
         return vm
-            .refuse("E-UNSUPPORTED-MASK-INDEX", "torch.where(condition) alone gives a size that depends on values");
+            .refuse(Rule::UnsupportedMaskIndex, "torch.where(condition) alone gives a size that depends on values");
     }
     let condition = a.tensor(vm, "condition")?;
-    if vm.tracer.graph().dtype(condition) != DType::Bool {
-        let d = vm.fault("E-SHAPE-DTYPE", "torch.where needs a bool condition");
+    if vm.tracer.dtype(condition) != DType::Bool {
+        let d = vm.fault(Rule::ShapeDtype, "torch.where needs a bool condition");
         return Err(Box::new(d.help("compare first, as in mask > 0, or use mask.bool()")));
     }
     let (x, y) = (a.operand(vm, "x")?, a.operand(vm, "other")?);
@@ -352,7 +353,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.nan_to_num Tensor.nan_to_num", "input nan? posinf? neginf?", |vm, a| {
         let given = a.tensor(vm, "input")?;
         let x = given;
-        if vm.tracer.graph().dtype(x) != DType::Float {
+        if vm.tracer.dtype(x) != DType::Float {
             return super::convert::copy(vm, a);
         }
         let nan = a.float_or(vm, "nan", 0.0)?;

@@ -2,28 +2,29 @@
 
 use super::super::storage::may_be_shared;
 use super::*;
+use crate::rules::Rule;
 
 pub(super) fn matmul(vm: &mut Interp, a: &Args, rank: Option<usize>) -> R<Value> {
     let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
     if let Some(rank) = rank {
         for id in [x, y] {
-            if vm.tracer.graph().shape(id).len() != rank {
+            if vm.tracer.rank(id) != rank {
                 let text = format!(
                     "{} needs tensors of {rank} axes, not {}",
                     a.function(),
-                    graph::display(vm.tracer.graph().shape(id))
+                    graph::display(vm.tracer.shape(id))
                 );
-                return vm.refuse("E-SHAPE-MATMUL", text);
+                return vm.refuse(Rule::ShapeMatmul, text);
             }
         }
         // without broadcasting
-        if rank == 3 && vm.tracer.graph().shape(x).first() != vm.tracer.graph().shape(y).first() {
+        if rank == 3 && vm.tracer.shape(x).first() != vm.tracer.shape(y).first() {
             let text = format!(
                 "bmm: {} and {} differ in the first axis",
-                graph::display(vm.tracer.graph().shape(x)),
-                graph::display(vm.tracer.graph().shape(y))
+                graph::display(vm.tracer.shape(x)),
+                graph::display(vm.tracer.shape(y))
             );
-            return vm.refuse("E-SHAPE-MATMUL", text);
+            return vm.refuse(Rule::ShapeMatmul, text);
         }
     }
     let out = vm.tracer.push(Op::MatMul, &[x, y]);
@@ -33,15 +34,15 @@ pub(super) fn matmul(vm: &mut Interp, a: &Args, rank: Option<usize>) -> R<Value>
 /// The product of tensors of these numbers of axes.
 fn of_ranks(vm: &mut Interp, a: &Args, second: &str, first_rank: usize, second_rank: usize) -> R<Value> {
     let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, second)?);
-    let ranks = (vm.tracer.graph().shape(x).len(), vm.tracer.graph().shape(y).len());
+    let ranks = (vm.tracer.rank(x), vm.tracer.rank(y));
     if ranks != (first_rank, second_rank) {
         let text = format!(
             "{}() takes tensors of {first_rank} and {second_rank} axes, not {} and {}",
             a.function(),
-            graph::display(vm.tracer.graph().shape(x)),
-            graph::display(vm.tracer.graph().shape(y))
+            graph::display(vm.tracer.shape(x)),
+            graph::display(vm.tracer.shape(y))
         );
-        return vm.refuse("E-SHAPE-MATMUL", text);
+        return vm.refuse(Rule::ShapeMatmul, text);
     }
     let out = vm.tracer.push(Op::MatMul, &[x, y]);
     done(&mut vm.tracer, out)
@@ -75,7 +76,7 @@ pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
     let equation = a.text(vm, "equation")?;
     if equation.len() > MAX_EQUATION {
         let text = format!("an equation of {} letters; at most {MAX_EQUATION} are read", equation.len());
-        return vm.refuse("E-SHAPE-EINSUM", text);
+        return vm.refuse(Rule::ShapeEinsum, text);
     }
     let mut ids = Vec::new();
     let operands = match a.rest.as_slice() {
@@ -88,10 +89,10 @@ pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
             other => return vm.type_fault(format!("einsum() takes tensors, not {}", other.type_name())),
         }
     }
-    let ranks: Vec<usize> = ids.iter().map(|i| vm.tracer.graph().shape(*i).len()).collect();
+    let ranks: Vec<usize> = ids.iter().map(|i| vm.tracer.rank(*i)).collect();
     let normal = match normal_equation(&equation, &ranks) {
         Ok(text) => text,
-        Err(reason) => return vm.refuse("E-SHAPE-EINSUM", format!("einsum \"{equation}\": {reason}")),
+        Err(reason) => return vm.refuse(Rule::ShapeEinsum, format!("einsum \"{equation}\": {reason}")),
     };
     // the axes of one tensor in another order are a view, as is what it repeats
     if let ([id], Some((input, output)), [Value::Tensor(t)]) =
@@ -157,7 +158,7 @@ pub(super) fn normal_equation(equation: &str, ranks: &[usize]) -> Result<String,
 
 pub(super) fn normalize(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
-    let rank = vm.tracer.graph().shape(x).len();
+    let rank = vm.tracer.rank(x);
     let dim = a.axis_or(vm, "dim", 1, rank)?;
     let (p, eps) = (a.float_or(vm, "p", 2.0)?, a.float_or(vm, "eps", 1e-12)?);
     let n = vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![dim], keepdim: true }, &[x])?;
@@ -169,14 +170,14 @@ pub(super) fn normalize(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn cosine_similarity(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, y) = (a.tensor(vm, "x1")?, a.tensor(vm, "x2")?);
     let product = vm.tracer.bin(BinaryOp::Mul, x, y)?;
-    let rank = vm.tracer.graph().shape(product).len();
+    let rank = vm.tracer.rank(product);
     let dim = a.axis_or(vm, "dim", 1, rank)?;
     let eps = a.float_or(vm, "eps", 1e-8)?;
     let dot = vm.tracer.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![dim], keepdim: false }, &[product])?;
-    let shape = vm.tracer.graph().shape(product).clone();
+    let shape = vm.tracer.shape(product).clone();
     let mut lengths = Vec::new();
     for id in [x, y] {
-        let dtype = vm.tracer.graph().dtype(id);
+        let dtype = vm.tracer.dtype(id);
         let wide = vm.tracer.push_as(Op::Expand, &[id], shape.clone(), dtype)?;
         let n =
             vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p: 2.0 }, dims: vec![dim], keepdim: false }, &[wide])?;
@@ -198,9 +199,9 @@ pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
     if !(0.0..=1.0).contains(&drop) {
         return vm.value_fault(format!("dropout_p must lie between 0 and 1, but is {drop}"));
     }
-    let rank = vm.tracer.graph().shape(k).len();
-    let (Some(width), true) = (vm.tracer.graph().shape(q).last().and_then(Dim::as_known), rank >= 2) else {
-        return vm.refuse("E-SHAPE-MATMUL", "attention needs a known feature size");
+    let rank = vm.tracer.rank(k);
+    let (Some(width), true) = (vm.tracer.shape(q).last().and_then(Dim::as_known), rank >= 2) else {
+        return vm.refuse(Rule::ShapeMatmul, "attention needs a known feature size");
     };
     let mut perm: Vec<usize> = (0..rank).collect();
     perm.swap(rank - 1, rank - 2);
@@ -212,7 +213,7 @@ pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
     let mut mask = None;
     if a.some("attn_mask").is_some() {
         let given = a.tensor(vm, "attn_mask")?;
-        if vm.tracer.graph().dtype(given) == DType::Bool {
+        if vm.tracer.dtype(given) == DType::Bool {
             mask = Some(given);
         } else {
             scores = vm.tracer.bin(BinaryOp::Add, scores, given)?;
@@ -222,18 +223,18 @@ pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
         if a.some("attn_mask").is_some() {
             return vm.value_fault("is_causal makes a mask of its own; leave attn_mask out");
         }
-        let shape = vm.tracer.graph().shape(scores).clone();
+        let shape = vm.tracer.shape(scores).clone();
         let square = shape.get(shape.len() - 2..).unwrap_or(&[]).to_vec();
         let ones = vm.tracer.push_as(Op::Full(1.0), &[], square, DType::Int)?;
         let lower = vm.tracer.push(Op::Tril { diagonal: 0 }, &[ones])?;
         mask = Some(vm.tracer.as_bool_node(lower)?);
     }
-    let dim = vm.tracer.graph().shape(scores).len() - 1;
+    let dim = vm.tracer.rank(scores) - 1;
     let p = match mask {
         None => vm.tracer.push(Op::Softmax { dim }, &[scores])?,
         Some(mask) => {
             // a row that may attend to nothing gets weights of 0, and no gradient
-            let last = vm.tracer.graph().shape(mask).len().saturating_sub(1);
+            let last = vm.tracer.rank(mask).saturating_sub(1);
             let open = vm.tracer.push(Op::Reduce { op: ReduceOp::Any, dims: vec![last], keepdim: true }, &[mask])?;
             let (low, zero) = (vm.tracer.float(f64::NEG_INFINITY)?, vm.tracer.float(0.0)?);
             let masked = vm.tracer.push(Op::Where, &[mask, scores, low])?;
@@ -281,14 +282,14 @@ pub static TABLE: &[Native] = &[
     f!("torch.cdist", "x1 x2 p?", |vm, a| {
         let (x, y) = (a.tensor(vm, "x1")?, a.tensor(vm, "x2")?);
         let p = a.float_or(vm, "p", 2.0)?;
-        let (rx, ry) = (vm.tracer.graph().shape(x).len(), vm.tracer.graph().shape(y).len());
+        let (rx, ry) = (vm.tracer.rank(x), vm.tracer.rank(y));
         if rx < 2 || ry < 2 {
-            return vm.refuse("E-SHAPE-OP", "cdist needs tensors of two axes or more");
+            return vm.refuse(Rule::ShapeOp, "cdist needs tensors of two axes or more");
         }
         let x = vm.tracer.unsqueeze(x, rx - 1)?;
         let y = vm.tracer.unsqueeze(y, ry - 2)?;
         let gap = vm.tracer.bin(BinaryOp::Sub, x, y)?;
-        let last = vm.tracer.graph().shape(gap).len() - 1;
+        let last = vm.tracer.rank(gap) - 1;
         let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![last], keepdim: false }, &[gap]);
         done(&mut vm.tracer, out)
     }),

@@ -1,17 +1,18 @@
 //! Reductions, normalisations along an axis, and sorting.
 
 use super::*;
+use crate::rules::Rule;
 
 /// The argument as the type that `dtype` names, where it is given.
 pub(super) fn typed(vm: &mut Interp, a: &Args) -> R<NodeId> {
     let id = a.tensor(vm, "input")?;
-    let dtype = a.dtype(vm, "dtype", vm.tracer.graph().dtype(id))?;
+    let dtype = a.dtype(vm, "dtype", vm.tracer.dtype(id))?;
     if a.some("dtype").is_some() { vm.tracer.cast(id, dtype) } else { Ok(id) }
 }
 
 pub(super) fn reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
     let id = typed(vm, a)?;
-    let rank = vm.tracer.graph().shape(id).len();
+    let rank = vm.tracer.rank(id);
     if matches!(op, ReduceOp::Prod) && matches!(a.some("dim"), Some(Value::Tuple(_) | Value::List(_))) {
         return vm.type_fault("prod() reduces one axis or all");
     }
@@ -27,7 +28,7 @@ pub(super) fn reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
 /// `any` and `all` see bools.
 pub(super) fn truth_reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
     let id = a.tensor(vm, "input")?;
-    let rank = vm.tracer.graph().shape(id).len();
+    let rank = vm.tracer.rank(id);
     let id = vm.tracer.as_bool_node(id)?;
     let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
     let keepdim = a.bool(vm, "keepdim", false)?;
@@ -40,7 +41,7 @@ pub(super) fn extreme(vm: &mut Interp, a: &Args, largest: bool) -> R<Value> {
     let second = a.some("dim").or_else(|| a.some("other")).cloned();
     match second {
         None => {
-            let rank = vm.tracer.graph().shape(id).len();
+            let rank = vm.tracer.rank(id);
             let op = if largest { ReduceOp::Amax } else { ReduceOp::Amin };
             let out = vm.tracer.reduce(op, id, (0..rank).collect(), false)?;
             Ok(vm.tracer.tensor_value(out))
@@ -51,7 +52,7 @@ pub(super) fn extreme(vm: &mut Interp, a: &Args, largest: bool) -> R<Value> {
             Ok(vm.tracer.tensor_value(out))
         }
         Some(_) => {
-            let rank = vm.tracer.graph().shape(id).len();
+            let rank = vm.tracer.rank(id);
             let dim = a.axis(vm, "dim", rank)?;
             let keepdim = a.bool(vm, "keepdim", false)?;
             let (v, i) =
@@ -70,9 +71,9 @@ pub(super) fn pair(tracer: &mut Tracer, values: NodeId, indices: NodeId) -> R<Va
 
 pub(super) fn arg_extreme(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
     let mut id = a.tensor(vm, "input")?;
-    let mut rank = vm.tracer.graph().shape(id).len();
+    let mut rank = vm.tracer.rank(id);
     if a.some("dim").is_none() {
-        let count = graph::numel(vm.tracer.graph().shape(id));
+        let count = graph::numel(vm.tracer.shape(id));
         id = vm.tracer.reshaped(id, vec![count])?;
         rank = 1;
     }
@@ -84,7 +85,7 @@ pub(super) fn arg_extreme(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
 
 pub(super) fn spread(vm: &mut Interp, a: &Args, std: bool) -> R<Value> {
     let id = a.tensor(vm, "input")?;
-    let rank = vm.tracer.graph().shape(id).len();
+    let rank = vm.tracer.rank(id);
     // `x.std(False)` is the old spelling of `x.std(unbiased=False)`
     let (dims, unbiased) = match a.some("dim") {
         Some(Value::Bool(b)) => (None, *b),
@@ -111,7 +112,7 @@ pub(super) fn norm(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 fn nuclear<T>(run: &Run) -> R<T> {
-    run.refuse("E-UNSUPPORTED-OP", "this norm is made of singular values, which are not supported")
+    run.refuse(Rule::UnsupportedOp, "this norm is made of singular values, which are not supported")
 }
 
 /// `torch.linalg.norm`: with an order, two axes are those of a matrix.
@@ -120,19 +121,19 @@ fn linalg_norm(vm: &mut Interp, a: &Args) -> R<Value> {
         return reduction(vm, a, ReduceOp::Norm { p: 2.0 });
     }
     let id = a.tensor(vm, "input")?;
-    let rank = vm.tracer.graph().shape(id).len();
+    let rank = vm.tracer.rank(id);
     let dims = match a.axes(vm, "dim", rank)? {
         Some(dims) => dims,
         None if rank == 1 || rank == 2 => (0..rank).collect(),
         None => {
             let text = format!("norm() with an order and no axes takes a vector or a matrix, not {rank} axes");
-            return vm.refuse("E-SHAPE-AXIS", text);
+            return vm.refuse(Rule::ShapeAxis, text);
         }
     };
     match dims.as_slice() {
         [_] => vector_norm(vm, a),
         &[rows, columns] => matrix_norm(vm, a, id, rows, columns),
-        _ => vm.refuse("E-SHAPE-AXIS", "norm() with an order takes one axis or two"),
+        _ => vm.refuse(Rule::ShapeAxis, "norm() with an order takes one axis or two"),
     }
 }
 
@@ -147,7 +148,7 @@ fn vector_norm(vm: &mut Interp, a: &Args) -> R<Value> {
 /// The norm of matrices whose rows and columns lie along two axes.
 fn matrix_norm(vm: &mut Interp, a: &Args, id: NodeId, rows: usize, columns: usize) -> R<Value> {
     if rows == columns {
-        return vm.refuse("E-SHAPE-AXIS", "the two axes of a matrix differ");
+        return vm.refuse(Rule::ShapeAxis, "the two axes of a matrix differ");
     }
     let keepdim = a.bool(vm, "keepdim", false)?;
     let order = match a.some("ord") {
@@ -174,7 +175,7 @@ fn matrix_norm(vm: &mut Interp, a: &Args, id: NodeId, rows: usize, columns: usiz
     let op = if order > 0.0 { ReduceOp::Amax } else { ReduceOp::Amin };
     let mut out = vm.tracer.reduce(op, sums, vec![outer], true)?;
     if !keepdim {
-        let kept = vm.tracer.graph().shape(out).iter().enumerate().filter(|(i, _)| *i != rows && *i != columns);
+        let kept = vm.tracer.shape(out).iter().enumerate().filter(|(i, _)| *i != rows && *i != columns);
         let shape = kept.map(|(_, d)| d.clone()).collect();
         out = vm.tracer.reshaped(out, shape)?;
     }
@@ -186,7 +187,7 @@ pub(super) fn softmax(vm: &mut Interp, a: &Args, log: bool, negate: bool) -> R<V
     if a.some("dim").is_none() {
         return vm.type_fault(format!("{}() needs the axis: dim=", a.function()));
     }
-    let rank = vm.tracer.graph().shape(id).len();
+    let rank = vm.tracer.rank(id);
     let dim = a.axis(vm, "dim", rank)?;
     if negate {
         id = vm.tracer.un(UnaryOp::Neg, id)?;
@@ -198,7 +199,7 @@ pub(super) fn softmax(vm: &mut Interp, a: &Args, log: bool, negate: bool) -> R<V
 pub(super) fn topk(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     let k = a.dim(vm, "k")?;
-    let rank = vm.tracer.graph().shape(id).len();
+    let rank = vm.tracer.rank(id);
     let dim = a.axis_or(vm, "dim", -1, rank)?;
     let largest = a.bool(vm, "largest", true)?;
     let values = vm.tracer.push(Op::TopK { k: k.clone(), dim, largest }, &[id])?;
@@ -208,7 +209,7 @@ pub(super) fn topk(vm: &mut Interp, a: &Args) -> R<Value> {
 
 pub(super) fn sort(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
-    let rank = vm.tracer.graph().shape(id).len();
+    let rank = vm.tracer.rank(id);
     let dim = a.axis_or(vm, "dim", -1, rank)?;
     let descending = a.bool(vm, "descending", false)?;
     let values = vm.tracer.push(Op::Sort { dim, descending }, &[id])?;
@@ -218,7 +219,7 @@ pub(super) fn sort(vm: &mut Interp, a: &Args) -> R<Value> {
 
 pub(super) fn argsort(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = a.tensor(vm, "input")?;
-    let rank = vm.tracer.graph().shape(id).len();
+    let rank = vm.tracer.rank(id);
     let dim = a.axis_or(vm, "dim", -1, rank)?;
     let descending = a.bool(vm, "descending", false)?;
     let out = vm.tracer.push(Op::ArgSort { dim, descending }, &[id]);
@@ -236,7 +237,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.all Tensor.all", "input dim? keepdim?", |vm, a| truth_reduction(vm, a, ReduceOp::All)),
     f!("torch.count_nonzero Tensor.count_nonzero", "input dim?", |vm, a| {
         let x = a.tensor(vm, "input")?;
-        let rank = vm.tracer.graph().shape(x).len();
+        let rank = vm.tracer.rank(x);
         let x = vm.tracer.as_bool_node(x)?;
         let x = vm.tracer.cast(x, DType::Int)?;
         let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
@@ -248,7 +249,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.median Tensor.median", "input dim? keepdim?", |vm, a| {
         if a.some("dim").is_none() {
             let x = a.tensor(vm, "input")?;
-            let count = graph::numel(vm.tracer.graph().shape(x));
+            let count = graph::numel(vm.tracer.shape(x));
             let x = vm.tracer.reshaped(x, vec![count])?;
             let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Median, dims: vec![0], keepdim: false }, &[x]);
             return done(&mut vm.tracer, out);
@@ -264,15 +265,15 @@ pub static TABLE: &[Native] = &[
     f!("torch.linalg.vector_norm", "input ord? dim? keepdim? | dtype?", vector_norm),
     f!("torch.linalg.matrix_norm", "input ord? dim? keepdim? | dtype?", |vm, a| {
         let id = a.tensor(vm, "input")?;
-        let rank = vm.tracer.graph().shape(id).len();
+        let rank = vm.tracer.rank(id);
         let dims = match a.axes(vm, "dim", rank)? {
             Some(dims) => dims,
             None if rank >= 2 => vec![rank - 2, rank - 1],
-            None => return vm.refuse("E-SHAPE-AXIS", "matrix_norm() needs matrices"),
+            None => return vm.refuse(Rule::ShapeAxis, "matrix_norm() needs matrices"),
         };
         match dims.as_slice() {
             &[rows, columns] => matrix_norm(vm, a, id, rows, columns),
-            _ => vm.refuse("E-SHAPE-AXIS", "matrix_norm() takes two axes"),
+            _ => vm.refuse(Rule::ShapeAxis, "matrix_norm() takes two axes"),
         }
     }),
     f!("torch.softmax Tensor.softmax", "input dim? dtype?", |vm, a| softmax(vm, a, false, false)),
@@ -282,13 +283,13 @@ pub static TABLE: &[Native] = &[
     f!("torch.nn.functional.softmin", "input dim? _stacklevel? dtype?", |vm, a| softmax(vm, a, false, true)),
     f!("torch.cumsum Tensor.cumsum", "input dim | dtype?", |vm, a| {
         let x = typed(vm, a)?;
-        let dim = a.axis(vm, "dim", vm.tracer.graph().shape(x).len())?;
+        let dim = a.axis(vm, "dim", vm.tracer.rank(x))?;
         let out = vm.tracer.push(Op::CumSum { dim }, &[x]);
         done(&mut vm.tracer, out)
     }),
     f!("torch.cumprod Tensor.cumprod", "input dim | dtype?", |vm, a| {
         let x = typed(vm, a)?;
-        let dim = a.axis(vm, "dim", vm.tracer.graph().shape(x).len())?;
+        let dim = a.axis(vm, "dim", vm.tracer.rank(x))?;
         let out = vm.tracer.push(Op::CumProd { dim }, &[x]);
         done(&mut vm.tracer, out)
     }),

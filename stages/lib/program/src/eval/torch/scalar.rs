@@ -3,6 +3,7 @@
 use std::f64::consts::{LN_2, PI};
 
 use super::*;
+use crate::rules::Rule;
 
 /// The number that Python would compute with, where the value is none that depends on the graph.
 pub(super) fn number(value: &Value) -> Option<f64> {
@@ -108,12 +109,12 @@ fn is_infinite(vm: &mut Interp, a: &Args, sign: f64) -> R<Value> {
 /// Whether each element is among others.
 fn isin(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, tests) = (a.operand(vm, "elements")?, a.operand(vm, "test_elements")?);
-    if vm.tracer.graph().dtype(x) == DType::Bool {
-        return vm.refuse("E-SHAPE-DTYPE", "isin() takes no bools");
+    if vm.tracer.dtype(x) == DType::Bool {
+        return vm.refuse(Rule::ShapeDtype, "isin() takes no bools");
     }
-    let count = graph::numel(vm.tracer.graph().shape(tests));
+    let count = graph::numel(vm.tracer.shape(tests));
     let tests = vm.tracer.reshaped(tests, vec![count])?;
-    let rank = vm.tracer.graph().shape(x).len();
+    let rank = vm.tracer.rank(x);
     let x = vm.tracer.unsqueeze(x, rank)?;
     let equal = vm.tracer.bin(BinaryOp::Eq, x, tests)?;
     let mut out = vm.tracer.push(Op::Reduce { op: ReduceOp::Any, dims: vec![rank], keepdim: false }, &[equal])?;

@@ -2,6 +2,7 @@
 
 use super::super::arith::as_dim;
 use super::*;
+use crate::rules::Rule;
 
 pub(super) fn permute(vm: &mut Interp, a: &Args) -> R<Value> {
     let sizes = a.sizes(vm)?;
@@ -16,11 +17,8 @@ pub(super) fn permute(vm: &mut Interp, a: &Args) -> R<Value> {
         let mut sorted = perm.clone();
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(0..rank) {
-            let text = format!(
-                "permute needs each of the {rank} axes of {} once",
-                graph::display(vm.tracer.graph().shape(id))
-            );
-            return vm.refuse("E-SHAPE-AXIS", text);
+            let text = format!("permute needs each of the {rank} axes of {} once", graph::display(vm.tracer.shape(id)));
+            return vm.refuse(Rule::ShapeAxis, text);
         }
         vm.tracer.push(Op::Permute(perm), &[id])
     })
@@ -39,7 +37,7 @@ pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
     let sizes = a.sizes(vm)?;
     // `x.view(torch.float32)` would reinterpret bytes
     if matches!(sizes.as_slice(), [Value::DType(_)]) {
-        return vm.refuse("E-UNSUPPORTED-OP", "a view as another type is not supported");
+        return vm.refuse(Rule::UnsupportedOp, "a view as another type is not supported");
     }
     if let Some(mut l) = vm.tracer.run.literal(&a.value("input"))? {
         let from: Shape = l.shape.iter().map(|s| Dim::known(*s as i64)).collect();
@@ -51,7 +49,7 @@ pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let t = base(&vm.tracer.run, a, "input")?;
     let id = vm.tracer.node(&t)?;
-    let from = vm.tracer.graph().shape(id).clone();
+    let from = vm.tracer.shape(id).clone();
     let to = vm.tracer.run.view_shape(&from, &sizes)?;
     if a.function() == "view" && !vm.tracer.can_view(id, &to) {
         let text = format!(
@@ -59,7 +57,7 @@ pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
             graph::display(&from),
             graph::display(&to)
         );
-        let d = vm.fault("E-SHAPE-VIEW", text);
+        let d = vm.fault(Rule::ShapeView, text);
         return Err(Box::new(d.help("use reshape, or contiguous() before view")));
     }
     let out = vm.tracer.reshaped(id, to)?;
@@ -71,9 +69,9 @@ pub(super) fn flatten(vm: &mut Interp, a: &Args) -> R<Value> {
         let first = if a.function() == "apply" { 1 } else { 0 };
         let (start, end) = (a.axis_or(vm, "start_dim", first, rank)?, a.axis_or(vm, "end_dim", -1, rank)?);
         if start > end {
-            return vm.refuse("E-SHAPE-AXIS", "flatten: start_dim lies behind end_dim");
+            return vm.refuse(Rule::ShapeAxis, "flatten: start_dim lies behind end_dim");
         }
-        let shape = vm.tracer.graph().shape(id).clone();
+        let shape = vm.tracer.shape(id).clone();
         let (head, rest) = shape.split_at(start);
         let (middle, tail) = rest.split_at(end + 1 - start);
         let mut to = head.to_vec();
@@ -87,13 +85,13 @@ pub(super) fn unflatten(vm: &mut Interp, a: &Args) -> R<Value> {
     let items = vm.items(&a.value("sizes"))?;
     view(vm, a, |vm, id, rank| {
         let dim = a.axis(vm, "dim", rank)?;
-        let shape = vm.tracer.graph().shape(id).clone();
+        let shape = vm.tracer.shape(id).clone();
         let one = vec![shape.get(dim).cloned().unwrap_or_default()];
         let inner = vm.tracer.run.view_shape(&one, &items)?;
         if graph::numel(&inner) != graph::numel(&one) {
             let text =
                 format!("unflatten: {} does not fill an axis of {}", graph::display(&inner), graph::display(&one));
-            return vm.refuse("E-SHAPE-RESHAPE", text);
+            return vm.refuse(Rule::ShapeReshape, text);
         }
         let mut to = shape;
         to.splice(dim..=dim, inner);
@@ -117,7 +115,7 @@ pub(super) fn unsqueeze(vm: &mut Interp, a: &Args) -> R<Value> {
 pub(super) fn squeeze(vm: &mut Interp, a: &Args) -> R<Value> {
     view(vm, a, |vm, id, rank| {
         let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
-        let shape = vm.tracer.graph().shape(id).clone();
+        let shape = vm.tracer.shape(id).clone();
         let mut to = Vec::new();
         for (i, size) in shape.iter().enumerate() {
             if !dims.contains(&i) {
@@ -129,7 +127,7 @@ pub(super) fn squeeze(vm: &mut Interp, a: &Args) -> R<Value> {
             }
             if size.as_known().is_none() && !size.provably_gt(&Dim::known(1)) {
                 let d = vm.fault(
-                    "E-SHAPE-SQUEEZE",
+                    Rule::ShapeSqueeze,
                     format!(
                         "squeeze would drop axis {i} of {} where {size} is 1, and only there",
                         graph::display(&shape)
@@ -144,14 +142,14 @@ pub(super) fn squeeze(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn expand_to(tracer: &mut Tracer, id: NodeId, sizes: &[Value]) -> R<NodeId> {
-    let from = tracer.graph().shape(id).clone();
+    let from = tracer.shape(id).clone();
     let mut to = Vec::new();
     let extra = sizes.len().saturating_sub(from.len());
     for (i, size) in sizes.iter().enumerate() {
         to.push(match size {
             Value::Int(-1) => match i.checked_sub(extra).and_then(|i| from.get(i)) {
                 Some(d) => d.clone(),
-                None => return tracer.run.refuse("E-SHAPE-EXPAND", "expand: -1 cannot stand for a new axis"),
+                None => return tracer.run.refuse(Rule::ShapeExpand, "expand: -1 cannot stand for a new axis"),
             },
             other => match as_dim(other) {
                 Some(d) => d,
@@ -159,7 +157,7 @@ pub(super) fn expand_to(tracer: &mut Tracer, id: NodeId, sizes: &[Value]) -> R<N
             },
         });
     }
-    let dtype = tracer.graph().dtype(id);
+    let dtype = tracer.dtype(id);
     tracer.push_as(Op::Expand, &[id], to, dtype)
 }
 
@@ -192,7 +190,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.adjoint Tensor.adjoint", "input", |vm, a| {
         view(vm, a, |vm, id, rank| {
             if rank < 2 {
-                return vm.refuse("E-SHAPE-AXIS", "adjoint() needs a matrix");
+                return vm.refuse(Rule::ShapeAxis, "adjoint() needs a matrix");
             }
             let mut perm: Vec<usize> = (0..rank).collect();
             perm.swap(rank - 2, rank - 1);
@@ -213,13 +211,13 @@ pub static TABLE: &[Native] = &[
         for item in &a.rest {
             let Value::Tensor(t) = item else { return vm.type_fault("broadcast_tensors() takes tensors") };
             let id = vm.tracer.node(t)?;
-            to = graph::broadcast(&to, vm.tracer.graph().shape(id))
-                .map_err(|e| vm.tracer.run.op_fault("E-SHAPE-BROADCAST", &e))?;
+            to = graph::broadcast(&to, vm.tracer.shape(id))
+                .map_err(|e| vm.tracer.run.op_fault(Rule::ShapeBroadcast, &e))?;
             tensors.push((id, t.clone()));
         }
         let mut out = Vec::new();
         for (id, t) in tensors {
-            let dtype = vm.tracer.graph().dtype(id);
+            let dtype = vm.tracer.dtype(id);
             let wide = vm.tracer.push_as(Op::Expand, &[id], to.clone(), dtype)?;
             out.push(vm.tracer.view_value(wide, &t)?);
         }
@@ -260,7 +258,7 @@ pub static TABLE: &[Native] = &[
             let dim = a.axis(vm, "dim", rank)?;
             let mut index = a.dim(vm, "index")?;
             if Dim::known(0).provably_gt(&index) {
-                index = index + vm.tracer.graph().shape(id).get(dim).cloned().unwrap_or_default();
+                index = index + vm.tracer.shape(id).get(dim).cloned().unwrap_or_default();
             }
             vm.tracer.push(Op::Select { dim, index }, &[id])
         })
@@ -268,7 +266,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.flip Tensor.flip", "input *dims", |vm, a| {
         let sizes = a.sizes(vm)?;
         let id = a.tensor(vm, "input")?;
-        let rank = vm.tracer.graph().shape(id).len();
+        let rank = vm.tracer.rank(id);
         let mut dims = Vec::new();
         for s in sizes {
             match s {
@@ -281,7 +279,7 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.roll Tensor.roll", "input shifts dims", |vm, a| {
         let mut id = a.tensor(vm, "input")?;
-        let rank = vm.tracer.graph().shape(id).len();
+        let rank = vm.tracer.rank(id);
         let list = |vm: &mut Interp, v: Value| match v {
             Value::Tuple(_) | Value::List(_) => vm.items(&v),
             one => Ok(vec![one]),

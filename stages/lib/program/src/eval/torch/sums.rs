@@ -1,6 +1,7 @@
 //! Sums of products, distances and areas.
 
 use super::*;
+use crate::rules::Rule;
 
 fn sum(tracer: &mut Tracer, x: NodeId, dim: usize, keepdim: bool) -> R<NodeId> {
     tracer.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![dim], keepdim }, &[x])
@@ -8,12 +9,12 @@ fn sum(tracer: &mut Tracer, x: NodeId, dim: usize, keepdim: bool) -> R<NodeId> {
 
 /// Two tensors, broadcast against each other.
 fn spread(tracer: &mut Tracer, x: NodeId, y: NodeId) -> R<(NodeId, NodeId)> {
-    let to = match graph::broadcast(tracer.graph().shape(x), tracer.graph().shape(y)) {
+    let to = match graph::broadcast(tracer.shape(x), tracer.shape(y)) {
         Ok(to) => to,
-        Err(e) => return Err(tracer.run.op_fault("E-SHAPE-BROADCAST", &e)),
+        Err(e) => return Err(tracer.run.op_fault(Rule::ShapeBroadcast, &e)),
     };
     let mut expand = |id: NodeId| {
-        let dtype = tracer.graph().dtype(id);
+        let dtype = tracer.dtype(id);
         tracer.push_as(Op::Expand, &[id], to.clone(), dtype)
     };
     Ok((expand(x)?, expand(y)?))
@@ -22,24 +23,24 @@ fn spread(tracer: &mut Tracer, x: NodeId, y: NodeId) -> R<(NodeId, NodeId)> {
 /// The vector product along an axis of three elements: `torch.cross` takes the first such one where none is named.
 fn cross(vm: &mut Interp, a: &Args, last: bool) -> R<Value> {
     let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
-    if vm.tracer.graph().shape(x).len() != vm.tracer.graph().shape(y).len() {
-        return vm.refuse("E-SHAPE-OP", "cross() needs two tensors with as many axes");
+    if vm.tracer.rank(x) != vm.tracer.rank(y) {
+        return vm.refuse(Rule::ShapeOp, "cross() needs two tensors with as many axes");
     }
     let given = [x, y];
     let (x, y) = spread(&mut vm.tracer, x, y)?;
-    let shape = vm.tracer.graph().shape(x).clone();
+    let shape = vm.tracer.shape(x).clone();
     let dim = if last || a.some("dim").is_some() {
         a.axis_or(vm, "dim", -1, shape.len())?
     } else {
         match shape.iter().position(|size| size.as_known().is_none_or(|known| known == 3)) {
             Some(at) => at,
-            None => return vm.refuse("E-SHAPE-OP", "cross() needs an axis of 3"),
+            None => return vm.refuse(Rule::ShapeOp, "cross() needs an axis of 3"),
         }
     };
     let size = shape.get(dim).cloned().unwrap_or_default();
     if size.as_known() != Some(3) {
         let text = format!("cross() works along an axis of 3 elements, not {size}; name one with dim=");
-        return vm.refuse("E-SHAPE-OP", text);
+        return vm.refuse(Rule::ShapeOp, text);
     }
     let mut roll = |id: NodeId, shift: i64| vm.tracer.push(Op::Roll { shift, dim }, &[id]);
     let (x1, y2, x2, y1) = (roll(x, -1)?, roll(y, -2)?, roll(x, -2)?, roll(y, -1)?);
@@ -57,10 +58,10 @@ fn steps(tracer: &mut Tracer, y: NodeId, dim: usize) -> R<NodeId> {
 /// The areas under each step of `y`, at `x` or `dx` apart.
 fn areas(vm: &mut Interp, a: &Args) -> R<(NodeId, usize)> {
     let y = a.tensor(vm, "y")?;
-    if vm.tracer.graph().dtype(y) == DType::Bool {
-        return vm.refuse("E-SHAPE-DTYPE", format!("{}() takes no bools", a.function()));
+    if vm.tracer.dtype(y) == DType::Bool {
+        return vm.refuse(Rule::ShapeDtype, format!("{}() takes no bools", a.function()));
     }
-    let rank = vm.tracer.graph().shape(y).len();
+    let rank = vm.tracer.rank(y);
     let dim = a.axis_or(vm, "dim", -1, rank)?;
     let both = steps(&mut vm.tracer, y, dim)?;
     if a.some("x").is_none() {
@@ -71,15 +72,15 @@ fn areas(vm: &mut Interp, a: &Args) -> R<(NodeId, usize)> {
     if a.some("dx").is_some() {
         return vm.type_fault(format!("{}() takes x or dx, not both", a.function()));
     }
-    if vm.tracer.graph().shape(x).len() == 1 {
-        let count = vm.tracer.graph().shape(x).first().cloned().unwrap_or_default();
+    if vm.tracer.rank(x) == 1 {
+        let count = vm.tracer.shape(x).first().cloned().unwrap_or_default();
         let own = (0..rank).map(|at| if at == dim { count.clone() } else { Dim::known(1) }).collect();
         x = vm.tracer.reshaped(x, own)?;
-    } else if vm.tracer.graph().shape(x).len() != rank {
-        return vm.refuse("E-SHAPE-OP", format!("{}() needs x of one axis or of as many as y", a.function()));
+    } else if vm.tracer.rank(x) != rank {
+        return vm.refuse(Rule::ShapeOp, format!("{}() needs x of one axis or of as many as y", a.function()));
     }
-    if vm.tracer.graph().shape(x).get(dim) != vm.tracer.graph().shape(y).get(dim) {
-        return vm.refuse("E-SHAPE-OP", format!("{}() needs a place x for each y", a.function()));
+    if vm.tracer.shape(x).get(dim) != vm.tracer.shape(y).get(dim) {
+        return vm.refuse(Rule::ShapeOp, format!("{}() needs a place x for each y", a.function()));
     }
     let (later, earlier) = super::composed::neighbours(&mut vm.tracer, x, dim)?;
     let gap = vm.tracer.bin(BinaryOp::Sub, later, earlier)?;
@@ -110,10 +111,10 @@ pub(super) fn added(vm: &mut Interp, a: &Args, mut product: NodeId) -> R<Value> 
 /// The product of two arguments, which have this many axes.
 fn product(vm: &mut Interp, a: &Args, names: [&str; 2], ranks: [usize; 2]) -> R<NodeId> {
     let (x, y) = (a.tensor(vm, names[0])?, a.tensor(vm, names[1])?);
-    let found = [vm.tracer.graph().shape(x).len(), vm.tracer.graph().shape(y).len()];
+    let found = [vm.tracer.rank(x), vm.tracer.rank(y)];
     if found != ranks {
         let text = format!("{}() takes tensors of {} and {} axes", a.function(), ranks[0], ranks[1]);
-        return vm.refuse("E-SHAPE-MATMUL", text);
+        return vm.refuse(Rule::ShapeMatmul, text);
     }
     match ranks {
         [1, 1] => {
@@ -123,8 +124,8 @@ fn product(vm: &mut Interp, a: &Args, names: [&str; 2], ranks: [usize; 2]) -> R<
             Ok(out)
         }
         [3, 3] => {
-            if vm.tracer.graph().shape(x).first() != vm.tracer.graph().shape(y).first() {
-                return vm.refuse("E-SHAPE-MATMUL", format!("{}() needs as many matrices twice", a.function()));
+            if vm.tracer.shape(x).first() != vm.tracer.shape(y).first() {
+                return vm.refuse(Rule::ShapeMatmul, format!("{}() needs as many matrices twice", a.function()));
             }
             let each = vm.tracer.push(Op::MatMul, &[x, y])?;
             sum(&mut vm.tracer, each, 0, false)
@@ -141,7 +142,7 @@ pub static TABLE: &[Native] = &[
         needs_float(&vm.tracer, a, &[x])?;
         needs_float(&vm.tracer, a, &[y])?;
         let product = vm.tracer.bin(BinaryOp::Mul, x, y)?;
-        let dim = a.axis_or(vm, "dim", -1, vm.tracer.graph().shape(product).len())?;
+        let dim = a.axis_or(vm, "dim", -1, vm.tracer.rank(product))?;
         let out = sum(&mut vm.tracer, product, dim, false);
         done(&mut vm.tracer, out)
     }),
@@ -149,7 +150,7 @@ pub static TABLE: &[Native] = &[
         let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
         let p = a.float_or(vm, "p", 2.0)?;
         let gap = vm.tracer.bin(BinaryOp::Sub, x, y)?;
-        let dims = (0..vm.tracer.graph().shape(gap).len()).collect();
+        let dims = (0..vm.tracer.rank(gap)).collect();
         let out = vm.tracer.reduce(ReduceOp::Norm { p }, gap, dims, false);
         keeping(&mut vm.tracer, out, &[x, y])
     }),
@@ -160,7 +161,7 @@ pub static TABLE: &[Native] = &[
         let (zero, broken) = (vm.tracer.float(0.0)?, vm.tracer.un(UnaryOp::IsNan, x)?);
         let (x, there) = (vm.tracer.push(Op::Where, &[broken, zero, x])?, vm.tracer.un(UnaryOp::LogicalNot, broken)?);
         let there = vm.tracer.cast(there, DType::Int)?;
-        let rank = vm.tracer.graph().shape(x).len();
+        let rank = vm.tracer.rank(x);
         let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
         let keepdim = a.bool(vm, "keepdim", false)?;
         let sum = vm.tracer.reduce(ReduceOp::Sum, x, dims.clone(), keepdim)?;
