@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for value in processor.outputs() {
         let shape = graph.shape(value).clone();
         let rank = shape.len();
-        let weights = graph.input(&format!("w{}", value.0), shape, DType::Float, false);
+        let weights = graph.input(&format!("w{}", value.index()), shape, DType::Float, false);
         let product = graph.push(Op::Binary(BinaryOp::Mul), &[value, weights], Span::default())?;
         let sum = Op::Reduce { op: ReduceOp::Sum, dims: (0..rank).collect(), keepdim: false };
         losses.push(graph.push(sum, &[product], Span::default())?);

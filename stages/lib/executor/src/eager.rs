@@ -214,7 +214,7 @@ impl Eager {
         let float = self.float;
         let bound = self.bound(variant, stage, part, sizes)?;
         let outline = |id: &NodeId| {
-            let shape = bound.shapes.get(id.0 as usize).ok_or_else(|| Error::missing("a shape"))?;
+            let shape = bound.shapes.get(id.index()).ok_or_else(|| Error::missing("a shape"))?;
             Ok((shape.clone(), ops::kind(part.graph.dtype(*id), float)))
         };
         part.outputs.iter().map(outline).collect()
@@ -252,14 +252,14 @@ impl Bound {
         let mut constants = BTreeMap::new();
         let mut last = vec![Vec::new(); graph.nodes().len()];
         let mut seen = vec![false; graph.nodes().len()];
-        part.outputs.iter().for_each(|id| seen[id.0 as usize] = true);
+        part.outputs.iter().for_each(|id| seen[id.index()] = true);
         for id in graph.ids().rev() {
             let node = graph.node(id);
-            let at = ops::Context { float, device, sizes, shape: &shapes[id.0 as usize] };
+            let at = ops::Context { float, device, sizes, shape: &shapes[id.index()] };
             constants.extend(ops::constant(node, &at)?.map(|value| (id, value)));
             for &arg in &node.args {
-                if !std::mem::replace(&mut seen[arg.0 as usize], true) {
-                    last[id.0 as usize].push(arg);
+                if !std::mem::replace(&mut seen[arg.index()], true) {
+                    last[id.index()].push(arg);
                 }
             }
         }
@@ -279,7 +279,7 @@ impl Bound {
                     None => continue,
                 },
             };
-            values[id.0 as usize] = Some(value.shallow_clone());
+            values[id.index()] = Some(value.shallow_clone());
         }
         if let Some(program) = &self.program {
             return program.run(part, values, at);
@@ -287,17 +287,17 @@ impl Bound {
         let Surroundings { float, device, sizes, .. } = *at;
         for id in graph.ids() {
             let node = graph.node(id);
-            if values[id.0 as usize].is_none() {
-                let args = node.args.iter().map(|arg| values.get(arg.0 as usize).and_then(Option::as_ref));
+            if values[id.index()].is_none() {
+                let args = node.args.iter().map(|arg| values.get(arg.index()).and_then(Option::as_ref));
                 let args = args.collect::<Option<Vec<_>>>().ok_or_else(|| Error::missing("an argument"))?;
-                let context = ops::Context { float, device, sizes, shape: &self.shapes[id.0 as usize] };
-                values[id.0 as usize] = Some(ops::apply(node, &args, &context)?);
+                let context = ops::Context { float, device, sizes, shape: &self.shapes[id.index()] };
+                values[id.index()] = Some(ops::apply(node, &args, &context)?);
             }
-            for arg in &self.last[id.0 as usize] {
-                values[arg.0 as usize] = None;
+            for arg in &self.last[id.index()] {
+                values[arg.index()] = None;
             }
         }
-        let output = |id: &NodeId| values.get(id.0 as usize).and_then(Option::as_ref).map(Tensor::shallow_clone);
+        let output = |id: &NodeId| values.get(id.index()).and_then(Option::as_ref).map(Tensor::shallow_clone);
         part.outputs.iter().map(|id| output(id).ok_or_else(|| Error::missing("an output"))).collect()
     }
 }

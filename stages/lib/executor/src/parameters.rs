@@ -98,7 +98,7 @@ impl Parameters {
 
     /// The value of a parameter of the graph.
     pub fn value(&self, param: ParamId) -> Option<&Tensor> {
-        self.entries.get(param.0 as usize).map(|entry| &entry.value)
+        self.entries.get(param.index()).map(|entry| &entry.value)
     }
 
     /// Gives the parameter of this name other numbers, row-major, in place.
@@ -117,14 +117,14 @@ impl Parameters {
 
     /// As [`Parameters::set`], by the parameter's place in the graph.
     pub fn set_value(&self, param: ParamId, value: &Tensor) -> Result<()> {
-        let entry = self.entries.get(param.0 as usize).ok_or_else(|| Error::missing("a parameter"))?;
+        let entry = self.entries.get(param.index()).ok_or_else(|| Error::missing("a parameter"))?;
         entry.value.shallow_clone().f_copy_(value)?;
         Ok(())
     }
 
     /// Where a parameter lies in [`Parameters::flat`], if it is trained: first element and number of elements.
     pub fn window(&self, param: ParamId) -> Option<(usize, usize)> {
-        let entry = self.entries.get(param.0 as usize)?;
+        let entry = self.entries.get(param.index())?;
         Some((entry.window?, entry.shape.iter().product()))
     }
 

@@ -118,7 +118,7 @@ impl Recurrence {
         if options.gradients {
             let trained = depends_on_trained(&compiled.whole.graph);
             let wanted = (0..frontier.len())
-                .filter(|&at| frontier.get(at).and_then(|id| trained.get(id.0 as usize)).copied().unwrap_or(false));
+                .filter(|&at| frontier.get(at).and_then(|id| trained.get(id.index())).copied().unwrap_or(false));
             let wanted: Vec<usize> = wanted.collect();
             compiled.differentiate(wanted)?;
         }
@@ -215,7 +215,7 @@ impl Recurrence {
                 Op::Param(param) => Some((param, id)),
                 _ => None,
             })
-            .filter(|(param, _)| graph.params().get(param.0 as usize).is_some_and(|param| param.trainable))
+            .filter(|(param, _)| graph.params().get(param.index()).is_some_and(|param| param.trainable))
             .collect();
         let of: Vec<NodeId> = params.iter().map(|(_, id)| *id).collect();
         let found = graph::gradients(&mut graph, &seeds, &of)?;
@@ -238,7 +238,7 @@ fn input_nodes(graph: &Graph) -> BTreeMap<usize, NodeId> {
 /// Static values that what varies reads, or that are wanted themselves.
 fn frontier(graph: &Graph, wanted: &[NodeId]) -> Vec<NodeId> {
     let varies = graph::passes::varying(graph);
-    let varies = |id: NodeId| varies.get(id.0 as usize).copied().unwrap_or(true);
+    let varies = |id: NodeId| varies.get(id.index()).copied().unwrap_or(true);
     let read = graph.ids().filter(|&id| varies(id)).flat_map(|id| graph.node(id).args.clone());
     let all: BTreeSet<NodeId> = read.chain(wanted.iter().copied()).collect();
     all.into_iter().filter(|&id| !varies(id) && !is_constant(&graph.node(id).op)).collect()
@@ -249,9 +249,9 @@ fn depends_on_trained(graph: &Graph) -> Vec<bool> {
     let mut found: Vec<bool> = Vec::with_capacity(graph.nodes().len());
     for node in graph.nodes() {
         let own = match node.op {
-            Op::Param(param) => graph.params().get(param.0 as usize).is_some_and(|param| param.trainable),
+            Op::Param(param) => graph.params().get(param.index()).is_some_and(|param| param.trainable),
             Op::Detach => false,
-            _ => node.dtype == DType::Float && node.args.iter().any(|id| found.get(id.0 as usize) == Some(&true)),
+            _ => node.dtype == DType::Float && node.args.iter().any(|id| found.get(id.index()) == Some(&true)),
         };
         found.push(own);
     }
@@ -279,7 +279,7 @@ impl Entry {
 
     fn node(graph: &Graph, id: NodeId) -> Self {
         let node = graph.node(id);
-        let name = format!("node.{}", id.0);
+        let name = format!("node.{}", id.index());
         Self { input: Input { name, shape: node.shape.clone(), dtype: node.dtype, varies: false }, node: Some(id) }
     }
 }
@@ -295,15 +295,15 @@ fn cut(graph: &Graph, entries: &[Entry], wanted: &[NodeId]) -> Result<Part> {
     let mut needed = vec![false; graph.nodes().len()];
     let mut open = wanted.to_vec();
     while let Some(id) = open.pop() {
-        if !map.contains_key(&id) && !std::mem::replace(&mut needed[id.0 as usize], true) {
+        if !map.contains_key(&id) && !std::mem::replace(&mut needed[id.index()], true) {
             open.extend(&graph.node(id).args);
         }
     }
-    for id in graph.ids().filter(|id| needed[id.0 as usize]) {
+    for id in graph.ids().filter(|id| needed[id.index()]) {
         let node = graph.node(id);
         let copy = match node.op {
             Op::Param(param) => {
-                let param = graph.params().get(param.0 as usize).ok_or_else(|| Error::missing("a parameter"))?;
+                let param = graph.params().get(param.index()).ok_or_else(|| Error::missing("a parameter"))?;
                 part.param(param.clone(), node.span)
             }
             Op::Input(_) => return Err(Error::missing("an input of a part")),
@@ -332,9 +332,9 @@ struct Replay {
 fn divide(joint: &Graph, forward: &[NodeId], backward: &[NodeId]) -> Result<(Vec<NodeId>, Replay)> {
     let in_forward = graph::passes::live(joint, forward);
     let live = graph::passes::live(joint, backward);
-    let forward_node = |id: NodeId| in_forward[id.0 as usize];
+    let forward_node = |id: NodeId| in_forward[id.index()];
     let mut needed: BTreeSet<NodeId> = backward.iter().copied().filter(|&id| forward_node(id)).collect();
-    for id in joint.ids().filter(|&id| live[id.0 as usize] && !forward_node(id)) {
+    for id in joint.ids().filter(|&id| live[id.index()] && !forward_node(id)) {
         needed.extend(joint.node(id).args.iter().copied().filter(|&arg| forward_node(arg)));
     }
     let exact = exact(joint);
@@ -360,11 +360,11 @@ fn divide(joint: &Graph, forward: &[NodeId], backward: &[NodeId]) -> Result<(Vec
     let mut places = Vec::new();
     for &id in &saved {
         let node = joint.node(id);
-        let place = graph.input(&format!("saved.{}", id.0), node.shape.clone(), node.dtype, true);
+        let place = graph.input(&format!("saved.{}", id.index()), node.shape.clone(), node.dtype, true);
         map.insert(id, place);
         places.push(place);
     }
-    for id in joint.ids().filter(|&id| again.contains(&id) || (live[id.0 as usize] && !forward_node(id))) {
+    for id in joint.ids().filter(|&id| again.contains(&id) || (live[id.index()] && !forward_node(id))) {
         if map.contains_key(&id) {
             continue;
         }

@@ -31,7 +31,7 @@ fn step(processor: &Processor) -> Step {
     for value in processor.outputs() {
         let shape = graph.shape(value).clone();
         let rank = shape.len();
-        let weights = graph.input(&format!("w{}", value.0), shape, DType::Float, false);
+        let weights = graph.input(&format!("w{}", value.index()), shape, DType::Float, false);
         let product = push(&mut graph, Op::Binary(BinaryOp::Mul), &[value, weights]);
         let dims = (0..rank).collect();
         losses.push(push(&mut graph, Op::Reduce { op: ReduceOp::Sum, dims, keepdim: false }, &[product]));
@@ -226,7 +226,7 @@ mod random {
         for &value in outputs.iter().filter(|&&value| random.graph.dtype(value) == DType::Float) {
             let shape = graph.shape(value).clone();
             let rank = shape.len();
-            let weights = graph.input(&format!("w{}", value.0), shape, DType::Float, false);
+            let weights = graph.input(&format!("w{}", value.index()), shape, DType::Float, false);
             let product = push(&mut graph, Op::Binary(BinaryOp::Mul), &[value, weights]);
             let dims = (0..rank).collect();
             losses.push(push(&mut graph, Op::Reduce { op: ReduceOp::Sum, dims, keepdim: false }, &[product]));

@@ -67,10 +67,10 @@ impl Form {
         for (at, node) in self.graph.nodes.iter().enumerate() {
             for (position, x) in node.args.iter().enumerate() {
                 let position = if commutes(&node.op) { 0 } else { position };
-                edges.push((labels[x.0 as usize], labels[at], position));
+                edges.push((labels[x.index()], labels[at], position));
             }
         }
-        edges.extend(self.outputs.iter().enumerate().map(|(position, id)| (labels[id.0 as usize], 0, position)));
+        edges.extend(self.outputs.iter().enumerate().map(|(position, id)| (labels[id.index()], 0, position)));
         let mut nodes = labels;
         nodes.sort_unstable();
         edges.sort_unstable();

@@ -276,18 +276,18 @@ fn peak(graph: &Graph, outputs: &[NodeId], per_node: &[NodeCost]) -> Largest {
     // The node whose memory a value lives in.
     let mut owner: Vec<usize> = Vec::with_capacity(graph.nodes.len());
     for (at, node) in graph.nodes.iter().enumerate() {
-        let shared = is_view(graph, node).then(|| node.args.first().map(|x| owner[x.0 as usize])).flatten();
+        let shared = is_view(graph, node).then(|| node.args.first().map(|x| owner[x.index()])).flatten();
         owner.push(shared.unwrap_or(at));
     }
     let mut last_use: Vec<usize> = (0..graph.nodes.len()).collect();
     for (at, node) in graph.nodes.iter().enumerate().filter(|(at, _)| per_node[*at].live) {
         for x in node.args.iter() {
-            last_use[owner[x.0 as usize]] = at;
+            last_use[owner[x.index()]] = at;
         }
         last_use[owner[at]] = last_use[owner[at]].max(at);
     }
     for id in outputs {
-        last_use[owner[id.0 as usize]] = graph.nodes.len();
+        last_use[owner[id.index()]] = graph.nodes.len();
     }
     let mut freed: Vec<Vec<usize>> = vec![Vec::new(); graph.nodes.len() + 1];
     for (at, &last) in last_use.iter().enumerate() {

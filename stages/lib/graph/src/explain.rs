@@ -14,8 +14,8 @@ use std::fmt::Write;
 pub fn explain(graph: &Graph, outputs: &[NodeId]) -> String {
     let (constant, varies, costs) = (constant(graph), varying(graph), costs(graph, outputs));
     let mut text = String::new();
-    for id in graph.ids().filter(|id| costs.per_node[id.0 as usize].live) {
-        let (at, node) = (id.0 as usize, graph.node(id));
+    for id in graph.ids().filter(|id| costs.per_node[id.index()].live) {
+        let (at, node) = (id.index(), graph.node(id));
         if matches!(node.op, Op::Param(_) | Op::Scalar(_)) {
             continue; // written where they are used
         }

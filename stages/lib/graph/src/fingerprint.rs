@@ -68,7 +68,7 @@ impl Form {
         }
         let mut hasher = blake3::Hasher::new();
         for id in outputs {
-            hasher.update(&up[id.0 as usize]);
+            hasher.update(&up[id.index()]);
         }
         Fingerprint(*hasher.finalize().as_bytes())
     }
@@ -98,7 +98,7 @@ fn upwards(graph: &Graph, own: &[Hash], place: &[Hash]) -> Vec<Hash> {
         if matches!(node.op, Op::Param(_)) {
             hasher.update(&place[at]);
         }
-        let mut args: Vec<&Hash> = node.args.iter().map(|x| &up[x.0 as usize]).collect();
+        let mut args: Vec<&Hash> = node.args.iter().map(|x| &up[x.index()]).collect();
         if commutes(&node.op) {
             args.sort_unstable();
         }
@@ -115,7 +115,7 @@ fn upwards(graph: &Graph, own: &[Hash], place: &[Hash]) -> Vec<Hash> {
 fn downwards(graph: &Graph, outputs: &[NodeId], live: &[bool], own: &[Hash], up: &[Hash]) -> Vec<Hash> {
     let mut uses: Vec<Vec<Hash>> = vec![Vec::new(); graph.nodes.len()];
     for (position, id) in outputs.iter().enumerate() {
-        uses[id.0 as usize].push(*blake3::hash(format!("output {position}").as_bytes()).as_bytes());
+        uses[id.index()].push(*blake3::hash(format!("output {position}").as_bytes()).as_bytes());
     }
     let mut place = vec![[0; 32]; graph.nodes.len()];
     for at in (0..graph.nodes.len()).rev().filter(|&at| live[at]) {
@@ -131,7 +131,7 @@ fn downwards(graph: &Graph, outputs: &[NodeId], live: &[bool], own: &[Hash], up:
             let position = if commutes(&node.op) { 0 } else { position };
             let mut hasher = blake3::Hasher::new();
             hasher.update(&place[at]).update(&(position as u64).to_le_bytes());
-            uses[x.0 as usize].push(*hasher.finalize().as_bytes());
+            uses[x.index()].push(*hasher.finalize().as_bytes());
         }
     }
     place

@@ -181,7 +181,7 @@ impl Graph {
     /// Makes a further input of a node, which takes no arguments any more; returns the input's number.
     pub fn turn_into_input(&mut self, id: NodeId, name: &str) -> usize {
         let number = self.inputs.len();
-        let node = &mut self.nodes[id.0 as usize];
+        let node = &mut self.nodes[id.index()];
         let (shape, dtype) = (node.shape.clone(), node.dtype);
         (node.op, node.args) = (Op::Input(index(number)), Vec::new());
         self.inputs.push(Input { name: name.to_owned(), shape, dtype, varies: false });
@@ -265,9 +265,7 @@ impl Graph {
     ) -> Result<(Shape, DType), OpError> {
         let known = args
             .iter()
-            .map(|id| {
-                self.nodes.get(id.0 as usize).map(|n| (&n.shape, n.dtype)).ok_or(OpError::NoSuchNode { node: id.0 })
-            })
+            .map(|id| self.nodes.get(id.index()).map(|n| (&n.shape, n.dtype)).ok_or(OpError::NoSuchNode { node: id.0 }))
             .collect::<Result<Vec<_>, _>>()?;
         infer(op, &known, stated)
     }
@@ -282,7 +280,7 @@ impl Graph {
     /// # Panics
     /// For an id of another graph.
     pub fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id.0 as usize]
+        &self.nodes[id.index()]
     }
 
     /// As [`Graph::node`].
@@ -298,7 +296,7 @@ impl Graph {
     /// The parameter behind a node, where it is one.
     pub fn param_of(&self, id: NodeId) -> Option<&Param> {
         match self.node(id).op {
-            Op::Param(param) => self.params.get(param.0 as usize),
+            Op::Param(param) => self.params.get(param.index()),
             _ => None,
         }
     }
@@ -316,7 +314,7 @@ impl Graph {
             return Err(OpError::Inputs { wanted: other.inputs.len(), got: inputs.len() });
         }
         for (wanted, &got) in other.inputs.iter().zip(inputs) {
-            let node = self.nodes.get(got.0 as usize).ok_or(OpError::NoSuchNode { node: got.0 })?;
+            let node = self.nodes.get(got.index()).ok_or(OpError::NoSuchNode { node: got.0 })?;
             let name = wanted.name.clone();
             if node.shape != wanted.shape {
                 return Err(OpError::InputShape { name, wanted: wanted.shape.clone(), got: node.shape.clone() });
@@ -339,7 +337,7 @@ impl Graph {
                     let args = node
                         .args
                         .iter()
-                        .map(|id| map.get(id.0 as usize).copied().ok_or(OpError::NoSuchNode { node: id.0 }))
+                        .map(|id| map.get(id.index()).copied().ok_or(OpError::NoSuchNode { node: id.0 }))
                         .collect::<Result<Vec<_>, _>>()?;
                     self.push_as(node.op.clone(), &args, node.shape.clone(), node.dtype, node.span)?
                 }
@@ -351,7 +349,7 @@ impl Graph {
 
     /// A parameter of another graph, named `prefix` + its name there, as one of this graph's own. It gets no node.
     pub fn adopt(&mut self, other: &Graph, id: ParamId, prefix: &str) -> Result<ParamId, OpError> {
-        let source = other.params.get(id.0 as usize).ok_or(OpError::NoSuchNode { node: id.0 })?;
+        let source = other.params.get(id.index()).ok_or(OpError::NoSuchNode { node: id.0 })?;
         let init = source.init.renamed(prefix);
         let aliases = source.aliases.iter().map(|name| format!("{prefix}{name}")).collect();
         let param = Param { name: format!("{prefix}{}", source.name), aliases, init, ..source.clone() };
@@ -376,7 +374,7 @@ impl Graph {
         if let Some(node) = self.nodes.iter().position(|node| node.op == op) {
             return NodeId(index(node));
         }
-        let sizes = self.params.get(id.0 as usize).map_or(&[][..], |p| &p.shape);
+        let sizes = self.params.get(id.index()).map_or(&[][..], |p| &p.shape);
         let shape = sizes.iter().copied().map(Dim::of).collect();
         self.add(Node { op, args: Vec::new(), shape, dtype: DType::Float, span })
     }
@@ -388,7 +386,7 @@ impl Graph {
 
     /// Whether a node is well typed at this place.
     fn check(&self, at: usize, node: &Node) -> Result<(), OpError> {
-        if let Some(late) = node.args.iter().find(|id| id.0 as usize >= at) {
+        if let Some(late) = node.args.iter().find(|id| id.index() >= at) {
             return Err(OpError::NoSuchNode { node: late.0 });
         }
         match node.op {
@@ -400,7 +398,7 @@ impl Graph {
                 }
             }
             Op::Param(p) => {
-                let param = self.params.get(p.0 as usize).ok_or(OpError::NoSuchNode { node: p.0 })?;
+                let param = self.params.get(p.index()).ok_or(OpError::NoSuchNode { node: p.0 })?;
                 let known = param.shape.iter().map(|&size| i64::try_from(size).ok());
                 if node.dtype != DType::Float || !known.eq(node.shape.iter().map(Dim::as_known)) {
                     return Err(OpError::ParamClash { name: param.name.clone() });

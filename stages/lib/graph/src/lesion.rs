@@ -127,7 +127,7 @@ fn in_parameters(
         (x, fill) => Ok(x.or(fill)),
     };
     let constant = passes::constant(graph);
-    let constant = |id: &NodeId| constant.get(id.0 as usize).copied().unwrap_or(false);
+    let constant = |id: &NodeId| constant.get(id.index()).copied().unwrap_or(false);
     match (&node.op, node.args.as_slice()) {
         (Op::Linear { .. }, [x, parameters @ ..]) if parameters.iter().all(constant) => {
             let Some((&weight, bias)) = parameters.split_first() else { return Ok(None) };
@@ -183,7 +183,7 @@ impl Uses {
         let graph = &processor.graph;
         let outputs = processor.outputs();
         let (live, constant) = (passes::live(graph, &outputs), passes::constant(graph));
-        let is = |flags: &[bool], id: NodeId| flags.get(id.0 as usize).copied().unwrap_or(false);
+        let is = |flags: &[bool], id: NodeId| flags.get(id.index()).copied().unwrap_or(false);
         // Of constants, the operators that they are made of.
         let mut made_of: Vec<BTreeSet<usize>> = Vec::with_capacity(graph.nodes.len());
         let mut uses = Self::default();
@@ -194,13 +194,13 @@ impl Uses {
                 own.extend(operator(param));
             }
             if is(&constant, id) {
-                own.extend(node.args.iter().filter_map(|arg| made_of.get(arg.0 as usize)).flatten());
+                own.extend(node.args.iter().filter_map(|arg| made_of.get(arg.index())).flatten());
             } else if is(&live, id) {
                 let mut layer: BTreeSet<usize> = BTreeSet::new();
                 let mut beside: BTreeSet<usize> = BTreeSet::new();
                 for (position, arg) in node.args.iter().enumerate() {
                     let of = if is_layer(&node.op, position) { &mut layer } else { &mut beside };
-                    of.extend(made_of.get(arg.0 as usize).into_iter().flatten());
+                    of.extend(made_of.get(arg.index()).into_iter().flatten());
                 }
                 uses.parameters.extend(beside.difference(&layer));
                 if !layer.is_empty() {
@@ -211,7 +211,7 @@ impl Uses {
         }
         // An output that no data reaches.
         for id in outputs {
-            uses.parameters.extend(made_of.get(id.0 as usize).into_iter().flatten());
+            uses.parameters.extend(made_of.get(id.index()).into_iter().flatten());
         }
         uses
     }
@@ -232,7 +232,7 @@ pub fn switched(processor: &Processor) -> Result<Switched, OpError> {
             })
         }));
     }
-    let uses = Uses::of(processor, |param| of_param.get(param.0 as usize).copied().flatten());
+    let uses = Uses::of(processor, |param| of_param.get(param.index()).copied().flatten());
 
     let mut graph = Graph::new();
     for input in &old.inputs {
@@ -256,16 +256,16 @@ pub fn switched(processor: &Processor) -> Result<Switched, OpError> {
         let new = match node.op {
             Op::Input(at) => NodeId(at),
             Op::Param(param) => {
-                let known = old.params.get(param.0 as usize).ok_or(OpError::NoSuchNode { node: param.0 })?;
+                let known = old.params.get(param.index()).ok_or(OpError::NoSuchNode { node: param.0 })?;
                 let new = graph.param(known.clone(), node.span);
-                let at = of_param.get(param.0 as usize).copied().flatten();
+                let at = of_param.get(param.index()).copied().flatten();
                 match at.filter(|at| uses.parameters.contains(at)) {
                     Some(at) => fall_back(&mut graph, new, known, keeps.get(&at).zip(operators.get_mut(at)))?,
                     None => new,
                 }
             }
             _ => {
-                let args = node.args.iter().map(|arg| map.get(arg.0 as usize).copied());
+                let args = node.args.iter().map(|arg| map.get(arg.index()).copied());
                 let args = args.collect::<Option<Vec<_>>>().ok_or(OpError::NoSuchNode { node: id.0 })?;
                 let mut value = graph.push_as(node.op.clone(), &args, node.shape.clone(), node.dtype, node.span)?;
                 for at in uses.layers.get(&id).into_iter().flatten() {
@@ -277,7 +277,7 @@ pub fn switched(processor: &Processor) -> Result<Switched, OpError> {
         };
         map.push(new);
     }
-    let copy = |id: NodeId| map.get(id.0 as usize).copied().ok_or(OpError::NoSuchNode { node: id.0 });
+    let copy = |id: NodeId| map.get(id.index()).copied().ok_or(OpError::NoSuchNode { node: id.0 });
     let (ret, tri_msgs) = (copy(processor.ret)?, processor.tri_msgs.map(copy).transpose()?);
     Ok(Switched { processor: Processor { graph, ret, tri_msgs, hidden: processor.hidden, training: None }, operators })
 }
@@ -412,7 +412,7 @@ mod tests {
         });
         let (inputs, params): (Vec<_>, Vec<_>) = (inputs.collect(), params.collect());
         let values = evaluate(graph, &inputs, &params, B, N).expect("evaluates");
-        values[processor.ret.0 as usize].data.clone()
+        values[processor.ret.index()].data.clone()
     }
 
     fn operator<'a>(switched: &'a Switched, name: &str) -> &'a Operator {

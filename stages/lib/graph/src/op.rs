@@ -15,13 +15,25 @@ pub enum DType {
 
 /// Index of a node in [`crate::Graph::nodes`]; arguments always come before their users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(pub u32);
+pub struct NodeId(pub(crate) u32);
 
 /// Index into [`crate::Graph::params`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ParamId(pub u32);
+pub struct ParamId(pub(crate) u32);
+
+impl NodeId {
+    /// Its place among the nodes.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 impl ParamId {
+    /// Its place among the parameters.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+
     /// The parameter at this place. Counts of parameters fit u32 long before memory ends.
     pub fn at(place: usize) -> Self {
         Self(u32::try_from(place).unwrap_or(u32::MAX))

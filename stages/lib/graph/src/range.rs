@@ -75,7 +75,7 @@ pub fn unproven_indices(graph: &Graph) -> Vec<NodeId> {
             Op::OneHot { classes } => (node.args.first(), i64::try_from(classes).ok().map(Dim::known)),
             _ => return true,
         };
-        let range = index.and_then(|x| ranges[x.0 as usize].as_ref());
+        let range = index.and_then(|x| ranges[x.index()].as_ref());
         range.zip(size).is_some_and(|(range, size)| range.indexes(&size))
     };
     graph.ids().filter(|&id| !fits(graph.node(id))).collect()
@@ -87,7 +87,7 @@ fn whole(value: f64) -> Option<Dim> {
 
 /// Bounds of a Float node. They hold between integers as well, so that only those rules of integers apply that do not count on it.
 fn real(graph: &Graph, node: &Node, known: &[Option<Range>]) -> Option<Range> {
-    let of = |at: usize| node.args.get(at).and_then(|x| known[x.0 as usize].clone());
+    let of = |at: usize| node.args.get(at).and_then(|x| known[x.index()].clone());
     match &node.op {
         Op::Input(i) => {
             let input = graph.inputs.get(*i as usize)?;
@@ -137,7 +137,7 @@ fn real(graph: &Graph, node: &Node, known: &[Option<Range>]) -> Option<Range> {
 }
 
 fn range(graph: &Graph, node: &Node, known: &[Option<Range>]) -> Option<Range> {
-    let of = |at: usize| node.args.get(at).and_then(|x| known[x.0 as usize].clone());
+    let of = |at: usize| node.args.get(at).and_then(|x| known[x.index()].clone());
     let size = |at: usize, dim: usize| node.args.get(at).and_then(|&x| graph.shape(x).get(dim)).cloned();
     match &node.op {
         Op::Scalar(value) | Op::Full(value) => Range::one(whole(*value)?),

@@ -29,7 +29,7 @@ fn one_by_one(graph: &Graph, outputs: &[NodeId], seed: u64, n: i64) -> Result<()
         let inputs: Vec<Tensor> = inputs.iter().map(|input| row(input, at)).collect();
         let alone = evaluate(graph, &inputs, &params, 1, n).unwrap();
         for id in outputs {
-            agree(&row(&whole[id.0 as usize], at), &alone[id.0 as usize])
+            agree(&row(&whole[id.index()], at), &alone[id.index()])
                 .map_err(|difference| format!("sample {at}: {difference}\n{}", explain(graph, outputs)))?;
         }
     }

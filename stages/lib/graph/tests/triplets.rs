@@ -149,7 +149,7 @@ fn values(g: &Graph, out: NodeId, seed: u64) -> Tensor {
     let mut numbers = Numbers(seed);
     let inputs: Vec<Tensor> =
         g.inputs().iter().map(|i| coarse(&mut numbers, sizes(&i.shape, 2, 3).unwrap(), i.dtype)).collect();
-    evaluate(g, &inputs, &[], 2, 3).unwrap().swap_remove(out.0 as usize)
+    evaluate(g, &inputs, &[], 2, 3).unwrap().swap_remove(out.index())
 }
 
 proptest! {

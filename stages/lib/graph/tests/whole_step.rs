@@ -59,8 +59,8 @@ fn the_costs_fall() {
     // something that is computed once is read at every step
     let varies = varying(&fast);
     let free = |op: &Op| matches!(op, Op::Scalar(_) | Op::Size(_) | Op::Full(_) | Op::Param(_) | Op::Input(_));
-    let fixed = |id: &graph::NodeId| !varies[id.0 as usize] && !free(&fast.node(*id).op);
-    assert!(fast.ids().any(|id| varies[id.0 as usize] && fast.node(id).args.iter().any(fixed)));
+    let fixed = |id: &graph::NodeId| !varies[id.index()] && !free(&fast.node(*id).op);
+    assert!(fast.ids().any(|id| varies[id.index()] && fast.node(id).args.iter().any(fixed)));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn messages_are_summed_in_place() {
     let pairs = fast.ids().filter(|&id| fast.shape(id).len() == 4 && fast.shape(id)[1] == fast.shape(id)[2]);
     let (mut sums, mut relus) = (0, 0);
     for id in pairs {
-        let written = over[id.0 as usize].is_some();
+        let written = over[id.index()].is_some();
         match fast.node(id).op {
             Op::Binary(BinaryOp::Add) => sums += usize::from(written),
             Op::Unary(UnaryOp::Relu) => relus += usize::from(written),

@@ -172,7 +172,7 @@ impl Model {
             }
             let map = net.graph.inline(processor.graph, &given, PROCESSOR)?;
             let copy = |id: NodeId| {
-                map.get(id.0 as usize)
+                map.get(id.index())
                     .copied()
                     .ok_or_else(|| ModelError::Inconsistent("the processor's output is not its own".to_owned()))
             };
@@ -367,7 +367,7 @@ mod tests {
                 let number = port.input.expect("it is an input");
                 let is_it =
                     |id: &NodeId| matches!(model.graph.node(*id).op, graph::Op::Input(of) if of as usize == number);
-                let datum = (0..model.graph.nodes().len() as u32).map(NodeId).find(is_it).expect("a node");
+                let datum = model.graph.ids().find(is_it).expect("a node");
                 let encoded = ["node_fts", "edge_fts", "graph_fts", "adj_mat"];
                 let into = inner.iter().filter(|(name, _)| encoded.contains(name));
                 let into: BTreeSet<&str> =

@@ -55,7 +55,7 @@ pub fn bounds(graph: &Graph, variances: &[ParamId]) -> Vec<Bounds> {
     let mut known: Vec<Bounds> = Vec::with_capacity(graph.nodes().len());
     for node in graph.nodes() {
         let arg = |i: usize| -> Bounds {
-            node.args.get(i).and_then(|id: &NodeId| known.get(id.0 as usize)).copied().unwrap_or(Bounds::ALL)
+            node.args.get(i).and_then(|id: &NodeId| known.get(id.index())).copied().unwrap_or(Bounds::ALL)
         };
         let count = node.args.first().map_or(1.0, |id| {
             let (from, to) = (graph::numel(graph.shape(*id)), graph::numel(&node.shape));

@@ -661,7 +661,7 @@ fn training(
     let (ret, tri_msgs) = extracted(&tracer.run, trained, &map)?;
     let mut statistics = Vec::new();
     for moved in &trained.drawn.statistics {
-        let node = |id: NodeId| map.get(id.0 as usize).copied().flatten();
+        let node = |id: NodeId| map.get(id.index()).copied().flatten();
         let Some(statistic) = moved.registered(node, |leaf| registered.param.get(&leaf).copied()) else {
             tracer.run.move_to(moved.span);
             return Err(unregistered(&tracer.run));
@@ -682,7 +682,7 @@ fn training(
 }
 
 fn extracted(run: &Run, call: &Called, map: &[Option<NodeId>]) -> R<(NodeId, Option<NodeId>)> {
-    let mapped = |id: NodeId| map.get(id.0 as usize).copied().flatten();
+    let mapped = |id: NodeId| map.get(id.index()).copied().flatten();
     match mapped(call.ret) {
         Some(ret) => Ok((ret, call.tri.and_then(mapped))),
         None => Err(interface(run, Rule::InterfaceReturn, "ret has no value")),
@@ -751,7 +751,7 @@ fn extract(
     let mut live = vec![false; old.nodes().len()];
     let mut stack: Vec<NodeId> = std::iter::once(call.ret).chain(call.tri).chain(statistics).collect();
     while let Some(id) = stack.pop() {
-        if let Some(seen) = live.get_mut(id.0 as usize)
+        if let Some(seen) = live.get_mut(id.index())
             && !*seen
         {
             *seen = true;
@@ -760,7 +760,7 @@ fn extract(
     }
     let mut map: Vec<Option<NodeId>> = vec![None; old.nodes().len()];
     for (id, new) in places {
-        if let Some(m) = map.get_mut(id.0 as usize) {
+        if let Some(m) = map.get_mut(id.index()) {
             *m = Some(new);
         }
     }
@@ -779,7 +779,7 @@ fn extract(
                 return Err(Box::new(d.help("keep no tensors in attributes from one call to the next")));
             }
             Op::Param(p) => {
-                let index = old.params().get(p.0 as usize).and_then(|p| p.name.parse::<usize>().ok());
+                let index = old.params().get(p.index()).and_then(|p| p.name.parse::<usize>().ok());
                 let param = index.and_then(|i| registered.param.get(&i).copied());
                 let Some(param) = param else {
                     tracer.run.move_to(index.and_then(|i| tracer.leaf(i)).map_or(node.span, |l| l.span));
@@ -790,7 +790,7 @@ fn extract(
             _ => {}
         }
         for arg in &mut node.args {
-            if let Some(Some(new)) = map.get(arg.0 as usize) {
+            if let Some(Some(new)) = map.get(arg.index()) {
                 *arg = *new;
             }
         }

@@ -36,7 +36,7 @@ fn reach(p: &Processor, through: impl Fn(&Node, usize) -> bool) -> Vec<bool> {
     let mut seen = vec![false; p.graph.nodes().len()];
     let mut stack = p.outputs();
     while let Some(id) = stack.pop() {
-        let Some(slot) = seen.get_mut(id.0 as usize).filter(|s| !**s) else { continue };
+        let Some(slot) = seen.get_mut(id.index()).filter(|s| !**s) else { continue };
         *slot = true;
         let node = p.graph.node(id);
         stack.extend(node.args.iter().enumerate().filter(|(at, _)| through(node, *at)).map(|(_, arg)| *arg));
@@ -53,7 +53,7 @@ fn hidden(p: &Processor, forward: Span, out: &mut Vec<Diagnostic>) {
     }
     // where the node features enter is where the hidden state should have
     let enters = input(0).and_then(|at| {
-        let user = |n: &&Node| n.span.line > 0 && n.args.iter().any(|a| a.0 as usize == at);
+        let user = |n: &&Node| n.span.line > 0 && n.args.iter().any(|a| a.index() == at);
         p.graph.nodes().iter().find(user).map(|n| n.span)
     });
     let text = "neither output depends on the hidden state, so nothing is carried from one step to the next";
@@ -113,19 +113,19 @@ fn is_zero(graph: &Graph, id: NodeId) -> bool {
 fn untrained(p: &Processor, out: &mut Vec<Diagnostic>) {
     let used = reach(p, |_, _| true);
     let trained = reach(p, |node, at| passes_gradient(node) && !is_cancelled(&p.graph, node, at));
-    let node_of: BTreeMap<u32, usize> = p
+    let node_of: BTreeMap<usize, usize> = p
         .graph
         .nodes()
         .iter()
         .enumerate()
         .filter_map(|(at, n)| match n.op {
-            Op::Param(id) => Some((id.0, at)),
+            Op::Param(id) => Some((id.index(), at)),
             _ => None,
         })
         .collect();
     let mut unused: BTreeMap<(u32, u32), (Span, Vec<&str>)> = BTreeMap::new();
     let mut cut: Vec<&str> = Vec::new();
-    for (i, param) in (0_u32..).zip(p.graph.params()) {
+    for (i, param) in p.graph.params().iter().enumerate() {
         if !param.trainable {
             continue;
         }
@@ -181,11 +181,11 @@ fn depends(graph: &Graph, at: usize, params: &[&str]) -> bool {
         *slot = true;
         let Some(node) = graph.nodes().get(at) else { continue };
         if let Op::Param(id) = node.op
-            && graph.params().get(id.0 as usize).is_some_and(|p| params.contains(&p.name.as_str()))
+            && graph.params().get(id.index()).is_some_and(|p| params.contains(&p.name.as_str()))
         {
             return true;
         }
-        stack.extend(node.args.iter().map(|a| a.0 as usize));
+        stack.extend(node.args.iter().map(|a| a.index()));
     }
     false
 }
@@ -194,7 +194,7 @@ fn depends(graph: &Graph, at: usize, params: &[&str]) -> bool {
 fn numeric(p: &Processor, variances: &[ParamId], out: &mut Vec<Diagnostic>) {
     let graph = &p.graph;
     let known = bounds::bounds(graph, variances);
-    let of = |id: NodeId| known.get(id.0 as usize).copied().unwrap_or(Bounds::ALL);
+    let of = |id: NodeId| known.get(id.index()).copied().unwrap_or(Bounds::ALL);
     let mut warn = |rule, span: Span, text: String, help: &str| {
         let seen = out.iter().any(|d| d.rule == rule && d.line == span.line);
         if !seen {

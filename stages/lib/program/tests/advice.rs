@@ -67,7 +67,7 @@ fn numbers(processor: &graph::Processor) -> Vec<f64> {
     let params: Vec<Tensor> = graph.params().iter().map(param).collect();
     let values = evaluate(graph, &inputs, &params, b, n).unwrap();
     let sum = |x: &Tensor| x.data.iter().enumerate().map(|(at, x)| x * (0.3 * at as f64).cos()).sum();
-    processor.outputs().iter().map(|id| sum(&values[id.0 as usize])).collect()
+    processor.outputs().iter().map(|id| sum(&values[id.index()])).collect()
 }
 
 #[test]

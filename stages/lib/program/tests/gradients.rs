@@ -94,7 +94,7 @@ fn fault(graph: &Graph, outputs: &[NodeId]) -> Option<String> {
     let values = evaluate(&graph, &inputs, &params, B, N).unwrap();
     let (mut forward, mut reverse, mut scale) = (0.0, 0.0, 0.0);
     for (place, pair) in at.chunks(2).enumerate() {
-        let [x, g] = [&values[pair[0].0 as usize], &values[pair[1].0 as usize]];
+        let [x, g] = [&values[pair[0].index()], &values[pair[1].index()]];
         let (sum, size) = inner(&x.tangent, &g.data);
         *(if place < seeds.len() { &mut forward } else { &mut reverse }) += sum;
         scale += size;

@@ -138,7 +138,7 @@ impl Function<'_> {
         let mut layers = Vec::new();
         for arg in node.args.iter().skip(1) {
             let Op::Param(param) = self.graph.node(*arg).op else { return Ok(None) };
-            let Some(name) = self.graph.params().get(param.0 as usize).map(|param| param.name.clone()) else {
+            let Some(name) = self.graph.params().get(param.index()).map(|param| param.name.clone()) else {
                 return Ok(None);
             };
             let Some(layer) = self.members.place(param)?.layer.clone() else { return Ok(None) };

@@ -188,7 +188,7 @@ fn kind(graph: &Graph, parts: &[(String, Node)]) -> Kind {
     let layer: Option<Vec<(&str, ParamId, &Param)>> = parts
         .iter()
         .map(|(name, node)| match node {
-            Node::Param(id) => Some((name.as_str(), *id, graph.params().get(id.0 as usize)?)),
+            Node::Param(id) => Some((name.as_str(), *id, graph.params().get(id.index())?)),
             Node::Group(_) => None,
         })
         .collect();
@@ -241,7 +241,7 @@ fn layer_kind(graph: &Graph, layer: &[(&str, ParamId, &Param)]) -> Option<Kind> 
 
 fn doc(graph: &Graph, node: &Node, groups: &mut bool) -> Doc {
     let parts = match node {
-        Node::Param(id) => return Doc::Text(parameter(graph.params().get(id.0 as usize))),
+        Node::Param(id) => return Doc::Text(parameter(graph.params().get(id.index()))),
         Node::Group(parts) => parts,
     };
     let all = |parts: &[(String, Node)], groups: &mut bool| {

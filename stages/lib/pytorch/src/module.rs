@@ -91,7 +91,7 @@ pub fn module(processor: &Processor, algorithm: &'static Algorithm, settings: Se
         (&decoders, graph, "decoders", ""),
     ] {
         for (id, place) in members.places() {
-            let param = of.params().get(id.0 as usize);
+            let param = of.params().get(id.index());
             let param = param.ok_or_else(|| ExportError::Inconsistent("a parameter is not there".to_owned()))?;
             let name = format!("{own}{}", param.name);
             // One that nothing reads is no parameter of the network: it is not trained, and its value is its start.

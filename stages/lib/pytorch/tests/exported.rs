@@ -153,7 +153,7 @@ fn case(processor: &graph::Processor, written: &Module, (b, n): (i64, i64)) -> V
         inputs.push(value);
     }
     let values = evaluate(graph, &inputs, &params, b, n).expect("it is computed");
-    let outputs: Vec<Value> = processor.outputs().iter().map(|id| array(&values[id.0 as usize])).collect();
+    let outputs: Vec<Value> = processor.outputs().iter().map(|id| array(&values[id.index()])).collect();
     json!({ "state": state, "inputs": given, "outputs": outputs })
 }
 

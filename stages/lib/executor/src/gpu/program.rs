@@ -92,7 +92,7 @@ impl Program {
             }
             last.iter().for_each(|&node| values.values[node] = None);
         }
-        part.outputs.iter().map(|id| values.get(id.0 as usize)).collect()
+        part.outputs.iter().map(|id| values.get(id.index())).collect()
     }
 }
 
@@ -148,7 +148,7 @@ fn stored(nodes: &Nodes<'_>, units: &Units, outputs: &[NodeId]) -> Vec<bool> {
             stored[root] |= units.of[root] != Some(unit);
         }
     }
-    outputs.iter().for_each(|id| stored[nodes.root(id.0 as usize)] = true);
+    outputs.iter().for_each(|id| stored[nodes.root(id.index())] = true);
     stored
 }
 
@@ -163,7 +163,7 @@ fn last(nodes: &Nodes<'_>, reads: &[Vec<usize>], outputs: &[NodeId]) -> Vec<Vec<
         all
     };
     let mut seen = vec![false; nodes.roles.len()];
-    outputs.iter().flat_map(|id| chain(id.0 as usize)).for_each(|at| seen[at] = true);
+    outputs.iter().flat_map(|id| chain(id.index())).for_each(|at| seen[at] = true);
     let mut last = vec![Vec::new(); reads.len()];
     for (step, reads) in reads.iter().enumerate().rev() {
         for node in reads.iter().flat_map(|&at| chain(at)) {
@@ -199,7 +199,7 @@ impl Values<'_> {
 
     fn args(&mut self, at: usize) -> Result<Vec<Tensor>> {
         let args = self.graph.nodes()[at].args.clone();
-        args.iter().map(|arg| self.get(arg.0 as usize)).collect()
+        args.iter().map(|arg| self.get(arg.index())).collect()
     }
 
     fn op(&mut self, at: usize) -> Result<()> {

@@ -416,6 +416,74 @@ macro_rules! instructions {
     };
 }
 
+/// What AVX2 and AVX-512 write alike.
+#[cfg(target_arch = "x86_64")]
+macro_rules! alike {
+    ($real:ident, $set:ident, $load:ident, $store:ident, $compare:ident, $round:ident, $and:ident, $andnot:ident, $or:ident,
+     $xor:ident) => {
+        #[inline(always)]
+        fn splat(x: $real) -> Self {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe { $set(x) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const $real) -> Self {
+            // SAFETY: the caller's promise.
+            unsafe { $load(from) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut $real) {
+            // SAFETY: the caller's promise.
+            unsafe { $store(to, self) }
+        }
+        #[inline(always)]
+        fn neg(self) -> Self {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe { $xor(self, $set(-0.0)) }
+        }
+        #[inline(always)]
+        fn signed(self, sign: Self) -> Self {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe { $or($andnot($set(-0.0), self), $and($set(-0.0), sign)) }
+        }
+        #[inline(always)]
+        fn floor(self) -> Self {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe { $round::<0x09>(self) }
+        }
+        #[inline(always)]
+        fn ceil(self) -> Self {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe { $round::<0x0a>(self) }
+        }
+        #[inline(always)]
+        fn round(self) -> Self {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe { $round::<0x08>(self) }
+        }
+        #[inline(always)]
+        fn trunc(self) -> Self {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe { $round::<0x0b>(self) }
+        }
+        #[inline(always)]
+        fn lt(self, other: Self) -> Self::Mask {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe { $compare::<_CMP_LT_OQ>(self, other) }
+        }
+        #[inline(always)]
+        fn le(self, other: Self) -> Self::Mask {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe { $compare::<_CMP_LE_OQ>(self, other) }
+        }
+        #[inline(always)]
+        fn eq(self, other: Self) -> Self::Mask {
+            // SAFETY: made only where the processor has the instructions.
+            unsafe { $compare::<_CMP_EQ_OQ>(self, other) }
+        }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 macro_rules! avx512 {
     ($vector:ident, $real:ident, $mask:ident, $width:literal, $set:ident, $load:ident, $store:ident, $load_part:ident,
@@ -426,21 +494,6 @@ macro_rules! avx512 {
             const WIDTH: usize = $width;
 
             #[inline(always)]
-            fn splat(x: $real) -> Self {
-                // SAFETY: made only where the processor has the instructions.
-                unsafe { $set(x) }
-            }
-            #[inline(always)]
-            unsafe fn load(from: *const $real) -> Self {
-                // SAFETY: the caller's promise.
-                unsafe { $load(from) }
-            }
-            #[inline(always)]
-            unsafe fn store(self, to: *mut $real) {
-                // SAFETY: the caller's promise.
-                unsafe { $store(to, self) }
-            }
-            #[inline(always)]
             unsafe fn load_part(from: *const $real, count: usize) -> Self {
                 // SAFETY: the caller's promise; lanes that are masked out are not touched.
                 unsafe { $load_part(((1_u32 << count) - 1) as $mask, from) }
@@ -450,52 +503,8 @@ macro_rules! avx512 {
                 // SAFETY: as above.
                 unsafe { $store_part(to, ((1_u32 << count) - 1) as $mask, self) }
             }
+            alike! { $real, $set, $load, $store, $compare, $round, $and, $andnot, $or, $xor }
             instructions! { $($simple)* }
-            #[inline(always)]
-            fn neg(self) -> Self {
-                // SAFETY: made only where the processor has the instructions.
-                unsafe { $xor(self, $set(-0.0)) }
-            }
-            #[inline(always)]
-            fn signed(self, sign: Self) -> Self {
-                // SAFETY: as above.
-                unsafe { $or($andnot($set(-0.0), self), $and($set(-0.0), sign)) }
-            }
-            #[inline(always)]
-            fn floor(self) -> Self {
-                // SAFETY: as above.
-                unsafe { $round::<0x09>(self) }
-            }
-            #[inline(always)]
-            fn ceil(self) -> Self {
-                // SAFETY: as above.
-                unsafe { $round::<0x0a>(self) }
-            }
-            #[inline(always)]
-            fn round(self) -> Self {
-                // SAFETY: as above.
-                unsafe { $round::<0x08>(self) }
-            }
-            #[inline(always)]
-            fn trunc(self) -> Self {
-                // SAFETY: as above.
-                unsafe { $round::<0x0b>(self) }
-            }
-            #[inline(always)]
-            fn lt(self, other: Self) -> $mask {
-                // SAFETY: as above.
-                unsafe { $compare::<_CMP_LT_OQ>(self, other) }
-            }
-            #[inline(always)]
-            fn le(self, other: Self) -> $mask {
-                // SAFETY: as above.
-                unsafe { $compare::<_CMP_LE_OQ>(self, other) }
-            }
-            #[inline(always)]
-            fn eq(self, other: Self) -> $mask {
-                // SAFETY: as above.
-                unsafe { $compare::<_CMP_EQ_OQ>(self, other) }
-            }
             #[inline(always)]
             fn select(mask: $mask, yes: Self, no: Self) -> Self {
                 // SAFETY: as above.
@@ -661,21 +670,6 @@ macro_rules! avx2 {
             const WIDTH: usize = $width;
 
             #[inline(always)]
-            fn splat(x: $real) -> Self {
-                // SAFETY: made only where the processor has the instructions.
-                unsafe { $set(x) }
-            }
-            #[inline(always)]
-            unsafe fn load(from: *const $real) -> Self {
-                // SAFETY: the caller's promise.
-                unsafe { $load(from) }
-            }
-            #[inline(always)]
-            unsafe fn store(self, to: *mut $real) {
-                // SAFETY: the caller's promise.
-                unsafe { $store(to, self) }
-            }
-            #[inline(always)]
             unsafe fn load_part(from: *const $real, count: usize) -> Self {
                 // SAFETY: the caller's promise; lanes that are masked out are not touched. The mask lies in the table
                 // because `count` is at most the width.
@@ -686,56 +680,12 @@ macro_rules! avx2 {
                 // SAFETY: as above.
                 unsafe { $store_part(to, _mm256_loadu_si256($parts.as_ptr().add($width - count).cast()), self) }
             }
+            alike! { $real, $set, $load, $store, $compare, $round, $and, $andnot, $or, $xor }
             instructions! { $($simple)* }
             #[inline(always)]
             fn abs(self) -> Self {
                 // SAFETY: made only where the processor has the instructions.
                 unsafe { $andnot($set(-0.0), self) }
-            }
-            #[inline(always)]
-            fn neg(self) -> Self {
-                // SAFETY: as above.
-                unsafe { $xor(self, $set(-0.0)) }
-            }
-            #[inline(always)]
-            fn signed(self, sign: Self) -> Self {
-                // SAFETY: as above.
-                unsafe { $or($andnot($set(-0.0), self), $and($set(-0.0), sign)) }
-            }
-            #[inline(always)]
-            fn floor(self) -> Self {
-                // SAFETY: as above.
-                unsafe { $round::<0x09>(self) }
-            }
-            #[inline(always)]
-            fn ceil(self) -> Self {
-                // SAFETY: as above.
-                unsafe { $round::<0x0a>(self) }
-            }
-            #[inline(always)]
-            fn round(self) -> Self {
-                // SAFETY: as above.
-                unsafe { $round::<0x08>(self) }
-            }
-            #[inline(always)]
-            fn trunc(self) -> Self {
-                // SAFETY: as above.
-                unsafe { $round::<0x0b>(self) }
-            }
-            #[inline(always)]
-            fn lt(self, other: Self) -> Self {
-                // SAFETY: as above.
-                unsafe { $compare::<_CMP_LT_OQ>(self, other) }
-            }
-            #[inline(always)]
-            fn le(self, other: Self) -> Self {
-                // SAFETY: as above.
-                unsafe { $compare::<_CMP_LE_OQ>(self, other) }
-            }
-            #[inline(always)]
-            fn eq(self, other: Self) -> Self {
-                // SAFETY: as above.
-                unsafe { $compare::<_CMP_EQ_OQ>(self, other) }
             }
             #[inline(always)]
             fn select(mask: Self, yes: Self, no: Self) -> Self {

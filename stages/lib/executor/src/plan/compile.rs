@@ -187,7 +187,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         }
         self.copy_outputs()?;
         let arena = self.place_in_arena();
-        let outputs = self.outputs.iter().map(|id| self.bytes(id.0 as usize)).collect();
+        let outputs = self.outputs.iter().map(|id| self.bytes(id.index())).collect();
         let base = |root: &Root| match root.memory {
             Memory::Constant(at) => Base(self.constants[at].data_ptr().cast()),
             _ => Base(std::ptr::null_mut()),
@@ -220,7 +220,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
     /// where nothing else reads the value.
     fn claim_outputs(&mut self) {
         for (number, (id, mode)) in self.outputs.iter().zip(self.modes).enumerate() {
-            let at = id.0 as usize;
+            let at = id.index();
             let role = self.nodes.roles[at];
             let adds = role.is_loop() || matches!(self.nodes.node(at).op, Op::Linear { .. } | Op::MatMul);
             let once = self.outputs.iter().filter(|other| *other == id).count() == 1;
@@ -600,7 +600,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
     /// Outputs that are not computed in place.
     fn copy_outputs(&mut self) -> Result<()> {
         for (number, (id, &mode)) in self.outputs.iter().zip(self.modes).enumerate() {
-            let at = id.0 as usize;
+            let at = id.index();
             if self.claims[at] == Some(number) {
                 continue;
             }
@@ -839,7 +839,7 @@ impl<'c, 'a, T: Real + Gemm> Writer<'c, 'a, T> {
     }
 
     fn is_output(&self, at: usize) -> bool {
-        self.of.outputs.iter().any(|id| self.of.nodes.root(id.0 as usize) == at)
+        self.of.outputs.iter().any(|id| self.of.nodes.root(id.index()) == at)
     }
 
     fn sum(&mut self, at: usize) -> Result<()> {

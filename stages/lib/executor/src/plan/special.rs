@@ -93,7 +93,7 @@ impl<T: Real + Gemm> Compiler<'_, T> {
     fn kernel(&self, at: usize) -> Option<(Special<T>, Vec<usize>)> {
         let node = self.nodes.node(at);
         let shape = |number: usize| -> Option<&Vec<usize>> {
-            node.args.get(number).and_then(|arg| self.nodes.shapes.get(arg.0 as usize))
+            node.args.get(number).and_then(|arg| self.nodes.shapes.get(arg.index()))
         };
         let own = vec![at];
         Some(match &node.op {
@@ -141,7 +141,7 @@ impl<T: Real + Gemm> Compiler<'_, T> {
     }
 
     fn max_plus_sizes(&self, node: &Node) -> Option<Sizes> {
-        let shape = |id: &NodeId| self.nodes.shapes.get(id.0 as usize);
+        let shape = |id: &NodeId| self.nodes.shapes.get(id.index());
         let (a, c) = (shape(node.args.first()?)?, shape(node.args.get(1)?)?);
         let (&[b, i, j, t], &[_, _, k, _]) = (a.as_slice(), c.as_slice()) else { return None };
         Some(Sizes { b, i, j, k, t })

@@ -66,21 +66,22 @@ impl<'a> Nodes<'a> {
         let shapes = graph.nodes().iter().map(shape).collect::<Option<Vec<_>>>()?;
         let live = graph::passes::live(graph, outputs);
         let mut nodes = Self { graph, shapes, roles: Vec::new(), users: vec![Vec::new(); graph.nodes().len()], sizes };
-        for (at, node) in graph.nodes().iter().enumerate() {
+        for (id, node) in graph.ids().zip(graph.nodes()) {
+            let at = id.index();
             if live[at] {
-                node.args.iter().for_each(|arg| nodes.users[arg.0 as usize].push(at));
+                node.args.iter().for_each(|arg| nodes.users[arg.index()].push(at));
             }
-            let role = if live[at] { nodes.role(at, node)? } else { Role::Dead };
+            let role = if live[at] { nodes.role(id, node)? } else { Role::Dead };
             nodes.roles.push(role);
         }
         Some(nodes)
     }
 
-    fn role(&self, at: usize, node: &Node) -> Option<Role> {
-        let first = node.args.first().map(|arg| arg.0 as usize);
+    fn role(&self, id: NodeId, node: &Node) -> Option<Role> {
+        let first = node.args.first().map(|arg| arg.index());
         Some(match &node.op {
             Op::Input(input) => Role::Input(*input as usize),
-            Op::Param(param) => Role::Param(param.0 as usize),
+            Op::Param(param) => Role::Param(param.index()),
             Op::Scalar(value) | Op::Full(value) => Role::Number(*value),
             Op::Size(dim) => Role::Number(dim.eval(self.sizes.0, self.sizes.1)? as f64),
             Op::Const(_) | Op::Arange { .. } | Op::Eye => Role::Constant,
@@ -90,7 +91,7 @@ impl<'a> Nodes<'a> {
                 None => Role::Other,
             },
             Op::Reduce { op: ReduceOp::Sum, .. } if node.dtype == DType::Float => Role::Sum,
-            _ if is_element_wise(self.graph, NodeId(u32::try_from(at).ok()?)) => Role::Element,
+            _ if is_element_wise(self.graph, id) => Role::Element,
             _ => Role::Other,
         })
     }
@@ -100,7 +101,7 @@ impl<'a> Nodes<'a> {
     }
 
     pub fn args(&self, at: usize) -> impl Iterator<Item = usize> + use<'a> {
-        self.graph.nodes()[at].args.iter().map(|arg| arg.0 as usize)
+        self.graph.nodes()[at].args.iter().map(|arg| arg.index())
     }
 
     /// The node whose memory a node's elements are in.

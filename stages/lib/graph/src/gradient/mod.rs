@@ -69,7 +69,7 @@ pub fn gradients(
 }
 
 fn check(graph: &Graph, seeds: &[(NodeId, NodeId)], wanted: &[NodeId]) -> Result<(), OpError> {
-    let exists = |id: NodeId| graph.nodes.get(id.0 as usize).ok_or(OpError::NoSuchNode { node: id.0 });
+    let exists = |id: NodeId| graph.nodes.get(id.index()).ok_or(OpError::NoSuchNode { node: id.0 });
     for &(value, adjoint) in seeds {
         let (value, adjoint) = (exists(value)?, exists(adjoint)?);
         for node in [value, adjoint] {
@@ -90,7 +90,7 @@ fn needs(graph: &Graph, wanted: &[NodeId]) -> Vec<bool> {
     let mut needs: Vec<bool> = Vec::with_capacity(graph.nodes.len());
     for id in graph.ids() {
         let node = graph.node(id);
-        let leads = || carries(&node.op) && node.args.iter().any(|x| needs[x.0 as usize]);
+        let leads = || carries(&node.op) && node.args.iter().any(|x| needs[x.index()]);
         let own = node.dtype == DType::Float && (wanted.contains(&id) || leads());
         needs.push(own);
     }

@@ -38,12 +38,12 @@ impl<'a> Tape<'a> {
 
     /// Whether a node's adjoint is of use.
     pub fn needs(&self, x: NodeId) -> bool {
-        self.needs.get(x.0 as usize).copied().unwrap_or(false)
+        self.needs.get(x.index()).copied().unwrap_or(false)
     }
 
     /// The sum of what a node's users have given it, all of which have had their turn.
     pub fn adjoint(&mut self, x: NodeId) -> Result<Option<NodeId>, OpError> {
-        let parts = std::mem::take(&mut self.pending[x.0 as usize]);
+        let parts = std::mem::take(&mut self.pending[x.index()]);
         total(self, x, parts)
     }
 
@@ -54,7 +54,7 @@ impl<'a> Tape<'a> {
 
     pub fn pass_part(&mut self, x: NodeId, part: Part) {
         if self.needs(x) {
-            self.pending[x.0 as usize].push(part);
+            self.pending[x.index()].push(part);
         }
     }
 

@@ -106,11 +106,11 @@ pub fn evaluate(
     let mut values: Vec<Tensor> = Vec::with_capacity(graph.nodes.len());
     for (at, node) in graph.nodes.iter().enumerate() {
         let shape = sizes(&node.shape, b, n)?;
-        let args: Vec<&Tensor> = node.args.iter().map(|x| &values[x.0 as usize]).collect();
+        let args: Vec<&Tensor> = node.args.iter().map(|x| &values[x.index()]).collect();
         let wrong = |(index, size)| InterpretError::Index { node: at, op: node.op.name(), index, size };
         let mut value = match node.op {
             Op::Input(i) => inputs[i as usize].clone(),
-            Op::Param(p) => params[p.0 as usize].clone(),
+            Op::Param(p) => params[p.index()].clone(),
             _ => node_value(node, &args, shape, (b, n)).map_err(wrong)?,
         };
         if node.dtype != DType::Float {

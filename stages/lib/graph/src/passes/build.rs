@@ -79,7 +79,7 @@ impl Builder {
             return Ok(id);
         }
         let id = self.graph.push_as(op, &args, shape, dtype, span)?;
-        self.varies.push(args.iter().any(|x| self.varies[x.0 as usize]));
+        self.varies.push(args.iter().any(|x| self.varies[x.index()]));
         self.seen.insert(key, id);
         Ok(id)
     }
@@ -120,16 +120,16 @@ pub(crate) fn rebuild(
     let live = super::dce::live(source, outputs);
     let mut builder = Builder::like(source);
     let mut map = vec![NodeId(0); source.nodes.len()];
-    for id in source.ids().filter(|id| live[id.0 as usize]) {
+    for id in source.ids().filter(|id| live[id.index()]) {
         let node = source.node(id);
-        let args: Vec<NodeId> = node.args.iter().map(|x| map[x.0 as usize]).collect();
+        let args: Vec<NodeId> = node.args.iter().map(|x| map[x.index()]).collect();
         let rewritten = rewrite(&mut builder, &Site { id, node, args: &args, map: &map })?;
-        map[id.0 as usize] = match rewritten {
+        map[id.index()] = match rewritten {
             Some(new) => new,
             None => builder.copy(node, &args)?,
         };
     }
-    let outputs: Vec<NodeId> = outputs.iter().map(|id| map[id.0 as usize]).collect();
+    let outputs: Vec<NodeId> = outputs.iter().map(|id| map[id.index()]).collect();
     Ok((builder.graph, outputs))
 }
 

@@ -7,12 +7,12 @@ use crate::op::{Node, NodeId};
 pub fn live(graph: &Graph, outputs: &[NodeId]) -> Vec<bool> {
     let mut live = vec![false; graph.nodes.len()];
     for id in outputs {
-        live[id.0 as usize] = true;
+        live[id.index()] = true;
     }
     for at in (0..graph.nodes.len()).rev() {
         if live[at] {
             for id in &graph.nodes[at].args {
-                live[id.0 as usize] = true;
+                live[id.index()] = true;
             }
         }
     }
@@ -25,7 +25,7 @@ pub(super) fn uses(graph: &Graph, outputs: &[NodeId]) -> Vec<usize> {
     let mut uses = vec![0; graph.nodes.len()];
     let args = graph.nodes.iter().zip(live).filter(|(_, live)| *live).flat_map(|(node, _)| &node.args);
     for id in args.chain(outputs) {
-        uses[id.0 as usize] += 1;
+        uses[id.index()] += 1;
     }
     uses
 }
@@ -39,8 +39,8 @@ pub(super) fn by(graph: &Graph, outputs: &[NodeId], key: impl Fn(usize) -> u8) -
     let mut map = vec![NodeId(0); graph.nodes.len()];
     for at in order {
         let node = &graph.nodes[at];
-        let args = node.args.iter().map(|x| map[x.0 as usize]).collect();
+        let args = node.args.iter().map(|x| map[x.index()]).collect();
         map[at] = sorted.add(Node { args, ..node.clone() });
     }
-    (sorted, outputs.iter().map(|id| map[id.0 as usize]).collect())
+    (sorted, outputs.iter().map(|id| map[id.index()]).collect())
 }

@@ -19,15 +19,15 @@ pub(super) fn run(graph: &Graph, outputs: &[NodeId]) -> Rewritten {
     let inner = inner_sums(graph, outputs);
     let uses = uses(graph, outputs);
     rebuild(graph, outputs, |b, site| {
-        if !is_sum(graph, site.id) || inner[site.id.0 as usize] {
+        if !is_sum(graph, site.id) || inner[site.id.index()] {
             return Ok(None);
         }
         let Some(terms) = leaves(graph, site.id, &inner) else { return Ok(None) };
         let mut groups: Vec<(Shape, Vec<Term>)> = Vec::new();
         let mut rest = Vec::new();
         for term in terms {
-            let new = Term { node: site.map[term.node.0 as usize], ..term };
-            let alone = uses[term.node.0 as usize] == 1 && !term.negative;
+            let new = Term { node: site.map[term.node.index()], ..term };
+            let alone = uses[term.node.index()] == 1 && !term.negative;
             match layer_shape(b, new.node).filter(|_| alone) {
                 None => rest.push(new),
                 Some(shape) => match groups.iter_mut().find(|(other, _)| *other == shape) {
@@ -59,7 +59,7 @@ pub(super) fn run(graph: &Graph, outputs: &[NodeId]) -> Rewritten {
 /// The shape of a layer whose weights are known and do not vary.
 fn layer_shape(b: &Builder, id: NodeId) -> Option<Shape> {
     let node = b.graph.node(id);
-    let early = node.args.iter().skip(1).all(|&x| !b.varies[x.0 as usize]);
+    let early = node.args.iter().skip(1).all(|&x| !b.varies[x.index()]);
     let known = node.args.iter().skip(1).all(|&x| b.graph.shape(x).iter().all(|dim| dim.as_known().is_some()));
     (matches!(node.op, Op::Linear { .. }) && early && known).then(|| node.shape.clone())
 }

@@ -44,7 +44,7 @@ fn as_linear(
     node: &Node,
     args: &[NodeId],
 ) -> Result<Option<(NodeId, NodeId, Option<NodeId>)>, OpError> {
-    let is_matrix = |b: &Builder, y: NodeId| b.graph.shape(y).len() == 2 && !b.varies[y.0 as usize];
+    let is_matrix = |b: &Builder, y: NodeId| b.graph.shape(y).len() == 2 && !b.varies[y.index()];
     match &node.op {
         Op::Linear { .. } => Ok(Some((args[0], args[1], args.get(2).copied()))),
         Op::MatMul if is_matrix(b, args[1]) => as_weight(b, args, true, node.span),
@@ -140,7 +140,7 @@ impl Linear {
             let args: Vec<NodeId> = [x, weight].into_iter().chain(bias).collect();
             b.emit(Op::Linear { biased: bias.is_some() }, &args, self.span)
         };
-        if b.varies[weight.0 as usize] || !is_known(b, weight) {
+        if b.varies[weight.index()] || !is_known(b, weight) {
             return plain(b);
         }
         let mut sum = Sum { terms: Vec::new(), biases: bias.into_iter().collect() };
@@ -200,7 +200,7 @@ impl Linear {
                 Op::Binary(BinaryOp::Add) if node.args.iter().all(|&y| b.graph.shape(y).last() == Some(&width)) => {
                     for &y in &node.args {
                         // A vector over the features alone is a constant of the layer.
-                        if b.graph.shape(y).len() == 1 && !b.varies[y.0 as usize] {
+                        if b.graph.shape(y).len() == 1 && !b.varies[y.index()] {
                             sum.biases.push(b.emit(Op::MatMul, &[weight, y], self.span)?);
                         } else {
                             self.collect(b, y, weight, depth + 1, sum)?;
@@ -224,7 +224,7 @@ impl Linear {
                 Op::Expand if b.graph.shape(node.args[0]).last() == Some(&width) => {
                     return self.collect(b, node.args[0], weight, depth + 1, sum);
                 }
-                Op::Linear { .. } if !b.varies[node.args[1].0 as usize] => {
+                Op::Linear { .. } if !b.varies[node.args[1].index()] => {
                     let (inner, v) = (node.args[0], node.args[1]);
                     if self.reference.value(last(b, inner)) < self.reference.value(&width) {
                         if let Some(&c) = node.args.get(2) {
@@ -251,7 +251,7 @@ impl Linear {
     fn groups(self, b: &mut Builder, terms: &[Term]) -> Result<Vec<Vec<Term>>, OpError> {
         let mut groups: Vec<(Shape, bool, Vec<Term>)> = Vec::new();
         for &term in terms {
-            let (outer, varies) = (outer(b, term.atom), b.varies[term.atom.0 as usize]);
+            let (outer, varies) = (outer(b, term.atom), b.varies[term.atom.index()]);
             match groups.iter_mut().find(|(shape, other, _)| *shape == outer && *other == varies) {
                 Some((_, _, members)) => members.push(term),
                 None => groups.push((outer, varies, vec![term])),
@@ -282,7 +282,7 @@ impl Linear {
             _ => 0.0,
         };
         let product = rows * self.reference.value(out) * self.reference.value(inner);
-        (product + made) * self.reference.rate(b.varies[x.0 as usize])
+        (product + made) * self.reference.rate(b.varies[x.index()])
     }
 
     fn cost(self, b: &Builder, groups: &[Vec<Term>], weight: NodeId) -> Result<f64, OpError> {
@@ -291,7 +291,7 @@ impl Linear {
         for (at, members) in groups.iter().enumerate() {
             let rows = self.reference.size(&outer(b, members[0].atom));
             let width: f64 = members.iter().map(|t| self.reference.value(last(b, t.atom))).sum();
-            let varies = members.iter().any(|t| b.varies[t.atom.0 as usize]);
+            let varies = members.iter().any(|t| b.varies[t.atom.index()]);
             let rate = self.reference.rate(varies);
             cost += rows * out * width * rate;
             if members.len() > 1 {

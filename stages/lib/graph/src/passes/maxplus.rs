@@ -34,7 +34,7 @@ pub(super) fn run(graph: &Graph, outputs: &[NodeId], reference: Reference) -> Re
     rebuild(graph, outputs, |b, site| {
         let Op::Reduce { op, dims, keepdim } = &site.node.op else { return Ok(None) };
         // If the whole tensor is needed anyway, nothing is won.
-        let shared = site.node.args.iter().any(|x| uses[x.0 as usize] > 1);
+        let shared = site.node.args.iter().any(|x| uses[x.index()] > 1);
         match (dims.as_slice(), op) {
             (&[axis], ReduceOp::Amax | ReduceOp::Amin | ReduceOp::MaxValues | ReduceOp::MinValues) if !shared => {
                 let extreme = Extreme {

@@ -45,11 +45,11 @@ fn groups(graph: &Graph, outputs: &[NodeId], reference: Reference) -> BTreeMap<N
     let live = super::dce::live(graph, outputs);
     let varies = super::varying(graph);
     let mut by_input: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
-    for id in graph.ids().filter(|id| live[id.0 as usize]) {
+    for id in graph.ids().filter(|id| live[id.index()]) {
         let node = graph.node(id);
         // Weights are made before anything that varies (see `order`), so that the first layer finds all of them.
-        let early = node.args.iter().skip(1).all(|&x| !varies[x.0 as usize] && is_known(graph, x));
-        if matches!(node.op, Op::Linear { .. }) && early && varies[id.0 as usize] {
+        let early = node.args.iter().skip(1).all(|&x| !varies[x.index()] && is_known(graph, x));
+        if matches!(node.op, Op::Linear { .. }) && early && varies[id.index()] {
             by_input.entry(node.args[0]).or_default().push(id);
         }
     }
@@ -80,10 +80,10 @@ fn product(
     let (mut weights, mut biases) = (Vec::new(), Vec::new());
     for &id in members {
         let args = &graph.node(id).args;
-        let weight = map[args[1].0 as usize];
+        let weight = map[args[1].index()];
         weights.push(weight);
         if let Some(&bias) = args.get(2) {
-            biases.push(map[bias.0 as usize]);
+            biases.push(map[bias.index()]);
         } else if biased {
             let out = b.graph.shape(weight)[0].clone();
             biases.push(b.emit_as(Op::Full(0.0), &[], vec![out], DType::Float, span)?);

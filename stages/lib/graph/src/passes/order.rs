@@ -10,7 +10,7 @@ use crate::op::{NodeId, Op};
 pub fn constant(graph: &Graph) -> Vec<bool> {
     let mut constant: Vec<bool> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
-        let own = !matches!(node.op, Op::Input(_)) && node.args.iter().all(|x| constant[x.0 as usize]);
+        let own = !matches!(node.op, Op::Input(_)) && node.args.iter().all(|x| constant[x.index()]);
         constant.push(own);
     }
     constant

@@ -23,13 +23,13 @@ pub fn overwrites(graph: &Graph, outputs: &[NodeId]) -> Vec<Option<usize>> {
         .map(|id| {
             let node = graph.node(id);
             let same_part = |x: NodeId| {
-                let (x, id) = (x.0 as usize, id.0 as usize);
+                let (x, id) = (x.index(), id.index());
                 constant[x] == constant[id] && varies[x] == varies[id]
             };
             candidates(&node.op).iter().copied().find(|&position| {
                 node.args.get(position).is_some_and(|&x| {
                     let made = graph.node(x);
-                    uses[x.0 as usize] == 1
+                    uses[x.index()] == 1
                         && made.shape == node.shape
                         && (made.dtype, node.dtype) == (DType::Float, DType::Float)
                         && same_part(x)

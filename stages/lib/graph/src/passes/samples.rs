@@ -32,8 +32,7 @@ pub fn independent(graph: &Graph, outputs: &[NodeId]) -> bool {
         known.push(along);
     }
     let leads = |id: &NodeId| {
-        known.get(id.0 as usize).copied().flatten() == Some(Along::Axis(0))
-            && graph.shape(*id).first() == Some(&Dim::b())
+        known.get(id.index()).copied().flatten() == Some(Along::Axis(0)) && graph.shape(*id).first() == Some(&Dim::b())
     };
     outputs.iter().all(leads)
 }
@@ -54,7 +53,7 @@ fn batch_axis(shape: &[Dim]) -> Option<Along> {
 
 /// `None` where samples are mixed. The answer is checked against the shape: no other axis may mention B.
 fn along(graph: &Graph, node: &Node, known: &[Option<Along>]) -> Option<Along> {
-    let args = node.args.iter().map(|id| known.get(id.0 as usize).copied().flatten()).collect::<Option<Vec<_>>>()?;
+    let args = node.args.iter().map(|id| known.get(id.index()).copied().flatten()).collect::<Option<Vec<_>>>()?;
     let found = if args.iter().all(|arg| *arg == Along::Shared) { made(node)? } else { moved(graph, node, &args)? };
     (found == batch_axis(&node.shape)?).then_some(found)
 }

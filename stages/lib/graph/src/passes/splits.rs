@@ -28,7 +28,7 @@ type Slice = (Dim, Dim, NodeId);
 pub fn splits(graph: &Graph, outputs: &[NodeId]) -> Vec<Split> {
     let live = super::dce::live(graph, outputs);
     let mut slices: BTreeMap<(NodeId, usize), Vec<Slice>> = BTreeMap::new();
-    for id in graph.ids().filter(|id| live[id.0 as usize]) {
+    for id in graph.ids().filter(|id| live[id.index()]) {
         let node = graph.node(id);
         if let Op::Slice { dim, start, end, step: 1 } = &node.op {
             slices.entry((node.args[0], *dim)).or_default().push((start.clone(), end.clone(), id));

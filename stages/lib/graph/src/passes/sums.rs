@@ -19,14 +19,14 @@ use crate::op::{BinaryOp, DType, NodeId, Op, Span, UnaryOp};
 pub(super) fn run(graph: &Graph, outputs: &[NodeId], reference: Reference) -> Rewritten {
     let inner = inner_sums(graph, outputs);
     rebuild(graph, outputs, |b, site| {
-        if !is_sum(graph, site.id) || inner[site.id.0 as usize] {
+        if !is_sum(graph, site.id) || inner[site.id.index()] {
             return Ok(None);
         }
         let Some(terms) = leaves(graph, site.id, &inner) else { return Ok(None) };
         let terms: Vec<Term> = terms
             .into_iter()
             .map(|term| {
-                let node = site.map[term.node.0 as usize];
+                let node = site.map[term.node.index()];
                 let small = b.graph.node(node);
                 let node = if small.op == Op::Expand { small.args[0] } else { node };
                 Term { node, ..term }
@@ -51,9 +51,9 @@ pub(super) fn is_sum(graph: &Graph, id: NodeId) -> bool {
 pub(super) fn inner_sums(graph: &Graph, outputs: &[NodeId]) -> Vec<bool> {
     let uses = uses(graph, outputs);
     let mut inner = vec![false; graph.nodes.len()];
-    for id in graph.ids().filter(|&id| uses[id.0 as usize] > 0 && is_sum(graph, id)) {
+    for id in graph.ids().filter(|&id| uses[id.index()] > 0 && is_sum(graph, id)) {
         for &x in &graph.node(id).args {
-            inner[x.0 as usize] = uses[x.0 as usize] == 1 && is_sum(graph, x);
+            inner[x.index()] = uses[x.index()] == 1 && is_sum(graph, x);
         }
     }
     inner
@@ -74,7 +74,7 @@ pub(super) fn leaves(graph: &Graph, id: NodeId, inner: &[bool]) -> Option<Vec<Te
         }
         for (at, &x) in node.args.iter().enumerate().rev() {
             let flips = matches!(node.op, Op::Unary(UnaryOp::Neg)) || (at == 1 && node.op == Op::Binary(BinaryOp::Sub));
-            open.push((Term { node: x, negative: term.negative != flips }, inner[x.0 as usize]));
+            open.push((Term { node: x, negative: term.negative != flips }, inner[x.index()]));
         }
     }
     Some(found)
@@ -110,7 +110,7 @@ pub(super) fn cheapest(
 fn pair_cost(b: &Builder, x: NodeId, y: NodeId, reference: Reference) -> Result<f64, OpError> {
     let (p, q) = (b.graph.shape(x), b.graph.shape(y));
     let size = reference.size(&broadcast(p, q)?);
-    if b.varies[x.0 as usize] || b.varies[y.0 as usize] {
+    if b.varies[x.index()] || b.varies[y.index()] {
         return Ok(size);
     }
     let growth = (size - reference.size(p) - reference.size(q)).max(0.0);

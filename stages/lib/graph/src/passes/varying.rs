@@ -12,7 +12,7 @@ pub fn varying(graph: &Graph) -> Vec<bool> {
     for node in &graph.nodes {
         let own = match node.op {
             Op::Input(i) => graph.inputs.get(i as usize).is_none_or(|input| input.varies),
-            _ => node.args.iter().any(|id| varies[id.0 as usize]),
+            _ => node.args.iter().any(|id| varies[id.index()]),
         };
         varies.push(own);
     }

@@ -262,7 +262,7 @@ pub fn run(graph: &Graph, outputs: &[NodeId], seed: u64, b: i64, n: i64) -> Vec<
         graph.inputs().iter().map(|input| numbers.tensor(sizes(&input.shape, b, n).unwrap())).collect();
     let params: Vec<Tensor> = graph.params().iter().map(|p| numbers.tensor(p.shape.clone())).collect();
     let values = evaluate(graph, &inputs, &params, b, n).unwrap();
-    outputs.iter().map(|id| values[id.0 as usize].clone()).collect()
+    outputs.iter().map(|id| values[id.index()].clone()).collect()
 }
 
 /// Whether values and tangents agree up to rounding. Infinities follow no algebra: where the first has none but numbers

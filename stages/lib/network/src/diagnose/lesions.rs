@@ -61,7 +61,7 @@ impl Plan {
         for operator in &switched.operators {
             let mut fills = Vec::new();
             for site in &operator.sites {
-                let places = model.applications.iter().filter_map(|map| map.get(site.value.0 as usize).copied());
+                let places = model.applications.iter().filter_map(|map| map.get(site.value.index()).copied());
                 fills.push(plan.fill(format!("processor.{}", site.fill), &site.features, places, by));
             }
             for fallback in &operator.fallbacks {

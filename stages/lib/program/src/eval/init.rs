@@ -1,6 +1,6 @@
 //! How parameters start: `nn.init`, in-place initialisers of tensors, `nn.Parameter`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use graph::{DType, Init, NodeId, Op};
@@ -52,13 +52,12 @@ impl Tracer {
         }
         self.run.charge(elements as u64 / 4 + needed.len() as u64)?;
         let mut small = graph::Graph::new();
-        let place = |id: &NodeId| needed.iter().position(|n| n == id).and_then(|at| u32::try_from(at).ok()).map(NodeId);
+        let mut placed = BTreeMap::new();
         for id in &needed {
             let mut node = self.graph().node(*id).clone();
-            node.args = node.args.iter().filter_map(place).collect();
-            if small.adopt_node(node).is_err() {
-                return Ok(None);
-            }
+            node.args = node.args.iter().filter_map(|arg| placed.get(arg).copied()).collect();
+            let Ok(copy) = small.adopt_node(node) else { return Ok(None) };
+            placed.insert(*id, copy);
         }
         let values = graph::interpret::evaluate(&small, &[], &[], graph::MIN_B, graph::MIN_N);
         Ok(values.ok().and_then(|mut v| v.pop()).map(|v| v.data))
@@ -128,9 +127,9 @@ impl Tracer {
     /// Refuses the change of a parameter that something has been computed from.
     pub fn unused_yet(&mut self, leaf: usize) -> R<()> {
         let Some(node) = self.leaf(leaf).and_then(|l| l.node) else { return Ok(()) };
-        self.run.charge((self.graph().nodes().len() as u64).saturating_sub(node.0.into()) / 4)?;
+        self.run.charge((self.graph().nodes().len() as u64).saturating_sub(node.index() as u64) / 4)?;
         let mut views = BTreeSet::from([node]);
-        for id in self.graph().ids().skip(node.0 as usize + 1) {
+        for id in self.graph().ids().skip(node.index() + 1) {
             let user = self.graph().node(id);
             if user.args.iter().any(|a| views.contains(a)) {
                 if !user.op.is_view() {

@@ -16,16 +16,16 @@ impl Reach {
     pub fn has_input(&mut self, graph: &Graph, id: NodeId) -> bool {
         for node in graph.nodes().iter().skip(self.from_inputs.len()) {
             let own = matches!(node.op, Op::Input(_))
-                || node.args.iter().any(|a| self.from_inputs.get(a.0 as usize) == Some(&true));
+                || node.args.iter().any(|a| self.from_inputs.get(a.index()) == Some(&true));
             self.from_inputs.push(own);
         }
-        self.from_inputs.get(id.0 as usize) == Some(&true)
+        self.from_inputs.get(id.index()) == Some(&true)
     }
 
     /// Whether gradients flow through a node to a parameter or to an input that an encoder makes.
     pub fn has_gradient(&mut self, graph: &Graph, id: NodeId) -> bool {
         self.follow_gradients(graph);
-        self.gradients.get(id.0 as usize) == Some(&true)
+        self.gradients.get(id.index()) == Some(&true)
     }
 
     fn follow_gradients(&mut self, graph: &Graph) {
@@ -33,9 +33,9 @@ impl Reach {
             let own = match node.op {
                 _ if node.dtype != DType::Float => false,
                 Op::Input(i) => input_has_gradient(graph, i),
-                Op::Param(p) => graph.params().get(p.0 as usize).is_some_and(|p| p.trainable),
+                Op::Param(p) => graph.params().get(p.index()).is_some_and(|p| p.trainable),
                 Op::Detach => false,
-                _ => node.args.iter().any(|a| self.gradients.get(a.0 as usize) == Some(&true)),
+                _ => node.args.iter().any(|a| self.gradients.get(a.index()) == Some(&true)),
             };
             self.gradients.push(own);
         }

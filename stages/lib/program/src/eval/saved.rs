@@ -82,7 +82,7 @@ fn reached(graph: &Graph, has: &[bool], ret: NodeId, tri: Option<NodeId>) -> Vec
     let mut reached = vec![false; graph.nodes().len()];
     let mut stack: Vec<NodeId> = std::iter::once(ret).chain(tri).collect();
     while let Some(id) = stack.pop() {
-        let at = id.0 as usize;
+        let at = id.index();
         if has.get(at) == Some(&true)
             && let Some(seen) = reached.get_mut(at).filter(|r| !**r)
         {
@@ -171,7 +171,7 @@ impl Tape {
             return None;
         }
         let reached = reached(graph, &gradients(graph), ret, tri);
-        self.underivable.iter().copied().find(|id| reached.get(id.0 as usize) == Some(&true))
+        self.underivable.iter().copied().find(|id| reached.get(id.index()) == Some(&true))
     }
 
     /// The first change in place of a value that the backward pass from the outputs needs, with the operation that needs it.
@@ -187,21 +187,21 @@ impl Tape {
                 lost.entry(*id).or_insert(write);
             }
         }
-        for id in graph.ids().filter(|id| reached.get(id.0 as usize) == Some(&true)) {
+        for id in graph.ids().filter(|id| reached.get(id.index()) == Some(&true)) {
             let node = graph.node(id);
-            let needs: Vec<bool> = node.args.iter().map(|a| has.get(a.0 as usize) == Some(&true)).collect();
+            let needs: Vec<bool> = node.args.iter().map(|a| has.get(a.index()) == Some(&true)).collect();
             let (args, result) = kept(&node.op, &needs);
             let result = result || self.kept_results.contains(&id);
             let kept = args.iter().filter_map(|i| node.args.get(*i)).chain(result.then_some(&id));
             for value in kept {
-                if let Some(write) = lost.get(value).filter(|w| (id.0 as usize) < w.from) {
+                if let Some(write) = lost.get(value).filter(|w| (id.index()) < w.from) {
                     return Some((write.span, node.span));
                 }
             }
         }
         for (user, value) in &self.kept_args {
-            if reached.get(user.0 as usize) == Some(&true)
-                && let Some(write) = lost.get(value).filter(|w| (user.0 as usize) < w.from)
+            if reached.get(user.index()) == Some(&true)
+                && let Some(write) = lost.get(value).filter(|w| (user.index()) < w.from)
             {
                 return Some((write.span, graph.node(*user).span));
             }

@@ -37,8 +37,10 @@ pub fn pooled(vm: &mut Interp, a: &Args, axes: usize, largest: bool) -> R<Value>
     }
     let dims: Vec<usize> = (rank - axes..rank).collect();
     if !largest {
-        let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Mean, dims, keepdim: true }, &[x])?;
-        return Ok(vm.tracer.tensor_value(out));
+        return vm
+            .tracer
+            .push(Op::Reduce { op: ReduceOp::Mean, dims, keepdim: true }, &[x])
+            .map(|id| vm.tracer.tensor_value(id));
     }
     // the gradient goes to one element, so that the axes are searched as one
     let (head, tail) = shape.split_at(rank - axes);
@@ -49,8 +51,7 @@ pub fn pooled(vm: &mut Interp, a: &Args, axes: usize, largest: bool) -> R<Value>
     let out = vm.tracer.push(Op::Reduce { op: ReduceOp::MaxValues, dims: vec![rank - axes], keepdim: true }, &[x])?;
     let mut to = head.to_vec();
     to.extend(tail.iter().map(|_| Dim::known(1)));
-    let out = vm.tracer.push_as(Op::Reshape, &[out], to, dtype)?;
-    Ok(vm.tracer.tensor_value(out))
+    vm.tracer.push_as(Op::Reshape, &[out], to, dtype).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// As a function, which gets its size with each call.

@@ -98,8 +98,7 @@ pub(super) fn gru_cell(vm: &mut Interp, a: &Args) -> R<Value> {
     // (1 - z) n + z h
     let keep = vm.tracer.bin(BinaryOp::Sub, h, n)?;
     let keep = vm.tracer.bin(BinaryOp::Mul, z, keep)?;
-    let id = vm.tracer.bin(BinaryOp::Add, n, keep)?;
-    Ok(vm.tracer.tensor_value(id))
+    vm.tracer.bin(BinaryOp::Add, n, keep).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn lstm_cell(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -137,6 +136,5 @@ pub(super) fn rnn_cell(vm: &mut Interp, a: &Args) -> R<Value> {
     let ([x], [h]) = (i.as_slice(), g.as_slice()) else { return vm.type_fault("an RNN has one gate") };
     let sum = vm.tracer.bin(BinaryOp::Add, *x, *h)?;
     let relu = matches!(get(&o, "nonlinearity"), Value::Str(s) if &*s == "relu");
-    let id = vm.tracer.un(if relu { UnaryOp::Relu } else { UnaryOp::Tanh }, sum)?;
-    Ok(vm.tracer.tensor_value(id))
+    vm.tracer.un(if relu { UnaryOp::Relu } else { UnaryOp::Tanh }, sum).map(|id| vm.tracer.tensor_value(id))
 }

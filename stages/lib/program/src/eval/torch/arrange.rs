@@ -13,8 +13,7 @@ fn flip_one(vm: &mut Interp, a: &Args, dim: usize) -> R<Value> {
     if vm.tracer.rank(x) <= dim {
         return vm.refuse(Rule::ShapeAxis, format!("{}() needs a tensor of {} axes", a.function(), dim + 1));
     }
-    let out = flip(&mut vm.tracer, x, vec![dim]);
-    done(&mut vm.tracer, out)
+    flip(&mut vm.tracer, x, vec![dim]).map(|id| vm.tracer.tensor_value(id))
 }
 
 fn rot90(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -49,7 +48,7 @@ fn rot90(vm: &mut Interp, a: &Args) -> R<Value> {
             Ok(vm.tracer.copied(copy, x))
         }
     };
-    done(&mut vm.tracer, out)
+    out.map(|id| vm.tracer.tensor_value(id))
 }
 
 /// At least so many axes, which come where numpy puts them.
@@ -110,8 +109,7 @@ fn column_stack(vm: &mut Interp, a: &Args) -> R<Value> {
         }
     }
     let ids = super::pieces::same_type(&mut vm.tracer, ids)?;
-    let out = vm.tracer.push(Op::Cat { dim: 1 }, &ids);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Cat { dim: 1 }, &ids).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// Matrices along a diagonal.
@@ -141,8 +139,7 @@ fn block_diag(vm: &mut Interp, a: &Args) -> R<Value> {
         }
         rows.push(vm.tracer.push(Op::Cat { dim: 1 }, &row)?);
     }
-    let out = vm.tracer.push(Op::Cat { dim: 0 }, &rows);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Cat { dim: 0 }, &rows).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// Each element of one times all of the other.
@@ -198,10 +195,7 @@ fn diag(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
     let offset = a.int_or(vm, "diagonal", 0)?;
     match vm.tracer.rank(x) {
-        1 => {
-            let out = on_diagonal(&mut vm.tracer, x, offset);
-            done(&mut vm.tracer, out)
-        }
+        1 => on_diagonal(&mut vm.tracer, x, offset).map(|id| vm.tracer.tensor_value(id)),
         // a copy, unlike diagonal()
         2 => {
             let out = vm.tracer.push(Op::Diagonal { offset, dim1: 0, dim2: 1 }, &[x])?;
@@ -368,8 +362,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.rot90 Tensor.rot90", "input k? dims?", rot90),
     f!("torch.msort Tensor.msort", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
-        let out = vm.tracer.push(Op::Sort { dim: 0, descending: false }, &[x]);
-        done(&mut vm.tracer, out)
+        vm.tracer.push(Op::Sort { dim: 0, descending: false }, &[x]).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.atleast_1d", "*tensors", |vm, a| at_least(vm, a, 1)),
     f!("torch.atleast_2d", "*tensors", |vm, a| at_least(vm, a, 2)),
@@ -383,8 +376,7 @@ pub static TABLE: &[Native] = &[
         let offset = a.int_or(vm, "offset", 0)?;
         let count = graph::numel(vm.tracer.shape(x));
         let x = vm.tracer.reshaped(x, vec![count])?;
-        let out = on_diagonal(&mut vm.tracer, x, offset);
-        done(&mut vm.tracer, out)
+        on_diagonal(&mut vm.tracer, x, offset).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.diag_embed Tensor.diag_embed", "input offset?", |vm, a| {
         let x = a.tensor(vm, "input")?;
@@ -392,8 +384,7 @@ pub static TABLE: &[Native] = &[
             return vm.refuse(Rule::ShapeAxis, "diag_embed() needs an axis");
         }
         let offset = a.int_or(vm, "offset", 0)?;
-        let out = on_diagonal(&mut vm.tracer, x, offset);
-        done(&mut vm.tracer, out)
+        on_diagonal(&mut vm.tracer, x, offset).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.select_scatter Tensor.select_scatter", "input src dim index", select_scatter),
     f!("torch.slice_scatter Tensor.slice_scatter", "input src dim? start? end? step?", slice_scatter),

@@ -45,14 +45,17 @@ fn fmod(vm: &mut Interp, a: &Args) -> R<Value> {
         let (size, by) = (vm.tracer.un(UnaryOp::Abs, x)?, vm.tracer.un(UnaryOp::Abs, y)?);
         let rest = vm.tracer.bin(BinaryOp::Remainder, size, by)?;
         let sign = vm.tracer.un(UnaryOp::Sign, x)?;
-        let out = vm.tracer.bin(BinaryOp::Mul, sign, rest);
-        return done(&mut vm.tracer, out);
+        return vm.tracer.bin(BinaryOp::Mul, sign, rest).map(|id| vm.tracer.tensor_value(id));
     }
     let ((below, size), (_, by)) = (size_of(&mut vm.tracer, x)?, size_of(&mut vm.tracer, y)?);
     let rest = vm.tracer.bin(BinaryOp::Remainder, size, by)?;
     let other = vm.tracer.un(UnaryOp::Neg, rest)?;
     let out = vm.tracer.push(Op::Where, &[below, other, rest]);
-    if vm.tracer.has_gradient(y) { keeping(&mut vm.tracer, out, &[x, y]) } else { done(&mut vm.tracer, out) }
+    if vm.tracer.has_gradient(y) {
+        keeping(&mut vm.tracer, out, &[x, y])
+    } else {
+        out.map(|id| vm.tracer.tensor_value(id))
+    }
 }
 
 fn diff(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -98,8 +101,7 @@ fn matrix_power(vm: &mut Interp, a: &Args) -> R<Value> {
     if n == 0 {
         let eye = vm.tracer.push_as(Op::Eye, &[], vec![rows.clone(), columns.clone()], vm.tracer.dtype(x))?;
         let dtype = vm.tracer.dtype(x);
-        let out = vm.tracer.push_as(Op::Expand, &[eye], shape, dtype);
-        return done(&mut vm.tracer, out);
+        return vm.tracer.push_as(Op::Expand, &[eye], shape, dtype).map(|id| vm.tracer.tensor_value(id));
     }
     let (mut power, mut rest, mut out) = (x, n, None);
     loop {
@@ -182,8 +184,7 @@ fn index_add(vm: &mut Interp, a: &Args) -> R<Value> {
     let own = shape.iter().enumerate().map(|(i, d)| if i == dim { d.clone() } else { Dim::known(1) });
     let index = vm.tracer.push_as(Op::Reshape, &[index], own.collect(), DType::Int)?;
     let index = vm.tracer.push_as(Op::Expand, &[index], shape, DType::Int)?;
-    let out = vm.tracer.push(Op::ScatterAdd { dim }, &[x, index, source]);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::ScatterAdd { dim }, &[x, index, source]).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// Values along an axis with the place of the first element that has each.
@@ -245,8 +246,7 @@ fn joined(vm: &mut Interp, a: &Args, horizontal: bool) -> R<Value> {
     let Some(first) = ids.first() else { return vm.value_fault("there is nothing to join") };
     let dim = usize::from(horizontal && vm.tracer.rank(*first) > 1);
     let ids = super::pieces::same_type(&mut vm.tracer, ids)?;
-    let out = vm.tracer.push(Op::Cat { dim }, &ids);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Cat { dim }, &ids).map(|id| vm.tracer.tensor_value(id))
 }
 
 fn group_norm(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -255,35 +255,30 @@ fn group_norm(vm: &mut Interp, a: &Args) -> R<Value> {
     let weight = if a.some("weight").is_some() { Some(a.tensor(vm, "weight")?) } else { None };
     let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
     let eps = a.float_or(vm, "eps", 1e-5)?;
-    let out = super::super::nn::grouped(&mut vm.tracer, x, groups, weight, bias, eps);
-    done(&mut vm.tracer, out)
+    super::super::nn::grouped(&mut vm.tracer, x, groups, weight, bias, eps).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub static TABLE: &[Native] = &[
     f!("torch.exp2 torch.special.exp2 Tensor.exp2", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let two = vm.tracer.float(2.0)?;
-        let out = vm.tracer.bin(BinaryOp::Pow, two, x);
-        done(&mut vm.tracer, out)
+        vm.tracer.bin(BinaryOp::Pow, two, x).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.frac Tensor.frac", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
         needs_float(&vm.tracer, a, &[x])?;
         let whole = vm.tracer.un(UnaryOp::Trunc, x)?;
-        let out = vm.tracer.bin(BinaryOp::Sub, x, whole);
-        done(&mut vm.tracer, out)
+        vm.tracer.bin(BinaryOp::Sub, x, whole).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.asin torch.arcsin Tensor.asin Tensor.arcsin", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let y = square_root_of_one_minus_square(&mut vm.tracer, x)?;
-        let out = vm.tracer.bin(BinaryOp::Atan2, x, y);
-        done(&mut vm.tracer, out)
+        vm.tracer.bin(BinaryOp::Atan2, x, y).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.acos torch.arccos Tensor.acos Tensor.arccos", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let y = square_root_of_one_minus_square(&mut vm.tracer, x)?;
-        let out = vm.tracer.bin(BinaryOp::Atan2, y, x);
-        done(&mut vm.tracer, out)
+        vm.tracer.bin(BinaryOp::Atan2, y, x).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.asinh torch.arcsinh Tensor.asinh Tensor.arcsinh", "input", |vm, a| {
         // of the absolute value, which loses no digits, and odd
@@ -318,8 +313,7 @@ pub static TABLE: &[Native] = &[
         let other = vm.tracer.un(UnaryOp::Neg, x)?;
         let (up, down) = (vm.tracer.un(UnaryOp::Log1p, x)?, vm.tracer.un(UnaryOp::Log1p, other)?);
         let (gap, half) = (vm.tracer.bin(BinaryOp::Sub, up, down)?, vm.tracer.float(0.5)?);
-        let out = vm.tracer.bin(BinaryOp::Mul, gap, half);
-        done(&mut vm.tracer, out)
+        vm.tracer.bin(BinaryOp::Mul, gap, half).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.fmod Tensor.fmod", "input other", fmod),
     f!("torch.hypot Tensor.hypot", "input other", |vm, a| {
@@ -327,8 +321,7 @@ pub static TABLE: &[Native] = &[
         needs_float(&vm.tracer, a, &[x, y])?;
         let (x, y) = (vm.tracer.un(UnaryOp::Square, x)?, vm.tracer.un(UnaryOp::Square, y)?);
         let sum = vm.tracer.bin(BinaryOp::Add, x, y)?;
-        let out = vm.tracer.un(UnaryOp::Sqrt, sum);
-        done(&mut vm.tracer, out)
+        vm.tracer.un(UnaryOp::Sqrt, sum).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.heaviside Tensor.heaviside", "input values", |vm, a| {
         let (x, at_zero) = (a.tensor(vm, "input")?, a.tensor(vm, "values")?);
@@ -347,7 +340,7 @@ pub static TABLE: &[Native] = &[
             vm.tracer.tape.lacks_derivative(out);
             return Ok(vm.tracer.tensor_value(out));
         }
-        done(&mut vm.tracer, Ok(out))
+        Ok(vm.tracer.tensor_value(out))
     }),
     f!("torch.addcdiv Tensor.addcdiv", "input tensor1 tensor2 | value?", |vm, a| {
         let parts = [a.tensor(vm, "tensor1")?, a.tensor(vm, "tensor2")?];
@@ -400,8 +393,9 @@ pub static TABLE: &[Native] = &[
         let eps = vm.tracer.float(eps)?;
         let gap = vm.tracer.bin(BinaryOp::Add, gap, eps)?;
         let last = vm.tracer.rank(gap).saturating_sub(1);
-        let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![last], keepdim }, &[gap]);
-        done(&mut vm.tracer, out)
+        vm.tracer
+            .push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![last], keepdim }, &[gap])
+            .map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.diff Tensor.diff", "input n? dim?", diff),
     f!("torch.std_mean", "input dim? unbiased? keepdim? | correction?", |vm, a| spread_and_mean(vm, a, true)),
@@ -427,7 +421,7 @@ pub static TABLE: &[Native] = &[
             } else {
                 vm.tracer.push(Op::MatMul, &[x, y])
             };
-            return done(&mut vm.tracer, out);
+            return out.map(|id| vm.tracer.tensor_value(id));
         }
         let (first, second): (String, String) = {
             let mut letters = 'a'..='y';
@@ -459,8 +453,9 @@ pub static TABLE: &[Native] = &[
             return vm.refuse(Rule::ShapeAxis, "trace() needs a matrix; use diagonal(dim1=-2, dim2=-1).sum(-1)");
         }
         let x = vm.tracer.push(Op::Diagonal { offset: 0, dim1: 0, dim2: 1 }, &[x])?;
-        let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Sum, dims: vec![0], keepdim: false }, &[x]);
-        done(&mut vm.tracer, out)
+        vm.tracer
+            .push(Op::Reduce { op: ReduceOp::Sum, dims: vec![0], keepdim: false }, &[x])
+            .map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.index_add Tensor.index_add", "input dim index source | alpha?", index_add),
     f!("torch.kthvalue Tensor.kthvalue", "input k dim? keepdim?", kth),
@@ -487,7 +482,6 @@ pub static TABLE: &[Native] = &[
         let (rtol, atol) = (vm.tracer.float(rtol)?, vm.tracer.float(atol)?);
         let slack = vm.tracer.bin(BinaryOp::Mul, size, rtol)?;
         let slack = vm.tracer.bin(BinaryOp::Add, slack, atol)?;
-        let out = vm.tracer.bin(BinaryOp::Le, gap, slack);
-        done(&mut vm.tracer, out)
+        vm.tracer.bin(BinaryOp::Le, gap, slack).map(|id| vm.tracer.tensor_value(id))
     }),
 ];

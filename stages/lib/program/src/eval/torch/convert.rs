@@ -49,8 +49,7 @@ fn to_int32(tracer: &mut Tracer, t: &Rc<Tensor>) -> R<Value> {
         return Ok(Value::Tensor(t.clone()));
     }
     let id = tracer.node(t)?;
-    let out = tracer.narrowed(id);
-    done(tracer, out)
+    tracer.narrowed(id).map(|id| tracer.tensor_value(id))
 }
 
 pub(super) fn convert(tracer: &mut Tracer, t: &Rc<Tensor>, target: Option<DType>) -> R<Value> {
@@ -58,8 +57,7 @@ pub(super) fn convert(tracer: &mut Tracer, t: &Rc<Tensor>, target: Option<DType>
         Some(DType::Int) if is_int32(tracer, t)? => {
             let id = tracer.node(t)?;
             let shape = tracer.shape(id).clone();
-            let out = tracer.push_as(Op::Cast, &[id], shape, DType::Int);
-            done(tracer, out)
+            tracer.push_as(Op::Cast, &[id], shape, DType::Int).map(|id| tracer.tensor_value(id))
         }
         Some(dtype) if tracer.dtype_of(t) != dtype => {
             if let Data::Literal(l) = t.data.borrow().clone()
@@ -68,8 +66,7 @@ pub(super) fn convert(tracer: &mut Tracer, t: &Rc<Tensor>, target: Option<DType>
                 return Ok(tracer.run.literal_value(l.shape, l.init, dtype));
             }
             let id = tracer.node(t)?;
-            let out = tracer.cast(id, dtype);
-            done(tracer, out)
+            tracer.cast(id, dtype).map(|id| tracer.tensor_value(id))
         }
         _ => Ok(Value::Tensor(t.clone())),
     }

@@ -13,8 +13,7 @@ pub(super) fn eye(vm: &mut Interp, a: &Args) -> R<Value> {
     if let Some(known) = known {
         return Ok(vm.tracer.run.literal_value(known, Init::Eye, dtype));
     }
-    let out = vm.tracer.push_as(Op::Eye, &[], shape, dtype);
-    done(&mut vm.tracer, out)
+    vm.tracer.push_as(Op::Eye, &[], shape, dtype).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -52,8 +51,10 @@ pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
         if !len.provably_ge(&Dim::known(0)) {
             return vm.value_fault("arange() runs backwards");
         }
-        let out = vm.tracer.push_as(Op::Arange { start: first as f64, step: by as f64 }, &[], vec![len], dtype);
-        return done(&mut vm.tracer, out);
+        return vm
+            .tracer
+            .push_as(Op::Arange { start: first as f64, step: by as f64 }, &[], vec![len], dtype)
+            .map(|id| vm.tracer.tensor_value(id));
     }
     let (s, e, by) = (
         vm.tracer.run.as_float(&start, "arange", "start")?,
@@ -64,8 +65,9 @@ pub(super) fn arange(vm: &mut Interp, a: &Args) -> R<Value> {
         return vm.value_fault("arange() with these numbers has no elements");
     }
     let len = ((e - s) / by).ceil() as i64;
-    let out = vm.tracer.push_as(Op::Arange { start: s, step: by }, &[], vec![Dim::known(len)], dtype);
-    done(&mut vm.tracer, out)
+    vm.tracer
+        .push_as(Op::Arange { start: s, step: by }, &[], vec![Dim::known(len)], dtype)
+        .map(|id| vm.tracer.tensor_value(id))
 }
 
 /// `torch.arange(..., out=tensor)`, by which parameters are made.
@@ -139,8 +141,7 @@ pub(super) fn fill(vm: &mut Interp, a: &Args, shape: Shape, like: Option<DType>)
     if matches!(value, Value::Dim(_) | Value::Number(_) | Value::Tensor(_)) {
         let id = a.operand(vm, "fill_value")?;
         let id = vm.tracer.cast(id, dtype)?;
-        let out = vm.tracer.push_as(Op::Expand, &[id], shape, dtype);
-        return done(&mut vm.tracer, out);
+        return vm.tracer.push_as(Op::Expand, &[id], shape, dtype).map(|id| vm.tracer.tensor_value(id));
     }
     let v = a.float_or(vm, "fill_value", 0.0)?;
     vm.tracer.filled(shape, Init::Constant(v), dtype)
@@ -217,14 +218,12 @@ pub(super) fn tensor(vm: &mut Interp, a: &Args) -> R<Value> {
         let id = vm.tracer.node(t)?;
         let id = vm.tracer.push(Op::Detach, &[id])?;
         let (shape, id) = (vm.tracer.shape(id).clone(), vm.tracer.cast(id, dtype)?);
-        let out = vm.tracer.push_as(Op::Reshape, &[id], shape, dtype);
-        return done(&mut vm.tracer, out);
+        return vm.tracer.push_as(Op::Reshape, &[id], shape, dtype).map(|id| vm.tracer.tensor_value(id));
     }
     if matches!(data, Value::Dim(_) | Value::Number(_)) {
         let id = a.operand(vm, "data")?;
         let dtype = a.dtype(vm, "dtype", vm.tracer.dtype(id))?;
-        let out = vm.tracer.cast(id, dtype);
-        return done(&mut vm.tracer, out);
+        return vm.tracer.cast(id, dtype).map(|id| vm.tracer.tensor_value(id));
     }
     let (mut values, mut top) = (Vec::new(), DType::Bool);
     let shape = flatten_data(vm, &data, &mut values, &mut top, 0)?;

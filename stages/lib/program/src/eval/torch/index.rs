@@ -6,8 +6,7 @@ use crate::rules::Rule;
 pub(super) fn gather(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, index) = (a.tensor(vm, "input")?, a.tensor(vm, "index")?);
     let dim = a.axis(vm, "dim", vm.tracer.rank(x))?;
-    let out = vm.tracer.push(Op::Gather { dim }, &[x, index]);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Gather { dim }, &[x, index]).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// `gather` whose index and input are broadcast against each other along all other axes; without an axis both are flattened.
@@ -18,8 +17,7 @@ pub(super) fn take_along(vm: &mut Interp, a: &Args) -> R<Value> {
             let count = graph::numel(vm.tracer.shape(*id));
             *id = vm.tracer.reshaped(*id, vec![count])?;
         }
-        let out = vm.tracer.push(Op::Gather { dim: 0 }, &[x, index]);
-        return done(&mut vm.tracer, out);
+        return vm.tracer.push(Op::Gather { dim: 0 }, &[x, index]).map(|id| vm.tracer.tensor_value(id));
     }
     let (shape, places) = (vm.tracer.shape(x).clone(), vm.tracer.shape(index).clone());
     if shape.len() != places.len() {
@@ -47,8 +45,7 @@ pub(super) fn take_along(vm: &mut Interp, a: &Args) -> R<Value> {
         vm.tracer.push_as(Op::Expand, &[id], to, dtype)
     };
     let (x, index) = (spread(x)?, spread(index)?);
-    let out = vm.tracer.push(Op::Gather { dim }, &[x, index]);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Gather { dim }, &[x, index]).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn scatter(vm: &mut Interp, a: &Args, add: bool) -> R<Value> {
@@ -64,8 +61,7 @@ pub(super) fn scatter(vm: &mut Interp, a: &Args, add: bool) -> R<Value> {
         None => return vm.type_fault(format!("{}() needs the argument 'src'", a.function())),
     };
     let op = if add { Op::ScatterAdd { dim } } else { Op::Scatter { dim } };
-    let out = vm.tracer.push(op, &[x, index, src]);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(op, &[x, index, src]).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn one_hot(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -77,8 +73,7 @@ pub(super) fn one_hot(vm: &mut Interp, a: &Args) -> R<Value> {
         let rank = vm.tracer.rank(id);
         let column = vm.tracer.unsqueeze(id, rank)?;
         let hot = vm.tracer.bin(BinaryOp::Eq, column, places)?;
-        let hot = vm.tracer.cast(hot, DType::Int);
-        return done(&mut vm.tracer, hot);
+        return vm.tracer.cast(hot, DType::Int).map(|id| vm.tracer.tensor_value(id));
     }
     let classes = a.int_or(vm, "num_classes", -1)?;
     let Ok(classes) = usize::try_from(classes) else {
@@ -88,8 +83,7 @@ pub(super) fn one_hot(vm: &mut Interp, a: &Args) -> R<Value> {
         return vm.refuse(Rule::ShapeDtype, "one_hot needs integers; use .long()");
     }
     let out = vm.tracer.push(Op::OneHot { classes }, &[id])?;
-    let out = vm.tracer.cast(out, DType::Int);
-    done(&mut vm.tracer, out)
+    vm.tracer.cast(out, DType::Int).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub static TABLE: &[Native] = &[
@@ -118,8 +112,7 @@ pub static TABLE: &[Native] = &[
             let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
             let count = vm.tracer.shape(w).first().and_then(Dim::as_known).and_then(|c| usize::try_from(c).ok());
             let padding = super::super::nn::padding_row(vm, a, count.unwrap_or(0))?;
-            let out = super::super::nn::looked_up(&mut vm.tracer, w, x, padding);
-            done(&mut vm.tracer, out)
+            super::super::nn::looked_up(&mut vm.tracer, w, x, padding).map(|id| vm.tracer.tensor_value(id))
         }
     ),
 ];

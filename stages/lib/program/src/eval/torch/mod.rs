@@ -245,15 +245,10 @@ fn needs_float(tracer: &Tracer, a: &Args, ids: &[NodeId]) -> R<()> {
     Err(Box::new(d.help("use .float()")))
 }
 
-/// As [`done`], for what is made of operations that do not say what torch keeps of the arguments for the gradient.
+/// A tensor of what is made of operations that do not say what torch keeps of the arguments for the gradient.
 fn keeping(tracer: &mut Tracer, id: R<NodeId>, kept: &[NodeId]) -> R<Value> {
     let id = id?;
     kept.iter().for_each(|value| tracer.tape.keep_arg(id, *value));
-    Ok(tracer.tensor_value(id))
-}
-
-fn done(tracer: &mut Tracer, id: R<NodeId>) -> R<Value> {
-    let id = id?;
     Ok(tracer.tensor_value(id))
 }
 
@@ -262,8 +257,7 @@ fn changed(vm: &mut Interp, a: &Args, f: impl FnOnce(&mut Interp, NodeId) -> R<N
     base(&vm.tracer.run, a, "input")?;
     if !a.bool(vm, "inplace", false)? {
         let id = a.tensor(vm, "input")?;
-        let out = f(vm, id);
-        return done(&mut vm.tracer, out);
+        return f(vm, id).map(|id| vm.tracer.tensor_value(id));
     }
     let t = base(&vm.tracer.run, a, "input")?;
     vm.change(&t, |vm, id| f(vm, id))?;

@@ -63,8 +63,7 @@ pub fn dropout(vm: &mut Interp, a: &Args, kind: Dropout, p: f64, (training, inpl
         return Ok(Value::Tensor(t));
     }
     let x = vm.tracer.node(&t)?;
-    let out = drop(vm, x);
-    done(&mut vm.tracer, out)
+    drop(vm, x).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// The shape of the coins that are thrown.
@@ -114,8 +113,7 @@ pub fn random_rectifier(vm: &mut Interp, a: &Args, slopes: (f64, f64), (training
         return Ok(Value::Tensor(t));
     }
     let x = vm.tracer.node(&t)?;
-    let out = rectified(vm, x);
-    done(&mut vm.tracer, out)
+    rectified(vm, x).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// `F.gumbel_softmax` (Jang et al. 2017; Maddison et al. 2017).
@@ -146,8 +144,7 @@ fn gumbel_softmax(vm: &mut Interp, a: &Args) -> R<Value> {
     let hard = vm.tracer.cast(chosen, DType::Float)?;
     let still = vm.tracer.push(Op::Detach, &[soft])?;
     let gap = vm.tracer.bin(BinaryOp::Sub, hard, still)?;
-    let out = vm.tracer.bin(BinaryOp::Add, gap, soft);
-    done(&mut vm.tracer, out)
+    vm.tracer.bin(BinaryOp::Add, gap, soft).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// Coins that show 1 with the probability that `p` says, a number or a tensor, or else with those in `input`.
@@ -218,8 +215,7 @@ fn normal(vm: &mut Interp, a: &Args) -> R<Value> {
     let shape = shape.map_err(|e| vm.tracer.run.op_fault(Rule::ShapeBroadcast, &e))?;
     let standard = vm.tracer.drawn_as(&init, &shape)?;
     let y = vm.tracer.bin(BinaryOp::Mul, standard, std)?;
-    let out = vm.tracer.bin(BinaryOp::Add, y, mean);
-    done(&mut vm.tracer, out)
+    vm.tracer.bin(BinaryOp::Add, y, mean).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub static TABLE: &[Native] = &[
@@ -255,8 +251,7 @@ pub static TABLE: &[Native] = &[
         if vm.tracer.dtype(x) != DType::Float {
             return vm.refuse(Rule::ShapeDtype, "bernoulli() needs a float tensor");
         }
-        let out = bernoulli(vm, a, &shape, Some(x));
-        done(&mut vm.tracer, out)
+        bernoulli(vm, a, &shape, Some(x)).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("Tensor.bernoulli_", "input p? | generator?", |vm, a| {
         let t = base(&vm.tracer.run, a, "input")?;
@@ -297,8 +292,8 @@ pub static TABLE: &[Native] = &[
                 return vm.value_fault("batch_norm() without running statistics needs training=True");
             }
             let (eps, momentum) = (a.float_or(vm, "eps", 1e-5)?, Some(a.float_or(vm, "momentum", 0.1)?));
-            let out = normalised(&mut vm.tracer, x, &BatchNorm { weight, bias, eps, momentum }, &running, training);
-            done(&mut vm.tracer, out)
+            normalised(&mut vm.tracer, x, &BatchNorm { weight, bias, eps, momentum }, &running, training)
+                .map(|id| vm.tracer.tensor_value(id))
         }
     ),
     refuse_random!(

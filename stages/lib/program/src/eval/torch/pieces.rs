@@ -17,8 +17,7 @@ pub(super) fn cat(vm: &mut Interp, a: &Args) -> R<Value> {
     let rank = vm.tracer.rank(*first);
     let dim = a.axis_or(vm, "dim", 0, rank)?;
     let ids = same_type(&mut vm.tracer, ids)?;
-    let out = vm.tracer.push(Op::Cat { dim }, &ids);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Cat { dim }, &ids).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// Casts all to the highest type among them, as cat and stack do.
@@ -49,8 +48,7 @@ pub(super) fn stack(vm: &mut Interp, a: &Args) -> R<Value> {
     let Some(shape) = shape else { return vm.value_fault("stack() of nothing") };
     let dim = a.axis_or(vm, "dim", 0, shape.len() + 1)?;
     let ids = same_type(&mut vm.tracer, ids)?;
-    let out = vm.tracer.push(Op::Cat { dim }, &ids);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Cat { dim }, &ids).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// Pieces of the given sizes along an axis.
@@ -231,8 +229,7 @@ pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
     let dtype = vm.tracer.dtype(id);
     let x = vm.tracer.reshaped(id, apart)?;
     let x = vm.tracer.push_as(Op::Expand, &[x], wide, dtype)?;
-    let out = vm.tracer.reshaped(x, joined);
-    done(&mut vm.tracer, out)
+    vm.tracer.reshaped(x, joined).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn repeat_interleave(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -251,8 +248,7 @@ pub(super) fn repeat_interleave(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let x = vm.tracer.reshaped(id, apart)?;
     let x = vm.tracer.push_as(Op::Expand, &[x], wide, dtype)?;
-    let out = vm.tracer.reshaped(x, joined);
-    done(&mut vm.tracer, out)
+    vm.tracer.reshaped(x, joined).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn glu(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -271,8 +267,7 @@ pub(super) fn glu(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, g) = (vm.tracer.node(x)?, vm.tracer.node(g)?);
     needs_float(&vm.tracer, a, &[x])?;
     let g = vm.tracer.un(UnaryOp::Sigmoid, g)?;
-    let out = vm.tracer.bin(BinaryOp::Mul, x, g);
-    done(&mut vm.tracer, out)
+    vm.tracer.bin(BinaryOp::Mul, x, g).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// `F.pad` with constants: cat with blocks of them.

@@ -16,8 +16,7 @@ pub(super) fn unary(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
         return Ok(vm.tracer.run.literal_value(l.shape, init, l.dtype));
     }
     let id = a.operand(vm, "input")?;
-    let out = vm.tracer.un(op, id)?;
-    Ok(vm.tracer.tensor_value(out))
+    vm.tracer.un(op, id).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// A function of `torch.nn.functional` that may work in place.
@@ -54,8 +53,7 @@ pub(super) fn scalar_function(op: UnaryOp) -> Option<fn(f64) -> f64> {
 
 pub(super) fn binary(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
     let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
-    let out = vm.tracer.bin(op, x, y)?;
-    Ok(vm.tracer.tensor_value(out))
+    vm.tracer.bin(op, x, y).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// `fmax` and `fmin`: the first argument where it compares so or the second is NaN; at ties it takes the gradient.
@@ -63,8 +61,7 @@ pub(super) fn first_unless(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> 
     let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
     let (wins, missing) = (vm.tracer.bin(op, x, y)?, vm.tracer.un(UnaryOp::IsNan, y)?);
     let first = vm.tracer.bin(BinaryOp::Or, wins, missing)?;
-    let out = vm.tracer.push(Op::Where, &[first, x, y]);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Where, &[first, x, y]).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// `x // y` of floats: torch has no derivative for it.
@@ -104,14 +101,13 @@ pub(super) fn divide(vm: &mut Interp, a: &Args) -> R<Value> {
         }
         other => return vm.value_fault(format!("rounding_mode is None, 'floor' or 'trunc', not '{other}'")),
     };
-    done(&mut vm.tracer, out)
+    out.map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn logical(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
     let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
     let (x, y) = (vm.tracer.as_bool_node(x)?, vm.tracer.as_bool_node(y)?);
-    let out = vm.tracer.bin(op, x, y)?;
-    Ok(vm.tracer.tensor_value(out))
+    vm.tracer.bin(op, x, y).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// The bound where `x` is beyond it. On the bound the gradient is that of `x`, where a maximum would share it.
@@ -150,8 +146,7 @@ pub(super) fn clamp(vm: &mut Interp, a: &Args) -> R<Value> {
     if vm.tracer.dtype(id) != DType::Float && (fraction(a.some("min")) || fraction(a.some("max"))) {
         id = vm.tracer.cast(id, DType::Float)?;
     }
-    let out = vm.tracer.un(UnaryOp::Clamp { min, max }, id);
-    done(&mut vm.tracer, out)
+    vm.tracer.un(UnaryOp::Clamp { min, max }, id).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn masked_fill(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -183,16 +178,14 @@ pub(super) fn choose(vm: &mut Interp, a: &Args) -> R<Value> {
         return Err(Box::new(d.help("compare first, as in mask > 0, or use mask.bool()")));
     }
     let (x, y) = (a.operand(vm, "x")?, a.operand(vm, "other")?);
-    let out = vm.tracer.push(Op::Where, &[condition, x, y]);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Where, &[condition, x, y]).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// `Tensor.where(condition, other)`.
 pub(super) fn choose_self(vm: &mut Interp, a: &Args) -> R<Value> {
     let condition = a.tensor(vm, "condition")?;
     let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
-    let out = vm.tracer.push(Op::Where, &[condition, x, y]);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Where, &[condition, x, y]).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn lerp(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -204,12 +197,10 @@ pub(super) fn lerp(vm: &mut Interp, a: &Args) -> R<Value> {
     if let Some(weight) = super::scalar::number(&a.value("weight")).filter(|weight| weight.abs() >= 0.5) {
         let rest = vm.tracer.float(1.0 - weight)?;
         let d = vm.tracer.bin(BinaryOp::Mul, d, rest)?;
-        let out = vm.tracer.bin(BinaryOp::Sub, y, d);
-        return done(&mut vm.tracer, out);
+        return vm.tracer.bin(BinaryOp::Sub, y, d).map(|id| vm.tracer.tensor_value(id));
     }
     let d = vm.tracer.bin(BinaryOp::Mul, w, d)?;
-    let out = vm.tracer.bin(BinaryOp::Add, x, d);
-    done(&mut vm.tracer, out)
+    vm.tracer.bin(BinaryOp::Add, x, d).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub static TABLE: &[Native] = &[
@@ -305,8 +296,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.nn.functional.tanhshrink", "input", |vm, a| {
         let x = a.tensor(vm, "input")?;
         let y = vm.tracer.un(UnaryOp::Tanh, x)?;
-        let out = vm.tracer.bin(BinaryOp::Sub, x, y);
-        done(&mut vm.tracer, out)
+        vm.tracer.bin(BinaryOp::Sub, x, y).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.logit Tensor.logit", "input eps?", |vm, a| {
         let mut x = a.tensor(vm, "input")?;
@@ -317,8 +307,7 @@ pub static TABLE: &[Native] = &[
         let one = vm.tracer.float(1.0)?;
         let rest = vm.tracer.bin(BinaryOp::Sub, one, x)?;
         let odds = vm.tracer.bin(BinaryOp::Div, x, rest)?;
-        let out = vm.tracer.un(UnaryOp::Log, odds);
-        done(&mut vm.tracer, out)
+        vm.tracer.un(UnaryOp::Log, odds).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.add Tensor.add", "input other | alpha?", |vm, a| scaled(vm, a, BinOp::Add)),
     f!("torch.sub torch.subtract Tensor.sub Tensor.subtract", "input other | alpha?", |vm, a| scaled(
@@ -341,8 +330,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.logical_not Tensor.logical_not", "input", |vm, a| {
         let id = a.tensor(vm, "input")?;
         let id = vm.tracer.as_bool_node(id)?;
-        let out = vm.tracer.un(UnaryOp::LogicalNot, id);
-        done(&mut vm.tracer, out)
+        vm.tracer.un(UnaryOp::LogicalNot, id).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.bitwise_not Tensor.bitwise_not", "input", |vm, a| {
         vm.unary(crate::syntax::UnOp::Invert, &Value::Tensor(base(&vm.tracer.run, a, "input")?))

@@ -27,8 +27,7 @@ pub(super) fn matmul(vm: &mut Interp, a: &Args, rank: Option<usize>) -> R<Value>
             return vm.refuse(Rule::ShapeMatmul, text);
         }
     }
-    let out = vm.tracer.push(Op::MatMul, &[x, y]);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::MatMul, &[x, y]).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// The product of tensors of these numbers of axes.
@@ -44,8 +43,7 @@ fn of_ranks(vm: &mut Interp, a: &Args, second: &str, first_rank: usize, second_r
         );
         return vm.refuse(Rule::ShapeMatmul, text);
     }
-    let out = vm.tracer.push(Op::MatMul, &[x, y]);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::MatMul, &[x, y]).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// `beta * input + alpha * (x @ y)`.
@@ -65,8 +63,7 @@ pub(super) fn add_matmul(vm: &mut Interp, a: &Args) -> R<Value> {
         let s = vm.tracer.float(beta)?;
         added = vm.tracer.bin(BinaryOp::Mul, added, s)?;
     }
-    let out = vm.tracer.bin(BinaryOp::Add, added, product);
-    done(&mut vm.tracer, out)
+    vm.tracer.bin(BinaryOp::Add, added, product).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// Longest equation of `einsum`, in bytes: far beyond what tensors of 8 axes need.
@@ -109,8 +106,7 @@ pub(super) fn einsum(vm: &mut Interp, a: &Args) -> R<Value> {
             _ => {}
         }
     }
-    let out = vm.tracer.push(Op::Einsum(normal), &ids);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Einsum(normal), &ids).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// The equation without spaces and `...`, its output spelled out.
@@ -163,8 +159,7 @@ pub(super) fn normalize(vm: &mut Interp, a: &Args) -> R<Value> {
     let (p, eps) = (a.float_or(vm, "p", 2.0)?, a.float_or(vm, "eps", 1e-12)?);
     let n = vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![dim], keepdim: true }, &[x])?;
     let n = vm.tracer.un(UnaryOp::Clamp { min: eps, max: f64::INFINITY }, n)?;
-    let out = vm.tracer.bin(BinaryOp::Div, x, n);
-    done(&mut vm.tracer, out)
+    vm.tracer.bin(BinaryOp::Div, x, n).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn cosine_similarity(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -189,8 +184,7 @@ pub(super) fn cosine_similarity(vm: &mut Interp, a: &Args) -> R<Value> {
     }
     let [nx, ny] = lengths.as_slice() else { return vm.type_fault("two tensors are needed") };
     let scale = vm.tracer.bin(BinaryOp::Mul, *nx, *ny)?;
-    let out = vm.tracer.bin(BinaryOp::Div, dot, scale);
-    done(&mut vm.tracer, out)
+    vm.tracer.bin(BinaryOp::Div, dot, scale).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -260,8 +254,7 @@ pub(super) fn layer_norm(vm: &mut Interp, a: &Args) -> R<Value> {
     let weight = if a.some("weight").is_some() { Some(a.tensor(vm, "weight")?) } else { None };
     let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
     let eps = a.float_or(vm, "eps", 1e-5)?;
-    let out = vm.tracer.layer_norm(x, &sizes, weight, bias, eps);
-    done(&mut vm.tracer, out)
+    vm.tracer.layer_norm(x, &sizes, weight, bias, eps).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub static TABLE: &[Native] = &[
@@ -276,8 +269,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.outer Tensor.outer", "input other", |vm, a| {
         let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
         let x = vm.tracer.unsqueeze(x, 1)?;
-        let out = vm.tracer.bin(BinaryOp::Mul, x, y);
-        done(&mut vm.tracer, out)
+        vm.tracer.bin(BinaryOp::Mul, x, y).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.cdist", "x1 x2 p?", |vm, a| {
         let (x, y) = (a.tensor(vm, "x1")?, a.tensor(vm, "x2")?);
@@ -290,8 +282,9 @@ pub static TABLE: &[Native] = &[
         let y = vm.tracer.unsqueeze(y, ry - 2)?;
         let gap = vm.tracer.bin(BinaryOp::Sub, x, y)?;
         let last = vm.tracer.rank(gap) - 1;
-        let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![last], keepdim: false }, &[gap]);
-        done(&mut vm.tracer, out)
+        vm.tracer
+            .push(Op::Reduce { op: ReduceOp::Norm { p }, dims: vec![last], keepdim: false }, &[gap])
+            .map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.nn.functional.normalize", "input p? dim? eps?", normalize),
     f!("torch.nn.functional.cosine_similarity torch.cosine_similarity", "x1 x2 dim? eps?", cosine_similarity),
@@ -311,13 +304,11 @@ pub static TABLE: &[Native] = &[
         let sizes = vm.tracer.run.new_shape(&sizes)?;
         let weight = if a.some("weight").is_some() { Some(a.tensor(vm, "weight")?) } else { None };
         let eps = a.float_or(vm, "eps", f64::from(f32::EPSILON))?;
-        let out = super::super::nn::root_mean_square(&mut vm.tracer, x, &sizes, weight, eps);
-        done(&mut vm.tracer, out)
+        super::super::nn::root_mean_square(&mut vm.tracer, x, &sizes, weight, eps).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.nn.functional.prelu torch.prelu Tensor.prelu", "input weight", |vm, a| {
         let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
-        let out = super::super::nn::rectified(&mut vm.tracer, x, w);
-        done(&mut vm.tracer, out)
+        super::super::nn::rectified(&mut vm.tracer, x, w).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.nn.functional.adaptive_avg_pool1d torch.adaptive_avg_pool1d", "input output_size", |vm, a| {
         super::super::nn::pooled_to(vm, a, 1, false)
@@ -340,13 +331,11 @@ pub static TABLE: &[Native] = &[
     f!("torch.nn.functional.linear", "input weight bias?", |vm, a| {
         let (x, w) = (a.tensor(vm, "input")?, a.tensor(vm, "weight")?);
         let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
-        let out = vm.tracer.linear(x, w, bias);
-        done(&mut vm.tracer, out)
+        vm.tracer.linear(x, w, bias).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.nn.functional.bilinear torch.bilinear", "input1 input2 weight bias?", |vm, a| {
         let (x, y, w) = (a.tensor(vm, "input1")?, a.tensor(vm, "input2")?, a.tensor(vm, "weight")?);
         let bias = if a.some("bias").is_some() { Some(a.tensor(vm, "bias")?) } else { None };
-        let out = vm.tracer.bilinear(x, y, w, bias);
-        done(&mut vm.tracer, out)
+        vm.tracer.bilinear(x, y, w, bias).map(|id| vm.tracer.tensor_value(id))
     }),
 ];

@@ -21,8 +21,7 @@ pub(super) fn reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
         _ => (0..rank).collect(),
     };
     let keepdim = a.bool(vm, "keepdim", false)?;
-    let out = vm.tracer.reduce(op, id, dims, keepdim)?;
-    Ok(vm.tracer.tensor_value(out))
+    vm.tracer.reduce(op, id, dims, keepdim).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// `any` and `all` see bools.
@@ -32,8 +31,7 @@ pub(super) fn truth_reduction(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Valu
     let id = vm.tracer.as_bool_node(id)?;
     let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
     let keepdim = a.bool(vm, "keepdim", false)?;
-    let out = vm.tracer.reduce(op, id, dims, keepdim)?;
-    Ok(vm.tracer.tensor_value(out))
+    vm.tracer.reduce(op, id, dims, keepdim).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn extreme(vm: &mut Interp, a: &Args, largest: bool) -> R<Value> {
@@ -43,13 +41,13 @@ pub(super) fn extreme(vm: &mut Interp, a: &Args, largest: bool) -> R<Value> {
         None => {
             let rank = vm.tracer.rank(id);
             let op = if largest { ReduceOp::Amax } else { ReduceOp::Amin };
-            let out = vm.tracer.reduce(op, id, (0..rank).collect(), false)?;
-            Ok(vm.tracer.tensor_value(out))
+            vm.tracer.reduce(op, id, (0..rank).collect(), false).map(|id| vm.tracer.tensor_value(id))
         }
         Some(Value::Tensor(t)) => {
             let other = vm.tracer.node(&t)?;
-            let out = vm.tracer.bin(if largest { BinaryOp::Maximum } else { BinaryOp::Minimum }, id, other)?;
-            Ok(vm.tracer.tensor_value(out))
+            vm.tracer
+                .bin(if largest { BinaryOp::Maximum } else { BinaryOp::Minimum }, id, other)
+                .map(|id| vm.tracer.tensor_value(id))
         }
         Some(_) => {
             let rank = vm.tracer.rank(id);
@@ -79,8 +77,7 @@ pub(super) fn arg_extreme(vm: &mut Interp, a: &Args, op: ReduceOp) -> R<Value> {
     }
     let dim = a.axis_or(vm, "dim", 0, rank)?;
     let keepdim = a.bool(vm, "keepdim", false)?;
-    let out = vm.tracer.push(Op::Reduce { op, dims: vec![dim], keepdim }, &[id]);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::Reduce { op, dims: vec![dim], keepdim }, &[id]).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn spread(vm: &mut Interp, a: &Args, std: bool) -> R<Value> {
@@ -95,8 +92,7 @@ pub(super) fn spread(vm: &mut Interp, a: &Args, std: bool) -> R<Value> {
     let keepdim = a.bool(vm, "keepdim", false)?;
     let dims = dims.unwrap_or_else(|| (0..rank).collect());
     let op = if std { ReduceOp::Std { correction } } else { ReduceOp::Var { correction } };
-    let out = vm.tracer.reduce(op, id, dims, keepdim)?;
-    Ok(vm.tracer.tensor_value(out))
+    vm.tracer.reduce(op, id, dims, keepdim).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// `torch.norm`: over any axes the norm of a vector.
@@ -159,8 +155,10 @@ fn matrix_norm(vm: &mut Interp, a: &Args, id: NodeId, rows: usize, columns: usiz
         Some(_) => Some(a.float_or(vm, "ord", 2.0)?),
     };
     let Some(order) = order else {
-        let out = vm.tracer.reduce(ReduceOp::Norm { p: 2.0 }, id, vec![rows, columns], keepdim);
-        return done(&mut vm.tracer, out);
+        return vm
+            .tracer
+            .reduce(ReduceOp::Norm { p: 2.0 }, id, vec![rows, columns], keepdim)
+            .map(|id| vm.tracer.tensor_value(id));
     };
     if order.abs() == 2.0 {
         return nuclear(&vm.tracer.run);
@@ -192,8 +190,9 @@ pub(super) fn softmax(vm: &mut Interp, a: &Args, log: bool, negate: bool) -> R<V
     if negate {
         id = vm.tracer.un(UnaryOp::Neg, id)?;
     }
-    let out = vm.tracer.push(if log { Op::LogSoftmax { dim } } else { Op::Softmax { dim } }, &[id]);
-    done(&mut vm.tracer, out)
+    vm.tracer
+        .push(if log { Op::LogSoftmax { dim } } else { Op::Softmax { dim } }, &[id])
+        .map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn topk(vm: &mut Interp, a: &Args) -> R<Value> {
@@ -222,8 +221,7 @@ pub(super) fn argsort(vm: &mut Interp, a: &Args) -> R<Value> {
     let rank = vm.tracer.rank(id);
     let dim = a.axis_or(vm, "dim", -1, rank)?;
     let descending = a.bool(vm, "descending", false)?;
-    let out = vm.tracer.push(Op::ArgSort { dim, descending }, &[id]);
-    done(&mut vm.tracer, out)
+    vm.tracer.push(Op::ArgSort { dim, descending }, &[id]).map(|id| vm.tracer.tensor_value(id))
 }
 
 pub static TABLE: &[Native] = &[
@@ -241,8 +239,7 @@ pub static TABLE: &[Native] = &[
         let x = vm.tracer.as_bool_node(x)?;
         let x = vm.tracer.cast(x, DType::Int)?;
         let dims = a.axes(vm, "dim", rank)?.unwrap_or_else(|| (0..rank).collect());
-        let out = vm.tracer.reduce(ReduceOp::Sum, x, dims, false);
-        done(&mut vm.tracer, out)
+        vm.tracer.reduce(ReduceOp::Sum, x, dims, false).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.max Tensor.max", "input dim? keepdim? | other?", |vm, a| extreme(vm, a, true)),
     f!("torch.min Tensor.min", "input dim? keepdim? | other?", |vm, a| extreme(vm, a, false)),
@@ -251,8 +248,10 @@ pub static TABLE: &[Native] = &[
             let x = a.tensor(vm, "input")?;
             let count = graph::numel(vm.tracer.shape(x));
             let x = vm.tracer.reshaped(x, vec![count])?;
-            let out = vm.tracer.push(Op::Reduce { op: ReduceOp::Median, dims: vec![0], keepdim: false }, &[x]);
-            return done(&mut vm.tracer, out);
+            return vm
+                .tracer
+                .push(Op::Reduce { op: ReduceOp::Median, dims: vec![0], keepdim: false }, &[x])
+                .map(|id| vm.tracer.tensor_value(id));
         }
         super::composed::median(vm, a)
     }),
@@ -284,14 +283,12 @@ pub static TABLE: &[Native] = &[
     f!("torch.cumsum Tensor.cumsum", "input dim | dtype?", |vm, a| {
         let x = typed(vm, a)?;
         let dim = a.axis(vm, "dim", vm.tracer.rank(x))?;
-        let out = vm.tracer.push(Op::CumSum { dim }, &[x]);
-        done(&mut vm.tracer, out)
+        vm.tracer.push(Op::CumSum { dim }, &[x]).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.cumprod Tensor.cumprod", "input dim | dtype?", |vm, a| {
         let x = typed(vm, a)?;
         let dim = a.axis(vm, "dim", vm.tracer.rank(x))?;
-        let out = vm.tracer.push(Op::CumProd { dim }, &[x]);
-        done(&mut vm.tracer, out)
+        vm.tracer.push(Op::CumProd { dim }, &[x]).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.topk Tensor.topk", "input k dim? largest? sorted?", topk),
     f!("torch.sort Tensor.sort", "input dim? descending? stable?", sort),

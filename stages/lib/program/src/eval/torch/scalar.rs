@@ -16,8 +16,7 @@ pub(super) fn number(value: &Value) -> Option<f64> {
 
 fn times(vm: &mut Interp, a: &Args, factor: f64) -> R<Value> {
     let (x, factor) = (a.tensor(vm, "input")?, vm.tracer.float(factor)?);
-    let out = vm.tracer.bin(BinaryOp::Mul, x, factor);
-    done(&mut vm.tracer, out)
+    vm.tracer.bin(BinaryOp::Mul, x, factor).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// sin(pi x) / (pi x), which is 1 at 0, where its derivative is 0.
@@ -96,14 +95,12 @@ fn logaddexp(vm: &mut Interp, a: &Args, log: f64) -> R<Value> {
         let log = vm.tracer.float(log)?;
         tail = vm.tracer.bin(BinaryOp::Div, tail, log)?;
     }
-    let out = vm.tracer.bin(BinaryOp::Add, top, tail);
-    done(&mut vm.tracer, out)
+    vm.tracer.bin(BinaryOp::Add, top, tail).map(|id| vm.tracer.tensor_value(id))
 }
 
 fn is_infinite(vm: &mut Interp, a: &Args, sign: f64) -> R<Value> {
     let (x, end) = (a.tensor(vm, "input")?, vm.tracer.float(sign * f64::INFINITY)?);
-    let out = vm.tracer.bin(BinaryOp::Eq, x, end);
-    done(&mut vm.tracer, out)
+    vm.tracer.bin(BinaryOp::Eq, x, end).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// Whether each element is among others.
@@ -133,8 +130,7 @@ pub static TABLE: &[Native] = &[
     f!("torch.ldexp Tensor.ldexp", "input other", |vm, a| {
         let (x, by, two) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?, vm.tracer.float(2.0)?);
         let power = vm.tracer.bin(BinaryOp::Pow, two, by)?;
-        let out = vm.tracer.bin(BinaryOp::Mul, x, power);
-        done(&mut vm.tracer, out)
+        vm.tracer.bin(BinaryOp::Mul, x, power).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.logaddexp Tensor.logaddexp", "input other", |vm, a| logaddexp(vm, a, 1.0)),
     f!("torch.logaddexp2 Tensor.logaddexp2", "input other", |vm, a| logaddexp(vm, a, LN_2)),

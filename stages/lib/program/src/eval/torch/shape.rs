@@ -164,8 +164,9 @@ pub(super) fn expand_to(tracer: &mut Tracer, id: NodeId, sizes: &[Value]) -> R<N
 pub(super) fn triangle(vm: &mut Interp, a: &Args, lower: bool) -> R<Value> {
     let id = a.tensor(vm, "input")?;
     let diagonal = a.int_or(vm, "diagonal", 0)?;
-    let out = vm.tracer.push(if lower { Op::Tril { diagonal } } else { Op::Triu { diagonal } }, &[id]);
-    done(&mut vm.tracer, out)
+    vm.tracer
+        .push(if lower { Op::Tril { diagonal } } else { Op::Triu { diagonal } }, &[id])
+        .map(|id| vm.tracer.tensor_value(id))
 }
 
 pub(super) fn diagonal(vm: &mut Interp, a: &Args, [first, second]: [i64; 2]) -> R<Value> {
@@ -274,8 +275,7 @@ pub static TABLE: &[Native] = &[
                 other => return vm.type_fault(format!("axes are integers, not {}", other.type_name())),
             }
         }
-        let out = vm.tracer.push(Op::Flip { dims }, &[id]);
-        done(&mut vm.tracer, out)
+        vm.tracer.push(Op::Flip { dims }, &[id]).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.roll Tensor.roll", "input shifts dims", |vm, a| {
         let mut id = a.tensor(vm, "input")?;

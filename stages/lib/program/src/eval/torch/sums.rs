@@ -104,8 +104,7 @@ pub(super) fn added(vm: &mut Interp, a: &Args, mut product: NodeId) -> R<Value> 
         let beta = a.operand(vm, "beta")?;
         added = vm.tracer.bin(BinaryOp::Mul, added, beta)?;
     }
-    let out = vm.tracer.bin(BinaryOp::Add, added, product);
-    done(&mut vm.tracer, out)
+    vm.tracer.bin(BinaryOp::Add, added, product).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// The product of two arguments, which have this many axes.
@@ -143,8 +142,7 @@ pub static TABLE: &[Native] = &[
         needs_float(&vm.tracer, a, &[y])?;
         let product = vm.tracer.bin(BinaryOp::Mul, x, y)?;
         let dim = a.axis_or(vm, "dim", -1, vm.tracer.rank(product))?;
-        let out = sum(&mut vm.tracer, product, dim, false);
-        done(&mut vm.tracer, out)
+        sum(&mut vm.tracer, product, dim, false).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.dist Tensor.dist", "input other p?", |vm, a| {
         let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
@@ -171,13 +169,11 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.trapezoid torch.trapz", "y x? | dx? dim?", |vm, a| {
         let (areas, dim) = areas(vm, a)?;
-        let out = sum(&mut vm.tracer, areas, dim, false);
-        done(&mut vm.tracer, out)
+        sum(&mut vm.tracer, areas, dim, false).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.cumulative_trapezoid", "y x? | dx? dim?", |vm, a| {
         let (areas, dim) = areas(vm, a)?;
-        let out = vm.tracer.push(Op::CumSum { dim }, &[areas]);
-        done(&mut vm.tracer, out)
+        vm.tracer.push(Op::CumSum { dim }, &[areas]).map(|id| vm.tracer.tensor_value(id))
     }),
     f!("torch.addr Tensor.addr", "input vec1 vec2 | beta? alpha?", |vm, a| {
         let product = product(vm, a, ["vec1", "vec2"], [1, 1])?;
