@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::{Outcome, finish, kill9, make_search, root, run, shell, skip, stage};
+use tests::{Outcome, Signal, children, finish, kill9, make_search, root, run, shell, signal, skip, stage};
 
 /// A cluster of its own, with every job on it, until it is dropped.
 struct Cluster {
@@ -362,26 +362,25 @@ fn through(cache: &Path, words: &str) -> Command {
 }
 
 /// The pids of the jobs that run with this cache.
-fn jobs(cache: &Path) -> Vec<String> {
+fn jobs(cache: &Path) -> Vec<u32> {
     let line = format!("pgrep -f -- '--cache {} --one' || true", cache.display());
     let pids = shell(&line).ok().stdout;
     let own = |pid: &&str| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0).next().is_some_and(|program| program.ends_with(b"/train"))
     };
-    pids.lines().filter(own).map(str::to_owned).collect()
+    pids.lines().filter(own).filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// The CPU time of a process's children, as far as whole ones of its ticks go.
-fn seconds_of_children(parent: &str) -> f64 {
-    let children = shell(&format!("pgrep -P {parent} || true")).stdout;
-    let ticks = |pid: &str| {
+fn seconds_of_children(parent: u32) -> f64 {
+    let ticks = |pid: u32| {
         let line = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let fields = line.rsplit_once(") ").map_or("", |(_, fields)| fields).to_owned();
         fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>()
     };
     // Linux counts a hundred ticks a second for whoever reads them here.
-    children.lines().map(ticks).sum::<f64>() / 100.0
+    children(parent).into_iter().map(ticks).sum::<f64>() / 100.0
 }
 
 fn started(cache: &Path, words: &str) -> Child {
@@ -408,9 +407,9 @@ fn a_job_that_is_asked_to_end_leaves_a_checkpoint_and_the_next_one_goes_on() {
     let words = "train.steps=4000 train.val_every=2000 train.checkpoint_s=1000 train.seeds=[5] train.time_limit_s=3000";
     let child = started(&cache, words);
     // What was not yet begun has nothing to go on from.
-    wait_until("the training is under way", || jobs(&cache).first().is_some_and(|job| seconds_of_children(job) > 1.5));
+    wait_until("the training is under way", || jobs(&cache).first().is_some_and(|job| seconds_of_children(*job) > 1.5));
     let first = jobs(&cache);
-    shell(&format!("kill -TERM {}", first.join(" "))).ok();
+    first.iter().for_each(|job| signal(*job, Signal::TERM));
     let found = || shell(&format!("find {} -name checkpoint.safetensors", cache.display())).stdout;
     wait_until("the checkpoint", || !found().is_empty());
     wait_until("another job", || jobs(&cache).iter().any(|job| !first.contains(job)));
@@ -441,7 +440,7 @@ fn a_job_that_is_lost_again_and_again_is_a_crash_and_one_that_dies_is_repeated_o
         assert!(Instant::now() < deadline, "only {killed:?} were seen");
         for job in jobs(&cache) {
             if !killed.contains(&job) {
-                shell(&format!("kill -9 {job}"));
+                signal(job, Signal::KILL);
                 killed.push(job);
             }
         }
@@ -462,10 +461,9 @@ fn a_job_that_is_lost_again_and_again_is_a_crash_and_one_that_dies_is_repeated_o
     while killed.len() < 2 {
         assert!(Instant::now() < deadline + Duration::from_secs(60), "only {killed:?} were seen");
         for job in jobs(&cache) {
-            let children = shell(&format!("pgrep -P {job} || true")).stdout;
-            for pid in children.lines().map(str::to_owned).filter(|pid| !pid.is_empty()) {
+            for pid in children(job) {
                 if !killed.contains(&pid) {
-                    shell(&format!("kill -SEGV {pid}"));
+                    signal(pid, Signal::SEGV);
                     killed.push(pid);
                 }
             }
@@ -753,7 +751,7 @@ fn the_examples_for_other_queues_work_with_stand_ins() {
         let child = train("train.seeds=[3] train.steps=3000 train.val_every=1500").spawn().expect("it starts");
         let cache = fs::canonicalize(folder.path()).expect("a path").join("cache");
         wait_until("a job runs", || !jobs(&cache).is_empty());
-        shell(&format!("kill -9 {}", jobs(&cache).join(" "))).ok();
+        jobs(&cache).into_iter().for_each(|job| signal(job, Signal::KILL));
         let (rows, stderr) = ended(child);
         assert!(rows[0]["status"] == "trained" && stderr.contains("it is sent again"), "{queue}: {stderr}");
         // Who is interrupted may have what runs ended.

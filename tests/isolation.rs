@@ -4,19 +4,15 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tests::{Signal, run, signal, stage};
+use tests::{Signal, children, run, signal, stage};
 
 /// The pids of the children in which `parent` looks at programs.
 fn inspectors(parent: u32) -> Vec<u32> {
-    let task = format!("/proc/{parent}/task");
-    let threads = std::fs::read_dir(task).into_iter().flatten().flatten();
-    let children = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    let pids: Vec<String> = children.flat_map(|pids| pids.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
-    let of_ours = |pid: &&String| {
+    let looks = |pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains("inspect-child")
     };
-    pids.iter().filter(of_ours).filter_map(|pid| pid.parse().ok()).collect()
+    children(parent).into_iter().filter(looks).collect()
 }
 
 fn alive(pid: u32) -> bool {

@@ -135,6 +135,13 @@ pub fn signal(pid: u32, signal: Signal) {
     let _ = i32::try_from(pid).ok().and_then(Pid::from_raw).map(|pid| rustix::process::kill_process(pid, signal));
 }
 
+/// The processes that a process has started, and that have not been waited for.
+pub fn children(parent: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let lines = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    lines.flat_map(|pids| pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
 /// As [`signal`], to all of a process's group.
 pub fn signal_group(pid: u32, signal: Signal) {
     let _ = i32::try_from(pid).ok().and_then(Pid::from_raw).map(|pid| rustix::process::kill_process_group(pid, signal));

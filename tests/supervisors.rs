@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tests::{bin, finish, shell, stage};
+use tests::{bin, children, finish, stage};
 
 /// In a program that is linked against libtorch.
 const LIBRARY: &[u8] = b"libtorch_cpu.so";
@@ -26,10 +26,8 @@ fn maps_library(pid: u32) -> bool {
 
 /// The workers of a supervisor.
 fn workers(pid: u32) -> Vec<u32> {
-    let children = shell(&format!("cat /proc/{pid}/task/*/children")).stdout;
-    let pids = children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok());
-    pids.filter(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "worker"))
-        .collect()
+    let works = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "worker");
+    children(pid).into_iter().filter(works).collect()
 }
 
 fn started(mut command: Command) -> Child {
