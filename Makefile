@@ -466,7 +466,7 @@ BESIDE = beside=(); base_speed='"target/base/$$_BASE/target/release/probe" speed
 
 .PHONY: bench-base
 bench-base:
-	@mkdir -p -- $(dir $(BASE_TREE))
+	@mkdir -p target/base
 	@[ -d $(BASE_TREE) ] || git worktree add --detach $(BASE_TREE) "$$_BASE"
 	@[ -e $(BASE_TREE)/.libtorch ] || ln -s "$(CURDIR)/.libtorch" $(BASE_TREE)/.libtorch
 	cd -- $(BASE_TREE) && cargo build --release --bins --locked --quiet

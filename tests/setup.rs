@@ -77,6 +77,15 @@ fn every_pin_has_hashes_for_both_architectures() {
 }
 
 #[test]
+fn what_the_targets_for_developers_run_is_shell() {
+    for target in
+        ["bench BASE=HEAD", "bench PEER=true", "bench-engine", "parity", "gpu-check", "fuzz", "install", "dist", "lint"]
+    {
+        shell(&format!("env -u MAKEFLAGS -u MAKELEVEL make -n {target} | bash -n")).ok();
+    }
+}
+
+#[test]
 fn container_and_hosted_tests_call_what_is_there() {
     let read = |name: &str| fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let (makefile, manifest) = (read("Makefile"), read("Cargo.toml"));
