@@ -157,12 +157,12 @@ fn kill_some(folder: &Path, victim: Victim, whole: Duration, random: &mut Random
 
 #[test]
 fn a_search_survives_the_death_of_any_of_its_processes() {
-    killed(6, Victim::One);
+    killed(KILLS_EACH, Victim::One);
 }
 
 #[test]
 fn a_search_that_is_killed_goes_on() {
-    killed(6, Victim::Whole);
+    killed(KILLS_EACH, Victim::Whole);
 }
 
 #[test]
