@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -121,6 +122,19 @@ fn archive(folder: &Path) -> Vec<u8> {
     fs::read(folder.join("run/archive.parquet")).expect("an archive")
 }
 
+/// What the same search gives on this machine alone.
+fn local_archive() -> &'static [u8] {
+    static ARCHIVE: OnceLock<Vec<u8>> = OnceLock::new();
+    ARCHIVE.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut make = make_search(folder.path(), 0);
+        // Generations that do not overlap are what there is without the setting.
+        make.arg("SET=search.lag=0");
+        finish(make).ok();
+        archive(folder.path())
+    })
+}
+
 #[track_caller]
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(300);
@@ -133,14 +147,10 @@ fn wait_until(what: &str, holds: impl Fn() -> bool) {
 #[test]
 fn a_search_on_three_nodes_gives_the_local_archive_to_the_byte() {
     let Some(cluster) = Cluster::start() else { return };
-    let (local, folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let mut make = make_search(local.path(), 0);
-    // Generations that do not overlap are what there is without the setting.
-    make.arg("SET=search.lag=0");
-    finish(make).ok();
+    let folder = tempfile::tempdir().expect("a folder");
     let first = finish(remote(&cluster, folder.path(), &["SET=engine.poll_s=1"])).ok();
     assert!(first.stderr.contains("sent as job "), "{}", first.stderr);
-    assert!(archive(folder.path()) == archive(local.path()), "another archive");
+    assert!(archive(folder.path()) == local_archive(), "another archive");
     // Nothing is left in the queue or of batches, and the results say where they were made.
     assert_eq!(cluster.ask("squeue --noheader --states=PENDING,RUNNING"), "");
     let left = format!("find {0}/cache -name '*.job.json' -o -name 'emberline-*'", folder.path().display());
@@ -267,7 +277,7 @@ fn ctrl_c_takes_back_what_waits_and_the_next_call_collects_what_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = folder.path().join("cache");
     // Six places on three nodes; two more have to wait.
-    let sets = "train.steps=2000 train.val_every=1000 train.seeds=[1, 2, 3, 4, 5, 6, 7, 8] train.time_limit_s=3000";
+    let sets = "train.steps=800 train.val_every=400 train.seeds=[1, 2, 3, 4, 5, 6, 7, 8] train.time_limit_s=3000";
     let args = ["--slurm=--mem=900", "--set", sets, "data/processors/mpnn.py"];
     let mut command = train(&cluster, &cache, &args);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
@@ -344,13 +354,12 @@ fn stand_in(words: &str) -> String {
 
 #[test]
 fn a_search_through_any_other_queue_gives_the_local_archive_to_the_byte() {
-    let (local, folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    finish(make_search(local.path(), 0)).ok();
+    let folder = tempfile::tempdir().expect("a folder");
     let mut make = make_search(folder.path(), 0);
     make.arg(format!("SET={}", stand_in("")));
     let search = finish(make).ok();
     assert!(search.stderr.contains(" sent"), "{}", search.stderr);
-    assert!(archive(folder.path()) == archive(local.path()), "another archive");
+    assert!(archive(folder.path()) == local_archive(), "another archive");
 }
 
 /// `train` with one program through the stand-in.
@@ -404,7 +413,7 @@ fn ended(child: Child) -> (Vec<Value>, String) {
 fn a_job_that_is_asked_to_end_leaves_a_checkpoint_and_the_next_one_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let cache = fs::canonicalize(folder.path()).expect("a path").join("cache");
-    let words = "train.steps=4000 train.val_every=2000 train.checkpoint_s=1000 train.seeds=[5] train.time_limit_s=3000";
+    let words = "train.steps=1500 train.val_every=750 train.checkpoint_s=1000 train.seeds=[5] train.time_limit_s=3000";
     let child = started(&cache, words);
     // What was not yet begun has nothing to go on from.
     wait_until("the training is under way", || jobs(&cache).first().is_some_and(|job| seconds_of_children(*job) > 1.5));
@@ -748,7 +757,7 @@ fn the_examples_for_other_queues_work_with_stand_ins() {
         assert_eq!(outcome.rows()[0]["status"], "trained", "{queue}");
         assert!(outcome.stderr.contains("2 of 2 sent"), "{queue}: {}", outcome.stderr);
         // A job that is gone is noticed, and sent again.
-        let child = train("train.seeds=[3] train.steps=3000 train.val_every=1500").spawn().expect("it starts");
+        let child = train("train.seeds=[3] train.steps=300 train.val_every=150").spawn().expect("it starts");
         let cache = fs::canonicalize(folder.path()).expect("a path").join("cache");
         wait_until("a job runs", || !jobs(&cache).is_empty());
         jobs(&cache).into_iter().for_each(|job| signal(job, Signal::KILL));

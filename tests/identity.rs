@@ -7,7 +7,7 @@ use std::process::Command;
 
 use llm::mock::{Server, player};
 use serde_json::Value;
-use tests::{blocks, duckdb, finish, make_search, root, run, shell};
+use tests::{blocks, duckdb, finish, make_search, root, run, shared_cache, shell};
 
 /// The settings of the second of two profiles.
 const OTHER: &str = "network.hidden=6 train.steps=5";
@@ -16,6 +16,7 @@ const OTHER: &str = "network.hidden=6 train.steps=5";
 fn search(runs: &Path, name: &str, variables: &[&str], settings: &str) {
     let mut make = make_search(runs, 0);
     make.arg(format!("RUN={}", runs.join(name).display()))
+        .arg(format!("CACHE={}", shared_cache()))
         .arg(format!("SET=train.rungs=[2] {settings}"))
         .args(variables);
     finish(make).ok();
@@ -183,8 +184,9 @@ fn summaries_and_reports_keep_settings_apart_and_say_which_differ() {
 
     // The same searches in other folders are the same, but for their names.
     let elsewhere = tempfile::tempdir().expect("a scratch folder");
-    search(elsewhere.path(), "a", &[], "");
-    search(elsewhere.path(), "another", &[], "");
+    let trained_anew = format!("CACHE={}", elsewhere.path().join("cache").display());
+    search(elsewhere.path(), "a", &[&trained_anew], "");
+    search(elsewhere.path(), "another", &[&trained_anew], "");
     let bytes = |run: &Path| fs::read(run.join("archive.parquet")).expect("an archive");
     assert!(bytes(&a) == bytes(&elsewhere.path().join("a")));
     let said =
@@ -208,7 +210,8 @@ fn a_record_survives_moving_and_the_list_of_runs_follows() {
     fs::rename(runs.join("a"), &moved).expect("moved");
     let again = |settings: &str| {
         let mut make = make_search(runs, 0);
-        make.arg(format!("RUN={}", moved.display())).arg(format!("SET=train.rungs=[2] {settings}"));
+        make.arg(format!("RUN={}", moved.display())).arg(format!("CACHE={}", shared_cache()));
+        make.arg(format!("SET=train.rungs=[2] {settings}"));
         finish(make).ok()
     };
     let said = again("");

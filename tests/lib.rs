@@ -130,6 +130,21 @@ pub fn make(folder: &Path, target: &str) -> Command {
     make
 }
 
+/// A cache for all tests of one program that are not about trainings, so that each is done once. The first who asks has it
+/// empty: results of earlier code are never taken.
+pub fn shared_cache() -> &'static str {
+    static CACHE: OnceLock<String> = OnceLock::new();
+    CACHE.get_or_init(|| {
+        let own = std::env::current_exe().expect("the test knows its own path");
+        let name = own.file_name().expect("a name").to_string_lossy().into_owned();
+        let folder = bin().with_file_name("tmp").join(name).join("cache");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).expect("an old cache can be removed");
+        }
+        folder.display().to_string()
+    })
+}
+
 /// Sends a signal to a process; one that is gone already is fine.
 pub fn signal(pid: u32, signal: Signal) {
     let _ = i32::try_from(pid).ok().and_then(Pid::from_raw).map(|pid| rustix::process::kill_process(pid, signal));

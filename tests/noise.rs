@@ -8,7 +8,7 @@ use std::process::Command;
 use race::Confirmation;
 use schemas::{Candidate, ConfirmedRow, DiagnosisRow, Feedback, GraphScore, Measure, Status, Table};
 use stage::table::read_records;
-use tests::{finish, make, make_search, run};
+use tests::{finish, make, make_search, run, shared_cache};
 
 /// A search in whose generations two rounds of racing follow the first trainings.
 fn search(folder: &Path) -> Command {
@@ -25,7 +25,9 @@ fn searching(folder: &Path, more: &str) -> Command {
 /// A scratch folder with a finished search in `run`.
 fn finished() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a scratch folder");
-    finish(search(folder.path())).ok();
+    let mut search = search(folder.path());
+    search.arg(format!("CACHE={}", shared_cache()));
+    finish(search).ok();
     folder
 }
 

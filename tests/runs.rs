@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use tests::{Outcome, finish, make, make_search, root, run, shell};
+use tests::{Outcome, finish, make, make_search, root, run, shared_cache, shell};
 
 /// A scratch folder with a finished search in `run`.
 fn finished() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a scratch folder");
-    finish(make_search(folder.path(), 0)).ok();
+    again(folder.path(), &[]).ok();
     folder
 }
 
 /// The search again, with further variables.
 fn again(folder: &Path, variables: &[&str]) -> Outcome {
     let mut make = make_search(folder, 0);
-    make.args(variables);
+    make.arg(format!("CACHE={}", shared_cache())).args(variables);
     finish(make)
 }
 
@@ -195,7 +195,11 @@ fn folders_may_have_any_name() {
     for (number, name) in HOSTILE.into_iter().enumerate() {
         // Folders of their own: with an equal seed, all of them share a cache.
         let cache = format!("{name} cache");
-        let variables = [("RUN", name), ("CACHE", &cache), ("SET", "train.seeds=[0, 1]  train.steps=3")];
+        let variables = [
+            ("RUN", name),
+            ("CACHE", &cache),
+            ("SET", "train.seeds=[0, 1]  train.steps=3 search.attempts=1 confirm.top=0"),
+        ];
         finish(hostile_make(&top, "search", &variables)).ok();
         assert!(top.join(name).join("results/best.py").exists(), "{number}: {name}");
         let config = fs::read_to_string(top.join(name).join("config.toml")).expect("settings");

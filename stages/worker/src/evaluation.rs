@@ -1,7 +1,5 @@
 //! An evaluation, with a diagnosis where one is asked for.
 
-use std::process::ExitCode;
-
 use network::{Device, DeviceArg, DiagnoseConfig, Dtype, Fact, Start, Weights};
 use schemas::Status;
 use score::{Job, Scored};
@@ -11,8 +9,8 @@ use train::CODE_VERSION;
 
 use crate::common::{failure, processor};
 
-/// Does one job as the supervisor asks for it on stdin.
-pub fn child() -> ExitCode {
+/// Does one job as the supervisor asks for it on stdin, and returns the exit code.
+pub fn child() -> u8 {
     serve(CODE_VERSION, evaluate)
 }
 

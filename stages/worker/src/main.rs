@@ -11,25 +11,24 @@ mod device;
 mod evaluation;
 mod training;
 
-use std::process::ExitCode;
-
 use stage::exit;
 use train::worker;
 
-fn main() -> ExitCode {
+fn main() {
     // Started by the number of an open file, it would be called by that in lists of processes.
     let _ = std::fs::write("/proc/self/comm", worker::NAME);
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    let code = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [worker::TRAIN] => training::child(),
         [worker::SCORE] => evaluation::child(),
         [worker::DEVICE, setting] => {
             let found = serde_json::json!(device::find(setting));
-            if exit::say(&format!("{found}\n")).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if exit::say(&format!("{found}\n")).is_ok() { 0 } else { 1 }
         }
         _ => {
             exit::note("error: this program is for train, score, transfer and confirm to start, and not for people");
-            ExitCode::from(2)
+            2
         }
-    }
+    };
+    exit::leave(code);
 }

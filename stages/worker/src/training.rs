@@ -1,6 +1,5 @@
 //! A training.
 
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use network::{Checkpoints, CurvePoint, DeviceArg, Dtype, NetworkError, Start};
@@ -18,8 +17,8 @@ use crate::common::{failure, processor};
 /// The checkpoint's file in a training's lasting folder.
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
-/// Does one training as the supervisor asks for it on stdin.
-pub fn child() -> ExitCode {
+/// Does one training as the supervisor asks for it on stdin, and returns the exit code.
+pub fn child() -> u8 {
     serve(CODE_VERSION, train)
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+pub use crate::system::leave;
 use crate::{manual, terminal};
 
 /// A mistake in how the program was called or configured, as opposed to a failure of its work: exit code 2.

@@ -232,6 +232,14 @@ fn xavier(vm: &mut Interp, a: &Args) -> R<f64> {
     Ok(a.float_or(vm, "gain", 1.0)? * (2.0 / (fan_in + fan_out).max(1.0)).sqrt())
 }
 
+fn uniform(vm: &mut Interp, a: &Args) -> R<Init> {
+    Ok(Init::Uniform { low: a.float_or(vm, "a", 0.0)?, high: a.float_or(vm, "b", 1.0)? })
+}
+
+fn normal(vm: &mut Interp, a: &Args) -> R<Init> {
+    Ok(Init::Normal { mean: a.float_or(vm, "mean", 0.0)?, std: a.float_or(vm, "std", 1.0)? })
+}
+
 fn truncated(vm: &mut Interp, a: &Args) -> R<Init> {
     let (mean, std) = (a.float_or(vm, "mean", 0.0)?, a.float_or(vm, "std", 1.0)?);
     let (low, high) = (a.float_or(vm, "a", -2.0)?, a.float_or(vm, "b", 2.0)?);
@@ -254,11 +262,11 @@ pub static TABLE: &[Native] = &[
         start(&mut vm.tracer, a, "tensor", Init::Constant(v))
     }),
     native("torch.nn.init.uniform_", "tensor a? b? generator?", |vm, a| {
-        let init = Init::Uniform { low: a.float_or(vm, "a", 0.0)?, high: a.float_or(vm, "b", 1.0)? };
+        let init = uniform(vm, a)?;
         start(&mut vm.tracer, a, "tensor", init)
     }),
     native("torch.nn.init.normal_", "tensor mean? std? generator?", |vm, a| {
-        let init = Init::Normal { mean: a.float_or(vm, "mean", 0.0)?, std: a.float_or(vm, "std", 1.0)? };
+        let init = normal(vm, a)?;
         start(&mut vm.tracer, a, "tensor", init)
     }),
     native("torch.nn.init.trunc_normal_", "tensor mean? std? a? b? generator?", |vm, a| {
@@ -306,11 +314,11 @@ pub static TABLE: &[Native] = &[
     }),
     native("Tensor.zero_", "self", |vm, a| start(&mut vm.tracer, a, "self", Init::Constant(0.0))),
     native("Tensor.uniform_", "self a? b?", |vm, a| {
-        let init = Init::Uniform { low: a.float_or(vm, "a", 0.0)?, high: a.float_or(vm, "b", 1.0)? };
+        let init = uniform(vm, a)?;
         start(&mut vm.tracer, a, "self", init)
     }),
     native("Tensor.normal_", "self mean? std?", |vm, a| {
-        let init = Init::Normal { mean: a.float_or(vm, "mean", 0.0)?, std: a.float_or(vm, "std", 1.0)? };
+        let init = normal(vm, a)?;
         start(&mut vm.tracer, a, "self", init)
     }),
     native("Tensor.copy_", "self src non_blocking?", |vm, a| {

@@ -1,7 +1,6 @@
 //! The child's side of a job.
 
 use std::io::{self, Read, Write};
-use std::process::ExitCode;
 
 use schemas::Status;
 use serde::Serialize;
@@ -14,15 +13,16 @@ use crate::{VERSION, atomic};
 
 /// Reads the job from stdin, does it in its folder, and leaves the result there. `code` is the version of this code, which
 /// must be that of who asks; `work` gets the job, the place for its files, and a function that tells the parent something.
+/// Returns the exit code.
 pub fn serve<J: DeserializeOwned, R: Serialize>(
     code: &str,
     work: impl FnOnce(J, &Place, &mut dyn FnMut(&Value)) -> Result<R, Failure>,
-) -> ExitCode {
+) -> u8 {
     match answer(code, work) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => {
             tell(&serde_json::json!({ "failed": failure }));
-            ExitCode::FAILURE
+            1
         }
     }
 }
