@@ -185,7 +185,7 @@ then_after = $(if $(filter $(1),$(AFTER)),$(Q)$(STAGES)/run after $(1) -- $(HERE
 chain: $(MADE)
 
 # A stage of the chain finds in EMBERLINE_RUN which run it works for, and says on a terminal where the whole search is. After
-# each generation there is a page, which is no part of what a run must have: without it, the search goes on.
+# each generation there is a page, which is not a part of what a run must have: without it, the search goes on.
 #
 # One generation: its number, the one before ('' for the first), its last round of racing, the generation whose archive it
 # is proposed from, those under way. Proposals are made in turn, so that a limit on tokens falls on the same attempt always.
@@ -324,7 +324,7 @@ reproduce: build ## train what a published figure was measured on, and say wheth
 # ---- several searches --------------------------------------------------------------------------------------------
 # A search of each method with each seed (and with each of MODELS, where there are any), and one page over all of them.
 # With -j, several at a time. The targets are numbers: member/2.3.1 is the second method with the third seed and the first
-# model; 0 is no choice of models.
+# model; 0 is not a choice of models.
 VARIANTS := spark asr-only rc-sar-only free-form
 RIVALS := openevolve evoprompting funsearch eoh
 CONTROLS := random-router iid sequential random
@@ -390,7 +390,7 @@ setup: ## obtain libtorch (once), and check that cargo and a C++ compiler are th
 build: $(if $(UNPACKED),setup,$(if $(filter no,$(BUILD)),,setup)) ## the release binaries, in target/release
 	@[ "$$_BUILD" = no ] || VERBOSE="$$_V" bash stages/lib/stage/build.sh $(if $(filter %release,$(lastword $(BIN))),--release) --bins --locked
 
-# The stages are called through emberline: their own names (select, check, run) are none to put into everybody's path.
+# The stages are called through emberline: their own names (select, check, run) are too common for everybody's path.
 # What trains and evaluates for them, worker, must lie beside them.
 PROGRAMS := propose check train score select confirm transfer sample probe report run
 .PHONY: install

@@ -763,7 +763,7 @@ fn the_examples_for_other_queues_work_with_stand_ins() {
         jobs(&cache).into_iter().for_each(|job| signal(job, Signal::KILL));
         let (rows, stderr) = ended(child);
         assert!(rows[0]["status"] == "trained" && stderr.contains("it is sent again"), "{queue}: {stderr}");
-        // Who is interrupted may have what runs ended.
+        // An interruption ends what runs, where that is asked for.
         let child = train("train.seeds=[4] train.steps=100000 engine.running=cancel").spawn().expect("it starts");
         wait_until("a job runs", || !jobs(&cache).is_empty());
         tests::signal(child.id(), tests::Signal::INT);

@@ -94,7 +94,7 @@ fn every_query_keeps_two_profiles_of_one_seed_apart() {
             continue;
         }
         asked += 1;
-        // The runs of ten attempts have few rows: what a page has room for is no part of the question.
+        // The runs of ten attempts have few rows: what a page has room for is not a part of the question.
         let query = query.replace("limit 10", "");
         let (first, together) = (answer(&python, &query, &one), answer(&python, &query, &both));
         assert!(!first.is_empty(), "no rows: {query}");
@@ -124,7 +124,7 @@ fn summaries_and_reports_keep_settings_apart_and_say_which_differ() {
     search(runs, "c", &["SEED=1"], "");
     let [a, b, c] = ["a", "b", "c"].map(|name| runs.join(name));
 
-    // Rows say which run they are of, and with which settings they were made; seeds are no setting, the profile is.
+    // Rows say which run they are of, and with which settings they were made; seeds are not a setting, the profile is.
     let digests: BTreeMap<&str, Value> = [("a", &a), ("b", &b), ("c", &c)]
         .map(|(name, run)| {
             let rows = rows(&run.join("archive.parquet"));

@@ -50,7 +50,7 @@ fn a_search_says_what_it_finds_and_hides_its_commands() {
         assert!(page.contains(part), "the head lacks: {part}");
     }
 
-    // Display is no part of a run: without it, there is nothing to do either.
+    // Display is not a part of a run: without it, there is nothing to do either.
     fs::remove_file(here.join("progress.json")).expect("it was there");
     let again = finish(make_search(folder.path(), 0)).ok();
     assert!(again.stdout.contains("nothing to do") && !here.join("progress.json").exists());

@@ -83,7 +83,7 @@ fn another_user_collects_scores_and_goes_on() {
     let more = stage_of(OTHER, "train", "train.seeds=[1, 2, 3]", &[program]).ok();
     assert_eq!(more.stderr.matches("(from the cache)").count(), 2, "{}", more.stderr);
 
-    // Who may not write there collects all the same.
+    // A user who may not write there collects all the same.
     let mut reader = by(60_003, "train", &cache, &["--set", "train.seeds=[1, 2]", "--collect", program]);
     reader.gid(60_003);
     let (read, trained) = (finish(reader).ok().rows(), trained.rows());

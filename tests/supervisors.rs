@@ -1,4 +1,4 @@
-//! Who only waits is small: neither `train` nor the other stages with trainings or evaluations have libtorch in them.
+//! Programs that only wait are small: neither `train` nor the other stages with trainings or evaluations have libtorch in them.
 
 use std::fs;
 use std::path::Path;
@@ -93,7 +93,7 @@ fn a_supervisor_that_waits_is_small() {
     score.arg(&trained).arg("-o").arg(folder.path().join("scored.jsonl"));
     measure("score", started(score), true);
 
-    // Who waits for other machines: the queue says that its job runs, and that is all.
+    // A stage that waits for other machines: the queue says that its job runs, and that is all.
     let queue = "train.engine=command engine.poll_s=0.5 engine.command={ submit = 'echo 7', status = 'echo 7 R here' }";
     let mut train = tiny("train", &cache, &format!("train.seeds=[3] {queue}"));
     train.arg("data/processors/mpnn.py");

@@ -24,7 +24,7 @@ pub struct Factor {
     length: u8,
 }
 
-/// Why a text is no name of a factor.
+/// Why a text is not a name of a factor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoFactor(String);
 

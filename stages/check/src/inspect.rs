@@ -104,7 +104,7 @@ fn locate(candidate: &mut Candidate, diagnostics: &mut Vec<Diagnostic>, rules: &
     };
     let entangled = found.verdict == program::LocalityVerdict::Entangled;
     let rejects = entangled && rules.rejects(candidate, frozen);
-    // Where all regions may change, an edit of another one is no fault.
+    // Where all regions may change, an edit of another one is not a fault.
     let may_both = candidate.factor.is_none() && rules.entangled == Entangled::Auto;
     for mut finding in found.diagnostics.iter().map(convert) {
         // what is wrong with the text alone has been said

@@ -7,10 +7,10 @@ use stage::config::Config;
 use stage::{Common, TableArgs, Usage, WorkArgs};
 
 const EXAMPLES: &str = "\
-The leaders of a search owe their place to luck, too. So confirm.top of them are trained anew on confirm.choosing fresh
-seeds, and by these the winner is chosen. Then winner and seed program are trained on confirm.seeds other fresh seeds, each
-training scored on graphs of its own, and only these say how large the gain is: whatever the choice was led by, it has not
-seen them, so that their mean is unbiased. Winner and seed program share seeds and graphs: the interval is Student's of the
+The leaders of a search owe their place to luck, too. So confirm.top of them are trained anew on confirm.choosing fresh \
+seeds, and by these the winner is chosen. Then winner and seed program are trained on confirm.seeds other fresh seeds, each \
+training scored on graphs of its own, and only these say how large the gain is: whatever the choice was led by, it has not \
+seen them, so that their mean is unbiased. Winner and seed program share seeds and graphs: the interval is Student's of the \
 paired differences (95 %), p is of the permutation test that flips their signs.
 
 Cost: confirm.top x confirm.choosing + 2 x confirm.seeds trainings, kept in the cache.

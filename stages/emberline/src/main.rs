@@ -1,5 +1,5 @@
 //! `emberline STAGE ...`: the stages under one name. Each is a program of its own beside this one; `select` is a word of
-//! bash's, and `check`, `run` and `train` are no names to put into everybody's path.
+//! bash's, and `check`, `run` and `train` are too common for everybody's path.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable))]

@@ -14,7 +14,7 @@ Examples:
   probe gpu-check --dry          everything with tiny sizes on the CPU, in seconds
   LD_LIBRARY_PATH=/path/to/torch/lib probe gpu-check --fixtures tests/fixtures
 
-Exit codes: 0 all went well, or ran out of time after parity held; 1 something
+Exit codes: 0 all went well, or ran out of time after parity held; 1 something \
 failed, is beyond its tolerance or was interrupted; 2 wrong usage.";
 
 /// Compare processors and networks with reference numbers, and measure speed.

@@ -31,7 +31,7 @@ Examples:
   propose --proposer openai --api-base URL --model NAME --n 3 --max-tokens-total 200000 -o made.jsonl
   propose --proposer replay --transcripts transcripts.jsonl --model NAME --n 3 -o again.jsonl
   propose --import openevolve runs/openevolve-real -o scored.parquet
-  propose --show runs/qwen-seed0 17 | less                 what was asked and answered in attempt 17, and what came of it
+  propose --show runs/qwen-seed0 17 | less                 what was asked in attempt 17, and what came of it
 ";
 
 /// Proposes the candidates of one generation: a table of programs with status `proposed`

@@ -27,7 +27,7 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// How its method is called: it is none of ours, though one of these may have the same name.
+    /// The name of its method, which is not one of ours, though one of ours may be called alike.
     fn method(self) -> &'static str {
         match self {
             Self::Openevolve => "openevolve-real",

@@ -51,7 +51,7 @@ pub fn live(args: &Args, config: &Config, population: &Population<'_>) -> anyhow
     shared(args, config, population, settings, prompts, Box::new(chat))
 }
 
-/// Who asks a server.
+/// What asks a server.
 pub fn client(args: &Args, settings: &Settings, endpoint: &Endpoint) -> anyhow::Result<Client> {
     Ok(Client::new(settings, endpoint, Secret::from_env(&endpoint.key_env), notice(args))?)
 }

@@ -28,7 +28,7 @@ struct Sum {
 /// # Errors
 /// Where a search would get no further than this.
 pub fn ping(args: &Args, config: &Config, population: &Population<'_>, plan: &Plan) -> anyhow::Result<String> {
-    // Who names a model or a server means it.
+    // A model or a server that was named is meant.
     if config.propose.proposer != "openai" && args.model.is_empty() && args.api_base.is_none() {
         return Ok(format!("the proposer is {}: there is nobody to ask\n", config.propose.proposer));
     }

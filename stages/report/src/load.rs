@@ -119,7 +119,7 @@ fn tables(folder: &Path, name: &str) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The settings of a run: they are shown as they are, so keys of other versions are no error here.
+/// The settings of a run: they are shown as they are, so keys of other versions are not errors here.
 fn settings(path: &Path) -> Result<Vec<Setting>> {
     let text = stage::files::read_text(path).with_context(|| path.display().to_string())?;
     let table: toml::Table = text.parse().with_context(|| path.display().to_string())?;

@@ -209,7 +209,7 @@ impl Run {
         chosen.filter(|row| fitness(row).is_some()).or_else(|| self.ranking().first().copied())
     }
 
-    /// Whether the search chose by the test split, which then is no independent estimate.
+    /// Whether the search chose by the test split, which then is not an independent estimate.
     pub fn chose_by_test(&self) -> bool {
         self.setting("score.fitness") == Some("test")
     }

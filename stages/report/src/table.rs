@@ -148,7 +148,7 @@ impl Table {
     }
 }
 
-/// A field that a spreadsheet takes as a text or a number, and never as a formula: what is no number and begins as formulas
+/// A field that a spreadsheet takes as a text or a number, and never as a formula: what is not a number and begins as formulas
 /// do gets an apostrophe in front, as OWASP advises; spaces before it do not count. Characters that steer a terminal are
 /// U+FFFD.
 fn csv_field(field: &str) -> String {

@@ -439,7 +439,7 @@ fn hostile_texts_add_no_element_no_attribute_no_formula_and_no_markup() {
                     assert!(!begins || field.parse::<f64>().is_ok(), "{attack:?} in {name}: {field:?}");
                 }
             } else if name.ends_with(".md") {
-                // What is escaped is no bracket of a link.
+                // What is escaped is not a bracket of a link.
                 assert!(
                     !content.replace("\\]", "").contains("](") && !content.contains("<script"),
                     "{attack:?} in {name}"

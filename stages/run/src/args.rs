@@ -12,8 +12,8 @@ use crate::simulate::SimulateArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  run plan runs/a --profile quick --program data/seed_pgn.py      what is to be made, one name a line
-  run plan runs/a --profile quick --program data/seed_pgn.py --iterations 64 --dry-run    the same, and nothing is written
+  run plan runs/a --profile quick --program data/seed_pgn.py            what is to be made, one name a line
+  run plan runs/a --profile quick --program data/seed_pgn.py --dry-run  the same, and nothing is written
   run status runs/a --cache cache
   run watch runs/a                             what the search is doing, until it is done
   run watch runs/a --once                      the same in a line
@@ -69,7 +69,7 @@ pub struct PlanArgs {
     pub profile: String,
 
     /// A file of settings that go over the profile's
-    #[arg(long, value_name = "FILE", default_value = "")]
+    #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
     pub settings: String,
 
     /// The program that the search starts from [propose.program]
@@ -77,51 +77,51 @@ pub struct PlanArgs {
     pub program: PathBuf,
 
     /// Proposals in total [search.attempts]
-    #[arg(long, value_name = "N", default_value = "")]
+    #[arg(long, value_name = "N", default_value = "", hide_default_value = true)]
     pub iterations: String,
 
-    /// [search.seed]
-    #[arg(long, value_name = "SEED", default_value = "")]
+    /// Seed of the run [search.seed]
+    #[arg(long, value_name = "SEED", default_value = "", hide_default_value = true)]
     pub seed: String,
 
-    /// [search.method]
-    #[arg(long, value_name = "NAME", default_value = "")]
+    /// How attempts are made [search.method]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub method: String,
 
-    /// [task.algorithm]
-    #[arg(long, value_name = "NAME", default_value = "")]
+    /// CLRS algorithm that candidates are trained on [task.algorithm]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub task: String,
 
-    /// [train.device]
-    #[arg(long, value_name = "DEVICE", default_value = "")]
+    /// auto, cpu, cuda (all visible GPUs) or cuda:K [train.device]
+    #[arg(long, value_name = "DEVICE", default_value = "", hide_default_value = true)]
     pub device: String,
 
-    /// [train.engine]
-    #[arg(long, value_name = "ENGINE", default_value = "")]
+    /// Where trainings run: local, slurm or command [train.engine]
+    #[arg(long, value_name = "ENGINE", default_value = "", hide_default_value = true)]
     pub engine: String,
 
     /// Options of sbatch, as one text [engine.slurm.options]
-    #[arg(long, value_name = "OPTIONS", default_value = "", allow_hyphen_values = true)]
+    #[arg(long, value_name = "OPTIONS", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     pub slurm: String,
 
     /// The recording: a replay's rows have the name of the run that lies beside it
-    #[arg(long, value_name = "FILE", default_value = "")]
+    #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
     pub transcripts: String,
 
-    /// [propose.proposer]
-    #[arg(long, value_name = "NAME", default_value = "")]
+    /// What writes the programs [propose.proposer]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub proposer: String,
 
-    /// [llm.base_url]
-    #[arg(long, value_name = "URL", default_value = "")]
+    /// Server of the language models [llm.base_url]
+    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     pub api_base: String,
 
-    /// One or several as "NAME=WEIGHT ..." [llm.models]
-    #[arg(long, value_name = "NAMES", default_value = "")]
+    /// Its model, or several as "NAME=WEIGHT ..." [llm.models]
+    #[arg(long, value_name = "NAMES", default_value = "", hide_default_value = true)]
     pub model: String,
 
     /// Trainings side by side, as `train --jobs` takes them: only looked at
-    #[arg(long, value_name = "N", default_value = "")]
+    #[arg(long, value_name = "N", default_value = "", hide_default_value = true)]
     pub jobs: String,
 
     /// A stage of one's own, as in check=./my_stage [stages.after_check]; may be repeated
@@ -154,7 +154,7 @@ pub struct EstimateArgs {
     pub before: bool,
 
     /// Trainings side by side, as `train --jobs` takes them [train.jobs]
-    #[arg(long, value_name = "N", default_value = "")]
+    #[arg(long, value_name = "N", default_value = "", hide_default_value = true)]
     pub jobs: String,
 }
 
@@ -185,7 +185,10 @@ pub struct AfterArgs {
 /// Note that the report or the results were made from the archive as it is
 #[derive(Group, Debug)]
 pub struct MadeArgs {
+    /// The run's folder
     pub folder: PathBuf,
+
+    /// What was made
     pub product: Product,
 
     /// It is of an earlier generation: it is to be made again
@@ -219,6 +222,7 @@ pub struct StatusArgs {
 /// Remove a run's folder; whatever is not, or holds more than a run, is refused
 #[derive(Group, Debug)]
 pub struct RemoveArgs {
+    /// The run's folder
     pub folder: PathBuf,
 }
 
@@ -239,7 +243,10 @@ pub struct ReplayArgs {
 /// Say whether the archives of two runs are equal, byte for byte, and what differs; exit code 1 where they are not
 #[derive(Group, Debug)]
 pub struct CompareArgs {
+    /// The one run's folder
     pub folder: PathBuf,
+
+    /// The other's
     pub other: PathBuf,
 }
 

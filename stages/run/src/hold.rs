@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a lock is waited for whose search has ended: its keeper may not have noticed yet.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Who searches in a folder.
+/// The process that searches in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Holder {
     /// The name of its machine, for people.

@@ -13,7 +13,7 @@ const UNFINISHED: &str = "unfinished";
 /// What a confirmation came to, beside the archive.
 pub const CONFIRMATION: &str = "confirm.json";
 
-/// What is no table.
+/// What is not a table.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Product {
     Report,

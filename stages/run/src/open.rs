@@ -68,7 +68,7 @@ fn recorded(folder: &Path) -> Result<Option<Config>> {
     if !folder.join(FIRST).exists() {
         return Ok(None);
     }
-    // Whatever cannot be looked at is an error when it is written; what is no regular file is one when it is read.
+    // Whatever cannot be looked at is an error when it is written; what is not a regular file is one when it is read.
     if !path.exists() {
         return Ok(None);
     }

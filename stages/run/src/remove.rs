@@ -38,7 +38,7 @@ const OURS: &[&str] = &[
 /// Removes the folder of a run.
 ///
 /// # Errors
-/// When it is no run of ours, or holds anything that is no part of one.
+/// When it is not a run of ours, or holds anything that is not a part of one.
 pub fn remove(folder: &Path) -> Result<()> {
     let refuse = |why: String| Usage(format!("{} is not removed: {why}", folder.display()));
     if folder.as_os_str().is_empty() {

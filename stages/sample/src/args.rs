@@ -20,13 +20,13 @@ Examples:
   sample --card kmp_matcher --json | jq '.channels[] | {feature, hints, outputs, later}'
   duckdb -c \"select steps, count(*) from 'dfs.parquet' group by 1 order by 1\"
 
-Rows: one for each sample. Columns: algorithm, split, seed, length, nodes, batch, sample, steps, then input_*, output_*
-and hint_* for each data point, as nested lists: hints [steps][...], node data [nodes], edge data [nodes][nodes], a
-trailing list of classes for categoricals. Hints end with the sample's own last step.
+Rows: one for each sample. Columns: algorithm, split, seed, length, nodes, batch, sample, steps, then input_*, output_* \
+and hint_* for each data point, as nested lists: hints [steps][...], node data [nodes], edge data [nodes][nodes], a \
+trailing list of classes for categoricals. Hints end with the sample's own last step. \
 Scalars are doubles, pointers are node numbers from 0, everything else is 0, 1, or -1 for \"not a target\".
 
-A card is a page on a task: what the algorithm does and what its data mean, how it is scored, pseudo-code with the places
-where hints are recorded, what each result of a processor can influence, and the settings in force (defaults unless
+A card is a page on a task: what the algorithm does and what its data mean, how it is scored, pseudo-code with the places \
+where hints are recorded, what each result of a processor can influence, and the settings in force (defaults unless \
 --config or --set change them).
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.";

@@ -7,8 +7,8 @@ use stage::config::Config;
 use stage::{Common, Table, TableArgs, Usage, WorkArgs};
 
 const EXAMPLES: &str = "\
-Cost: one pass over the validation and test graphs per training seed: seconds (profile quick) to a minute (profile paper);
-its memory grows with batch and length squared, or cubed for programs with triplets. Results are kept in the cache.
+Cost: one pass over the validation and test graphs per training seed: seconds (profile quick) to a minute (profile paper); \
+its memory grows with batch and length squared, or cubed for programs with triplets. Results are kept in the cache. \
 The diagnosis of a candidate (score.diagnosis) takes about a tenth as long as a quick training.
 
 Examples:
@@ -19,16 +19,17 @@ Examples:
   train my_idea.py | score - | jq '{ood_acc, test_acc}'
   score --summary 'runs/*/archive.parquet'          how far the edits of each method reach, and the spread over seeds
 
-Fitness is the mean accuracy over training seeds on an out-of-distribution split of the run's own (score.ood_length; its
-graphs are drawn from search.seed unless score.ood_seed is set); select shrinks it by the noise of a training. The CLRS test split is only reported; --set score.fitness=test makes it the fitness, as the reference
-implementation has it, and leaks it into the search.
+Fitness is the mean accuracy over training seeds on an out-of-distribution split of the run's own (score.ood_length; its \
+graphs are drawn from search.seed unless score.ood_seed is set); select shrinks it by the noise of a training. The CLRS \
+test split is only reported; --set score.fitness=test makes it the fitness, as the reference implementation has it, and \
+leaks it into the search.
 
-Exit codes: 0 done, whatever became of single rows; 1 failed or interrupted; 2 wrong usage; 3 (--one) there is no result
+Exit codes: 0 done, whatever became of single rows; 1 failed or interrupted; 2 wrong usage; 3 (--one) there is no result \
 yet.";
 
 /// Evaluates trained candidates on larger graphs than they were trained on, and gives them their fitness.
 ///
-/// Rows with status `trained` are scored, each in a child process with limits; all others pass.
+/// Rows with status `trained` are scored, each in a child process with limits; all other rows pass unchanged.
 #[derive(clap::Parser, Clone, Debug)]
 #[command(name = "score", version = stage::version(), after_help = EXAMPLES)]
 pub struct Args {

@@ -20,8 +20,7 @@ that of its program is refused.
 Examples (select is a word of bash's own: call it through `emberline`, or as `command select`):
   emberline select scored.parquet --archive ../gen003/archive.parquet -o archive.parquet
   emberline select --best archive.parquet -o best.py          the winner's program
-  emberline select --export results archive.parquet           the winner: program, weights, PyTorch module, model card (settings:
-                                                              --config, else config.toml beside the archive)
+  emberline select --export results archive.parquet           the winner: program, weights, PyTorch module, model card
   emberline select --summary 'runs/*/archive.parquet' --json  what came of each run, for machines
 ";
 

@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(plain.lines().count(), hostile.lines().count(), "{hostile}");
         let starts = |text: &str| text.lines().map(|line| line.chars().take(1).collect::<String>()).collect::<Vec<_>>();
         assert_eq!(starts(&plain), starts(&hostile));
-        // What is escaped is no bracket of a link.
+        // What is escaped is not a bracket of a link.
         let heading = hostile.lines().next().unwrap_or_default().replace("\\]", "");
         assert!(!heading.contains("<script") && !heading.contains("](") && heading.contains("\\`"), "{heading}");
         assert!(!hostile.chars().any(|c| c.is_control() && c != '\n'), "{hostile:?}");

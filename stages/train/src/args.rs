@@ -8,8 +8,8 @@ use stage::config::Config;
 use stage::{Common, TableArgs, Usage, WorkArgs};
 
 const EXAMPLES: &str = "\
-Cost: all of a search's time. A training takes seconds (profile quick) to hours (profile paper); its memory grows with
-batch, length squared and width. Results are kept in the cache by content, so that no training is done twice, and a
+Cost: all of a search's time. A training takes seconds (profile quick) to hours (profile paper); its memory grows with \
+batch, length squared and width. Results are kept in the cache by content, so that no training is done twice, and a \
 stage that was interrupted goes on where it was.
 
 Examples:
@@ -19,26 +19,26 @@ Examples:
   train --set train.time_limit_s=60 --set 'train.seeds=[0, 1, 2]' checked.parquet -o trained.parquet
   train --explain my_idea.py                        the network's graph as built and as run, with costs
 
-Training seeds are drawn for each run, candidate and training (train.seeds says how many; a list fixes them). With
---race, half of the candidates that were in the round before get one more, by their shrunken accuracy, as far as they can
+Training seeds are drawn for each run, candidate and training (train.seeds says how many; a list fixes them). With \
+--race, half of the candidates that were in the round before get one more, by their shrunken accuracy, as far as they can \
 still be the best:
   train --race 1 scored.parquet --archive ../gen003/archive.parquet -o trained1.parquet
   score trained1.parquet -o scored1.parquet
 
-A training that hangs, crashes, diverges or takes too much memory is its row's status (timeout, crashed, diverged, oom)
+A training that hangs, crashes, diverges or takes too much memory is its row's status (timeout, crashed, diverged, oom) \
 and no other's.
 
-On other machines (train.engine=slurm): jobs wait in the cache, a queue runs train --one KEY for each, and rows are made
+On other machines (train.engine=slurm): jobs wait in the cache, a queue runs train --one KEY for each, and rows are made \
 of what they leave. Every machine must see the same cache, and have the same build.
   train --engine slurm --slurm '--partition=a100 --gpus=1 --mem=16G' checked.parquet -o trained.parquet
   train --collect --device cuda checked.parquet -o trained.parquet
 
-Exit codes: 0 done, whatever became of single rows; 1 failed or interrupted; 2 wrong usage; 3 (--collect, --one) there is
+Exit codes: 0 done, whatever became of single rows; 1 failed or interrupted; 2 wrong usage; 3 (--collect, --one) there is \
 no result yet.";
 
 /// Trains accepted candidates, each seed of each in a child process with limits of time and memory.
 ///
-/// Rows with status `accepted` are trained, programs given as .py files are checked and trained, all others pass.
+/// Rows with status `accepted` are trained; programs given as .py files are checked first; all other rows pass unchanged.
 #[derive(clap::Parser, Clone, Debug)]
 #[command(name = "train", version = stage::version(), after_help = EXAMPLES)]
 pub struct Args {
@@ -52,8 +52,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub curves: Option<PathBuf>,
 
-    /// A round of racing, counted from 1: the input are scored rows, and those that may still be the best of the run get one
-    /// more training, if train.max_seeds allows; all others pass as they are
+    /// A round of racing, counted from 1: the input is a table of scored rows, and those that may still be the best of the run
+    /// get one more training, if train.max_seeds allows; all others pass unchanged
     #[arg(long, value_name = "ROUND", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub race: Option<usize>,
 

@@ -64,7 +64,7 @@ fn compile(candidate: &Candidate, inspectors: &Inspectors) -> anyhow::Result<Pre
     let Inspection { candidate: checked, params, .. } = inspectors.inspect(candidate, None)?;
     // A program without regions is a warning at the most here, an edit that reaches too far is not.
     if checked.verdict == Some(Verdict::Reject) {
-        // A row that `check` has accepted and that is none was tampered with, or checked with other settings.
+        // `check` has accepted this row, and it is not right: it was tampered with, or checked with other settings.
         let status = if by_hand { Status::Rejected } else { Status::Failed };
         return Ok(Err(Box::new(Candidate { status, fitness: None, ..checked })));
     }

@@ -1,7 +1,7 @@
 //! The program that computes, `worker`: it lies beside the stages, and is started for each job.
 //!
 //! It is a program of its own because libtorch takes more than a hundred megabytes from the moment that a process starts
-//! which is linked against it. Who supervises, collects or waits for other machines does without.
+//! which is linked against it. The programs that supervise, collect or wait for other machines do without it.
 
 use std::ffi::OsString;
 use std::fs::File;

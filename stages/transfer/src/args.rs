@@ -11,7 +11,7 @@ use stage::{Common, Usage, WorkArgs};
 use crate::Target;
 
 const EXAMPLES: &str = "\
-Cost: programs x tasks x seeds trainings, each as long as one of a search's. Results are kept in the cache by content:
+Cost: programs x tasks x seeds trainings, each as long as one of a search's. Results are kept in the cache by content: \
 what was interrupted goes on where it was, and a further task, seed or program costs only itself.
 
 Examples:
@@ -20,11 +20,11 @@ Examples:
   transfer --target div2mean-dfs --config data/profiles/paper.toml -o div2mean.parquet
   transfer --program my_idea.py --tasks data/tasks/transfer9.toml --set 'transfer.seeds=[0, 1, 2]' -o transfer.parquet
 
-Its jobs are trainings and evaluations like those of train and score, under the same keys: what one of them has done is
-done for all. On other machines (train.engine) each runs as train --one KEY or score --one KEY; transfer --one KEY does
+Its jobs are trainings and evaluations like those of train and score, under the same keys: what one of them has done is \
+done for all. On other machines (train.engine) each runs as train --one KEY or score --one KEY; transfer --one KEY does \
 either.
 
-Exit codes: 0 done, whatever became of single trainings; 1 failed or interrupted; 2 wrong usage; 3 (--one) there is no
+Exit codes: 0 done, whatever became of single trainings; 1 failed or interrupted; 2 wrong usage; 3 (--one) there is no \
 result yet.";
 
 /// Trains programs from scratch on further tasks, tests them on the CLRS test split, and compares them with a reference.

@@ -67,7 +67,7 @@ pub struct Inspectors {
 enum Home {
     /// The children's program with its arguments.
     Children(Vec<OsString>, Limits),
-    /// This process: for tests, whose own program is no stage.
+    /// This process: for tests, whose own program is not a stage.
     Here(Box<Rules>),
 }
 
@@ -92,7 +92,7 @@ impl Inspectors {
     /// Inspects one candidate; `show` asks for a text for people, too.
     ///
     /// A program that a child dies of is inspected again by a fresh one: what earlier programs have left behind in a child, or
-    /// somebody's `kill`, is no finding about this one.
+    /// somebody's `kill`, is not a finding about this one.
     ///
     /// # Errors
     /// Only where no child can be started or talked to.

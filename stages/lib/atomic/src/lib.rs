@@ -29,7 +29,7 @@ fn hint(error: &io::Error) -> &'static str {
 
 /// Writes a file through `fill`: into a temporary file beside it, synced, renamed, and the folder synced.
 ///
-/// What exists and is no regular file (`/dev/null`, a named pipe) is written to directly.
+/// What exists and is not a regular file (`/dev/null`, a named pipe) is written to directly.
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let fail = |source| WriteError { path: path.to_owned(), source };
     // A full disk shows while filling: then, too, the message says which file it was.

@@ -5,7 +5,7 @@
 
 use crate::spec::{Location, SpecEntry, Stage, Type};
 
-/// In place of 0 or 1: this entry is no target, and losses and scores leave it out.
+/// In place of 0 or 1: this entry is not a target, and losses and scores leave it out.
 pub const MASKED: f64 = -1.0;
 
 /// Class code of a blank cell: no class at all, the last one marked as [`MASKED`].

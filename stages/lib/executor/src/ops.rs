@@ -227,7 +227,7 @@ fn cast(x: &Tensor, kind: Kind) -> Result<Tensor> {
     Ok(if x.f_kind()? == kind { x.shallow_clone() } else { x.f_to_kind(kind)? })
 }
 
-/// Whether a bound is no fraction; an infinite one is no bound.
+/// Whether a bound is not a fraction; an infinite one is not a bound.
 fn is_whole(bound: f64) -> bool {
     bound.is_infinite() || bound.fract() == 0.0
 }

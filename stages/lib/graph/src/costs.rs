@@ -48,7 +48,7 @@ pub struct Costs {
 pub struct NodeCost {
     /// Multiply-accumulates, of matrix products alone.
     pub macs: Dim,
-    /// Element operations, of all that is no matrix product.
+    /// Element operations, of all that is not a matrix product.
     pub element_ops: Dim,
     /// Bytes of the value, 0 for views.
     pub bytes: Dim,

@@ -45,7 +45,7 @@ pub enum OpError {
         /// Number of elements of the stated shape.
         want: Dim,
     },
-    /// The size behind -1 in a view is no polynomial.
+    /// The size behind -1 in a view is not a polynomial.
     #[error("{} cannot be viewed with one free axis beside {rest}: {have} is not a multiple of {rest} for every B and N", display(.from))]
     FreeAxis {
         /// The argument's shape.
@@ -168,7 +168,7 @@ pub enum OpError {
         /// The index behind the last.
         end: Dim,
     },
-    /// The length of a slice by steps is no polynomial.
+    /// The length of a slice by steps is not a polynomial.
     #[error("a slice of {length} elements by steps of {step} has no length that is right for every B and N")]
     SliceStep {
         /// Number of elements between start and end.

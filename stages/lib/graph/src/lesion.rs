@@ -9,7 +9,7 @@
 //!
 //! * where it is a layer, that is a factor of a product ([`Op::Linear`], [`Op::MatMul`], [`Op::Einsum`]), the weight of a
 //!   [`Op::LayerNorm`] or a table of embeddings ([`Op::IndexSelect`], [`Op::Gather`]), the *value* is replaced by numbers
-//!   that the caller gives: one for each feature of the last axis, or one in all where that axis is no known number;
+//!   that the caller gives: one for each feature of the last axis, or one in all where that axis is not a known number;
 //! * elsewhere, as where a scale or an offset meets data element by element, the *parameter* is replaced by one number: see
 //!   [`Fallback`].
 //!

@@ -1,4 +1,4 @@
-//! Who answers a call: a server, or a recording.
+//! What answers a call: a server, or a recording.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ pub struct Answer {
     pub result: Result<Reply, CallError>,
     /// Tokens, cost and time of all attempts at the call.
     pub taken: Taken,
-    /// For how long the call had to wait for the service, which is no time of the proposal's.
+    /// For how long the call had to wait for the service, which is not part of the proposal's time.
     pub outage: Duration,
 }
 

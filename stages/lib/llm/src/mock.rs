@@ -80,7 +80,7 @@ impl Server {
                 let Ok(stream) = stream else { continue };
                 let (seen, over, handler) = (Arc::clone(&seen), Arc::clone(&over), Arc::clone(&handler));
                 std::thread::spawn(move || {
-                    // a client that has left is no concern of the server's
+                    // a client that has left is not a concern of the server's
                     let _ = serve(stream, &seen, &over, &*handler);
                 });
             }

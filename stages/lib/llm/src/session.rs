@@ -88,9 +88,9 @@ pub struct Shared {
     pub settings: Settings,
     /// The templates.
     pub prompts: Prompts,
-    /// Who answers calls.
+    /// What answers calls.
     pub chat: Box<dyn Chat>,
-    /// Who judges programs.
+    /// What judges programs.
     pub checker: Box<dyn Checker>,
     /// What is searched for.
     pub task: TaskFacts,
@@ -283,7 +283,7 @@ impl Session {
             };
             if round < rounds {
                 let said = program.as_ref().map_or_else(|| echo(&reply.text), |p| echo(&format!("```python\n{p}```")));
-                // Who meets the bounds of the language is told of all of it, once.
+                // A model that meets the bounds of the language is told all of it, once.
                 let page = page_is_due && UNKNOWN_WORDS.iter().any(|code| report.contains(code));
                 page_is_due &= !page;
                 let again = serde_json::json!({

@@ -119,7 +119,7 @@ impl Settings {
     /// Resolves the section `[llm]` and what else bears on the models.
     ///
     /// # Errors
-    /// Where a value cannot be meant: a time of 0, a weight that is no number, a server that the settings do not have.
+    /// Where a value cannot be meant: a time of 0, a weight that is not a number, a server that the settings do not have.
     pub fn resolve(config: &Config) -> Result<Self, Usage> {
         let llm = &config.llm;
         let by_agent = [

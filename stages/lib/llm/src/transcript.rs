@@ -92,7 +92,7 @@ pub enum TranscriptError {
         path: PathBuf,
         /// Number of the line, from 1.
         line: usize,
-        /// Why it is none.
+        /// Why it cannot be read.
         source: serde_json::Error,
     },
 }

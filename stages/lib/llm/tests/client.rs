@@ -395,7 +395,7 @@ fn half_a_reply_is_gone_on_with_where_the_server_can() {
     let server = serve(vec![half("x = 1"), streamed("x = 1 + 3", None)]);
     assert_eq!(chat(&continuing(&server, Continues::Prefill)).result.unwrap().text, "x = 1 + 3");
 
-    // One that will not go on is asked for the whole reply, and that is no retry.
+    // One that will not go on is asked for the whole reply, and that is not a retry.
     let refusal = respond_json(400, &json!({"error": {"message": "the last message must be the user's"}}));
     let server = serve(vec![half("x = 1"), refusal, ok("x = 2")]);
     let settings = with(continuing(&server, Continues::Prefill), |s| s.llm.retries = 1);

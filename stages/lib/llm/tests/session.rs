@@ -588,7 +588,7 @@ fn splicing_makes_edits_local() {
         assert_eq!(made.len(), 1);
         assert_eq!(made[0].source.as_deref(), Some(action(body).as_str()));
     }
-    // a whole program without the region is no fragment
+    // a whole program without the region is not a fragment
     let server = agents(ROUTED, DIRECTED, vec!["```python\ndef get_processor_factory():\n    pass\n```".to_owned()]);
     let mut settings = settings(&server);
     (settings.llm.splice, settings.llm.repair_rounds) = (true, 0);

@@ -84,7 +84,7 @@ pub struct Fact {
     pub nodes: usize,
     /// How many graphs were looked at.
     pub samples: usize,
-    /// What was replaced; `None` for what is no lesion.
+    /// What was replaced; `None` for what is not a lesion.
     pub subject: Option<Subject>,
     /// Name of the output or hint.
     pub probe: Option<String>,

@@ -4,7 +4,7 @@
 //! noise and forced hints, and what there is so far of the curve and of the best weights. Batches are not stored: they
 //! follow from the seed and the number of the step. Numbers are stored as they are computed, so that nothing is rounded
 //! on the way. The tensors are `parameters`, `adam.mean`, `adam.square`, `curve.loss`, `curve.val_acc` (NaN where there
-//! was no validation), `best.NAME`, and `statistics` where the program has batch normalisations; everything else is JSON in the metadata.
+//! was not a validation), `best.NAME`, and `statistics` where the program has batch normalisations; everything else is JSON in the metadata.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -73,7 +73,7 @@ pub enum NetworkError {
 }
 
 impl NetworkError {
-    /// At this step, `what` was no finite number.
+    /// At this step, `what` was not a finite number.
     pub(crate) fn diverged(step: usize, what: &str, value: f64) -> Self {
         Self::Diverged { step, reason: format!("{what} is {value}") }
     }

@@ -321,7 +321,7 @@ mod tests {
             let mut point = point.clone();
             let each = point.data.len() / size;
             point.data.rotate_left(each * by);
-            // what is no target is predicted as something
+            // what is not a target is predicted as something
             point.data.iter_mut().filter(|x| **x == MASKED).for_each(|x| *x = 1.0);
             point
         };

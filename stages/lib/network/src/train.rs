@@ -296,7 +296,7 @@ mod tests {
         losses.extend([1e6; PATIENCE]);
         let error = check_divergence(&curve(&losses)).expect_err("it is hopeless");
         assert!(error.to_string().contains("step 11") && error.to_string().contains("2.000e3"), "{error}");
-        // a spike comes back, and a bad start is none
+        // the loss comes back from a spike, and a bad start is not a divergence
         losses[5] = 3.0;
         assert!(check_divergence(&curve(&losses)).is_ok());
         assert!(check_divergence(&curve(&[1e6; 20])).is_ok());

@@ -10,7 +10,7 @@ use schemas::Severity;
 /// What kind of fault a diagnostic is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Category {
-    /// The text is no program of Python 3.11.
+    /// The text is not a program of Python 3.11.
     Syntax,
     /// A name or an attribute that does not exist.
     Name,

@@ -1,6 +1,6 @@
 //! Whether a child changes only the region that was selected in its parent.
 //!
-//! Programs are compared as syntax trees, so comments, spacing, quotes and docstrings are no edits. What lies outside of
+//! Programs are compared as syntax trees, so comments, spacing, quotes and docstrings are not edits. What lies outside of
 //! all regions is frozen. Kinds of entanglement:
 //!
 //! - `frozen-code`: frozen code differs
@@ -8,7 +8,7 @@
 //! - `rebinds-frozen`: the selected region binds a name or attribute that frozen code relies on, and that the parent's
 //!   region did not bind
 //! - `region-markers`: the child's regions cannot be found, are not its parent's, or none is that of the selected factor
-//! - `unparsable`: the child is no program
+//! - `unparsable`: the child is not a program
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

@@ -36,7 +36,7 @@ pub struct Site {
     pub range: Range<usize>,
 }
 
-/// The sites of a region, in the order of the source; none where the program has no such region or is no program.
+/// The sites of a region, in the order of the source; none where the program has no such region or is not a program.
 #[must_use]
 pub fn sites(source: &str, factor: Factor) -> Vec<Site> {
     on_big_stack(|| find(source, factor))
@@ -152,7 +152,7 @@ impl<'a> Text<'a> {
             ([], [Keyword { name: Some(name), value }]) if &**name == "dim" => value,
             _ => return None,
         };
-        // several axes at once are no axis
+        // several axes at once are not an axis
         let single = matches!(axis.kind, ExprKind::Int(_) | ExprKind::Unary(..));
         let (operand, axis) = (self.of(operand)?.to_owned(), self.of(axis)?.to_owned());
         single.then_some(SiteKind::Reduction { name, operand, axis })

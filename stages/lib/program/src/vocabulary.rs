@@ -86,7 +86,7 @@ const PROTOCOL: &[&str] = &[
     "zero_grad",
 ];
 
-/// Builtins of Python that are no part of the language.
+/// Builtins of Python that are not part of the language.
 const OTHER_BUILTINS: &[&str] = &[
     "EncodingWarning",
     "aiter",

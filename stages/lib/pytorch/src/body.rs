@@ -187,7 +187,7 @@ fn statement(name: &str, text: &str, shape: &str) -> Vec<String> {
     lines
 }
 
-/// A call's opening, its arguments, and its closing bracket; none where the text is no single call.
+/// A call's opening, its arguments, and its closing bracket; none where the text is not a single call.
 fn broken(text: &str) -> Option<(&str, Vec<&str>, &str)> {
     let open = text.find('(')?;
     let is_called = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | '"');

@@ -94,7 +94,7 @@ pub fn module(processor: &Processor, algorithm: &'static Algorithm, settings: Se
             let param = of.params().get(id.index());
             let param = param.ok_or_else(|| ExportError::Inconsistent("a parameter is not there".to_owned()))?;
             let name = format!("{own}{}", param.name);
-            // One that nothing reads is no parameter of the network: it is not trained, and its value is its start.
+            // One that nothing reads is not a parameter of the network: it is not trained, and its value is its start.
             let unread = || Param { transient: true, ..param.clone() };
             let known = graph.params().iter().find(|known| known.name == name).cloned().unwrap_or_else(unread);
             parameters.push((known, format!("{prefix}.{}", place.path)));

@@ -1,7 +1,7 @@
 //! Names in generated Python: identifiers, and nothing else.
 //!
 //! A candidate chooses the names of its layers, and a dictionary's keys are any text. What is written here consists of ASCII
-//! letters, digits and underscores, is no word of Python's, and stands for nothing of PyTorch's.
+//! letters, digits and underscores, is not a word of Python's, and stands for nothing of PyTorch's.
 
 use std::collections::BTreeSet;
 

@@ -20,7 +20,7 @@ pub(crate) const COMPARISON: u8 = 2;
 pub(crate) struct Expr {
     pub text: String,
     pub binds: u8,
-    /// A number of Python's own, which is no tensor.
+    /// A number of Python's own, which is not a tensor.
     pub literal: Option<Literal>,
 }
 

@@ -111,7 +111,7 @@ fn programs() -> Vec<(String, String)> {
 }
 
 fn array(value: &Tensor) -> Value {
-    // JSON has no numbers that are none.
+    // JSON has neither NaN nor infinity.
     json!({ "shape": value.shape, "data": value.data.iter().map(|x| format!("{x:?}")).collect::<Vec<_>>() })
 }
 

@@ -1,4 +1,4 @@
-//! Who is trained again: sequential halving of trainings, among those whose upper bound reaches the best lower bound.
+//! Which candidates are trained again: sequential halving of trainings, among those whose upper bound reaches the best lower bound.
 //!
 //! In each round the better half of those that were in the round before gets one more training (sequential halving: Karnin,
 //! Koren and Somekh, ICML 2013, "Almost optimal exploration in multi-armed bandits"), so that a generation costs about

@@ -9,10 +9,10 @@
 //! as the mean of many. A mean over few trainings is so drawn towards the mean of all candidates, and the more the fewer
 //! they are: the best of many noisy means is on average no longer too good.
 //!
-//! Who is trained again depends on the scores so far (see [`racing`](crate::racing)). That does not disturb the posterior,
+//! Which candidates are trained again depends on the scores so far (see [`racing`](crate::racing)). That does not disturb the posterior,
 //! which depends on the measurements alone and not on the rule that asked for them.
 //!
-//! What it cannot do: a run with a few ruined architectures among many equal ones is no normal distribution. These widen
+//! What it cannot do: a run with a few ruined architectures among many equal ones is not a normal distribution. These widen
 //! it, and leaders are then shrunk too little. A confirmation does not rest on any of this.
 
 use crate::mean;

@@ -1,7 +1,7 @@
 //! Islands: parts of the population that breed among themselves, and pass their best on around a ring.
 //!
 //! Membership is not stored. A row belongs to the island in its `island` column; every `migration_interval` generations
-//! the best `migrants` of each island also become members of the next one. Who belongs where is replayed from the table,
+//! the best `migrants` of each island also become members of the next one. Which program belongs where is replayed from the table,
 //! so that it is right after any interruption.
 //!
 //! The scheme is that of OpenEvolve, on which SPARK's reference implementation is built; the ring goes back to

@@ -5,7 +5,7 @@
 //! the first Make: when one of them is gone, or a Make has taken a signal and only waits for its children, the stage ends
 //! as if the signal had come to itself.
 //!
-//! Who is detached on purpose is not watched over: a stage in another session than its Make (`setsid`), or one that
+//! What is detached on purpose is not watched over: a stage in another session than its Make (`setsid`), or one that
 //! ignores SIGHUP where its Make does not (`nohup`). `nohup make search` is no such case: all of it ends with that Make.
 //! Without Make (a shell, a pipe, a service) nothing is watched.
 

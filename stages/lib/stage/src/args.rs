@@ -119,10 +119,10 @@ impl TableArgs {
     }
 }
 
-/// A number of things on the command line, in plain words where it is none.
+/// A number of things on the command line; a mistake in it is told in plain words.
 ///
 /// # Errors
-/// What is no whole number from 0.
+/// Where it is not a whole number from 0.
 pub fn count<N: std::str::FromStr>(text: &str) -> std::result::Result<N, String> {
     let number = text.trim();
     let plain = number.strip_prefix('-').unwrap_or(number);

@@ -26,7 +26,7 @@ fn checked_out() -> Option<String> {
 pub fn version() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
-        // Who does not ask is not kept waiting.
+        // A caller that does not ask is not kept waiting.
         if !std::env::args_os().skip(1).any(|word| word == "--version" || word == "-V") {
             return crate::VERSION.to_owned();
         }

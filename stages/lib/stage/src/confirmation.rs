@@ -15,7 +15,7 @@ pub const FILE: &str = "confirm.json";
 /// that went on since.
 ///
 /// # Errors
-/// When a file cannot be read, or is none of ours.
+/// When a file cannot be read, or was not written by us.
 pub fn beside(archive: &Path) -> Result<Option<Confirmation>> {
     let path = archive.with_file_name(FILE);
     if archive == Path::new("-") || !path.is_file() {

@@ -7,7 +7,7 @@ use std::path::Path;
 /// Bytes of the largest text file that is read.
 pub const LARGEST: u64 = 16 << 20;
 
-/// Reads a text file. An error says which line is no UTF-8, or that the file is too large; it is for the caller to name the
+/// Reads a text file. An error says which line is not UTF-8, or that the file is too large; it is for the caller to name the
 /// file.
 pub fn read_text(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();

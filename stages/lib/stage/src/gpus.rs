@@ -201,7 +201,7 @@ fn visible(given: Option<&str>, listing: &str, device_files: usize) -> Vec<Strin
     if listed.is_empty() { (0..device_files).map(|index| index.to_string()).collect() } else { listed }
 }
 
-/// The names in a list of CUDA_VISIBLE_DEVICES. As CUDA does, it stops at the first that is none.
+/// The names in a list of CUDA_VISIBLE_DEVICES. As CUDA does, it stops at the first that names no GPU.
 fn named(list: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in list.split(',').map(str::trim) {

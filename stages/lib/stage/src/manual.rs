@@ -70,7 +70,7 @@ pub fn generate(command: Command, what: &str) -> Result<String> {
 /// The man page of a program.
 ///
 /// # Errors
-/// When it is no text.
+/// When it is not text.
 pub fn man(command: Command) -> Result<String> {
     let page = clap_mangen::Man::new(command).source(format!("emberline {}", crate::VERSION));
     let mut text = Vec::new();

@@ -10,13 +10,13 @@ pub fn text(text: &str) -> String {
     while let Some(c) = rest.next() {
         let in_word = |c: Option<&char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         match c {
-            // Within a word it is no emphasis, and names are full of it.
+            // Within a word it is not emphasis, and names are full of it.
             '_' if in_word(out.chars().last().as_ref()) && in_word(rest.peek()) => out.push(c),
             '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '!' | '$' | '{' | '}' => out.extend(['\\', c]),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            // Sites make links of bare addresses and mentions; an entity looks the same and is none.
+            // Sites make links of bare addresses and mentions; an entity looks the same and is not one.
             '@' => out.push_str("&#64;"),
             ':' if SCHEMES.iter().any(|scheme| ends_with(&out, scheme)) => out.push_str("&#58;"),
             '.' if ends_with(&out, "www") => out.push_str("&#46;"),

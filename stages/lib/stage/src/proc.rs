@@ -77,7 +77,7 @@ pub fn signals(pid: impl std::fmt::Display, set: &str) -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
-/// The bit of a signal in such a set; 0 for what is no signal.
+/// The bit of a signal in such a set; 0 for what is not a signal.
 pub fn bit(signal: i32) -> u64 {
     u32::try_from(signal - 1).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
 }

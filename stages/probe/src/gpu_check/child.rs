@@ -179,7 +179,7 @@ fn case(kind: &str, path: &Path, compare: impl FnOnce() -> Result<Report>) -> Re
                 ok: report.ok,
                 quantities: report.checks.len(),
                 closest: closest.map(|check| check.name.clone()),
-                // JSON has no numbers that are none.
+                // JSON has neither NaN nor infinity.
                 error: closest.map(|check| check.error).filter(|error| error.is_finite()),
                 tolerance: closest.map(|check| check.tolerance),
                 ..empty

@@ -96,7 +96,7 @@ pub struct Rates {
     pub entangled: Option<f64>,
 }
 
-/// The rates after each attempt; the seed program is no attempt.
+/// The rates after each attempt; the seed program is not an attempt.
 pub fn rates(run: &Run) -> Vec<Rates> {
     let (mut checked, mut runs, mut admitted, mut known, mut entangled) = (0usize, 0usize, 0usize, 0usize, 0usize);
     run.proposals()

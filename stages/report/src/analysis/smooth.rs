@@ -97,7 +97,7 @@ mod tests {
         }
         let all = whole(&sawtooth(600, &lengths), lengths.len());
         assert!(all.windows(2).all(|pair| pair[1].1 < pair[0].1), "{all:?}");
-        // 601 steps: the one that is left is no round of its own, which would be a tooth of the saw.
+        // 601 steps: the one that is left is not a round of its own, which would be a tooth of the saw.
         let odd = whole(&sawtooth(601, &lengths), lengths.len());
         assert!(odd.len() > POINTS / 2 && odd.windows(2).all(|pair| pair[1].1 < pair[0].1), "{odd:?}");
     }

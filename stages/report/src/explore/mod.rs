@@ -272,7 +272,7 @@ fn mean(values: &[f64]) -> Option<f64> {
     (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
 }
 
-/// A share to a hundredth of a per cent and a bit; null for what is no number.
+/// A share to a hundredth of a per cent and a bit; null for what is not a number.
 fn rounded(value: Option<f64>) -> Value {
     value.filter(|value| value.is_finite()).map(|value| (value * 1e5).round() / 1e5).into()
 }

@@ -13,7 +13,7 @@ use crate::text::{count, percent, tip, whole};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Published {
     pub name: &'static str,
-    /// Its name here; empty for what is no method of ours.
+    /// Its name here; empty for what is not a method of ours.
     pub method: &'static str,
     /// DFS, out-of-distribution accuracy on the test split.
     pub dfs: f64,

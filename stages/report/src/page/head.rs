@@ -141,7 +141,7 @@ fn relative(path: &Path, from: &Path) -> Option<PathBuf> {
     Some(up.chain(path.components().skip(common)).collect())
 }
 
-/// A relative path as an address: whatever is no plain letter of a file name is escaped, so it can be no scheme either.
+/// A relative path as an address: whatever is not a plain letter of a file name is escaped, so it can be no scheme either.
 fn href(path: &Path) -> String {
     let mut out = String::new();
     for byte in path.as_os_str().as_encoded_bytes() {

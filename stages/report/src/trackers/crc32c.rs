@@ -15,7 +15,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, step)
 }
 
-/// The same, masked: so that the checksum of data that hold checksums is no special case (TFRecord's rule).
+/// The same, masked: so that the checksum of data that hold checksums is not a special case (TFRecord's rule).
 pub(super) fn masked(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }

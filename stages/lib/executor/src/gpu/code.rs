@@ -401,7 +401,7 @@ fn binary(op: BinaryOp, x: &str, y: &str) -> String {
         BinaryOp::Sub => format!("{x} - {y}"),
         BinaryOp::Mul => format!("{x} * {y}"),
         BinaryOp::Div => format!("{x} / {y}"),
-        // The first where it is no number; of two that are equal, it does not matter which.
+        // The first where it is not a number; of two that are equal, it does not matter which.
         BinaryOp::Maximum => format!("({x} != {x} || {x} > {y}) ? {x} : {y}"),
         BinaryOp::Minimum => format!("({x} != {x} || {x} < {y}) ? {x} : {y}"),
         BinaryOp::Pow => format!("pow({x}, {y})"),

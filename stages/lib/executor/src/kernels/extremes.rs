@@ -168,7 +168,7 @@ pub(super) unsafe fn put_part<T: Real, V: Vector<T>>(x: V, to: *mut T, count: us
     unsafe { if count == V::WIDTH { x.store(to) } else { x.store_part(to, count) } }
 }
 
-/// Who gets the gradient of an extreme that several elements attain.
+/// Which elements get the gradient of an extreme that several elements attain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ties {
     /// All of them, in equal shares.

@@ -539,7 +539,7 @@ mod tests {
         assert!(!is_better([1024, usize::MAX, usize::MAX], false));
     }
 
-    /// Lanes and terms that a matrix does not have are no zeros that infinities could meet.
+    /// Lanes and terms that a matrix does not have are not zeros that infinities could meet.
     #[test]
     fn infinities_stay_where_they_are() {
         for n in [1, 3, 7, 20] {

@@ -124,7 +124,7 @@ pub(crate) trait Vector<T>: Copy {
     fn total(self) -> T;
     /// The largest of all lanes, where all are numbers.
     fn most(self) -> T;
-    /// Whether a lane is no number.
+    /// Whether a lane is not a number.
     fn has_nan(self) -> bool;
     /// `self * 2^n`, n being whole and of at most twice the range of exponents.
     fn scale(self, n: Self) -> Self;

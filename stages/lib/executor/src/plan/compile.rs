@@ -527,7 +527,7 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         self.push_product(at, x, y, &axes)
     }
 
-    /// A sum of products of two tensors; false where it is none that the kernel can do.
+    /// A sum of products of two tensors; false where the kernel cannot do it.
     fn einsum(&mut self, at: usize, equation: &str) -> Result<bool> {
         let args: Vec<usize> = self.nodes.args(at).collect();
         let (&[x, y], Ok(parsed)) = (args.as_slice(), Equation::parse(equation)) else { return Ok(false) };

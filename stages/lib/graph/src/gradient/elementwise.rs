@@ -191,7 +191,7 @@ fn of_base(x: &Formula, y: &Formula, g: &Formula, power: Option<f64>) -> Formula
     }
 }
 
-/// The branch that is not taken gets 0, even where the adjoint is no number.
+/// The branch that is not taken gets 0, even where the adjoint is not a number.
 pub(super) fn choice(t: &mut Tape<'_>, at: &Site) -> Result<(), OpError> {
     let &[condition, x, y] = at.args.as_slice() else { return Ok(()) };
     let (condition, g): (Formula, Formula) = (condition.into(), at.g.into());

@@ -4,7 +4,7 @@
 //! inputs and parameters (forward-mode differentiation). Two graphs with equal values and equal tangents for a random
 //! point and direction have equal gradients there, by PyTorch's conventions for ties and kinks.
 //!
-//! Speed is no aim: every operation is a loop over indices.
+//! Speed is not an aim: every operation is a loop over indices.
 
 mod elementwise;
 mod product;

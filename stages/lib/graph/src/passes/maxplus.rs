@@ -217,7 +217,7 @@ impl Extreme {
         apart.push(Term { node: value, negative: false });
         let open = cheapest(b, apart, self.reference, self.span)?;
 
-        // Where nothing is masked the fill is no candidate.
+        // Where nothing is masked the fill is not a candidate.
         let bound = if self.minimum { BinaryOp::Minimum } else { BinaryOp::Maximum };
         let mut value = b.emit(Op::Binary(bound), &[open, masked.fill], self.span)?;
         let mut all: Option<NodeId> = None;

@@ -3,7 +3,7 @@
 //! Large tensors cost the time that they take to be written and read; an addition or ReLU in place saves a fresh
 //! tensor. With reverse-mode differentiation as PyTorch does it this is allowed where
 //!
-//! * the argument has the value's shape and type, nothing else reads it, it is no view, and it is made in the same part of
+//! * the argument has the value's shape and type, nothing else reads it, it is not a view, and it is made in the same part of
 //!   the schedule (what is static is read again at the next step);
 //! * the operation that made it does not need its own value for its gradient, as a product or sum does not;
 //! * the operation that overwrites it does not need what it overwrites: additions do not, and ReLU, sigmoid, tanh and

@@ -7,7 +7,7 @@ use crate::error::excerpt;
 /// Longest label, in characters.
 pub const LABEL: usize = 80;
 
-/// Reads the reply. A missing title is no fault: the beginning of the directive serves.
+/// Reads the reply. A missing title is not a fault: the beginning of the directive serves.
 pub fn read(text: &str) -> Directive {
     let directive =
         |text: &str, label: &str| Directive { text: text.to_owned(), label: excerpt(label, LABEL), genes: Vec::new() };

@@ -33,7 +33,7 @@ pub fn extract(text: &str) -> Result<Extracted, String> {
 /// The code of a text, if there is any.
 fn code(text: &str) -> Option<String> {
     let blocks = fenced(text);
-    // A block around another one has its fences in it, and is no program.
+    // A block around another one has its fences in it, and is not a program.
     let clean = |block: &&String| !block.lines().any(|line| fence(line.trim()).is_some());
     let last = |entry: bool| {
         let mut found = blocks.iter().rev().filter(|block| !entry || block.contains(ENTRY));

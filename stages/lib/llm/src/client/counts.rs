@@ -7,7 +7,7 @@ use crate::error::{CallError, Kind};
 
 /// Guesses below this say little: what the service puts around a short prompt counts for more than the prompt.
 const SHORTEST: u64 = 500;
-/// Counts below this are no context that was cut to.
+/// Counts below this are not those of a context that was cut.
 const SMALLEST_CONTEXT: u64 = 1024;
 /// The share of a prompt below which it was cut, where nothing but the guess is known of its size ...
 const CUT_OF_A_GUESS: f64 = 0.6;

@@ -163,7 +163,7 @@ impl Client {
                 note(Duration::ZERO);
                 continue;
             }
-            // Who asks too often is asked to wait: that is no fault of the call, however often it happens.
+            // A client that asks too often is told to wait: that is not a fault of the call, however often it happens.
             let asked_to_wait = error.retry_after.is_some_and(|wait| wait > self.settings.waits.patience);
             if error.can_heal() && (error.status == Some(429) || asked_to_wait) {
                 let since = *throttled_since.get_or_insert_with(Instant::now);

@@ -119,7 +119,7 @@ impl Fill {
             What::Number(number) => numbers.fill(number),
             What::Measured { first, count } => {
                 for mean in means.iter().skip(first).take(count) {
-                    // A mean that is no number, as of scores that bar with infinity, is none to go by.
+                    // A mean that is not finite, such as that of scores masked with infinity, says nothing.
                     let added = numbers.iter_mut().zip(mean).filter(|(_, x)| x.is_finite());
                     added.for_each(|(sum, x)| *sum += x / count as f64);
                 }

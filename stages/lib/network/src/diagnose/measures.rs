@@ -145,7 +145,7 @@ fn compare(hint: &OfHint, truth: &[f64], predicted: &[f64]) -> (Count, bool) {
         match hint.entry.ty {
             Type::Scalar => {
                 let share = 1.0 - (truth - predicted).abs() / hint.spread;
-                // A number that is none is as far off as can be.
+                // A prediction that is not a number counts as far off as can be.
                 count.add(Count { correct: if share >= -1.0 { share } else { -1.0 }, total: 1.0 });
             }
             Type::Mask => {

@@ -147,7 +147,7 @@ pub fn diagnose(
     if let Some(lesions) = &config.lesions {
         facts.extend(lesions::run(processor, weights, lesions, device)?);
     }
-    // A number that is none, as the squared error of a prediction that is none, tells nothing and no table could hold it.
+    // The squared error of a prediction that is not finite tells nothing, and no table could hold it.
     facts.retain(|fact| [fact.correct, fact.total, fact.value, fact.loss.unwrap_or(0.0)].iter().all(|x| x.is_finite()));
     Ok(facts)
 }

@@ -330,7 +330,7 @@ impl Tracer {
         let (Some(x), Some(y)) = (as_dim(a), as_dim(b)) else {
             return self.run.type_fault("sizes are integers");
         };
-        // a size of many terms is no size of a tensor, and costs as much as a program
+        // a size of many terms is not a size of a tensor, and costs as much as a program
         let (left, right) = (x.terms().count(), y.terms().count());
         self.run.charge((left * right) as u64 / 4)?;
         if left.max(right) > MAX_TERMS {

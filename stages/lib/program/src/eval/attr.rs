@@ -9,7 +9,7 @@ use super::{Interp, R, Run, Tracer, native, torch};
 use crate::rules::Rule;
 use crate::syntax::Name;
 
-/// Attributes of tensors that are no methods.
+/// Attributes of tensors that are not methods.
 pub const TENSOR: &[&str] = &[
     "shape",
     "ndim",

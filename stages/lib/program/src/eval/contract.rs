@@ -23,7 +23,7 @@ pub struct Contract {
 pub enum Gradient {
     /// It flows.
     Flows,
-    /// It is zero, or what is given is no float.
+    /// It is zero, or what is given is not a float.
     Zero,
     /// Torch has none: no gradient may reach the value.
     Refused,

@@ -123,7 +123,7 @@ fn is_called(e: &Expr, wanted: &str) -> bool {
     matches!(&e.kind, ExprKind::Name(n) | ExprKind::Attribute(_, n) if &**n == wanted)
 }
 
-/// `ClassVar[...]`, which is no field of a dataclass.
+/// `ClassVar[...]`, which is not a field of a dataclass.
 fn names_class_var(annotation: &Expr) -> bool {
     let mut found = false;
     crate::walk::expressions(annotation, &mut |e| {

@@ -195,7 +195,7 @@ impl Interp {
             }
             let mut take = |test: fn(&char) -> bool| -> String { std::iter::from_fn(|| chars.next_if(test)).collect() };
             let flags = take(|c| matches!(c, '-' | '+' | ' ' | '#' | '0'));
-            // digits are no number only where it is too large, which no budget has room for
+            // digits are not a number only where it is too large, which no budget has room for
             let digits = |text: String| if text.is_empty() { 0 } else { text.parse().unwrap_or(usize::MAX) };
             let width = digits(take(char::is_ascii_digit));
             let precision = match take(|c| *c == '.').as_str() {

@@ -98,7 +98,7 @@ fn parted(vm: &mut Interp, a: &Args, last: bool) -> R<Value> {
 /// At white space or a separator, at most so many times, from the left or the right.
 fn split(vm: &mut Interp, a: &Args, right: bool) -> R<Value> {
     let text = this(vm, a)?;
-    // a negative number is no limit, and so is one that no text reaches
+    // a negative number is not a limit, and so is one that no text reaches
     let most = usize::try_from(a.int_or(vm, "maxsplit", -1)?).unwrap_or(usize::MAX);
     let mut parts: Vec<&str> = Vec::new();
     let sep = match a.some("sep") {

@@ -1,7 +1,7 @@
 //! What the text of a program may say. Decided on the syntax tree, for all of it: code that is never evaluated obeys the same
 //! rule, for Python may take another path than the evaluation did.
 //!
-//! The rule is a list of what is allowed ([`crate::vocabulary`]). Modules are no values: a name that an import binds to a module
+//! The rule is a list of what is allowed ([`crate::vocabulary`]). Modules are not values: a name that an import binds to a module
 //! only stands at the head of a chain that ends in a known function, class or constant. So no object of a program ever is a
 //! module, and the names that a program gives to its own attributes open nothing.
 

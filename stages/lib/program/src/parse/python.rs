@@ -149,7 +149,7 @@ impl Checker<'_> {
         self.scopes.last().is_some_and(|s| wanted(&s.kind))
     }
 
-    /// The innermost scope that is no comprehension.
+    /// The innermost scope that is not a comprehension.
     fn home(&self) -> Option<&Scope> {
         self.scopes.iter().rev().find(|s| !matches!(s.kind, Kind::Comprehension { .. }))
     }

@@ -12,7 +12,7 @@ pub enum Marker {
     Begin(Factor),
     /// The region of this factor ends.
     End(Factor),
-    /// It has the form of a marker, and what it names is no name of a factor.
+    /// It has the form of a marker, and what it names is not a name of a factor.
     Nameless(String),
 }
 

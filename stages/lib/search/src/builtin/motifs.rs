@@ -29,7 +29,7 @@ pub struct Motif {
 /// What is wrong with a motif library.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum MotifError {
-    /// It is no TOML of the right form.
+    /// It is not TOML of the right form.
     #[error("{0}")]
     Form(String),
     /// A motif sets what the grammar does not have.

@@ -116,7 +116,7 @@ fn the_law_of_directives() {
         let label = if names.contains(&directive.label) { directive.label } else { String::new() };
         *counts.entry(label).or_default() += 1;
     }
-    // Half are no motifs; of the 15 motifs for ACTION, one has the rate 29/30 and fourteen have 1/2.
+    // Half are not motifs; of the 15 motifs for ACTION, one has the rate 29/30 and fourteen have 1/2.
     let share = |name: &str| counts.get(name).copied().unwrap_or(0) as f64 / 4000.0;
     assert!((share("") - 0.5).abs() < 0.04, "{counts:?}");
     let motifs = builtin().motifs.iter().filter(|m| m.factor == Factor::ACTION).count() as f64;

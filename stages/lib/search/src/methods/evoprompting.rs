@@ -1,7 +1,7 @@
 //! EvoPrompting (Chen, Dohan and So, NeurIPS 2023, arXiv:2302.14838): a language model as the crossover and mutation of
 //! an evolutionary search.
 //!
-//! Each round takes the fittest candidates that were no parents before (Algorithm 1); fitness for selection is the negative
+//! Each round takes the fittest candidates that were not parents before (Algorithm 1); fitness for selection is the negative
 //! of model size times error, and candidates whose error reaches the threshold take no part (Algorithm 3). A prompt shows
 //! two of the round's parents, drawn uniformly with replacement, with their metrics, and asks for a program with better
 //! ones: accuracy to a tenth of a per cent, size to the next hundred.
@@ -42,7 +42,7 @@ pub struct EvoPrompting;
 
 /// What selection minimises: parameters times error.
 fn burden(row: &Candidate) -> f64 {
-    // A network whose size is not known is none that selection prefers.
+    // Selection does not prefer a network whose size is not known.
     let size = row.params.unwrap_or(i64::MAX) as f64;
     size * (1.0 - fitness(row).unwrap_or(0.0))
 }

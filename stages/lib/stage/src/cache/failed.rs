@@ -120,7 +120,7 @@ impl FailureRecord {
     }
 }
 
-/// The reason of who has met a limit. It names the limit and not what was measured, which is another one in every run.
+/// The reason for a job that has met a limit. It names the limit and not what was measured, which is another one in every run.
 pub fn at_limit(status: Status, limits: &Limits) -> String {
     match status {
         Status::Oom => format!("killed at the memory limit ({} MiB)", limits.memory.unwrap_or_default() >> 20),

@@ -1,4 +1,4 @@
-//! Who makes an entry, so that others wait for it instead of doing the same.
+//! Which process makes an entry, so that others wait for it instead of doing the same.
 //!
 //! A lock of the file system (flock): it is gone with its owner, however that ends, in whatever container. It only saves
 //! work. Where a file system has no locks, or an owner shows no life, others go on without it, and the first result

@@ -69,7 +69,7 @@ pub fn key_of(name: &str) -> Result<&str, WeightsError> {
 /// The files of weights that a row names, each verified, in order. `train_key`: of the row.
 ///
 /// # Errors
-/// For names that are none, for those of another row's training, and for entries that are absent or damaged.
+/// For names that are malformed, for those of another row's training, and for entries that are absent or damaged.
 pub fn of_row(cache: &Path, names: &[String], train_key: Option<&str>) -> Result<Vec<PathBuf>, WeightsError> {
     let keys = names.iter().map(|name| key_of(name)).collect::<Result<Vec<_>, _>>()?;
     let own = match keys.as_slice() {

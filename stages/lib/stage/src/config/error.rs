@@ -16,7 +16,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
 
-    /// A file of settings is no TOML.
+    /// A file of settings is not TOML.
     #[error("{}:{line}: {message}", path.display())]
     Syntax {
         /// The file.
@@ -49,7 +49,7 @@ pub enum ConfigError {
         message: String,
     },
 
-    /// What follows `--set` is no assignment.
+    /// What follows `--set` is not an assignment.
     #[error("--set {text}: write it as section.key=value")]
     Form {
         /// What was given.

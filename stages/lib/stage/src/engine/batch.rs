@@ -1,7 +1,8 @@
 //! Batches: which keys were sent together to a queue, and what became of each, as files in the cache.
 //!
 //! `work/arrays/NAME.json` is a batch, `NAME.keys` the keys of its elements for the nodes to read, and `NAME.logs/INDEX.out`
-//! what an element printed. They are changed by who has the lock `work/arrays.lock`, and go when all their keys are known.
+//! what an element printed. Only the holder of the lock `work/arrays.lock` changes them. They go when all their keys
+//! are known.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ pub enum State {
         node: Option<String>,
         /// What became of it, in words.
         reason: String,
-        /// Whether it had got on since it was sent, which is no loss.
+        /// Whether it had got on since it was sent, which is not a loss.
         progress: bool,
     },
     /// It was taken back, or counts no more.
@@ -93,7 +94,7 @@ impl Batches {
         Batch { name, engine: engine.to_owned(), id: None, sent: since.as_secs(), from, elements }
     }
 
-    /// All of them, in the order in which they were sent. What cannot be read is none.
+    /// All of them, in the order in which they were sent. What cannot be read is left out.
     pub fn all(&self) -> Vec<Batch> {
         let found = fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|found| found.path());
         let read = |path: PathBuf| serde_json::from_slice::<Batch>(&fs::read(path).ok()?).ok();

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// With its last words where it failed, could not be started, or did not answer.
 pub fn ask(mut command: Command, input: &str) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    // Of a stage that Make has started; a job is none of its.
+    // A stage has these from the Make that started it, and a job must not take them for its own.
     for variable in ["MAKELEVEL", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES"] {
         command.env_remove(variable);
     }

@@ -12,7 +12,7 @@ use crate::cache::entry::RESULT;
 use crate::{VERSION, atomic};
 
 /// Reads the job from stdin, does it in its folder, and leaves the result there. `code` is the version of this code, which
-/// must be that of who asks; `work` gets the job, the place for its files, and a function that tells the parent something.
+/// must be that of the parent; `work` gets the job, the place for its files, and a function that tells the parent something.
 /// Returns the exit code.
 pub fn serve<J: DeserializeOwned, R: Serialize>(
     code: &str,

@@ -83,7 +83,7 @@ pub struct Work<J> {
 pub struct Place {
     /// What is here becomes the job's result.
     pub folder: PathBuf,
-    /// A folder that stays when the child is killed, for the next one with the same job. Made by who wants it; removed
+    /// A folder that stays when the child is killed, for the next one with the same job. Made by the child that wants it; removed
     /// once the job is done.
     pub lasting: PathBuf,
     /// Seconds that earlier children have put into what the lasting folder holds.
@@ -162,7 +162,7 @@ enum Answer<R> {
 
 #[derive(Serialize, Deserialize)]
 struct Request<J> {
-    /// Versions of who asks, see [`Runner::code`].
+    /// Versions of the parent, see [`Runner::code`].
     version: String,
     code: String,
     place: Place,

@@ -36,7 +36,7 @@ pub fn one<J: Serialize + DeserializeOwned, R: DeserializeOwned>(
     let host = Machine::here().host.unwrap_or_default();
     exit::note(&format!("{ON_NODE}{host}"));
     let ticket = match ticket::read::<J>(&runner.cache, key, runner.code) {
-        // Who has seen the result has taken the job away.
+        // The sender takes a job away once it has seen the result.
         Err(_) if matches!(runner.known::<R>(key), Some(Outcome::Done { .. })) => {
             exit::note("the result is there already");
             return Ok(());

@@ -246,7 +246,7 @@ impl Runner<'_> {
         Limits { memory: memory.or(self.limits.memory), ..self.limits }
     }
 
-    /// The reason of who has met a limit here.
+    /// The reason for a job that has met a limit here.
     fn at_limit(&self, status: Status) -> String {
         match self.short().filter(|_| status == Status::Oom) {
             None => at_limit(status, &self.limits),
@@ -323,7 +323,7 @@ impl Runner<'_> {
         let scratch = cache.scratch(key)?;
         let (lasting, private) = self.lasting(key, &scratch, lock)?;
         let spent = Place::spent(&lasting);
-        // Who asks for another try does not mean the rest of the last one.
+        // Another try is a whole one, and not the rest of the last one.
         let used = if self.retry_failed { Duration::ZERO } else { spent };
         let limits = Limits { time: self.limits.time.map(|time| time.saturating_sub(used)), ..self.in_force() };
         let seat = self.gpus.take();
@@ -390,7 +390,7 @@ impl Runner<'_> {
         }
     }
 
-    /// Where a child leaves what outlives it. Who has no lock shares it with nobody: it goes with the guard.
+    /// Where a child leaves what outlives it. Without a lock it is shared with nobody, and goes with the guard.
     fn lasting(&self, key: &str, scratch: &Scratch, lock: Option<&Lock>) -> Result<(PathBuf, Option<Scratch>)> {
         if lock.is_none() {
             let own = self.cache().scratch(key)?;

@@ -27,7 +27,7 @@ pub const LINES: &str = "EMBERLINE_LINES";
 
 /// The file is not written more often.
 const EVERY: Duration = Duration::from_millis(900);
-/// Results that are kept for who begins to watch later.
+/// Results that are kept for those who begin to watch later.
 const SAID: usize = 6;
 
 /// The part of a stage in its run's progress.

@@ -1,4 +1,4 @@
-//! A block of lines at the bottom of a terminal, with lines above it that stay; for who watches a run from outside.
+//! A block of lines at the bottom of a terminal, with lines above it that stay; also for those who watch a run from outside.
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use super::LINES;
 use crate::terminal;
 
-/// The block. Where stderr is no terminal there is none, and only the lines that stay are written.
+/// The block. Where stderr is not a terminal there is none, and only the lines that stay are written.
 pub struct Screen {
     block: Option<(ProgressBar, Arc<Mutex<Vec<String>>>)>,
 }

@@ -14,7 +14,7 @@ use crate::table::{Extra, read_records, write_records};
 pub const FILE: &str = "runs.parquet";
 
 /// Writes the list of the runs of a folder, if it is not as they are. Nothing is written into the working directory, which is
-/// no folder of runs; what is no run, or not readable as one, is passed over.
+/// no folder of runs; what is not a run, or not readable as one, is passed over.
 ///
 /// # Errors
 /// When the table cannot be written.

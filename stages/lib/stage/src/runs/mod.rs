@@ -81,7 +81,7 @@ impl RunRecord {
     /// The record in a run's folder; `None` where there is none.
     ///
     /// # Errors
-    /// When the file cannot be read, or is none of ours.
+    /// When the file cannot be read, or was not written by us.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
         let text = match files::read_text(&path) {

@@ -18,7 +18,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Why a column is not one of ours.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Misfit {
-    /// Row of the array, from 0; `None` where the type is none that could fit.
+    /// Row of the array, from 0; `None` where no value of its type could fit.
     pub row: Option<usize>,
     /// Where within the column, e.g. `.line`.
     pub at: String,

@@ -49,7 +49,7 @@ pub enum TableError {
     #[error("stdin is a terminal: name a table, or pipe JSONL into this stage")]
     Terminal,
 
-    /// A file is no Parquet, or is damaged.
+    /// A file is not Parquet, or is damaged.
     #[error("{}: not a readable Parquet file: {reason}", name(path))]
     BrokenParquet {
         /// The file.
@@ -58,7 +58,7 @@ pub enum TableError {
         reason: String,
     },
 
-    /// A line of JSONL is no object.
+    /// A line of JSONL is not an object.
     #[error("{}: line {line}: not a JSON object: {reason}{}", name(path), if *last { " (it is the last line: the file may be cut short)" } else { "" })]
     BrokenLine {
         /// The file.

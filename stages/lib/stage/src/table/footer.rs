@@ -37,7 +37,7 @@ pub(super) fn check(file: &mut File, path: &Path) -> Result<(), TableError> {
     limits::within(levels, limits::LEVELS, path, "", "levels of columns inside of columns")
 }
 
-/// Bytes of the description, as the file says at its end; 0 where it is no Parquet file.
+/// Bytes of the description, as the file says at its end; 0 where it is not a Parquet file.
 fn length(file: &mut File) -> io::Result<usize> {
     let size = file.metadata()?.len();
     if size < 12 {
@@ -49,7 +49,7 @@ fn length(file: &mut File) -> io::Result<usize> {
     file.rewind()?;
     let [a, b, c, d, magic @ ..] = end;
     let length = u32::from_le_bytes([a, b, c, d]);
-    // A length beyond the file is no description: the reader says so.
+    // A length beyond the file is not a description: the reader says so.
     Ok(if magic == *b"PAR1" && u64::from(length) + 8 <= size { length as usize } else { 0 })
 }
 

@@ -23,7 +23,7 @@ pub enum Values {
 /// tables.
 ///
 /// # Errors
-/// Columns of unequal length or of one name, numbers that are none, and what goes wrong in writing.
+/// Columns of unequal length or of one name, numbers that are not finite, and what goes wrong in writing.
 pub fn write_columns(name: &str, columns: &[(&str, Values)], path: &Path) -> Result<()> {
     let encode = |reason: String| TableError::Encode { path: path.to_owned(), reason };
     let mut fields = Vec::with_capacity(columns.len());

@@ -59,7 +59,7 @@ impl Provenance {
     /// Reads what a table says of itself. `None`: nothing, as tables made by hand, by other programs, and JSONL.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no Parquet file though its name says so.
+    /// When the file cannot be read, or is not a Parquet file though its name says so.
     pub fn read(path: &Path) -> Result<Option<Self>, TableError> {
         if Format::of(path)? != Format::Parquet {
             return Ok(None);
@@ -107,7 +107,7 @@ impl Input {
 /// the columns whose values differ from run to run. Of a program, a digest of its text.
 ///
 /// # Errors
-/// When the file cannot be read, or is no table of candidates.
+/// When the file cannot be read, or is not a table of candidates.
 pub fn digest(path: &Path) -> Result<String, TableError> {
     if Format::of(path)? == Format::Program {
         let text = std::fs::read(path).map_err(|source| TableError::Io { path: path.to_owned(), source })?;

@@ -88,7 +88,7 @@ fn known_columns<T: Table>(rows: &[&T], path: &Path, volatile: bool) -> Result<R
     batch.project(&kept).map_err(|error| encode(&error))
 }
 
-/// A number that is none would be read back differently from the two formats, and must never look like a result. `before`:
+/// A number that is not finite would be read back differently from the two formats, and must never look like a result. `before`:
 /// rows of the file before these.
 pub(super) fn finite(field: &Field, column: &dyn Array, path: &Path, before: usize) -> Result<(), TableError> {
     let bad = |row: usize, value: f64| TableError::NotFinite {

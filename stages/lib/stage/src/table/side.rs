@@ -8,7 +8,7 @@ use anyhow::Result;
 /// generation `last`. What later generations have by now depends on the time of day.
 ///
 /// # Errors
-/// When a pattern is none, or matches nothing.
+/// When a pattern is malformed, or matches nothing.
 pub fn side_tables(given: &[String], name: &str, last: i64) -> Result<Vec<PathBuf>> {
     let mut tables = Vec::new();
     for given in given {

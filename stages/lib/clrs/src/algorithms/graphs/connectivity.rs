@@ -270,7 +270,7 @@ fn bridges(graph: &Matrix, trace: &mut Trace) {
     search.trace.outputs().marks("is_bridge", &search.is_bridge).done();
 }
 
-/// Pairs without an edge are no targets.
+/// Pairs without an edge are not targets.
 const NO_EDGE: i8 = crate::trace::MASKED as i8;
 
 struct Bridges<'a> {

@@ -5,7 +5,7 @@ use std::f64::consts::{LN_2, PI};
 use super::*;
 use crate::rules::Rule;
 
-/// The number that Python would compute with, where the value is none that depends on the graph.
+/// The number that Python would compute with, unless the value depends on the graph.
 pub(super) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Int(i) => Some(*i as f64),
@@ -33,7 +33,7 @@ fn sinc(vm: &mut Interp, a: &Args) -> R<Value> {
     keeping(&mut vm.tracer, out, &[input])
 }
 
-/// x log y, which is 0 where x is, unless y is no number. The gradient of both is 0 where x is 0 and y is no more.
+/// x log y, which is 0 where x is, unless y is not a number. The gradient of both is 0 where x is 0 and y is no more.
 fn xlogy(vm: &mut Interp, a: &Args) -> R<Value> {
     let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
     let (x, y) = (vm.tracer.cast(x, DType::Float)?, vm.tracer.cast(y, DType::Float)?);
