@@ -18,16 +18,19 @@ fn search(folder: &Path) -> Command {
 /// As [`search`], with further settings.
 fn searching(folder: &Path, more: &str) -> Command {
     let mut make = make_search(folder, 0);
-    make.arg(format!("SET=train.max_seeds=3 confirm.choosing=2 confirm.seeds=3 {more}"));
+    make.arg(format!("SET=train.max_seeds=3 confirm.choosing=2 confirm.seeds=3 {more}")).arg(cache());
     make
+}
+
+/// A variable of Make: one cache for all of these searches.
+fn cache() -> String {
+    format!("CACHE={}", shared_cache())
 }
 
 /// A scratch folder with a finished search in `run`.
 fn finished() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a scratch folder");
-    let mut search = search(folder.path());
-    search.arg(format!("CACHE={}", shared_cache()));
-    finish(search).ok();
+    finish(search(folder.path())).ok();
     folder
 }
 
@@ -99,7 +102,7 @@ fn a_race_that_is_interrupted_or_made_again_comes_to_the_same() {
     assert!(read() == before, "what was made again differs");
     let other = tempfile::tempdir().expect("a scratch folder");
     let mut alone = search(other.path());
-    alone.arg("JOBS=1");
+    alone.args(["JOBS=1".to_owned(), format!("CACHE={}", other.path().join("cache").display())]);
     finish(alone).ok();
     let others = files.map(|file| fs::read(other.path().join("run").join(file)).expect("it is there"));
     assert!(others[0] == before[0] && others[2] == before[2], "another number of jobs gives another outcome");
@@ -138,13 +141,13 @@ fn a_diagnosis_is_of_the_first_training_and_adds_up_to_its_score() {
     }
     // Told again from the cache, whether or not somebody asks for it.
     let again = folder.path().join("again.parquet");
-    let (config, cache) = (run.join("config.toml"), folder.path().join("cache"));
+    let (config, cache) = (run.join("config.toml"), Path::new(shared_cache()));
     let (scored, trained) = (folder.path().join("again-scored.parquet"), run.join("gen001/trained.parquet"));
     let args: [&Path; 9] = [
         "--config".as_ref(),
         &config,
         "--cache".as_ref(),
-        &cache,
+        cache,
         "--diagnosis".as_ref(),
         &again,
         "-o".as_ref(),
@@ -242,7 +245,7 @@ fn a_search_ends_with_a_gain_measured_on_fresh_seeds() {
 
     // Seeds of the reader's choice lie beside it, and change nothing of the run.
     let mut again = make(folder.path(), "confirm");
-    again.arg("SEEDS=100 101");
+    again.args(["SEEDS=100 101".to_owned(), cache()]);
     finish(again).ok();
     let other = confirmation(&here, "confirm_again.json");
     assert_eq!((other.seeds.as_slice(), &other.choosing_seeds), ([100, 101].as_slice(), &outcome.choosing_seeds));
@@ -256,7 +259,7 @@ fn a_search_ends_with_a_gain_measured_on_fresh_seeds() {
     assert!(!said.stdout.contains("/propose"), "{}", said.stdout);
     assert_eq!(confirmation(&here, "confirm.json").seeds.len(), 4);
     let mut used = make(folder.path(), "confirm");
-    used.arg(format!("SEEDS={}", searched.first().expect("a seed")));
+    used.args([format!("SEEDS={}", searched.first().expect("a seed")), cache()]);
     let refused = finish(used);
     assert!(refused.code != Some(0) && refused.stderr.contains("is not fresh"), "{refused:?}");
 }
