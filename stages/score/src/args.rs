@@ -9,7 +9,7 @@ use stage::{Common, Table, TableArgs, Usage, WorkArgs};
 const EXAMPLES: &str = "\
 Cost: one pass over the validation and test graphs per training seed: seconds (profile quick) to a minute (profile paper); \
 its memory grows with batch and length squared, or cubed for programs with triplets. Results are kept in the cache. \
-The diagnosis of a candidate (score.diagnosis) takes about a tenth as long as a quick training.
+The diagnosis of a candidate (score.diagnosis) takes a tenth to a sixth of a quick training.
 
 Examples:
   score trained.parquet -o scored.parquet --graphs graphs.parquet --diagnosis diagnosis.parquet
