@@ -7,16 +7,15 @@ use std::process::Command;
 
 use llm::mock::{Server, player};
 use serde_json::Value;
-use tests::{blocks, duckdb, finish, make_search, root, run, shared_cache, shell};
+use tests::{blocks, duckdb, finish, make_search, root, run, shell, with_shared_cache};
 
 /// The settings of the second of two profiles.
 const OTHER: &str = "network.hidden=6 train.steps=5";
 
 /// A tiny search in `runs/NAME`, with early stopping.
 fn search(runs: &Path, name: &str, variables: &[&str], settings: &str) {
-    let mut make = make_search(runs, 0);
+    let mut make = with_shared_cache(make_search(runs, 0));
     make.arg(format!("RUN={}", runs.join(name).display()))
-        .arg(format!("CACHE={}", shared_cache()))
         .arg(format!("SET=train.rungs=[2] {settings}"))
         .args(variables);
     finish(make).ok();
@@ -209,9 +208,8 @@ fn a_record_survives_moving_and_the_list_of_runs_follows() {
     let moved = runs.join("moved");
     fs::rename(runs.join("a"), &moved).expect("moved");
     let again = |settings: &str| {
-        let mut make = make_search(runs, 0);
-        make.arg(format!("RUN={}", moved.display())).arg(format!("CACHE={}", shared_cache()));
-        make.arg(format!("SET=train.rungs=[2] {settings}"));
+        let mut make = with_shared_cache(make_search(runs, 0));
+        make.arg(format!("RUN={}", moved.display())).arg(format!("SET=train.rungs=[2] {settings}"));
         finish(make).ok()
     };
     let said = again("");

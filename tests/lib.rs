@@ -130,19 +130,27 @@ pub fn make(folder: &Path, target: &str) -> Command {
     make
 }
 
-/// A cache for all tests of one program that are not about trainings, so that each is done once. The first who asks has it
-/// empty: results of earlier code are never taken.
-pub fn shared_cache() -> &'static str {
-    static CACHE: OnceLock<String> = OnceLock::new();
+/// A cache for all tests of this process that are not about trainings, so that each training is done once. It is empty at
+/// first, so that results of earlier code are never taken; those that processes which are gone have left are removed.
+pub fn shared_cache() -> &'static Path {
+    static CACHE: OnceLock<PathBuf> = OnceLock::new();
     CACHE.get_or_init(|| {
-        let own = std::env::current_exe().expect("the test knows its own path");
-        let name = own.file_name().expect("a name").to_string_lossy().into_owned();
-        let folder = bin().with_file_name("tmp").join(name).join("cache");
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder).expect("an old cache can be removed");
+        let all = bin().with_file_name("tmp").join("caches");
+        let own = std::process::id().to_string();
+        for entry in std::fs::read_dir(&all).into_iter().flatten().flatten() {
+            let pid = entry.file_name();
+            if pid == *own || !Path::new("/proc").join(&pid).exists() {
+                std::fs::remove_dir_all(entry.path()).expect("an old cache can be removed");
+            }
         }
-        folder.display().to_string()
+        all.join(own)
     })
+}
+
+/// The same Make with [`shared_cache`]; a `CACHE` that is given later wins.
+pub fn with_shared_cache(mut make: Command) -> Command {
+    make.arg(format!("CACHE={}", shared_cache().display()));
+    make
 }
 
 /// Sends a signal to a process; one that is gone already is fine.

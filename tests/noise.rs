@@ -8,7 +8,7 @@ use std::process::Command;
 use race::Confirmation;
 use schemas::{Candidate, ConfirmedRow, DiagnosisRow, Feedback, GraphScore, Measure, Status, Table};
 use stage::table::read_records;
-use tests::{finish, make, make_search, run, shared_cache};
+use tests::{finish, make, make_search, run, shared_cache, with_shared_cache};
 
 /// A search in whose generations two rounds of racing follow the first trainings.
 fn search(folder: &Path) -> Command {
@@ -17,14 +17,9 @@ fn search(folder: &Path) -> Command {
 
 /// As [`search`], with further settings.
 fn searching(folder: &Path, more: &str) -> Command {
-    let mut make = make_search(folder, 0);
-    make.arg(format!("SET=train.max_seeds=3 confirm.choosing=2 confirm.seeds=3 {more}")).arg(cache());
+    let mut make = with_shared_cache(make_search(folder, 0));
+    make.arg(format!("SET=train.max_seeds=3 confirm.choosing=2 confirm.seeds=3 {more}"));
     make
-}
-
-/// A variable of Make: one cache for all of these searches.
-fn cache() -> String {
-    format!("CACHE={}", shared_cache())
 }
 
 /// A scratch folder with a finished search in `run`.
@@ -141,7 +136,7 @@ fn a_diagnosis_is_of_the_first_training_and_adds_up_to_its_score() {
     }
     // Told again from the cache, whether or not somebody asks for it.
     let again = folder.path().join("again.parquet");
-    let (config, cache) = (run.join("config.toml"), Path::new(shared_cache()));
+    let (config, cache) = (run.join("config.toml"), shared_cache());
     let (scored, trained) = (folder.path().join("again-scored.parquet"), run.join("gen001/trained.parquet"));
     let args: [&Path; 9] = [
         "--config".as_ref(),
@@ -244,8 +239,8 @@ fn a_search_ends_with_a_gain_measured_on_fresh_seeds() {
     assert_eq!(best, own.source);
 
     // Seeds of the reader's choice lie beside it, and change nothing of the run.
-    let mut again = make(folder.path(), "confirm");
-    again.args(["SEEDS=100 101".to_owned(), cache()]);
+    let mut again = with_shared_cache(make(folder.path(), "confirm"));
+    again.arg("SEEDS=100 101");
     finish(again).ok();
     let other = confirmation(&here, "confirm_again.json");
     assert_eq!((other.seeds.as_slice(), &other.choosing_seeds), ([100, 101].as_slice(), &outcome.choosing_seeds));
@@ -258,8 +253,8 @@ fn a_search_ends_with_a_gain_measured_on_fresh_seeds() {
     let said = finish(searching(folder.path(), "confirm.seeds=4")).ok();
     assert!(!said.stdout.contains("/propose"), "{}", said.stdout);
     assert_eq!(confirmation(&here, "confirm.json").seeds.len(), 4);
-    let mut used = make(folder.path(), "confirm");
-    used.args([format!("SEEDS={}", searched.first().expect("a seed")), cache()]);
+    let mut used = with_shared_cache(make(folder.path(), "confirm"));
+    used.arg(format!("SEEDS={}", searched.first().expect("a seed")));
     let refused = finish(used);
     assert!(refused.code != Some(0) && refused.stderr.contains("is not fresh"), "{refused:?}");
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use tests::{Outcome, finish, make, make_search, root, run, shared_cache, shell};
+use tests::{Outcome, finish, make, make_search, root, run, shell, with_shared_cache};
 
 /// A scratch folder with a finished search in `run`.
 fn finished() -> tempfile::TempDir {
@@ -17,8 +17,8 @@ fn finished() -> tempfile::TempDir {
 
 /// The search again, with further variables.
 fn again(folder: &Path, variables: &[&str]) -> Outcome {
-    let mut make = make_search(folder, 0);
-    make.arg(format!("CACHE={}", shared_cache())).args(variables);
+    let mut make = with_shared_cache(make_search(folder, 0));
+    make.args(variables);
     finish(make)
 }
 
@@ -195,11 +195,8 @@ fn folders_may_have_any_name() {
     for (number, name) in HOSTILE.into_iter().enumerate() {
         // Folders of their own: with an equal seed, all of them share a cache.
         let cache = format!("{name} cache");
-        let variables = [
-            ("RUN", name),
-            ("CACHE", &cache),
-            ("SET", "train.seeds=[0, 1]  train.steps=3 search.attempts=1 confirm.top=0"),
-        ];
+        let variables =
+            [("RUN", name), ("CACHE", &cache), ("SET", "train.seeds=[0, 1]  train.steps=3 search.attempts=1")];
         finish(hostile_make(&top, "search", &variables)).ok();
         assert!(top.join(name).join("results/best.py").exists(), "{number}: {name}");
         let config = fs::read_to_string(top.join(name).join("config.toml")).expect("settings");

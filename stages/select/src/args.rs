@@ -42,7 +42,8 @@ pub struct Args {
 
     /// Write the winner into this folder, and nothing else: best.py, best.safetensors (its trained weights) and best.md (about
     /// both); and its whole network as PyTorch: model.py (written from its graph), model.safetensors, the samples that it was
-    /// scored on, evaluate.py (prints that accuracy) and README.md, a model card
+    /// scored on, evaluate.py (prints that accuracy) and README.md, a model card. Settings are those of --config, else of
+    /// config.toml beside the archive
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["best", "summary", "archive"])]
     pub export: Option<PathBuf>,
 
