@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::{Args as Group, Parser, Subcommand};
-use network::{DeviceArg, Dtype};
+use network::{Device, DeviceArg, Dtype, Start};
 
 use crate::gpu_check::Name;
 
@@ -44,7 +45,7 @@ pub struct Machine {
     /// auto, cpu, cuda or cuda:K
     #[arg(long, default_value = "auto")]
     pub device: DeviceArg,
-    /// Number format: f32 or f64
+    /// Number format: f32, tf32, bf16 or f64
     #[arg(long, default_value = "f32")]
     pub dtype: Dtype,
     /// Threads of libtorch; 0: one for each core
@@ -53,6 +54,14 @@ pub struct Machine {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+impl Machine {
+    /// Wakes libtorch up.
+    pub fn init(&self) -> Result<Device> {
+        let start = Start { threads: self.threads, graphs: true, tf32: self.dtype.rounds_on_gpu() };
+        Ok(network::init_with(&self.device, start)?)
+    }
 }
 
 /// Run a candidate on a PyTorch reference's parameters and inputs, and compare outputs and gradients

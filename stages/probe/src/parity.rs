@@ -15,7 +15,7 @@ use crate::programs;
 
 /// A processor alone.
 pub fn program(args: &ProgramArgs) -> Result<()> {
-    let device = network::init(&args.machine.device, args.machine.threads)?;
+    let device = args.machine.init()?;
     let options =
         parity::Options { dtype: args.machine.dtype, tolerance: args.tolerance, passes: true, backend: Backend::Auto };
     let paths = expand(&args.cases)?;
@@ -31,7 +31,7 @@ pub fn program(args: &ProgramArgs) -> Result<()> {
 
 /// A whole network.
 pub fn network(args: &NetworkArgs) -> Result<()> {
-    let device = network::init(&args.machine.device, args.machine.threads)?;
+    let device = args.machine.init()?;
     let options = parity::Options {
         dtype: args.machine.dtype,
         tolerance: args.tolerance,

@@ -51,7 +51,7 @@ struct Rewritten {
 }
 
 pub fn run(args: &SpeedArgs) -> Result<()> {
-    let device = network::init(&args.machine.device, args.machine.threads)?;
+    let device = args.machine.init()?;
     match &args.program {
         Some(program) => one(args, program, device),
         None => passes(args, device),

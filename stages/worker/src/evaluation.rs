@@ -1,6 +1,6 @@
 //! An evaluation, with a diagnosis where one is asked for.
 
-use network::{Device, DeviceArg, DiagnoseConfig, Dtype, Fact, Start, Weights};
+use network::{Device, DeviceArg, DiagnoseConfig, Fact, Start, Weights};
 use schemas::Status;
 use score::{Job, Scored};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ pub fn child() -> u8 {
 
 fn evaluate(job: Job, _: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Scored, Failure> {
     let wanted: DeviceArg = job.device.parse().map_err(Failure::of_machine)?;
-    let tf32 = job.evaluations.iter().any(|config| config.dtype == Dtype::Tf32);
+    let tf32 = job.evaluations.iter().any(|config| config.dtype.rounds_on_gpu());
     let start = Start { threads: job.threads, graphs: job.graphs, tf32 };
     let device = network::init_with(&wanted, start).map_err(|error| failure(&error.into()))?;
     let weights = Weights::load(&job.weights).map_err(|error| failure(&error.into()))?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use network::{Checkpoints, CurvePoint, DeviceArg, Dtype, NetworkError, Start};
+use network::{Checkpoints, CurvePoint, DeviceArg, NetworkError, Start};
 use schemas::Status;
 use serde_json::{Value, json};
 use stage::atomic;
@@ -28,7 +28,7 @@ fn train(job: Job, place: &Place, tell: &mut dyn FnMut(&Value)) -> Result<Measur
     // Time in which the machine was suspended is not held against a training that goes on later.
     let mut clock = WorkClock::starting_at(started);
     let wanted: DeviceArg = job.device.parse().map_err(Failure::of_machine)?;
-    let start = Start { threads: job.threads, graphs: job.graphs, tf32: job.config.dtype == Dtype::Tf32 };
+    let start = Start { threads: job.threads, graphs: job.graphs, tf32: job.config.dtype.rounds_on_gpu() };
     let device = network::init_with(&wanted, start).map_err(|error| failure(&error.into()))?;
     let processor = processor(&job.source, job.config.hidden)?;
     let checkpoints = checkpoints(&job, place)?;

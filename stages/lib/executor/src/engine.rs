@@ -76,7 +76,9 @@ impl Engine {
     pub fn new(recurrences: Arc<Vec<Recurrence>>, dtype: Dtype, device: Device, backend: Backend) -> Self {
         let shared = Arc::clone(&recurrences);
         let inner = match (backend, device.is_cuda(), dtype) {
-            (Backend::Auto, false, Dtype::F32 | Dtype::Tf32) => Inner::Single(Box::new(Cpu::new(shared, dtype))),
+            (Backend::Auto, false, Dtype::F32 | Dtype::Tf32 | Dtype::Bf16) => {
+                Inner::Single(Box::new(Cpu::new(shared, dtype)))
+            }
             (Backend::Auto, false, Dtype::F64) => Inner::Double(Box::new(Cpu::new(shared, dtype))),
             (Backend::Auto, true, _) if !crate::device::graphs() => {
                 Inner::Eager(Box::new(Eager::new(shared, dtype, device)))

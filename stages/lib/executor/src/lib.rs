@@ -12,6 +12,7 @@
 #![allow(unsafe_code, reason = "kernels, libtorch and CUDA; each block says why it is sound")]
 
 mod allocator;
+mod bfloat16;
 mod biases;
 mod cpu;
 mod device;

@@ -263,6 +263,7 @@ fn unary(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
         UnaryOp::Ceil => x.f_ceil()?,
         UnaryOp::Round => x.f_round()?,
         UnaryOp::Trunc => x.f_trunc()?,
+        UnaryOp::Bfloat16 => x.f_to_kind(Kind::BFloat16)?.f_to_kind(x.f_kind()?)?,
         UnaryOp::Gelu { tanh } => x.f_gelu(if tanh { "tanh" } else { "none" })?,
         UnaryOp::Silu => x.f_silu()?,
         UnaryOp::Mish => x.f_mish()?,

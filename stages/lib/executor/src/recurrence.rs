@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use graph::{DType, Graph, Input, NodeId, Op, ParamId, PassFault, Passes, Reference, Shape, Span, Step, numel};
 
-use crate::biases;
 use crate::error::{Error, Result};
+use crate::{Dtype, bfloat16, biases};
 
 /// How a step is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Options {
     pub passes: bool,
     /// Whether gradients will be asked for.
     pub gradients: bool,
+    /// The number format, which may round the operands of products.
+    pub dtype: Dtype,
 }
 
 /// A graph and the values that are wanted of it.
@@ -89,6 +91,9 @@ impl Recurrence {
         let passes = if options.passes { Passes::all() } else { Passes::none() };
         let (whole, wanted, faults) = graph::optimise_reporting(graph, &wanted, &passes);
         let (whole, wanted) = if options.passes { biases::apart(&whole, &wanted)? } else { (whole, wanted) };
+        let bf16 = options.dtype == Dtype::Bf16;
+        let none = BTreeSet::new();
+        let (whole, wanted) = if bf16 { bfloat16::rounded(&whole, &wanted, &none)? } else { (whole, wanted) };
 
         let is_state = |input: &usize| state.iter().any(|(other, _)| other == input);
         let numbers = 0..whole.inputs().len();
@@ -120,7 +125,11 @@ impl Recurrence {
             let wanted = (0..frontier.len())
                 .filter(|&at| frontier.get(at).and_then(|id| trained.get(id.index())).copied().unwrap_or(false));
             let wanted: Vec<usize> = wanted.collect();
-            compiled.differentiate(wanted)?;
+            let entries = compiled.state.len() + compiled.data.len();
+            let rounded =
+                (entries..).zip(&frontier).filter(|(_, id)| bfloat16::is_rounded(&compiled.whole.graph, **id));
+            let rounded = bf16.then(|| rounded.map(|(input, _)| input).collect());
+            compiled.differentiate(wanted, rounded.as_ref())?;
         }
         Ok(compiled)
     }
@@ -145,7 +154,8 @@ impl Recurrence {
         Some(((all - step) as f64, step as f64))
     }
 
-    fn differentiate(&mut self, wanted: Vec<usize>) -> Result<()> {
+    /// `rounded`: where products are rounded, the inputs of a step that are already.
+    fn differentiate(&mut self, wanted: Vec<usize>, rounded: Option<&BTreeSet<usize>>) -> Result<()> {
         let (states, entries) = (self.state.len(), self.state.len() + self.data.len());
         let mut joint = self.step.graph.clone();
         let outputs = self.step.outputs.clone();
@@ -181,7 +191,10 @@ impl Recurrence {
             }
         }
         let all: Vec<NodeId> = outputs.iter().chain(&gradients).copied().collect();
-        let (joint, all) = graph::normal_form(&joint, &all);
+        let (joint, all) = match rounded {
+            Some(known) => bfloat16::rounded(&joint, &all, known)?,
+            None => graph::normal_form(&joint, &all),
+        };
         let (forward, backward) = all.split_at(outputs.len().min(all.len()));
 
         let (saved, replay) = divide(&joint, forward, backward)?;
@@ -195,13 +208,13 @@ impl Recurrence {
         let forward: Vec<NodeId> = forward.iter().chain(&saved).copied().collect();
         self.step = cut(&joint, &forward_entries, &forward)?;
 
-        let (fixed, params) = self.differentiate_fixed(&kept)?;
+        let (fixed, params) = self.differentiate_fixed(&kept, rounded.is_some())?;
         self.backward = Some(Backward { step, fixed, params });
         Ok(())
     }
 
     /// The gradient of the static part.
-    fn differentiate_fixed(&self, wanted: &[usize]) -> Result<(Part, Vec<ParamId>)> {
+    fn differentiate_fixed(&self, wanted: &[usize], bf16: bool) -> Result<(Part, Vec<ParamId>)> {
         let mut graph = self.fixed.graph.clone();
         let mut seeds = Vec::new();
         for &at in wanted {
@@ -221,7 +234,11 @@ impl Recurrence {
         let found = graph::gradients(&mut graph, &seeds, &of)?;
         let found = params.iter().zip(found).filter_map(|((param, _), gradient)| Some((*param, gradient?)));
         let (params, outputs): (Vec<ParamId>, Vec<NodeId>) = found.unzip();
-        let (graph, outputs) = graph::normal_form(&graph, &outputs);
+        let (graph, outputs) = if bf16 {
+            bfloat16::rounded(&graph, &outputs, &BTreeSet::new())?
+        } else {
+            graph::normal_form(&graph, &outputs)
+        };
         Ok((Part { graph, outputs }, params))
     }
 }

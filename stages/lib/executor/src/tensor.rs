@@ -16,7 +16,7 @@ pub trait TorchKind {
 impl TorchKind for Dtype {
     fn kind(self) -> Kind {
         match self {
-            Self::F32 | Self::Tf32 => Kind::Float,
+            Self::F32 | Self::Tf32 | Self::Bf16 => Kind::Float,
             Self::F64 => Kind::Double,
         }
     }

@@ -58,12 +58,14 @@ pub fn write(path: &Path, arrays: &[(&str, Dtype, &Array)], metadata: Option<Met
     let bytes: Vec<Vec<u8>> = arrays
         .iter()
         .map(|(_, dtype, array)| match dtype {
-            Dtype::F32 | Dtype::Tf32 => array.data.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect(),
+            Dtype::F32 | Dtype::Tf32 | Dtype::Bf16 => {
+                array.data.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect()
+            }
             Dtype::F64 => array.data.iter().flat_map(|&x| x.to_le_bytes()).collect(),
         })
         .collect();
     let format = |dtype: Dtype| match dtype {
-        Dtype::F32 | Dtype::Tf32 => Format::F32,
+        Dtype::F32 | Dtype::Tf32 | Dtype::Bf16 => Format::F32,
         Dtype::F64 => Format::F64,
     };
     let views = arrays

@@ -50,7 +50,7 @@ const STEPS: usize = 3;
 
 fn run(step: &Step, passes: bool, backend: Backend, dtype: Dtype, sizes: (i64, i64)) -> Found {
     let device = device();
-    let recurrence = Recurrence::new(step, Options { passes, gradients: true }).expect("compiles");
+    let recurrence = Recurrence::new(step, Options { passes, gradients: true, dtype }).expect("compiles");
     let parameters = Parameters::init(&step.graph, 3, dtype, device).expect("draws");
     let mut rng = Rng::new(1, "plans");
     let mut draw = |shape: &[i64], scale: f64| -> Tensor {
@@ -119,7 +119,12 @@ fn compare(name: &str, step: &Step, sizes: (i64, i64)) {
 }
 
 fn compare_ways(name: &str, step: &Step, sizes: (i64, i64), ways: &[Way]) {
-    let theirs = run(step, false, Backend::Eager, Dtype::F64, sizes);
+    compare_with((Backend::Eager, Dtype::F64), name, step, sizes, ways);
+}
+
+/// Against a run without passes.
+fn compare_with((backend, dtype): (Backend, Dtype), name: &str, step: &Step, sizes: (i64, i64), ways: &[Way]) {
+    let theirs = run(step, false, backend, dtype, sizes);
     // Infinities follow no algebra that rewriting keeps.
     let all = theirs.gradient.iter().chain(&theirs.losses).chain(theirs.state.iter().flatten());
     if !all.chain(theirs.outputs.iter().flatten()).all(|x| x.is_finite()) {
@@ -155,7 +160,8 @@ fn what_does_not_fit_is_refused() {
     let processor = compile(&root().join("data/seed_pgn.py"));
     let step = step(&processor);
     let device = device();
-    let recurrence = Recurrence::new(&step, Options { passes: true, gradients: true }).expect("compiles");
+    let recurrence =
+        Recurrence::new(&step, Options { passes: true, gradients: true, dtype: Dtype::F64 }).expect("compiles");
     let parameters = Parameters::init(&step.graph, 3, Dtype::F64, device).expect("draws");
     let mut engine = Engine::new(Arc::new(vec![recurrence]), Dtype::F64, device, Backend::Auto);
     let (sizes, variants) = ((2, 3), [0; STEPS]);
@@ -206,6 +212,24 @@ fn programs_run_alike() {
         let processor = compile(&path);
         compare(&path.file_stem().unwrap_or_default().to_string_lossy(), &step(&processor), (2, 5));
     }
+}
+
+/// Products of what is rounded to bfloat16 are the same everywhere, but for the order of sums; a sum on the border between two
+/// roundings makes the next operand differ by one in 256, so that the tolerance is wide.
+#[test]
+fn products_of_bfloat16_are_alike() {
+    let processor = compile(&root().join("data/seed_pgn.py"));
+    let step = step(&processor);
+    let sizes = (2, 5);
+    let ways = [(false, Backend::Auto, Dtype::Bf16, 2e-3), (false, Backend::Plain, Dtype::Bf16, 2e-3)];
+    compare_with((Backend::Eager, Dtype::Bf16), "seed", &step, sizes, &ways);
+    // As near to single precision as 8 bits are, and no nearer.
+    compare_with((Backend::Eager, Dtype::F32), "seed", &step, sizes, &[(true, Backend::Auto, Dtype::Bf16, 5e-2)]);
+    let gradient = |dtype: Dtype| run(&step, true, Backend::Auto, dtype, sizes).gradient;
+    let (full, rounded) = (gradient(Dtype::F32), gradient(Dtype::Bf16));
+    let norm = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|x| x * x).sum::<f64>().sqrt();
+    let off = norm(&mut full.iter().zip(&rounded).map(|(x, y)| x - y)) / norm(&mut full.iter().copied());
+    assert!((1e-4..5e-2).contains(&off), "the gradient is off by {off}");
 }
 
 mod random {

@@ -42,7 +42,7 @@ pub use dim::{Dim, MIN_B, MIN_N, Shape, display, numel};
 pub use error::OpError;
 pub use explain::explain;
 pub use fingerprint::{Fingerprint, Form, fingerprint};
-pub use format::Dtype;
+pub use format::{Dtype, bfloat16};
 pub use gradient::gradients;
 pub use graph::{Graph, Processor, Statistic, Training};
 pub use infer::Equation;

@@ -46,6 +46,7 @@ impl UnaryOp {
             UnaryOp::Ceil => "ceil",
             UnaryOp::Round => "round",
             UnaryOp::Trunc => "trunc",
+            UnaryOp::Bfloat16 => "bfloat16",
             UnaryOp::Gelu { .. } => "gelu",
             UnaryOp::Silu => "silu",
             UnaryOp::Mish => "mish",

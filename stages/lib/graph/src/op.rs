@@ -290,6 +290,8 @@ pub enum UnaryOp {
     Round,
     /// x without its fraction.
     Trunc,
+    /// The nearest bfloat16, of two the even one. Its gradient passes as if it were x: see [`crate::Dtype::Bf16`].
+    Bfloat16,
     /// `tanh` is the approximation; else the exact one with erf.
     Gelu {
         /// Whether the approximation is meant.

@@ -355,6 +355,7 @@ fn unary(op: UnaryOp, x: &Arg<'_>, dtype: DType) -> Expr {
         UnaryOp::Ceil => f("torch.ceil"),
         UnaryOp::Round => f("torch.round"),
         UnaryOp::Trunc => f("torch.trunc"),
+        UnaryOp::Bfloat16 => Expr::atom(format!("{}.bfloat16().float()", x.within(ATOM))),
         UnaryOp::Gelu { tanh: false } => f("F.gelu"),
         UnaryOp::Gelu { tanh: true } => with("F.gelu", "approximate=\"tanh\"".to_owned()),
         UnaryOp::Silu => f("F.silu"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use network::parity::{Options as Comparison, Report};
 use network::speed::{Settings, measure};
 use network::{Backend, CurvePoint, Device, DeviceArg, Dtype, EvalConfig, Start, TrainConfig};
@@ -54,10 +54,11 @@ pub enum Task {
         /// Whose memory to look at.
         gpu: Option<String>,
     },
-    /// Training steps at the longest length while others do the same. All begin when so many have made their first step.
-    Beside { training: TrainConfig, repeats: usize, meeting: PathBuf, of: usize },
-    /// A training and a test.
-    Training { training: TrainConfig, test: EvalConfig },
+    /// Training steps at the longest length while others do the same, in this process and in others. All begin when so many
+    /// have made their first step.
+    Beside { trainings: Vec<TrainConfig>, repeats: usize, meeting: PathBuf, of: usize },
+    /// Trainings with their tests, all at once.
+    Training { trainings: Vec<TrainConfig>, test: EvalConfig },
 }
 
 /// What a child says, one JSON object a line.
@@ -67,11 +68,16 @@ pub enum Say {
     Row(Row),
     /// Seconds of a training step.
     StepTime(f64),
-    Point(CurvePoint),
+    Point {
+        seed: u64,
+        point: CurvePoint,
+    },
     Trained {
+        seed: u64,
         val_acc: f64,
     },
     Tested {
+        seed: u64,
         test_acc: f64,
     },
     Failed(String),
@@ -97,22 +103,40 @@ fn work() -> Result<()> {
     if let Task::Library = task {
         return library(&wanted);
     }
-    let device = network::init_with(&wanted, Start { threads, graphs, tf32 })?;
+    let start = || network::init_with(&wanted, Start { threads, graphs, tf32 });
+    let device = start()?;
     match task {
         Task::Library => Ok(()),
         Task::Parity { fixtures, most } => cases(&fixtures, most, device),
         Task::Speed { training, repeats, test_length, gpu } => {
-            let mode = match (device.is_cuda(), graphs, tf32) {
+            let mode = match (device.is_cuda(), graphs, training.dtype) {
+                (false, _, Dtype::Bf16) => "plans, bf16",
                 (false, ..) => PLANS,
                 (true, false, _) => EAGER,
-                (true, true, false) => GRAPHS,
-                (true, true, true) => "graphs, tf32",
+                (true, true, Dtype::Tf32) => "graphs, tf32",
+                (true, true, Dtype::Bf16) => "graphs, bf16",
+                (true, true, _) => GRAPHS,
             };
             speed(&training, repeats, test_length, gpu.as_deref(), device, mode)
         }
-        Task::Beside { training, repeats, meeting, of } => beside(&training, repeats, &meeting, of, device),
-        Task::Training { training, test } => train(&training, &test, device),
+        Task::Beside { trainings, repeats, meeting, of } => {
+            each(&trainings, |training| beside(training, repeats, &meeting, of, start()?))
+        }
+        Task::Training { trainings, test } => each(&trainings, |training| train(training, &test, start()?)),
     }
+}
+
+/// Does something with every training at once, each in a thread: on a GPU a thread has a stream of its own, so that the
+/// kernels of one training run beside those of another.
+fn each(trainings: &[TrainConfig], one: impl Fn(&TrainConfig) -> Result<()> + Sync) -> Result<()> {
+    let one = |training| one(training).with_context(|| format!("seed {}", training.seed));
+    let results: Vec<Result<()>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = trainings.iter().map(|training| scope.spawn(move || one(training))).collect();
+        let ended =
+            |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|_| bail!("a thread died"));
+        threads.into_iter().map(ended).collect()
+    });
+    results.into_iter().collect()
 }
 
 fn say(what: &Say) -> Result<()> {
@@ -265,13 +289,13 @@ fn beside(training: &TrainConfig, repeats: usize, meeting: &Path, of: usize, dev
     // One step to warm up, and one behind those that are measured: the last one is followed by a validation.
     let steps = repeats + 2;
     let training = TrainConfig { lengths: vec![length], steps, val_every: 0, ..training.clone() };
-    let processor = reference(training.hidden)?;
+    let (processor, seed) = (reference(training.hidden)?, training.seed);
     let mut met = Ok(());
     let mut started = Instant::now();
     let mut seconds = f64::NAN;
     let mut on_point = |point: &CurvePoint| {
         if point.step == 1 {
-            met = meet(meeting, of);
+            met = meet(meeting, seed, of);
             started = Instant::now();
         } else if point.step == repeats + 1 {
             seconds = started.elapsed().as_secs_f64() / repeats as f64;
@@ -282,9 +306,9 @@ fn beside(training: &TrainConfig, repeats: usize, meeting: &Path, of: usize, dev
     say(&Say::StepTime(seconds))
 }
 
-/// Waits until so many processes are here. If one of them fails, the parent ends the others.
-fn meet(folder: &Path, of: usize) -> std::io::Result<()> {
-    std::fs::write(folder.join(std::process::id().to_string()), "")?;
+/// Waits until so many trainings are here. If one of them fails, the parent ends the others.
+fn meet(folder: &Path, seed: u64, of: usize) -> std::io::Result<()> {
+    std::fs::write(folder.join(seed.to_string()), "")?;
     while std::fs::read_dir(folder)?.count() < of {
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -292,16 +316,16 @@ fn meet(folder: &Path, of: usize) -> std::io::Result<()> {
 }
 
 fn train(training: &TrainConfig, test: &EvalConfig, device: Device) -> Result<()> {
-    let processor = reference(training.hidden)?;
+    let (processor, seed) = (reference(training.hidden)?, training.seed);
     let mut told = Ok(());
     let mut on_point = |point: &CurvePoint| {
         if told.is_ok() {
-            told = say(&Say::Point(*point));
+            told = say(&Say::Point { seed, point: *point });
         }
     };
     let trained = network::train(&processor, training, device, None, &mut on_point)?;
     told?;
-    say(&Say::Trained { val_acc: trained.best_val_acc })?;
+    say(&Say::Trained { seed, val_acc: trained.best_val_acc })?;
     let scores = network::evaluate(&processor, &trained.weights, test, device)?;
-    say(&Say::Tested { test_acc: scores.score })
+    say(&Say::Tested { seed, test_acc: scores.score })
 }

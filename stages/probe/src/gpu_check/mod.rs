@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use network::TrainConfig;
+use network::{Dtype, TrainConfig};
 use stage::exit::{self, Negative};
 use stage::gpus::Seat;
 use stage::supervise::{self, End, Limits};
@@ -26,7 +26,7 @@ pub use record::Name;
 
 use crate::args::GpuCheckArgs;
 use child::{EVALUATION, GRAPHS, PLANS, Request, Say, Task};
-use plan::{Measured, Plan};
+use plan::{Measured, Plan, Together};
 use record::{Gpu, Host, Record, Row, Speed, State, Step, Training};
 
 /// The hidden subcommand.
@@ -321,29 +321,27 @@ impl<'a> Check<'a> {
     }
 
     fn speed(&self, limit: Duration) -> Tried {
-        for (mode, note) in NOT_BUILT {
-            self.add(Name::Speed, Row::Speed(self.not_built(mode, note)));
-        }
         if let Some(memory) = self.first_gpu().and_then(|gpu| child::in_use(&gpu, NOTHING)) {
             self.add(Name::Memory, Row::Memory(memory));
         }
         let test = self.plan.test().map_err(|error| Trouble::Failed(format!("{error:#}")))?;
-        let task = |test_length: Option<usize>, gpu: Option<String>| Task::Speed {
-            training: self.plan.training(0),
-            repeats: self.plan.repeats,
-            test_length,
-            gpu,
+        let task = |dtype: Option<Dtype>, test_length: Option<usize>, gpu: Option<String>| {
+            let training = self.plan.training(0);
+            let training = TrainConfig { dtype: dtype.unwrap_or(training.dtype), ..training };
+            Task::Speed { training, repeats: self.plan.repeats, test_length, gpu }
         };
         let began = Instant::now();
-        let usual = self.request(&self.device, task(Some(test.length), self.first_gpu()));
+        let usual = self.request(&self.device, task(None, Some(test.length), self.first_gpu()));
         self.ask_as(usual, limit, Name::Speed)?;
+        let left = || limit.saturating_sub(began.elapsed());
+        let rounded =
+            |dtype: Dtype| Request { tf32: true, ..self.request(&self.device, task(Some(dtype), None, None)) };
+        self.ask_as(rounded(Dtype::Bf16), left(), Name::Speed)?;
         if self.gpus.all().is_empty() {
             return Ok(());
         }
-        let left = || limit.saturating_sub(began.elapsed());
-        let rounded = Request { tf32: true, ..self.request(&self.device, task(None, None)) };
-        self.ask_as(rounded, left(), Name::Speed)?;
-        let eager = Request { graphs: false, ..self.request(&self.device, task(None, None)) };
+        self.ask_as(rounded(Dtype::Tf32), left(), Name::Speed)?;
+        let eager = Request { graphs: false, ..self.request(&self.device, task(None, None, None)) };
         self.ask_as(eager, left(), Name::Speed)
     }
 
@@ -368,32 +366,35 @@ impl<'a> Check<'a> {
         self.ask_alone("cpu", 0, task, limit, Name::SpeedCpu)
     }
 
-    /// Several trainings on the first GPU, each a process.
+    /// Several trainings on the first GPU: each a process, then each a thread of one process.
     fn seeds(&self, limit: Duration) -> Tried {
         self.add(Name::Seeds, Row::Speed(self.not_built("batched seeds", BATCHED)));
         let began = Instant::now();
-        for &seeds in self.plan.beside {
-            let seconds = self.beside(seeds, limit.saturating_sub(began.elapsed()))?;
-            let training = self.plan.training(0);
-            let row = Speed {
-                mode: "processes".to_owned(),
-                device: self.device.clone(),
-                built: true,
-                seeds,
-                length: training.lengths.iter().max().copied(),
-                batch_size: training.batch_size,
-                hidden: training.hidden,
-                step_s: Some(seconds),
-                steps_per_s: Some(seeds as f64 / seconds),
-                ..Speed::default()
-            };
-            self.add(Name::Seeds, Row::Speed(row));
+        for threads in [false, true] {
+            for &seeds in self.plan.beside.iter().filter(|&&seeds| seeds > 1 || !threads) {
+                let together = Together { seeds, threads };
+                let seconds = self.beside(together, limit.saturating_sub(began.elapsed()))?;
+                let training = self.plan.training(0);
+                let row = Speed {
+                    mode: if threads { THREADS } else { PROCESSES }.to_owned(),
+                    device: self.device.clone(),
+                    built: true,
+                    seeds,
+                    length: training.lengths.iter().max().copied(),
+                    batch_size: training.batch_size,
+                    hidden: training.hidden,
+                    step_s: Some(seconds),
+                    steps_per_s: Some(seeds as f64 / seconds),
+                    ..Speed::default()
+                };
+                self.add(Name::Seeds, Row::Speed(row));
+            }
         }
         Ok(())
     }
 
-    /// Mean seconds of a step of so many trainings.
-    fn beside(&self, seeds: usize, limit: Duration) -> Tried<f64> {
+    /// Mean seconds of a step of trainings side by side.
+    fn beside(&self, Together { seeds, threads }: Together, limit: Duration) -> Tried<f64> {
         let failed = |error: std::io::Error| Trouble::Failed(format!("{}: {error}", self.out.display()));
         let meeting = tempfile::Builder::new().prefix("meeting").tempdir_in(self.out).map_err(failed)?;
         let folder = meeting.path().canonicalize().map_err(failed)?;
@@ -401,9 +402,9 @@ impl<'a> Check<'a> {
         let halt = AtomicBool::new(false);
         // All on one GPU: one seat for them all.
         let seat = self.gpus.take();
-        let one = |seed: u64| {
+        let one = |process: &[u64]| {
             let task = Task::Beside {
-                training: self.plan.training(seed),
+                trainings: process.iter().map(|&seed| self.plan.training(seed)).collect(),
                 repeats: self.plan.repeats,
                 meeting: folder.clone(),
                 of: seeds,
@@ -419,18 +420,20 @@ impl<'a> Check<'a> {
             }
             tried
         };
-        self.together(seeds, &one)?;
+        let all: Vec<u64> = (0..seeds as u64).collect();
+        self.together(&all, if threads { seeds } else { 1 }, &one)?;
         let times = times.into_inner().unwrap_or_else(PoisonError::into_inner);
         match times.len() {
             count if count == seeds => Ok(times.iter().sum::<f64>() / count as f64),
-            count => Err(Trouble::Failed(format!("{count} of {seeds} processes have told their times"))),
+            count => Err(Trouble::Failed(format!("{count} of {seeds} trainings have told their times"))),
         }
     }
 
-    /// Does something for so many seeds at once. The first cause of trouble is told: what was stopped because of it is not.
-    fn together(&self, seeds: usize, one: &(dyn Fn(u64) -> Tried + Sync)) -> Tried {
-        let items: Vec<u64> = (0..seeds as u64).collect();
-        let results = pool::run(&items, seeds, &AtomicBool::new(false), |_, &seed| one(seed));
+    /// Does something for all seeds at once, so many at a time. The first cause of trouble is told: what was stopped because of it
+    /// is not.
+    fn together(&self, seeds: &[u64], each: usize, one: &(dyn Fn(&[u64]) -> Tried + Sync)) -> Tried {
+        let processes: Vec<&[u64]> = seeds.chunks(each.max(1)).collect();
+        let results = pool::run(&processes, processes.len(), &AtomicBool::new(false), |_, seeds| one(seeds));
         let mut troubles: Vec<Trouble> = results.into_iter().flatten().filter_map(Result::err).collect();
         let stopped = |trouble: &Trouble| matches!(trouble, Trouble::Failed(text) if text.starts_with("stopped: "));
         troubles.sort_by_key(|trouble| (stopped(trouble), !matches!(trouble, Trouble::Interrupted)));
@@ -448,21 +451,25 @@ impl<'a> Check<'a> {
             if round > 0 && fits.steps < whole.steps {
                 break;
             }
-            let seeds = fits.seeds * gpus;
-            self.together(seeds, &|seed| self.train(first + seed, fits.steps))?;
-            first += seeds as u64;
+            let Together { seeds, threads } = fits.together;
+            let all: Vec<u64> = (first..first + (seeds * gpus) as u64).collect();
+            self.together(&all, if threads { seeds } else { 1 }, &|seeds| self.train(seeds, fits.steps))?;
+            first += all.len() as u64;
         }
         if first == 0 { Err(Trouble::OutOfTime) } else { Ok(()) }
     }
 
-    fn train(&self, seed: u64, steps: usize) -> Tried {
-        let profile = self.plan.training(seed);
+    /// A process that trains with all of these seeds.
+    fn train(&self, seeds: &[u64], steps: usize) -> Tried {
         let test = self.plan.test().map_err(|error| Trouble::Failed(format!("{error:#}")))?;
-        let (of, test_length) = (profile.steps, test.length);
-        let row = Training { seed, planned: steps, of, test_length, ..Training::default() };
-        self.add(Name::Training, Row::Training(row));
+        let profiles: Vec<TrainConfig> = seeds.iter().map(|&seed| self.plan.training(seed)).collect();
+        for profile in &profiles {
+            let (seed, of, test_length) = (profile.seed, profile.steps, test.length);
+            let row = Training { seed, planned: steps, of, test_length, ..Training::default() };
+            self.add(Name::Training, Row::Training(row));
+        }
         let began = Instant::now();
-        let edit = |change: &mut dyn FnMut(&mut Training)| {
+        let edit = |seed: u64, change: &mut dyn FnMut(&mut Training)| {
             self.edit(|record| {
                 if let Some(training) = record.training_mut(seed) {
                     training.seconds = began.elapsed().as_secs_f64();
@@ -470,19 +477,23 @@ impl<'a> Check<'a> {
                 }
             });
         };
-        let task = Task::Training { training: TrainConfig { steps, ..profile }, test };
-        let request = self.request(&self.device, task);
+        let trainings = profiles.into_iter().map(|profile| TrainConfig { steps, ..profile }).collect();
+        let request = self.request(&self.device, Task::Training { trainings, test });
         let never = AtomicBool::new(false);
-        let tried = self.ask(&request, &self.gpus.take(), self.left(), &never, &mut |said| {
-            edit(&mut |training| match said {
-                Say::Point(point) => training.curve.push(point),
-                Say::Trained { val_acc } => training.val_acc = Some(val_acc),
-                Say::Tested { test_acc } => training.test_acc = Some(test_acc),
-                _ => {}
-            });
+        let tried = self.ask(&request, &self.gpus.take(), self.left(), &never, &mut |said| match said {
+            Say::Point { seed, point } => edit(seed, &mut |training| training.curve.push(point)),
+            Say::Trained { seed, val_acc } => edit(seed, &mut |training| training.val_acc = Some(val_acc)),
+            Say::Tested { seed, test_acc } => edit(seed, &mut |training| training.test_acc = Some(test_acc)),
+            _ => {}
         });
         if let Err(trouble) = &tried {
-            edit(&mut |training| training.failure = Some(trouble.to_string()));
+            for &seed in seeds {
+                edit(seed, &mut |training| {
+                    if training.test_acc.is_none() {
+                        training.failure = Some(trouble.to_string());
+                    }
+                });
+            }
         }
         tried
     }
@@ -503,7 +514,7 @@ impl<'a> Check<'a> {
             // The shorter lengths alone, measured first, would promise too much.
             step: (steps.len() == lengths).then(|| steps.iter().sum::<f64>() / lengths as f64),
             test: evaluation.and_then(|speed| speed.step_s),
-            beside: beside.filter_map(|speed| Some((speed.seeds, speed.step_s?))).collect(),
+            beside: beside.filter_map(together).collect(),
         }
     }
 
@@ -520,13 +531,21 @@ impl<'a> Check<'a> {
     }
 }
 
+/// How the trainings of a row were side by side, and the seconds of a step.
+fn together(row: &Speed) -> Option<(Together, f64)> {
+    Some((Together { seeds: row.seeds, threads: row.mode == THREADS }, row.step_s?))
+}
+
+/// The mode of rows whose trainings are processes.
+const PROCESSES: &str = "processes";
+/// The mode of rows whose trainings are threads of one process.
+const THREADS: &str = "threads";
+
 /// After what the memory in use is not ours.
 const NOTHING: &str = "nothing yet";
 
-/// Ways of computing that are still to come.
-const NOT_BUILT: [(&str, &str); 1] =
-    [("bf16", "Products in bfloat16 would use the tensor cores and half the memory; today they are in full float32.")];
-const BATCHED: &str = "Seeds of one program as one batched training would share every launch; today each is a process.";
+/// What is still to come.
+const BATCHED: &str = "Seeds of one program as one batched training would share every launch; today each has its own.";
 
 fn host() -> Host {
     let field = |file: &str, name: &str| {

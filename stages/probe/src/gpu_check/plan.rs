@@ -34,7 +34,7 @@ pub struct Plan {
     /// Training steps to take the median of.
     pub repeats: usize,
     pub repeats_on_cpu: usize,
-    /// Numbers of trainings side by side.
+    /// Numbers of trainings side by side, as processes and, where there are several, as threads of one.
     pub beside: &'static [usize],
     /// At the most, one after the other: a dry run has no need to fill the time.
     pub rounds: usize,
@@ -74,14 +74,27 @@ pub struct Measured {
     pub step: Option<f64>,
     /// Seconds of the test.
     pub test: Option<f64>,
-    /// Seconds of a step at the longest length, by the number of trainings side by side.
-    pub beside: Vec<(usize, f64)>,
+    /// Seconds of a step at the longest length, by how trainings are side by side.
+    pub beside: Vec<(Together, f64)>,
 }
 
-/// How many trainings side by side on each GPU, and how many steps each.
+/// Trainings side by side on one GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Together {
+    pub seeds: usize,
+    /// Whether they are threads of one process; else each is a process.
+    pub threads: bool,
+}
+
+impl Together {
+    /// A single one.
+    pub const ALONE: Self = Self { seeds: 1, threads: false };
+}
+
+/// Trainings side by side on each GPU, and how many steps each takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Round {
-    pub seeds: usize,
+    pub together: Together,
     pub steps: usize,
 }
 
@@ -89,23 +102,26 @@ impl Measured {
     /// The most seeds that can be trained whole in this time; where not even one can, one with as many steps as fit. `None`
     /// where there is no time for a step.
     pub fn round(&self, left: Duration, steps: usize, every: usize) -> Option<Round> {
+        let alone = Round { together: Together::ALONE, steps };
         // Without a measured step there is nothing to reckon with: it is tried, and ends with the time.
-        let Some(step) = self.step else { return Some(Round { seeds: 1, steps }) };
-        let alone = self.beside.iter().find(|(seeds, _)| *seeds == 1).map(|(_, seconds)| *seconds);
+        let Some(step) = self.step else { return Some(alone) };
+        let single = self.beside.iter().find(|(together, _)| *together == Together::ALONE).map(|(_, seconds)| *seconds);
         let fitting = |seeds: usize, slower: f64| {
             // Data, validations and what else the machine does: a tenth is not to be relied on.
             let time = 0.9 * left.as_secs_f64() - self.start - seeds as f64 * self.test.unwrap_or(0.0);
             ((time / (step * slower)).max(0.0) as usize).min(steps)
         };
-        let whole = self.beside.iter().filter_map(|&(seeds, seconds)| Some((seeds, (seconds / alone?).max(1.0))));
-        let whole = whole.filter(|&(seeds, slower)| fitting(seeds, slower) >= steps).map(|(seeds, _)| seeds).max();
-        if let Some(seeds) = whole {
-            return Some(Round { seeds, steps });
+        let whole = self.beside.iter().filter_map(|&(together, time)| Some((together, (time / single?).max(1.0))));
+        let whole = whole.filter(|&(together, slower)| fitting(together.seeds, slower) >= steps);
+        // The most of them, and of those in the way that is faster.
+        let best = whole.max_by(|(x, x_time), (y, y_time)| x.seeds.cmp(&y.seeds).then(y_time.total_cmp(x_time)));
+        if let Some((together, _)) = best {
+            return Some(Round { together, steps });
         }
         let fits = fitting(1, 1.0);
         // Whole intervals between validations, where there are any.
         let rounded = if fits < steps && fits > every { fits - fits % every.max(1) } else { fits };
-        (rounded > 0).then_some(Round { seeds: 1, steps: rounded })
+        (rounded > 0).then_some(Round { steps: rounded, ..alone })
     }
 }
 
@@ -127,17 +143,26 @@ mod tests {
 
     #[test]
     fn as_many_whole_trainings_as_fit_else_a_part_of_one() {
-        let measured =
-            Measured { start: 5.0, step: Some(0.1), test: Some(5.0), beside: vec![(1, 0.2), (2, 0.3), (4, 0.6)] };
-        let round = |seconds: u64| measured.round(Duration::from_secs(seconds), 1000, 50);
+        let processes = |seeds: usize| Together { seeds, threads: false };
+        let beside = vec![(Together::ALONE, 0.2), (processes(2), 0.3), (processes(4), 0.6)];
+        let mut measured = Measured { start: 5.0, step: Some(0.1), test: Some(5.0), beside };
+        let round = |measured: &Measured, seconds: u64| measured.round(Duration::from_secs(seconds), 1000, 50);
+        let whole = |together: Together| Some(Round { together, steps: 1000 });
+        let part = |steps: usize| Some(Round { together: Together::ALONE, steps });
         // one: 100 + 10 s, two: 150 + 15 s, four: 300 + 25 s, of nine tenths of the time
-        assert_eq!(round(400), Some(Round { seeds: 4, steps: 1000 }));
-        assert_eq!(round(200), Some(Round { seeds: 2, steps: 1000 }));
-        assert_eq!(round(130), Some(Round { seeds: 1, steps: 1000 }));
-        assert_eq!(round(101), Some(Round { seeds: 1, steps: 800 }));
-        assert_eq!(round(15), Some(Round { seeds: 1, steps: 35 }));
-        assert_eq!(round(10), None);
+        assert_eq!(round(&measured, 400), whole(processes(4)));
+        assert_eq!(round(&measured, 200), whole(processes(2)));
+        assert_eq!(round(&measured, 130), whole(Together::ALONE));
+        assert_eq!(round(&measured, 101), part(800));
+        assert_eq!(round(&measured, 15), part(35));
+        assert_eq!(round(&measured, 10), None);
+        // Threads of one process are preferred where they are faster, and not where they are slower.
+        let threads = |seeds: usize| Together { seeds, threads: true };
+        measured.beside.extend([(threads(2), 0.31), (threads(4), 0.3)]);
+        assert_eq!(round(&measured, 400), whole(threads(4)));
+        assert_eq!(round(&measured, 200), whole(threads(4)));
+        assert_eq!(round(&measured, 190), whole(processes(2)));
         let nothing = Measured::default();
-        assert_eq!(nothing.round(Duration::from_secs(1), 1000, 50), Some(Round { seeds: 1, steps: 1000 }));
+        assert_eq!(round(&nothing, 1), whole(Together::ALONE));
     }
 }

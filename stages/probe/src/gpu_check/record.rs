@@ -151,7 +151,7 @@ pub struct Case {
 /// Seconds of a training step in one way of computing; none where that is not built.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Speed {
-    /// `eager`, `graphs`, `tf32`, `bf16`, `plans` (the CPU's), `processes`, `batched seeds`, `evaluation`
+    /// `eager`, `graphs`, `plans` (the CPU's), the last two also with `, tf32` or `, bf16`, `processes`, `threads`, `batched seeds`, `evaluation`
     pub mode: String,
     pub device: String,
     pub built: bool,
@@ -161,7 +161,7 @@ pub struct Speed {
     pub length: Option<usize>,
     pub batch_size: usize,
     pub hidden: usize,
-    /// Seconds of a step of one training: the median, or the mean over processes.
+    /// Seconds of a step of one training: the median, or the mean over those side by side.
     pub step_s: Option<f64>,
     /// Steps a second of all trainings together.
     pub steps_per_s: Option<f64>,

@@ -362,6 +362,7 @@ fn unary(op: UnaryOp, x: &str) -> String {
         UnaryOp::Ceil => format!("ceil({x})"),
         UnaryOp::Round => format!("rint({x})"),
         UnaryOp::Trunc => format!("trunc({x})"),
+        UnaryOp::Bfloat16 => format!("bfloat16({x})"),
         // With the complement, which keeps its digits where it is small.
         UnaryOp::Gelu { tanh: false } => {
             format!("(real)0.5 * {x} * erfc(-{x} * (real){:e})", std::f64::consts::FRAC_1_SQRT_2)

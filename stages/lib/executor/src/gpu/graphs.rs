@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use crate::Device;
 use crate::error::{Error, Result};
@@ -164,6 +164,9 @@ impl Stream {
     /// # Errors
     /// Where `work` fails, or needs what cannot be recorded, such as a number from the device.
     pub fn record(&self, work: impl FnOnce() -> Result<()>) -> Result<Graph> {
+        // One thread at a time: libtorch's allocator is not known to keep several recordings apart.
+        static RECORDING: Mutex<()> = Mutex::new(());
+        let _recording = RECORDING.lock().unwrap_or_else(PoisonError::into_inner);
         let api = self.api;
         // libtorch gives shared memory up with the last recording, and does not take it up again.
         let (pool, owner) = POOL.with_borrow(|(pool, owner)| (*pool, owner.upgrade()));

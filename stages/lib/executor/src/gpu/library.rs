@@ -142,7 +142,9 @@ fn text(target: Target, double: bool, sources: &[&Source]) -> String {
         Target::Host => "#include <cmath>\nusing namespace std;\n#define WORK static inline\n",
     });
     text.push_str(
-        "WORK real between(real x, real low, real high) {\n  x = x < low ? low : x;\n  return x > high ? high : x;\n}\n",
+        "WORK real between(real x, real low, real high) {\n  x = x < low ? low : x;\n  return x > high ? high : x;\n}\n\
+         WORK real bfloat16(real x) {\n  union { float x; unsigned u; } v;\n  v.x = (float)x;\n  \
+         if (v.x == v.x) v.u = (v.u + 0x7fffu + (v.u >> 16 & 1u)) & 0xffff0000u;\n  return (real)v.x;\n}\n",
     );
     for (at, source) in sources.iter().enumerate() {
         let Source { body, pointers, numbers } = source;

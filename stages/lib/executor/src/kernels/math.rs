@@ -68,6 +68,7 @@ fn arithmetic<T: Real, V: Vector<T>>(op: UnaryOp, x: &mut [V; STRIP]) -> bool {
         UnaryOp::Ceil => all!(x, v => v.ceil()),
         UnaryOp::Round => all!(x, v => v.round()),
         UnaryOp::Trunc => all!(x, v => v.trunc()),
+        UnaryOp::Bfloat16 => all!(x, v => v.bfloat16()),
         UnaryOp::LeakyRelu { slope } => {
             let slope = number(slope);
             all!(x, v => V::select(zero.lt(v), v, v.mul(slope)));
@@ -528,6 +529,7 @@ pub(super) mod reference {
             UnaryOp::Ceil => x.ceil(),
             UnaryOp::Round => x.round_ties_even(),
             UnaryOp::Trunc => x.trunc(),
+            UnaryOp::Bfloat16 => f64::from(graph::bfloat16(x as f32)),
             UnaryOp::Gelu { tanh: false } => 0.5 * x * libm::erfc(-x * FRAC_1_SQRT_2),
             UnaryOp::Gelu { tanh: true } => x / (1.0 + (-2.0 * GELU_SCALE * (x + GELU_CUBE * x.powi(3))).exp()),
             UnaryOp::Silu => x / (1.0 + (-x).exp()),
@@ -659,7 +661,7 @@ mod tests {
         all
     }
 
-    const ALL: [UnaryOp; 50] = [
+    const ALL: [UnaryOp; 51] = [
         UnaryOp::Neg,
         UnaryOp::Abs,
         UnaryOp::Sign,
@@ -689,6 +691,7 @@ mod tests {
         UnaryOp::Ceil,
         UnaryOp::Round,
         UnaryOp::Trunc,
+        UnaryOp::Bfloat16,
         UnaryOp::Gelu { tanh: true },
         UnaryOp::Gelu { tanh: false },
         UnaryOp::Silu,

@@ -55,6 +55,8 @@ pub trait Real:
     fn round_ties_even(self) -> Self;
     /// The value without its fraction.
     fn trunc(self) -> Self;
+    /// See [`graph::bfloat16`].
+    fn bfloat16(self) -> Self;
     /// `self * 2^n` for a whole n.
     fn scale(self, n: Self) -> Self;
     /// (e, m) with `self = m * 2^e` and m in [1, 2), where `self` is a normal positive number.
@@ -129,6 +131,10 @@ macro_rules! real {
             #[inline(always)]
             fn trunc(self) -> Self {
                 self.trunc()
+            }
+            #[inline(always)]
+            fn bfloat16(self) -> Self {
+                graph::bfloat16(self as f32) as $real
             }
             #[inline(always)]
             fn scale(self, n: Self) -> Self {

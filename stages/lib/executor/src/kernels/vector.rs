@@ -130,6 +130,13 @@ pub(crate) trait Vector<T>: Copy {
     fn scale(self, n: Self) -> Self;
     /// (e, m) with `self = m * 2^e` and m in [1, 2), where `self` is a normal positive number.
     fn split(self) -> (Self, Self);
+    /// The nearest bfloat16, see [`graph::bfloat16`].
+    fn bfloat16(self) -> Self
+    where
+        T: Real,
+    {
+        map(self, T::bfloat16)
+    }
     /// Runs work of its own outside the function that this is inlined into.
     fn apart<W: Work<T>>(work: W) -> W::Out;
 }
@@ -594,6 +601,17 @@ avx512!(
                 _mm512_add_ps(_mm512_permutexvar_ps(firsts, self), _mm512_permutexvar_ps(seconds, self))
             }
         }
+        #[inline(always)]
+        fn bfloat16(self) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                let bits = _mm512_castps_si512(self);
+                let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+                let more = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+                let kept = _mm512_and_si512(more, _mm512_set1_epi32(0xffff_0000_u32.cast_signed()));
+                Self::select(self.eq(self), _mm512_castsi512_ps(kept), self)
+            }
+        }
     }
 );
 
@@ -767,6 +785,17 @@ avx2!(
             unsafe {
                 let sums = _mm256_castps_pd(_mm256_hadd_ps(self, self));
                 _mm256_castpd_ps(_mm256_permute4x64_pd::<0x88>(sums))
+            }
+        }
+        #[inline(always)]
+        fn bfloat16(self) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                let bits = _mm256_castps_si256(self);
+                let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+                let more = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+                let kept = _mm256_and_si256(more, _mm256_set1_epi32(0xffff_0000_u32.cast_signed()));
+                Self::select(self.eq(self), _mm256_castsi256_ps(kept), self)
             }
         }
         #[inline(always)]

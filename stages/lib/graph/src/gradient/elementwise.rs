@@ -92,6 +92,7 @@ fn slope(op: &UnaryOp, x: &Formula, y: &Formula, g: &Formula) -> Formula {
                 _ => above.and(below).then(g, 0.0),
             }
         }
+        UnaryOp::Bfloat16 => g.clone(),
         // They carry no adjoint, so that their rule does not run.
         UnaryOp::Sign
         | UnaryOp::Floor

@@ -73,7 +73,8 @@ pub(super) fn unary(op: &UnaryOp, t: DType) -> Result<DType, OpError> {
         | UnaryOp::Softplus { .. }
         | UnaryOp::LogSigmoid
         | UnaryOp::Hardsigmoid
-        | UnaryOp::Hardswish => {
+        | UnaryOp::Hardswish
+        | UnaryOp::Bfloat16 => {
             exactly(name, t, DType::Float)?;
             Ok(t)
         }

@@ -1,6 +1,7 @@
 //! Element by element: a function and its derivative.
 
 use super::{Tensor, broadcast_position, unravel};
+use crate::format::bfloat16;
 use crate::op::{BinaryOp, DType, UnaryOp};
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10, PI};
 
@@ -63,6 +64,7 @@ fn function(op: &UnaryOp, x: f64) -> (f64, f64) {
         UnaryOp::Ceil => (x.ceil(), 0.0),
         UnaryOp::Round => (x.round_ties_even(), 0.0),
         UnaryOp::Trunc => (x.trunc(), 0.0),
+        UnaryOp::Bfloat16 => (f64::from(bfloat16(x as f32)), 1.0),
         UnaryOp::Gelu { tanh: false } => {
             let below = 0.5 * (1.0 + erf(x * FRAC_1_SQRT_2));
             (x * below, below + x * (-0.5 * x * x).exp() / (2.0 * PI).sqrt())

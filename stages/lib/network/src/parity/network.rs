@@ -327,7 +327,7 @@ impl Run<'_> {
     /// The stored loss, and the tolerance for it.
     fn loss(&self) -> (f64, f64) {
         match self.options.dtype {
-            Dtype::F32 | Dtype::Tf32 => (self.case.loss, self.tolerance(2e-6)),
+            Dtype::F32 | Dtype::Tf32 | Dtype::Bf16 => (self.case.loss, self.tolerance(2e-6)),
             Dtype::F64 => (self.case.loss_float64, self.tolerance(1e-12)),
         }
     }

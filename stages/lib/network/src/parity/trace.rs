@@ -44,7 +44,8 @@ impl<'m> Tracer<'m> {
         // To ask for inner values would keep passes from rewriting what they are of.
         let inner = if passes { Vec::new() } else { model.inner_values() };
         let (inner, nodes): (Vec<_>, Vec<_>) = inner.into_iter().unzip();
-        let recurrence = Recurrence::new(&steps.trace(&nodes), executor::Options { passes, gradients: false })?;
+        let options = executor::Options { passes, gradients: false, dtype };
+        let recurrence = Recurrence::new(&steps.trace(&nodes), options)?;
         let engine = Engine::new(Arc::new(vec![recurrence]), dtype, device, backend);
         Ok(Self { model, steps, inner, engine })
     }

@@ -28,6 +28,7 @@ fn kept(op: &Op, needs: &[bool]) -> (Vec<usize>, bool) {
             | UnaryOp::Ceil
             | UnaryOp::Round
             | UnaryOp::Trunc
+            | UnaryOp::Bfloat16
             | UnaryOp::LogicalNot
             | UnaryOp::IsNan
             | UnaryOp::IsInf

@@ -298,7 +298,8 @@ sections! {
         hint_teacher_forcing: f64 = 0.0,
         /// How predicted hints are fed back: soft, hard or hard_on_eval.
         hint_repred_mode: Repred = Repred::Soft,
-        /// Number format: f32, f64, or tf32, which is f32 but for the products on a GPU: these are rounded to 10 bits and faster.
+        /// Number format: f32, f64, tf32 (f32, but a GPU rounds what it multiplies to 10 bits, and is faster) or bf16 (f32, but what is
+        /// multiplied in matrix products is rounded to 8 bits, on every device).
         dtype: Dtype = Dtype::F32,
     }
 
