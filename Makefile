@@ -450,7 +450,8 @@ lint: setup ## formatting and clippy, warnings are errors; licences and sources 
 	@if command -v cargo-deny >/dev/null; then cargo deny --offline check --config .cargo/deny.toml licenses bans sources; \
 	else echo "lint: licences and sources of crates are not checked: cargo-deny is not installed (cargo install cargo-deny)"; fi
 
-# With BASE=COMMIT, the programs of that commit are built, too, and both take their turns; with PEER=, any other program.
+# With BASE=COMMIT, the programs of that commit are built, too, and both take their turns, each with its own profile; with PEER=, any
+# other program.
 BASE ?=#              make bench: a commit whose programs are timed in turn with ours, e.g. BASE=d83224b
 PEER ?=#              make bench: a command to time in turn with ours (probe speed --help says how), e.g. the PyTorch port
 ROUNDS ?= 3#          make bench: how many turns
@@ -479,8 +480,8 @@ bench: build $(if $(strip $(BASE)),bench-base) ## timings: sampling, checking, t
 	@$(BESIDE); $(SPEED) --length 8 --batch-size 32 --hidden 32 --steps 20 --threads 1 "$${beside[@]}"
 	@$(BESIDE); $(SPEED) --length 4 --batch-size 32 --hidden 32 --steps 20 --threads 1 "$${beside[@]}"
 	@for round in $$(seq "$$_ROUNDS"); do for bin in $(STAGES) $${_BASE:+"target/base/$$_BASE/target/release"}; do \
-		rm -rf target/bench-cache; start=$$(date +%s.%N); \
-		"$$bin"/train --config data/profiles/quick.toml --cache target/bench-cache -o target/bench.jsonl --quiet -- "$$_PROGRAM"; \
+		rm -rf target/bench-cache; home=; [ "$$bin" = $(STAGES) ] || home="target/base/$$_BASE/"; start=$$(date +%s.%N); \
+		"$$bin"/train --config "$${home}data/profiles/quick.toml" --cache target/bench-cache -o target/bench.jsonl --quiet -- "$$_PROGRAM"; \
 		echo "a quick candidate's training, $$bin: $$(echo "$$(date +%s.%N) $$start" | awk '{ printf "%.2f s", $$1 - $$2 }')"; done; done
 	-$(STAGES)/probe speed --passes 'tests/fixtures/programs/valid/*.py' --length 8 --batch-size 16 --hidden 64 --steps 9
 

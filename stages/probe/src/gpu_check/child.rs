@@ -120,7 +120,13 @@ fn work() -> Result<()> {
             speed(&training, repeats, test_length, gpu.as_deref(), device, mode)
         }
         Task::Beside { trainings, repeats, meeting, of } => {
-            each(&trainings, |training| beside(training, repeats, &meeting, of, start()?))
+            // One that fails is waited for by those beside it, unless it says that it was here.
+            let missing = |seed: u64| std::fs::write(meeting.join(seed.to_string()), "");
+            each(&trainings, |training| {
+                let measured =
+                    start().map_err(Into::into).and_then(|device| beside(training, repeats, &meeting, of, device));
+                measured.inspect_err(|_| drop(missing(training.seed)))
+            })
         }
         Task::Training { trainings, test } => each(&trainings, |training| train(training, &test, start()?)),
     }
