@@ -221,7 +221,7 @@ fn products_of_bfloat16_are_alike() {
     let processor = compile(&root().join("data/seed_pgn.py"));
     let step = step(&processor);
     let sizes = (2, 5);
-    let ways = [(false, Backend::Auto, Dtype::Bf16, 2e-3), (false, Backend::Plain, Dtype::Bf16, 2e-3)];
+    let ways = [Backend::Auto, Backend::Plain, Backend::Replay].map(|backend| (false, backend, Dtype::Bf16, 2e-3));
     compare_with((Backend::Eager, Dtype::Bf16), "seed", &step, sizes, &ways);
     // As near to single precision as 8 bits are, and no nearer.
     compare_with((Backend::Eager, Dtype::F32), "seed", &step, sizes, &[(true, Backend::Auto, Dtype::Bf16, 5e-2)]);
