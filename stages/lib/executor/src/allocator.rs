@@ -1,9 +1,9 @@
 //! The allocator of the whole process, libtorch included: jemalloc in place of the C library's.
 //!
-//! Plans have their memory once and for all, but batches, what libtorch computes, and evaluations are tensors of every size, made and
-//! dropped by several threads at once. The C library's allocator has the choice of one heap, for whose lock threads wait thousands of times a step, or of
-//! several, which hand large tensors to the kernel and back. jemalloc gives each thread memory of its own, keeps what is
-//! freed for the next step, and asks for huge pages. (mimalloc, which `check` uses, gained nothing here.)
+//! Plans have their memory once and for all, but batches, evaluations and what libtorch computes are tensors of every
+//! size, made and dropped by several threads at once. The C library's allocator has the choice of one heap, for whose lock
+//! threads wait, or of several, which hand large tensors to the kernel and back. jemalloc gives each thread memory of its
+//! own, keeps what is freed for the next step, and asks for huge pages. (mimalloc, which `check` uses, gained nothing here.)
 
 /// Makes sure that jemalloc is linked: it is found by the names of C's own functions, which nothing in Rust calls.
 pub(crate) fn link() {

@@ -1,7 +1,7 @@
 //! Matrix products of what is rounded to bfloat16: see [`graph::Dtype::Bf16`].
 //!
-//! The rounding is an operation of the graph, so that it is computed in the loop that makes an operand, or once for a sequence where that
-//! does not vary, and so that every engine computes the same.
+//! The rounding is an operation of the graph: it is computed in the loop that makes an operand, or once for a sequence
+//! where that does not vary, and every engine computes the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,13 +58,13 @@ impl Rounding<'_> {
         }
         let node = to.node(id).clone();
         let made = match (&node.op, node.args.as_slice()) {
+            _ if node.dtype != DType::Float => id,
             (Op::Unary(UnaryOp::Bfloat16), _) => id,
             (Op::Input(input), _) if self.known.contains(&(*input as usize)) => id,
-            (op, &[shown]) if op.is_view() && node.dtype == DType::Float => {
+            (op, &[shown]) if op.is_view() => {
                 let shown = self.of(to, shown)?;
                 to.push_as(node.op.clone(), &[shown], node.shape, node.dtype, node.span)?
             }
-            (_, _) if node.dtype != DType::Float => id,
             _ => to.push_as(Op::Unary(UnaryOp::Bfloat16), &[id], node.shape, DType::Float, Span::default())?,
         };
         self.made.insert(id, made);

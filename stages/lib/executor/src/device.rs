@@ -91,8 +91,8 @@ pub struct Start {
     pub threads: usize,
     /// Whether a GPU's work is recorded as CUDA graphs.
     pub graphs: bool,
-    /// Whether a GPU may round what it multiplies, see [`graph::Dtype::rounds_on_gpu`]. It holds for the whole process, and only at its
-    /// first start.
+    /// Whether a GPU may round what it multiplies, see [`graph::Dtype::rounds_on_gpu`]. It holds for the whole process, and
+    /// only at its first start.
     pub tf32: bool,
 }
 

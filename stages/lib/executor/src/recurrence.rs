@@ -191,10 +191,7 @@ impl Recurrence {
             }
         }
         let all: Vec<NodeId> = outputs.iter().chain(&gradients).copied().collect();
-        let (joint, all) = match rounded {
-            Some(known) => bfloat16::rounded(&joint, &all, known)?,
-            None => graph::normal_form(&joint, &all),
-        };
+        let (joint, all) = finished(&joint, &all, rounded)?;
         let (forward, backward) = all.split_at(outputs.len().min(all.len()));
 
         let (saved, replay) = divide(&joint, forward, backward)?;
@@ -234,13 +231,17 @@ impl Recurrence {
         let found = graph::gradients(&mut graph, &seeds, &of)?;
         let found = params.iter().zip(found).filter_map(|((param, _), gradient)| Some((*param, gradient?)));
         let (params, outputs): (Vec<ParamId>, Vec<NodeId>) = found.unzip();
-        let (graph, outputs) = if bf16 {
-            bfloat16::rounded(&graph, &outputs, &BTreeSet::new())?
-        } else {
-            graph::normal_form(&graph, &outputs)
-        };
+        let (graph, outputs) = finished(&graph, &outputs, bf16.then_some(&BTreeSet::new()))?;
         Ok((Part { graph, outputs }, params))
     }
+}
+
+/// A graph with its gradients in normal form. `rounded`: where products are rounded, the inputs that are already.
+fn finished(graph: &Graph, outputs: &[NodeId], rounded: Option<&BTreeSet<usize>>) -> Result<(Graph, Vec<NodeId>)> {
+    Ok(match rounded {
+        Some(known) => bfloat16::rounded(graph, outputs, known)?,
+        None => graph::normal_form(graph, outputs),
+    })
 }
 
 /// The node of each input that has one.

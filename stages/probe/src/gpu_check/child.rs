@@ -120,12 +120,10 @@ fn work() -> Result<()> {
             speed(&training, repeats, test_length, gpu.as_deref(), device, mode)
         }
         Task::Beside { trainings, repeats, meeting, of } => {
-            // One that fails is waited for by those beside it, unless it says that it was here.
-            let missing = |seed: u64| std::fs::write(meeting.join(seed.to_string()), "");
             each(&trainings, |training| {
-                let measured =
-                    start().map_err(Into::into).and_then(|device| beside(training, repeats, &meeting, of, device));
-                measured.inspect_err(|_| drop(missing(training.seed)))
+                let measured = beside(training, repeats, &meeting, of, start()?);
+                // Those beside one that has failed would wait for it.
+                measured.inspect_err(|_| drop(arrive(&meeting, training.seed)))
             })
         }
         Task::Training { trainings, test } => each(&trainings, |training| train(training, &test, start()?)),
@@ -312,9 +310,14 @@ fn beside(training: &TrainConfig, repeats: usize, meeting: &Path, of: usize, dev
     say(&Say::StepTime(seconds))
 }
 
+/// Lets the others know that a training is where it waits for them.
+fn arrive(folder: &Path, seed: u64) -> std::io::Result<()> {
+    std::fs::write(folder.join(seed.to_string()), "")
+}
+
 /// Waits until so many trainings are here. If one of them fails, the parent ends the others.
 fn meet(folder: &Path, seed: u64, of: usize) -> std::io::Result<()> {
-    std::fs::write(folder.join(seed.to_string()), "")?;
+    arrive(folder, seed)?;
     while std::fs::read_dir(folder)?.count() < of {
         std::thread::sleep(Duration::from_millis(2));
     }

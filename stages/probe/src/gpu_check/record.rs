@@ -151,7 +151,8 @@ pub struct Case {
 /// Seconds of a training step in one way of computing; none where that is not built.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Speed {
-    /// `eager`, `graphs`, `plans` (the CPU's), the last two also with `, tf32` or `, bf16`, `processes`, `threads`, `batched seeds`, `evaluation`
+    /// `eager`, `graphs` or `plans` (the CPU's), the latter two also with `, tf32` or `, bf16`; `processes`, `threads`,
+    /// `batched seeds`; `evaluation`
     pub mode: String,
     pub device: String,
     pub built: bool,
