@@ -37,6 +37,8 @@ pub struct DiagnosisView {
     pub idle: Vec<String>,
     /// What is lost without each channel of the processor.
     pub channels: Vec<LesionView>,
+    /// Channels without which nothing changes, to the bit.
+    pub unread: Vec<String>,
 }
 
 /// One output or hint.
@@ -114,7 +116,8 @@ impl From<&Diagnosis> for DiagnosisView {
             never_wrong: facts.never_wrong,
             matters: matters.map(LesionView::from).collect(),
             idle: facts.idle().map(|lesion| lesion.name.clone()).collect(),
-            channels: facts.channels.iter().map(LesionView::from).collect(),
+            channels: facts.channels.iter().filter(|lesion| !lesion.is_dead()).map(LesionView::from).collect(),
+            unread: facts.channels.iter().filter(|lesion| lesion.is_dead()).map(|lesion| lesion.name.clone()).collect(),
         }
     }
 }

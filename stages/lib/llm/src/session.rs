@@ -34,9 +34,6 @@ pub enum Failure {
     /// A reply came, and nothing could be made of it.
     #[error("unusable reply: {0}")]
     Unusable(String),
-    /// A prompt could not be rendered.
-    #[error("prompt: {0}")]
-    Prompt(String),
 }
 
 impl Failure {
@@ -264,7 +261,8 @@ impl Session {
                     let judgement = self.shared.checker.judge(&source, brief.parent.source, task.factor);
                     self.note(round, Some(source.clone()), idea, None, second);
                     last = Ok(());
-                    let twin = judgement.graph.as_deref().filter(|_| judgement.accepted).and_then(|g| twin(brief, g));
+                    let graph = judgement.graph.as_deref().filter(|_| judgement.accepted);
+                    let twin = graph.and_then(|graph| self.twin(brief, graph));
                     if judgement.accepted && twin.is_none() {
                         return Ok(Written::Done);
                     }
@@ -282,7 +280,7 @@ impl Session {
                 }
             };
             if round < rounds {
-                let said = program.as_ref().map_or_else(|| echo(&reply.text), |p| echo(&format!("```python\n{p}```")));
+                let said = self.said(&reply, program.as_deref());
                 // A model that meets the bounds of the language is told all of it, once.
                 let page = page_is_due && UNKNOWN_WORDS.iter().any(|code| report.contains(code));
                 page_is_due &= !page;
@@ -300,6 +298,32 @@ impl Session {
             }
         }
         last.map(|()| Written::Done)
+    }
+
+    /// A try, as the writer is shown it in the next round: its own words where these are shorter than its whole program, which
+    /// also stands where changed passages are to be made to it.
+    fn said(&self, reply: &Reply, program: Option<&str>) -> String {
+        let Some(program) = program else { return echo(&reply.text) };
+        // A program may have been found in what the model thought, and nothing in its answer.
+        let answers = reply.text.len() < program.len() && extract(&reply.text).is_ok();
+        if answers && !self.shared.settings.llm.diff {
+            return echo(&reply.text);
+        }
+        let idea = extract::idea(&reply.text).map(|idea| format!("Idea: {idea}\n\n")).unwrap_or_default();
+        echo(&format!("{idea}```python\n{program}```"))
+    }
+
+    /// What a program that was understood computes already: what it is called in the repair round. The parent counts as one.
+    fn twin(&self, brief: &Brief<'_>, graph: &str) -> Option<String> {
+        let parent = brief.parent;
+        // A parent of this very generation has not been through `check` yet.
+        let judged = || self.shared.checker.judge(parent.source, parent.source, None).graph;
+        if parent.row.and_then(|row| row.graph_hash.clone()).or_else(judged).as_deref() == Some(graph) {
+            return Some(PARENT.to_owned());
+        }
+        let same = brief.population.rows().iter().find(|row| row.graph_hash.as_deref() == Some(graph))?;
+        let what = same.edit.as_deref().filter(|edit| *edit != "seed").map(|edit| format!(" ({})", excerpt(edit, 80)));
+        Some(format!("that of attempt {}{}", same.attempt, what.unwrap_or_default()))
     }
 
     /// Whether a program that computes what its parent does may be the first of two phases: its edit changed a region of what
@@ -402,8 +426,13 @@ impl Session {
         factor.filter(|_| self.shared.settings.condition)
     }
 
+    /// A template that cannot be rendered is nothing that a model has said: the stage ends, before more is asked with it.
     fn render(&self, name: &str, context: impl Serialize) -> Result<String, Failure> {
-        self.shared.prompts.render(name, context).map_err(|error| Failure::Prompt(error.to_string()))
+        self.shared.prompts.render(name, context).map_err(|error| {
+            let error = CallError::new(Kind::Setup, format!("{name} cannot be rendered: {error}"));
+            self.state.borrow_mut().stopped = Some(error.clone());
+            Failure::Call(error)
+        })
     }
 
     fn chat(&self, agent: Agent, messages: &[Message], brief: &Brief<'_>) -> Result<Reply, CallError> {
@@ -473,17 +502,6 @@ impl Session {
         };
         spliced.map(|source| (source, idea)).ok_or_else(|| format!("the {factor} region could not be taken over"))
     }
-}
-
-/// What a program that was understood computes already: what it is called in the repair round. The parent counts as one.
-fn twin(brief: &Brief<'_>, graph: &str) -> Option<String> {
-    let parent = brief.parent.row.and_then(|row| row.graph_hash.as_deref());
-    if parent == Some(graph) {
-        return Some(PARENT.to_owned());
-    }
-    let same = brief.population.rows().iter().find(|row| row.graph_hash.as_deref() == Some(graph))?;
-    let what = same.edit.as_deref().filter(|edit| *edit != "seed").map(|edit| format!(" ({})", excerpt(edit, 80)));
-    Some(format!("that of attempt {}{}", same.attempt, what.unwrap_or_default()))
 }
 
 /// What the parent is called where it is the twin.

@@ -449,6 +449,46 @@ fn a_program_that_computes_nothing_new_goes_back_with_the_name_of_its_twin() {
 }
 
 #[test]
+fn a_parent_that_has_no_row_yet_is_a_twin_too() {
+    let same = format!("{}\n", Region::find(SEED, Factor::ACTION).unwrap().text());
+    let server = agents(ROUTED, DIRECTED, vec![program(&same), program("        tri_msgs = 3\n")]);
+    let mut rows = rows();
+    rows[0].graph_hash = None;
+    let made = attempt_on(&live(&settings(&server), None), "asr-only", 0, &rows).0;
+    assert_eq!(made.iter().map(|made| made.repair_round).collect::<Vec<_>>(), [0, 1]);
+    assert!(server.requests().last().unwrap().prompt().contains("computes the same as the parent program"));
+}
+
+#[test]
+fn a_template_that_cannot_be_rendered_ends_the_stage() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("critic.jinja"), "Write a directive {{ parent.name.first }}").unwrap();
+    let server = agents(ROUTED, DIRECTED, vec![program("        x = 1\n")]);
+    let mut shared = Arc::into_inner(live(&settings(&server), None)).expect("nobody else has it");
+    shared.prompts = Prompts::with_folder(folder.path()).unwrap();
+    let error = tried(&Arc::new(shared), "spark", 0, &rows()).unwrap_err();
+    assert_eq!((error.kind, asked(&server)), (Kind::Setup, vec!["router"]));
+    assert!(error.message.contains("critic.jinja"), "{error}");
+}
+
+#[test]
+fn a_writer_reads_its_own_words_again() {
+    let region = |body: &str| {
+        format!(
+            "Idea: halves\n```python\n# ===== BEGIN ACTION REGION =====\n{body}\n# ===== END ACTION REGION =====\n```\n"
+        )
+    };
+    let whole = program("        BROKEN = 2\n");
+    let server = agents(ROUTED, DIRECTED, vec![region("BROKEN = 1"), whole, region("x = 1")]);
+    let (made, ..) = attempt(&live(&settings(&server), None), "asr-only", 0);
+    assert_eq!(made.len(), 3);
+    let last = server.requests().last().unwrap().json();
+    let said = |at: usize| last["messages"][at]["content"].as_str().unwrap().to_owned();
+    assert_eq!(said(2), region("BROKEN = 1"), "regions stay regions");
+    assert!(said(4).starts_with("Idea: ") && said(4).contains("BROKEN = 2"), "{}", said(4));
+}
+
+#[test]
 fn an_operator_that_nothing_uses_is_followed_by_the_action_that_does() {
     const OPERATOR: &str = r#"{"factor": "OPERATOR", "reason": "a gate is missing"}"#;
     let grown = Region::find(SEED, Factor::OPERATOR).unwrap();

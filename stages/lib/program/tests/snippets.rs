@@ -70,6 +70,41 @@ fn what_is_multiplied_by_zeros_trains_nothing() {
 }
 
 #[test]
+fn a_node_is_its_own_neighbour() {
+    let by = |degree: &str| {
+        format!("degree = {degree}\ntri_msgs = self.o3(self.t_e_1(edge_fts)) / degree.reshape(z.shape[0], -1, 1, 1)")
+    };
+    let cases = [
+        ("adj_mat.sum(dim=-1)", false),
+        ("adj_mat.transpose(1, 2).sum(dim=1)", false),
+        ("adj_mat.unsqueeze(-1).sum(dim=2)", false),
+        ("adj_mat.bool().float().sum(1)", false),
+        ("(adj_mat > 0.5).float().sum(dim=1)", false),
+        ("(adj_mat * (1 - torch.eye(z.shape[1]))).sum(dim=1)", true),
+        ("(adj_mat > 1).float().sum(dim=1)", true),
+        ("(1 - adj_mat).sum(dim=1)", true),
+        ("adj_mat[:, 1:].sum(dim=1)", true),
+        ("adj_mat.diagonal(dim1=1, dim2=2) * adj_mat[:, 0]", true),
+    ];
+    for (degree, warned) in cases {
+        let compiled = compile(&seed_with(&by(degree)), &Options { hidden: 16, ..Options::default() });
+        assert!(compiled.processor.is_some(), "{degree}: {:?}", compiled.diagnostics);
+        let found = compiled.diagnostics.iter().any(|d| d.code() == "W-NUMERIC-DIVISION");
+        assert_eq!(found, warned, "{degree}: {:?}", compiled.diagnostics);
+    }
+}
+
+#[test]
+fn a_module_that_is_not_imported_may_be() {
+    let compiled =
+        compile(&seed_with("tri_msgs = self.o3(self.t_e_1(edge_fts)) * math.sqrt(2.0)"), &Options::default());
+    let found = compiled.diagnostics.iter().find(|d| d.code() == "E-NAME-UNDEFINED").expect("no import");
+    assert!(found.help.as_deref().is_some_and(|help| help.contains("'import math'")), "{found:?}");
+    let code = "import math\ntri_msgs = self.o3(self.t_e_1(edge_fts)) * math.sqrt(2.0)";
+    assert!(compile(&seed_with(code), &Options::default()).processor.is_some());
+}
+
+#[test]
 fn tied_parameters_have_all_their_names() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs/further/tied_names.py");
     let compiled = compile(&fs::read_to_string(path).unwrap(), &Options { hidden: 16, ..Options::default() });

@@ -302,6 +302,10 @@ impl Interp {
         }
         if let Some(near) = crate::suggest::nearest(name, known.iter().map(|n| &**n)) {
             d = d.help(format!("did you mean '{near}'?"));
+        } else if crate::modules::exists(name) {
+            d = d.help(format!(
+                "the program does not import it: write 'import {name}' where it is used, inside of the region"
+            ));
         }
         Err(Box::new(d))
     }
