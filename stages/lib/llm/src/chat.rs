@@ -194,11 +194,12 @@ pub struct Dry {
     calls: Asked,
 }
 
-/// The first of the factors that a router may choose from, in quotation marks, as its prompt names them.
+/// The first of the factors that a router may choose from: its prompt names them in quotation marks and capitals.
 fn first_factor(call: &Call) -> &str {
-    let asked = call.messages.last().and_then(|message| message.content.rsplit_once("{\"factor\": "));
-    let name = asked.and_then(|(_, rest)| rest.get(..rest.get(1..)?.find('"')? + 2));
-    name.unwrap_or("\"OPERATOR\"")
+    let asked = call.messages.last().and_then(|message| message.content.rsplit_once("\"factor\""));
+    let quoted = asked.map_or("", |(_, rest)| rest).split('"').skip(1).step_by(2);
+    let capital = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, ' ' | '_' | '-');
+    quoted.into_iter().find(|name| !name.is_empty() && name.chars().all(capital)).unwrap_or("OPERATOR")
 }
 
 /// The calls that nobody answered.
@@ -218,7 +219,7 @@ impl Chat for Dry {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push((*place, call.clone()));
         let text = match call.agent {
             Agent::Router => {
-                format!(r#"{{"factor": {}, "reason": "a placeholder: nobody was asked"}}"#, first_factor(call))
+                format!(r#"{{"factor": "{}", "reason": "a placeholder: nobody was asked"}}"#, first_factor(call))
             }
             Agent::Critic => "(here stands what the critic will write)".to_owned(),
             Agent::Writer => {
