@@ -607,7 +607,8 @@ sections! {
         /// What prompts say of the language: digest (what is usual and what is refused; all of it comes with a repair round that
         /// needs it), or page (all of it, always).
         language: LanguageForm = LanguageForm::Digest,
-        /// Give each attempt of a generation another lens to look through (prompts/parts/lenses.jinja).
+        /// Give each attempt of a generation another lens to look through (prompts/parts/lenses.jinja), and tell its router
+        /// which attempt it is.
         lenses: bool = true,
         /// Parameters of the router's calls alone, before those of all: { temperature = 0.0, max_tokens = 500 }.
         router_parameters: toml::Table = toml::Table::new(),
