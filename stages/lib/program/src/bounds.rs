@@ -49,8 +49,8 @@ impl Bounds {
     }
 }
 
-/// Bounds of every node. The adjacency matrix holds 0 and 1, and its diagonal is set (dm-clrs `accum_adj_mat`). `variances`:
-/// buffers that are not negative.
+/// Bounds of every node. The adjacency matrix holds 0 and 1; a graph may have nodes without edges. `variances`: buffers that are
+/// not negative.
 pub fn bounds(graph: &Graph, variances: &[ParamId]) -> Vec<Bounds> {
     let mut known: Vec<Bounds> = Vec::with_capacity(graph.nodes().len());
     for node in graph.nodes() {
@@ -82,9 +82,6 @@ pub fn bounds(graph: &Graph, variances: &[ParamId]) -> Vec<Bounds> {
             Op::Where => arg(1).join(&arg(2)),
             Op::Softmax { .. } => Bounds { low: 0.0, high: 1.0, open: true },
             Op::LogSoftmax { .. } => Bounds::new(f64::NEG_INFINITY, 0.0),
-            Op::Reduce { op: ReduceOp::Sum, dims, .. } if counts_neighbours(graph, node.args.first(), dims) => {
-                Bounds::new(1.0, f64::INFINITY)
-            }
             Op::Reduce { op, .. } => reduce(*op, arg(0), count),
             Op::CumSum { .. } if arg(0).low >= 0.0 => Bounds { high: f64::INFINITY, ..arg(0) },
             Op::Cast if node.dtype == DType::Bool => Bounds::new(0.0, 1.0),
@@ -119,36 +116,6 @@ pub fn bounds(graph: &Graph, variances: &[ParamId]) -> Vec<Bounds> {
         known.push(value);
     }
     known
-}
-
-/// Whether a sum over these axes counts the neighbours of a node in the adjacency matrix: each is a neighbour of itself.
-fn counts_neighbours(graph: &Graph, summed: Option<&NodeId>, dims: &[usize]) -> bool {
-    let mut at = summed.copied();
-    while let Some(node) = at.map(|at| graph.node(at)) {
-        let rank = node.shape.len();
-        match &node.op {
-            Op::Input(3) => return rank == 3 && (dims == [1] || dims == [2] || dims == [1, 2]),
-            Op::Cast | Op::Detach => {}
-            Op::Permute(order) if order.as_slice() == [0, 2, 1] => {}
-            // Features may follow the three axes.
-            Op::Reshape => {
-                let from = node.args.first().map_or(&[][..], |from| graph.shape(*from));
-                if rank < 3 || node.shape.get(..3) != from.get(..3) {
-                    return false;
-                }
-            }
-            // `adj_mat > 0`, or another number that lies between what is set and what is not.
-            Op::Binary(BinaryOp::Gt | BinaryOp::Ne) => {
-                let against = node.args.get(1).map(|y| &graph.node(*y).op);
-                if !matches!(against, Some(Op::Scalar(v) | Op::Full(v)) if (0.0..1.0).contains(v)) {
-                    return false;
-                }
-            }
-            _ => return false,
-        }
-        at = node.args.first().copied();
-    }
-    false
 }
 
 fn unary(op: UnaryOp, x: Bounds) -> Bounds {

@@ -313,6 +313,15 @@ impl Tracer {
         }))
     }
 
+    /// Torch raises no whole numbers to negative powers.
+    pub fn check_power(&self, base: NodeId, exponent: &Value) -> R<()> {
+        let negative = matches!(exponent, Value::Int(i) if *i < 0);
+        if negative && self.dtype(base) != DType::Float {
+            return self.run.refuse(Rule::ShapeDtype, "integers are not raised to negative powers; use .float()");
+        }
+        Ok(())
+    }
+
     /// Both sides of an operator between numbers or tensors.
     pub fn operands(&mut self, a: &Value, symbol: &str, b: &Value) -> R<(NodeId, NodeId)> {
         let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
@@ -399,7 +408,12 @@ impl Tracer {
                 self.tape.lacks_derivative(id);
                 id
             }
-            Some(op) => self.push(Op::Binary(op), &[x, y])?,
+            Some(op) => {
+                if op == BinaryOp::Pow {
+                    self.check_power(x, b)?;
+                }
+                self.push(Op::Binary(op), &[x, y])?
+            }
             None if op == BinOp::MatMul => self.push(Op::MatMul, &[x, y])?,
             None => {
                 return self.run.refuse(Rule::UnsupportedOp, format!("{} on tensors is not supported", op.symbol()));

@@ -430,6 +430,9 @@ impl Tracer {
             "T" | "mT" => {
                 let id = self.node(t)?;
                 let rank = self.rank(id);
+                if name == "mT" && rank < 2 {
+                    return self.run.refuse(Rule::ShapeAxis, ".mT needs two axes or more");
+                }
                 if rank < 2 {
                     return Ok(Some(Value::Tensor(t.clone())));
                 }

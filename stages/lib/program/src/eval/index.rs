@@ -101,6 +101,10 @@ impl Tracer {
                 }
                 Value::List(l) => {
                     let values = l.borrow().clone();
+                    if values.iter().any(|v| matches!(v, Value::Bool(_))) {
+                        let text = "a list of bools is a mask, not places; write out the places where it is True";
+                        return self.run.refuse(Rule::UnsupportedMaskIndex, text);
+                    }
                     let mut numbers = Vec::new();
                     for v in &values {
                         let i = as_dim(v).and_then(|d| d.as_known());

@@ -15,6 +15,8 @@ use crate::syntax::Name;
 pub struct Native {
     /// All full names, separated by spaces: `torch.sum Tensor.sum`.
     pub names: &'static str,
+    /// The one of them that it was found by; empty in the tables that list it.
+    pub called: &'static str,
     /// Parameters, separated by spaces: `dim?` may be left out, those behind `|` go by keyword, `*sizes` takes the rest.
     pub signature: &'static str,
     pub run: fn(&mut Interp, &Args) -> R<Value>,
@@ -22,7 +24,7 @@ pub struct Native {
 
 /// An entry of a table: see [`Native`] for its parts.
 pub const fn native(names: &'static str, signature: &'static str, run: fn(&mut Interp, &Args) -> R<Value>) -> Native {
-    Native { names, signature, run }
+    Native { names, called: "", signature, run }
 }
 
 impl Native {
@@ -53,16 +55,16 @@ impl Native {
         )
     }
 
-    /// The last part of its first name.
+    /// The last part of the name that it was found by, or of its first one.
     pub fn short(&self) -> &'static str {
-        let first = self.names.split(' ').next().unwrap_or("");
-        first.rsplit('.').next().unwrap_or(first)
+        let name = if self.called.is_empty() { self.names.split(' ').next().unwrap_or("") } else { self.called };
+        name.rsplit('.').next().unwrap_or(name)
     }
 }
 
-static TABLE: OnceLock<BTreeMap<&'static str, &'static Native>> = OnceLock::new();
+static TABLE: OnceLock<BTreeMap<&'static str, Native>> = OnceLock::new();
 
-fn table() -> &'static BTreeMap<&'static str, &'static Native> {
+fn table() -> &'static BTreeMap<&'static str, Native> {
     TABLE.get_or_init(|| {
         let python: [&'static [Native]; 13] = [
             super::builtins::TABLE,
@@ -80,13 +82,13 @@ fn table() -> &'static BTreeMap<&'static str, &'static Native> {
             super::nn::weight_norm::TABLE,
         ];
         let all = python.into_iter().chain(super::torch::tables()).flatten();
-        all.flat_map(|n| n.names.split(' ').map(move |name| (name, n))).collect()
+        all.flat_map(|n| n.names.split(' ').map(move |name| (name, Native { called: name, ..*n }))).collect()
     })
 }
 
 /// The function of a full name.
 pub fn find(name: &str) -> Option<&'static Native> {
-    table().get(name).copied()
+    table().get(name)
 }
 
 /// All full names with their signatures, in alphabetical order.

@@ -313,6 +313,11 @@ impl Tracer {
         self.layouts.can_view(&self.graph, id, to)
     }
 
+    /// Whether a value is contiguous.
+    pub fn is_plain(&self, id: NodeId) -> bool {
+        self.layouts.is_plain(id)
+    }
+
     /// States that torch makes this value contiguous, whatever its arguments are.
     pub fn plain(&mut self, id: NodeId) -> NodeId {
         self.layouts.plain(id);

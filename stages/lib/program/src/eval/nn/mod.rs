@@ -180,8 +180,8 @@ macro_rules! layer {
             name: concat!("torch.nn.", $name),
             base: Some("Module"),
             container: $container,
-            init: Native { names: $name, signature: concat!("self ", $signature), run: $init },
-            forward: Native { names: $name, signature: concat!("self ", $forward_signature), run: $forward },
+            init: native($name, concat!("self ", $signature), $init),
+            forward: native($name, concat!("self ", $forward_signature), $forward),
         }
     };
 }
@@ -228,11 +228,7 @@ static LAYERS: &[Layer] = &[
         name: "torch.nn.Module",
         base: None,
         container: "",
-        init: Native {
-            names: "Module",
-            signature: "self *args **kwargs",
-            run: |vm, a| begin(&mut vm.tracer.run, a).map(|_| Value::None),
-        },
+        init: native("Module", "self", |vm, a| begin(&mut vm.tracer.run, a).map(|_| Value::None)),
         forward: native("forward", "self *args **kwargs", containers::no_forward),
     },
     layer!("Linear", "in_features out_features bias? device? dtype?", dense::linear_init, "input", dense::linear),
@@ -403,6 +399,7 @@ static LAYERS: &[Layer] = &[
         container: "",
         init: native("Rearrange", "self pattern **sizes", containers::einops_init),
         forward: Native {
+            called: "",
             names: "Rearrange",
             signature: "self input",
             run: |vm, a| containers::einops(vm, a, "einops.rearrange"),
@@ -414,6 +411,7 @@ static LAYERS: &[Layer] = &[
         container: "",
         init: native("Reduce", "self pattern reduction **sizes", containers::einops_init),
         forward: Native {
+            called: "",
             names: "Reduce",
             signature: "self input",
             run: |vm, a| containers::einops(vm, a, "einops.reduce"),

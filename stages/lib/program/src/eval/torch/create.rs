@@ -93,6 +93,9 @@ fn arange_into(tracer: &mut Tracer, out: &Rc<Tensor>, start: &Value, end: &Value
 
 pub(super) fn linspace(vm: &mut Interp, a: &Args) -> R<Value> {
     let (start, end) = (a.float_or(vm, "start", 0.0)?, a.float_or(vm, "end", 0.0)?);
+    if a.dtype(vm, "dtype", DType::Float)? != DType::Float {
+        return vm.refuse(Rule::UnsupportedOp, "linspace() of integers is not supported; use linspace(...).long()");
+    }
     if let Value::Dim(d) = a.value("steps") {
         let gaps = d.clone() - Dim::known(1);
         if !gaps.provably_gt(&Dim::known(0)) {
@@ -151,7 +154,19 @@ pub(super) fn like(vm: &mut Interp, a: &Args, init: Init) -> R<Value> {
     let t = base(&vm.tracer.run, a, "input")?;
     let shape = vm.tracer.shape_of(&t);
     let dtype = a.dtype(vm, "dtype", vm.tracer.dtype_of(&t))?;
-    vm.tracer.filled(shape, init, dtype)
+    let out = vm.tracer.filled(shape, init, dtype)?;
+    like_in_memory(vm, &t, out)
+}
+
+/// What is made like a tensor has its axes in the same order in memory.
+fn like_in_memory(vm: &mut Interp, model: &Rc<Tensor>, out: Value) -> R<Value> {
+    let from = vm.tracer.node(model)?;
+    let Value::Tensor(made) = &out else { return Ok(out) };
+    if !vm.tracer.is_plain(from) {
+        let id = vm.tracer.node(made)?;
+        vm.tracer.copied(id, from);
+    }
+    Ok(out)
 }
 
 pub(super) fn new_like(vm: &mut Interp, a: &Args, init: Init) -> R<Value> {
@@ -315,7 +330,8 @@ pub static TABLE: &[Native] = &[
     f!("torch.full_like", "input fill_value | dtype? device?", |vm, a| {
         let t = base(&vm.tracer.run, a, "input")?;
         let (shape, dtype) = (vm.tracer.shape_of(&t), vm.tracer.dtype_of(&t));
-        fill(vm, a, shape, Some(dtype))
+        let out = fill(vm, a, shape, Some(dtype))?;
+        like_in_memory(vm, &t, out)
     }),
     f!("Tensor.new_empty", "input *size | dtype? device?", |vm, a| new_like(vm, a, Init::Constant(0.0))),
     f!("Tensor.new_zeros", "input *size | dtype? device?", |vm, a| new_like(vm, a, Init::Constant(0.0))),

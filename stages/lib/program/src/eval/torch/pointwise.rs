@@ -15,7 +15,7 @@ pub(super) fn unary(vm: &mut Interp, a: &Args, op: UnaryOp) -> R<Value> {
         };
         return Ok(vm.tracer.run.literal_value(l.shape, init, l.dtype));
     }
-    let id = a.operand(vm, "input")?;
+    let id = a.tensor(vm, "input")?;
     vm.tracer.un(op, id).map(|id| vm.tracer.tensor_value(id))
 }
 
@@ -51,8 +51,20 @@ pub(super) fn scalar_function(op: UnaryOp) -> Option<fn(f64) -> f64> {
     })
 }
 
+/// Where torch takes numbers beside tensors differs from function to function.
 pub(super) fn binary(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
-    let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
+    let (x, y) = match op {
+        BinaryOp::Maximum | BinaryOp::Minimum | BinaryOp::Atan2 => (a.tensor(vm, "input")?, a.tensor(vm, "other")?),
+        BinaryOp::Pow | BinaryOp::Remainder | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor
+            if matches!(a.value("other"), Value::Tensor(_)) =>
+        {
+            (a.operand(vm, "input")?, a.tensor(vm, "other")?)
+        }
+        _ => (a.tensor(vm, "input")?, a.operand(vm, "other")?),
+    };
+    if op == BinaryOp::Pow {
+        vm.tracer.check_power(x, &a.value("other"))?;
+    }
     vm.tracer.bin(op, x, y).map(|id| vm.tracer.tensor_value(id))
 }
 
@@ -105,7 +117,7 @@ pub(super) fn divide(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn logical(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
-    let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
+    let (x, y) = (a.tensor(vm, "input")?, a.tensor(vm, "other")?);
     let (x, y) = (vm.tracer.as_bool_node(x)?, vm.tracer.as_bool_node(y)?);
     vm.tracer.bin(op, x, y).map(|id| vm.tracer.tensor_value(id))
 }
@@ -348,9 +360,14 @@ pub static TABLE: &[Native] = &[
         let top = f64::from(f32::MAX);
         let (high, low) = (a.float_or(vm, "posinf", top)?, a.float_or(vm, "neginf", -top)?);
         let (fill, broken) = (vm.tracer.float(nan)?, vm.tracer.un(UnaryOp::IsNan, x)?);
-        let x = vm.tracer.push(Op::Where, &[broken, fill, x])?;
-        let out = vm.tracer.un(UnaryOp::Clamp { min: low, max: high }, x);
-        keeping(&mut vm.tracer, out, &[given])
+        let mut out = vm.tracer.push(Op::Where, &[broken, fill, x])?;
+        // What is finite stays, whatever stands for the infinite.
+        for (infinite, by) in [(f64::INFINITY, high), (f64::NEG_INFINITY, low)] {
+            let (infinite, by) = (vm.tracer.float(infinite)?, vm.tracer.float(by)?);
+            let found = vm.tracer.bin(BinaryOp::Eq, x, infinite)?;
+            out = vm.tracer.push(Op::Where, &[found, by, out])?;
+        }
+        keeping(&mut vm.tracer, Ok(out), &[given])
     }),
     f!("torch.lerp Tensor.lerp", "input end weight", lerp),
     f!("torch.addcmul Tensor.addcmul", "input tensor1 tensor2 | value?", |vm, a| {

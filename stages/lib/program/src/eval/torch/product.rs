@@ -209,6 +209,8 @@ pub(super) fn attention(vm: &mut Interp, a: &Args) -> R<Value> {
         let given = a.tensor(vm, "attn_mask")?;
         if vm.tracer.dtype(given) == DType::Bool {
             mask = Some(given);
+        } else if vm.tracer.dtype(given) == DType::Int {
+            return vm.refuse(Rule::ShapeDtype, "attn_mask is a tensor of bools or floats; compare it, or use .bool()");
         } else {
             scores = vm.tracer.bin(BinaryOp::Add, scores, given)?;
         }

@@ -33,6 +33,16 @@ pub(super) fn transpose(vm: &mut Interp, a: &Args) -> R<Value> {
     })
 }
 
+/// Whether a tensor can be seen in another shape where it lies.
+fn viewable(vm: &Interp, id: NodeId, to: &Shape) -> R<()> {
+    if vm.tracer.can_view(id, to) {
+        return Ok(());
+    }
+    let from = graph::display(vm.tracer.shape(id));
+    let text = format!("{from} does not lie in memory in such a way that it can be viewed as {}", graph::display(to));
+    Err(Box::new(vm.fault(Rule::ShapeView, text).help("use reshape, or contiguous() before view")))
+}
+
 pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
     let sizes = a.sizes(vm)?;
     // `x.view(torch.float32)` would reinterpret bytes
@@ -51,14 +61,8 @@ pub(super) fn reshape(vm: &mut Interp, a: &Args) -> R<Value> {
     let id = vm.tracer.node(&t)?;
     let from = vm.tracer.shape(id).clone();
     let to = vm.tracer.run.view_shape(&from, &sizes)?;
-    if a.function() == "view" && !vm.tracer.can_view(id, &to) {
-        let text = format!(
-            "{} does not lie in memory in such a way that it can be viewed as {}",
-            graph::display(&from),
-            graph::display(&to)
-        );
-        let d = vm.fault(Rule::ShapeView, text);
-        return Err(Box::new(d.help("use reshape, or contiguous() before view")));
+    if a.function() == "view" {
+        viewable(vm, id, &to)?;
     }
     let out = vm.tracer.reshaped(id, to)?;
     vm.tracer.view_value(out, &t)
@@ -229,7 +233,12 @@ pub static TABLE: &[Native] = &[
     f!("Tensor.view_as Tensor.reshape_as", "input other", |vm, a| {
         let t = base(&vm.tracer.run, a, "other")?;
         let to = vm.tracer.shape_of(&t);
-        view(vm, a, |vm, id, _| vm.tracer.reshaped(id, to))
+        view(vm, a, |vm, id, _| {
+            if a.function() == "view_as" {
+                viewable(vm, id, &to)?;
+            }
+            vm.tracer.reshaped(id, to)
+        })
     }),
     f!("torch.flatten Tensor.flatten", "input start_dim? end_dim?", flatten),
     f!("torch.nn.Flatten.apply", "input start_dim? end_dim?", flatten),
@@ -266,6 +275,9 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.flip Tensor.flip", "input *dims", |vm, a| {
         let sizes = a.sizes(vm)?;
+        if sizes.is_empty() && a.get("dims").is_none() {
+            return vm.type_fault("flip() needs the argument 'dims'");
+        }
         let id = a.tensor(vm, "input")?;
         let rank = vm.tracer.rank(id);
         let mut dims = Vec::new();
