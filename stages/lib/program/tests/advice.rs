@@ -155,3 +155,20 @@ fn every_advice_has_a_row() {
     }
     assert!(found > 40 && missing.is_empty(), "{found} found\n{}", missing.join("\n"));
 }
+
+/// What stands for the infinite says nothing of what is finite.
+#[test]
+fn nan_to_num_leaves_what_is_finite() {
+    let of = |expression: &str| {
+        let (_, compiled) = checked(&format!("pair = self.t_e_1(edge_fts)\ntri_msgs = self.o3({expression})"));
+        numbers(&compiled.processor.unwrap_or_else(|| panic!("{expression}: {:?}", compiled.diagnostics)))
+    };
+    let plain = of("pair");
+    for expression in
+        ["pair.nan_to_num(0.0, 0.0, 0.0)", "torch.nan_to_num(pair, neginf=0.0)", "torch.nan_to_num(pair, posinf=0.1)"]
+    {
+        assert_eq!(of(expression), plain, "{expression}");
+    }
+    let masked = "pair.masked_fill(pair > 0, float('inf')).nan_to_num(posinf=7.0)";
+    assert_eq!(of(masked), of("pair.masked_fill(pair > 0, 7.0)"));
+}

@@ -112,6 +112,22 @@ fn what_torch_does_not_take_is_refused() {
     }
 }
 
+#[test]
+fn a_class_body_shows_its_names_to_nobody_inside() {
+    let with = |body: &str, args: &str| {
+        let code = format!(
+            "class Scale(nn.Module):\n    k = 3\n    hs = [1, 2]\n    v = {body}\n    def __init__(self):\n        super().__init__({args})\ntri_msgs = self.o3(self.t_e_1(edge_fts) * Scale().v[0])"
+        );
+        let compiled = compile(&seed_with(&code), &Options { hidden: 16, ..Options::default() });
+        compiled.diagnostics.iter().find(|d| d.is_error()).map(|d| d.code())
+    };
+    assert_eq!(with("[h * 2 for h in hs]", ""), None);
+    assert_eq!(with("[h * k for h in hs]", ""), Some("E-NAME-UNDEFINED"));
+    assert_eq!(with("[h for h in hs if h < k]", ""), Some("E-NAME-UNDEFINED"));
+    assert_eq!(with("[k]", ""), None);
+    assert_eq!(with("[k]", "3"), Some("E-TYPE"), "nn.Module's constructor takes nothing");
+}
+
 /// Functions with several names do what the name says that they are called by.
 #[test]
 fn each_name_of_a_function_is_its_own() {

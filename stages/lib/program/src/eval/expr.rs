@@ -202,7 +202,7 @@ impl Interp {
         let Some((first, rest)) = generators.split_first() else { return Ok(out) };
         // the outermost iterable belongs to the enclosing scope
         let iterable = self.expr(&first.iter, scope)?;
-        let inner = self.heap.scope(scope, ScopeKind::Comprehension);
+        let inner = self.heap.scope(&outside_classes(scope), ScopeKind::Comprehension);
         self.generate(first, iterable, rest, &inner, item, &mut out)?;
         Ok(out)
     }
@@ -254,11 +254,7 @@ impl Interp {
         for p in &code.params {
             defaults.push(p.default.as_ref().map(|d| self.expr(d, scope)).transpose()?);
         }
-        // a class body's names are not in scope inside its functions
-        let mut home = scope.clone();
-        while let (ScopeKind::Class, Some(parent)) = (&home.kind, &home.parent) {
-            home = parent.clone();
-        }
+        let home = outside_classes(scope);
         let closure =
             Closure { code: code.clone(), defaults, scope: home, class: None.into(), no_grad: None, renamed: None };
         Ok(self.heap.function(closure))
@@ -309,4 +305,13 @@ impl Interp {
         }
         Err(Box::new(d))
     }
+}
+
+/// The scope that functions and comprehensions made in this one see: a class body's names are not in it.
+fn outside_classes(scope: &Rc<Scope>) -> Rc<Scope> {
+    let mut home = scope.clone();
+    while let (ScopeKind::Class, Some(parent)) = (&home.kind, &home.parent) {
+        home = parent.clone();
+    }
+    home
 }
