@@ -88,7 +88,6 @@ fn what_torch_does_not_take_is_refused() {
         ("pair * torch.linspace(0, 10, 8, dtype=torch.long)", "E-UNSUPPORTED-OP"),
         ("pair + torch.zeros_like(pair.transpose(1, 3)).view(pair.shape)", "E-SHAPE-VIEW"),
         ("pair + pair.transpose(1, 2).contiguous().mT.view_as(pair)", "E-SHAPE-VIEW"),
-        ("pair.flip()", "E-TYPE"),
         ("pair * self.t_1.bias.mT", "E-SHAPE-AXIS"),
         (
             "pair + F.scaled_dot_product_attention(pair, pair, pair, attn_mask=adj_mat[:, None].long()[..., :1])",

@@ -275,9 +275,6 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.flip Tensor.flip", "input *dims", |vm, a| {
         let sizes = a.sizes(vm)?;
-        if sizes.is_empty() && a.get("dims").is_none() {
-            return vm.type_fault("flip() needs the argument 'dims'");
-        }
         let id = a.tensor(vm, "input")?;
         let rank = vm.tracer.rank(id);
         let mut dims = Vec::new();
