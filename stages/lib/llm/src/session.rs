@@ -300,8 +300,8 @@ impl Session {
         last.map(|()| Written::Done)
     }
 
-    /// A try, as the writer is shown it in the next round: its own words where these are shorter than its whole program, which
-    /// also stands where changed passages are to be made to it.
+    /// What the next round shows the writer as its answer: its own words where these are shorter than the whole program. A
+    /// writer that answers with changed passages is shown the program that the next ones will change.
     fn said(&self, reply: &Reply, program: Option<&str>) -> String {
         let Some(program) = program else { return echo(&reply.text) };
         // A program may have been found in what the model thought, and nothing in its answer.
