@@ -190,16 +190,20 @@ fn example(row: &Candidate, parent: &str, known: &Known) -> ProgramView {
     ProgramView { regions: regions(&row.source, parent), diagnosis: None, ..ProgramView::new(row, known) }
 }
 
-/// The regions of a program whose frozen code is that of the parent; none where it has another frame, or other regions.
+/// The regions in which a program differs from the parent, where its frozen code is the parent's: what is equal has been
+/// read there. None where it has another frame or other regions, and where nothing differs.
 fn regions(source: &str, parent: &str) -> Vec<RegionView> {
     let mut views = Vec::new();
     let (mut own, mut theirs) = (source.trim_end().to_owned(), parent.trim_end().to_owned());
     for name in factors(source) {
         let Some(region) = Region::find(source, name) else { return Vec::new() };
+        let Some(other) = Region::find(parent, name) else { return Vec::new() };
         let blank = |text: &str| Region::find(text, name).map(|region| region.splice(""));
         let (Some(a), Some(b)) = (blank(&own), blank(&theirs)) else { return Vec::new() };
         (own, theirs) = (a, b);
-        views.push(RegionView { name, text: region.text().trim_end().to_owned() });
+        if region.text().trim_end() != other.text().trim_end() {
+            views.push(RegionView { name, text: region.text().trim_end().to_owned() });
+        }
     }
     if own == theirs { views } else { Vec::new() }
 }
@@ -382,8 +386,15 @@ mod tests {
         let seed = search::SEED_PROGRAM;
         let edited = Region::find(seed, Factor::ACTION).unwrap().splice("        tri_msgs = None\n");
         let shown = regions(&edited, seed);
-        assert_eq!(shown.iter().map(|region| region.name).collect::<Vec<_>>(), Factor::PAPER);
-        assert_eq!(shown[1].text, "        tri_msgs = None");
+        assert_eq!(
+            shown.iter().map(|region| region.name).collect::<Vec<_>>(),
+            [Factor::ACTION],
+            "the other is the same"
+        );
+        assert_eq!(shown[0].text, "        tri_msgs = None");
+        let both = Region::find(&edited, Factor::OPERATOR).unwrap().splice("        self.r = None\n");
+        assert_eq!(regions(&both, seed).iter().map(|region| region.name).collect::<Vec<_>>(), Factor::PAPER);
+        assert!(regions(seed, seed).is_empty());
         assert!(regions(&edited.replace("import torch\n", "import torch\nimport math\n"), seed).is_empty());
         assert!(regions("x = 1\n", seed).is_empty());
     }
