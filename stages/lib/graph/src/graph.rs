@@ -369,7 +369,7 @@ impl Graph {
     }
 
     /// The node of one of this graph's parameters.
-    fn param_node(&mut self, id: ParamId, span: Span) -> NodeId {
+    pub(crate) fn param_node(&mut self, id: ParamId, span: Span) -> NodeId {
         let op = Op::Param(id);
         if let Some(node) = self.nodes.iter().position(|node| node.op == op) {
             return NodeId(index(node));

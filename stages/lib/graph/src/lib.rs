@@ -35,6 +35,7 @@ mod range;
 pub mod rng;
 pub mod start;
 mod step;
+mod vectorise;
 
 pub use compare::{EditDistance, Parts, changed_outputs, edit_distance};
 pub use costs::{Costs, Largest, NodeCost, costs};
@@ -51,3 +52,4 @@ pub use op::{BinaryOp, DType, Init, Input, Node, NodeId, Op, Param, ParamId, Red
 pub use passes::{PassFault, Passes, Reference, normal_form, optimise, optimise_reporting};
 pub use range::{Range, ranges, unproven_indices};
 pub use step::Step;
+pub use vectorise::vectorise;

@@ -471,7 +471,7 @@ pub enum Op {
     Eye,
     /// (key): numbers between 0 and 1 that follow from the key and the stream's number: see [`crate::noise`]. The key is
     /// `[B, 3]`, and the value's first axis B, row b of it following from row b of the key alone; or the key is `[3]`, and the
-    /// value of any shape. Without gradient.
+    /// value of any shape. In place of B there may be another size, as where there are several networks. Without gradient.
     Random {
         /// The number that tells this node's noise from that of others with the same key.
         stream: u32,

@@ -115,13 +115,16 @@ fn check_stated(op: &Op, args: &[Arg<'_>], shape: &Shape, dtype: DType) -> Resul
             let [(key, key_type)] = take(name, args)?;
             types::exactly(name, key_type, DType::Float)?;
             types::exactly(name, dtype, DType::Float)?;
-            let of_samples = key.len() > 1;
-            operand(name, "key", key, &crate::noise::key_shape(of_samples))?;
-            if of_samples && shape.first() != Some(&Dim::b()) {
-                let reason = "noise of samples has the batch as its first axis".into();
-                return Err(OpError::Setting { op: name, reason });
+            let mut wanted = crate::noise::key_shape(key.len() > 1);
+            if let ([first, _], [rows, _]) = (&mut wanted[..], key.as_slice()) {
+                // The samples of several networks, or a network a row.
+                first.clone_from(rows);
+                if shape.first() != Some(rows) {
+                    let reason = "noise of samples has their axis as its first".into();
+                    return Err(OpError::Setting { op: name, reason });
+                }
             }
-            Ok(())
+            operand(name, "key", key, &wanted)
         }
         _ => Ok(()),
     }
