@@ -33,6 +33,14 @@ struct Entry {
     window: Option<usize>,
 }
 
+impl Entry {
+    /// The same parameter with another value.
+    fn with(&self, shape: Vec<usize>, value: Tensor) -> Self {
+        let (name, aliases) = (self.name.clone(), self.aliases.clone());
+        Self { name, aliases, shape, transient: self.transient, value, window: self.window }
+    }
+}
+
 impl Parameters {
     /// Draws the initial values. Each parameter has a random stream of its own, named for it: what else a network
     /// holds does not change how it starts.
@@ -82,17 +90,70 @@ impl Parameters {
         Ok(Self { flat, entries, dtype })
     }
 
+    /// The parameters of several networks of one architecture, each with an axis for them in front: those of a graph that
+    /// [`graph::vectorise`] has made of theirs.
+    pub fn together(networks: &[Parameters]) -> Result<Self> {
+        let first = networks.first().ok_or_else(|| Error::missing("a network"))?;
+        let stacked = |(at, entry): (usize, &Entry)| -> Result<Entry> {
+            let each = networks.iter().map(|other| other.entries.get(at).map(|entry| &entry.value));
+            let each = each.collect::<Option<Vec<&Tensor>>>().ok_or_else(|| Error::missing("a parameter"))?;
+            let shape = std::iter::once(networks.len()).chain(entry.shape.iter().copied()).collect();
+            Ok(entry.with(shape, Tensor::f_stack(&each, 0)?))
+        };
+        let entries = first.entries.iter().enumerate().map(stacked).collect::<Result<_>>()?;
+        Self::laid_out(entries, first.dtype, &first.flat)
+    }
+
+    /// Places in [`Parameters::flat`] of [`Parameters::together`], those of each network one after the other in the order in which
+    /// its own would have them.
+    pub fn places(&self, networks: usize) -> Vec<usize> {
+        let mut places = Vec::new();
+        for at in 0..networks {
+            for entry in &self.entries {
+                let Some(start) = entry.window else { continue };
+                let each = entry.shape.iter().skip(1).product::<usize>();
+                places.extend(start + at * each..start + (at + 1) * each);
+            }
+        }
+        places
+    }
+
+    /// A copy of the parameters of one of the networks that are [`Parameters::together`].
+    pub fn of_network(&self, at: usize) -> Result<Self> {
+        let at = size(at)?;
+        let own = |entry: &Entry| -> Result<Entry> {
+            let shape = entry.shape.iter().skip(1).copied().collect();
+            Ok(entry.with(shape, entry.value.f_select(0, at)?.f_detach_copy()?))
+        };
+        let entries = self.entries.iter().map(own).collect::<Result<_>>()?;
+        Self::laid_out(entries, self.dtype, &self.flat)
+    }
+
+    /// What is trained is copied into one new flat tensor, of the kind of `like`, and becomes a window of it.
+    fn laid_out(mut entries: Vec<Entry>, dtype: Dtype, like: &Tensor) -> Result<Self> {
+        let trained = entries.iter().filter(|entry| entry.window.is_some());
+        let trained = trained.map(|entry| Ok(entry.value.f_reshape([-1_i64])?)).collect::<Result<Vec<_>>>()?;
+        let flat = match trained.as_slice() {
+            [] => like.f_zeros_like()?,
+            trained => Tensor::f_cat(trained, 0)?,
+        };
+        let mut start = 0;
+        for entry in &mut entries {
+            if entry.window.is_some() {
+                let length = entry.shape.iter().product();
+                let part = flat.f_narrow(0, size(start)?, size(length)?)?;
+                entry.value = part.f_view(sizes(&entry.shape)?.as_slice())?.f_detach()?;
+                entry.window = Some(start);
+                start += length;
+            }
+        }
+        Ok(Self { flat, entries, dtype })
+    }
+
     /// The same numbers, in the same memory, for another thread: an update of one is seen by all.
     pub fn share(&self) -> Self {
-        let entry = |entry: &Entry| Entry {
-            name: entry.name.clone(),
-            aliases: entry.aliases.clone(),
-            shape: entry.shape.clone(),
-            transient: entry.transient,
-            value: entry.value.shallow_clone(),
-            window: entry.window,
-        };
-        let entries = self.entries.iter().map(entry).collect();
+        let entries = self.entries.iter().map(|entry| entry.with(entry.shape.clone(), entry.value.shallow_clone()));
+        let entries = entries.collect();
         Self { flat: self.flat.shallow_clone(), entries, dtype: self.dtype }
     }
 

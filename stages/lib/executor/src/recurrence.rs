@@ -16,7 +16,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::{DType, Graph, Input, NodeId, Op, ParamId, PassFault, Passes, Reference, Shape, Span, Step, numel};
+use graph::{
+    BinaryOp, DType, Dim, Graph, Input, NodeId, Op, ParamId, PassFault, Passes, Reference, Shape, Span, Step, numel,
+};
 
 use crate::error::{Error, Result};
 use crate::{Dtype, bfloat16, biases};
@@ -30,6 +32,9 @@ pub struct Options {
     pub gradients: bool,
     /// The number format, which may round the operands of products.
     pub dtype: Dtype,
+    /// Networks that run side by side: with several, parameters, inputs, state and outputs have an axis for them in front (see
+    /// [`graph::vectorise`]), and there is one loss for each, the sum of its own.
+    pub networks: usize,
 }
 
 /// A graph and the values that are wanted of it.
@@ -91,6 +96,10 @@ impl Recurrence {
         let passes = if options.passes { Passes::all() } else { Passes::none() };
         let (whole, wanted, faults) = graph::optimise_reporting(graph, &wanted, &passes);
         let (whole, wanted) = if options.passes { biases::apart(&whole, &wanted)? } else { (whole, wanted) };
+        let (whole, wanted, losses) = match options.networks {
+            0 | 1 => (whole, wanted, losses.len()),
+            networks => side_by_side(&whole, &wanted, state.len()..state.len() + losses.len(), networks)?,
+        };
         let bf16 = options.dtype == Dtype::Bf16;
         let none = BTreeSet::new();
         let (whole, wanted) = if bf16 { bfloat16::rounded(&whole, &wanted, &none)? } else { (whole, wanted) };
@@ -112,7 +121,7 @@ impl Recurrence {
             state: state.iter().map(|(input, _)| shapes(input)).collect(),
             given,
             data,
-            losses: losses.len(),
+            losses,
             outputs: outputs.len(),
             fixed,
             step: forward,
@@ -234,6 +243,31 @@ impl Recurrence {
         let (graph, outputs) = finished(&graph, &outputs, bf16.then_some(&BTreeSet::new()))?;
         Ok((Part { graph, outputs }, params))
     }
+}
+
+/// The graph of several networks, its outputs, of which those in `losses` have become one number for each network, and how many
+/// losses there now are.
+fn side_by_side(
+    graph: &Graph,
+    wanted: &[NodeId],
+    losses: std::ops::Range<usize>,
+    networks: usize,
+) -> Result<(Graph, Vec<NodeId>, usize)> {
+    let (mut many, mut outputs) = graph::vectorise(graph, wanted, networks)?;
+    let own: Vec<NodeId> = outputs.get(losses.clone()).unwrap_or_default().to_vec();
+    let Some((&first, rest)) = own.split_first() else {
+        let (many, outputs) = graph::normal_form(&many, &outputs);
+        return Ok((many, outputs, 0));
+    };
+    let mut sum = first;
+    for &loss in rest {
+        sum = many.push(Op::Binary(BinaryOp::Add), &[sum, loss], span())?;
+    }
+    let of = |at: usize| Op::Select { dim: 0, index: Dim::of(at) };
+    let each = (0..networks).map(|at| many.push(of(at), &[sum], span())).collect::<std::result::Result<Vec<_>, _>>()?;
+    outputs.splice(losses, each);
+    let (many, outputs) = graph::normal_form(&many, &outputs);
+    Ok((many, outputs, networks))
 }
 
 /// A graph with its gradients in normal form. `rounded`: where products are rounded, the inputs that are already.

@@ -50,7 +50,7 @@ const STEPS: usize = 3;
 
 fn run(step: &Step, passes: bool, backend: Backend, dtype: Dtype, sizes: (i64, i64)) -> Found {
     let device = device();
-    let recurrence = Recurrence::new(step, Options { passes, gradients: true, dtype }).expect("compiles");
+    let recurrence = Recurrence::new(step, Options { passes, gradients: true, dtype, networks: 1 }).expect("compiles");
     let parameters = Parameters::init(&step.graph, 3, dtype, device).expect("draws");
     let mut rng = Rng::new(1, "plans");
     let mut draw = |shape: &[i64], scale: f64| -> Tensor {
@@ -160,8 +160,8 @@ fn what_does_not_fit_is_refused() {
     let processor = compile(&root().join("data/seed_pgn.py"));
     let step = step(&processor);
     let device = device();
-    let recurrence =
-        Recurrence::new(&step, Options { passes: true, gradients: true, dtype: Dtype::F64 }).expect("compiles");
+    let recurrence = Recurrence::new(&step, Options { passes: true, gradients: true, dtype: Dtype::F64, networks: 1 })
+        .expect("compiles");
     let parameters = Parameters::init(&step.graph, 3, Dtype::F64, device).expect("draws");
     let mut engine = Engine::new(Arc::new(vec![recurrence]), Dtype::F64, device, Backend::Auto);
     let (sizes, variants) = ((2, 3), [0; STEPS]);

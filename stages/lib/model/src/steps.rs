@@ -36,6 +36,8 @@ pub struct Targets {
     pub noise: Vec<Option<usize>>,
     /// See [`Model::keys`].
     pub keys: Vec<[usize; 2]>,
+    /// 1 where a step counts, else 0, one number for all samples; see [`Steps::pausing`].
+    pub going: Option<usize>,
 }
 
 /// Numbers of the inputs that only recording has.
@@ -110,6 +112,7 @@ impl Steps {
             forced: forced.map(|(number, _)| number),
             noise: model.outputs.iter().map(|port| port.input).collect(),
             keys: model.keys.clone(),
+            going: None,
         };
         let state = state(model, &next)?;
         let (graph, targets) = (net.graph, Some(targets));
@@ -152,6 +155,25 @@ impl Steps {
         let steps =
             Self { graph: net.graph, state, hints, outputs, hint_losses, output_losses, statistics, targets: None };
         Ok((steps, Record { truths, forced }))
+    }
+
+    /// The same training for a network that runs beside others, whose batches may take more steps: where an input says so, the
+    /// state stays what it is, and a step that does not count never goes far from those that do.
+    pub fn pausing(self) -> Result<Self> {
+        let Self { graph, mut state, mut targets, .. } = self;
+        let mut net = Builder { graph, hidden: 0 };
+        let number = net.graph.inputs().len();
+        let flag = net.input("going", Vec::new(), true);
+        let none = net.scalar(0.0)?;
+        let going = net.binary(BinaryOp::Gt, flag, none)?;
+        for (input, next) in &mut state {
+            let before = net.graph.input_node(*input)?;
+            *next = net.push(Op::Where, &[going, *next, before])?;
+        }
+        if let Some(targets) = &mut targets {
+            targets.going = Some(number);
+        }
+        Ok(Self { graph: net.graph, state, targets, ..self })
     }
 
     /// Alternatives for a time step as [`Steps::variants`] has them, each of which hands out raw hints first.

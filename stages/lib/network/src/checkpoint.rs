@@ -49,6 +49,9 @@ struct About {
     adam_steps: i32,
     rng: Rng,
     best_val_acc: Option<f64>,
+    /// See [`Progress::diverged`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    diverged: Option<(usize, String)>,
 }
 
 /// Writes a training's checkpoints, and reads them back.
@@ -67,8 +70,8 @@ impl CheckpointWriter {
         Self { to: to.clone(), training, dtype: cfg.dtype, written: Instant::now() }
     }
 
-    /// Puts `trainer` where the file says it was; `None` where there is no file.
-    pub fn load(&self, trainer: &mut Trainer<'_>) -> Result<Option<Progress>> {
+    /// Where the file says that the training was; `None` where there is no file. `statistics`: whether the network has running ones.
+    pub fn load(&self, statistics: bool) -> Result<Option<(State, Progress)>> {
         if !self.to.path.exists() {
             return Ok(None);
         }
@@ -94,7 +97,7 @@ impl CheckpointWriter {
             adam_steps: about.adam_steps,
             rng: about.rng,
             steps: about.steps,
-            statistics: if trainer.has_statistics() { take("statistics")? } else { Vec::new() },
+            statistics: if statistics { take("statistics")? } else { Vec::new() },
         };
         let (losses, accuracies) = (take("curve.loss")?, take("curve.val_acc")?);
         if losses.len() != about.steps || accuracies.len() != about.steps {
@@ -110,8 +113,8 @@ impl CheckpointWriter {
         let arrays =
             stored.arrays.into_iter().filter_map(|(name, array)| Some((name.strip_prefix(BEST)?.to_owned(), array)));
         let best = Weights { arrays: arrays.collect(), dtype: self.dtype };
-        trainer.restore(&state)?;
-        Ok(Some(Progress { curve, best: about.best_val_acc.map(|accuracy| (accuracy, best)) }))
+        let best = about.best_val_acc.map(|accuracy| (accuracy, best));
+        Ok(Some((state, Progress { curve, best, diverged: about.diverged })))
     }
 
     /// Writes a checkpoint, if the last one is old enough. One that cannot be written is no reason to stop: it is only
@@ -134,13 +137,15 @@ impl CheckpointWriter {
         Err(NetworkError::Stopped { step: state.steps })
     }
 
-    fn save(&self, state: &State, progress: &Progress) -> Result<()> {
+    /// Writes a checkpoint.
+    pub fn save(&self, state: &State, progress: &Progress) -> Result<()> {
         let about = About {
             training: self.training.clone(),
             steps: state.steps,
             adam_steps: state.adam_steps,
             rng: state.rng.clone(),
             best_val_acc: progress.best.as_ref().map(|(accuracy, _)| *accuracy),
+            diverged: progress.diverged.clone(),
         };
         let flat = |data: Vec<f64>| Array { shape: vec![data.len()], data };
         let curve = &progress.curve;

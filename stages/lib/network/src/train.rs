@@ -2,20 +2,18 @@
 
 use executor::Parameters;
 use executor::rng::Rng;
-use executor::tensor::{from_f64, size, to_f64};
+use executor::tensor::{from_f64, to_f64};
 use executor::weights::Weights;
 use graph::Processor;
-use tch::Tensor;
 
 use clrs::{Batch, SamplerArgs};
 
 use crate::adam::Adam;
-use crate::batch::{Encoded, Hints};
 use crate::checkpoint::{CheckpointWriter, Checkpoints};
+use crate::draws::Draws;
 use crate::error::{NetworkError, Result};
 use crate::evaluate::score;
 use crate::statistics;
-use crate::supervision::{Keys, Supervision};
 use crate::workers::{Settings, Workers};
 use crate::{Backend, Device};
 use model::Model;
@@ -61,18 +59,16 @@ pub fn train(
     check(processor, cfg)?;
     let algorithm = data::find(&cfg.algorithm)?;
     let mut loader = data::training(algorithm, &cfg.lengths, cfg.batch_size, cfg.seed)?;
-    let seeds = (data::stream_seed(cfg.seed, "val/data"), data::stream_seed(cfg.seed, "val/positions"));
-    let args = SamplerArgs::training_at(algorithm, cfg.val_length);
-    let mut validation = Dataset::new(algorithm, cfg.val_length, cfg.val_samples, args, seeds)?;
-    let validation = validation.parts(cfg.batch_size)?.collect::<model::Result<Vec<Batch>>>()?;
+    let validation = validation(algorithm, cfg)?;
     let model = Model::new(processor, loader.spec(), cfg.nb_msg_passing_steps)?;
     let mut trainer = Trainer::new(&model, cfg, true, device)?;
 
     let mut state = Progress::default();
     let mut writer = checkpoints.map(|to| CheckpointWriter::new(to, processor, cfg));
     if let Some(writer) = &writer
-        && let Some(found) = writer.load(&mut trainer)?
+        && let Some((at, found)) = writer.load(trainer.has_statistics())?
     {
+        trainer.restore(&at)?;
         state = found;
         // Samplers have no state to store: what they have given is drawn again, at a small part of the time.
         for _ in 0..state.curve.len() {
@@ -102,7 +98,7 @@ pub fn train(
             writer.save_if_due(&trainer, &state)?;
         }
     }
-    let Progress { curve, best } = state;
+    let Progress { curve, best, .. } = state;
     let (best_val_acc, weights) = match best {
         Some(best) => best,
         None => (trainer.validate(&validation)?, trainer.parameters.weights()?),
@@ -111,16 +107,26 @@ pub fn train(
     Ok(Trained { best_val_acc, final_loss, steps: cfg.steps, curve, weights, warnings: trainer.workers.warnings() })
 }
 
+/// The samples that a training is validated with, in batches.
+pub(crate) fn validation(algorithm: &'static clrs::Algorithm, cfg: &TrainConfig) -> Result<Vec<Batch>> {
+    let seeds = (data::stream_seed(cfg.seed, "val/data"), data::stream_seed(cfg.seed, "val/positions"));
+    let args = SamplerArgs::training_at(algorithm, cfg.val_length);
+    let mut validation = Dataset::new(algorithm, cfg.val_length, cfg.val_samples, args, seeds)?;
+    Ok(validation.parts(cfg.batch_size)?.collect::<model::Result<Vec<Batch>>>()?)
+}
+
 /// What a training has come to so far, beside the state of network and optimiser.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Progress {
     pub curve: Vec<CurvePoint>,
     /// The best validation so far, the earliest of equals, with its weights.
     pub best: Option<(f64, Weights)>,
+    /// The step at which it went astray, and how, where others go on beside it.
+    pub diverged: Option<(usize, String)>,
 }
 
 /// Notices a training whose numbers are finite, and hopeless.
-fn check_divergence(curve: &[CurvePoint]) -> Result<()> {
+pub(crate) fn check_divergence(curve: &[CurvePoint]) -> Result<()> {
     let (Some(first), Some(last)) = (curve.first(), curve.len().checked_sub(PATIENCE).and_then(|at| curve.get(at..)))
     else {
         return Ok(());
@@ -134,7 +140,7 @@ fn check_divergence(curve: &[CurvePoint]) -> Result<()> {
     Ok(())
 }
 
-fn check(processor: &Processor, cfg: &TrainConfig) -> Result<()> {
+pub(crate) fn check(processor: &Processor, cfg: &TrainConfig) -> Result<()> {
     let fail = |setting: &'static str, reason: String| Err(NetworkError::Setting { setting, reason });
     if processor.hidden != cfg.hidden {
         return fail("hidden", format!("the processor was built for {}, not {}", processor.hidden, cfg.hidden));
@@ -173,9 +179,7 @@ pub(crate) struct Trainer<'m> {
     pub parameters: Parameters,
     pub workers: Workers<'m>,
     adam: Adam,
-    forcing: f64,
-    rng: Rng,
-    seed: u64,
+    draws: Draws,
     device: Device,
     steps: usize,
 }
@@ -196,9 +200,7 @@ impl<'m> Trainer<'m> {
             adam: Adam::new(&parameters.flat, cfg.learning_rate, cfg.grad_clip)?,
             parameters,
             workers: Workers::new(model, settings)?,
-            forcing: cfg.hint_teacher_forcing,
-            rng: Rng::new(cfg.seed, "training"),
-            seed: cfg.seed,
+            draws: Draws::new(cfg),
             device,
             steps: 0,
         })
@@ -207,14 +209,8 @@ impl<'m> Trainer<'m> {
     /// One update; returns the loss before it.
     pub fn step(&mut self, batch: &Batch) -> Result<f64> {
         self.steps += 1;
-        // Many small operations: they take less time here than their launches on a GPU would. The engine moves the results.
-        let encoded = Encoded::new(self.workers.model, batch, Hints::All, self.parameters.kind(), Device::CPU)?;
-        let noise = self.noise(&encoded)?;
-        let keys = match self.workers.model.in_training().keys.len() {
-            0 => None,
-            applications => Some(Keys::new(self.seed, self.steps, &encoded, applications)?),
-        };
-        let supervision = Supervision { forced: self.forced(&encoded), noise, keys };
+        let kind = self.parameters.kind();
+        let (encoded, supervision) = self.draws.step(self.workers.model, batch, self.steps, kind)?;
         let learned = self.workers.gradient(&self.parameters, &encoded, &supervision)?;
         let loss = learned.loss();
         if !loss.is_finite() {
@@ -242,7 +238,15 @@ impl<'m> Trainer<'m> {
         let (mean, square, steps) = self.adam.state()?;
         let parameters = to_f64(&self.parameters.flat)?;
         let statistics = statistics::values(&self.workers.model.in_training().statistics, &self.parameters)?;
-        Ok(State { parameters, mean, square, adam_steps: steps, rng: self.rng.clone(), steps: self.steps, statistics })
+        Ok(State {
+            parameters,
+            mean,
+            square,
+            adam_steps: steps,
+            rng: self.draws.rng.clone(),
+            steps: self.steps,
+            statistics,
+        })
     }
 
     pub fn restore(&mut self, state: &State) -> Result<()> {
@@ -251,35 +255,9 @@ impl<'m> Trainer<'m> {
         self.parameters.flat.f_copy_(&values)?;
         self.adam.restore(&state.mean, &state.square, state.adam_steps)?;
         statistics::restore(&self.workers.model.in_training().statistics, &self.parameters, &state.statistics)?;
-        self.rng = state.rng.clone();
+        self.draws.rng = state.rng.clone();
         self.steps = state.steps;
         Ok(())
-    }
-
-    /// Gumbel noise for every output that is a permutation, [S, B, N, N].
-    fn noise(&mut self, batch: &Encoded) -> Result<Vec<Option<Tensor>>> {
-        let (b, n) = batch.sizes;
-        let shape = [size(batch.network_steps())?, b, n, n];
-        let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
-        let mut draw = |port: &model::Port| -> Result<Option<Tensor>> {
-            if port.input.is_none() {
-                return Ok(None);
-            }
-            let data: Vec<f64> = (0..count).map(|_| self.rng.gumbel()).collect();
-            Ok(Some(from_f64(&data, &shape, self.parameters.kind(), Device::CPU)?))
-        };
-        self.workers.model.outputs.iter().map(&mut draw).collect()
-    }
-
-    /// For each step, which samples are given the true hint; `None` where no sample is.
-    fn forced(&mut self, batch: &Encoded) -> Vec<Option<Vec<bool>>> {
-        let (steps, samples) = (batch.network_steps(), batch.lengths.len());
-        match self.forcing {
-            p if p <= 0.0 => vec![None; steps],
-            // at certainty nothing is drawn
-            p if p >= 1.0 => vec![Some(vec![true; samples]); steps],
-            p => (0..steps).map(|_| Some((0..samples).map(|_| self.rng.uniform() < p).collect())).collect(),
-        }
     }
 }
 

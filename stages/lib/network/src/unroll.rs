@@ -93,7 +93,7 @@ pub(crate) fn training<'a>(
     divisors: &Divisors,
     variants: &'a [usize],
 ) -> Result<Sequence<'a>> {
-    let Some(Targets { hints, outputs, held, forced, noise, keys }) = &steps.targets else {
+    let Some(Targets { hints, outputs, held, forced, noise, keys, going }) = &steps.targets else {
         return Err(NetworkError::Inconsistent("a step that predicts does not learn".to_owned()));
     };
     let mut sequence = evaluation(model, batch, variants)?;
@@ -129,11 +129,60 @@ pub(crate) fn training<'a>(
         let rows = supervision.keys.as_ref().ok_or_else(missing)?.rows(application, variants.len())?;
         data.extend(inputs.iter().copied().zip(rows));
     }
+    if let Some(going) = going {
+        let (kind, device) = batch.options()?;
+        data.insert(*going, Tensor::f_ones([size(variants.len())?], (kind, device.0))?);
+    }
     Ok(sequence)
 }
 
+/// Sequences of several networks as one, with an axis for the networks behind that of time. Where a network has fewer steps than
+/// others, zeros stand in the rest of its rows: nothing there counts. `variants`: see [`joint`].
+pub(crate) fn side_by_side<'a>(networks: &[&Sequence<'_>], variants: &'a [usize]) -> Result<Sequence<'a>> {
+    let first = networks.first().ok_or_else(|| NetworkError::Inconsistent("no network runs".to_owned()))?;
+    if networks.iter().any(|other| other.sizes != first.sizes) {
+        return Err(NetworkError::Inconsistent("networks side by side have batches of different sizes".to_owned()));
+    }
+    let absent = || NetworkError::Inconsistent("networks side by side have different inputs".to_owned());
+    let steps = size(variants.len())?;
+    let padded = |rows: &Tensor| -> Result<Tensor> {
+        let mut shape = rows.size();
+        let own = shape.first().copied().unwrap_or(0);
+        if own == steps {
+            return Ok(rows.shallow_clone());
+        }
+        if let Some(rows) = shape.first_mut() {
+            *rows = steps - own;
+        }
+        let rest = Tensor::f_zeros(&shape, (rows.f_kind()?, rows.device()))?;
+        Ok(Tensor::f_cat(&[rows, &rest], 0)?)
+    };
+    let mut sequence =
+        Sequence { sizes: first.sizes, variants, given: BTreeMap::new(), data: BTreeMap::new(), state: Vec::new() };
+    for &input in first.given.keys() {
+        let each = networks.iter().map(|other| other.given.get(&input)).collect::<Option<Vec<&Tensor>>>();
+        sequence.given.insert(input, Tensor::f_stack(&each.ok_or_else(absent)?, 0)?);
+    }
+    for &input in first.data.keys() {
+        let each = networks.iter().map(|other| padded(other.data.get(&input).ok_or_else(absent)?));
+        sequence.data.insert(input, Tensor::f_stack(&each.collect::<Result<Vec<_>>>()?, 1)?);
+    }
+    for at in 0..first.state.len() {
+        let each = networks.iter().map(|other| other.state.get(at)).collect::<Option<Vec<&Tensor>>>();
+        sequence.state.push(Tensor::f_stack(&each.ok_or_else(absent)?, 0)?);
+    }
+    Ok(sequence)
+}
+
+/// For each step of the longest of some networks, the variant that it runs: outputs are decoded where one of them keeps some.
+pub(crate) fn joint(networks: &[Vec<usize>]) -> Vec<usize> {
+    let steps = networks.iter().map(Vec::len).max().unwrap_or(0);
+    let at = |step: usize| networks.iter().filter_map(|variants| variants.get(step)).copied().max().unwrap_or(0);
+    (0..steps).map(at).collect()
+}
+
 /// A batch as [`Steps::evaluation`] takes it: true hints at the first step only.
-fn evaluation<'a>(model: &Model, batch: &Encoded, variants: &'a [usize]) -> Result<Sequence<'a>> {
+pub(crate) fn evaluation<'a>(model: &Model, batch: &Encoded, variants: &'a [usize]) -> Result<Sequence<'a>> {
     let (kind, device) = batch.options()?;
     let (b, n) = batch.sizes;
     let given = model.inputs.iter().zip(&batch.inputs);
@@ -148,12 +197,21 @@ fn evaluation<'a>(model: &Model, batch: &Encoded, variants: &'a [usize]) -> Resu
 /// Collects raw outputs, of each sample those of its own last step.
 pub(crate) struct HeldOutputs {
     held: Vec<usize>,
+    /// The axes of samples: [B], or those of several networks, [S, B].
+    samples: Vec<i64>,
     outputs: Vec<Tensor>,
 }
 
 impl HeldOutputs {
     pub fn new(batch: &Encoded) -> Self {
-        Self { held: batch.held_steps(), outputs: Vec::new() }
+        Self { held: batch.held_steps(), samples: vec![batch.sizes.0], outputs: Vec::new() }
+    }
+
+    /// The same for several networks, with an axis for them in front.
+    pub fn side_by_side(batches: &[Encoded]) -> Result<Self> {
+        let samples = batches.first().map_or(0, |batch| batch.sizes.0);
+        let held = batches.iter().flat_map(Encoded::held_steps).collect();
+        Ok(Self { held, samples: vec![size(batches.len())?, samples], outputs: Vec::new() })
     }
 
     /// Copies what samples keep of a step's outputs, which the engine will overwrite.
@@ -164,10 +222,8 @@ impl HeldOutputs {
         let flags: Vec<f64> = self.held.iter().map(|&held| f64::from(u8::from(held == step))).collect();
         let mut outputs = Vec::with_capacity(values.len());
         for (at, value) in values.iter().enumerate() {
-            let mut shape = vec![1; value.dim()];
-            if let Some(first) = shape.first_mut() {
-                *first = size(flags.len())?;
-            }
+            let ones = std::iter::repeat_n(1, value.dim().saturating_sub(self.samples.len()));
+            let shape: Vec<i64> = self.samples.iter().copied().chain(ones).collect();
             let mine = from_f64(&flags, &shape, Kind::Bool, Device(value.device()))?;
             outputs.push(value.f_where_self(&mine, self.outputs.get(at).unwrap_or(value))?);
         }

@@ -260,7 +260,7 @@ pub(crate) fn cuts(engine: &Engine, settings: Settings) -> Option<Largest> {
 impl Compiled {
     fn new(steps: Steps, gradients: bool, settings: Settings) -> Result<Self> {
         let Settings { passes, dtype, device, backend, .. } = settings;
-        let options = executor::Options { passes, gradients, dtype };
+        let options = executor::Options { passes, gradients, dtype, networks: 1 };
         let recurrences = steps.variants().map(|step| Recurrence::new(&step, options));
         let recurrences = recurrences.into_iter().collect::<executor::Result<Vec<_>>>()?;
         let engines = vec![Engine::new(Arc::new(recurrences), dtype, device, backend)];

@@ -330,7 +330,7 @@ impl Drawn {
     /// Ours, in the same order.
     fn ours(&self, processor: &Processor, passes: bool, device: Device) -> Result<Vec<Tensor>, String> {
         let step = step(processor);
-        let recurrence = Recurrence::new(&step, Options { passes, gradients: true, dtype: self.dtype });
+        let recurrence = Recurrence::new(&step, Options { passes, gradients: true, dtype: self.dtype, networks: 1 });
         let recurrence = recurrence.map_err(|error| format!("accepted, and not compiled: {error}"))?;
         let parameters = Parameters::init(&step.graph, 1, self.dtype, device).expect("there are none");
         let mut engine = Engine::new(Arc::new(vec![recurrence]), self.dtype, device, Backend::Auto);

@@ -119,7 +119,7 @@ pub(super) fn has_step(batch: &Encoded, sample: usize, step: usize) -> bool {
 
 fn engine<const COUNT: usize>(steps: [executor::Step; COUNT], settings: Settings) -> Result<Engine> {
     let Settings { passes, dtype, device, backend, .. } = settings;
-    let options = executor::Options { passes, gradients: false, dtype };
+    let options = executor::Options { passes, gradients: false, dtype, networks: 1 };
     let recurrences = steps.iter().map(|step| Recurrence::new(step, options)).collect::<executor::Result<Vec<_>>>()?;
     Ok(Engine::new(Arc::new(recurrences), dtype, device, backend))
 }

@@ -173,7 +173,7 @@ impl Alone {
         let sequence = Sequence { sizes: (b, n), variants: &[0], given, data, state };
 
         let _alone = OneThread::new();
-        let compiled = executor::Options { passes: options.passes, gradients: true, dtype: options.dtype };
+        let compiled = executor::Options { passes: options.passes, gradients: true, dtype: options.dtype, networks: 1 };
         let recurrences = Arc::new(vec![Recurrence::new(&self.step, compiled)?]);
         let mut engine = Engine::new(recurrences, options.dtype, device, options.backend);
         let mut gradient = parameters.zeros()?;

@@ -44,7 +44,7 @@ impl<'m> Tracer<'m> {
         // To ask for inner values would keep passes from rewriting what they are of.
         let inner = if passes { Vec::new() } else { model.inner_values() };
         let (inner, nodes): (Vec<_>, Vec<_>) = inner.into_iter().unzip();
-        let options = executor::Options { passes, gradients: false, dtype };
+        let options = executor::Options { passes, gradients: false, dtype, networks: 1 };
         let recurrence = Recurrence::new(&steps.trace(&nodes), options)?;
         let engine = Engine::new(Arc::new(vec![recurrence]), dtype, device, backend);
         Ok(Self { model, steps, inner, engine })
