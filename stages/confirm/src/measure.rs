@@ -35,11 +35,9 @@ pub fn measure(
     let config = supervisor.config;
     let task = config.task.algorithm.as_str();
     let pairs = || programs.iter().flat_map(|program| seeds.iter().map(move |&seed| (*program, seed)));
-    let works: Vec<Work<Job>> = pairs()
-        .map(|(program, seed)| {
-            train::work(program, train::settings(config, task, seed), &config.train, &supervisor.device)
-        })
-        .collect();
+    let settings: Vec<_> = seeds.iter().map(|&seed| train::settings(config, task, seed)).collect();
+    let of = |program: &&Program| train::works(program, &settings, &config.train, &supervisor.device);
+    let works: Vec<Work<Job>> = programs.iter().flat_map(of).collect();
     let trained = supervisor.trainings(&works, &format!("confirm: {}", phase.name()), common)?;
     let mut rows = Vec::new();
     let (mut evaluations, mut evaluated) = (Vec::new(), Vec::new());

@@ -129,12 +129,9 @@ fn trained(program: &Program, names: &[String], supervisor: &Supervisor<'_>, com
     let config = supervisor.config;
     let task = program.candidate.task.as_deref().unwrap_or(&config.task.algorithm);
     let seeds = program.candidate.train_seeds.iter().flatten();
-    let again: Vec<_> = seeds
-        .map(|seed| {
-            let settings = train::settings(config, task, u64::try_from(*seed).unwrap_or_default());
-            train::work(program, settings, &config.train, &supervisor.device)
-        })
-        .collect();
+    let settings: Vec<_> =
+        seeds.map(|seed| train::settings(config, task, u64::try_from(*seed).unwrap_or_default())).collect();
+    let again = train::works_of_candidate(program, &settings, &config.train, &supervisor.device);
     // With other settings, or on another kind of device, it would be another training.
     if !again.iter().map(|work| cache::weights::name_of(&work.key)).eq(names.iter().cloned()) {
         return Err(damaged.into());

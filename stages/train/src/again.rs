@@ -13,7 +13,7 @@ use stage::job::Work;
 use stage::{Common, Row, Table};
 
 use crate::rows::{Supervisor, fill};
-use crate::{Job, Program, Trained, prepare, seed, settings, work};
+use crate::{Job, Program, Trained, prepare, seed, settings, works_of_candidate};
 
 /// Which rows of a generation race in this round, counted from 1.
 fn racing(table: &Table, archive: &Table, round: usize, config: &Config) -> Vec<usize> {
@@ -55,11 +55,8 @@ pub fn race(
     for (_, program) in &programs {
         let seeds = extended(&program.candidate, config)?;
         counts.push(seeds.len());
-        works.extend(
-            seeds
-                .into_iter()
-                .map(|seed| work(program, settings(config, task, seed), &config.train, &supervisor.device)),
-        );
+        let settings: Vec<_> = seeds.into_iter().map(|seed| settings(config, task, seed)).collect();
+        works.extend(works_of_candidate(program, &settings, &config.train, &supervisor.device));
     }
     let outcomes = supervisor.trainings(&works, &format!("race {round}"), common)?;
     let (mut works, mut outcomes) = (works.as_slice(), outcomes.as_slice());

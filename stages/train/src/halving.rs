@@ -17,7 +17,7 @@ use stage::Common;
 use stage::job::{Outcome, Work};
 
 use crate::rows::{Supervisor, fill};
-use crate::{Job, Measured, Program, Trained, seeds, settings, work};
+use crate::{Job, Measured, Program, Trained, seeds, settings, works_of_candidate};
 
 /// What a race left of one candidate.
 #[derive(Default)]
@@ -57,17 +57,13 @@ pub fn race(programs: &[&Program], supervisor: &Supervisor<'_>, common: &Common)
             break;
         }
         let task = config.task.algorithm.as_str();
-        let works: Vec<Work<Job>> = left
-            .iter()
-            .flat_map(|&index| {
-                let seeds = seeds(config, &programs[index].candidate.candidate_id);
-                seeds.into_iter().map(move |seed| (index, seed))
-            })
-            .map(|(index, seed)| {
-                let settings = model::TrainConfig { steps, ..settings(config, task, seed) };
-                work(programs[index], settings, &config.train, &supervisor.device)
-            })
-            .collect();
+        let mut works: Vec<Work<Job>> = Vec::new();
+        for &index in &left {
+            let seeds = seeds(config, &programs[index].candidate.candidate_id).into_iter();
+            let settings: Vec<_> =
+                seeds.map(|seed| model::TrainConfig { steps, ..settings(config, task, seed) }).collect();
+            works.extend(works_of_candidate(programs[index], &settings, &config.train, &supervisor.device));
+        }
         let outcomes = supervisor.trainings(&works, &format!("train to step {steps}"), common)?;
         let mut standings = Vec::new();
         let mut rows: Vec<(usize, Candidate, Vec<Trained>)> = Vec::new();

@@ -33,6 +33,13 @@ pub struct Job {
     pub device_model: String,
     /// Seconds between two checkpoints; 0 for none. Results do not depend on it.
     pub checkpoint_s: f64,
+    /// Trainings that run as one computation, this one among them.
+    #[serde(default = "alone")]
+    pub together: usize,
+}
+
+fn alone() -> usize {
+    1
 }
 
 /// What a training came to.
@@ -109,16 +116,44 @@ pub fn as_the_benchmark(mut settings: TrainConfig) -> TrainConfig {
     settings
 }
 
-/// The training of a program, with its key. `train` says how it runs.
-pub fn work(program: &Program, config: TrainConfig, train: &config::Train, device: &str) -> Work<Job> {
+/// The trainings of a program, in their order: as many of them as `train.together` says run as one computation. `train` says how
+/// they run otherwise.
+pub fn works(program: &Program, settings: &[TrainConfig], train: &config::Train, device: &str) -> Vec<Work<Job>> {
+    let of = |part: &[TrainConfig]| {
+        let one = |config: &TrainConfig| work(program, config.clone(), train, device, part.len());
+        part.iter().map(one).collect::<Vec<_>>()
+    };
+    settings.chunks(train.together.max(1)).flat_map(of).collect()
+}
+
+/// The trainings of a candidate. Those that it begins with run together as [`works`] has it; each further one has come for itself.
+pub fn works_of_candidate(
+    program: &Program,
+    settings: &[TrainConfig],
+    train: &config::Train,
+    device: &str,
+) -> Vec<Work<Job>> {
+    let (first, further) = settings.split_at(train.seeds.count().min(settings.len()));
+    let mut all = works(program, first, train, device);
+    all.extend(further.iter().map(|config| work(program, config.clone(), train, device, 1)));
+    all
+}
+
+/// A training of a program with its key, one of so many that run together.
+fn work(program: &Program, config: TrainConfig, train: &config::Train, device: &str, together: usize) -> Work<Job> {
     // Names of parameters key their random streams, and the weights' file is read back by name.
     let depends = (CODE_VERSION, &program.graph_hash, &program.params, &config, computed_on(train, device));
-    let key = hash(&depends);
+    let key = match together {
+        0 | 1 => hash(&depends),
+        // Sums are taken in another order.
+        several => hash(&(depends, "together", several)),
+    };
     let label = format!("{} {} seed {}", program.label, config.algorithm, config.seed);
     let (source, device) = (program.source.clone(), device.to_owned());
     let (threads, graphs, checkpoint_s) = (train.threads, train.graphs, train.checkpoint_s);
     let device_model = train.device_model.clone();
-    Work { key, label, weight: 1.0, job: Job { source, config, threads, graphs, device, device_model, checkpoint_s } }
+    let job = Job { source, config, threads, graphs, device, device_model, checkpoint_s, together };
+    Work { key, label, weight: 1.0, job }
 }
 
 #[cfg(test)]
@@ -134,7 +169,26 @@ mod tests {
         let (mut program, mut train, mut device) = (program(), Config::default().train.clone(), "cpu");
         let mut config = settings(&Config::default(), "dfs", 0);
         change(&mut program, &mut config, &mut train, &mut device);
-        work(&program, config, &train, device).key
+        work(&program, config, &train, device, 1).key
+    }
+
+    #[test]
+    fn trainings_are_together_as_they_are_set_and_as_they_come() {
+        let (program, config) = (program(), Config::default());
+        let settings: Vec<_> = (0..5).map(|seed| settings(&config, "dfs", seed)).collect();
+        let set = |together: usize, seeds: usize| config::Train {
+            together,
+            seeds: config::Seeds::Count(seeds),
+            ..config.train.clone()
+        };
+        let of = |works: Vec<Work<Job>>| works.iter().map(|work| work.job.together).collect::<Vec<_>>();
+        assert_eq!(of(works(&program, &settings, &set(1, 1), "cpu")), [1; 5]);
+        assert_eq!(of(works(&program, &settings, &set(3, 1), "cpu")), [3, 3, 3, 2, 2]);
+        assert_eq!(of(works(&program, &settings[..4], &set(3, 1), "cpu")), [3, 3, 3, 1]);
+        assert_eq!(of(works_of_candidate(&program, &settings, &set(3, 2), "cpu")), [2, 2, 1, 1, 1]);
+        let key = |together: usize| works(&program, &settings, &set(together, 1), "cpu")[0].key.clone();
+        assert_eq!(key(1), work(&program, settings[0].clone(), &config.train, "cpu", 1).key);
+        assert!(key(2) != key(1) && key(3) != key(2));
     }
 
     #[test]

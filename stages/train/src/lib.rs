@@ -13,13 +13,15 @@ mod job;
 mod one;
 mod program;
 mod rows;
+mod together;
 pub mod worker;
 
 pub use again::race;
 pub use args::{Args, known_task};
 pub use curves::{CURVE, Trained, curves};
 pub use job::{
-    CODE_VERSION, FILES, Job, Measured, WEIGHTS, as_the_benchmark, computed_on, hash, kind, seed, seeds, settings, work,
+    CODE_VERSION, FILES, Job, Measured, WEIGHTS, as_the_benchmark, computed_on, hash, kind, seed, seeds, settings,
+    works, works_of_candidate,
 };
 pub use one::{Kind, one};
 pub use program::{Program, by_hand, explain, prepare};

@@ -15,7 +15,8 @@ use crate::halving::{self, Raced};
 use crate::one::seats;
 use crate::worker::{self, Worker};
 use crate::{
-    CODE_VERSION, FILES, Job, Measured, Program, Trained, by_hand, hash, kind, prepare, seeds, settings, work,
+    CODE_VERSION, FILES, Job, Measured, Program, Trained, by_hand, hash, kind, prepare, seeds, settings, together,
+    works_of_candidate,
 };
 
 /// What starts the children that train and evaluate, and gathers what they leave: on which device, in which cache, within which
@@ -42,6 +43,11 @@ impl<'a> Supervisor<'a> {
         if let Engine::Remote(remote) = &engine {
             if args.no_cache {
                 let text = "--no-cache goes with train.engine=local: results of other machines come through the cache";
+                return Err(Usage(text.to_owned()).into());
+            }
+            if config.train.together > 1 {
+                let text =
+                    "train.together goes with train.engine=local: to other machines, trainings are sent one by one";
                 return Err(Usage(text.to_owned()).into());
             }
             // What the nodes have, and not what this machine has.
@@ -111,7 +117,15 @@ impl<'a> Supervisor<'a> {
 
     /// Runs trainings as a part of what a display shows.
     pub fn trainings_on(&self, works: &[Work<Job>], progress: &Progress) -> Result<Vec<Outcome<Measured>>> {
-        self.runner(worker::TRAIN, "train", FILES).run_all(works, self.jobs, progress, step, sum_up)
+        let mut alone = self.runner(worker::TRAIN, "train", FILES);
+        let groups = together::groups(works);
+        if !groups.is_empty() && !matches!(self.engine, Engine::Collect) {
+            let runner = self.runner(worker::TOGETHER, "together", &[]);
+            runner.run_groups::<Job, Measured>(&alone, &groups, self.jobs, progress, step)?;
+            // What has just been done is not to be done anew.
+            alone.reuse = true;
+        }
+        alone.run_all(works, self.jobs, progress, step, sum_up)
     }
 }
 
@@ -155,11 +169,8 @@ pub fn train(mut table: Table, supervisor: &Supervisor<'_>, common: &Common) -> 
     let mut works: Vec<Work<Job>> = Vec::new();
     for (_, program, _) in &whole {
         let seeds = seeds(config, &program.candidate.candidate_id);
-        works.extend(
-            seeds
-                .into_iter()
-                .map(|seed| work(program, settings(config, task, seed), &config.train, &supervisor.device)),
-        );
+        let settings: Vec<_> = seeds.into_iter().map(|seed| settings(config, task, seed)).collect();
+        works.extend(works_of_candidate(program, &settings, &config.train, &supervisor.device));
     }
     let outcomes = supervisor.trainings(&works, "train", common)?;
     let of_rows = works.chunks(each).zip(outcomes.chunks(each));

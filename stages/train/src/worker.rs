@@ -19,6 +19,8 @@ use stage::supervise::{self, Limits};
 pub const NAME: &str = "worker";
 /// Its subcommand for a training.
 pub const TRAIN: &str = "train";
+/// For several trainings as one computation.
+pub const TOGETHER: &str = "together";
 /// For an evaluation.
 pub const SCORE: &str = "score";
 /// For the question which [`Device`] a setting means.

@@ -27,10 +27,11 @@ pub fn matrix(
     let mut of = Vec::new();
     for program in programs {
         for task in tasks {
-            for &seed in &config.transfer.seeds {
-                let settings = settings(config, task, seed);
-                let weight = effort::training(&settings)?;
-                let work = train::work(program, settings, &config.train, &supervisor.device);
+            let seeds = &config.transfer.seeds;
+            let settings: Vec<_> = seeds.iter().map(|&seed| settings(config, task, seed)).collect();
+            let own = train::works(program, &settings, &config.train, &supervisor.device);
+            for ((&seed, settings), work) in seeds.iter().zip(&settings).zip(own) {
+                let weight = effort::training(settings)?;
                 rows.push(empty(program, seed, task, config)?);
                 works.push(Work { weight, ..work });
                 of.push((program, effort::test(config, task)?));

@@ -20,6 +20,7 @@ fn main() {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let code = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [worker::TRAIN] => training::child(),
+        [worker::TOGETHER] => training::children(),
         [worker::SCORE] => evaluation::child(),
         [worker::DEVICE, setting] => {
             let found = serde_json::json!(device::find(setting));

@@ -32,7 +32,7 @@ fn people_and_other_builds_are_refused() {
     assert!(String::from_utf8_lossy(&nonsense.stdout).contains("for the supervisor's use only"));
     let place = r#"{"folder": "/nowhere", "lasting": "/nowhere", "spent": 0.0}"#;
     let other = format!(r#"{{"version": "0.1.0", "code": "0", "place": {place}, "job": {{}}}}"#);
-    for kind in ["train", "score"] {
+    for kind in ["train", "together", "score"] {
         let output = asked(&[kind], &other);
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&output.stdout).contains("of another build"), "{output:?}");

@@ -584,7 +584,7 @@ mod tests {
         let processor = processor(SEED);
         let cfg = config("dfs");
         let model = Model::new(&processor, &data::spec(data::find("dfs").expect("exists")), 1).expect("builds");
-        let mut trainer = Together::new(&model, &cfg, &SEEDS, settings(&cfg, cpu(), Backend::Auto)).expect("compiles");
+        let trainer = Together::new(&model, &cfg, &SEEDS, settings(&cfg, cpu(), Backend::Auto)).expect("compiles");
         let places = trainer.parameters.places(3);
         let first = i64::try_from(places[places.len() / 3]).expect("fits");
         let _ = trainer.parameters.flat.narrow(0, first, 1).fill_(f64::NAN);

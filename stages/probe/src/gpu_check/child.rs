@@ -13,6 +13,7 @@ use program::Options;
 use serde::{Deserialize, Serialize};
 use stage::gpus;
 
+use super::plan::Way;
 use super::record::{Case, Library, Memory, Row, Speed};
 use crate::{parity, programs};
 
@@ -56,9 +57,9 @@ pub enum Task {
     },
     /// Training steps at the longest length while others do the same, in this process and in others. All begin when so many
     /// have made their first step.
-    Beside { trainings: Vec<TrainConfig>, repeats: usize, meeting: PathBuf, of: usize },
+    Beside { trainings: Vec<TrainConfig>, way: Way, repeats: usize, meeting: PathBuf, of: usize },
     /// Trainings with their tests, all at once.
-    Training { trainings: Vec<TrainConfig>, test: EvalConfig },
+    Training { trainings: Vec<TrainConfig>, way: Way, test: EvalConfig },
 }
 
 /// What a child says, one JSON object a line.
@@ -119,14 +120,16 @@ fn work() -> Result<()> {
             };
             speed(&training, repeats, test_length, gpu.as_deref(), device, mode)
         }
-        Task::Beside { trainings, repeats, meeting, of } => {
+        Task::Beside { trainings, way: Way::Batched, repeats, .. } => beside_in_one(&trainings, repeats, device),
+        Task::Beside { trainings, repeats, meeting, of, .. } => {
             each(&trainings, |training| {
                 let measured = beside(training, repeats, &meeting, of, start()?);
                 // Those beside one that has failed would wait for it.
                 measured.inspect_err(|_| drop(arrive(&meeting, training.seed)))
             })
         }
-        Task::Training { trainings, test } => each(&trainings, |training| train(training, &test, start()?)),
+        Task::Training { trainings, way: Way::Batched, test } => train_in_one(&trainings, &test, device),
+        Task::Training { trainings, test, .. } => each(&trainings, |training| train(training, &test, start()?)),
     }
 }
 
@@ -245,7 +248,6 @@ fn speed(
     let row = |length: usize, seconds: f64, gflop: f64| Speed {
         mode: mode.to_owned(),
         device: device.to_string(),
-        built: true,
         seeds: 1,
         length: Some(length),
         batch_size: training.batch_size,
@@ -288,11 +290,61 @@ pub fn in_use(gpu: &str, after: &str) -> Option<Memory> {
     Some(Memory { after: after.to_owned(), used_mib: used.trim().parse().ok()?, total_mib: total.trim().parse().ok()? })
 }
 
-fn beside(training: &TrainConfig, repeats: usize, meeting: &Path, of: usize, device: Device) -> Result<()> {
+/// A training of so many steps at the longest length.
+fn at_length(training: &TrainConfig, repeats: usize) -> TrainConfig {
     let length = training.lengths.iter().max().copied().unwrap_or(4);
     // One step to warm up, and one behind those that are measured: the last one is followed by a validation.
     let steps = repeats + 2;
-    let training = TrainConfig { lengths: vec![length], steps, val_every: 0, ..training.clone() };
+    TrainConfig { lengths: vec![length], steps, val_every: 0, ..training.clone() }
+}
+
+/// The settings that trainings share, and their seeds.
+fn shared(trainings: &[TrainConfig]) -> Result<(&TrainConfig, Vec<u64>)> {
+    let first = trainings.first().context("no training is asked for")?;
+    Ok((first, trainings.iter().map(|training| training.seed).collect()))
+}
+
+fn beside_in_one(trainings: &[TrainConfig], repeats: usize, device: Device) -> Result<()> {
+    let (first, seeds) = shared(trainings)?;
+    let training = at_length(first, repeats);
+    let processor = reference(training.hidden)?;
+    let last = seeds.len().saturating_sub(1);
+    let (mut started, mut seconds) = (Instant::now(), f64::NAN);
+    let mut on_point = |at: usize, point: &CurvePoint| {
+        if at == last && point.step == 1 {
+            started = Instant::now();
+        } else if at == last && point.step == repeats + 1 {
+            seconds = started.elapsed().as_secs_f64() / repeats as f64;
+        }
+    };
+    let trained = network::train_together(&processor, &training, &seeds, device, None, &mut on_point)?;
+    trained.into_iter().collect::<std::result::Result<Vec<_>, _>>()?;
+    // A step is one of each.
+    seeds.iter().try_for_each(|_| say(&Say::StepTime(seconds)))
+}
+
+fn train_in_one(trainings: &[TrainConfig], test: &EvalConfig, device: Device) -> Result<()> {
+    let (training, seeds) = shared(trainings)?;
+    let processor = reference(training.hidden)?;
+    let mut told = Ok(());
+    let mut on_point = |at: usize, point: &CurvePoint| {
+        if let (Ok(()), Some(&seed)) = (&told, seeds.get(at)) {
+            told = say(&Say::Point { seed, point: *point });
+        }
+    };
+    let trained = network::train_together(&processor, training, &seeds, device, None, &mut on_point)?;
+    told?;
+    for (trained, &seed) in trained.into_iter().zip(&seeds) {
+        let trained = trained.with_context(|| format!("seed {seed}"))?;
+        say(&Say::Trained { seed, val_acc: trained.best_val_acc })?;
+        let scores = network::evaluate(&processor, &trained.weights, test, device)?;
+        say(&Say::Tested { seed, test_acc: scores.score })?;
+    }
+    Ok(())
+}
+
+fn beside(training: &TrainConfig, repeats: usize, meeting: &Path, of: usize, device: Device) -> Result<()> {
+    let training = at_length(training, repeats);
     let (processor, seed) = (reference(training.hidden)?, training.seed);
     let mut met = Ok(());
     let mut started = Instant::now();

@@ -26,7 +26,7 @@ pub use record::Name;
 
 use crate::args::GpuCheckArgs;
 use child::{EVALUATION, GRAPHS, PLANS, Request, Say, Task};
-use plan::{Measured, Plan, Together};
+use plan::{Measured, Plan, Together, Way};
 use record::{Gpu, Host, Record, Row, Speed, State, Step, Training};
 
 /// The hidden subcommand.
@@ -366,19 +366,16 @@ impl<'a> Check<'a> {
         self.ask_alone("cpu", 0, task, limit, Name::SpeedCpu)
     }
 
-    /// Several trainings on the first GPU: each a process, then each a thread of one process.
+    /// Several trainings on the first GPU, in all ways.
     fn seeds(&self, limit: Duration) -> Tried {
-        self.add(Name::Seeds, Row::Speed(self.not_built("batched seeds", BATCHED)));
         let began = Instant::now();
-        for threads in [false, true] {
-            for &seeds in self.plan.beside.iter().filter(|&&seeds| seeds > 1 || !threads) {
-                let together = Together { seeds, threads };
-                let seconds = self.beside(together, limit.saturating_sub(began.elapsed()))?;
+        for way in Way::ALL {
+            for &seeds in self.plan.beside.iter().filter(|&&seeds| seeds > 1 || way == Way::Processes) {
+                let seconds = self.beside(Together { seeds, way }, limit.saturating_sub(began.elapsed()))?;
                 let training = self.plan.training(0);
                 let row = Speed {
-                    mode: if threads { THREADS } else { PROCESSES }.to_owned(),
+                    mode: way.mode().to_owned(),
                     device: self.device.clone(),
-                    built: true,
                     seeds,
                     length: training.lengths.iter().max().copied(),
                     batch_size: training.batch_size,
@@ -394,7 +391,7 @@ impl<'a> Check<'a> {
     }
 
     /// Mean seconds of a step of trainings side by side.
-    fn beside(&self, Together { seeds, threads }: Together, limit: Duration) -> Tried<f64> {
+    fn beside(&self, Together { seeds, way }: Together, limit: Duration) -> Tried<f64> {
         let failed = |error: std::io::Error| Trouble::Failed(format!("{}: {error}", self.out.display()));
         let meeting = tempfile::Builder::new().prefix("meeting").tempdir_in(self.out).map_err(failed)?;
         let folder = meeting.path().canonicalize().map_err(failed)?;
@@ -405,6 +402,7 @@ impl<'a> Check<'a> {
         let one = |process: &[u64]| {
             let task = Task::Beside {
                 trainings: process.iter().map(|&seed| self.plan.training(seed)).collect(),
+                way,
                 repeats: self.plan.repeats,
                 meeting: folder.clone(),
                 of: seeds,
@@ -421,7 +419,7 @@ impl<'a> Check<'a> {
             tried
         };
         let all: Vec<u64> = (0..seeds as u64).collect();
-        self.together(&all, if threads { seeds } else { 1 }, &one)?;
+        self.together(&all, way.in_one(seeds), &one)?;
         let times = times.into_inner().unwrap_or_else(PoisonError::into_inner);
         match times.len() {
             count if count == seeds => Ok(times.iter().sum::<f64>() / count as f64),
@@ -451,16 +449,16 @@ impl<'a> Check<'a> {
             if round > 0 && fits.steps < whole.steps {
                 break;
             }
-            let Together { seeds, threads } = fits.together;
+            let Together { seeds, way } = fits.together;
             let all: Vec<u64> = (first..first + (seeds * gpus) as u64).collect();
-            self.together(&all, if threads { seeds } else { 1 }, &|seeds| self.train(seeds, fits.steps))?;
+            self.together(&all, way.in_one(seeds), &|seeds| self.train(seeds, way, fits.steps))?;
             first += all.len() as u64;
         }
         if first == 0 { Err(Trouble::OutOfTime) } else { Ok(()) }
     }
 
     /// A process that trains with all of these seeds.
-    fn train(&self, seeds: &[u64], steps: usize) -> Tried {
+    fn train(&self, seeds: &[u64], way: Way, steps: usize) -> Tried {
         let test = self.plan.test().map_err(|error| Trouble::Failed(format!("{error:#}")))?;
         let profiles: Vec<TrainConfig> = seeds.iter().map(|&seed| self.plan.training(seed)).collect();
         for profile in &profiles {
@@ -478,7 +476,7 @@ impl<'a> Check<'a> {
             });
         };
         let trainings = profiles.into_iter().map(|profile| TrainConfig { steps, ..profile }).collect();
-        let request = self.request(&self.device, Task::Training { trainings, test });
+        let request = self.request(&self.device, Task::Training { trainings, way, test });
         let never = AtomicBool::new(false);
         let tried = self.ask(&request, &self.gpus.take(), self.left(), &never, &mut |said| match said {
             Say::Point { seed, point } => edit(seed, &mut |training| training.curve.push(point)),
@@ -504,48 +502,28 @@ impl<'a> Check<'a> {
         let record = self.record();
         let steps: Vec<f64> = record
             .speeds(Name::Speed)
-            .filter(|speed| [GRAPHS, PLANS].contains(&speed.mode.as_str()) && speed.built)
+            .filter(|speed| [GRAPHS, PLANS].contains(&speed.mode.as_str()))
             .filter_map(|speed| speed.step_s)
             .collect();
         let evaluation = record.speeds(Name::Speed).find(|speed| speed.mode == EVALUATION);
-        let beside = record.speeds(Name::Seeds).filter(|speed| speed.built);
         Measured {
             start: record.step(Name::Machine).map_or(0.0, |step| step.seconds),
             // The shorter lengths alone, measured first, would promise too much.
             step: (steps.len() == lengths).then(|| steps.iter().sum::<f64>() / lengths as f64),
             test: evaluation.and_then(|speed| speed.step_s),
-            beside: beside.filter_map(together).collect(),
-        }
-    }
-
-    fn not_built(&self, mode: &str, note: &str) -> Speed {
-        let training = self.plan.training(0);
-        Speed {
-            mode: mode.to_owned(),
-            device: self.device.clone(),
-            batch_size: training.batch_size,
-            hidden: training.hidden,
-            note: Some(note.to_owned()),
-            ..Speed::default()
+            beside: record.speeds(Name::Seeds).filter_map(together).collect(),
         }
     }
 }
 
 /// How the trainings of a row were side by side, and the seconds of a step.
 fn together(row: &Speed) -> Option<(Together, f64)> {
-    Some((Together { seeds: row.seeds, threads: row.mode == THREADS }, row.step_s?))
+    let way = Way::ALL.into_iter().find(|way| way.mode() == row.mode)?;
+    Some((Together { seeds: row.seeds, way }, row.step_s?))
 }
-
-/// The mode of rows whose trainings are processes.
-const PROCESSES: &str = "processes";
-/// The mode of rows whose trainings are threads of one process.
-const THREADS: &str = "threads";
 
 /// After what the memory in use is not ours.
 const NOTHING: &str = "nothing yet";
-
-/// What is still to come.
-const BATCHED: &str = "Seeds of one program as one batched training would share every launch; today each has its own.";
 
 fn host() -> Host {
     let field = |file: &str, name: &str| {

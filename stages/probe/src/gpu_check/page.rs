@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::plan::{PUBLISHED, TASK};
-use super::record::{Name, Record, Row, Speed, Step, Training};
+use super::record::{Name, Record, Row, Step, Training};
 
 /// Points of a curve that are shown.
 const SHOWN: usize = 12;
@@ -125,14 +125,12 @@ fn speed(text: &mut String, record: &Record, name: Name) {
     text.push_str("| way | device | seeds | nodes | batch | hidden | ms a step | steps/s in all | GFLOP/s | |\n");
     text.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
     let number = |value: Option<f64>, digits: usize| value.map_or_else(|| "-".to_owned(), |x| format!("{x:.digits$}"));
-    let (built, missing): (Vec<&Speed>, Vec<&Speed>) = record.speeds(name).partition(|speed| speed.built);
-    for row in built.into_iter().chain(missing) {
+    for row in record.speeds(name) {
         let (seeds, length) = match row.length {
             Some(length) => (row.seeds.to_string(), length.to_string()),
             None => ("-".to_owned(), "-".to_owned()),
         };
         let note = row.note.as_deref().map(cell).unwrap_or_default();
-        let note = if row.built { note } else { format!("**not built**: {note}") };
         let _ = writeln!(
             text,
             "| {} | {} | {seeds} | {length} | {} | {} | {} | {} | {} | {note} |",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use network::{EvalConfig, TrainConfig};
+use serde::{Deserialize, Serialize};
 use stage::config::Config;
 
 /// The paper's sizes: this program is to run without the repository.
@@ -34,7 +35,7 @@ pub struct Plan {
     /// Training steps to take the median of.
     pub repeats: usize,
     pub repeats_on_cpu: usize,
-    /// Numbers of trainings side by side, as processes and, where there are several, as threads of one.
+    /// Numbers of trainings side by side, as processes and, where there are several, in the other ways.
     pub beside: &'static [usize],
     /// At the most, one after the other: a dry run has no need to fill the time.
     pub rounds: usize,
@@ -82,13 +83,42 @@ pub struct Measured {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Together {
     pub seeds: usize,
-    /// Whether they are threads of one process; else each is a process.
-    pub threads: bool,
+    pub way: Way,
+}
+
+/// How trainings run side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Each is a process.
+    Processes,
+    /// They are threads of one process, each with a stream of its own.
+    Threads,
+    /// They are one computation, with an axis for them.
+    Batched,
+}
+
+impl Way {
+    pub const ALL: [Self; 3] = [Self::Processes, Self::Threads, Self::Batched];
+
+    /// The mode of its rows.
+    pub fn mode(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::Threads => "threads",
+            Self::Batched => "batched seeds",
+        }
+    }
+
+    /// How many of so many trainings are in one process.
+    pub fn in_one(self, seeds: usize) -> usize {
+        if self == Self::Processes { 1 } else { seeds }
+    }
 }
 
 impl Together {
     /// A single one.
-    pub const ALONE: Self = Self { seeds: 1, threads: false };
+    pub const ALONE: Self = Self { seeds: 1, way: Way::Processes };
 }
 
 /// Trainings side by side on each GPU, and how many steps each takes.
@@ -143,7 +173,7 @@ mod tests {
 
     #[test]
     fn as_many_whole_trainings_as_fit_else_a_part_of_one() {
-        let processes = |seeds: usize| Together { seeds, threads: false };
+        let processes = |seeds: usize| Together { seeds, way: Way::Processes };
         let beside = vec![(Together::ALONE, 0.2), (processes(2), 0.3), (processes(4), 0.6)];
         let mut measured = Measured { start: 5.0, step: Some(0.1), test: Some(5.0), beside };
         let round = |measured: &Measured, seconds: u64| measured.round(Duration::from_secs(seconds), 1000, 50);
@@ -156,8 +186,8 @@ mod tests {
         assert_eq!(round(&measured, 101), part(800));
         assert_eq!(round(&measured, 15), part(35));
         assert_eq!(round(&measured, 10), None);
-        // Threads of one process are preferred where they are faster, and not where they are slower.
-        let threads = |seeds: usize| Together { seeds, threads: true };
+        // Another way is preferred where it is faster, and not where it is slower.
+        let threads = |seeds: usize| Together { seeds, way: Way::Threads };
         measured.beside.extend([(threads(2), 0.31), (threads(4), 0.3)]);
         assert_eq!(round(&measured, 400), whole(threads(4)));
         assert_eq!(round(&measured, 200), whole(threads(4)));

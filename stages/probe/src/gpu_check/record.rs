@@ -148,14 +148,13 @@ pub struct Case {
     pub seconds: f64,
 }
 
-/// Seconds of a training step in one way of computing; none where that is not built.
+/// Seconds of a training step in one way of computing.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Speed {
     /// `eager`, `graphs` or `plans` (the CPU's), the latter two also with `, tf32` or `, bf16`; `processes`, `threads`,
     /// `batched seeds`; `evaluation`
     pub mode: String,
     pub device: String,
-    pub built: bool,
     /// Trainings at once.
     pub seeds: usize,
     /// Nodes.

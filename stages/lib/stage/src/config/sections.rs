@@ -335,6 +335,9 @@ sections! {
         @operational checkpoint_s: f64 = 30.0,
         /// Limit of resident memory of one training, in MiB; 0 for none.
         memory_limit_mb: u64 = 8192,
+        /// Trainings of one program that run as one computation, in which a step of several may take little longer on a GPU than one
+        /// of one (make gpu-check measures it); 1: each by itself. Their sums are rounded otherwise, so that they are kept apart.
+        together: usize = 1,
         /// Threads of one training. The result does not depend on it: the same weights to the bit with any number.
         @operational threads: usize = 1,
         /// Whether time steps are recorded as CUDA graphs on a GPU. Without, trainings take several times as long there.

@@ -25,6 +25,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("train.time_limit_s", "0"),
     ("train.checkpoint_s", "5.5"),
     ("train.memory_limit_mb", "100"),
+    ("train.together", "2"),
     ("train.threads", "2"),
     ("train.graphs", "false"),
     ("train.jobs", "3"),

@@ -23,6 +23,7 @@ pub(super) fn validate(config: &Config) -> Result<(), ConfigError> {
         ("train.keep", share(c.train.keep) && c.train.keep > 0.0, "it must be above 0 and at most 1"),
         ("train.checkpoint_s", c.train.checkpoint_s.is_finite() && c.train.checkpoint_s >= 0.0, "it must be 0 or more"),
         ("train.threads", (1..=1024).contains(&c.train.threads), "it must be from 1 to 1024"),
+        ("train.together", (1..=64).contains(&c.train.together), "it must be from 1 to 64"),
         ("train.device", device(&c.train.device), "it must be auto, cpu, cuda or cuda:K"),
         ("engine.poll_s", positive(c.engine.poll_s), "it must be above 0"),
         ("engine.losses", (1..=100).contains(&c.engine.losses), "it must be from 1 to 100"),

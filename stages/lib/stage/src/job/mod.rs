@@ -9,6 +9,7 @@
 
 mod child;
 mod collect;
+mod group;
 mod one;
 mod remote;
 mod runner;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use child::serve;
 pub use collect::Missing;
+pub use group::Group;
 pub use one::{Unfinished, one};
 pub use ticket::waits;
 
@@ -153,10 +155,13 @@ impl Failure {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+/// What a child's work on a job came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Answer<R> {
+pub enum Answer<R> {
+    /// There is a result.
     Done(R),
+    /// The job has failed by its own content, and would again.
     Failed(Failure),
 }
 

@@ -27,7 +27,7 @@ use crate::{Machine, Progress, VERSION, atomic, pool};
 /// How often a job is begun whose child dies of a signal that we have not sent.
 const ATTEMPTS: usize = 2;
 /// Where and how a result was made, for people.
-const PROVENANCE: &str = "provenance.json";
+pub(super) const PROVENANCE: &str = "provenance.json";
 
 /// Whose turn a job is.
 enum Turn<R> {
