@@ -173,7 +173,7 @@ impl<'m> Together<'m> {
         while self.updates < cfg.steps && self.networks.iter().any(Network::goes) {
             let losses = self.step()?;
             let step = self.updates;
-            let validates = step == cfg.steps || (cfg.val_every > 0 && step % cfg.val_every == 0);
+            let validates = step == cfg.steps || (cfg.val_every > 0 && step.is_multiple_of(cfg.val_every));
             let accuracies = if validates { Some(self.validate()?) } else { None };
             for (at, &loss) in losses.iter().enumerate() {
                 let Some(network) = self.networks.get_mut(at).filter(|network| network.goes()) else { continue };
