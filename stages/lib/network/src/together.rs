@@ -580,6 +580,24 @@ mod tests {
     }
 
     #[test]
+    fn formats_round_as_they_do_alone() {
+        for (dtype, tolerance) in [(Dtype::F32, 1e-3), (Dtype::Bf16, 0.05)] {
+            let cfg = TrainConfig { dtype, ..config("dfs") };
+            let processor = processor(SEED);
+            let all = train_together(&processor, &cfg, &SEEDS, cpu(), None, &mut |_, _| {}).expect("runs");
+            for (ours, seed) in all.into_iter().zip(SEEDS) {
+                let (ours, theirs) = (ours.expect("trains"), alone(&processor, &cfg, seed));
+                for (x, y) in ours.curve.iter().zip(&theirs.curve) {
+                    assert!((x.loss - y.loss).abs() < tolerance * y.loss.abs(), "{dtype:?}: {x:?} and {y:?}");
+                }
+                // The first loss comes before any update: sums alone differ.
+                let first = |trained: &Trained| trained.curve[0].loss;
+                assert!((first(&ours) - first(&theirs)).abs() < 1e-5 * first(&theirs), "{dtype:?}");
+            }
+        }
+    }
+
+    #[test]
     fn one_that_diverges_leaves_the_others_alone() {
         let processor = processor(SEED);
         let cfg = config("dfs");
