@@ -56,6 +56,7 @@ impl Interp {
             Value::Named(t) => !t.1.is_empty(),
             Value::List(l) => !l.borrow().is_empty(),
             Value::Dict(d) | Value::Set(d) => d.borrow().len() > 0,
+            Value::View(view) => super::iterator::view_len(view) > 0,
             Value::Range(a, b, s) => super::collections::range_len(*a, *b, *s) > 0,
             Value::Tensor(t) => {
                 if let Data::Literal(l) = &*t.data.borrow()
@@ -258,6 +259,26 @@ impl Interp {
                     }
                 }
                 Ok(Value::set(out))
+            }
+            // the keys of a dict work as a set, with anything that can be gone over
+            (V::View(_), _) | (_, V::View(_))
+                if matches!(op, BinOp::BitOr | BinOp::BitAnd | BinOp::Sub | BinOp::BitXor) =>
+            {
+                let (x, y) = (self.as_set(a)?, self.as_set(b)?);
+                match (x, y) {
+                    (Some(x), Some(y)) => self.binary(&x, op, &y),
+                    (Some(x), None) if matches!(a, V::View(_)) => {
+                        let items = self.items(b)?;
+                        let y = self.tracer.run.set(items)?;
+                        self.binary(&x, op, &y)
+                    }
+                    (None, Some(y)) if matches!(b, V::View(_)) => {
+                        let items = self.items(a)?;
+                        let x = self.tracer.run.set(items)?;
+                        self.binary(&x, op, &y)
+                    }
+                    _ => wrong(self),
+                }
             }
             (V::Class(_) | V::Typing | V::None, V::Class(_) | V::Typing | V::None) if op == BinOp::BitOr => {
                 Ok(V::Typing)

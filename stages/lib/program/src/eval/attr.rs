@@ -267,6 +267,7 @@ impl Interp {
             Value::Tuple(_) => method("tuple"),
             Value::Dict(_) => method("dict"),
             Value::Set(_) => method("set"),
+            Value::View(_) => method("dict_view"),
             Value::Function(f) if matches!(&**name, "__name__" | "__qualname__") => Some(Value::Str(f.name().clone())),
             Value::Native(n) => match &**name {
                 "__name__" => Some(Value::str(n.short())),

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use graph::{DType, Dim, NodeId};
 
 use super::arith::as_dim;
+use super::named_tuple::tuple_items;
 use super::value::{TensorType, Value};
 use super::{Interp, R, Run};
 use crate::rules::Rule;
@@ -40,6 +41,7 @@ impl Native {
                 | "list"
                 | "tuple"
                 | "dict"
+                | "dict_view"
                 | "set"
                 | "number"
                 | "math"
@@ -326,6 +328,22 @@ impl Args {
     pub fn axis_or(&self, vm: &Interp, name: &str, default: i64, rank: usize) -> R<usize> {
         let axis = self.int_or(vm, name, default)?;
         vm.tracer.run.axis(axis, rank, self.function())
+    }
+
+    /// The items of an argument that torch takes as a list or tuple only: neither an iterator nor a tensor nor what a dict holds.
+    pub fn listed(&self, vm: &mut Interp, name: &str) -> R<Vec<Value>> {
+        let value = self.value(name);
+        match &value {
+            Value::List(_) | Value::Tuple(_) | Value::Named(_) => vm.items(&value),
+            Value::Object(o) if tuple_items(o).is_some() => vm.items(&value),
+            other if matches!(other, Value::Iter(_) | Value::View(_)) => {
+                let text =
+                    format!("{}(): '{name}' must be a list or tuple, not {}", self.function(), other.type_name());
+                let d = vm.fault(Rule::Type, text);
+                Err(Box::new(d.help("make it a list: list(...)")))
+            }
+            other => self.wrong(vm, name, "a list or tuple", other),
+        }
     }
 
     /// One axis or several; `None` where left out.

@@ -41,6 +41,8 @@ pub struct Tracer {
     pub widths: Widths,
     pub tape: Tape,
     pub mode: Mode,
+    /// How often modules have registered a layer or parameter, or lost one.
+    pub registered: u64,
     graph: Graph,
     leaves: Vec<Leaf>,
     reach: Reach,
@@ -56,6 +58,7 @@ impl Tracer {
             widths: Widths::default(),
             tape: Tape::default(),
             mode: Mode::default(),
+            registered: 0,
             graph,
             leaves: Vec::new(),
             reach: Reach::default(),

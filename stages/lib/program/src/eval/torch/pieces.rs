@@ -5,7 +5,7 @@ use super::*;
 use crate::rules::Rule;
 
 pub(super) fn cat(vm: &mut Interp, a: &Args) -> R<Value> {
-    let items = vm.items(&a.value("tensors"))?;
+    let items = a.listed(vm, "tensors")?;
     let mut ids = Vec::new();
     for item in &items {
         match item {
@@ -27,7 +27,7 @@ pub(super) fn same_type(tracer: &mut Tracer, ids: Vec<NodeId>) -> R<Vec<NodeId>>
 }
 
 pub(super) fn stack(vm: &mut Interp, a: &Args) -> R<Value> {
-    let items = vm.items(&a.value("tensors"))?;
+    let items = a.listed(vm, "tensors")?;
     let mut ids = Vec::new();
     let mut shape: Option<Shape> = None;
     for item in &items {
@@ -277,7 +277,7 @@ pub(super) fn pad(vm: &mut Interp, a: &Args) -> R<Value> {
         return vm.refuse(Rule::UnsupportedOp, "of the padding modes, only 'constant' is supported");
     }
     let value = a.float_or(vm, "value", 0.0)?;
-    let items = vm.items(&a.value("pad"))?;
+    let items = a.listed(vm, "pad")?;
     let sizes = vm.tracer.run.new_shape(&items)?;
     let rank = vm.tracer.rank(id);
     if sizes.len() % 2 == 1 || sizes.len() / 2 > rank {

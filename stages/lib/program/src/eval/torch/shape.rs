@@ -86,7 +86,7 @@ pub(super) fn flatten(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn unflatten(vm: &mut Interp, a: &Args) -> R<Value> {
-    let items = vm.items(&a.value("sizes"))?;
+    let items = a.listed(vm, "sizes")?;
     view(vm, a, |vm, id, rank| {
         let dim = a.axis(vm, "dim", rank)?;
         let shape = vm.tracer.shape(id).clone();
