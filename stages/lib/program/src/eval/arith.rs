@@ -94,10 +94,15 @@ impl Interp {
             (UnOp::Neg, Value::Bool(b)) => Value::Int(-i64::from(*b)),
             (UnOp::Neg, Value::Dim(d)) => Value::dim(&(Dim::known(0) - d.clone())),
             (UnOp::Neg, Value::Number(id)) => Value::Number(self.tracer.push(Op::Unary(UnaryOp::Neg), &[*id])?),
+            (UnOp::Pos, Value::Bool(b)) => Value::Int((*b).into()),
+            (UnOp::Pos, Value::Tensor(t)) if self.tracer.dtype_of(t) == DType::Bool => {
+                return self.refuse(Rule::ShapeDtype, "+ is not defined for bool tensors");
+            }
             (UnOp::Pos, Value::Int(_) | Value::Float(_) | Value::Dim(_) | Value::Number(_) | Value::Tensor(_)) => {
                 value.clone()
             }
             (UnOp::Invert, Value::Int(i)) => Value::Int(!i),
+            (UnOp::Invert, Value::Bool(b)) => Value::Int(!i64::from(*b)),
             (UnOp::Neg, Value::Tensor(t)) => {
                 if let Some(done) = self.tracer.run.fold_scalar(t, |init| super::literal::affine(init, -1.0, 0.0))? {
                     return Ok(done);
@@ -409,6 +414,9 @@ impl Tracer {
 
     /// Arithmetic on floats that depend on B and N.
     fn binary_number(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
+        if matches!(op, BinOp::Div | BinOp::FloorDiv | BinOp::Mod) {
+            self.check_divisor(b)?;
+        }
         let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
             return self.run.type_fault("numbers expected");
         };
@@ -416,6 +424,21 @@ impl Tracer {
             return self.run.type_fault(format!("{} is not defined for floats", op.symbol()));
         };
         Ok(Value::Number(self.push(Op::Binary(op), &[x, y])?))
+    }
+
+    /// Faults where Python divides by zero for some B and N.
+    fn check_divisor(&self, by: &Value) -> R<()> {
+        let is_zero = match by {
+            Value::Int(i) => *i == 0,
+            Value::Float(f) => *f == 0.0,
+            Value::Bool(b) => !b,
+            Value::Dim(d) => match compare_dims(CmpOp::Eq, d, &Dim::known(0)) {
+                Some(is_zero) => is_zero,
+                None => return self.run.undecided(&format!("whether the divisor {d} is zero")),
+            },
+            _ => false,
+        };
+        if is_zero { Err(self.run.exception("ZeroDivisionError", "division by zero")) } else { Ok(()) }
     }
 
     pub fn binary_tensor(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {

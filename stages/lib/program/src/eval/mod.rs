@@ -22,6 +22,7 @@ mod heap;
 mod import;
 mod index;
 mod init;
+mod integers;
 mod iteration;
 mod iterator;
 mod layout;

@@ -187,6 +187,7 @@ impl Tracer {
     /// Adds an operation whose type follows from its arguments.
     pub fn push(&mut self, op: Op, args: &[NodeId]) -> R<NodeId> {
         let rule = rule_of(&op);
+        self.check_integers(&op, args)?;
         match self.graph.push(op, args, self.run.here()) {
             Ok(id) => self.admit(id),
             Err(e) => Err(self.run.op_fault(rule, &e)),
