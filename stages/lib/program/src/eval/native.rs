@@ -113,6 +113,18 @@ impl Run {
     }
 }
 
+/// Whether a function of torch has a parameter that it has not here.
+fn is_of_torch(native: &Native, parameter: &str) -> bool {
+    let is_function = native.names.split(' ').any(|n| n.starts_with("torch.") && !n.starts_with("torch.nn."));
+    match parameter {
+        "out" | "generator" | "pin_memory" | "layout" | "memory_format" | "names" | "non_blocking" | "stable" => {
+            is_function
+        }
+        "dim1" | "dim2" | "offset" => matches!(native.short(), "diag_embed" | "diagonal"),
+        _ => false,
+    }
+}
+
 /// The arguments of one call, by parameter.
 pub struct Args {
     native: &'static Native,
@@ -165,6 +177,8 @@ impl Args {
                 "axis" if !names.contains(&"axis") => "dim",
                 "axes" if !names.contains(&"axes") => "dims",
                 "keepdims" => "keepdim",
+                "mat2" if matches!(function, "mm" | "bmm") => "other",
+                "vec2" if matches!(function, "outer" | "ger") => "other",
                 other => other,
             };
             match names.iter().position(|n| *n == known) {
@@ -177,6 +191,10 @@ impl Args {
                     rest.push(value);
                 }
                 None if double => extra.push((name, value)),
+                None if is_of_torch(native, &name) => {
+                    let text = format!("{function}(): the parameter '{name}' is not supported");
+                    return vm.refuse(Rule::UnsupportedOp, text);
+                }
                 None => return vm.type_fault(format!("{function}() has no parameter '{name}'")),
             }
         }
