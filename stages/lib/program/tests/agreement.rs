@@ -44,6 +44,27 @@ fn pieces_mean_what_they_mean_in_pytorch() {
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
+/// A constant beside draws of the same shape shifts the law that they are drawn by.
+#[test]
+fn parameters_start_from_shifted_draws() {
+    for (start, mean, std) in [
+        ("torch.ones(16) + 0.01 * torch.randn(16)", 1.0, 0.01),
+        ("0.5 * torch.randn(16) - torch.full((16,), 2.0)", -2.0, 0.5),
+        ("torch.ones(16) - 0.25 * torch.randn(16)", 1.0, 0.25),
+    ] {
+        let piece = format!("if not hasattr(self, 'w'):\n    self.w = nn.Parameter({start})\nz = z * self.w.sum()");
+        let source = fs::read_to_string(here("../../../data/seed_pgn.py")).unwrap();
+        let at = source.find("        # ===== BEGIN ACTION REGION =====\n").unwrap();
+        let at = at + "        # ===== BEGIN ACTION REGION =====\n".len();
+        let piece: String = piece.lines().map(|l| format!("        {l}\n")).collect();
+        let source = format!("{}{piece}{}", &source[..at], &source[at..]);
+        let compiled = compile(&source, &Options { hidden: 16, ..Options::default() });
+        let processor = compiled.processor.unwrap_or_else(|| panic!("{start}\n{:?}", compiled.diagnostics));
+        let w = processor.graph.params().iter().find(|p| p.name == "w").unwrap();
+        assert_eq!(w.init, graph::Init::Normal { mean, std }, "{start}");
+    }
+}
+
 #[test]
 fn what_torch_has_and_we_have_not_is_said_to_be_unsupported() {
     for (piece, message) in [

@@ -92,6 +92,10 @@ fn what_is_not_supported_of_iterators_is_said_so() {
         ("def f():\n    with torch.no_grad():\n        yield 1\nlist(f())", "'yield'"),
         ("def f():\n    print((yield 1))\nlist(f())", "'yield'"),
         ("import copy\ncopy.deepcopy(zip([1], [2]))", "a copy of zip"),
+        ("list({64, 128})", "sorted(...)"),
+        ("[a for a in {(1, 2), (0, 1)}]", "sorted(...)"),
+        ("s = {8, 1}\ns.add(0)\ns.remove(8)\nlist(s)", "sorted(...)"),
+        ("hasattr((v for v in [1]), 'send')", "send() of a generator"),
     ] {
         let found = first_fault(&checked(&seed_with(piece)));
         assert!(found.as_ref().is_some_and(|(_, m)| m.contains(message)), "{piece}\n{found:?}");
@@ -122,6 +126,20 @@ fn endless_iterators_end_with_a_budget() {
     ] {
         let found = first_fault(&checked(&seed_with(piece)));
         assert!(found.as_ref().is_some_and(|(code, _)| code.starts_with("E-BUDGET-")), "{piece}\n{found:?}");
+    }
+}
+
+/// Where the order means nothing, sets of all numbers are gone over, and those of strings everywhere.
+#[test]
+fn sets_are_gone_over_where_their_order_means_nothing() {
+    for piece in [
+        "assert sorted({64, 128}) == [64, 128] and sum({64, 128}) == 192 and max({64, 128}) == 128",
+        "assert any({64, 128}) and 64 in {64, 128} and len({64, 128}) == 2 and {64, 128} == {128, 64}",
+        "assert sorted(set([64, 128, 64]) - {128}) == [64] and len({64}.union({32, 128})) == 3",
+        "assert sorted(v for v in {'a', 'b'}) == ['a', 'b']",
+    ] {
+        let compiled = checked(&seed_with(piece));
+        assert!(compiled.processor.is_some(), "{piece}\n{:?}", compiled.diagnostics);
     }
 }
 

@@ -273,12 +273,14 @@ impl Interp {
                 match (x, y) {
                     (Some(x), Some(y)) => self.binary(&x, op, &y),
                     (Some(x), None) if matches!(a, V::View(_)) => {
-                        let items = self.items(b)?;
+                        let source = self.iter_in_any_order(b)?;
+                        let items = self.drain(&source)?;
                         let y = self.tracer.run.set(items)?;
                         self.binary(&x, op, &y)
                     }
                     (None, Some(y)) if matches!(b, V::View(_)) => {
-                        let items = self.items(a)?;
+                        let source = self.iter_in_any_order(a)?;
+                        let items = self.drain(&source)?;
                         let x = self.tracer.run.set(items)?;
                         self.binary(&x, op, &y)
                     }

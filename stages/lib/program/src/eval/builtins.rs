@@ -137,7 +137,7 @@ pub static TABLE: &[Native] = &[
     }),
     native("builtins.sum", "iterable start?", |vm, a| {
         let mut total = a.get("start").cloned().unwrap_or(Value::Int(0));
-        let source = vm.iter_of(&a.value("iterable"))?;
+        let source = vm.iter_in_any_order(&a.value("iterable"))?;
         while let Some(item) = vm.next(&source)? {
             total = vm.binary(&total, BinOp::Add, &item)?;
         }
@@ -198,14 +198,15 @@ pub static TABLE: &[Native] = &[
         }
     }),
     native("builtins.sorted", "iterable | key? reverse?", |vm, a| {
-        let items = vm.items(&a.value("iterable"))?;
+        let source = vm.iter_in_any_order(&a.value("iterable"))?;
+        let items = vm.drain(&source)?;
         let reverse = a.bool(vm, "reverse", false)?;
         let sorted = vm.sorted(items, a.some("key"), reverse)?;
         Ok(Value::list(sorted))
     }),
     native("builtins.reversed", "sequence", |vm, a| vm.reversed(&a.value("sequence"))),
     native("builtins.any", "iterable", |vm, a| {
-        let source = vm.iter_of(&a.value("iterable"))?;
+        let source = vm.iter_in_any_order(&a.value("iterable"))?;
         while let Some(item) = vm.next(&source)? {
             if vm.truth(&item)? {
                 return Ok(Value::Bool(true));
@@ -214,7 +215,7 @@ pub static TABLE: &[Native] = &[
         Ok(Value::Bool(false))
     }),
     native("builtins.all", "iterable", |vm, a| {
-        let source = vm.iter_of(&a.value("iterable"))?;
+        let source = vm.iter_in_any_order(&a.value("iterable"))?;
         while let Some(item) = vm.next(&source)? {
             if !vm.truth(&item)? {
                 return Ok(Value::Bool(false));

@@ -45,7 +45,8 @@ impl Interp {
             }
             ("set" | "frozenset", None) => self.tracer.run.set(Vec::new())?,
             ("set" | "frozenset", Some(v)) => {
-                let items = self.items(&v)?;
+                let source = self.iter_in_any_order(&v)?;
+                let items = self.drain(&source)?;
                 self.tracer.run.set(items)?
             }
             ("str", None) => Value::str(""),
@@ -169,7 +170,7 @@ impl Interp {
 
     pub fn extreme(&mut self, args: &Args, largest: bool) -> R<Value> {
         let source = match args.rest.as_slice() {
-            [one] => self.iter_of(&one.clone())?,
+            [one] => self.iter_in_any_order(&one.clone())?,
             many => Iter::Given("tuple_iterator", many.to_vec().into()).shared(),
         };
         let key = args.some("key").cloned();

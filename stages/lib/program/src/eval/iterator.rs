@@ -76,6 +76,8 @@ pub struct Entries {
     /// How many entries there were at the beginning; too many after a fault.
     len: usize,
     changes: u64,
+    /// For a set, the items in Python's order.
+    order: VecDeque<Value>,
 }
 
 /// What is left of what a module or container holds.
@@ -148,6 +150,9 @@ impl Entries {
         if dict.changes() != self.changes {
             return Advance::OtherKeys;
         }
+        if self.is_set {
+            return self.order.pop_front().map_or(Advance::End, Advance::Item);
+        }
         let found = match (self.last, self.backward) {
             (None, false) => dict.entries.iter().next(),
             (None, true) => dict.entries.iter().next_back(),
@@ -157,6 +162,15 @@ impl Entries {
         let Some((at, (_, name, value))) = found else { return Advance::End };
         self.last = Some(*at);
         Advance::Item(part_of(self.part, name, value))
+    }
+}
+
+/// Whether Python finds a place for a key that is the same in every run.
+fn has_fixed_hash(key: &Value, depth: u32) -> bool {
+    match key {
+        Value::Int(_) | Value::Bool(_) | Value::Float(_) => true,
+        Value::Tuple(items) => depth < 4 && items.iter().all(|item| has_fixed_hash(item, depth + 1)),
+        _ => false,
     }
 }
 
@@ -230,7 +244,7 @@ impl Iter {
             Self::List { at, .. } => format!("{name} {at}"),
             Self::ListBack { left, .. } | Self::Backward { left, .. } => format!("{name} {left}"),
             Self::Range { next, step, left } => format!("{name} {next} {step} {left}"),
-            Self::Entries(e) => format!("{name} {:?} {} {}", e.last, e.backward, e.len),
+            Self::Entries(e) => format!("{name} {:?} {} {} {}", e.last, e.backward, e.len, e.order.len()),
             Self::Held(held) => format!("{name} {:?} {} {}", held.part, held.at, held.len),
             Self::Enumerate { count, .. } => format!("{name} {count}"),
             Self::Zip { strict, .. } => format!("{name} {strict}"),
@@ -340,8 +354,11 @@ impl Interp {
             Value::Range(start, stop, step) => {
                 Iter::Range { next: *start, step: *step, left: super::collections::range_len(*start, *stop, *step) }
             }
-            Value::Dict(dict) => Iter::Entries(entries(dict, Part::Keys, false, false)),
-            Value::Set(dict) => Iter::Entries(entries(dict, Part::Keys, true, false)),
+            Value::Dict(dict) => Iter::Entries(entries(dict, Part::Keys, false)),
+            Value::Set(dict) => {
+                let order = self.ordered(dict)?.into();
+                Iter::Entries(Entries { is_set: true, order, ..entries(dict, Part::Keys, false) })
+            }
             Value::View(view) => view_iterator(view, false),
             Value::Object(o) if tuple_items(o).is_none() => match (o.class.find("__iter__"), container_len(o)) {
                 (Some(f), _) => {
@@ -376,6 +393,44 @@ impl Interp {
         .shared())
     }
 
+    /// `iter(value)` for those to whom the order means nothing.
+    pub fn iter_in_any_order(&mut self, value: &Value) -> R<Source> {
+        match value {
+            Value::Set(dict) => {
+                let keys = dict.borrow().keys();
+                self.go_over(keys.len())?;
+                Ok(Iter::Given("set_iterator", keys.into()).shared())
+            }
+            other => self.iter_of(other),
+        }
+    }
+
+    /// The items of a set in Python's order. Numbers lie by their values in a table that is larger than they are many: the
+    /// order of those that are below its least size is known, unless one that was there before took their place. That of strings
+    /// and objects is another one in every run, so any will do.
+    pub fn ordered(&mut self, set: &Rc<RefCell<Dict>>) -> R<Vec<Value>> {
+        let mut keys = set.borrow().keys();
+        self.go_over(keys.len())?;
+        let mut size = 8_i64;
+        while i64::try_from(keys.len()).unwrap_or(i64::MAX).saturating_mul(5) >= (size - 1) * 3 {
+            size *= 2;
+        }
+        let number = |key: &Value| match key {
+            Value::Int(i) => Some(*i),
+            Value::Bool(b) => Some((*b).into()),
+            _ => None,
+        };
+        let is_low = |key: &Value| number(key).is_some_and(|i| (0..size).contains(&i));
+        let is_untouched = u64::try_from(keys.len()) == Ok(set.borrow().changes());
+        if keys.len() > 1 && is_untouched && keys.iter().all(is_low) {
+            keys.sort_by_key(|key| number(key).unwrap_or(0));
+        } else if keys.len() > 1 && keys.iter().all(|key| has_fixed_hash(key, 0)) {
+            let text = "the order in which Python goes over this set is not known here; go over sorted(...)";
+            return self.refuse(Rule::UnsupportedOp, text);
+        }
+        Ok(keys)
+    }
+
     /// `reversed(value)`.
     pub fn reversed(&mut self, value: &Value) -> R<Value> {
         let back = |mut items: Vec<Value>| {
@@ -392,7 +447,7 @@ impl Interp {
                 let last = start.saturating_add((left - 1).saturating_mul(*step));
                 Value::iter(Iter::Range { next: last, step: step.saturating_neg(), left })
             }
-            Value::Dict(dict) => Value::iter(Iter::Entries(entries(dict, Part::Keys, false, true))),
+            Value::Dict(dict) => Value::iter(Iter::Entries(entries(dict, Part::Keys, true))),
             Value::View(view) => Value::iter(view_iterator(view, true)),
             Value::Tuple(_) | Value::Named(_) | Value::Str(_) | Value::Class(_) => back(self.items(value)?),
             // torch turns the first axis round
@@ -566,14 +621,15 @@ impl Interp {
     }
 }
 
-fn entries(dict: &Rc<RefCell<Dict>>, part: Part, is_set: bool, backward: bool) -> Entries {
+fn entries(dict: &Rc<RefCell<Dict>>, part: Part, backward: bool) -> Entries {
     let (len, changes) = (dict.borrow().len(), dict.borrow().changes());
-    Entries { dict: dict.clone(), part, is_set, backward, last: None, len, changes }
+    let (is_set, last, order) = (false, None, VecDeque::new());
+    Entries { dict: dict.clone(), part, is_set, backward, last, len, changes, order }
 }
 
 fn view_iterator(view: &DictView, backward: bool) -> Iter {
     match (&view.of, backward) {
-        (Viewed::Dict(dict), _) => Iter::Entries(entries(dict, view.part, false, backward)),
+        (Viewed::Dict(dict), _) => Iter::Entries(entries(dict, view.part, backward)),
         (Viewed::Module(o), false) => {
             let (object, part, len) = (o.clone(), view.part, container_len(o).unwrap_or(0));
             Iter::Held(Held { object, part, at: 0, len, fixed: true, seen: None, name: "dict_valueiterator" })

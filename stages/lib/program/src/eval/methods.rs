@@ -211,7 +211,8 @@ pub static TABLE: &[Native] = &[
         let mut total = a.value("self");
         for other in &a.rest {
             let mut more = Dict::default();
-            for name in vm.items(other)? {
+            let source = vm.iter_in_any_order(other)?;
+            while let Some(name) = vm.next(&source)? {
                 more.insert(vm.tracer.run.key(&name)?, name, Value::None);
             }
             vm.allocate(more.len())?;
@@ -223,9 +224,9 @@ pub static TABLE: &[Native] = &[
         let own = dict(&vm.tracer.run, a)?;
         let mut shared = 0;
         let mut other = Dict::default();
-        for name in vm.items(&a.value("other"))? {
+        let source = vm.iter_in_any_order(&a.value("other"))?;
+        while let Some(name) = vm.next(&source)? {
             other.insert(vm.tracer.run.key(&name)?, name, Value::None);
-            vm.step()?;
         }
         for (key, _, _) in other.entries.values() {
             shared += usize::from(own.borrow().get(key).is_some());
@@ -240,7 +241,8 @@ pub static TABLE: &[Native] = &[
         let Some(own) = vm.as_set(&a.value("self"))? else {
             return vm.type_fault("isdisjoint() belongs to keys and items, not dict_values");
         };
-        let items = vm.items(&a.value("other"))?;
+        let source = vm.iter_in_any_order(&a.value("other"))?;
+        let items = vm.drain(&source)?;
         let other = vm.tracer.run.set(items)?;
         let both = vm.binary(&own, crate::syntax::BinOp::BitAnd, &other)?;
         Ok(Value::Bool(!vm.truth(&both)?))
