@@ -42,14 +42,14 @@ must mean one fixed tensor graph for every batch size B >= 1 and every number of
 - Sizes such as `n` in `b, n, _ = z.shape` are numbers: they can be added, multiplied, divided where that comes out even,
   and used in `view`, `expand`, slices and arithmetic. A loop over `range(n)` or a branch on `n` has no fixed graph.
 - Indexing of tensors by integers, slices, `...`, `None` and index tensors, also several; the same in assignments. A bool mask
-  may be assigned a number through, not read through.
+  may be assigned a number through; to be read through, it must be made of whole constants.
 - In-place operations, on views too, and `inplace=True` mean what they mean in torch, also for gradients: a value that an earlier
   operation needs for its gradient may not change. `view` needs a fitting memory layout; `reshape` always works.
 - A call of `forward` leaves Python's state as it found it: no counters, growing lists, or sizes kept for the next call.
 - Training and evaluation may compute something else: see *Training and evaluation*.
 - Functions are torch's to the last digits, ties and kinks and the signs of zeros included, but for `x + 0` and the sum of one element,
   which leave -0 as it is. Far out, `gelu` is more exact than torch's, which is 0 there.
-- Not there: `async`, iterators written as classes, files, network, `eval`, dunder walks.
+- Not there: `async`, iterators written as classes, `yield` inside of an expression, `try` or `with`, files, network, `eval`, dunder walks.
 - `.item()`, reading through bool masks and all whose shape or flow depends on values are refused: use `torch.where` and
   `masked_fill`. So are `.double()`, `.half()` and their like: the precision is the trainer's choice.
 

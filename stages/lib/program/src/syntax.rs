@@ -132,7 +132,8 @@ pub enum ExprKind {
     ListComp(Box<Expr>, Vec<Generator>),
     SetComp(Box<Expr>, Vec<Generator>),
     DictComp(Box<Expr>, Box<Expr>, Vec<Generator>),
-    GeneratorExp(Box<Expr>, Vec<Generator>),
+    /// Evaluated when it is gone over, which may be after the statement that it stands in.
+    GeneratorExp(Rc<GeneratorExp>),
     Walrus(Name, Box<Expr>),
     Yield(Option<Box<Expr>>),
     YieldFrom(Box<Expr>),
@@ -159,6 +160,13 @@ pub struct Generator {
     pub target: Expr,
     pub iter: Expr,
     pub ifs: Vec<Expr>,
+}
+
+/// `(item for ...)`.
+#[derive(Debug, PartialEq)]
+pub struct GeneratorExp {
+    pub item: Expr,
+    pub generators: Vec<Generator>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

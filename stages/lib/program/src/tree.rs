@@ -271,7 +271,7 @@ pub fn expr(e: &Expr) -> Tree {
         }
         ExprKind::ListComp(item, g) => comprehension("list for", vec![expr(item)], g, at),
         ExprKind::SetComp(item, g) => comprehension("set for", vec![expr(item)], g, at),
-        ExprKind::GeneratorExp(item, g) => comprehension("generator", vec![expr(item)], g, at),
+        ExprKind::GeneratorExp(g) => comprehension("generator", vec![expr(&g.item)], &g.generators, at),
         ExprKind::DictComp(k, v, g) => comprehension("dict for", vec![expr(k), expr(v)], g, at),
         ExprKind::Walrus(name, v) => Tree::new(format!("walrus {name}"), vec![expr(v)], at),
         ExprKind::Yield(v) => Tree::new("yield", vec![optional(v.as_deref(), at)], at),

@@ -65,9 +65,13 @@ pub fn children<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
                 stmt_exprs(stmt, visit);
             }
         }
-        ExprKind::ListComp(e, g) | ExprKind::SetComp(e, g) | ExprKind::GeneratorExp(e, g) => {
+        ExprKind::ListComp(e, g) | ExprKind::SetComp(e, g) => {
             generators(g, visit);
             visit(e);
+        }
+        ExprKind::GeneratorExp(g) => {
+            generators(&g.generators, visit);
+            visit(&g.item);
         }
         ExprKind::DictComp(k, v, g) => {
             generators(g, visit);

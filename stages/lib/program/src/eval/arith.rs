@@ -56,6 +56,7 @@ impl Interp {
             Value::Named(t) => !t.1.is_empty(),
             Value::List(l) => !l.borrow().is_empty(),
             Value::Dict(d) | Value::Set(d) => d.borrow().len() > 0,
+            Value::View(view) => super::iterator::view_len(view) > 0,
             Value::Range(a, b, s) => super::collections::range_len(*a, *b, *s) > 0,
             Value::Tensor(t) => {
                 if let Data::Literal(l) = &*t.data.borrow()
@@ -93,10 +94,15 @@ impl Interp {
             (UnOp::Neg, Value::Bool(b)) => Value::Int(-i64::from(*b)),
             (UnOp::Neg, Value::Dim(d)) => Value::dim(&(Dim::known(0) - d.clone())),
             (UnOp::Neg, Value::Number(id)) => Value::Number(self.tracer.push(Op::Unary(UnaryOp::Neg), &[*id])?),
+            (UnOp::Pos, Value::Bool(b)) => Value::Int((*b).into()),
+            (UnOp::Pos, Value::Tensor(t)) if self.tracer.dtype_of(t) == DType::Bool => {
+                return self.refuse(Rule::ShapeDtype, "+ is not defined for bool tensors");
+            }
             (UnOp::Pos, Value::Int(_) | Value::Float(_) | Value::Dim(_) | Value::Number(_) | Value::Tensor(_)) => {
                 value.clone()
             }
             (UnOp::Invert, Value::Int(i)) => Value::Int(!i),
+            (UnOp::Invert, Value::Bool(b)) => Value::Int(!i64::from(*b)),
             (UnOp::Neg, Value::Tensor(t)) => {
                 if let Some(done) = self.tracer.run.fold_scalar(t, |init| super::literal::affine(init, -1.0, 0.0))? {
                     return Ok(done);
@@ -259,6 +265,28 @@ impl Interp {
                 }
                 Ok(Value::set(out))
             }
+            // the keys of a dict work as a set, with anything that can be gone over
+            (V::View(_), _) | (_, V::View(_))
+                if matches!(op, BinOp::BitOr | BinOp::BitAnd | BinOp::Sub | BinOp::BitXor) =>
+            {
+                let (x, y) = (self.as_set(a)?, self.as_set(b)?);
+                match (x, y) {
+                    (Some(x), Some(y)) => self.binary(&x, op, &y),
+                    (Some(x), None) if matches!(a, V::View(_)) => {
+                        let source = self.iter_in_any_order(b)?;
+                        let items = self.drain(&source)?;
+                        let y = self.tracer.run.set(items)?;
+                        self.binary(&x, op, &y)
+                    }
+                    (None, Some(y)) if matches!(b, V::View(_)) => {
+                        let source = self.iter_in_any_order(a)?;
+                        let items = self.drain(&source)?;
+                        let x = self.tracer.run.set(items)?;
+                        self.binary(&x, op, &y)
+                    }
+                    _ => wrong(self),
+                }
+            }
             (V::Class(_) | V::Typing | V::None, V::Class(_) | V::Typing | V::None) if op == BinOp::BitOr => {
                 Ok(V::Typing)
             }
@@ -388,6 +416,9 @@ impl Tracer {
 
     /// Arithmetic on floats that depend on B and N.
     fn binary_number(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {
+        if matches!(op, BinOp::Div | BinOp::FloorDiv | BinOp::Mod) {
+            self.check_divisor(b)?;
+        }
         let (Some(x), Some(y)) = (self.operand(a)?, self.operand(b)?) else {
             return self.run.type_fault("numbers expected");
         };
@@ -395,6 +426,21 @@ impl Tracer {
             return self.run.type_fault(format!("{} is not defined for floats", op.symbol()));
         };
         Ok(Value::Number(self.push(Op::Binary(op), &[x, y])?))
+    }
+
+    /// Faults where Python divides by zero for some B and N.
+    fn check_divisor(&self, by: &Value) -> R<()> {
+        let is_zero = match by {
+            Value::Int(i) => *i == 0,
+            Value::Float(f) => *f == 0.0,
+            Value::Bool(b) => !b,
+            Value::Dim(d) => match compare_dims(CmpOp::Eq, d, &Dim::known(0)) {
+                Some(is_zero) => is_zero,
+                None => return self.run.undecided(&format!("whether the divisor {d} is zero")),
+            },
+            _ => false,
+        };
+        if is_zero { Err(self.run.exception("ZeroDivisionError", "division by zero")) } else { Ok(()) }
     }
 
     pub fn binary_tensor(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Value> {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::container::is_list_of_modules;
-use super::value::{Scope, ScopeKind, Value};
+use super::value::{Scope, ScopeKind, Source, Value};
 use super::{Interp, R};
 use crate::rules::Rule;
 use crate::syntax::*;
@@ -48,12 +48,34 @@ impl Interp {
                 self.set_item(&base, &index, value)
             }
             ExprKind::Tuple(targets) | ExprKind::List(targets) => {
-                let values = self.items(&value)?;
+                let values = match &value {
+                    Value::Iter(source) => self.unpacked(targets, source)?,
+                    _ => self.items(&value)?,
+                };
                 self.unpack(target, targets, values, scope)
             }
             ExprKind::Starred(inner) => self.assign(inner, value, scope),
             _ => self.refuse(Rule::UnsupportedSyntax, "this cannot be assigned to"),
         }
+    }
+
+    /// What an iterator gives to targets: one item more than they take, where there is one, shows that they are too few.
+    fn unpacked(&mut self, targets: &[Expr], source: &Source) -> R<Vec<Value>> {
+        if targets.iter().any(|t| matches!(t.kind, ExprKind::Starred(_))) {
+            return self.drain(source);
+        }
+        let mut values = Vec::with_capacity(targets.len());
+        while values.len() <= targets.len() {
+            match self.next(source)? {
+                Some(value) => values.push(value),
+                None => break,
+            }
+        }
+        if values.len() > targets.len() {
+            let wanted = targets.len();
+            return self.value_fault(format!("{wanted} values are needed for unpacking, but there are more"));
+        }
+        Ok(values)
     }
 
     fn unpack(&mut self, whole: &Expr, targets: &[Expr], values: Vec<Value>, scope: &Rc<Scope>) -> R<()> {
@@ -126,15 +148,14 @@ impl Interp {
     fn in_place(&mut self, old: &Value, op: BinOp, value: &Value) -> R<Value> {
         match old {
             Value::List(list) if op == BinOp::Add => {
-                let more = self.items(value)?;
-                self.allocate(more.len())?;
                 self.note_change(Rc::as_ptr(list).addr(), None);
-                list.borrow_mut().extend(more);
+                self.extend_list(&list.clone(), value)?;
                 Ok(old.clone())
             }
             // `layers += [...]`
             Value::Object(o) if op == BinOp::Add && is_list_of_modules(o) => {
-                for item in self.items(value)? {
+                let source = self.iter_of(value)?;
+                while let Some(item) = self.next(&source)? {
                     self.append(o, item)?;
                 }
                 Ok(old.clone())

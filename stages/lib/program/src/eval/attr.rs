@@ -267,6 +267,10 @@ impl Interp {
             Value::Tuple(_) => method("tuple"),
             Value::Dict(_) => method("dict"),
             Value::Set(_) => method("set"),
+            Value::View(_) => method("dict_view"),
+            Value::Iter(it) if it.borrow().is_generator() && matches!(&**name, "send" | "close" | "throw") => {
+                return self.refuse(Rule::UnsupportedOp, format!("{name}() of a generator is not supported"));
+            }
             Value::Function(f) if matches!(&**name, "__name__" | "__qualname__") => Some(Value::Str(f.name().clone())),
             Value::Native(n) => match &**name {
                 "__name__" => Some(Value::str(n.short())),

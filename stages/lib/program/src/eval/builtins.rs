@@ -5,6 +5,7 @@ use std::rc::Rc;
 use graph::{DType, UnaryOp};
 
 use super::container::container_len;
+use super::iterator::{Iter, view_len};
 use super::named_tuple::tuple_items;
 use super::native::{Args, Native, find, native};
 use super::records::members;
@@ -69,6 +70,7 @@ pub static TABLE: &[Native] = &[
             }
             Value::Dict(d) | Value::Set(d) => Value::Int(d.borrow().len() as i64),
             Value::Range(a, b, s) => Value::Int(super::collections::range_len(a, b, s)),
+            Value::View(view) => Value::Int(view_len(&view) as i64),
             Value::List(l) => Value::Int(l.borrow().len() as i64),
             Value::Tuple(t) => Value::Int(t.len() as i64),
             Value::Named(t) => Value::Int(t.1.len() as i64),
@@ -113,73 +115,30 @@ pub static TABLE: &[Native] = &[
         }
     }),
     native("builtins.enumerate", "iterable start?", |vm, a| {
-        let start = a.int_or(vm, "start", 0)?;
-        let items = vm.items(&a.value("iterable"))?;
-        vm.allocate(items.len())?;
-        let pair = |(i, v)| Value::tuple(vec![Value::Int(start.saturating_add(i as i64)), v]);
-        Ok(Value::iter(items.into_iter().enumerate().map(pair).collect()))
+        let count = a.int_or(vm, "start", 0)?;
+        let source = vm.iter_of(&a.value("iterable"))?;
+        Ok(Value::iter(Iter::Enumerate { source, count }))
     }),
     native("builtins.zip", "*iterables | strict?", |vm, a| {
-        let mut columns = Vec::new();
-        for it in &a.rest {
-            columns.push(vm.items(it)?);
-        }
-        let lengths: std::collections::BTreeSet<usize> = columns.iter().map(Vec::len).collect();
-        if lengths.len() > 1 && a.bool(vm, "strict", false)? {
-            return vm.value_fault(format!("zip(strict=True) of {lengths:?} items"));
-        }
-        let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-        let mut out = Vec::new();
-        if columns.is_empty() {
-            return Ok(Value::iter(out));
-        }
-        'rows: loop {
-            let mut row = Vec::with_capacity(columns.len());
-            for column in &mut columns {
-                match column.next() {
-                    Some(v) => row.push(v),
-                    None => break 'rows,
-                }
-            }
-            vm.allocate(row.len())?;
-            out.push(Value::tuple(row));
-        }
-        Ok(Value::iter(out))
+        let sources = a.rest.iter().map(|iterable| vm.iter_of(iterable)).collect::<R<_>>()?;
+        let strict = a.bool(vm, "strict", false)?;
+        Ok(Value::iter(Iter::Zip { sources, strict }))
     }),
     native("builtins.map", "function *iterables", |vm, a| {
-        let f = a.value("function");
-        let mut columns = Vec::new();
-        for it in &a.rest {
-            columns.push(vm.items(it)?);
+        if a.rest.is_empty() {
+            return vm.type_fault("map() needs an iterable");
         }
-        let rows = columns.iter().map(Vec::len).min().unwrap_or(0);
-        let mut out = Vec::with_capacity(rows);
-        for i in 0..rows {
-            let row = columns.iter().filter_map(|c| c.get(i).cloned()).collect();
-            vm.allocate(1)?;
-            out.push(vm.call(&f, row, Vec::new())?);
-        }
-        Ok(Value::iter(out))
+        let sources = a.rest.iter().map(|iterable| vm.iter_of(iterable)).collect::<R<_>>()?;
+        Ok(Value::iter(Iter::Map { function: a.value("function"), sources }))
     }),
     native("builtins.filter", "function iterable", |vm, a| {
-        let f = a.value("function");
-        let mut out = Vec::new();
-        for item in vm.items(&a.value("iterable"))? {
-            let keep = match &f {
-                Value::None => item.clone(),
-                f => vm.call(f, vec![item.clone()], Vec::new())?,
-            };
-            vm.step()?;
-            if vm.truth(&keep)? {
-                out.push(item);
-            }
-        }
-        Ok(Value::iter(out))
+        let source = vm.iter_of(&a.value("iterable"))?;
+        Ok(Value::iter(Iter::Filter { test: a.value("function"), source }))
     }),
     native("builtins.sum", "iterable start?", |vm, a| {
         let mut total = a.get("start").cloned().unwrap_or(Value::Int(0));
-        for item in vm.items(&a.value("iterable"))? {
-            vm.step()?;
+        let source = vm.iter_in_any_order(&a.value("iterable"))?;
+        while let Some(item) = vm.next(&source)? {
             total = vm.binary(&total, BinOp::Add, &item)?;
         }
         Ok(total)
@@ -239,18 +198,16 @@ pub static TABLE: &[Native] = &[
         }
     }),
     native("builtins.sorted", "iterable | key? reverse?", |vm, a| {
-        let items = vm.items(&a.value("iterable"))?;
+        let source = vm.iter_in_any_order(&a.value("iterable"))?;
+        let items = vm.drain(&source)?;
         let reverse = a.bool(vm, "reverse", false)?;
         let sorted = vm.sorted(items, a.some("key"), reverse)?;
         Ok(Value::list(sorted))
     }),
-    native("builtins.reversed", "sequence", |vm, a| {
-        let mut items = vm.items(&a.value("sequence"))?;
-        items.reverse();
-        Ok(Value::iter(items))
-    }),
+    native("builtins.reversed", "sequence", |vm, a| vm.reversed(&a.value("sequence"))),
     native("builtins.any", "iterable", |vm, a| {
-        for item in vm.items(&a.value("iterable"))? {
+        let source = vm.iter_in_any_order(&a.value("iterable"))?;
+        while let Some(item) = vm.next(&source)? {
             if vm.truth(&item)? {
                 return Ok(Value::Bool(true));
             }
@@ -258,26 +215,21 @@ pub static TABLE: &[Native] = &[
         Ok(Value::Bool(false))
     }),
     native("builtins.all", "iterable", |vm, a| {
-        for item in vm.items(&a.value("iterable"))? {
+        let source = vm.iter_in_any_order(&a.value("iterable"))?;
+        while let Some(item) = vm.next(&source)? {
             if !vm.truth(&item)? {
                 return Ok(Value::Bool(false));
             }
         }
         Ok(Value::Bool(true))
     }),
-    native("builtins.iter", "iterable", |vm, a| match a.value("iterable") {
-        v @ Value::Iter(_) => Ok(v),
-        v => Ok(Value::iter(vm.items(&v)?)),
-    }),
+    native("builtins.iter", "iterable", |vm, a| vm.iter_of(&a.value("iterable")).map(Value::Iter)),
     native("builtins.next", "iterator default?", |vm, a| match a.value("iterator") {
-        Value::Iter(items) => {
-            let next = items.borrow_mut().pop_front();
-            match (next, a.get("default")) {
-                (Some(v), _) => Ok(v),
-                (None, Some(v)) => Ok(v.clone()),
-                (None, None) => Err(vm.exception("StopIteration", "next() of an iterator that is at its end")),
-            }
-        }
+        Value::Iter(source) => match (vm.next(&source)?, a.get("default")) {
+            (Some(v), _) => Ok(v),
+            (None, Some(v)) => Ok(v.clone()),
+            (None, None) => Err(vm.exception("StopIteration", "next() of an iterator that is at its end")),
+        },
         other => vm.type_fault(format!("next() needs an iterator, not {}", other.type_name())),
     }),
     native("builtins.isinstance", "obj classes", |vm, a| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::iterator::Iter;
 use super::native::{Args, Native};
 use super::records::members;
 use super::stmt::Flow;
@@ -20,6 +21,9 @@ impl Interp {
             && &**name == "super"
             && args.is_empty()
         {
+            if is_in_generator(scope) {
+                return self.type_fault("super() of no arguments does not work in a generator expression");
+            }
             return self.bare_super();
         }
         let callee = self.expr(function, scope)?;
@@ -132,16 +136,19 @@ impl Interp {
         self.charge((f.code.params.len() * (1 + keywords.len())) as u64 / 16)?;
         let scope = self.heap.scope(&f.scope, ScopeKind::Function(f.code.clone()));
         self.tracer.run.bind_parameters(f, &scope, positional, keywords)?;
+        if f.code.is_generator {
+            let generator = self.suspended(f, scope)?;
+            return Ok(Value::iter(Iter::Function(Box::new(generator))));
+        }
         self.tracer.run.trail.enter_call();
         self.frames.enter(f, &scope);
         let no_grad = self.tracer.no_grad();
         self.tracer.set_no_grad(f.no_grad.unwrap_or(no_grad));
         let flow = self.block(&f.code.body, &scope);
         self.tracer.set_no_grad(no_grad);
-        let yielded = self.frames.leave();
+        self.frames.leave();
         self.tracer.run.trail.leave_call();
         match flow? {
-            _ if f.code.is_generator => Ok(Value::iter(yielded.unwrap_or_default())),
             Flow::Return(value) => Ok(value),
             _ => Ok(Value::None),
         }
@@ -235,6 +242,19 @@ impl Interp {
             _ => self.call(&method, all, keywords),
         }
     }
+}
+
+/// Whether a scope belongs to a generator expression, directly or as that of a comprehension inside.
+fn is_in_generator(scope: &Rc<Scope>) -> bool {
+    let mut at = Some(scope);
+    while let Some(scope) = at {
+        match scope.kind {
+            ScopeKind::Generator => return true,
+            ScopeKind::Comprehension => at = scope.parent.as_ref(),
+            _ => return false,
+        }
+    }
+    false
 }
 
 impl Run {

@@ -2,11 +2,11 @@
 
 use graph::Op;
 
-use super::container::container_items;
-use super::container::container_len;
+use super::container::{container_items, container_len};
+use super::iterator::{view_items, view_len};
 use super::named_tuple::tuple_items;
 use super::records::members;
-use super::value::{Dict, Key, Value};
+use super::value::{Dict, Key, Part, Source, Value};
 use super::{Interp, R, Run};
 use crate::rules::Rule;
 
@@ -23,8 +23,12 @@ pub fn range_len(start: i64, stop: i64, step: i64) -> i64 {
 
 impl Interp {
     /// What a loop runs over. An absurdly long range is the loop's fault, not memory's.
-    pub fn loop_items(&mut self, value: &Value) -> R<Vec<Value>> {
-        self.items(value)
+    pub fn loop_source(&mut self, value: &Value) -> R<Source> {
+        if let Value::Range(start, stop, step) = value {
+            let count = range_len(*start, *stop, *step);
+            self.tracer.run.meter.allows_range(count.unsigned_abs()).map_err(|e| self.fault(e.rule, e.text))?;
+        }
+        self.iter_of(value)
     }
 
     /// All elements of something that can be iterated over.
@@ -34,7 +38,7 @@ impl Interp {
             Value::Named(t) => t.1.len(),
             Value::List(l) => l.borrow().len(),
             Value::Dict(d) | Value::Set(d) => d.borrow().len(),
-            Value::Iter(i) => i.borrow().len(),
+            Value::View(view) => view_len(view),
             Value::Object(o) => container_len(o).unwrap_or(0),
             Value::Str(s) => {
                 self.allocate(s.len())?;
@@ -51,9 +55,11 @@ impl Interp {
             Value::Tuple(t) => t.to_vec(),
             Value::Named(t) => t.1.clone(),
             Value::List(l) => l.borrow().clone(),
-            Value::Dict(d) | Value::Set(d) => d.borrow().keys(),
+            Value::Dict(d) => d.borrow().keys(),
+            Value::Set(set) => self.ordered(set)?,
             Value::Str(s) => s.chars().map(|c| Value::str(&c.to_string())).collect(),
-            Value::Iter(items) => items.borrow_mut().drain(..).collect(),
+            Value::Iter(it) => self.drain(it)?,
+            Value::View(view) => view_items(view),
             Value::Range(start, stop, step) => {
                 let count = range_len(*start, *stop, *step);
                 self.tracer.run.meter.allows_range(count.unsigned_abs()).map_err(|e| self.fault(e.rule, e.text))?;
@@ -83,15 +89,11 @@ impl Interp {
             Value::Class(class) if members(class).is_some() => members(class).unwrap_or_default(),
             Value::Object(o) if tuple_items(o).is_some() => tuple_items(o).unwrap_or_default(),
             Value::Object(o) => match (o.class.find("__iter__"), container_items(o)) {
-                (Some(f), _) => {
-                    let it = self.call(&f, vec![value.clone()], Vec::new())?;
-                    if matches!(it, Value::Object(_)) {
-                        return self.refuse(Rule::UnsupportedClass, "iterators written as classes are not supported");
-                    }
-                    self.items(&it)?
-                }
                 (None, Some(items)) => items,
-                (None, None) => return self.type_fault(format!("{} cannot be iterated over", value.type_name())),
+                _ => {
+                    let it = self.iter_of(value)?;
+                    self.drain(&it)?
+                }
             },
             Value::Int(_) | Value::Dim(_) => {
                 let d = self.fault(Rule::Type, "an integer cannot be iterated over");
@@ -166,8 +168,10 @@ impl Interp {
             Value::List(list) => {
                 if let Value::Slice(parts) = index {
                     let len = list.borrow().len();
-                    let picked = self.tracer.run.slice_positions(parts, len)?;
                     let new = self.items(&value)?;
+                    // what gives the items may change the list itself
+                    let len = len.min(list.borrow().len());
+                    let picked = self.tracer.run.slice_positions(parts, len)?;
                     if !matches!(parts[2], Value::None | Value::Int(1)) {
                         if new.len() != picked.len() {
                             let text = format!("{} items for a slice of {} with steps", new.len(), picked.len());
@@ -240,6 +244,9 @@ impl Run {
             Value::Tuple(items) => Key::Tuple(items.iter().map(|i| self.key(i)).collect::<R<_>>()?),
             Value::DType(t) => Key::Type(t.name),
             Value::List(_) | Value::Dict(_) | Value::Set(_) => {
+                return self.type_fault(format!("{} cannot be a key", value.type_name()));
+            }
+            Value::View(view) if view.part != Part::Values => {
                 return self.type_fault(format!("{} cannot be a key", value.type_name()));
             }
             other => match other.identity() {

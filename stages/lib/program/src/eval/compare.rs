@@ -8,7 +8,7 @@ use super::arith::as_dim;
 use super::container::container_len;
 use super::named_tuple::tuple_items;
 use super::records::plain_member;
-use super::value::Value;
+use super::value::{Part, Value, Viewed};
 use super::{Interp, R, Run};
 use crate::rules::Rule;
 use crate::syntax::CmpOp;
@@ -42,6 +42,12 @@ impl Interp {
                     };
                     let id = self.tracer.push(Op::Binary(op), &[x, y])?;
                     return Ok(self.tracer.tensor_value(id));
+                }
+                if let (V::Set(_) | V::View(_), V::Set(_) | V::View(_)) = (a, b)
+                    && (matches!(a, V::View(_)) || matches!(b, V::View(_)))
+                    && let (Some(x), Some(y)) = (self.as_set(a)?, self.as_set(b)?)
+                {
+                    return self.compare(&x, op, &y);
                 }
                 if let (V::Set(x), V::Set(y)) = (a, b) {
                     let (x, y) = (x.borrow(), y.borrow());
@@ -196,6 +202,13 @@ impl Interp {
                 let (x, y) = (x.borrow(), y.borrow());
                 x.len() == y.len() && x.entries.values().all(|e| y.get(&e.0).is_some())
             }
+            (V::View(_), V::Set(_) | V::View(_)) | (V::Set(_), V::View(_)) if !same(a, b) => {
+                match (self.as_set(a)?, self.as_set(b)?) {
+                    (Some(x), Some(y)) => self.equal(&x, &y)?,
+                    // values are compared with nothing
+                    _ => false,
+                }
+            }
             (V::Range(a0, a1, a2), V::Range(b0, b1, b2)) => (a0, a1, a2) == (b0, b1, b2),
             (V::Device, V::Device) => true,
             (V::Object(x), V::Object(y))
@@ -234,6 +247,18 @@ impl Interp {
         })
     }
 
+    /// A set of what a set or a view of keys or items holds.
+    pub fn as_set(&mut self, value: &Value) -> R<Option<Value>> {
+        match value {
+            Value::Set(_) => Ok(Some(value.clone())),
+            Value::View(view) if view.part != Part::Values => {
+                let items = self.items(value)?;
+                self.tracer.run.set(items).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn contains(&mut self, item: &Value, container: &Value) -> R<bool> {
         match container {
             Value::Str(text) => match item {
@@ -247,6 +272,23 @@ impl Interp {
                 let key = self.tracer.run.key(item)?;
                 Ok(d.borrow().get(&key).is_some())
             }
+            Value::View(view) => match (view.part, &view.of) {
+                (Part::Keys, _) => self.contains(item, &view.whole()),
+                (Part::Items, Viewed::Dict(dict)) => {
+                    let Value::Tuple(pair) = item else { return Ok(false) };
+                    let [name, value] = pair.as_slice() else { return Ok(false) };
+                    let key = self.tracer.run.key(name)?;
+                    let found = dict.borrow().get(&key).cloned();
+                    found.map_or(Ok(false), |found| self.is_found(value, &found))
+                }
+                _ => self.is_among(item, container),
+            },
+            Value::Range(start, stop, step) if let Value::Int(i) = item => {
+                let (low, high) =
+                    if *step > 0 { (*start, *stop) } else { (stop.saturating_add(1), start.saturating_add(1)) };
+                let offset = i128::from(*i) - i128::from(*start);
+                Ok((low..high).contains(i) && offset % i128::from(*step) == 0)
+            }
             Value::Tensor(_) => self.refuse(Rule::UnsupportedOp, "'in' a tensor depends on its values"),
             Value::Object(o) if container_len(o).is_some() => {
                 let Value::Str(name) = item else { return Ok(false) };
@@ -256,20 +298,24 @@ impl Interp {
                     .as_ref()
                     .is_some_and(|m| m.children.iter().any(|c| c.0 == *name) || m.params.iter().any(|p| p.0 == *name)))
             }
-            _ => {
-                let items = self.items(container)?;
-                self.charge(items.len() as u64)?;
-                for other in &items {
-                    let text = matches!(item, Value::Str(_));
-                    if (!text && same(item, other))
-                        || (!matches!(other, Value::Tensor(_)) && self.equal(item, other)?)
-                    {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
+            _ => self.is_among(item, container),
+        }
+    }
+
+    /// Whether an item is found on the way through something, which goes no further than to it.
+    fn is_among(&mut self, item: &Value, container: &Value) -> R<bool> {
+        let source = self.iter_of(container)?;
+        while let Some(other) = self.next(&source)? {
+            if self.is_found(item, &other)? {
+                return Ok(true);
             }
         }
+        Ok(false)
+    }
+
+    fn is_found(&mut self, item: &Value, other: &Value) -> R<bool> {
+        let text = matches!(item, Value::Str(_));
+        Ok((!text && same(item, other)) || (!matches!(other, Value::Tensor(_)) && self.equal(item, other)?))
     }
 }
 

@@ -1,9 +1,11 @@
 //! What builtin types make of their arguments, and what type a value has.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use graph::{DType, Op};
 
+use super::iterator::Iter;
 use super::named_tuple::tuple_items;
 use super::native::Args;
 use super::value::{Class, Data, Dict, NativeClass, Object, Tensor, Value};
@@ -43,7 +45,8 @@ impl Interp {
             }
             ("set" | "frozenset", None) => self.tracer.run.set(Vec::new())?,
             ("set" | "frozenset", Some(v)) => {
-                let items = self.items(&v)?;
+                let source = self.iter_in_any_order(&v)?;
+                let items = self.drain(&source)?;
                 self.tracer.run.set(items)?
             }
             ("str", None) => Value::str(""),
@@ -75,10 +78,11 @@ impl Interp {
     }
 
     pub fn make_dict(&mut self, args: Vec<Value>, keywords: Vec<(Name, Value)>) -> R<Value> {
-        let mut dict = Dict::default();
+        let dict = Rc::new(RefCell::new(Dict::default()));
         if let Some(first) = args.first() {
-            self.extend_dict(&mut dict, first)?;
+            self.extend_dict(&dict, first)?;
         }
+        let mut dict = dict.take();
         for (name, value) in keywords {
             dict.insert(super::value::Key::Str(name.clone()), Value::Str(name), value);
         }
@@ -86,21 +90,26 @@ impl Interp {
         Ok(Value::dict(dict))
     }
 
-    pub fn extend_dict(&mut self, dict: &mut Dict, from: &Value) -> R<()> {
+    /// Puts the entries of a dict or pairs into a dict, one by one: what gives them may look at it meanwhile.
+    pub fn extend_dict(&mut self, dict: &Rc<RefCell<Dict>>, from: &Value) -> R<()> {
         if let Value::Dict(other) = from {
             self.charge(other.borrow().len() as u64 / 2)?;
-            for (key, name, value) in other.borrow().entries.values() {
-                dict.insert(key.clone(), name.clone(), value.clone());
+            let entries: Vec<_> = other.borrow().entries.values().cloned().collect();
+            self.allocate(entries.len())?;
+            for (key, name, value) in entries {
+                dict.borrow_mut().insert(key, name, value);
             }
             return Ok(());
         }
-        for pair in self.items(from)? {
+        let source = self.iter_of(from)?;
+        while let Some(pair) = self.next(&source)? {
             let pair = self.items(&pair)?;
             let [name, value] = pair.as_slice() else {
                 return self.value_fault("a dict is made of pairs");
             };
-            dict.insert(self.tracer.run.key(name)?, name.clone(), value.clone());
-            self.step()?;
+            let key = self.tracer.run.key(name)?;
+            self.allocate(1)?;
+            dict.borrow_mut().insert(key, name.clone(), value.clone());
         }
         Ok(())
     }
@@ -160,39 +169,39 @@ impl Interp {
     }
 
     pub fn extreme(&mut self, args: &Args, largest: bool) -> R<Value> {
-        let mut items = match args.rest.as_slice() {
-            [one] => self.items(&one.clone())?,
-            many => many.to_vec(),
+        let source = match args.rest.as_slice() {
+            [one] => self.iter_in_any_order(&one.clone())?,
+            many => Iter::Given("tuple_iterator", many.to_vec().into()).shared(),
         };
         let key = args.some("key").cloned();
-        if items.is_empty() {
-            return match args.get("default") {
-                Some(value) => Ok(value.clone()),
-                None => self.value_fault("min() or max() of nothing"),
+        let mut best: Option<(Value, Value)> = None;
+        while let Some(item) = self.next(&source)? {
+            if matches!(item, Value::Tensor(_)) {
+                return self.refuse(
+                    Rule::UnsupportedBranch,
+                    "min() and max() of tensors depend on their values; use torch.minimum, torch.maximum or .amax",
+                );
+            }
+            let rank = match &key {
+                Some(f) => self.call(f, vec![item.clone()], Vec::new())?,
+                None => item.clone(),
             };
-        }
-        self.charge(items.len() as u64)?;
-        let mut best = items.remove(0);
-        let rank = |vm: &mut Self, v: &Value| match &key {
-            Some(f) => vm.call(f, vec![v.clone()], Vec::new()),
-            None => Ok(v.clone()),
-        };
-        if items.iter().chain([&best]).any(|v| matches!(v, Value::Tensor(_))) {
-            return self.refuse(
-                Rule::UnsupportedBranch,
-                "min() and max() of tensors depend on their values; use torch.minimum, torch.maximum or .amax",
-            );
-        }
-        let mut best_rank = rank(self, &best)?;
-        for item in items {
-            let item_rank = rank(self, &item)?;
-            let order = self.ordering(&item_rank, &best_rank)?;
-            if (largest && order.is_gt()) || (!largest && order.is_lt()) {
-                best = item;
-                best_rank = item_rank;
+            let is_better = match &best {
+                None => true,
+                Some((_, known)) => {
+                    let order = self.ordering(&rank, &known.clone())?;
+                    if largest { order.is_gt() } else { order.is_lt() }
+                }
+            };
+            if is_better {
+                best = Some((item, rank));
             }
         }
-        Ok(best)
+        match (best, args.get("default")) {
+            (Some((item, _)), _) => Ok(item),
+            (None, Some(value)) => Ok(value.clone()),
+            (None, None) => self.value_fault("min() or max() of nothing"),
+        }
     }
 
     /// Sorts by Python's rules, stably.

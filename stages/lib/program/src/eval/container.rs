@@ -1,11 +1,13 @@
 //! Methods of `nn.Module`, and the containers `Sequential`, `ModuleList`, `ModuleDict`, `ParameterList`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
+use super::compare::same;
+use super::iterator::{Held, Iter};
 use super::named_tuple::tuple_items;
 use super::native::{Args, Native, native};
-use super::value::{Data, Object, Tensor, Value};
+use super::value::{Data, DictView, Object, Part, Tensor, Value, Viewed};
 use super::{Interp, R, Run};
 use crate::rules::Rule;
 use crate::syntax::Name;
@@ -29,6 +31,7 @@ impl Interp {
         let len = container_len(o).unwrap_or(0) as i64;
         let at = (if at < 0 { at.saturating_add(len) } else { at }).clamp(0, len);
         self.append(o, value)?;
+        self.tracer.registered += 1;
         self.tracer.run.go_over_module(o)?;
         if let Some(state) = o.module.borrow_mut().as_mut() {
             let at = usize::try_from(at).unwrap_or(0);
@@ -256,6 +259,94 @@ fn parameters(run: &mut Run, root: &Rc<Object>, prefix: &str, recurse: bool) -> 
     Ok(out)
 }
 
+/// What a listing of a module gives.
+#[derive(Clone, Copy, Debug)]
+enum Listed {
+    Parameters { recurse: bool, named: bool },
+    Modules { named: bool },
+}
+
+/// `parameters()` and its like. What is listed is found when the first item is asked for, and must stay from then on.
+pub struct Listing {
+    root: Rc<Object>,
+    prefix: String,
+    of: Listed,
+    items: Option<VecDeque<Value>>,
+    /// How many there were.
+    len: usize,
+    /// How often modules had registered something when the items were found.
+    registered: u64,
+}
+
+impl Listing {
+    fn iterator(root: Rc<Object>, prefix: &str, of: Listed) -> Value {
+        let prefix = prefix.to_string();
+        Value::iter(Iter::Listing(Box::new(Self { root, prefix, of, items: None, len: 0, registered: 0 })))
+    }
+
+    pub fn position(&self) -> String {
+        format!("{:?} {} {:?}", self.of, self.prefix, self.items.as_ref().map(VecDeque::len))
+    }
+
+    pub fn values(&mut self) -> Vec<&mut Value> {
+        self.items.iter_mut().flatten().collect()
+    }
+
+    fn find(&self, run: &mut Run) -> R<VecDeque<Value>> {
+        let item = |named: bool, name: &str, value: Value| {
+            if named { Value::tuple(vec![Value::str(name), value]) } else { value }
+        };
+        Ok(match self.of {
+            Listed::Parameters { recurse, named } => {
+                let found = parameters(run, &self.root, &self.prefix, recurse)?;
+                found.into_iter().map(|(n, p)| item(named, &n, Value::Tensor(p))).collect()
+            }
+            Listed::Modules { named } => {
+                let found = modules(run, &self.root, &self.prefix)?;
+                found.into_iter().map(|(n, m)| item(named, &n, Value::Object(m))).collect()
+            }
+        })
+    }
+}
+
+impl Interp {
+    pub fn next_listed(&mut self, listing: &mut Listing) -> R<Option<Value>> {
+        let now = self.tracer.registered;
+        let left = match listing.items.take() {
+            None => {
+                let found = listing.find(&mut self.tracer.run)?;
+                listing.len = found.len();
+                found
+            }
+            Some(left) if now == listing.registered => left,
+            // what was given may have been replaced, but not what is to come
+            Some(left) => {
+                let found = listing.find(&mut self.tracer.run)?;
+                let is_same = found.len() == listing.len
+                    && left.iter().rev().zip(found.iter().rev()).all(|(x, y)| is_same_item(x, y));
+                if !is_same {
+                    return self.refuse(
+                        Rule::UnsupportedOp,
+                        "layers or parameters that change while they are gone over are not supported; go over list(...)",
+                    );
+                }
+                left
+            }
+        };
+        listing.registered = now;
+        let items = listing.items.insert(left);
+        Ok(items.pop_front())
+    }
+}
+
+/// Whether two listings give the same in one place.
+fn is_same_item(x: &Value, y: &Value) -> bool {
+    match (x, y) {
+        (Value::Tuple(x), Value::Tuple(y)) => x.iter().zip(y.iter()).all(|(x, y)| same(x, y)),
+        _ => same(x, y),
+    }
+}
+
 /// Addresses of what was met.
 type Seen = BTreeSet<usize>;
 type Modules = Vec<(String, Rc<Object>)>;
@@ -338,42 +429,25 @@ pub static TABLE: &[Native] = &[
     }),
     native("Module.parameters", "self recurse?", |vm, a| {
         let (o, recurse) = (module(&vm.tracer.run, a)?, a.bool(vm, "recurse", true)?);
-        let out = parameters(&mut vm.tracer.run, &o, "", recurse)?;
-        Ok(Value::iter(out.into_iter().map(|p| Value::Tensor(p.1)).collect()))
+        Ok(Listing::iterator(o, "", Listed::Parameters { recurse, named: false }))
     }),
     native("Module.named_parameters", "self prefix? recurse?", |vm, a| {
         let (o, recurse) = (module(&vm.tracer.run, a)?, a.bool(vm, "recurse", true)?);
         let prefix = a.text_or(vm, "prefix", "")?;
-        let out = parameters(&mut vm.tracer.run, &o, &prefix, recurse)?;
-        let pair = |(n, p): (String, _)| Value::tuple(vec![Value::str(&n), Value::Tensor(p)]);
-        Ok(Value::iter(out.into_iter().map(pair).collect()))
+        Ok(Listing::iterator(o, &prefix, Listed::Parameters { recurse, named: true }))
     }),
     native("Module.modules", "self", |vm, a| {
         let o = module(&vm.tracer.run, a)?;
-        let out = modules(&mut vm.tracer.run, &o, "")?;
-        Ok(Value::iter(out.into_iter().map(|m| Value::Object(m.1)).collect()))
+        Ok(Listing::iterator(o, "", Listed::Modules { named: false }))
     }),
     native("Module.named_modules", "self", |vm, a| {
         let o = module(&vm.tracer.run, a)?;
-        let out = modules(&mut vm.tracer.run, &o, "")?;
-        let pair = |(n, m): (String, _)| Value::tuple(vec![Value::str(&n), Value::Object(m)]);
-        Ok(Value::iter(out.into_iter().map(pair).collect()))
+        Ok(Listing::iterator(o, "", Listed::Modules { named: true }))
     }),
-    native("Module.children", "self", |vm, a| {
+    native("Module.children Module.named_children", "self", |vm, a| {
         let o = module(&vm.tracer.run, a)?;
-        vm.tracer.run.go_over_module(&o)?;
-        let state = o.module.borrow();
-        let children = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
-        Ok(Value::iter(children.collect()))
-    }),
-    native("Module.named_children ModuleDict.items", "self", |vm, a| {
-        let o = module(&vm.tracer.run, a)?;
-        vm.tracer.run.go_over_module(&o)?;
-        let state = o.module.borrow();
-        let pair = |c: &(Name, Option<Rc<Object>>)| {
-            c.1.clone().map(|v| Value::tuple(vec![Value::Str(c.0.clone()), Value::Object(v)]))
-        };
-        Ok(Value::iter(state.iter().flat_map(|s| &s.children).filter_map(pair).collect()))
+        let part = if a.function() == "children" { Part::Values } else { Part::Items };
+        Ok(Value::iter(Iter::Held(Held::children(o, part))))
     }),
     native("Module.apply", "self fn", |vm, a| {
         let o = module(&vm.tracer.run, a)?;
@@ -409,7 +483,8 @@ pub static TABLE: &[Native] = &[
     }),
     native("ModuleList.extend ParameterList.extend", "self modules", |vm, a| {
         let o = module(&vm.tracer.run, a)?;
-        for item in vm.items(&a.value("modules"))? {
+        let source = vm.iter_of(&a.value("modules"))?;
+        while let Some(item) = vm.next(&source)? {
             vm.append(&o, item)?;
         }
         Ok(Value::Object(o))
@@ -419,28 +494,19 @@ pub static TABLE: &[Native] = &[
         vm.insert(&o, a.int(vm, "index")?, a.value("module"))?;
         Ok(Value::None)
     }),
-    native("ModuleDict.keys ParameterDict.keys", "self", |vm, a| {
-        let o = module(&vm.tracer.run, a)?;
-        vm.tracer.run.go_over_module(&o)?;
-        Ok(Value::list(container_items(&o).unwrap_or_default()))
+    native("ModuleDict.keys ModuleDict.values ModuleDict.items ParameterDict.keys", "self", |vm, a| {
+        let part = match a.function() {
+            "keys" => Part::Keys,
+            "values" => Part::Values,
+            _ => Part::Items,
+        };
+        let of = Viewed::Module(module(&vm.tracer.run, a)?);
+        Ok(Value::View(Rc::new(DictView { part, of })))
     }),
     native("ParameterDict.values ParameterDict.items", "self", |vm, a| {
         let o = module(&vm.tracer.run, a)?;
-        vm.tracer.run.go_over_module(&o)?;
-        let state = o.module.borrow();
-        let params = state.iter().flat_map(|s| &s.params).filter_map(|p| Some((p.0.clone(), p.1.clone()?)));
-        let items = params.map(|(n, p)| match a.function() {
-            "values" => Value::Tensor(p),
-            _ => Value::tuple(vec![Value::Str(n), Value::Tensor(p)]),
-        });
-        Ok(Value::list(items.collect()))
-    }),
-    native("ModuleDict.values", "self", |vm, a| {
-        let o = module(&vm.tracer.run, a)?;
-        vm.tracer.run.go_over_module(&o)?;
-        let state = o.module.borrow();
-        let values = state.iter().flat_map(|s| &s.children).filter_map(|c| c.1.clone().map(Value::Object));
-        Ok(Value::list(values.collect()))
+        let part = if a.function() == "values" { Part::Values } else { Part::Items };
+        Ok(Value::iter(Iter::Held(Held::parameters(o, part))))
     }),
     native("ModuleDict.update ParameterDict.update", "self modules", |vm, a| {
         let o = module(&vm.tracer.run, a)?;

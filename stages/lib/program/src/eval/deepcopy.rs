@@ -49,7 +49,11 @@ impl Interp {
             }
             Value::Object(object) => Value::Object(self.object_copy(object, done)?),
             Value::Tensor(t) => Value::Tensor(self.tracer.tensor_copy(t, done)?),
-            Value::Iter(_) => return self.type_fault("a generator cannot be copied"),
+            Value::Iter(it) if it.borrow().is_generator() => return self.type_fault("a generator cannot be copied"),
+            Value::Iter(_) => {
+                return self.refuse(Rule::UnsupportedOp, format!("a copy of {} is not supported", value.type_name()));
+            }
+            Value::View(_) => return self.type_fault(format!("{} cannot be copied", value.type_name())),
             other => other.clone(),
         })
     }

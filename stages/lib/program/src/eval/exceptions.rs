@@ -162,7 +162,16 @@ impl Interp {
     }
 
     pub fn assert(&mut self, span: Span, test: &Expr, message: Option<&Expr>, scope: &Rc<Scope>) -> R<()> {
-        let value = self.expr(test, scope)?;
+        // both sides are kept for the message: to evaluate them once more may give something else
+        let (value, sides) = match &test.kind {
+            ExprKind::Compare(a, rest) if let [(op, b)] = rest.as_slice() => {
+                self.step()?;
+                let (a, b) = (self.expr(a, scope)?, self.expr(b, scope)?);
+                self.move_to(test.at.0);
+                (self.compare(&a, *op, &b)?, Some((a, b)))
+            }
+            _ => (self.expr(test, scope)?, None),
+        };
         self.move_to(test.at.0);
         if self.truth(&value)? {
             return Ok(());
@@ -189,9 +198,7 @@ impl Interp {
             d.category = Category::Shape;
         }
         // say what was compared with what
-        if let ExprKind::Compare(a, rest) = &test.kind
-            && let [(_, b)] = rest.as_slice()
-            && let (Ok(a), Ok(b)) = (self.expr(a, scope), self.expr(b, scope))
+        if let Some((a, b)) = sides
             && let (Ok(a), Ok(b)) = (self.repr_of(&a), self.repr_of(&b))
         {
             d = d.note(Span::default(), format!("the left side is {a}, the right side {b}"));

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use super::generator::Expression;
+use super::iterator::Iter;
 use super::value::{Closure, Scope, ScopeKind, Value};
 use super::{Interp, R};
 use crate::rules::Rule;
@@ -127,9 +129,13 @@ impl Interp {
                 let items = self.comprehension(generators, scope, &mut |vm, s| vm.expr(item, s))?;
                 self.tracer.run.set(items)?
             }
-            ExprKind::GeneratorExp(item, generators) => {
-                let items = self.comprehension(generators, scope, &mut |vm, s| vm.expr(item, s))?;
-                Value::iter(items)
+            ExprKind::GeneratorExp(code) => {
+                let Some(first) = code.generators.first() else { return Ok(Value::iter(Iter::Done)) };
+                let iterable = self.expr(&first.iter, scope)?;
+                let source = self.loop_source(&iterable)?;
+                let inner = self.heap.scope(&outside_classes(scope), ScopeKind::Generator);
+                let generator = Expression::new(code.clone(), inner, source, self.here());
+                Value::iter(Iter::Expression(Box::new(generator)))
             }
             ExprKind::DictComp(key, value, generators) => {
                 let mut dict = super::value::Dict::default();
@@ -145,37 +151,22 @@ impl Interp {
                 let value = self.expr(e, scope)?;
                 // a comprehension's ':=' binds outside of it
                 let mut target = scope.clone();
-                while let (ScopeKind::Comprehension, Some(parent)) = (&target.kind, &target.parent) {
+                while let (ScopeKind::Comprehension | ScopeKind::Generator, Some(parent)) =
+                    (&target.kind, &target.parent)
+                {
                     target = parent.clone();
                 }
                 self.bind_name(name, value.clone(), &target)?;
                 value
             }
-            ExprKind::Yield(e) => {
-                let value = match e {
-                    Some(e) => self.expr(e, scope)?,
-                    None => Value::None,
-                };
-                self.yields_values(vec![value])?
-            }
-            ExprKind::YieldFrom(e) => {
-                let value = self.expr(e, scope)?;
-                let items = self.items(&value)?;
-                self.yields_values(items)?
+            // see `generator`
+            ExprKind::Yield(_) | ExprKind::YieldFrom(_) => {
+                return self.refuse(Rule::Syntax, "'yield' outside a function");
             }
             ExprKind::Other(what, _) => {
                 return self.refuse(Rule::UnsupportedSyntax, format!("{what} is not supported"));
             }
         })
-    }
-
-    /// Generators run to their end when they are called; what they yield is kept.
-    fn yields_values(&mut self, values: Vec<Value>) -> R<Value> {
-        self.allocate(values.len())?;
-        if self.frames.add_yielded(values) {
-            return Ok(Value::None);
-        }
-        self.refuse(Rule::Syntax, "'yield' outside a function")
     }
 
     /// Items of a display, with `*` unpacked.
@@ -218,19 +209,12 @@ impl Interp {
     ) -> R<()> {
         let span = self.here();
         let mut rounds = 0_u64;
-        for value in self.items(&iterable)? {
+        let source = self.loop_source(&iterable)?;
+        while let Some(value) = self.next(&source)? {
             rounds += 1;
             self.tracer.run.round(span, rounds)?;
             self.assign(&generator.target, value, scope)?;
-            let mut keep = true;
-            for test in &generator.ifs {
-                let test = self.expr(test, scope)?;
-                if !self.truth(&test)? {
-                    keep = false;
-                    break;
-                }
-            }
-            if !keep {
+            if !self.passes(&generator.ifs, scope)? {
                 continue;
             }
             match rest.split_first() {

@@ -1,7 +1,9 @@
 //! The functions that run, the exceptions that are handled, and what else is under way while a program is evaluated.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::generator::Yielding;
 use super::value::{Closure, Scope, Value};
 use crate::diagnostic::Diagnostic;
 
@@ -9,8 +11,10 @@ use crate::diagnostic::Diagnostic;
 pub struct Frames {
     /// The functions that run, with their variables.
     running: Vec<(Rc<Closure>, Rc<Scope>)>,
-    /// What the generators that are running have yielded so far.
-    yields: Vec<Vec<Value>>,
+    /// The statements that hold a `yield`, by the address of the function.
+    surveys: BTreeMap<usize, Yielding>,
+    /// What the generator that ended last has returned.
+    result: Option<Value>,
     /// The exceptions whose handlers are running.
     handling: Vec<(Box<Diagnostic>, Value)>,
     /// The lists, dicts and objects that are being printed.
@@ -20,21 +24,16 @@ pub struct Frames {
 /// How many functions run, for going back to them.
 pub struct Mark {
     running: usize,
-    yields: usize,
 }
 
 impl Frames {
     pub fn enter(&mut self, function: &Rc<Closure>, scope: &Rc<Scope>) {
         self.running.push((function.clone(), scope.clone()));
-        if function.code.is_generator {
-            self.yields.push(Vec::new());
-        }
     }
 
-    /// Leaves the innermost function, and gives what it has yielded, where it is a generator.
-    pub fn leave(&mut self) -> Option<Vec<Value>> {
-        let (function, _) = self.running.pop()?;
-        if function.code.is_generator { self.yields.pop() } else { None }
+    /// Leaves the innermost function.
+    pub fn leave(&mut self) {
+        self.running.pop();
     }
 
     /// The innermost function that runs.
@@ -42,19 +41,32 @@ impl Frames {
         self.running.last()
     }
 
-    /// Yields values from the innermost generator. Gives whether there is one.
-    pub fn add_yielded(&mut self, values: Vec<Value>) -> bool {
-        self.yields.last_mut().map(|all| all.extend(values)).is_some()
+    /// The statements of a function that hold a `yield`, where they are known.
+    pub fn surveyed(&self, function: usize) -> Option<Yielding> {
+        self.surveys.get(&function).cloned()
+    }
+
+    pub fn keep_survey(&mut self, function: usize, yielding: Yielding) -> Yielding {
+        self.surveys.insert(function, yielding.clone());
+        yielding
+    }
+
+    /// States what the generator that ends now returns.
+    pub fn set_result(&mut self, result: Value) {
+        self.result = Some(result);
+    }
+
+    pub fn take_result(&mut self) -> Value {
+        self.result.take().unwrap_or(Value::None)
     }
 
     pub fn mark(&self) -> Mark {
-        Mark { running: self.running.len(), yields: self.yields.len() }
+        Mark { running: self.running.len() }
     }
 
     /// Leaves the functions that were entered since the mark and that a caught exception ends.
     pub fn rewind(&mut self, mark: &Mark) {
         self.running.truncate(mark.running);
-        self.yields.truncate(mark.yields);
     }
 
     pub fn begin_handling(&mut self, fault: Box<Diagnostic>, error: Value) {

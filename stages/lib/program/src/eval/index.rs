@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use graph::{BinaryOp, DType, Dim, NodeId, Op};
+use graph::{BinaryOp, DType, Dim, Init, NodeId, Op};
 
 use super::arith::as_dim;
 use super::storage::own_storage;
@@ -32,7 +32,8 @@ fn only_mask(parts: &[Part]) -> Option<(NodeId, usize)> {
 
 impl Tracer {
     /// The parts of a subscript, and how many axes they use up.
-    fn parts(&mut self, t: &Rc<Tensor>, index: &Value) -> R<Vec<Part>> {
+    /// `reads`: whether elements are read, so that a mask that is known stands for the places where it is true.
+    fn parts(&mut self, t: &Rc<Tensor>, index: &Value, reads: bool) -> R<Vec<Part>> {
         let items = match index {
             Value::Tuple(items) => items.to_vec(),
             one => vec![one.clone()],
@@ -87,8 +88,25 @@ impl Tracer {
                     let id = self.node(&i)?;
                     match self.dtype(id) {
                         DType::Bool => {
-                            axis += self.rank(id);
-                            parts.push(Part::Mask(id));
+                            let rank = self.rank(id);
+                            let places = if reads { self.places_of_mask(id)? } else { None };
+                            match places {
+                                None => parts.push(Part::Mask(id)),
+                                Some(places) => {
+                                    let fits = |(size, of): (&Dim, &Dim)| size == of;
+                                    let sizes = shape.iter().skip(axis).take(rank);
+                                    if !sizes.zip(self.shape(id)).all(fits) {
+                                        let (mask, whole) = (graph::display(self.shape(id)), graph::display(&shape));
+                                        let text =
+                                            format!("a mask of {mask} does not fit the axes of {whole} from {axis} on");
+                                        return self.run.refuse(Rule::ShapeIndex, text);
+                                    }
+                                    for numbers in places {
+                                        parts.push(self.places(numbers)?);
+                                    }
+                                }
+                            }
+                            axis += rank;
                         }
                         DType::Int => {
                             parts.push(Part::Index(id));
@@ -101,7 +119,19 @@ impl Tracer {
                 }
                 Value::List(l) => {
                     let values = l.borrow().clone();
-                    if values.iter().any(|v| matches!(v, Value::Bool(_))) {
+                    let is_bool = |v: &Value| matches!(v, Value::Bool(_));
+                    if !values.is_empty() && values.iter().all(is_bool) {
+                        if size.as_known() != i64::try_from(values.len()).ok() {
+                            let text = format!("a mask of {} places does not fit an axis of size {size}", values.len());
+                            return self.run.refuse(Rule::ShapeIndex, text);
+                        }
+                        let is_true = |(i, v): (usize, &Value)| matches!(v, Value::Bool(true)).then_some(i as f64);
+                        let numbers = values.iter().enumerate().filter_map(is_true).collect();
+                        parts.push(self.places(numbers)?);
+                        axis += 1;
+                        continue;
+                    }
+                    if values.iter().any(is_bool) {
                         let text = "a list of bools is a mask, not places; write out the places where it is True";
                         return self.run.refuse(Rule::UnsupportedMaskIndex, text);
                     }
@@ -127,8 +157,82 @@ impl Tracer {
         Ok(parts)
     }
 
+    /// An index tensor of known places.
+    fn places(&mut self, numbers: Vec<f64>) -> R<Part> {
+        if numbers.is_empty() {
+            return self
+                .run
+                .refuse(Rule::UnsupportedMaskIndex, "a mask that is true nowhere is not supported as an index");
+        }
+        self.run.allocate(numbers.len())?;
+        let len = Dim::known(numbers.len() as i64);
+        self.push_as(Op::Const(numbers), &[], vec![len], DType::Int).map(Part::Index)
+    }
+
+    /// Where a mask of constants is true, along each of its axes; nothing where it depends on more than whole numbers, of which
+    /// alone it is sure what torch computes with them.
+    fn places_of_mask(&mut self, id: NodeId) -> R<Option<Vec<Vec<f64>>>> {
+        if self.rank(id) == 0 || !self.is_exact(id) {
+            return Ok(None);
+        }
+        let Some(mask) = self.constant(id)? else { return Ok(None) };
+        let values = match (&mask.init, mask.shape.as_slice()) {
+            (Init::Eye, [rows, columns]) => {
+                (0..rows * columns).map(|at| f64::from(u8::from(at / columns == at % columns))).collect()
+            }
+            _ => match mask.values() {
+                Some(values) => values,
+                None => return Ok(None),
+            },
+        };
+        let mut places = vec![Vec::new(); mask.shape.len()];
+        for at in values.iter().enumerate().filter(|(_, v)| **v != 0.0).map(|(at, _)| at) {
+            let mut rest = at;
+            for (axis, size) in places.iter_mut().zip(&mask.shape).rev() {
+                axis.push((rest % size.max(&1)) as f64);
+                rest /= size.max(&1);
+            }
+        }
+        Ok(Some(places))
+    }
+
+    /// Whether all that a node is computed from is whole, or moved about only.
+    fn is_exact(&self, id: NodeId) -> bool {
+        let is_whole = |v: &f64| v.fract() == 0.0 && v.abs() < f64::from(1 << 24);
+        let mut open = vec![id];
+        for _ in 0..256 {
+            let Some(id) = open.pop() else { return true };
+            let node = self.graph().node(id);
+            let fits = match &node.op {
+                Op::Input(_) | Op::Param(_) | Op::Random { .. } => false,
+                Op::Scalar(v) | Op::Full(v) => is_whole(v),
+                Op::Const(values) => values.iter().all(is_whole),
+                Op::Arange { start, step } => is_whole(start) && is_whole(step),
+                _ if node.dtype != DType::Float => true,
+                Op::Eye
+                | Op::Reshape
+                | Op::Expand
+                | Op::Permute(_)
+                | Op::Slice { .. }
+                | Op::Select { .. }
+                | Op::Flip { .. }
+                | Op::Roll { .. }
+                | Op::Tril { .. }
+                | Op::Triu { .. }
+                | Op::Cast
+                | Op::Cat { .. } => true,
+                _ => false,
+            };
+            if !fits {
+                return false;
+            }
+            open.extend(&node.args);
+        }
+        false
+    }
+
     pub fn tensor_index(&mut self, t: &Rc<Tensor>, index: &Value) -> R<Value> {
-        let parts = self.parts(t, index)?;
+        let parts = self.parts(t, index, true)?;
         let mut id = self.node(t)?;
         let mut axis = 0;
         // index tensors with the axes that they pick from, once all else is done
@@ -256,7 +360,7 @@ impl Tracer {
         {
             return self.patch_random(t, literal, index, &value);
         }
-        let parts = self.parts(t, index)?;
+        let parts = self.parts(t, index, false)?;
         let old = self.node(t)?;
         let dtype = self.dtype(old);
         self.continue_write();
@@ -271,7 +375,23 @@ impl Tracer {
         let Some(new) = self.operand(&value)? else {
             return self.run.type_fault(format!("a tensor's elements cannot become {}", value.type_name()));
         };
-        let new = self.cast(new, dtype)?;
+        let mut new = self.cast(new, dtype)?;
+        // axes of one element in front mean nothing here
+        while let Some((first, rest)) = self.shape(new).split_first()
+            && first.is_known_one()
+        {
+            let rest = rest.to_vec();
+            new = self.push_as(Op::Reshape, &[new], rest, dtype)?;
+        }
+        // through a mask that is known, more than one number can be written
+        let is_mask = |p: &Part| matches!(p, Part::Mask(_));
+        let parts = match parts.iter().any(is_mask) {
+            true if only_mask(&parts).is_none() || !self.shape(new).is_empty() => {
+                let known = self.parts(t, index, true)?;
+                if known.iter().any(is_mask) { parts } else { known }
+            }
+            _ => parts,
+        };
         if let Some((mask, axis)) = only_mask(&parts) {
             let mut mask = mask;
             for _ in 0..axis {

@@ -353,8 +353,17 @@ impl Layouts {
                 let order: &[usize] = if node.shape.len() == 4 { &[0, 2, 3, 1] } else { &[0, 2, 3, 4, 1] };
                 if all.iter().all(|l| *l) { Some(ordered(&node.shape, order)) } else { plain() }
             }
-            // by an index tensor; the order of the axes may be kept
-            Op::IndexSelect { .. } => None,
+            // by an index tensor; a subscript keeps the order of the other axes, the function gives a contiguous tensor
+            Op::IndexSelect { dim } => {
+                let index = *node.args.get(1)?;
+                let (strides, places) = (self.strides(graph, first)?, self.strides(graph, index)?);
+                let still = |count: usize| std::iter::repeat_n(Dim::known(0), count);
+                let (before, behind) = (strides.get(..*dim)?, strides.get(dim + 1..)?);
+                let source = before.iter().cloned().chain(still(places.len())).chain(behind.iter().cloned());
+                let source: Vec<Dim> = source.collect();
+                let places = still(*dim).chain(places).chain(still(behind.len())).collect();
+                elementwise(&node.shape, &[source, places]).filter(|strides| is_contiguous(&node.shape, strides))
+            }
             Op::Einsum(equation) => {
                 let operands = node
                     .args

@@ -91,8 +91,20 @@ impl Run {
             _ => None,
         };
         let (left, right) = (self.literal(a)?, self.literal(b)?);
+        // a constant beside draws of the same shape counts as its number
+        let constant = |l: &Option<Literal>, other: &Option<Literal>| match (l, other) {
+            (Some(l), Some(other)) if l.dtype == other.dtype && l.shape == other.shape && other.is_random() => {
+                if let Init::Constant(v) = l.init {
+                    Some(v)
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        };
+        let (x, y) = (constant(&left, &right), constant(&right, &left));
         if let Some(l) = left.as_ref().filter(|l| l.dtype == DType::Float)
-            && let Some(x) = number(b)
+            && let Some(x) = number(b).or(y)
         {
             let init = match op {
                 BinOp::Mul => Some(affine(&l.init, x, 0.0)),
@@ -114,7 +126,7 @@ impl Run {
             }
         }
         if let Some(l) = right.as_ref().filter(|l| l.dtype == DType::Float)
-            && let Some(x) = number(a)
+            && let Some(x) = number(a).or(x)
         {
             let init = match op {
                 BinOp::Mul => Some(affine(&l.init, x, 0.0)),

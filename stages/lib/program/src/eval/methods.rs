@@ -1,23 +1,42 @@
 //! Methods of lists, tuples, dicts and sets.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::compare::same;
 use super::native::{Args, Native, native};
-use super::value::{Dict, Key, Value};
-use super::{R, Run};
+use super::value::{Dict, DictView, Key, Part, Value, Viewed};
+use super::{Interp, R, Run};
 
-fn list(run: &Run, a: &Args) -> R<Rc<std::cell::RefCell<Vec<Value>>>> {
+fn list(run: &Run, a: &Args) -> R<Rc<RefCell<Vec<Value>>>> {
     match a.value("self") {
         Value::List(l) => Ok(l),
         other => run.type_fault(format!("{}() belongs to lists, not {}", a.function(), other.type_name())),
     }
 }
 
-fn dict(run: &Run, a: &Args) -> R<Rc<std::cell::RefCell<Dict>>> {
+fn dict(run: &Run, a: &Args) -> R<Rc<RefCell<Dict>>> {
     match a.value("self") {
         Value::Dict(d) | Value::Set(d) => Ok(d),
         other => run.type_fault(format!("{}() belongs to dicts, not {}", a.function(), other.type_name())),
+    }
+}
+
+impl Interp {
+    /// `list.extend` and `+=`: what gives the items may look at the list meanwhile.
+    pub fn extend_list(&mut self, list: &Rc<RefCell<Vec<Value>>>, more: &Value) -> R<()> {
+        if let Value::Iter(_) | Value::Object(_) = more {
+            let source = self.iter_of(more)?;
+            while let Some(item) = self.next(&source)? {
+                self.allocate(1)?;
+                list.borrow_mut().push(item);
+            }
+            return Ok(());
+        }
+        let items = self.items(more)?;
+        self.allocate(items.len())?;
+        list.borrow_mut().extend(items);
+        Ok(())
     }
 }
 
@@ -28,9 +47,8 @@ pub static TABLE: &[Native] = &[
         Ok(Value::None)
     }),
     native("list.extend", "self items", |vm, a| {
-        let items = vm.items(&a.value("items"))?;
-        vm.allocate(items.len())?;
-        list(&vm.tracer.run, a)?.borrow_mut().extend(items);
+        let l = list(&vm.tracer.run, a)?;
+        vm.extend_list(&l, &a.value("items"))?;
         Ok(Value::None)
     }),
     native("list.insert", "self index item", |vm, a| {
@@ -115,29 +133,21 @@ pub static TABLE: &[Native] = &[
         let key = vm.tracer.run.key(&a.value("key"))?;
         Ok(dict(&vm.tracer.run, a)?.borrow().get(&key).cloned().unwrap_or_else(|| a.value("default")))
     }),
-    native("dict.keys", "self", |vm, a| {
-        let d = dict(&vm.tracer.run, a)?;
-        vm.go_over(d.borrow().len())?;
-        let keys = d.borrow().keys();
-        Ok(Value::list(keys))
-    }),
-    native("dict.values", "self", |vm, a| {
-        let d = dict(&vm.tracer.run, a)?;
-        vm.go_over(d.borrow().len())?;
-        let values = d.borrow().values();
-        Ok(Value::list(values))
-    }),
-    native("dict.items", "self", |vm, a| {
-        let items = dict(&vm.tracer.run, a)?.borrow().items();
-        vm.charge(items.len() as u64 / 2)?;
-        Ok(Value::list(items.into_iter().map(|(k, v)| Value::tuple(vec![k, v])).collect()))
+    native("dict.keys dict.values dict.items", "self", |vm, a| {
+        let part = match a.function() {
+            "keys" => Part::Keys,
+            "values" => Part::Values,
+            _ => Part::Items,
+        };
+        let of = Viewed::Dict(dict(&vm.tracer.run, a)?);
+        Ok(Value::View(Rc::new(DictView { part, of })))
     }),
     native("dict.update", "self other? **kwargs", |vm, a| {
         let d = dict(&vm.tracer.run, a)?;
-        let mut more = Dict::default();
         if let Some(other) = a.some("other") {
-            vm.extend_dict(&mut more, &other.clone())?;
+            vm.extend_dict(&d, &other.clone())?;
         }
+        let mut more = Dict::default();
         for (name, value) in &a.keywords {
             more.insert(Key::Str(name.clone()), Value::Str(name.clone()), value.clone());
         }
@@ -184,9 +194,9 @@ pub static TABLE: &[Native] = &[
     }),
     native("dict.fromkeys", "keys value?", |vm, a| {
         let mut d = Dict::default();
-        for name in vm.items(&a.value("keys"))? {
+        let source = vm.iter_of(&a.value("keys"))?;
+        while let Some(name) = vm.next(&source)? {
             d.insert(vm.tracer.run.key(&name)?, name, a.value("value"));
-            vm.step()?;
         }
         vm.allocate(d.len())?;
         Ok(Value::dict(d))
@@ -201,7 +211,8 @@ pub static TABLE: &[Native] = &[
         let mut total = a.value("self");
         for other in &a.rest {
             let mut more = Dict::default();
-            for name in vm.items(other)? {
+            let source = vm.iter_in_any_order(other)?;
+            while let Some(name) = vm.next(&source)? {
                 more.insert(vm.tracer.run.key(&name)?, name, Value::None);
             }
             vm.allocate(more.len())?;
@@ -213,9 +224,9 @@ pub static TABLE: &[Native] = &[
         let own = dict(&vm.tracer.run, a)?;
         let mut shared = 0;
         let mut other = Dict::default();
-        for name in vm.items(&a.value("other"))? {
+        let source = vm.iter_in_any_order(&a.value("other"))?;
+        while let Some(name) = vm.next(&source)? {
             other.insert(vm.tracer.run.key(&name)?, name, Value::None);
-            vm.step()?;
         }
         for (key, _, _) in other.entries.values() {
             shared += usize::from(own.borrow().get(key).is_some());
@@ -225,6 +236,16 @@ pub static TABLE: &[Native] = &[
             "issuperset" => shared == other.len(),
             _ => shared == 0,
         }))
+    }),
+    native("dict_view.isdisjoint", "self other", |vm, a| {
+        let Some(own) = vm.as_set(&a.value("self"))? else {
+            return vm.type_fault("isdisjoint() belongs to keys and items, not dict_values");
+        };
+        let source = vm.iter_in_any_order(&a.value("other"))?;
+        let items = vm.drain(&source)?;
+        let other = vm.tracer.run.set(items)?;
+        let both = vm.binary(&own, crate::syntax::BinOp::BitAnd, &other)?;
+        Ok(Value::Bool(!vm.truth(&both)?))
     }),
     native("set.discard set.remove", "self item", |vm, a| {
         let key = vm.tracer.run.key(&a.value("item"))?;

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use graph::{DType, Dim, NodeId};
 
 use super::arith::as_dim;
+use super::named_tuple::tuple_items;
 use super::value::{TensorType, Value};
 use super::{Interp, R, Run};
 use crate::rules::Rule;
@@ -40,6 +41,7 @@ impl Native {
                 | "list"
                 | "tuple"
                 | "dict"
+                | "dict_view"
                 | "set"
                 | "number"
                 | "math"
@@ -111,6 +113,18 @@ impl Run {
     }
 }
 
+/// Whether a function of torch has a parameter that it has not here.
+fn is_of_torch(native: &Native, parameter: &str) -> bool {
+    let is_function = native.names.split(' ').any(|n| n.starts_with("torch.") && !n.starts_with("torch.nn."));
+    match parameter {
+        "out" | "generator" | "pin_memory" | "layout" | "memory_format" | "names" | "non_blocking" | "stable" => {
+            is_function
+        }
+        "dim1" | "dim2" | "offset" => matches!(native.short(), "diag_embed" | "diagonal"),
+        _ => false,
+    }
+}
+
 /// The arguments of one call, by parameter.
 pub struct Args {
     native: &'static Native,
@@ -163,6 +177,8 @@ impl Args {
                 "axis" if !names.contains(&"axis") => "dim",
                 "axes" if !names.contains(&"axes") => "dims",
                 "keepdims" => "keepdim",
+                "mat2" if matches!(function, "mm" | "bmm") => "other",
+                "vec2" if matches!(function, "outer" | "ger") => "other",
                 other => other,
             };
             match names.iter().position(|n| *n == known) {
@@ -175,6 +191,10 @@ impl Args {
                     rest.push(value);
                 }
                 None if double => extra.push((name, value)),
+                None if is_of_torch(native, &name) => {
+                    let text = format!("{function}(): the parameter '{name}' is not supported");
+                    return vm.refuse(Rule::UnsupportedOp, text);
+                }
                 None => return vm.type_fault(format!("{function}() has no parameter '{name}'")),
             }
         }
@@ -326,6 +346,22 @@ impl Args {
     pub fn axis_or(&self, vm: &Interp, name: &str, default: i64, rank: usize) -> R<usize> {
         let axis = self.int_or(vm, name, default)?;
         vm.tracer.run.axis(axis, rank, self.function())
+    }
+
+    /// The items of an argument that torch takes as a list or tuple only: neither an iterator nor a tensor nor what a dict holds.
+    pub fn listed(&self, vm: &mut Interp, name: &str) -> R<Vec<Value>> {
+        let value = self.value(name);
+        match &value {
+            Value::List(_) | Value::Tuple(_) | Value::Named(_) => vm.items(&value),
+            Value::Object(o) if tuple_items(o).is_some() => vm.items(&value),
+            other if matches!(other, Value::Iter(_) | Value::View(_)) => {
+                let text =
+                    format!("{}(): '{name}' must be a list or tuple, not {}", self.function(), other.type_name());
+                let d = vm.fault(Rule::Type, text);
+                Err(Box::new(d.help("make it a list: list(...)")))
+            }
+            other => self.wrong(vm, name, "a list or tuple", other),
+        }
     }
 
     /// One axis or several; `None` where left out.

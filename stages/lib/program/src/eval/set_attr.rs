@@ -99,6 +99,7 @@ impl Interp {
             state.buffers.retain(|p| p.0 != *name);
             gone = state.params.len() + state.children.len() + state.buffers.len() < before;
         }
+        self.tracer.registered += u64::from(gone);
         if gone { Ok(()) } else { self.tracer.run.no_attribute(base, name) }
     }
 }
@@ -116,6 +117,7 @@ impl Tracer {
                 self.run.fault(Rule::ModuleInit, format!("'{name}' is assigned before super().__init__() is called"));
             return Err(Box::new(d.help("start __init__ with super().__init__()")));
         }
+        self.registered += u64::from(registered);
         self.run.go_over_module(object)?;
         let mut module = object.module.borrow_mut();
         let Some(state) = module.as_mut() else {

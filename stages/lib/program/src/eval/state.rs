@@ -7,7 +7,7 @@ use std::rc::Rc;
 use graph::{DType, Dim, Graph, NodeId, Op, Span};
 
 use super::storage::own_storage;
-use super::value::{Class, Closure, Data, NativeClass, Object, Scope, ScopeKind, Tensor, Value};
+use super::value::{Class, Closure, Data, NativeClass, Object, Scope, ScopeKind, Source, Tensor, Value};
 use super::{Interp, R, Run, Tracer};
 use crate::rules::Rule;
 use crate::syntax::Name;
@@ -218,10 +218,8 @@ impl Interp {
             Value::Tuple(items) => (Rc::as_ptr(items).addr(), "tuple".into(), indexed(items)),
             Value::Named(named) => (Rc::as_ptr(named).addr(), "tuple".into(), indexed(&named.1)),
             Value::List(items) => (Rc::as_ptr(items).addr(), "list".into(), indexed(&items.borrow())),
-            Value::Iter(items) => {
-                let items: Vec<Value> = items.borrow().iter().cloned().collect();
-                (value.identity().unwrap_or(0), "iterator".into(), indexed(&items))
-            }
+            Value::Iter(it) => return self.pictured_iterator(picture, it, numbers),
+            Value::View(view) => (Rc::as_ptr(view).addr(), view.type_name().into(), indexed(&[view.whole()])),
             Value::Slice(parts) => (Rc::as_ptr(parts).addr(), "slice".into(), indexed(parts.as_ref())),
             Value::Dict(dict) | Value::Set(dict) => {
                 let mut slots = Vec::new();
@@ -257,6 +255,25 @@ impl Interp {
             return Ok(Atom::Held(at));
         }
         self.fill(picture, at, slots.iter().map(|(n, v)| (n.clone(), v)), numbers)
+    }
+
+    fn pictured_iterator(&mut self, picture: &mut Picture, it: &Source, numbers: &mut Numbers) -> R<Atom> {
+        let (at, new) = self.tracer.run.place(picture, Rc::as_ptr(it).addr(), it.borrow().position())?;
+        if !new {
+            return Ok(Atom::Held(at));
+        }
+        let own: Vec<Value> = it.borrow_mut().values().into_iter().map(|v| v.clone()).collect();
+        let wholes = it.borrow().wholes();
+        let (inside, scope) = it.borrow().inside();
+        let all: Vec<Value> = own.into_iter().chain(wholes).chain(inside.into_iter().map(Value::Iter)).collect();
+        self.fill(picture, at, all.iter().enumerate().map(|(i, v)| (i.to_string(), v)), numbers)?;
+        if let Some(scope) = scope {
+            let scope = self.nested(|vm| vm.pictured_scope(picture, &scope, numbers))?;
+            if let Some(holder) = picture.holders.get_mut(at) {
+                holder.slots.push(("$scope".into(), scope));
+            }
+        }
+        Ok(Atom::Held(at))
     }
 
     fn pictured_function(&mut self, picture: &mut Picture, f: &Rc<Closure>, numbers: &mut Numbers) -> R<Atom> {
@@ -465,6 +482,24 @@ impl Tracer {
                 let hit = self.nested(|tracer| tracer.spoil_scope(&f.scope, seen))?;
                 (None, any || hit)
             }
+            Value::Iter(it) if seen.insert(Rc::as_ptr(it).addr()) => {
+                let own: Vec<Value> = it.borrow_mut().values().into_iter().map(|v| v.clone()).collect();
+                let (new, mut any) = self.spoiled_all(&own, seen)?;
+                for (slot, new) in it.borrow_mut().values().into_iter().zip(new.into_iter().flatten()) {
+                    *slot = new;
+                }
+                let wholes = it.borrow().wholes();
+                any |= self.spoiled_all(&wholes, seen)?.1;
+                let (inside, scope) = it.borrow().inside();
+                for source in inside {
+                    any |= self.nested(|tracer| tracer.spoiled(&Value::Iter(source), seen))?.1;
+                }
+                if let Some(scope) = scope {
+                    any |= self.nested(|tracer| tracer.spoil_scope(&scope, seen))?;
+                }
+                (None, any)
+            }
+            Value::View(view) => (None, self.spoiled(&view.whole(), seen)?.1),
             Value::StaticMethod(f) | Value::ClassMethod(f) => (None, self.spoiled(f, seen)?.1),
             Value::Property(p) => (None, self.spoiled(&p.get, seen)?.1),
             Value::Bound(pair) => {

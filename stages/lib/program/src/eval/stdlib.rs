@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use graph::{DType, UnaryOp};
 
+use super::iterator::Iter;
 use super::native::{Args, Native, find, native};
 use super::value::Value;
 use super::{Interp, R, Run, Tracer};
@@ -48,10 +49,10 @@ fn rounded(run: &mut Run, args: &Args, f: fn(f64) -> f64) -> R<Value> {
     }
 }
 
-fn product(vm: &mut Interp, items: Vec<Value>, start: Value) -> R<Value> {
+fn product(vm: &mut Interp, iterable: &Value, start: Value) -> R<Value> {
     let mut total = start;
-    for item in items {
-        vm.step()?;
+    let source = vm.iter_of(iterable)?;
+    while let Some(item) = vm.next(&source)? {
         total = vm.binary(&total, BinOp::Mul, &item)?;
     }
     Ok(total)
@@ -100,12 +101,13 @@ pub static TABLE: &[Native] = &[
     }),
     native("functools.reduce", "function iterable initial?", |vm, a| {
         let f = a.value("function");
-        let mut items = vm.items(&a.value("iterable"))?.into_iter();
-        let mut total = match a.get("initial").cloned().or_else(|| items.next()) {
-            Some(v) => v,
-            None => return vm.type_fault("reduce() of nothing"),
+        let source = vm.iter_of(&a.value("iterable"))?;
+        let first = match a.get("initial").cloned() {
+            None => vm.next(&source)?,
+            given => given,
         };
-        for item in items {
+        let Some(mut total) = first else { return vm.type_fault("reduce() of nothing") };
+        while let Some(item) = vm.next(&source)? {
             total = vm.call(&f, vec![total, item], Vec::new())?;
         }
         Ok(total)
@@ -123,26 +125,7 @@ pub static TABLE: &[Native] = &[
             vm.allocate(rows.len().saturating_mul(list.len()).saturating_mul(width))?;
             rows = rows.iter().flat_map(|r| list.iter().map(|v| r.iter().chain([v]).cloned().collect())).collect();
         }
-        Ok(Value::iter(rows.into_iter().map(Value::tuple).collect()))
-    }),
-    native("itertools.chain", "*iterables", |vm, a| {
-        let mut out = Vec::new();
-        for it in &a.rest {
-            let more = vm.items(it)?;
-            vm.allocate(more.len())?;
-            out.extend(more);
-        }
-        Ok(Value::iter(out))
-    }),
-    native("itertools.chain.from_iterable", "iterables", |vm, a| {
-        let mut out = Vec::new();
-        for it in vm.items(&a.value("iterables"))? {
-            let more = vm.items(&it)?;
-            vm.step()?;
-            vm.allocate(more.len())?;
-            out.extend(more);
-        }
-        Ok(Value::iter(out))
+        Ok(Value::iter(Iter::Given("itertools.product", rows.into_iter().map(Value::tuple).collect())))
     }),
     native("copy.copy", "obj", |vm, a| match a.value("obj") {
         v @ Value::List(_) => {
@@ -218,13 +201,9 @@ pub static TABLE: &[Native] = &[
         vm.binary(&x, BinOp::Pow, &y)
     }),
     native("math.prod", "iterable | start?", |vm, a| {
-        let items = vm.items(&a.value("iterable"))?;
-        product(vm, items, a.get("start").cloned().unwrap_or(Value::Int(1)))
+        product(vm, &a.value("iterable"), a.get("start").cloned().unwrap_or(Value::Int(1)))
     }),
-    native("numpy.prod", "iterable", |vm, a| {
-        let items = vm.items(&a.value("iterable"))?;
-        product(vm, items, Value::Int(1))
-    }),
+    native("numpy.prod", "iterable", |vm, a| product(vm, &a.value("iterable"), Value::Int(1))),
     native("math.isqrt", "x", |vm, a| {
         let x = a.int(vm, "x")?;
         if x < 0 { vm.value_fault("isqrt of a negative number") } else { Ok(Value::Int(x.isqrt())) }

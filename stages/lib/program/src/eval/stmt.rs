@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use graph::Span;
 
-use super::value::{Scope, ScopeKind, Value};
+use super::value::{Scope, ScopeKind, Source, Value};
 use super::{Interp, R, Run};
 use crate::rules::Rule;
 use crate::syntax::*;
@@ -34,7 +34,7 @@ impl Interp {
         self.nested(|vm| vm.stmt_here(stmt, scope))
     }
 
-    fn stmt_here(&mut self, stmt: &Stmt, scope: &Rc<Scope>) -> R<Flow> {
+    pub fn stmt_here(&mut self, stmt: &Stmt, scope: &Rc<Scope>) -> R<Flow> {
         match &stmt.kind {
             StmtKind::Expr(e) => {
                 self.expr(e, scope)?;
@@ -81,8 +81,8 @@ impl Interp {
             StmtKind::For(target, iter, body, orelse) => {
                 let iterable = self.expr(iter, scope)?;
                 self.move_to(iter.at.0);
-                let items = self.loop_items(&iterable)?;
-                return self.for_loop(stmt.at.0, target, items, body, orelse, scope);
+                let source = self.loop_source(&iterable)?;
+                return self.for_loop(stmt.at.0, (target, &source), body, orelse, scope);
             }
             StmtKind::While(test, body, orelse) => return self.while_loop(stmt.at.0, test, body, orelse, scope),
             StmtKind::Try(t) => return self.try_block(t, scope),
@@ -121,8 +121,7 @@ impl Interp {
     fn for_loop(
         &mut self,
         span: Span,
-        target: &Expr,
-        items: Vec<Value>,
+        (target, source): (&Expr, &Source),
         body: &[Stmt],
         orelse: &[Stmt],
         scope: &Rc<Scope>,
@@ -130,7 +129,7 @@ impl Interp {
         self.tracer.run.trail.enter_loop(span);
         let mut rounds = 0;
         let mut ended = None;
-        for item in items {
+        while let Some(item) = self.next(source)? {
             rounds += 1;
             self.tracer.run.trail.note_rounds(rounds);
             self.tracer.run.round(span, rounds)?;

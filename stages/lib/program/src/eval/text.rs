@@ -120,6 +120,10 @@ impl Interp {
                 }
                 format!("{{{}}}", parts.join(", "))
             }
+            Value::View(view) => {
+                let items = self.items(value)?;
+                format!("{}([{}])", view.type_name(), self.reprs(&items)?.join(", "))
+            }
             Value::DType(t) => t.name.into(),
             Value::Tensor(t) => format!("Tensor{}", graph::display(&self.tracer.shape_of(t))),
             Value::Object(o) if o.class.find("__repr__").is_some() => self.described(o, "__repr__")?,

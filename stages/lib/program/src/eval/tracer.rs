@@ -41,6 +41,8 @@ pub struct Tracer {
     pub widths: Widths,
     pub tape: Tape,
     pub mode: Mode,
+    /// How often modules have registered a layer or parameter, or lost one.
+    pub registered: u64,
     graph: Graph,
     leaves: Vec<Leaf>,
     reach: Reach,
@@ -56,6 +58,7 @@ impl Tracer {
             widths: Widths::default(),
             tape: Tape::default(),
             mode: Mode::default(),
+            registered: 0,
             graph,
             leaves: Vec::new(),
             reach: Reach::default(),
@@ -184,6 +187,7 @@ impl Tracer {
     /// Adds an operation whose type follows from its arguments.
     pub fn push(&mut self, op: Op, args: &[NodeId]) -> R<NodeId> {
         let rule = rule_of(&op);
+        self.check_integers(&op, args)?;
         match self.graph.push(op, args, self.run.here()) {
             Ok(id) => self.admit(id),
             Err(e) => Err(self.run.op_fault(rule, &e)),

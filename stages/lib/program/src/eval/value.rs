@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 
 use graph::{DType, Dim, Init, NodeId, Span};
 
+use super::iterator::Iter;
 use super::native::Native;
 use super::nn::Layer;
 use super::storage::{Storage, View};
@@ -32,8 +33,10 @@ pub enum Value {
     Set(Rc<RefCell<Dict>>),
     Slice(Rc<[Value; 3]>),
     Range(i64, i64, i64),
-    /// What is left of a generator, `zip`, `map` and their like.
-    Iter(Rc<RefCell<std::collections::VecDeque<Value>>>),
+    /// A generator, `zip`, `map` and their like, with how far it has come.
+    Iter(Source),
+    /// What `keys()`, `values()` and `items()` of a dict or of a container of modules give.
+    View(Rc<DictView>),
     Function(Rc<Closure>),
     /// A callable and the object that it is bound to.
     Bound(Rc<(Value, Value)>),
@@ -58,6 +61,49 @@ pub enum Value {
     Typing,
     /// `torch.no_grad()` and other contexts: whether gradients are off inside, if that changes.
     Context(Option<bool>),
+}
+
+/// An iterator, which whoever holds it moves on for all others.
+pub type Source = Rc<RefCell<Iter>>;
+
+/// What of the entries of a dict is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Keys,
+    Values,
+    Items,
+}
+
+/// A live look at a dict or at a container of modules.
+pub struct DictView {
+    pub part: Part,
+    pub of: Viewed,
+}
+
+/// What a view looks at.
+#[derive(Clone)]
+pub enum Viewed {
+    Dict(Rc<RefCell<Dict>>),
+    Module(Rc<Object>),
+}
+
+impl DictView {
+    /// The type's name in Python.
+    pub fn type_name(&self) -> &'static str {
+        match self.part {
+            Part::Keys => "dict_keys",
+            Part::Values => "dict_values",
+            Part::Items => "dict_items",
+        }
+    }
+
+    /// What it looks at as a value.
+    pub fn whole(&self) -> Value {
+        match &self.of {
+            Viewed::Dict(dict) => Value::Dict(dict.clone()),
+            Viewed::Module(object) => Value::Object(object.clone()),
+        }
+    }
 }
 
 /// A function, and arguments that it is given before those of the call.
@@ -102,6 +148,8 @@ pub struct Dict {
     pub entries: BTreeMap<u64, (Key, Value, Value)>,
     index: BTreeMap<Key, u64>,
     next: u64,
+    /// Grows whenever a key is added or removed.
+    changes: u64,
 }
 
 impl Dict {
@@ -117,10 +165,12 @@ impl Dict {
         self.index.insert(key.clone(), self.next);
         self.entries.insert(self.next, (key, name, value));
         self.next += 1;
+        self.changes += 1;
     }
 
     pub fn remove(&mut self, key: &Key) -> Option<Value> {
         let at = self.index.remove(key)?;
+        self.changes += 1;
         self.entries.remove(&at).map(|e| e.2)
     }
 
@@ -132,16 +182,17 @@ impl Dict {
         self.entries.values().map(|e| e.1.clone()).collect()
     }
 
-    pub fn values(&self) -> Vec<Value> {
-        self.entries.values().map(|e| e.2.clone()).collect()
-    }
-
     pub fn items(&self) -> Vec<(Value, Value)> {
         self.entries.values().map(|e| (e.1.clone(), e.2.clone())).collect()
     }
 
     pub fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { changes: self.changes + 1, ..Self::default() };
+    }
+
+    /// How often keys were added or removed.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 }
 
@@ -158,6 +209,8 @@ pub enum ScopeKind {
     /// With the function, whose locals may not be read before they are bound.
     Function(Rc<syntax::Function>),
     Comprehension,
+    /// Of a generator expression, whose body runs wherever it is gone over.
+    Generator,
 }
 
 /// A function and the scope it was made in.
@@ -347,17 +400,31 @@ thread_local! {
     /// The lists and dicts of the evaluation that this thread does: they may hold themselves.
     static LISTS: RefCell<Vec<Weak<RefCell<Vec<Value>>>>> = const { RefCell::new(Vec::new()) };
     static DICTS: RefCell<Vec<Weak<RefCell<Dict>>>> = const { RefCell::new(Vec::new()) };
+    /// And its iterators, which may go over each other.
+    static ITERATORS: RefCell<Vec<Weak<RefCell<Iter>>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Empties all lists and dicts that are still there, so that those that hold themselves are freed, too. What they held comes
-/// back: dropped now, none of it holds a list or dict with anything in it, so that no nesting of lists is dropped recursively.
+/// Empties all lists, dicts and iterators that are still there, so that those that hold themselves are freed, too. What they held
+/// comes back: dropped now, none of it holds one with anything in it, so that no nesting of them is dropped recursively.
 pub fn empty_all() -> Vec<Value> {
     let lists = LISTS.take().into_iter().filter_map(|l| l.upgrade()).flat_map(|l| l.take());
     let mut held: Vec<Value> = lists.collect();
     for dict in DICTS.take().into_iter().filter_map(|d| d.upgrade()) {
         held.extend(dict.take().entries.into_values().flat_map(|(_, name, value)| [name, value]));
     }
+    for iterator in ITERATORS.take().into_iter().filter_map(|i| i.upgrade()) {
+        held.push(Value::Iter(Rc::new(RefCell::new(iterator.replace(Iter::Done)))));
+    }
     held
+}
+
+impl Iter {
+    /// As something that several may move on.
+    pub fn shared(self) -> Source {
+        let iterator = Rc::new(RefCell::new(self));
+        ITERATORS.with_borrow_mut(|all| all.push(Rc::downgrade(&iterator)));
+        iterator
+    }
 }
 
 impl Value {
@@ -385,8 +452,8 @@ impl Value {
         dict
     }
 
-    pub fn iter(items: Vec<Value>) -> Self {
-        Self::Iter(Rc::new(RefCell::new(items.into())))
+    pub fn iter(state: Iter) -> Self {
+        Self::Iter(state.shared())
     }
 
     pub fn str(text: &str) -> Self {
@@ -413,7 +480,8 @@ impl Value {
             Self::Set(_) => "set".into(),
             Self::Slice(_) => "slice".into(),
             Self::Range(..) => "range".into(),
-            Self::Iter(_) => "generator".into(),
+            Self::Iter(it) => it.try_borrow().map_or("generator", |it| it.type_name()).into(),
+            Self::View(view) => view.type_name().into(),
             Self::Function(_) => "function".into(),
             Self::Bound(_) => "method".into(),
             Self::Native(_) => "builtin function".into(),
@@ -443,6 +511,7 @@ impl Value {
             Self::Object(v) => Rc::as_ptr(v).addr(),
             Self::Tensor(v) => Rc::as_ptr(v).addr(),
             Self::Iter(v) => Rc::as_ptr(v).addr(),
+            Self::View(v) => Rc::as_ptr(v).addr(),
             Self::Native(v) => std::ptr::from_ref::<Native>(v).addr(),
             _ => return None,
         })

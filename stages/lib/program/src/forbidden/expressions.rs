@@ -27,9 +27,8 @@ impl<'a> Scan<'a> {
             }
             ExprKind::Compare(left, rest) if is_main_guard(left, rest) => {}
             ExprKind::Lambda(f) => self.function(f),
-            ExprKind::ListComp(item, g) | ExprKind::SetComp(item, g) | ExprKind::GeneratorExp(item, g) => {
-                self.comprehension(g, &[item]);
-            }
+            ExprKind::ListComp(item, g) | ExprKind::SetComp(item, g) => self.comprehension(g, &[item]),
+            ExprKind::GeneratorExp(g) => self.comprehension(&g.generators, &[&g.item]),
             ExprKind::DictComp(key, value, g) => self.comprehension(g, &[key, value]),
             ExprKind::Walrus(name, value) => {
                 self.definition(name, span);

@@ -241,6 +241,13 @@ impl<'a> Facts<'a> {
         }
     }
 
+    fn read_generators(&mut self, generators: &'a [Generator]) {
+        for g in generators {
+            self.read_items(&g.iter);
+            self.target(&g.target, None, Some(&g.iter));
+        }
+    }
+
     /// Counts reads that only go through items.
     fn read_items(&mut self, iter: &Expr) {
         match &iter.kind {
@@ -287,15 +294,8 @@ impl<'a> Facts<'a> {
                     args.iter().for_each(|a| self.read_items(a));
                 }
             }
-            ExprKind::ListComp(_, g)
-            | ExprKind::SetComp(_, g)
-            | ExprKind::GeneratorExp(_, g)
-            | ExprKind::DictComp(_, _, g) => {
-                for g in g {
-                    self.read_items(&g.iter);
-                    self.target(&g.target, None, Some(&g.iter));
-                }
-            }
+            ExprKind::ListComp(_, g) | ExprKind::SetComp(_, g) | ExprKind::DictComp(_, _, g) => self.read_generators(g),
+            ExprKind::GeneratorExp(g) => self.read_generators(&g.generators),
             _ => {}
         }
         walk::children(e, &mut |e| self.expr(e));

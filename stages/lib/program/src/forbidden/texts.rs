@@ -88,7 +88,8 @@ impl<'f, 'a> Known<'f, 'a> {
         };
         match &items.kind {
             ExprKind::Tuple(all) | ExprKind::List(all) | ExprKind::Set(all) => all.iter().all(one),
-            ExprKind::ListComp(e, _) | ExprKind::GeneratorExp(e, _) => one(e),
+            ExprKind::ListComp(e, _) => one(e),
+            ExprKind::GeneratorExp(g) => one(&g.item),
             ExprKind::Call(f, args, _) => match (&f.kind, part, args.as_slice()) {
                 (ExprKind::Name(n), Some(1), [inner, ..]) if &**n == "enumerate" => {
                     self.are_safe(inner, None, depth + 1)

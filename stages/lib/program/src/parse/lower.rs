@@ -337,7 +337,10 @@ impl Lines<'_> {
                 Some(key) => ExprKind::DictComp(self.boxed(key), self.boxed(&e.value), self.generators(&e.generators)),
                 None => ExprKind::Other("unpacking in a dict comprehension", self.parts(&[&e.value])),
             },
-            ast::Expr::Generator(e) => ExprKind::GeneratorExp(self.boxed(&e.elt), self.generators(&e.generators)),
+            ast::Expr::Generator(e) => ExprKind::GeneratorExp(Rc::new(GeneratorExp {
+                item: self.expr(&e.elt),
+                generators: self.generators(&e.generators),
+            })),
             ast::Expr::Named(e) => match e.target.as_ref() {
                 ast::Expr::Name(name) => ExprKind::Walrus(name.id.as_str().into(), self.boxed(&e.value)),
                 _ => ExprKind::Other("':=' to something else than a name", self.parts(&[&e.value])),

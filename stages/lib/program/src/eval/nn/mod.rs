@@ -314,11 +314,17 @@ static LAYERS: &[Layer] = &[
     activation!("Softplus", "beta? threshold?", ["beta", "threshold"], "torch.nn.functional.softplus"),
     activation!("Softsign", "", [], "torch.nn.functional.softsign"),
     activation!("Tanhshrink", "", [], "torch.nn.functional.tanhshrink"),
-    activation!(
+    layer!(
         "Hardtanh",
         "min_val? max_val? inplace?",
-        ["min_val", "max_val", "inplace"],
-        "torch.nn.functional.hardtanh"
+        |vm, a| {
+            if a.float_or(vm, "min_val", -1.0)? >= a.float_or(vm, "max_val", 1.0)? {
+                return vm.value_fault("Hardtanh(): 'max_val' must be greater than 'min_val'");
+            }
+            keep(&mut vm.tracer.run, a, &["min_val", "max_val", "inplace"])
+        },
+        "input",
+        |vm, a| apply(vm, a, "torch.nn.functional.hardtanh")
     ),
     activation!("Hardsigmoid", "inplace?", ["inplace"], "torch.nn.functional.hardsigmoid"),
     activation!("Hardswish", "inplace?", ["inplace"], "torch.nn.functional.hardswish"),

@@ -106,7 +106,7 @@ pub(super) fn lstm_cell(vm: &mut Interp, a: &Args) -> R<Value> {
     let x = a.tensor(vm, "input")?;
     let (h, c) = match a.value("hx") {
         Value::None => (state(&mut vm.tracer, &o, x, &Value::None)?, state(&mut vm.tracer, &o, x, &Value::None)?),
-        pair => match vm.items(&pair)?.as_slice() {
+        _ => match a.listed(vm, "hx")?.as_slice() {
             [h, c] => (state(&mut vm.tracer, &o, x, h)?, state(&mut vm.tracer, &o, x, c)?),
             _ => return vm.type_fault("an LSTM's state is a pair"),
         },

@@ -100,7 +100,7 @@ fn all(tracer: &mut Tracer, items: &[Value], function: &str) -> R<Vec<NodeId>> {
 }
 
 fn column_stack(vm: &mut Interp, a: &Args) -> R<Value> {
-    let items = vm.items(&a.value("tensors"))?;
+    let items = a.listed(vm, "tensors")?;
     let mut ids = all(&mut vm.tracer, &items, "column_stack")?;
     for id in &mut ids {
         if vm.tracer.rank(*id) < 2 {

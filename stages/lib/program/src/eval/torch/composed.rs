@@ -142,7 +142,7 @@ fn tensordot(vm: &mut Interp, a: &Args) -> R<Value> {
             }
             ((rx - n..rx).collect(), (0..n).collect())
         }
-        pair => match vm.items(&pair)?.as_slice() {
+        _ => match a.listed(vm, "dims")?.as_slice() {
             [p, q] => (axes(vm, p, rx)?, axes(vm, q, ry)?),
             _ => return vm.type_fault("tensordot: dims is a number or a pair of lists"),
         },
@@ -230,7 +230,7 @@ fn kth(vm: &mut Interp, a: &Args) -> R<Value> {
 
 /// Joined along the axis that numpy's `vstack` and `hstack` join along.
 fn joined(vm: &mut Interp, a: &Args, horizontal: bool) -> R<Value> {
-    let items = vm.items(&a.value("tensors"))?;
+    let items = a.listed(vm, "tensors")?;
     let mut ids = Vec::new();
     for item in &items {
         let Value::Tensor(t) = item else { return vm.type_fault("tensors are needed") };
@@ -434,7 +434,7 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.linalg.multi_dot torch.chain_matmul", "tensors", |vm, a| {
         let mut product: Option<NodeId> = None;
-        for item in vm.items(&a.value("tensors"))? {
+        for item in a.listed(vm, "tensors")? {
             let Value::Tensor(t) = item else { return vm.type_fault("multi_dot() takes tensors") };
             let id = vm.tracer.node(&t)?;
             product = Some(match product {

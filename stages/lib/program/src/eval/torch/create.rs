@@ -338,7 +338,7 @@ pub static TABLE: &[Native] = &[
     f!("Tensor.new_ones", "input *size | dtype? device?", |vm, a| new_like(vm, a, Init::Constant(1.0))),
     f!("Tensor.new_full", "input size fill_value | dtype? device?", |vm, a| {
         let t = base(&vm.tracer.run, a, "input")?;
-        let items = vm.items(&a.value("size"))?;
+        let items = a.listed(vm, "size")?;
         let (shape, dtype) = (vm.tracer.run.new_shape(&items)?, vm.tracer.dtype_of(&t));
         fill(vm, a, shape, Some(dtype))
     }),

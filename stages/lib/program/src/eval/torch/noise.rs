@@ -203,8 +203,8 @@ fn end_draw(tracer: &mut Tracer, t: &Rc<Tensor>, old: Option<NodeId>, id: NodeId
 /// `torch.normal` of numbers and a size, or of tensors.
 fn normal(vm: &mut Interp, a: &Args) -> R<Value> {
     let init = Init::Normal { mean: 0.0, std: 1.0 };
-    if let Some(size) = a.some("size").cloned() {
-        let items = vm.items(&size)?;
+    if a.some("size").is_some() {
+        let items = a.listed(vm, "size")?;
         let shape = vm.tracer.run.new_shape(&items)?;
         let (mean, std) = (a.float_or(vm, "mean", 0.0)?, a.float_or(vm, "std", 1.0)?);
         return vm.tracer.filled(shape, Init::Normal { mean, std }, DType::Float);

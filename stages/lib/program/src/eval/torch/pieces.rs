@@ -5,7 +5,7 @@ use super::*;
 use crate::rules::Rule;
 
 pub(super) fn cat(vm: &mut Interp, a: &Args) -> R<Value> {
-    let items = vm.items(&a.value("tensors"))?;
+    let items = a.listed(vm, "tensors")?;
     let mut ids = Vec::new();
     for item in &items {
         match item {
@@ -27,7 +27,7 @@ pub(super) fn same_type(tracer: &mut Tracer, ids: Vec<NodeId>) -> R<Vec<NodeId>>
 }
 
 pub(super) fn stack(vm: &mut Interp, a: &Args) -> R<Value> {
-    let items = vm.items(&a.value("tensors"))?;
+    let items = a.listed(vm, "tensors")?;
     let mut ids = Vec::new();
     let mut shape: Option<Shape> = None;
     for item in &items {
@@ -233,10 +233,15 @@ pub(super) fn repeat(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn repeat_interleave(vm: &mut Interp, a: &Args) -> R<Value> {
-    let id = a.tensor(vm, "input")?;
+    let mut id = a.tensor(vm, "input")?;
     let count = a.dim(vm, "repeats")?;
+    // without an axis, all elements stand in a row
+    if a.some("dim").is_none() {
+        let row = vec![graph::numel(vm.tracer.shape(id))];
+        id = vm.tracer.reshaped(id, row)?;
+    }
     let shape = vm.tracer.shape(id).clone();
-    let dim = a.axis(vm, "dim", shape.len())?;
+    let dim = a.axis_or(vm, "dim", 0, shape.len())?;
     let dtype = vm.tracer.dtype(id);
     let mut apart = shape.clone();
     apart.insert(dim + 1, Dim::known(1));
@@ -277,11 +282,25 @@ pub(super) fn pad(vm: &mut Interp, a: &Args) -> R<Value> {
         return vm.refuse(Rule::UnsupportedOp, "of the padding modes, only 'constant' is supported");
     }
     let value = a.float_or(vm, "value", 0.0)?;
-    let items = vm.items(&a.value("pad"))?;
-    let sizes = vm.tracer.run.new_shape(&items)?;
+    let items = a.listed(vm, "pad")?;
+    let cuts: Vec<i64> = items.iter().map(|i| if let Value::Int(i) = i { (*i).min(0) } else { 0 }).collect();
+    let counts: Vec<Value> =
+        items.iter().map(|i| if let Value::Int(i) = i { Value::Int((*i).max(0)) } else { i.clone() }).collect();
+    let sizes = vm.tracer.run.new_shape(&counts)?;
     let rank = vm.tracer.rank(id);
     if sizes.len() % 2 == 1 || sizes.len() / 2 > rank {
         return vm.refuse(Rule::ShapeOp, "pad takes a pair of counts for each axis, the last one first");
+    }
+    // counts below zero take elements away, before others come
+    for (i, sides) in cuts.chunks_exact(2).enumerate().filter(|(_, sides)| sides.iter().any(|c| *c < 0)) {
+        let dim = rank - 1 - i;
+        let [before, behind] = sides else { continue };
+        let size = vm.tracer.shape(id).get(dim).cloned().unwrap_or_default();
+        let (start, end) = (Dim::known(before.saturating_neg()), size + Dim::known(*behind));
+        if !end.provably_gt(&start) {
+            return vm.refuse(Rule::ShapeOp, "pad takes away more than there is, for some B >= 1 and N >= 2");
+        }
+        id = vm.tracer.push(Op::Slice { dim, start, end, step: 1 }, &[id])?;
     }
     for (i, sides) in sizes.chunks_exact(2).enumerate() {
         let dim = rank - 1 - i;
@@ -331,7 +350,7 @@ pub static TABLE: &[Native] = &[
     }),
     f!("Tensor.repeat", "input *sizes", repeat),
     f!("Tensor.tile torch.tile", "input *sizes", repeat),
-    f!("torch.repeat_interleave Tensor.repeat_interleave", "input repeats dim", repeat_interleave),
+    f!("torch.repeat_interleave Tensor.repeat_interleave", "input repeats dim?", repeat_interleave),
     f!("torch.nn.functional.glu", "input dim?", glu),
     f!("torch.nn.functional.pad", "input pad mode? value?", pad),
 ];

@@ -55,17 +55,24 @@ pub(super) fn scalar_function(op: UnaryOp) -> Option<fn(f64) -> f64> {
 pub(super) fn binary(vm: &mut Interp, a: &Args, op: BinaryOp) -> R<Value> {
     let (x, y) = match op {
         BinaryOp::Maximum | BinaryOp::Minimum | BinaryOp::Atan2 => (a.tensor(vm, "input")?, a.tensor(vm, "other")?),
-        BinaryOp::Pow | BinaryOp::Remainder | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor
+        BinaryOp::Remainder | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor
             if matches!(a.value("other"), Value::Tensor(_)) =>
         {
             (a.operand(vm, "input")?, a.tensor(vm, "other")?)
         }
         _ => (a.tensor(vm, "input")?, a.operand(vm, "other")?),
     };
-    if op == BinaryOp::Pow {
-        vm.tracer.check_power(x, &a.value("other"))?;
-    }
     vm.tracer.bin(op, x, y).map(|id| vm.tracer.tensor_value(id))
+}
+
+/// A tensor to the power of a number or tensor, or a number to that of a tensor.
+pub(super) fn power(vm: &mut Interp, a: &Args) -> R<Value> {
+    let (x, y) = match a.value("exponent") {
+        Value::Tensor(_) => (a.operand(vm, "input")?, a.tensor(vm, "exponent")?),
+        _ => (a.tensor(vm, "input")?, a.operand(vm, "exponent")?),
+    };
+    vm.tracer.check_power(x, &a.value("exponent"))?;
+    vm.tracer.bin(BinaryOp::Pow, x, y).map(|id| vm.tracer.tensor_value(id))
 }
 
 /// `fmax` and `fmin`: the first argument where it compares so or the second is NaN; at ties it takes the gradient.
@@ -180,7 +187,7 @@ pub(super) fn masked_fill(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn choose(vm: &mut Interp, a: &Args) -> R<Value> {
-    if a.get("x").is_none() || a.get("other").is_none() {
+    if a.get("input").is_none() || a.get("other").is_none() {
         return vm
             .refuse(Rule::UnsupportedMaskIndex, "torch.where(condition) alone gives a size that depends on values");
     }
@@ -189,7 +196,7 @@ pub(super) fn choose(vm: &mut Interp, a: &Args) -> R<Value> {
         let d = vm.fault(Rule::ShapeDtype, "torch.where needs a bool condition");
         return Err(Box::new(d.help("compare first, as in mask > 0, or use mask.bool()")));
     }
-    let (x, y) = (a.operand(vm, "x")?, a.operand(vm, "other")?);
+    let (x, y) = (a.operand(vm, "input")?, a.operand(vm, "other")?);
     vm.tracer.push(Op::Where, &[condition, x, y]).map(|id| vm.tracer.tensor_value(id))
 }
 
@@ -260,7 +267,7 @@ pub static TABLE: &[Native] = &[
     un!("torch.isnan Tensor.isnan", UnaryOp::IsNan),
     un!("torch.isinf Tensor.isinf", UnaryOp::IsInf),
     un!("torch.isfinite Tensor.isfinite", UnaryOp::IsFinite),
-    bin!("torch.pow Tensor.pow", Pow),
+    f!("torch.pow Tensor.pow", "input exponent", power),
     bin!("torch.maximum Tensor.maximum", Maximum),
     bin!("torch.minimum Tensor.minimum", Minimum),
     f!("torch.fmax Tensor.fmax", "input other", |vm, a| first_unless(vm, a, BinaryOp::Ge)),
@@ -303,6 +310,9 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.nn.functional.hardtanh", "input min_val? max_val? inplace?", |vm, a| {
         let (min, max) = (a.float_or(vm, "min_val", -1.0)?, a.float_or(vm, "max_val", 1.0)?);
+        if min > max {
+            return vm.value_fault("hardtanh(): 'min_val' is greater than 'max_val'");
+        }
         activation(vm, a, UnaryOp::Hardtanh { min, max })
     }),
     f!("torch.nn.functional.tanhshrink", "input", |vm, a| {
@@ -327,7 +337,15 @@ pub static TABLE: &[Native] = &[
         a,
         BinOp::Sub
     )),
-    f!("torch.rsub", "input other", |vm, a| vm.tracer.binary_tensor(&a.value("other"), BinOp::Sub, &a.value("input"))),
+    f!("torch.rsub", "input other | alpha?", |vm, a| {
+        // the first one is a tensor, whatever it is subtracted from
+        a.tensor(vm, "input")?;
+        let mut input = a.value("input");
+        if let Some(alpha) = a.some("alpha") {
+            input = vm.binary(&input, BinOp::Mul, &alpha.clone())?;
+        }
+        vm.tracer.binary_tensor(&a.value("other"), BinOp::Sub, &input)
+    }),
     f!("torch.mul torch.multiply Tensor.mul Tensor.multiply", "input other", |vm, a| {
         vm.tracer.binary_tensor(&a.value("input"), BinOp::Mul, &a.value("other"))
     }),
@@ -377,7 +395,7 @@ pub static TABLE: &[Native] = &[
         let product = vm.binary(&product, BinOp::Mul, &value)?;
         vm.tracer.binary_tensor(&a.value("input"), BinOp::Add, &product)
     }),
-    f!("torch.where", "condition x? other?", choose),
+    f!("torch.where", "condition input? other?", choose),
     f!("Tensor.where", "input condition other", choose_self),
     f!("torch.masked_fill Tensor.masked_fill", "input mask value", masked_fill),
 ];

@@ -86,7 +86,7 @@ pub(super) fn flatten(vm: &mut Interp, a: &Args) -> R<Value> {
 }
 
 pub(super) fn unflatten(vm: &mut Interp, a: &Args) -> R<Value> {
-    let items = vm.items(&a.value("sizes"))?;
+    let items = a.listed(vm, "sizes")?;
     view(vm, a, |vm, id, rank| {
         let dim = a.axis(vm, "dim", rank)?;
         let shape = vm.tracer.shape(id).clone();
@@ -204,9 +204,24 @@ pub static TABLE: &[Native] = &[
     }),
     f!("torch.movedim Tensor.movedim torch.moveaxis Tensor.moveaxis", "input source destination", |vm, a| {
         view(vm, a, |vm, id, rank| {
-            let (from, to) = (a.axis(vm, "source", rank)?, a.axis(vm, "destination", rank)?);
-            let mut perm: Vec<usize> = (0..rank).filter(|i| *i != from).collect();
-            perm.insert(to, from);
+            let is_one = |name| matches!(a.value(name), Value::Int(_));
+            if is_one("source") != is_one("destination") {
+                return vm.type_fault("movedim() takes two axes or two tuples of them");
+            }
+            let from = a.axes(vm, "source", rank)?.unwrap_or_default();
+            let to = a.axes(vm, "destination", rank)?.unwrap_or_default();
+            let repeats =
+                |axes: &[usize]| axes.iter().enumerate().any(|(i, axis)| axes.iter().skip(i + 1).any(|a| a == axis));
+            if from.len() != to.len() || repeats(&from) || repeats(&to) {
+                return vm.refuse(Rule::ShapeAxis, "movedim() takes as many axes as places for them, each once");
+            }
+            // the others keep their order
+            let mut others = (0..rank).filter(|axis| !from.contains(axis));
+            let mut perm = Vec::with_capacity(rank);
+            for place in 0..rank {
+                let moved = to.iter().position(|t| *t == place).and_then(|i| from.get(i).copied());
+                perm.extend(moved.or_else(|| others.next()));
+            }
             vm.tracer.push(Op::Permute(perm), &[id])
         })
     }),
