@@ -2,8 +2,7 @@
 //!
 //! Every parameter and every input has an axis S in front, a place along it for each network, and so has every value that
 //! follows from them. What follows from sizes and numbers alone is the same for all and stays as it is. No element of one
-//! network's values depends on another's. A layer becomes a batched product over S: where its operations are small, a GPU takes
-//! hardly longer for several networks than for one.
+//! network's values depends on another's. A layer becomes a batched product over S.
 
 use crate::dim::{Dim, Shape, numel};
 use crate::error::OpError;
