@@ -71,6 +71,7 @@ pub fn one<J: Serialize + DeserializeOwned, R: DeserializeOwned>(
         command: worker.command(kind_of_job.subcommand),
         cache: args.cache.join(kind_of_job.folder),
         reuse: true,
+        made: Default::default(),
         retry_failed: false,
         files: kind_of_job.files,
         limits: WorkArgs::limits(&Config::default()),

@@ -94,6 +94,7 @@ impl<'a> Supervisor<'a> {
             command: self.worker.as_ref().map_or_else(Vec::new, |worker| worker.command(subcommand)),
             cache: self.args.cache.join(kind),
             reuse: !self.args.no_cache,
+            made: Default::default(),
             retry_failed: self.args.retry_failed,
             files,
             limits: WorkArgs::limits(self.config),
@@ -121,9 +122,7 @@ impl<'a> Supervisor<'a> {
         let groups = together::groups(works);
         if !groups.is_empty() && !matches!(self.engine, Engine::Collect) {
             let runner = self.runner(worker::TOGETHER, "together", &[]);
-            runner.run_groups::<Job, Measured>(&alone, &groups, self.jobs, progress, step)?;
-            // What has just been done is not to be done anew.
-            alone.reuse = true;
+            alone.made = runner.run_groups::<Job, Measured>(&alone, &groups, self.jobs, progress, step)?;
         }
         alone.run_all(works, self.jobs, progress, step, sum_up)
     }

@@ -89,6 +89,23 @@ fn seeds_together_are_entries_of_their_own_and_as_good_as_alone() {
 }
 
 #[test]
+fn without_the_cache_all_are_trained_anew() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let args = [&FOUR[..], &[PROGRAM]].concat();
+    let before = row(&train(folder.path(), &args));
+    let times = |row: &Value| -> Vec<std::time::SystemTime> {
+        let written = |folder: &PathBuf| fs::metadata(folder.join("result.json")).and_then(|file| file.modified());
+        folders(folder.path(), row).iter().map(|folder| written(folder).expect("a time")).collect()
+    };
+    let first = times(&before);
+    let anew = row(&train(folder.path(), &[&args[..], &["--no-cache"]].concat()));
+    assert_eq!((&anew["weights"], &anew["train_loss"]), (&before["weights"], &before["train_loss"]));
+    let second = times(&anew);
+    // The fourth, too, which had nobody to go with.
+    assert!(second.iter().zip(&first).all(|(now, before)| now > before), "{second:?} and {first:?}");
+}
+
+#[test]
 fn what_cannot_go_together_goes_alone() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let program = "tests/fixtures/programs/further/batch_norm.py";

@@ -2,6 +2,7 @@
 //!
 //! The child is given the jobs and answers with a list, in their order. The files of job K are in its folder as `K.NAME`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,8 +32,8 @@ pub struct Group<'a, J> {
 
 impl Runner<'_> {
     /// Does the jobs of groups of which not all have a result, `jobs` groups side by side, and puts what they came to into the cache
-    /// of `members`, the runner of such jobs alone. Where a group fails as a whole, its jobs are left to be done alone. `tell`
-    /// makes a line for the progress display of what a child says.
+    /// of `members`, the runner of such jobs alone. Returns the keys of these. Where a group fails as a whole, its jobs are left to be
+    /// done alone. `tell` makes a line for the progress display of what a child says.
     ///
     /// # Errors
     /// At the first fault of the machine; [`Interrupted`] when we were asked to stop.
@@ -43,13 +44,13 @@ impl Runner<'_> {
         jobs: usize,
         progress: &Progress,
         tell: impl Fn(&Value) -> Option<String> + Sync,
-    ) -> Result<()> {
+    ) -> Result<BTreeSet<String>> {
         let known = |group: &&Group<'_, J>| {
             members.reuse && group.members.iter().all(|(key, _)| members.known::<R>(key).is_some())
         };
         let due: Vec<&Group<'_, J>> = groups.iter().filter(|group| !known(group)).collect();
         if due.is_empty() {
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
         self.prepare()?;
         members.prepare()?;
@@ -61,7 +62,8 @@ impl Runner<'_> {
             }
             done
         });
-        results.into_iter().flatten().collect()
+        let made = results.into_iter().flatten().collect::<Result<Vec<_>>>()?;
+        Ok(made.into_iter().flatten().collect())
     }
 
     fn run_group<J: Serialize, R: Serialize + DeserializeOwned>(
@@ -70,7 +72,7 @@ impl Runner<'_> {
         group: &Group<'_, J>,
         progress: &Progress,
         tell: &impl Fn(&Value) -> Option<String>,
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         // What one may take, all of them may take so many times.
         let count = u32::try_from(group.members.len()).unwrap_or(u32::MAX);
         let Limits { time, memory, .. } = self.limits;
@@ -93,13 +95,14 @@ impl Runner<'_> {
                 }
                 // Everything in it is in the entries of its jobs.
                 clear(&self.cache().place(&group.key));
+                Ok(group.members.iter().map(|(key, _)| (*key).to_owned()).collect())
             }
             Outcome::Failed { status, reason, .. } => {
                 progress.say(&format!("{}: {status}: {reason}; each is done alone", group.label));
+                Ok(Vec::new())
             }
-            Outcome::Interrupted => return Err(Interrupted.into()),
+            Outcome::Interrupted => Err(Interrupted.into()),
         }
-        Ok(())
     }
 
     /// Makes an entry of what a group's folder holds of one of its jobs.

@@ -15,6 +15,7 @@ mod remote;
 mod runner;
 mod ticket;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Runner<'a> {
     pub cache: PathBuf,
     /// Whether results that are there already are taken.
     pub reuse: bool,
+    /// Keys of results that this very run has made, and that are taken in any case.
+    pub made: BTreeSet<String>,
     /// Whether jobs that have failed before are tried again.
     pub retry_failed: bool,
     /// Files that a result must have beside `result.json` to be taken from the cache.

@@ -259,7 +259,7 @@ impl Runner<'_> {
 
     /// Looks whose turn it is.
     fn turn<R: DeserializeOwned>(&self, key: &str, patience: &mut Patience) -> Result<Turn<R>> {
-        if !self.reuse {
+        if !self.reuse && !self.made.contains(key) {
             return Ok(Turn::Ours(None));
         }
         if let Some(outcome) = self.known(key) {

@@ -20,6 +20,7 @@ fn runner(cache: &Path, script: &str) -> Runner<'static> {
         command: ["/bin/sh", "-c", &format!("{head}{script}")].map(OsString::from).to_vec(),
         cache: cache.join("train"),
         reuse: true,
+        made: Default::default(),
         retry_failed: false,
         files: &["weights"],
         limits: Limits { time: Some(Duration::from_secs(20)), grace: Duration::from_millis(200), ..Limits::default() },
