@@ -8,6 +8,7 @@ use graph::Processor;
 
 use clrs::{Batch, SamplerArgs};
 
+use crate::Device;
 use crate::adam::Adam;
 use crate::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::draws::Draws;
@@ -15,7 +16,6 @@ use crate::error::{NetworkError, Result};
 use crate::evaluate::score;
 use crate::statistics;
 use crate::workers::{Settings, Workers};
-use crate::{Backend, Device};
 use model::Model;
 use model::data::{self, Dataset};
 use model::{CurvePoint, TrainConfig};
@@ -78,13 +78,13 @@ pub fn train(
     for step in state.curve.len() + 1..=cfg.steps {
         let loss = trainer.step(&loader.next()?)?;
         let mut point = CurvePoint { step, loss, val_acc: None };
-        if step == cfg.steps || (cfg.val_every > 0 && step % cfg.val_every == 0) {
+        if validates(cfg, step) {
             let accuracy = trainer.validate(&validation)?;
             if !accuracy.is_finite() {
                 return Err(NetworkError::diverged(step, "the validation accuracy", accuracy));
             }
             point.val_acc = Some(accuracy);
-            if state.best.as_ref().is_none_or(|(best, _)| accuracy > *best) {
+            if state.is_better(accuracy) {
                 state.best = Some((accuracy, trainer.parameters.weights()?));
             }
         }
@@ -123,6 +123,18 @@ pub(crate) struct Progress {
     pub best: Option<(f64, Weights)>,
     /// The step at which it went astray, and how, where others go on beside it.
     pub diverged: Option<(usize, String)>,
+}
+
+impl Progress {
+    /// Whether a validation is better than all before it.
+    pub fn is_better(&self, accuracy: f64) -> bool {
+        self.best.as_ref().is_none_or(|(best, _)| accuracy > *best)
+    }
+}
+
+/// Whether there is a validation after a step.
+pub(crate) fn validates(cfg: &TrainConfig, step: usize) -> bool {
+    step == cfg.steps || (cfg.val_every > 0 && step.is_multiple_of(cfg.val_every))
 }
 
 /// Notices a training whose numbers are finite, and hopeless.
@@ -188,14 +200,7 @@ impl<'m> Trainer<'m> {
     /// `passes`: whether to rewrite the graph first.
     pub fn new(model: &'m Model, cfg: &TrainConfig, passes: bool, device: Device) -> Result<Self> {
         let parameters = Parameters::init(&model.graph, cfg.seed, cfg.dtype, device)?;
-        let settings = Settings {
-            repred: cfg.hint_repred_mode,
-            forcing: cfg.hint_teacher_forcing > 0.0,
-            passes,
-            dtype: cfg.dtype,
-            device,
-            backend: Backend::Auto,
-        };
+        let settings = Settings { passes, ..Settings::training(cfg, device) };
         Ok(Self {
             adam: Adam::new(&parameters.flat, cfg.learning_rate, cfg.grad_clip)?,
             parameters,

@@ -24,8 +24,7 @@ use crate::supervision::{Divisors, Supervision};
 use crate::threads::OneThread;
 use crate::unroll;
 use crate::{Device, Dtype};
-use model::Repred;
-use model::{Model, Steps};
+use model::{Model, Repred, Steps, TrainConfig};
 
 /// Bytes that the largest tensor of a part should come to, at the most: a few such tensors fit the second-level cache. What
 /// every kernel costs by itself, whatever its size, is paid once for each part, so that still smaller parts take longer.
@@ -44,6 +43,14 @@ pub(crate) struct Settings {
     pub dtype: Dtype,
     pub device: Device,
     pub backend: Backend,
+}
+
+impl Settings {
+    /// How a training runs its model.
+    pub fn training(cfg: &TrainConfig, device: Device) -> Self {
+        let (repred, forcing) = (cfg.hint_repred_mode, cfg.hint_teacher_forcing > 0.0);
+        Self { repred, forcing, passes: true, dtype: cfg.dtype, device, backend: Backend::Auto }
+    }
 }
 
 /// A model and the engines that run it.
@@ -191,15 +198,7 @@ impl<'m> Workers<'m> {
     /// What went wrong without harm while the network was compiled: a pass that was left out costs time only.
     pub fn warnings(&self) -> Vec<String> {
         let compiled = [Some(&self.evaluation), self.training.as_ref()].into_iter().flatten();
-        let mut all: Vec<String> = Vec::new();
-        for engine in compiled.filter_map(|compiled| compiled.engines.first()) {
-            let faults = engine.recurrences().iter().flat_map(|recurrence| &recurrence.faults);
-            all.extend(faults.map(ToString::to_string));
-            all.extend(engine.warnings());
-        }
-        all.sort();
-        all.dedup();
-        all
+        warnings(compiled.filter_map(|compiled| compiled.engines.first()))
     }
 
     /// Starts measuring what the first thread's training plans do.
@@ -257,13 +256,31 @@ pub(crate) fn cuts(engine: &Engine, settings: Settings) -> Option<Largest> {
     recurrences.first().filter(|_| apart).map(Recurrence::largest)
 }
 
+/// An engine for the alternatives of a time step, for so many networks side by side.
+pub(crate) fn engine(steps: &Steps, gradients: bool, networks: usize, settings: Settings) -> Result<Engine> {
+    let Settings { passes, dtype, device, backend, .. } = settings;
+    let options = executor::Options { passes, gradients, dtype, networks };
+    let recurrences = steps.variants().map(|step| Recurrence::new(&step, options));
+    let recurrences = recurrences.into_iter().collect::<executor::Result<Vec<_>>>()?;
+    Ok(Engine::new(Arc::new(recurrences), dtype, device, backend))
+}
+
+/// What went wrong without harm in some engines, each fault once.
+pub(crate) fn warnings<'a>(engines: impl Iterator<Item = &'a Engine>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for engine in engines {
+        let faults = engine.recurrences().iter().flat_map(|recurrence| &recurrence.faults);
+        all.extend(faults.map(ToString::to_string));
+        all.extend(engine.warnings());
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
 impl Compiled {
     fn new(steps: Steps, gradients: bool, settings: Settings) -> Result<Self> {
-        let Settings { passes, dtype, device, backend, .. } = settings;
-        let options = executor::Options { passes, gradients, dtype, networks: 1 };
-        let recurrences = steps.variants().map(|step| Recurrence::new(&step, options));
-        let recurrences = recurrences.into_iter().collect::<executor::Result<Vec<_>>>()?;
-        let engines = vec![Engine::new(Arc::new(recurrences), dtype, device, backend)];
+        let engines = vec![engine(&steps, gradients, 1, settings)?];
         Ok(Self { steps, engines })
     }
 

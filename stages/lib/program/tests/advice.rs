@@ -12,20 +12,10 @@ use serde_json::Value;
 
 mod waves;
 
-use waves::numbers;
+use waves::{numbers, seed_with};
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn seed_with(action: &str) -> String {
-    let source = fs::read_to_string(here("../../../data/seed_pgn.py")).unwrap();
-    let begin = "# ===== BEGIN ACTION REGION =====\n";
-    let start = source.find(begin).unwrap() + begin.len();
-    let stop = source[..source.find("# ===== END ACTION REGION =====").unwrap()].rfind('\n').unwrap() + 1;
-    let indented: String =
-        action.lines().map(|l| if l.is_empty() { "\n".into() } else { format!("        {l}\n") }).collect();
-    format!("{}{indented}{}", &source[..start], &source[stop..])
 }
 
 fn rows() -> Vec<Value> {

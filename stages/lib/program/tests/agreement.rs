@@ -9,17 +9,10 @@ use serde_json::Value;
 
 mod waves;
 
+use waves::seed_with;
+
 fn here(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn seed_with(action: &str) -> String {
-    let source = fs::read_to_string(here("../../../data/seed_pgn.py")).unwrap();
-    let begin = "# ===== BEGIN ACTION REGION =====\n";
-    let start = source.find(begin).unwrap() + begin.len();
-    let stop = source[..source.find("# ===== END ACTION REGION =====").unwrap()].rfind('\n').unwrap() + 1;
-    let indented: String = action.lines().map(|l| format!("        {l}\n")).collect();
-    format!("{}{indented}{}", &source[..start], &source[stop..])
 }
 
 #[test]

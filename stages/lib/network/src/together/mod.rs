@@ -6,15 +6,15 @@
 
 mod checkpoints;
 
-use std::sync::Arc;
 use std::thread;
 
 use clrs::{Batch, Loader};
 use executor::tensor::{from_f64, size, to_f64};
-use executor::{Engine, Parameters, Recurrence, Sequence};
+use executor::{Engine, Parameters, Sequence};
 use graph::Processor;
 use tch::Tensor;
 
+use crate::Device;
 use crate::adam::{Adam, Networks};
 use crate::batch::{Encoded, Hints};
 use crate::checkpoint::Checkpoints;
@@ -24,10 +24,9 @@ use crate::feedback::read_off;
 use crate::score::Scorer;
 use crate::supervision::Divisors;
 use crate::threads::OneThread;
-use crate::train::{Progress, State, Trained, check, check_divergence, train, validation};
+use crate::train::{Progress, State, Trained, check, check_divergence, train, validates, validation};
 use crate::unroll::{self, HeldOutputs};
-use crate::workers::Settings;
-use crate::{Backend, Device};
+use crate::workers::{Settings, engine, warnings};
 use checkpoints::Writers;
 use model::data;
 use model::{CurvePoint, Model, Steps, TrainConfig};
@@ -65,14 +64,9 @@ pub fn train_together(
     }
     let algorithm = data::find(&cfg.algorithm)?;
     let model = Model::new(processor, &data::spec(algorithm), cfg.nb_msg_passing_steps)?;
-    let trainer = Together::new(&model, cfg, seeds, settings(cfg, device, Backend::Auto))?;
+    let trainer = Together::new(&model, cfg, seeds, Settings::training(cfg, device))?;
     let writers = checkpoints.map(|to| Writers::new(to, processor, &trainer.networks));
     trainer.run(writers, on_point)
-}
-
-fn settings(cfg: &TrainConfig, device: Device, backend: Backend) -> Settings {
-    let forcing = cfg.hint_teacher_forcing > 0.0;
-    Settings { repred: cfg.hint_repred_mode, forcing, passes: true, dtype: cfg.dtype, device, backend }
 }
 
 /// What each network has for itself.
@@ -141,21 +135,14 @@ impl<'m> Together<'m> {
         let each = seeds.iter().map(|&seed| Ok(Parameters::init(&model.graph, seed, cfg.dtype, device)?));
         let parameters = Parameters::together(&each.collect::<Result<Vec<_>>>()?)?;
         let steps = Steps::training(model.in_training(), settings.repred, settings.forcing)?.pausing()?;
-        let engine = |steps: &Steps, gradients: bool| -> Result<Engine> {
-            let Settings { passes, dtype, device, backend, .. } = settings;
-            let options = executor::Options { passes, gradients, dtype, networks: seeds.len() };
-            let recurrences = steps.variants().map(|step| Recurrence::new(&step, options));
-            let recurrences = recurrences.into_iter().collect::<executor::Result<Vec<_>>>()?;
-            Ok(Engine::new(Arc::new(recurrences), dtype, device, backend))
-        };
         Ok(Self {
             model,
             adam: Adam::new(&parameters.flat, cfg.learning_rate, cfg.grad_clip)?,
             owners: Networks::new(&parameters.places(seeds.len()), seeds.len(), device)?,
             networks,
             parameters,
-            training: engine(&steps, true)?,
-            evaluation: engine(&Steps::evaluation(model, settings.repred)?, false)?,
+            training: engine(&steps, true, seeds.len(), settings)?,
+            evaluation: engine(&Steps::evaluation(model, settings.repred)?, false, seeds.len(), settings)?,
             steps,
             updates: 0,
             device,
@@ -174,8 +161,7 @@ impl<'m> Together<'m> {
         while self.updates < cfg.steps && self.networks.iter().any(Network::goes) {
             let losses = self.step()?;
             let step = self.updates;
-            let validates = step == cfg.steps || (cfg.val_every > 0 && step.is_multiple_of(cfg.val_every));
-            let accuracies = if validates { Some(self.validate()?) } else { None };
+            let accuracies = if validates(&cfg, step) { Some(self.validate()?) } else { None };
             for (at, &loss) in losses.iter().enumerate() {
                 let Some(network) = self.networks.get_mut(at).filter(|network| network.goes()) else { continue };
                 let accuracy = accuracies.as_ref().and_then(|all| all.get(at)).copied();
@@ -188,7 +174,7 @@ impl<'m> Together<'m> {
                 network.progress.curve.push(point);
                 on_point(at, &point);
                 if let Some(accuracy) = accuracy
-                    && network.progress.best.as_ref().is_none_or(|(best, _)| accuracy > *best)
+                    && network.progress.is_better(accuracy)
                 {
                     network.progress.best = Some((accuracy, self.parameters.of_network(at)?.weights()?));
                 }
@@ -207,7 +193,7 @@ impl<'m> Together<'m> {
     fn finish(mut self) -> Result<Vec<Result<Trained>>> {
         let unseen = self.networks.iter().any(|network| network.goes() && network.progress.best.is_none());
         let accuracies = if unseen { self.validate()? } else { Vec::new() };
-        let mut warnings = self.warnings();
+        let mut warnings = warnings([&self.evaluation, &self.training].into_iter());
         let mut ended = Vec::new();
         for (at, network) in self.networks.iter_mut().enumerate() {
             let Progress { curve, best, diverged } = std::mem::take(&mut network.progress);
@@ -297,17 +283,6 @@ impl<'m> Together<'m> {
             }
         }
         Ok(scorers.iter().map(|scorer| scorer.scores().score).collect())
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        let mut all = Vec::new();
-        for engine in [&self.evaluation, &self.training] {
-            all.extend(engine.recurrences().iter().flat_map(|one| &one.faults).map(ToString::to_string));
-            all.extend(engine.warnings());
-        }
-        all.sort();
-        all.dedup();
-        all
     }
 
     /// Everything that changes from step to step, network by network.

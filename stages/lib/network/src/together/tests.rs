@@ -1,7 +1,7 @@
 //! Each network comes to what it comes to alone.
 
 use super::*;
-use crate::Dtype;
+use crate::{Backend, Dtype};
 use executor::weights::Weights;
 use model::Repred;
 use std::sync::atomic::AtomicBool;
@@ -63,7 +63,8 @@ fn each_is_what_it_is_alone(source: &str, cfg: &TrainConfig, backend: Backend) {
     let processor = processor(source);
     let algorithm = data::find(&cfg.algorithm).expect("exists");
     let model = Model::new(&processor, &data::spec(algorithm), cfg.nb_msg_passing_steps).expect("builds");
-    let trainer = Together::new(&model, cfg, &SEEDS, settings(cfg, cpu(), backend)).expect("compiles");
+    let trainer =
+        Together::new(&model, cfg, &SEEDS, Settings { backend, ..Settings::training(cfg, cpu()) }).expect("compiles");
     let mut points = [0; 3];
     let all = trainer.run(None, &mut |at, _| points[at] += 1).expect("runs");
     assert_eq!(points, [cfg.steps; 3]);
@@ -125,7 +126,7 @@ fn one_that_diverges_leaves_the_others_alone() {
     let processor = processor(SEED);
     let cfg = config("dfs");
     let model = Model::new(&processor, &data::spec(data::find("dfs").expect("exists")), 1).expect("builds");
-    let trainer = Together::new(&model, &cfg, &SEEDS, settings(&cfg, cpu(), Backend::Auto)).expect("compiles");
+    let trainer = Together::new(&model, &cfg, &SEEDS, Settings::training(&cfg, cpu())).expect("compiles");
     let places = trainer.parameters.places(3);
     let first = i64::try_from(places[places.len() / 3]).expect("fits");
     let _ = trainer.parameters.flat.narrow(0, first, 1).fill_(f64::NAN);

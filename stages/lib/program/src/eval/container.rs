@@ -495,17 +495,13 @@ pub static TABLE: &[Native] = &[
         Ok(Value::None)
     }),
     native("ModuleDict.keys ModuleDict.values ModuleDict.items ParameterDict.keys", "self", |vm, a| {
-        let part = match a.function() {
-            "keys" => Part::Keys,
-            "values" => Part::Values,
-            _ => Part::Items,
-        };
+        let part = Part::of_method(a.function());
         let of = Viewed::Module(module(&vm.tracer.run, a)?);
         Ok(Value::View(Rc::new(DictView { part, of })))
     }),
     native("ParameterDict.values ParameterDict.items", "self", |vm, a| {
         let o = module(&vm.tracer.run, a)?;
-        let part = if a.function() == "values" { Part::Values } else { Part::Items };
+        let part = Part::of_method(a.function());
         Ok(Value::iter(Iter::Held(Held::parameters(o, part))))
     }),
     native("ModuleDict.update ParameterDict.update", "self modules", |vm, a| {

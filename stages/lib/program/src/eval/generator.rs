@@ -116,6 +116,12 @@ impl From<Flow> for Pace {
     }
 }
 
+/// What a loop of a generator goes by: its target and what it goes over, or its test.
+enum Loop<'a> {
+    For(&'a Expr, Source),
+    While(&'a Expr),
+}
+
 /// The `yield` that an expression is.
 enum Yields<'a> {
     One(Option<&'a Expr>),
@@ -306,13 +312,7 @@ impl Interp {
                         (self.loop_source(&iterable)?, 0)
                     }
                 };
-                self.tracer.run.trail.enter_loop(stmt.at.0);
-                let pace = self.paced_for((stmt, target, body), &source, rounds, f)?;
-                self.tracer.run.trail.leave_loop();
-                match pace {
-                    Some(pace) => Ok(pace),
-                    None => self.paced_else(orelse, f),
-                }
+                self.paced_loop(stmt, &Loop::For(target, source), rounds, (body, orelse), f)
             }
             StmtKind::While(test, body, orelse) => {
                 let rounds = match f.stand.pop() {
@@ -320,13 +320,7 @@ impl Interp {
                     Some(Stand::While(rounds)) => rounds,
                     _ => 0,
                 };
-                self.tracer.run.trail.enter_loop(stmt.at.0);
-                let pace = self.paced_while((stmt, test, body), rounds, f)?;
-                self.tracer.run.trail.leave_loop();
-                match pace {
-                    Some(pace) => Ok(pace),
-                    None => self.paced_else(orelse, f),
-                }
+                self.paced_loop(stmt, &Loop::While(test), rounds, (body, orelse), f)
             }
             _ => self.refuse(Rule::UnsupportedSyntax, "'yield' is not supported here"),
         }
@@ -340,12 +334,31 @@ impl Interp {
         Ok(pace)
     }
 
-    /// Goes on in a loop; nothing where it comes to its end.
-    fn paced_for(
+    /// Goes on in a loop after so many rounds, and in its `else` where it comes to its end.
+    fn paced_loop(
         &mut self,
-        (stmt, target, body): (&Stmt, &Expr, &[Stmt]),
-        source: &Source,
+        stmt: &Stmt,
+        head: &Loop<'_>,
+        rounds: u64,
+        (body, orelse): (&[Stmt], &[Stmt]),
+        f: &mut Suspended,
+    ) -> R<Pace> {
+        self.tracer.run.trail.enter_loop(stmt.at.0);
+        let pace = self.paced_rounds(stmt, head, rounds, body, f)?;
+        self.tracer.run.trail.leave_loop();
+        match pace {
+            Some(pace) => Ok(pace),
+            None => self.paced_else(orelse, f),
+        }
+    }
+
+    /// The rounds of a loop; nothing where it comes to its end.
+    fn paced_rounds(
+        &mut self,
+        stmt: &Stmt,
+        head: &Loop<'_>,
         mut rounds: u64,
+        body: &[Stmt],
         f: &mut Suspended,
     ) -> R<Option<Pace>> {
         let scope = f.scope.clone();
@@ -353,50 +366,31 @@ impl Interp {
         let mut inside = !f.stand.is_empty();
         loop {
             if !inside {
-                let Some(item) = self.next(source)? else { return Ok(None) };
+                let item = match head {
+                    Loop::For(_, source) => self.next(source)?,
+                    Loop::While(test) => {
+                        let value = self.expr(test, &scope)?;
+                        self.move_to(test.at.0);
+                        self.truth(&value)?.then_some(Value::None)
+                    }
+                };
+                let Some(item) = item else { return Ok(None) };
                 rounds += 1;
                 self.tracer.run.trail.note_rounds(rounds);
                 self.tracer.run.round(stmt.at.0, rounds)?;
-                self.assign(target, item, &scope)?;
+                if let Loop::For(target, _) = head {
+                    self.assign(target, item, &scope)?;
+                }
             }
             inside = false;
             match self.paced_block(body, f)? {
                 Pace::Next | Pace::Continue => {}
                 Pace::Break => return Ok(Some(Pace::Next)),
                 Pace::Yield(value) => {
-                    f.stand.push(Stand::For(source.clone(), rounds));
-                    return Ok(Some(Pace::Yield(value)));
-                }
-                done @ Pace::Return(_) => return Ok(Some(done)),
-            }
-        }
-    }
-
-    fn paced_while(
-        &mut self,
-        (stmt, test, body): (&Stmt, &Expr, &[Stmt]),
-        mut rounds: u64,
-        f: &mut Suspended,
-    ) -> R<Option<Pace>> {
-        let scope = f.scope.clone();
-        let mut inside = !f.stand.is_empty();
-        loop {
-            if !inside {
-                let value = self.expr(test, &scope)?;
-                self.move_to(test.at.0);
-                if !self.truth(&value)? {
-                    return Ok(None);
-                }
-                rounds += 1;
-                self.tracer.run.trail.note_rounds(rounds);
-                self.tracer.run.round(stmt.at.0, rounds)?;
-            }
-            inside = false;
-            match self.paced_block(body, f)? {
-                Pace::Next | Pace::Continue => {}
-                Pace::Break => return Ok(Some(Pace::Next)),
-                Pace::Yield(value) => {
-                    f.stand.push(Stand::While(rounds));
+                    f.stand.push(match head {
+                        Loop::For(_, source) => Stand::For(source.clone(), rounds),
+                        Loop::While(_) => Stand::While(rounds),
+                    });
                     return Ok(Some(Pace::Yield(value)));
                 }
                 done @ Pace::Return(_) => return Ok(Some(done)),

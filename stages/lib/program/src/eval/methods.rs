@@ -134,11 +134,7 @@ pub static TABLE: &[Native] = &[
         Ok(dict(&vm.tracer.run, a)?.borrow().get(&key).cloned().unwrap_or_else(|| a.value("default")))
     }),
     native("dict.keys dict.values dict.items", "self", |vm, a| {
-        let part = match a.function() {
-            "keys" => Part::Keys,
-            "values" => Part::Values,
-            _ => Part::Items,
-        };
+        let part = Part::of_method(a.function());
         let of = Viewed::Dict(dict(&vm.tracer.run, a)?);
         Ok(Value::View(Rc::new(DictView { part, of })))
     }),

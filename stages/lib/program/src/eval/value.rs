@@ -74,6 +74,17 @@ pub enum Part {
     Items,
 }
 
+impl Part {
+    /// What the method of this name looks at: `keys`, `values`, `items`.
+    pub fn of_method(name: &str) -> Self {
+        match name {
+            "keys" => Self::Keys,
+            "values" => Self::Values,
+            _ => Self::Items,
+        }
+    }
+}
+
 /// A live look at a dict or at a container of modules.
 pub struct DictView {
     pub part: Part,

@@ -1,6 +1,21 @@
-//! What a processor computes with waves for inputs and parameters, as a few numbers.
+//! The seed program with another ACTION region, and what a processor computes with waves for inputs and parameters, as a few numbers.
+
+use std::fs;
+use std::path::Path;
 
 use graph::interpret::{Tensor, evaluate, sizes};
+
+/// The seed program with these lines as its ACTION region.
+pub fn seed_with(action: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../data/seed_pgn.py");
+    let source = fs::read_to_string(path).unwrap();
+    let begin = "# ===== BEGIN ACTION REGION =====\n";
+    let start = source.find(begin).unwrap() + begin.len();
+    let stop = source[..source.find("# ===== END ACTION REGION =====").unwrap()].rfind('\n').unwrap() + 1;
+    let indented: String =
+        action.lines().map(|l| if l.is_empty() { "\n".into() } else { format!("        {l}\n") }).collect();
+    format!("{}{indented}{}", &source[..start], &source[stop..])
+}
 
 fn wave(shape: Vec<usize>, step: f64, start: f64, scale: f64) -> Tensor {
     let count = shape.iter().product();
