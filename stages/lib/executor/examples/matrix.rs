@@ -1,10 +1,12 @@
-//! Times products of matrices against the crate matrixmultiply.
+//! Times products of matrices against the crate matrixmultiply, and those in bfloat16, where the processor has them, against
+//! those in float32. With `bf16` as its argument only the latter.
 
 #![allow(unsafe_code, reason = "it calls kernels as the executor does")]
 
 use std::hint::black_box;
 use std::time::Instant;
 
+use executor::kernels::bfloat16::{self, Factor, Right, Unit};
 use executor::kernels::matrix::product;
 
 /// m, k, n, and whether left is transposed.
@@ -124,7 +126,44 @@ macro_rules! compare {
     };
 }
 
+/// Prints GFLOP/s in bfloat16 and in float32.
+fn bf16(unit: Unit) {
+    println!("{:>28} {:>10} {:>14} {:>6}", format!("bf16, {unit:?}"), "bf16", "float32", "ratio");
+    // Of narrow matrices as well, which attention and edge features make.
+    let narrow = [([2048, 8, 4], false), ([2048, 32, 4], false), ([2048, 4, 32], false), ([32, 2048, 4], true)];
+    for &(sizes, transposed) in CASES.iter().chain(&narrow) {
+        let [m, k, n] = sizes;
+        let numbers = |count| numbers(count).into_iter().map(|x| x as f32).collect::<Vec<f32>>();
+        let (a, b, mut c) = (numbers(m * k), numbers(k * n), numbers(m * n));
+        let (row, column) = if transposed { (1, m) } else { (k, 1) };
+        let (to, flops) = (c.as_mut_ptr(), 2.0 * (m * k * n) as f64);
+        let calls = (1e6 / (flops / 100.0)) as usize + 1;
+        let mut memory = vec![0_u8; bfloat16::room(sizes, false) + 64];
+        let start = memory.as_ptr().align_offset(64);
+        let room = memory[start..].as_mut_ptr();
+        let half = || {
+            let left = Factor { start: black_box(a.as_ptr()), lane: row, term: column };
+            let right = Right::Plain(Factor { start: b.as_ptr(), lane: 1, term: n });
+            // SAFETY: the matrices have these sizes, and the unit was found.
+            unsafe { bfloat16::product(unit, sizes, left, right, (black_box(to), n, 1), false, room) };
+        };
+        let single = || {
+            let (left, right) = ((black_box(a.as_ptr()), row, column), (b.as_ptr(), n));
+            // SAFETY: as above.
+            unsafe { product(sizes, left, right, (black_box(to), n), false) };
+        };
+        let [ours, theirs] = time(calls, half, single);
+        let name = format!("{sizes:?}{}", if transposed { " transposed" } else { "" });
+        println!("{name:>28} {:10.0} {:14.0} {:6.2}", flops / ours, flops / theirs, theirs / ours);
+    }
+}
+
 fn main() {
-    compare!(f32, sgemm);
-    compare!(f64, dgemm);
+    if std::env::args().nth(1).as_deref() != Some("bf16") {
+        compare!(f32, sgemm);
+        compare!(f64, dgemm);
+    }
+    for unit in Unit::all() {
+        bf16(unit);
+    }
 }

@@ -15,7 +15,7 @@ pub(crate) fn rounded(
     outputs: &[NodeId],
     known: &BTreeSet<usize>,
 ) -> Result<(Graph, Vec<NodeId>), OpError> {
-    let mut rounding = Rounding { known, made: BTreeMap::new() };
+    let mut rounding = Rounding::new(known);
     rewritten(graph, outputs, |to, id, args| {
         let node = graph.node(id);
         let factors = match node.op {
@@ -44,15 +44,21 @@ pub(crate) fn is_rounded(graph: &Graph, mut id: NodeId) -> bool {
     }
 }
 
-struct Rounding<'a> {
+/// Rounds values of a graph in the making, each once.
+pub(crate) struct Rounding<'a> {
     known: &'a BTreeSet<usize>,
     /// Values that were rounded before.
     made: BTreeMap<NodeId, NodeId>,
 }
 
-impl Rounding<'_> {
+impl<'a> Rounding<'a> {
+    /// `known`: inputs that are rounded already, by their numbers.
+    pub fn new(known: &'a BTreeSet<usize>) -> Self {
+        Self { known, made: BTreeMap::new() }
+    }
+
     /// A value rounded: below its views, since only what is computed can be rounded where it is made.
-    fn of(&mut self, to: &mut Graph, id: NodeId) -> Result<NodeId, OpError> {
+    pub fn of(&mut self, to: &mut Graph, id: NodeId) -> Result<NodeId, OpError> {
         if let Some(&made) = self.made.get(&id) {
             return Ok(made);
         }

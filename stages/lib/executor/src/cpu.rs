@@ -10,7 +10,7 @@ use crate::engine::{OnStep, Outcome, Sequence};
 use crate::error::{Error, Result};
 use crate::kernels::Real;
 use crate::parameters::Parameters;
-use crate::plan::{Addresses, Gemm, Mode, Plan};
+use crate::plan::{Addresses, Gemm, Mode, Plan, Use};
 use crate::recurrence::Recurrence;
 use crate::tensor::{TorchKind, sizes as as_sizes};
 
@@ -35,6 +35,8 @@ struct Plans<T> {
     fixed: Plan<T>,
     step: Plan<T>,
     backward: Option<(Plan<T>, Plan<T>)>,
+    /// What the plans of a step have prepared for a sequence, forward and backward.
+    prepared: [Memory; 2],
     /// Static values, their gradients, and what is handed out.
     statics: Vec<Memory>,
     sums: Vec<Memory>,
@@ -110,6 +112,8 @@ impl<T: Real + Gemm> Cpu<T> {
         let given = given(&recurrences, &used, sequence, self.kind)?;
         for &variant in &used {
             self.fixed(variant, sequence, &given, &params)?;
+            let recurrence = recurrences.get(variant).ok_or_else(|| Error::missing("a recurrence"))?;
+            self.shared(variant, recurrence, sequence.sizes, &params)?;
         }
         let mut rows = Rows::new(sequence, self.kind, gradient.is_some())?;
         self.start(sequence, &rows)?;
@@ -187,8 +191,28 @@ impl<T: Real + Gemm> Cpu<T> {
         let (plans, arena) = self.plans(variant, sequence.sizes)?;
         let outputs: Vec<*mut u8> = plans.statics.iter_mut().map(Memory::start).collect();
         let inputs = given.get(&variant).ok_or_else(|| Error::missing("an input"))?;
+        let prepared = std::ptr::null_mut();
         // SAFETY: inputs and parameters were checked to be as large as the graph says, the others are ours and made to fit.
-        unsafe { plans.fixed.run(&Addresses { inputs, outputs: &outputs, params, arena }) }
+        unsafe { plans.fixed.run(&Addresses { inputs, outputs: &outputs, params, arena, prepared }) }
+    }
+
+    /// Makes what the time steps share, once the static values are there.
+    fn shared(&mut self, variant: usize, recurrence: &Recurrence, sizes: (i64, i64), params: &[*mut u8]) -> Result<()> {
+        let (plans, arena) = self.plans(variant, sizes)?;
+        let first = recurrence.state.len() + recurrence.data.len();
+        let mut inputs = vec![std::ptr::null_mut(); first];
+        inputs.extend(plans.statics.iter_mut().map(Memory::start));
+        let [forward, backward] = plans.prepared.each_mut().map(Memory::start);
+        let mut at = Addresses { inputs: &inputs, outputs: &[], params, arena, prepared: forward };
+        // SAFETY: static values and parameters are there, and what is prepared has its memory.
+        unsafe {
+            plans.step.prepare(&at)?;
+            if let Some((step, _)) = &mut plans.backward {
+                at.prepared = backward;
+                step.prepare(&at)?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts the initial state in place.
@@ -244,8 +268,9 @@ impl<T: Real + Gemm> Cpu<T> {
             outputs.extend((0..recurrence.losses).map(|at| unsafe { losses.add(at * LINE) }));
             outputs.extend(plans.outputs.iter_mut().map(|(memory, _)| memory.start()));
             outputs.extend(plans.saved_places(saved));
+            let prepared = plans.prepared[0].start();
             // SAFETY: every address is that of memory made or checked for these sizes, and rows of a step do not overlap.
-            unsafe { plans.step.run(&Addresses { inputs: &inputs, outputs: &outputs, params, arena }) }?;
+            unsafe { plans.step.run(&Addresses { inputs: &inputs, outputs: &outputs, params, arena, prepared }) }?;
             for (at, total) in totals.iter_mut().enumerate().take(recurrence.losses) {
                 // SAFETY: the step has written one number there.
                 *total += unsafe { losses.add(at * LINE).cast::<T>().read() }.to_f64();
@@ -299,9 +324,10 @@ impl<T: Real + Gemm> Cpu<T> {
             outputs.clear();
             outputs.extend(before);
             outputs.extend(plans.sums.iter_mut().map(Memory::start));
+            let prepared = plans.prepared[1].start();
             let (step, _) = plans.backward.as_mut().ok_or_else(|| Error::missing("the gradient"))?;
             // SAFETY: as in the forward pass.
-            unsafe { step.run(&Addresses { inputs: &inputs, outputs: &outputs, params, arena }) }?;
+            unsafe { step.run(&Addresses { inputs: &inputs, outputs: &outputs, params, arena, prepared }) }?;
             self.adjoints.swap(0, 1);
         }
         Ok(())
@@ -327,8 +353,9 @@ impl<T: Real + Gemm> Cpu<T> {
         };
         let outputs = backward.params.iter().map(place).collect::<Result<Vec<_>>>()?;
         let (_, fixed) = plans.backward.as_mut().ok_or_else(|| Error::missing("the gradient"))?;
+        let prepared = std::ptr::null_mut();
         // SAFETY: as in the forward pass.
-        unsafe { fixed.run(&Addresses { inputs: &inputs, outputs: &outputs, params, arena }) }
+        unsafe { fixed.run(&Addresses { inputs: &inputs, outputs: &outputs, params, arena, prepared }) }
     }
 
     fn state_gradients(&mut self, sequence: &Sequence<'_>) -> Result<Vec<Tensor>> {
@@ -349,18 +376,22 @@ impl<T: Real + Gemm> Cpu<T> {
 impl<T: Real + Gemm> Plans<T> {
     fn new(recurrence: &Recurrence, sizes: (i64, i64), kind: Kind) -> Result<Self> {
         let writes = |count: usize| vec![Mode::Write; count];
-        let fixed = Plan::new(&recurrence.fixed, &writes(recurrence.fixed.outputs.len()), sizes, kind)?;
-        let step = Plan::new(&recurrence.step, &writes(recurrence.step.outputs.len()), sizes, kind)?;
+        let once = || Use { fixed: None, unit: recurrence.unit };
+        // Static values come after the state and the data of a time step.
+        let first = recurrence.state.len() + recurrence.data.len();
+        let many = || Use { fixed: Some(first..first + recurrence.fixed.outputs.len()), ..once() };
+        let fixed = Plan::new(&recurrence.fixed, &writes(recurrence.fixed.outputs.len()), sizes, kind, once())?;
+        let step = Plan::new(&recurrence.step, &writes(recurrence.step.outputs.len()), sizes, kind, many())?;
         let mut sums = Vec::new();
         let backward = match &recurrence.backward {
             None => None,
             Some(backward) => {
                 let mut modes = writes(recurrence.state.len());
                 modes.resize(backward.step.outputs.len(), Mode::Add);
-                let step = Plan::new(&backward.step, &modes, sizes, kind)?;
+                let step = Plan::new(&backward.step, &modes, sizes, kind, many())?;
                 sums.extend(step.outputs.iter().skip(recurrence.state.len()).map(|&bytes| Memory::of(bytes)));
                 let modes = vec![Mode::Add; backward.fixed.outputs.len()];
-                Some((step, Plan::new(&backward.fixed, &modes, sizes, kind)?))
+                Some((step, Plan::new(&backward.fixed, &modes, sizes, kind, once())?))
             }
         };
         let first = recurrence.state.len() + recurrence.losses;
@@ -374,7 +405,9 @@ impl<T: Real + Gemm> Plans<T> {
         let outputs = bytes.clone().zip(shapes).map(|(bytes, shape)| (Memory::of(bytes), shape)).collect();
         let saved = bytes.skip(recurrence.outputs).map(|bytes| bytes.next_multiple_of(LINE)).collect();
         let statics = fixed.outputs.iter().map(|&bytes| Memory::of(bytes)).collect();
-        Ok(Self { fixed, step, backward, statics, sums, outputs, saved })
+        let back = backward.as_ref().map_or(0, |(step, _)| step.prepared());
+        let prepared = [step.prepared(), back].map(Memory::of);
+        Ok(Self { fixed, step, backward, prepared, statics, sums, outputs, saved })
     }
 
     /// Where each saved value of a step lies.

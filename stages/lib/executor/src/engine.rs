@@ -8,10 +8,11 @@ use tch::Tensor;
 use crate::cpu::Cpu;
 use crate::eager::Eager;
 use crate::error::Result;
+use crate::kernels::bfloat16::Unit;
 use crate::parameters::Parameters;
-use crate::recurrence::Recurrence;
+use crate::recurrence::{Options, Recurrence};
 use crate::replay::Replay;
-use crate::{Device, Dtype};
+use crate::{Device, Dtype, Step};
 
 /// How graphs are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,8 +73,23 @@ enum Inner {
 }
 
 impl Engine {
-    /// `recurrences` are alternatives for a time step: they have the same inputs and the same state.
-    pub fn new(recurrences: Arc<Vec<Recurrence>>, dtype: Dtype, device: Device, backend: Backend) -> Self {
+    /// Compiles `steps`, which are alternatives for a time step: they have the same inputs and the same state.
+    ///
+    /// # Errors
+    /// See [`Recurrence::new`].
+    pub fn new(
+        steps: impl IntoIterator<Item = Step>,
+        options: Options,
+        device: Device,
+        backend: Backend,
+    ) -> Result<Self> {
+        let unit = unit(options.dtype, device, backend);
+        let steps = steps.into_iter().map(|step| Recurrence::new(&step, options, unit));
+        let recurrences = steps.collect::<Result<Vec<_>>>()?;
+        Ok(Self::of(Arc::new(recurrences), options.dtype, device, backend))
+    }
+
+    fn of(recurrences: Arc<Vec<Recurrence>>, dtype: Dtype, device: Device, backend: Backend) -> Self {
         let shared = Arc::clone(&recurrences);
         let inner = match (backend, device.is_cuda(), dtype) {
             (Backend::Auto, false, Dtype::F32 | Dtype::Tf32 | Dtype::Bf16) => {
@@ -92,7 +108,7 @@ impl Engine {
 
     /// The same, for another thread.
     pub fn fork(&self) -> Self {
-        Self::new(Arc::clone(&self.recurrences), self.dtype, self.device, self.backend)
+        Self::of(Arc::clone(&self.recurrences), self.dtype, self.device, self.backend)
     }
 
     /// What it runs.
@@ -143,4 +159,11 @@ impl Engine {
             Inner::Double(cpu) => cpu.run(parameters, sequence, gradient, on_step),
         }
     }
+}
+
+/// The instructions for products in bfloat16, where the device multiplies with such: there the operands are rounded when they
+/// are multiplied, and elsewhere by operations of the graph.
+fn unit(dtype: Dtype, device: Device, backend: Backend) -> Option<Unit> {
+    let own = dtype == Dtype::Bf16 && backend == Backend::Auto && !device.is_cuda();
+    own.then(Unit::detect).flatten()
 }

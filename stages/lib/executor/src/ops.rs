@@ -232,7 +232,7 @@ fn is_whole(bound: f64) -> bool {
     bound.is_infinite() || bound.fract() == 0.0
 }
 
-fn unary(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
+pub(crate) fn unary(op: UnaryOp, x: &Tensor) -> Result<Tensor> {
     Ok(match op {
         UnaryOp::Neg => x.f_neg()?,
         UnaryOp::Abs => x.f_abs()?,

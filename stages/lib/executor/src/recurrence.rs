@@ -21,6 +21,7 @@ use graph::{
 };
 
 use crate::error::{Error, Result};
+use crate::kernels::bfloat16::Unit;
 use crate::{Dtype, bfloat16, biases};
 
 /// How a step is compiled.
@@ -64,6 +65,8 @@ pub struct Recurrence {
     pub(crate) backward: Option<Backward>,
     /// The whole step as it was rewritten, for costs: what varies at each step and what does not.
     pub(crate) whole: Part,
+    /// What multiplies in bfloat16, and rounds what it multiplies. `None`: everything is computed as the graphs say.
+    pub(crate) unit: Option<Unit>,
     /// Passes that had to be left out.
     pub faults: Vec<PassFault>,
 }
@@ -88,8 +91,9 @@ pub(crate) fn is_constant(op: &Op) -> bool {
 }
 
 impl Recurrence {
-    /// Compiles a step, for all sizes.
-    pub fn new(step: &Step, options: Options) -> Result<Self> {
+    /// Compiles a step, for all sizes. `unit`: what multiplies in bfloat16 where `options.dtype` asks for it, so that the graph need
+    /// not round.
+    pub(crate) fn new(step: &Step, options: Options, unit: Option<Unit>) -> Result<Self> {
         let Step { graph, state, losses, outputs } = step;
         let next = state.iter().map(|(_, id)| *id);
         let wanted: Vec<NodeId> = next.chain(losses.iter().copied()).chain(outputs.iter().copied()).collect();
@@ -100,7 +104,7 @@ impl Recurrence {
             0 | 1 => (whole, wanted, losses.len()),
             networks => side_by_side(&whole, &wanted, state.len()..state.len() + losses.len(), networks)?,
         };
-        let bf16 = options.dtype == Dtype::Bf16;
+        let bf16 = options.dtype == Dtype::Bf16 && unit.is_none();
         let none = BTreeSet::new();
         let (whole, wanted) = if bf16 { bfloat16::rounded(&whole, &wanted, &none)? } else { (whole, wanted) };
 
@@ -127,6 +131,7 @@ impl Recurrence {
             step: forward,
             backward: None,
             whole: Part { graph: whole, outputs: wanted },
+            unit,
             faults,
         };
         if options.gradients {

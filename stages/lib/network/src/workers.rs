@@ -10,7 +10,7 @@
 //! groups' gradients are added up in their order. Even a batch in one part is computed by one thread, because libtorch's own
 //! threads would share its sums out otherwise.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::thread;
 
 use executor::tensor::size;
@@ -260,9 +260,7 @@ pub(crate) fn cuts(engine: &Engine, settings: Settings) -> Option<Largest> {
 pub(crate) fn engine(steps: &Steps, gradients: bool, networks: usize, settings: Settings) -> Result<Engine> {
     let Settings { passes, dtype, device, backend, .. } = settings;
     let options = executor::Options { passes, gradients, dtype, networks };
-    let recurrences = steps.variants().map(|step| Recurrence::new(&step, options));
-    let recurrences = recurrences.into_iter().collect::<executor::Result<Vec<_>>>()?;
-    Ok(Engine::new(Arc::new(recurrences), dtype, device, backend))
+    Ok(Engine::new(steps.variants(), options, device, backend)?)
 }
 
 /// What went wrong without harm in some engines, each fault once.

@@ -15,9 +15,13 @@ fn device() -> Device {
 }
 
 fn seed_program() -> Processor {
+    seed_program_of(HIDDEN)
+}
+
+fn seed_program_of(hidden: usize) -> Processor {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../data/seed_pgn.py");
     let source = std::fs::read_to_string(path).expect("the seed program is there");
-    let options = program::Options { hidden: HIDDEN, ..program::Options::default() };
+    let options = program::Options { hidden, ..program::Options::default() };
     program::compile(&source, &options).processor.expect("the seed program is valid")
 }
 
@@ -78,7 +82,14 @@ fn mixing_program() -> Processor {
 fn trainings_are_equal_to_the_bit_with_any_number_of_threads() {
     // large enough to be cut into parts, where samples do not see each other
     let config = TrainConfig { steps: 3, lengths: vec![24], batch_size: 96, val_length: 8, ..config("bellman_ford") };
-    for processor in [seed_program(), mixing_program()] {
+    // few features are not multiplied in bfloat16
+    let wide = 16;
+    for (processor, hidden, dtype) in [
+        (seed_program(), HIDDEN, Dtype::F32),
+        (mixing_program(), HIDDEN, Dtype::F32),
+        (seed_program_of(wide), wide, Dtype::Bf16),
+    ] {
+        let config = TrainConfig { hidden, dtype, ..config.clone() };
         let train = |threads| {
             let device = network::init(&DeviceArg::Cpu, threads).expect("the CPU is there");
             network::train(&processor, &config, device, None, &mut |_| ()).expect("trains")
@@ -86,7 +97,7 @@ fn trainings_are_equal_to_the_bit_with_any_number_of_threads() {
         let one = train(1);
         let evaluate = |threads| {
             let device = network::init(&DeviceArg::Cpu, threads).expect("the CPU is there");
-            let config = EvalConfig::validation("bellman_ford", HIDDEN, 12, 96, 5);
+            let config = EvalConfig { dtype, ..EvalConfig::validation("bellman_ford", hidden, 12, 96, 5) };
             network::evaluate(&processor, &one.weights, &config, device).expect("evaluates")
         };
         let scores = evaluate(1);
@@ -94,7 +105,7 @@ fn trainings_are_equal_to_the_bit_with_any_number_of_threads() {
             let other = train(threads);
             assert_eq!(other.curve, one.curve);
             // thousands of numbers: too many to print
-            assert!(other.weights == one.weights, "{threads} threads");
+            assert!(other.weights == one.weights, "{dtype:?}, {threads} threads");
             assert_eq!(evaluate(threads), scores);
         }
     }

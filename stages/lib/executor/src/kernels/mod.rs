@@ -8,11 +8,13 @@
 //! * [`extremes`], [`max_plus`]: maxima and minima over an axis, and their gradients;
 //! * [`normal`]: softmax and layer norm;
 //! * [`matrix`]: products of small and tall matrices;
+//! * [`bfloat16`]: products in bfloat16, where the processor has them;
 //! * [`copy`]: strided copies, transposes, concatenation.
 
 // Loops by index unroll to vector registers; iterators' closures would not be compiled for the processor's vectors.
 #![allow(clippy::needless_range_loop)]
 
+pub mod bfloat16;
 pub mod copy;
 pub mod extremes;
 pub mod fused;

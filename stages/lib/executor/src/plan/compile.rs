@@ -1,6 +1,7 @@
 //! From a part to a plan: where values lie, and which kernels make them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Instant;
 
 use graph::{BinaryOp, DType, Equation, Node, NodeId, Op, UnaryOp};
@@ -9,14 +10,15 @@ use tch::{Kind, Tensor};
 use super::layout::Layout;
 use super::lower::lower;
 use super::product::{self, Axis, Gemm, Product};
-use super::step::{Bases, Extent, MOST, Operand, Place, Step};
+use super::step::{Bases, Extent, MOST, Operand, Packing, Place, Step};
 use super::units::{Nodes, Role, Units};
-use crate::Device;
 use crate::error::{Error, Result};
+use crate::kernels::bfloat16::{Unit, packed_bytes, room};
 use crate::kernels::{Instr, Loop, LoopSpec, Real, Store, View};
 use crate::ops;
 use crate::recurrence::Part;
 use crate::tensor::sizes as as_sizes;
+use crate::{Device, bfloat16};
 
 /// What happens to an output's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ enum Memory {
     Param(usize),
     Output(usize),
     Constant(usize),
+    /// Bytes from the start of what is prepared for a sequence.
+    Prepared(usize),
     /// Bytes from the start of the arena; the place is found when all lifetimes are known.
     Arena(usize),
 }
@@ -49,14 +53,27 @@ struct Root {
 /// Bytes to which every place in the arena is aligned: a line of the cache.
 const LINE: usize = 64;
 
+/// How often a part is run, and with what.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Use {
+    /// Inputs that are the same in all runs of a sequence, as parameters are: what is made of them alone is made once, by
+    /// [`Plan::prepare`]. `None`: there is one run, and nothing is prepared.
+    pub fixed: Option<Range<usize>>,
+    /// What multiplies in bfloat16, if products are to be.
+    pub unit: Option<Unit>,
+}
+
 /// A part at known sizes, ready to be run.
 pub(crate) struct Plan<T> {
     steps: Vec<Step<T>>,
+    /// How many of the steps prepare.
+    preparing: usize,
     roots: Vec<Root>,
     /// Keeps the memory of the constants.
     _constants: Vec<Tensor>,
     bases: Vec<Base>,
     arena: usize,
+    prepared: usize,
     float: Kind,
     /// Bytes of each output.
     pub outputs: Vec<usize>,
@@ -80,16 +97,18 @@ pub(crate) struct Addresses<'a> {
     pub params: &'a [*mut u8],
     /// At least [`Plan::arena`] bytes, aligned to a line of the cache.
     pub arena: *mut u8,
+    /// At least [`Plan::prepared`] bytes, aligned to a line of the cache: what [`Plan::prepare`] has left there.
+    pub prepared: *mut u8,
 }
 
 impl<T: Real + Gemm> Plan<T> {
     /// `modes` are those of the part's outputs.
-    pub fn new(part: &Part, modes: &[Mode], sizes: (i64, i64), float: Kind) -> Result<Self> {
-        let part = lower(part)?;
+    pub fn new(part: &Part, modes: &[Mode], sizes: (i64, i64), float: Kind, used: Use) -> Result<Self> {
+        let part = lower(part, used.unit.is_some())?;
         let overflow = || Error::Inconsistent("a size overflows".to_owned());
         let nodes = Nodes::new(&part.graph, &part.outputs, sizes).ok_or_else(overflow)?;
         let units = Units::new(&nodes);
-        Compiler::new(&nodes, &units, &part.outputs, modes, float).plan()
+        Compiler::new(&nodes, &units, &part.outputs, modes, float, used).plan()
     }
 
     /// Bytes of memory that a run needs for itself.
@@ -97,10 +116,29 @@ impl<T: Real + Gemm> Plan<T> {
         self.arena
     }
 
+    /// Bytes of memory for what is prepared.
+    pub fn prepared(&self) -> usize {
+        self.prepared
+    }
+
+    /// Makes what runs of a sequence share: from parameters, and from inputs that are the same in all of them.
+    ///
+    /// # Safety
+    /// As [`Plan::run`], for these inputs and parameters; other addresses are not used.
+    pub unsafe fn prepare(&mut self, at: &Addresses<'_>) -> Result<()> {
+        // SAFETY: as promised.
+        unsafe { self.call(0..self.preparing, at) }
+    }
+
     /// # Safety
     /// Each address points to as many bytes as the plan says (those of a parameter: its elements), aligned to them, which
-    /// nobody else writes to, or in the case of outputs and the arena reads, until this returns.
+    /// nobody else writes to, or in the case of outputs and the arena reads, until this returns. What is prepared was prepared.
     pub unsafe fn run(&mut self, at: &Addresses<'_>) -> Result<()> {
+        // SAFETY: as promised.
+        unsafe { self.call(self.preparing..self.steps.len(), at) }
+    }
+
+    unsafe fn call(&mut self, steps: Range<usize>, at: &Addresses<'_>) -> Result<()> {
         for (base, root) in self.bases.iter_mut().zip(&self.roots) {
             let address = match root.memory {
                 Memory::Input(number) => at.inputs.get(number).copied(),
@@ -109,13 +147,19 @@ impl<T: Real + Gemm> Plan<T> {
                 Memory::Constant(_) => Some(base.0),
                 // SAFETY: the plan's places lie within the bytes that it asks for.
                 Memory::Arena(offset) => Some(unsafe { at.arena.add(offset) }),
+                // SAFETY: as above.
+                Memory::Prepared(offset) => Some(unsafe { at.prepared.add(offset) }),
             };
-            base.0 = address.ok_or_else(|| Error::Inconsistent("an address is missing".to_owned()))?;
+            // What is prepared needs few of them.
+            let unused = (steps.end <= self.preparing).then_some(std::ptr::null_mut());
+            let missing = || Error::Inconsistent("an address is missing".to_owned());
+            base.0 = address.or(unused).ok_or_else(missing)?;
         }
         // SAFETY: `Base` is a transparent wrapper around an address.
         let bases: &Bases =
             unsafe { std::slice::from_raw_parts(self.bases.as_ptr().cast::<*mut u8>(), self.bases.len()) };
-        for (number, step) in self.steps.iter_mut().enumerate() {
+        let called = self.steps.iter_mut().enumerate().take(steps.end).skip(steps.start);
+        for (number, step) in called {
             let start = self.times.is_some().then(Instant::now);
             // SAFETY: the addresses are as the caller promises, and places in the arena that overlap are never in use at
             // the same time.
@@ -154,13 +198,24 @@ pub(super) struct Compiler<'a, T> {
     layouts: Vec<Option<Layout>>,
     roots: Vec<Root>,
     constants: Vec<Tensor>,
+    used: Use,
+    /// Steps that come once for a sequence, and bytes of what they leave.
+    preparing: Vec<Step<T>>,
+    prepared: usize,
     steps: Vec<Step<T>>,
     /// By node: whether a kernel that computes several has computed it already.
     pub done: Vec<bool>,
 }
 
 impl<'a, T: Real + Gemm> Compiler<'a, T> {
-    fn new(nodes: &'a Nodes<'a>, units: &'a Units, outputs: &'a [NodeId], modes: &'a [Mode], float: Kind) -> Self {
+    fn new(
+        nodes: &'a Nodes<'a>,
+        units: &'a Units,
+        outputs: &'a [NodeId],
+        modes: &'a [Mode],
+        float: Kind,
+        used: Use,
+    ) -> Self {
         let count = nodes.roles.len();
         Self {
             nodes,
@@ -173,6 +228,9 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
             layouts: vec![None; count],
             roots: Vec::new(),
             constants: Vec::new(),
+            used,
+            preparing: Vec::new(),
+            prepared: 0,
             steps: Vec::new(),
             done: vec![false; count],
         }
@@ -193,8 +251,10 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
             _ => Base(std::ptr::null_mut()),
         };
         let bases = self.roots.iter().map(base).collect();
-        let Self { steps, roots, constants, float, .. } = self;
-        Ok(Plan { steps, roots, _constants: constants, bases, arena, float, outputs, times: None })
+        let Self { preparing: mut steps, steps: running, roots, constants, prepared, float, .. } = self;
+        let preparing = steps.len();
+        steps.extend(running);
+        Ok(Plan { steps, preparing, roots, _constants: constants, bases, arena, prepared, float, outputs, times: None })
     }
 
     fn width(&self, dtype: DType) -> usize {
@@ -347,21 +407,39 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         self.root(Memory::Arena(0), count * size_of::<T>())
     }
 
+    /// Whether a root is the same in all runs of a sequence, and there are such.
+    fn is_fixed(&self, root: usize) -> bool {
+        self.used.fixed.as_ref().is_some_and(|fixed| match self.roots[root].memory {
+            Memory::Input(number) => fixed.contains(&number),
+            Memory::Param(_) | Memory::Constant(_) => true,
+            Memory::Output(_) | Memory::Arena(_) | Memory::Prepared(_) => false,
+        })
+    }
+
+    /// Memory that `step` fills: once for a sequence where it reads nothing but `source`, and that is fixed.
+    fn made_from(&mut self, source: usize, bytes: usize, step: impl FnOnce(usize) -> Step<T>) -> usize {
+        if self.is_fixed(source) {
+            let root = self.root(Memory::Prepared(self.prepared), bytes);
+            self.prepared += bytes.next_multiple_of(LINE);
+            self.preparing.push(step(root));
+            return root;
+        }
+        let root = self.root(Memory::Arena(0), bytes);
+        self.push(step(root), [source, root]);
+        root
+    }
+
     pub fn copy(&mut self, from: &Layout, to: &Layout, dtype: DType, add: bool) -> Result<()> {
-        let sizes = from.sizes.clone();
         if dtype == DType::Int {
             let node =
                 Node { op: Op::Detach, args: Vec::new(), shape: Vec::new(), dtype, span: graph::Span::default() };
             let (args, value) = (vec![operand(from, dtype)?], operand(to, dtype)?);
-            let step = Step::Torch { node: Box::new(node), args, value, sizes: self.nodes.sizes };
+            let step = Step::Torch { node: Box::new(node), args, value, sizes: self.nodes.sizes, rounds: false };
             self.push(step, [from.root, to.root]);
             return Ok(());
         }
         if !add {
-            let strides = (from.strides.clone(), to.strides.clone());
-            let (from, to) = (Extent::start(from), Extent::start(to));
-            let used = [from.0.root, to.0.root];
-            self.push(Step::Copy { shape: sizes, from, to, strides }, used);
+            self.push(copy(from, to), [from.root, to.root]);
             return Ok(());
         }
         let spec = LoopSpec {
@@ -429,8 +507,9 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         }
         let value = operand(self.layout(at)?, node.dtype)?;
         used.push(value.place.root);
-        let step = Step::Torch { node: Box::new(node), args, value, sizes: self.nodes.sizes };
-        self.push(step, used);
+        let product = matches!(node.op, Op::Linear { .. } | Op::MatMul | Op::Einsum(_));
+        let rounds = product && self.used.unit.is_some();
+        self.push(Step::Torch { node: Box::new(node), args, value, sizes: self.nodes.sizes, rounds }, used);
         Ok(())
     }
 
@@ -583,18 +662,42 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         let accumulate = self.claims[at].is_some_and(|output| self.modes[output] == Mode::Add);
         let mut product =
             Product::new(axes).ok_or_else(|| Error::Inconsistent("a product over too many axes".to_owned()))?;
+        let rounded = self.nodes.node(at).args.iter().all(|&arg| bfloat16::is_rounded(self.nodes.graph, arg));
+        if let Some(unit) = self.used.unit.filter(|_| !rounded) {
+            self.push_rounded(unit, product, [&left, &right, &value], accumulate);
+            return Ok(());
+        }
         let mut place = Self::place(&right);
         if let Some(sizes) = product.wants_transposed() {
-            let root = self.scratch(sizes.iter().product());
             let strides = product.right_strides().to_vec();
             let from = Layout { root: right.root, start: right.start, sizes: sizes.to_vec(), strides };
-            self.copy(&from, &Layout::packed(root, &sizes), DType::Float, false)?;
+            let bytes = sizes.iter().product::<usize>() * size_of::<T>();
+            let root = self.made_from(right.root, bytes, |root| copy(&from, &Layout::packed(root, &sizes)));
             (product, place) = (product.with_packed_right(), Place { root, start: 0 });
         }
         let used = [left.root, place.root, value.root];
         let (left, value) = (Self::place(&left), Self::place(&value));
         self.push(Step::Product { product, left, right: place, value, accumulate }, used);
         Ok(())
+    }
+
+    /// A product of what is rounded to bfloat16. A right operand that all runs share is packed once.
+    fn push_rounded(&mut self, unit: Unit, product: Product, of: [&Layout; 3], accumulate: bool) {
+        let [left, right, value] = of.map(Self::place);
+        let (product, turned) = product.upright();
+        let (left, right) = if turned { (right, left) } else { (left, right) };
+        let sizes @ [_, terms, columns] = product.sizes();
+        let packed = self.is_fixed(right.root) && product.has_one_right();
+        let packing = if packed {
+            let (product, bytes) = (product.clone(), packed_bytes(terms, columns));
+            let step = |to| Step::Pack { unit, product, from: right, to };
+            Packing::Packed(self.made_from(right.root, bytes, step))
+        } else {
+            Packing::Plain(right)
+        };
+        let room = self.root(Memory::Arena(0), room(sizes, packed));
+        let used = [left.root, right.root, value.root, room];
+        self.push(Step::Rounded { unit, product, left, right: packing, value, accumulate, room }, used);
     }
 
     /// Outputs that are not computed in place.
@@ -640,6 +743,12 @@ impl<'a, T: Real + Gemm> Compiler<'a, T> {
         }
         total
     }
+}
+
+/// A copy of floats.
+fn copy<T>(from: &Layout, to: &Layout) -> Step<T> {
+    let strides = (from.strides.clone(), to.strides.clone());
+    Step::Copy { shape: from.sizes.clone(), from: Extent::start(from), to: Extent::start(to), strides }
 }
 
 fn label(spec: &LoopSpec) -> String {

@@ -3,8 +3,11 @@
 //! A product with few columns or few terms costs more as a product than as sums over columns, which become part of the
 //! loops around them. A bias is an addition, and so part of the loop that follows the layer.
 
+use std::collections::BTreeSet;
+
 use graph::{BinaryOp, DType, Dim, Graph, NodeId, Op, OpError, ReduceOp, Shape, Span};
 
+use crate::bfloat16::Rounding;
 use crate::recurrence::Part;
 use crate::rewrite::rewritten;
 use crate::shapes::{NARROW, WIDE};
@@ -13,21 +16,29 @@ use crate::shapes::{NARROW, WIDE};
 const FEW: i64 = 2;
 const LONGEST: i64 = 512;
 
-/// The part with all that in simpler terms, in normal form.
-pub(super) fn lower(part: &Part) -> Result<Part, OpError> {
-    let (graph, outputs) =
-        rewritten(&part.graph, &part.outputs, |to, id, args| Lowering { from: &part.graph, to }.node(id, args))?;
+/// A product of which a size is not larger is faster in float32 than in tiles of bfloat16 (see the example `matrix`).
+const SLIM: i64 = 8;
+
+/// The part with all that in simpler terms, in normal form. `rounds`: the kernel of products rounds what it multiplies to
+/// bfloat16. What does not come to that kernel, or would be faster without it, is rounded by operations of its own.
+pub(super) fn lower(part: &Part, rounds: bool) -> Result<Part, OpError> {
+    let none = BTreeSet::new();
+    let mut rounding = rounds.then(|| Rounding::new(&none));
+    let (graph, outputs) = rewritten(&part.graph, &part.outputs, |to, id, args| {
+        Lowering { from: &part.graph, to, rounding: rounding.as_mut() }.node(id, args)
+    })?;
     Ok(Part { graph, outputs })
 }
 
-struct Lowering<'a> {
+struct Lowering<'a, 'r> {
     from: &'a Graph,
     to: &'a mut Graph,
+    rounding: Option<&'a mut Rounding<'r>>,
 }
 
 type Made = Result<NodeId, OpError>;
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     fn push(&mut self, op: Op, args: &[NodeId]) -> Made {
         self.to.push(op, args, Span::default())
     }
@@ -43,6 +54,21 @@ impl Lowering<'_> {
 
     fn mul(&mut self, x: NodeId, y: NodeId) -> Made {
         self.push(Op::Binary(BinaryOp::Mul), &[x, y])
+    }
+
+    /// Whether one of a matrix's sizes is known to be small.
+    fn has_slim(&self, matrix: NodeId) -> bool {
+        let shape = self.to.shape(matrix);
+        let own = shape.get(shape.len().saturating_sub(2)..).unwrap_or_default();
+        own.iter().filter_map(Dim::as_known).any(|size| size <= SLIM)
+    }
+
+    /// An operand of a product that becomes a loop, or is multiplied in float32.
+    fn factor(&mut self, x: NodeId) -> Made {
+        match &mut self.rounding {
+            Some(rounding) => rounding.of(self.to, x),
+            None => Ok(x),
+        }
     }
 
     fn slice(&mut self, x: NodeId, dim: usize, at: i64) -> Made {
@@ -103,7 +129,11 @@ impl Lowering<'_> {
             (Op::Linear { .. }, [x, weight, bias @ ..]) => {
                 let value = match self.layer(*x, *weight)? {
                     Some(value) => value,
-                    None => self.push(Op::Linear { biased: false }, &[*x, *weight])?,
+                    None => {
+                        let slim = self.has_slim(*weight);
+                        let (x, weight) = if slim { (self.factor(*x)?, self.factor(*weight)?) } else { (*x, *weight) };
+                        self.push(Op::Linear { biased: false }, &[x, weight])?
+                    }
                 };
                 match bias.first() {
                     Some(&bias) => self.add(value, bias),
@@ -112,7 +142,11 @@ impl Lowering<'_> {
             }
             (Op::MatMul, &[x, y]) => match self.product(x, y)? {
                 Some(value) => Ok(value),
-                None => self.push(Op::MatMul, &[x, y]),
+                None => {
+                    let slim = node.dtype == DType::Float && (self.has_slim(x) || self.has_slim(y));
+                    let (x, y) = if slim { (self.factor(x)?, self.factor(y)?) } else { (x, y) };
+                    self.push(Op::MatMul, &[x, y])
+                }
             },
             (Op::Reduce { op: ReduceOp::Sum, dims, keepdim }, &[x]) if node.dtype == DType::Float => {
                 self.sum_of(x, dims, *keepdim)
@@ -146,11 +180,13 @@ impl Lowering<'_> {
 
     /// The sum of `x[.., k] row(k)`.
     fn columns(&mut self, x: NodeId, count: i64, row: impl Fn(&mut Self, i64) -> Made) -> Made {
+        let x = self.factor(x)?;
         let last = self.to.shape(x).len() - 1;
         let mut total = None;
         for at in 0..count {
             let column = self.slice(x, last, at)?;
             let row = row(self, at)?;
+            let row = self.factor(row)?;
             let product = self.mul(column, row)?;
             total = Some(match total {
                 Some(total) => self.add(total, product)?,
@@ -162,10 +198,12 @@ impl Lowering<'_> {
 
     /// For each of `count` features, the sum over the last axis of `x row(k)`.
     fn dots(&mut self, x: NodeId, count: i64, row: impl Fn(&mut Self, i64) -> Made) -> Made {
+        let x = self.factor(x)?;
         let last = self.to.shape(x).len() - 1;
         let mut parts = Vec::new();
         for at in 0..count {
             let row = row(self, at)?;
+            let row = self.factor(row)?;
             let product = self.mul(x, row)?;
             parts.push(self.sum(product, vec![last], true)?);
         }
@@ -213,6 +251,7 @@ impl Lowering<'_> {
             return Ok(None);
         }
         let (g, x) = self.unflattened(g, x)?;
+        let (g, x) = (self.factor(g)?, self.factor(x)?);
         let last = self.to.shape(g).len() - 1;
         let outer: Vec<usize> = (0..last).collect();
         // By columns of the narrow one: each is a line of the gradient.

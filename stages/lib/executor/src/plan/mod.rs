@@ -12,6 +12,6 @@ mod special;
 mod step;
 pub(crate) mod units;
 
-pub(crate) use compile::{Addresses, Made, Mode, Plan, instruction};
+pub(crate) use compile::{Addresses, Made, Mode, Plan, Use, instruction};
 pub(crate) use product::Gemm;
 pub(crate) use special::around;

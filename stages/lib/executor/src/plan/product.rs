@@ -4,6 +4,7 @@
 //! Axes that lie behind each other are joined; then the longest of each kind make one matrix product, and the others are
 //! loops around it. Nothing is copied or transposed first: the kernel reads any strides.
 
+use crate::kernels::bfloat16::{self, Factor, Right, Unit};
 use crate::kernels::{Real, matrix};
 
 /// An axis of the loop nest; strides are in elements, 0 where a tensor does not have the axis.
@@ -86,6 +87,41 @@ impl Product {
         (joined.len() <= MOST_LOOPS).then_some(Self { rows, columns, inner, loops: joined })
     }
 
+    /// The same product with the operands' roles exchanged where the value's rows are neighbours and its columns are not, and
+    /// whether they were: kernels for tiles write rows.
+    pub fn upright(mut self) -> (Self, bool) {
+        let turn = self.columns.value != 1 && self.rows.value == 1 && self.columns.size > 1;
+        if turn {
+            let exchanged = |axis: Axis, kind: Kind| Axis { left: axis.right, right: axis.left, kind, ..axis };
+            (self.rows, self.columns) = (exchanged(self.columns, Kind::Rows), exchanged(self.rows, Kind::Columns));
+            self.inner = exchanged(self.inner, Kind::Inner);
+            for axis in &mut self.loops {
+                let kind = match axis.kind {
+                    Kind::Rows => Kind::Columns,
+                    Kind::Columns => Kind::Rows,
+                    same => same,
+                };
+                *axis = exchanged(*axis, kind);
+            }
+        }
+        (self, turn)
+    }
+
+    /// Rows, inner, columns of the matrices.
+    pub fn sizes(&self) -> [usize; 3] {
+        [self.rows.size, self.inner.size, self.columns.size]
+    }
+
+    /// Whether one matrix of the right operand serves all matrices of the left one.
+    pub fn has_one_right(&self) -> bool {
+        self.loops.iter().all(|axis| axis.right == 0 && axis.kind != Kind::Inner)
+    }
+
+    /// The right operand's matrix, of which `start` is the first element.
+    pub fn right(&self, start: *const f32) -> Factor {
+        Factor { start, lane: self.columns.right, term: self.inner.right }
+    }
+
     /// Its sizes, for people.
     pub fn label(&self) -> String {
         let times: usize = self.loops.iter().map(|axis| axis.size).product();
@@ -97,6 +133,50 @@ impl Product {
     /// # Safety
     /// The pointers are valid for all elements that the axes reach, and the value's memory overlaps with no operand's.
     pub unsafe fn run<T: Real + Gemm>(&self, left: *const T, right: *const T, value: *mut T, accumulate: bool) {
+        self.each(|[of_left, of_right, of_value], first| {
+            // SAFETY: the offsets lie within what the axes reach.
+            unsafe {
+                T::gemm(
+                    self.sizes(),
+                    (left.add(of_left), self.rows.left, self.inner.left),
+                    (right.add(of_right), self.inner.right, self.columns.right),
+                    (value.add(of_value), self.rows.value, self.columns.value),
+                    accumulate || !first,
+                );
+            }
+        });
+    }
+
+    /// As [`Product::run`], with operands rounded to bfloat16. With [`Right::Packed`] there [is one](Product::has_one_right).
+    ///
+    /// # Safety
+    /// As there; `room` is as [`bfloat16::product`] says, and `unit` one of [`Unit::all`].
+    pub unsafe fn run_rounded(
+        &self,
+        unit: Unit,
+        left: *const f32,
+        right: Right,
+        value: *mut f32,
+        accumulate: bool,
+        room: *mut u8,
+    ) {
+        self.each(|[of_left, of_right, of_value], first| {
+            let right = match right {
+                Right::Plain(factor) => Right::Plain(Factor { start: factor.start.wrapping_add(of_right), ..factor }),
+                packed @ Right::Packed(_) => packed,
+            };
+            // SAFETY: the offsets lie within what the axes reach.
+            unsafe {
+                let left = Factor { start: left.add(of_left), lane: self.rows.left, term: self.inner.left };
+                let value = (value.add(of_value), self.rows.value, self.columns.value);
+                bfloat16::product(unit, self.sizes(), left, right, value, accumulate || !first, room);
+            }
+        });
+    }
+
+    /// Calls `multiply` for each matrix product, with where left, right and value begin, and whether it is the first that
+    /// writes to its value.
+    fn each(&self, mut multiply: impl FnMut([usize; 3], bool)) {
         // Most products are one.
         let mut room = [0_usize; MOST_LOOPS];
         let Some(place) = room.get_mut(..self.loops.len()) else { return };
@@ -108,16 +188,7 @@ impl Product {
                 self.loops.iter().zip(place.iter()).map(|(axis, at)| stride(axis) * at).sum()
             };
             let first = self.loops.iter().zip(place.iter()).all(|(axis, &at)| axis.kind != Kind::Inner || at == 0);
-            // SAFETY: the offsets lie within what the axes reach.
-            unsafe {
-                T::gemm(
-                    [self.rows.size, self.inner.size, self.columns.size],
-                    (left.add(offset(|axis| axis.left)), self.rows.left, self.inner.left),
-                    (right.add(offset(|axis| axis.right)), self.inner.right, self.columns.right),
-                    (value.add(offset(|axis| axis.value)), self.rows.value, self.columns.value),
-                    accumulate || !first,
-                );
-            }
+            multiply([offset(|axis| axis.left), offset(|axis| axis.right), offset(|axis| axis.value)], first);
             let mut axis = self.loops.len();
             loop {
                 let Some(next) = axis.checked_sub(1) else { return };

@@ -1,6 +1,6 @@
 //! One kernel call of a plan.
 
-use graph::{DType, Node};
+use graph::{DType, Node, UnaryOp};
 use tch::{Kind, Tensor};
 
 use super::layout::Layout;
@@ -8,6 +8,7 @@ use super::product::{Gemm, Product};
 use super::special::{Special, Whole};
 use crate::Device;
 use crate::error::{Error, Result};
+use crate::kernels::bfloat16::{Right, Unit, pack_right};
 use crate::kernels::copy::{Places, copy};
 use crate::kernels::{Loop, Real};
 use crate::ops;
@@ -76,6 +77,24 @@ pub(super) enum Step<T> {
         value: Place,
         accumulate: bool,
     },
+    /// A product of what is rounded to bfloat16.
+    Rounded {
+        unit: Unit,
+        product: Product,
+        left: Place,
+        right: Packing,
+        value: Place,
+        accumulate: bool,
+        /// The root of the kernel's memory.
+        room: usize,
+    },
+    /// Packs the right operand of such products.
+    Pack {
+        unit: Unit,
+        product: Product,
+        from: Place,
+        to: usize,
+    },
     /// Elements of one place to another of the same sizes.
     Copy {
         shape: Vec<usize>,
@@ -96,7 +115,17 @@ pub(super) enum Step<T> {
         args: Vec<Operand>,
         value: Operand,
         sizes: (i64, i64),
+        /// Whether the operands are rounded to bfloat16 first.
+        rounds: bool,
     },
+}
+
+/// A right operand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Packing {
+    Plain(Place),
+    /// In this root.
+    Packed(usize),
 }
 
 /// The first byte of every root.
@@ -108,6 +137,8 @@ impl<T: Real + Gemm> Step<T> {
         match self {
             Self::Loop { label, .. } => label.clone(),
             Self::Product { product, .. } => product.label(),
+            Self::Rounded { product, .. } => format!("{}, bf16", product.label()),
+            Self::Pack { product, .. } => format!("pack for {}", product.label()),
             Self::Copy { shape, .. } => format!("copy {shape:?}"),
             Self::Special { label, .. } => label.clone(),
             Self::Torch { node, value, .. } => format!("{} {:?}, by libtorch", node.op.name(), value.sizes),
@@ -142,6 +173,24 @@ impl<T: Real + Gemm> Step<T> {
                 }
                 Ok(())
             }
+            Self::Rounded { unit, product, left, right, value, accumulate, room } => {
+                // SAFETY: as for other products; plans with such are of float32.
+                unsafe {
+                    let right = match *right {
+                        Packing::Plain(place) => Right::Plain(product.right(at::<f32>(bases, place))),
+                        Packing::Packed(root) => Right::Packed(bases[root]),
+                    };
+                    let (left, value) = (at::<f32>(bases, *left), at::<f32>(bases, *value));
+                    product.run_rounded(*unit, left, right, value, *accumulate, bases[*room]);
+                }
+                Ok(())
+            }
+            Self::Pack { unit, product, from, to } => {
+                let [_, terms, columns] = product.sizes();
+                // SAFETY: as above, and the root was made for these sizes.
+                unsafe { pack_right(*unit, product.right(at::<f32>(bases, *from)), terms, columns, bases[*to]) };
+                Ok(())
+            }
             Self::Copy { shape, from, to, strides } => {
                 // SAFETY: as promised; a copy is never made within one root.
                 let (x, y) = unsafe { (from.0.slice::<T>(bases), to.0.slice_mut::<T>(bases)) };
@@ -163,9 +212,13 @@ impl<T: Real + Gemm> Step<T> {
                     kernel.run(&reads[..inputs.len().min(FEW)], &mut writes[..outputs.len().min(FEW)])
                 }
             }
-            Self::Torch { node, args, value, sizes } => {
-                // SAFETY: as promised; the tensors do not outlive this call.
-                let given = args.iter().map(|arg| unsafe { arg.tensor(bases, float) });
+            Self::Torch { node, args, value, sizes, rounds } => {
+                let given = args.iter().map(|arg| {
+                    // SAFETY: as promised; the tensors do not outlive this call.
+                    let given = unsafe { arg.tensor(bases, float) }?;
+                    let rounded = *rounds && arg.dtype == DType::Float;
+                    if rounded { ops::unary(UnaryOp::Bfloat16, &given) } else { Ok(given) }
+                });
                 let given = given.collect::<Result<Vec<_>>>()?;
                 let given: Vec<&Tensor> = given.iter().collect();
                 let device = Device(tch::Device::Cpu);

@@ -15,11 +15,10 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Index;
-use std::sync::Arc;
 
 use executor::rng::Rng;
 use executor::tensor::TorchKind;
-use executor::{Backend, Device, DeviceArg, Dtype, Engine, Options, Parameters, Recurrence, Sequence, Step};
+use executor::{Backend, Device, DeviceArg, Dtype, Engine, Options, Parameters, Sequence, Step};
 use graph::{BinaryOp, DType, Graph, Op, Processor, ReduceOp, Span};
 use tch::{Kind, Tensor};
 
@@ -330,10 +329,10 @@ impl Drawn {
     /// Ours, in the same order.
     fn ours(&self, processor: &Processor, passes: bool, device: Device) -> Result<Vec<Tensor>, String> {
         let step = step(processor);
-        let recurrence = Recurrence::new(&step, Options { passes, gradients: true, dtype: self.dtype, networks: 1 });
-        let recurrence = recurrence.map_err(|error| format!("accepted, and not compiled: {error}"))?;
         let parameters = Parameters::init(&step.graph, 1, self.dtype, device).expect("there are none");
-        let mut engine = Engine::new(Arc::new(vec![recurrence]), self.dtype, device, Backend::Auto);
+        let options = Options { passes, gradients: true, dtype: self.dtype, networks: 1 };
+        let engine = Engine::new([step], options, device, Backend::Auto);
+        let mut engine = engine.map_err(|error| format!("accepted, and not compiled: {error}"))?;
         let given = |x: &Tensor| x.detach().copy().to_kind(self.dtype.kind());
         let state = self.inputs.iter().map(given).collect();
         let weights = self.weights.iter().enumerate().map(|(at, w)| (5 + at, given(w))).collect();

@@ -1,10 +1,8 @@
 //! A run of a network of which every decision at every step is kept.
 
-use std::sync::Arc;
-
 use clrs::{SpecEntry, Type};
 use executor::tensor::to_f64;
-use executor::{Engine, Parameters, Recurrence};
+use executor::{Engine, Parameters};
 use graph::Largest;
 use tch::Tensor;
 
@@ -120,8 +118,7 @@ pub(super) fn has_step(batch: &Encoded, sample: usize, step: usize) -> bool {
 fn engine<const COUNT: usize>(steps: [executor::Step; COUNT], settings: Settings) -> Result<Engine> {
     let Settings { passes, dtype, device, backend, .. } = settings;
     let options = executor::Options { passes, gradients: false, dtype, networks: 1 };
-    let recurrences = steps.iter().map(|step| Recurrence::new(step, options)).collect::<executor::Result<Vec<_>>>()?;
-    Ok(Engine::new(Arc::new(recurrences), dtype, device, backend))
+    Ok(Engine::new(steps, options, device, backend)?)
 }
 
 fn first(engines: &mut [Engine]) -> Result<&mut Engine> {

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use executor::tensor::{TorchKind, from_f64, sizes, to_f64};
 use executor::weights::{Array, Weights};
-use executor::{Engine, Parameters, Recurrence, Sequence, Step};
+use executor::{Engine, Parameters, Sequence, Step};
 use graph::{BinaryOp, Graph, NodeId, Op, OpError, Processor, ReduceOp, Span, Statistic, noise};
 use tch::Tensor;
 
@@ -174,8 +173,7 @@ impl Alone {
 
         let _alone = OneThread::new();
         let compiled = executor::Options { passes: options.passes, gradients: true, dtype: options.dtype, networks: 1 };
-        let recurrences = Arc::new(vec![Recurrence::new(&self.step, compiled)?]);
-        let mut engine = Engine::new(recurrences, options.dtype, device, options.backend);
+        let mut engine = Engine::new([self.step.clone()], compiled, device, options.backend)?;
         let mut gradient = parameters.zeros()?;
         let (mut values, mut found) = (Vec::new(), Vec::new());
         let outcome = engine.run(parameters, &sequence, Some(&mut gradient), &mut |_, outputs| {

@@ -1,10 +1,9 @@
 //! A network's raw predictions and inner values over time, as it has them in training.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use executor::tensor::to_f64;
-use executor::{Engine, Parameters, Recurrence};
+use executor::{Engine, Parameters};
 
 use crate::batch::Encoded;
 use crate::error::Result;
@@ -45,8 +44,7 @@ impl<'m> Tracer<'m> {
         let inner = if passes { Vec::new() } else { model.inner_values() };
         let (inner, nodes): (Vec<_>, Vec<_>) = inner.into_iter().unzip();
         let options = executor::Options { passes, gradients: false, dtype, networks: 1 };
-        let recurrence = Recurrence::new(&steps.trace(&nodes), options)?;
-        let engine = Engine::new(Arc::new(vec![recurrence]), dtype, device, backend);
+        let engine = Engine::new([steps.trace(&nodes)], options, device, backend)?;
         Ok(Self { model, steps, inner, engine })
     }
 
