@@ -458,12 +458,13 @@ ROUNDS ?= 3#          make bench: how many turns
 BASE_TREE = "target/base/$$_BASE"
 BASE_BIN = $(BASE_TREE)/target/release
 SPEED = $(STAGES)/probe speed --program="$$_PROGRAM" --algorithm dfs
-# Sets the shell's array `beside`. What probe is given there is run by a shell, which finds the variables as we do.
-BESIDE = beside=(); base_speed='"target/base/$$_BASE/target/release/probe" speed --program="$$_PROGRAM" --algorithm dfs'; \
-	base_speed+=" --length {length} --batch-size {batch} --hidden {hidden} --steps {steps} --json --threads {threads}"; \
-	[ -z "$$_BASE" ] || beside+=(--beside "$$_BASE=$$base_speed"); \
-	[ -z "$$_PEER" ] || beside+=(--beside "peer=$$_PEER"); \
-	[ -z "$$_BASE$$_PEER" ] || beside+=(--rounds "$$_ROUNDS")
+# Sets the shell's array `beside`: ours in bfloat16, and what was asked for. What probe is given there is run by a shell, which finds
+# the variables as we do.
+BESIDE = sizes="--length {length} --batch-size {batch} --hidden {hidden} --steps {steps} --json --threads {threads}"; \
+	speed='/probe" speed --program="$$_PROGRAM" --algorithm dfs'; \
+	beside=(--rounds "$$_ROUNDS" --beside "bf16=\"\$$_BIN$$speed --dtype bf16 $$sizes"); \
+	[ -z "$$_BASE" ] || beside+=(--beside "$$_BASE=\"target/base/\$$_BASE/target/release$$speed $$sizes"); \
+	[ -z "$$_PEER" ] || beside+=(--beside "peer=$$_PEER")
 
 .PHONY: bench-base
 bench-base:

@@ -1,7 +1,8 @@
 //! Matrix products of what is rounded to bfloat16: see [`graph::Dtype::Bf16`].
 //!
-//! The rounding is an operation of the graph: it is computed in the loop that makes an operand, or once for a sequence
-//! where that does not vary, and every engine computes the same.
+//! Here the rounding is an operation of the graph: it is computed in the loop that makes an operand, or once for a sequence
+//! where that does not vary, and every engine computes the same. Where a CPU has instructions for such products, their
+//! kernel ([`crate::kernels::bfloat16`]) rounds instead, and only the few products that it would make slower are rounded so.
 
 use std::collections::{BTreeMap, BTreeSet};
 

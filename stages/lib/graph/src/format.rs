@@ -15,7 +15,7 @@ pub enum Dtype {
     Tf32,
     /// As `F32`, but what is multiplied in matrix products is rounded to bfloat16 (8 bits) first, in forward and backward pass alike;
     /// sums, weights and everything else stay in single precision. Products of two bfloat16 are exact in single precision, so
-    /// that this says what is computed on every device.
+    /// that this says what is computed on every device, but for subnormal factors: instructions for bfloat16 take these for 0.
     Bf16,
     /// IEEE double precision.
     F64,

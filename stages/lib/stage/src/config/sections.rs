@@ -299,7 +299,7 @@ sections! {
         /// How predicted hints are fed back: soft, hard or hard_on_eval.
         hint_repred_mode: Repred = Repred::Soft,
         /// Number format: f32, f64, tf32 (f32, but a GPU rounds what it multiplies to 10 bits, and is faster) or bf16 (f32, but what is
-        /// multiplied in matrix products is rounded to 8 bits, on every device).
+        /// multiplied in matrix products is rounded to 8 bits, on every device; faster where a CPU has instructions for it).
         dtype: Dtype = Dtype::F32,
     }
 
