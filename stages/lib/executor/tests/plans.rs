@@ -272,14 +272,14 @@ fn every_product_of_bfloat16_is_that_of_its_rounded_operands() {
 fn carried(equation: &str, left: &[usize], right: &[usize], weight: bool) -> Step {
     let mut graph = Graph::new();
     let shape = |sizes: &[usize]| sizes.iter().copied().map(Dim::of).collect::<Vec<_>>();
-    let x = graph.input("x", shape(left).into(), DType::Float, true);
+    let x = graph.input("x", shape(left), DType::Float, true);
     let mut state = vec![(0, x)];
     let y = if weight {
         let init = Init::Normal { mean: 0.0, std: 1.0 };
         let (aliases, shape, span) = (Vec::new(), right.to_vec(), Span::default());
         graph.param(Param { name: "y".into(), aliases, shape, init, trainable: true, transient: false, span }, span)
     } else {
-        let y = graph.input("y", shape(right).into(), DType::Float, true);
+        let y = graph.input("y", shape(right), DType::Float, true);
         state.push((1, y));
         y
     };
