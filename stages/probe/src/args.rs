@@ -106,7 +106,7 @@ pub struct NetworkArgs {
     pub program: Option<PathBuf>,
     #[command(flatten)]
     pub machine: Machine,
-    /// One tolerance for everything, in place of the documented ones
+    /// One tolerance for everything, in place of the documented ones, which are meant for f32 and f64
     #[arg(long)]
     pub tolerance: Option<f64>,
     /// Run the graph as it is built, without rewriting it first
