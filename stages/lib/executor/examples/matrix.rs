@@ -90,6 +90,15 @@ fn time(calls: usize, mut one: impl FnMut(), mut other: impl FnMut()) -> [f64; 2
     best
 }
 
+/// Prints GFLOP/s of two functions that make the same product.
+fn print((sizes, transposed): ([usize; 3], bool), one: impl FnMut(), other: impl FnMut()) {
+    let flops = 2.0 * sizes.iter().product::<usize>() as f64;
+    let calls = (1e6 / (flops / 100.0)) as usize + 1;
+    let [ours, theirs] = time(calls, one, other);
+    let name = format!("{sizes:?}{}", if transposed { " transposed" } else { "" });
+    println!("{name:>28} {:10.0} {:14.0} {:6.2}", flops / ours, flops / theirs, theirs / ours);
+}
+
 fn numbers(count: usize) -> Vec<f64> {
     (0..count).map(|x| ((x * 2_654_435_761) % 1009) as f64 / 504.0 - 1.0).collect()
 }
@@ -104,8 +113,6 @@ macro_rules! compare {
             let (a, b, mut c) = (numbers(m * k), numbers(k * n), numbers(m * n));
             let (row, column) = if transposed { (1, m) } else { (k, 1) };
             let to = c.as_mut_ptr();
-            let flops = 2.0 * (m * k * n) as f64;
-            let calls = (1e6 / (flops / 100.0)) as usize + 1;
             let here = || {
                 let (left, right) = ((black_box(a.as_ptr()), row, column), (b.as_ptr(), n));
                 // SAFETY: the matrices have these sizes.
@@ -119,9 +126,7 @@ macro_rules! compare {
                     matrixmultiply::$theirs(m, k, n, 1.0, a, row, column, b, width, 1, 0.0, black_box(to), width, 1)
                 };
             };
-            let [ours, theirs] = time(calls, here, there);
-            let name = format!("{sizes:?}{}", if transposed { " transposed" } else { "" });
-            println!("{name:>28} {:10.0} {:14.0} {:6.2}", flops / ours, flops / theirs, theirs / ours);
+            print((sizes, transposed), here, there);
         }
     };
 }
@@ -136,8 +141,7 @@ fn bf16(unit: Unit) {
         let numbers = |count| numbers(count).into_iter().map(|x| x as f32).collect::<Vec<f32>>();
         let (a, b, mut c) = (numbers(m * k), numbers(k * n), numbers(m * n));
         let (row, column) = if transposed { (1, m) } else { (k, 1) };
-        let (to, flops) = (c.as_mut_ptr(), 2.0 * (m * k * n) as f64);
-        let calls = (1e6 / (flops / 100.0)) as usize + 1;
+        let to = c.as_mut_ptr();
         let mut memory = vec![0_u8; bfloat16::room(sizes, false) + 64];
         let start = memory.as_ptr().align_offset(64);
         let room = memory[start..].as_mut_ptr();
@@ -152,9 +156,7 @@ fn bf16(unit: Unit) {
             // SAFETY: as above.
             unsafe { product(sizes, left, right, (black_box(to), n), false) };
         };
-        let [ours, theirs] = time(calls, half, single);
-        let name = format!("{sizes:?}{}", if transposed { " transposed" } else { "" });
-        println!("{name:>28} {:10.0} {:14.0} {:6.2}", flops / ours, flops / theirs, theirs / ours);
+        print((sizes, transposed), half, single);
     }
 }
 

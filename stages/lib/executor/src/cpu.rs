@@ -113,7 +113,7 @@ impl<T: Real + Gemm> Cpu<T> {
         for &variant in &used {
             self.fixed(variant, sequence, &given, &params)?;
             let recurrence = recurrences.get(variant).ok_or_else(|| Error::missing("a recurrence"))?;
-            self.shared(variant, recurrence, sequence.sizes, &params)?;
+            self.shared(variant, recurrence, sequence.sizes, &params, gradient.is_some())?;
         }
         let mut rows = Rows::new(sequence, self.kind, gradient.is_some())?;
         self.start(sequence, &rows)?;
@@ -196,8 +196,15 @@ impl<T: Real + Gemm> Cpu<T> {
         unsafe { plans.fixed.run(&Addresses { inputs, outputs: &outputs, params, arena, prepared }) }
     }
 
-    /// Makes what the time steps share, once the static values are there.
-    fn shared(&mut self, variant: usize, recurrence: &Recurrence, sizes: (i64, i64), params: &[*mut u8]) -> Result<()> {
+    /// Makes what the time steps share, once the static values are there; for a gradient what those backward share, too.
+    fn shared(
+        &mut self,
+        variant: usize,
+        recurrence: &Recurrence,
+        sizes: (i64, i64),
+        params: &[*mut u8],
+        gradient: bool,
+    ) -> Result<()> {
         let (plans, arena) = self.plans(variant, sizes)?;
         let first = recurrence.state.len() + recurrence.data.len();
         let mut inputs = vec![std::ptr::null_mut(); first];
@@ -207,7 +214,7 @@ impl<T: Real + Gemm> Cpu<T> {
         // SAFETY: static values and parameters are there, and what is prepared has its memory.
         unsafe {
             plans.step.prepare(&at)?;
-            if let Some((step, _)) = &mut plans.backward {
+            if let Some((step, _)) = plans.backward.as_mut().filter(|_| gradient) {
                 at.prepared = backward;
                 step.prepare(&at)?;
             }

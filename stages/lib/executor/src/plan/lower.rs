@@ -71,6 +71,11 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// Both operands of a product: [rounded](Self::factor) if `here`, and else left to its kernel.
+    fn factors(&mut self, [x, y]: [NodeId; 2], here: bool) -> Result<[NodeId; 2], OpError> {
+        if here { Ok([self.factor(x)?, self.factor(y)?]) } else { Ok([x, y]) }
+    }
+
     fn slice(&mut self, x: NodeId, dim: usize, at: i64) -> Made {
         self.push(Op::Slice { dim, start: Dim::known(at), end: Dim::known(at + 1), step: 1 }, &[x])
     }
@@ -130,9 +135,8 @@ impl Lowering<'_, '_> {
                 let value = match self.layer(*x, *weight)? {
                     Some(value) => value,
                     None => {
-                        let slim = self.has_slim(*weight);
-                        let (x, weight) = if slim { (self.factor(*x)?, self.factor(*weight)?) } else { (*x, *weight) };
-                        self.push(Op::Linear { biased: false }, &[x, weight])?
+                        let factors = self.factors([*x, *weight], self.has_slim(*weight))?;
+                        self.push(Op::Linear { biased: false }, &factors)?
                     }
                 };
                 match bias.first() {
@@ -144,8 +148,8 @@ impl Lowering<'_, '_> {
                 Some(value) => Ok(value),
                 None => {
                     let slim = node.dtype == DType::Float && (self.has_slim(x) || self.has_slim(y));
-                    let (x, y) = if slim { (self.factor(x)?, self.factor(y)?) } else { (x, y) };
-                    self.push(Op::MatMul, &[x, y])
+                    let factors = self.factors([x, y], slim)?;
+                    self.push(Op::MatMul, &factors)
                 }
             },
             (Op::Reduce { op: ReduceOp::Sum, dims, keepdim }, &[x]) if node.dtype == DType::Float => {
@@ -251,7 +255,7 @@ impl Lowering<'_, '_> {
             return Ok(None);
         }
         let (g, x) = self.unflattened(g, x)?;
-        let (g, x) = (self.factor(g)?, self.factor(x)?);
+        let [g, x] = self.factors([g, x], true)?;
         let last = self.to.shape(g).len() - 1;
         let outer: Vec<usize> = (0..last).collect();
         // By columns of the narrow one: each is a line of the gradient.

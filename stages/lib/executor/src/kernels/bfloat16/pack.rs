@@ -73,8 +73,8 @@ unsafe fn tile(from: Factor, sizes: [usize; 2], order: Order, to: *mut u8) {
 
 /// Bits of the first lanes of a vector.
 #[cfg(target_arch = "x86_64")]
-fn first(count: usize) -> __mmask16 {
-    u16::try_from((1_u32 << count.min(16)) - 1).unwrap_or(u16::MAX)
+pub(super) fn first(count: usize) -> __mmask16 {
+    u16::try_from((1_u32 << count.min(LANES)) - 1).unwrap_or(u16::MAX)
 }
 
 /// Rows of lanes, whose terms are contiguous.

@@ -5,6 +5,8 @@ use std::arch::asm;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
+#[cfg(target_arch = "x86_64")]
+use super::pack;
 use super::{LANES, TILE, Unit};
 
 /// Tiles of memory that a strip needs for the edges of its value: 2 by 2 of float32, which are twice as large.
@@ -237,7 +239,7 @@ unsafe fn copy(
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 unsafe fn copy_rows([rows, columns]: [usize; 2], (from, a): (*mut f32, usize), (to, c): (*mut f32, usize)) {
-    let there = u16::try_from((1_u32 << columns.min(LANES)) - 1).unwrap_or(u16::MAX);
+    let there = pack::first(columns);
     for row in 0..rows {
         // SAFETY: only what is there is read and written.
         unsafe {
