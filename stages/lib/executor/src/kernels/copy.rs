@@ -110,6 +110,11 @@ fn walk<T: Real>(axes: &[Axis], x: &[T], from: usize, y: &mut [T], to: usize) {
         [rows, lanes] if rows.to == 1 && lanes.to > 1 && lanes.from == 1 => {
             transpose(*lanes, *rows, &x[from..], &mut y[to..]);
         }
+        [rows, lanes] if lanes.from == 1 && lanes.to == 1 => {
+            for row in 0..rows.size {
+                piece(&x[from + row * rows.from..][..lanes.size], &mut y[to + row * rows.to..][..lanes.size]);
+            }
+        }
         [first, rest @ ..] => {
             for place in 0..first.size {
                 walk(rest, x, from + place * first.from, y, to + place * first.to);
@@ -122,9 +127,7 @@ fn walk<T: Real>(axes: &[Axis], x: &[T], from: usize, y: &mut [T], to: usize) {
 #[inline(always)]
 fn line<T: Real>(Axis { size, from, to }: Axis, x: &[T], y: &mut [T]) {
     match (from, to) {
-        // short lines are not worth a call
-        (1, 1) if size <= 8 => y[..size].iter_mut().zip(&x[..size]).for_each(|(y, x)| *y = *x),
-        (1, 1) => y[..size].copy_from_slice(&x[..size]),
+        (1, 1) => piece(&x[..size], &mut y[..size]),
         (0, 1) => y[..size].fill(x[0]),
         (0, _) => y.iter_mut().step_by(to.max(1)).take(size).for_each(|y| *y = x[0]),
         _ => {
@@ -132,6 +135,22 @@ fn line<T: Real>(Axis { size, from, to }: Axis, x: &[T], y: &mut [T]) {
             y.iter_mut().step_by(to.max(1)).zip(from).for_each(|(y, x)| *y = *x);
         }
     }
+}
+
+/// As many elements, in one piece. Short ones are not worth a call.
+#[inline(always)]
+fn piece<T: Real>(x: &[T], y: &mut [T]) {
+    const SHORT: usize = 8;
+    if x.len() > 8 * SHORT {
+        return y.copy_from_slice(x);
+    }
+    let (mut from, mut to) = (x.chunks_exact(SHORT), y.chunks_exact_mut(SHORT));
+    for (x, y) in (&mut from).zip(&mut to) {
+        for at in 0..SHORT {
+            y[at] = x[at];
+        }
+    }
+    to.into_remainder().iter_mut().zip(from.remainder()).for_each(|(y, x)| *y = *x);
 }
 
 /// The source has the elements of a column next to each other, the target those of a row.

@@ -187,9 +187,11 @@ pub(super) mod single {
     #[inline(always)]
     pub fn exp<V: Vector<f32>>(x: V) -> V {
         // beyond these bounds the result is 0 or infinite; NaN stays
-        let x = V::splat(89.0).under(V::splat(-104.0).over(x));
-        let (n, r) = reduce(x);
-        V::splat(1.0).add(small(r)).scale(n)
+        let zero = V::splat(0.0);
+        // what is masked is often far below: a number that vanishes in scaling would take processors a hundred cycles
+        let vanishes = x.lt(V::splat(-104.0));
+        let (n, r) = reduce(V::splat(89.0).under(V::select(vanishes, zero, x)));
+        V::select(vanishes, zero, V::splat(1.0).add(small(r)).scale(n))
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@
 use super::extremes::{Ties, better, part, put_part};
 use super::normal::cut;
 use super::real::{Real, private::STRIP};
-use super::vector::{MOST_LANES, Vector, Work, dispatch};
+use super::vector::{MOST_LANES, Vector, Work, dispatch_for};
 use super::{KernelError, check_length, count};
 
 /// Sizes of a product.
@@ -59,7 +59,7 @@ impl<T: Real> MaxPlus<T> {
         if i == 0 {
             y.fill(if self.least { T::INFINITY } else { -T::INFINITY });
         } else if !y.is_empty() {
-            dispatch(Forward { of: self, a, c, y });
+            dispatch_for(t, Forward { of: self, a, c, y });
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ impl<T: Real> MaxPlus<T> {
             dc[..of_c].fill(T::ZERO);
         }
         if of_y > 0 && i > 0 {
-            dispatch(Backward { of: self, a, c, y, g, da, dc });
+            dispatch_for(t, Backward { of: self, a, c, y, g, da, dc });
         }
         Ok(())
     }
@@ -112,6 +112,36 @@ impl<T: Real> MaxPlus<T> {
     }
 }
 
+/// A row of a for each i: so far from one to the next, with a vector's elements from each of its features on.
+#[derive(Clone, Copy)]
+struct Rows<'r, T> {
+    elements: &'r [T],
+    step: usize,
+}
+
+impl<'r, T: Real> Rows<'r, T> {
+    /// Those for (b, j): a's own, where a row is a vector.
+    #[inline(always)]
+    fn new<V: Vector<T>>(of: &'r mut MaxPlus<T>, a: &'r [T], batch: usize, row: usize) -> Self {
+        let Sizes { i, j, t, .. } = of.sizes;
+        if t == V::WIDTH {
+            return Self { elements: &a[(batch * i * j + row) * t..], step: j * t };
+        }
+        of.repeat::<V>(a, batch, row);
+        Self { elements: &of.rows, step: t + V::WIDTH }
+    }
+
+    /// The sums of `count` columns of a row of c, from `at` on.
+    ///
+    /// # Safety
+    /// c has to have them for this i, and `at` is `offset` modulo t.
+    #[inline(always)]
+    unsafe fn sum<V: Vector<T>>(&self, place: usize, offset: usize, c: &[T], at: usize, count: usize) -> V {
+        // SAFETY: the caller's promise, and the row's elements.
+        unsafe { V::load(self.elements.as_ptr().add(place * self.step + offset)).add(part(c.as_ptr().add(at), count)) }
+    }
+}
+
 struct Forward<'r, T> {
     of: &'r mut MaxPlus<T>,
     a: &'r [T],
@@ -124,20 +154,21 @@ impl<T: Real> Work<T> for Forward<'_, T> {
     #[inline(always)]
     fn run<V: Vector<T>>(self) {
         let Self { of, a, c, y } = self;
-        let Sizes { i, j, k, t, .. } = of.sizes;
+        let (sizes, least) = (of.sizes, of.least);
+        let Sizes { i, j, k, t, .. } = sizes;
         let inner = k * t;
         for (number, y) in y.chunks_exact_mut(inner).enumerate() {
             let (batch, row) = (number / j, number % j);
-            of.repeat::<V>(a, batch, row);
+            let rows = Rows::new::<V>(of, a, batch, row);
             let c = &c[batch * i * inner..][..i * inner];
             let mut start = 0;
             while start + STRIP * V::WIDTH <= inner {
-                forward::<T, V, STRIP>(of, c, start, V::WIDTH, y);
+                forward::<T, V, STRIP>(sizes, least, rows, c, start, V::WIDTH, y);
                 start += STRIP * V::WIDTH;
             }
             while start < inner {
                 let width = V::WIDTH.min(inner - start);
-                forward::<T, V, 1>(of, c, start, width, y);
+                forward::<T, V, 1>(sizes, least, rows, c, start, width, y);
                 start += width;
             }
         }
@@ -146,8 +177,15 @@ impl<T: Real> Work<T> for Forward<'_, T> {
 
 /// `N` vectors of a row from `start` on, each with `count` lanes.
 #[inline(always)]
-fn forward<T: Real, V: Vector<T>, const N: usize>(of: &MaxPlus<T>, c: &[T], start: usize, count: usize, y: &mut [T]) {
-    let Sizes { i, k, t, .. } = of.sizes;
+fn forward<T: Real, V: Vector<T>, const N: usize>(
+    Sizes { i, k, t, .. }: Sizes,
+    least: bool,
+    rows: Rows<'_, T>,
+    c: &[T],
+    start: usize,
+    count: usize,
+    y: &mut [T],
+) {
     let mut offsets = [0; N];
     for (vector, offset) in offsets.iter_mut().enumerate() {
         *offset = (start + vector * V::WIDTH) % t;
@@ -155,16 +193,14 @@ fn forward<T: Real, V: Vector<T>, const N: usize>(of: &MaxPlus<T>, c: &[T], star
     let mut best = [V::splat(T::ZERO); N];
     for place in 0..i {
         for vector in 0..N {
-            // SAFETY: callers pass columns that c has in each row; the repeated rows are t + WIDTH long.
-            let sum = unsafe {
-                let c: V = part(c.as_ptr().add(place * k * t + start + vector * V::WIDTH), count);
-                V::load(of.rows.as_ptr().add(place * (t + V::WIDTH) + offsets[vector])).add(c)
-            };
-            best[vector] = if place == 0 { sum } else { better(of.least, best[vector], sum) };
+            let at = place * k * t + start + vector * V::WIDTH;
+            // SAFETY: callers pass columns that c has in each row.
+            let sum = unsafe { rows.sum(place, offsets[vector], c, at, count) };
+            best[vector] = if place == 0 { sum } else { better(least, best[vector], sum) };
         }
     }
     for vector in 0..N {
-        // SAFETY: as above.
+        // SAFETY: callers pass columns that y has.
         unsafe { put_part(best[vector], y.as_mut_ptr().add(start + vector * V::WIDTH), count) };
     }
 }
@@ -183,57 +219,77 @@ impl<T: Real> Work<T> for Backward<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<V: Vector<T>>(mut self) {
-        let Sizes { b, i, j, k, t } = self.of.sizes;
+        let (sizes, ties) = (self.of.sizes, self.of.ties);
+        let Sizes { b, i, j, k, t } = sizes;
         let inner = k * t;
+        // Gradients of repeated rows are collected apart, and added up; those of a's own rows go where they belong.
+        let mut apart = std::mem::take(&mut self.of.gradients);
+        let own = t == V::WIDTH;
         for number in 0..b * j {
             let (batch, row) = (number / j, number % j);
-            self.of.repeat::<V>(self.a, batch, row);
-            self.of.gradients.fill(T::ZERO);
-            let (y, g) = (&self.y[number * inner..][..inner], &self.g[number * inner..][..inner]);
-            let c = &self.c[batch * i * inner..][..i * inner];
-            let mut dc = self.dc.as_mut().map(|dc| &mut dc[batch * i * inner..][..i * inner]);
-            let mut start = 0;
-            while start < inner {
-                let mut of = Columns { of: self.of, c, y, g, dc: dc.as_deref_mut(), sums: self.da.is_some(), start };
-                if start + 4 * V::WIDTH <= inner {
-                    of.share::<V, 4>(V::WIDTH);
-                    start += 4 * V::WIDTH;
-                } else {
-                    let width = V::WIDTH.min(inner - start);
-                    of.share::<V, 1>(width);
-                    start += width;
+            let first = (batch * i * j + row) * t;
+            let rows = Rows::new::<V>(self.of, self.a, batch, row);
+            let sums = match &mut self.da {
+                None => None,
+                Some(da) if own => Some((&mut da[first..], j * t)),
+                Some(_) => {
+                    apart.fill(T::ZERO);
+                    Some((apart.as_mut_slice(), t + V::WIDTH))
                 }
+            };
+            let mut columns = Columns {
+                sizes,
+                ties,
+                rows,
+                c: &self.c[batch * i * inner..][..i * inner],
+                y: &self.y[number * inner..][..inner],
+                g: &self.g[number * inner..][..inner],
+                sums,
+                dc: self.dc.as_mut().map(|dc| &mut dc[batch * i * inner..][..i * inner]),
+            };
+            let mut start = 0;
+            while start + 4 * V::WIDTH <= inner {
+                columns.share::<V, 4>(start, V::WIDTH);
+                start += 4 * V::WIDTH;
             }
-            if let Some(da) = &mut self.da {
-                for (place, sums) in self.of.gradients.chunks_exact(t + V::WIDTH).enumerate().take(i) {
-                    let da = &mut da[((batch * i + place) * j + row) * t..][..t];
+            while start < inner {
+                let width = V::WIDTH.min(inner - start);
+                columns.share::<V, 1>(start, width);
+                start += width;
+            }
+            if let Some(da) = self.da.as_mut().filter(|_| !own) {
+                for (place, sums) in apart.chunks_exact(t + V::WIDTH).enumerate().take(i) {
+                    let da = &mut da[first + place * j * t..][..t];
                     for part in sums.chunks(t) {
                         da.iter_mut().zip(part).for_each(|(da, &sum)| *da += sum);
                     }
                 }
             }
         }
+        self.of.gradients = apart;
     }
 }
 
-/// Some columns of a row, from `start` on.
-struct Columns<'r, 'g, T> {
-    of: &'r mut MaxPlus<T>,
+/// A row of y, and what its gradient goes to.
+struct Columns<'r, T> {
+    sizes: Sizes,
+    ties: Ties,
+    rows: Rows<'r, T>,
     c: &'r [T],
     y: &'r [T],
     g: &'r [T],
-    dc: Option<&'g mut [T]>,
-    /// Whether gradients of a are wanted.
-    sums: bool,
-    start: usize,
+    /// Where gradients of the rows are added up, if they are wanted, and how far they are from one to the next.
+    sums: Option<(&'r mut [T], usize)>,
+    dc: Option<&'r mut [T]>,
 }
 
-impl<T: Real> Columns<'_, '_, T> {
+impl<T: Real> Columns<'_, T> {
+    /// `N` vectors of columns from `start` on, each with `count` lanes.
     #[inline(always)]
-    fn share<V: Vector<T>, const N: usize>(&mut self, count: usize) {
+    fn share<V: Vector<T>, const N: usize>(&mut self, start: usize, count: usize) {
         let (zero, one) = (V::splat(T::ZERO), V::splat(T::ONE));
-        let Sizes { i, k, t, .. } = self.of.sizes;
-        let (inner, period, start) = (k * t, t + V::WIDTH, self.start);
+        let Sizes { i, k, t, .. } = self.sizes;
+        let inner = k * t;
         let mut offsets = [0; N];
         let (mut ys, mut shares, mut others, mut found) = ([zero; N], [zero; N], [zero; N], [zero; N]);
         for vector in 0..N {
@@ -247,14 +303,15 @@ impl<T: Real> Columns<'_, '_, T> {
         }
         for place in 0..i {
             for vector in 0..N {
+                let at = place * inner + start + vector * V::WIDTH;
                 // SAFETY: as above; c has these columns in each row.
-                let sum: V = unsafe { self.sum(place, offsets[vector], start + vector * V::WIDTH, count) };
+                let sum: V = unsafe { self.rows.sum(place, offsets[vector], self.c, at, count) };
                 found[vector] = found[vector].add(V::select(sum.eq(ys[vector]), one, zero));
             }
         }
         for vector in 0..N {
             others[vector] = V::select(found[vector].eq(zero), V::splat(T::NAN), zero);
-            if self.of.ties == Ties::Share {
+            if self.ties == Ties::Share {
                 shares[vector] = shares[vector].div(found[vector]);
             }
             if count < V::WIDTH {
@@ -268,49 +325,39 @@ impl<T: Real> Columns<'_, '_, T> {
         for place in 0..i {
             let mut total = zero;
             for vector in 0..N {
-                let at = start + vector * V::WIDTH;
+                let at = place * inner + start + vector * V::WIDTH;
                 // SAFETY: as above.
-                let sum: V = unsafe { self.sum(place, offsets[vector], at, count) };
+                let sum: V = unsafe { self.rows.sum(place, offsets[vector], self.c, at, count) };
                 let mask = sum.eq(ys[vector]);
                 let given = V::select(mask, shares[vector], others[vector]);
-                if self.of.ties == Ties::First {
+                if self.ties == Ties::First {
                     shares[vector] = V::select(mask, zero, shares[vector]);
                 }
                 if let Some(dc) = &mut self.dc {
                     // SAFETY: as above; dc is as long as c.
                     unsafe {
-                        let to = dc.as_mut_ptr().add(place * inner + at);
+                        let to = dc.as_mut_ptr().add(at);
                         put_part(part::<T, V>(to, count).add(given), to, count);
                     }
                 }
                 if aligned {
                     total = total.add(given);
-                } else if self.sums {
-                    self.add(given, place * period + offsets[vector]);
+                } else {
+                    self.add(given, place, offsets[vector]);
                 }
             }
-            if aligned && self.sums {
-                self.add(total, place * period + offsets[0]);
+            if aligned {
+                self.add(total, place, offsets[0]);
             }
         }
     }
 
-    /// # Safety
-    /// `count` columns have to be there from `at` on; `offset` is less than t.
+    /// Adds to the gradient of a row, from `offset` on.
     #[inline(always)]
-    unsafe fn sum<V: Vector<T>>(&self, place: usize, offset: usize, at: usize, count: usize) -> V {
-        let Sizes { k, t, .. } = self.of.sizes;
-        // SAFETY: the caller's promise; the repeated rows are t + WIDTH long.
-        unsafe {
-            let c: V = part(self.c.as_ptr().add(place * k * t + at), count);
-            V::load(self.of.rows.as_ptr().add(place * (t + V::WIDTH) + offset)).add(c)
-        }
-    }
-
-    /// Adds to the gradients of the repeated rows.
-    #[inline(always)]
-    fn add<V: Vector<T>>(&mut self, x: V, at: usize) {
-        if let Some(to) = self.of.gradients.get_mut(at..at + V::WIDTH) {
+    fn add<V: Vector<T>>(&mut self, x: V, place: usize, offset: usize) {
+        let Some((sums, step)) = &mut self.sums else { return };
+        let at = place * *step + offset;
+        if let Some(to) = sums.get_mut(at..at + V::WIDTH) {
             // SAFETY: the slice is as long as a vector.
             unsafe { V::load(to.as_ptr()).add(x).store(to.as_mut_ptr()) };
         }

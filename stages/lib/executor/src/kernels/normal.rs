@@ -2,7 +2,7 @@
 
 use super::extremes::{better, part, put_part, row_extreme};
 use super::real::Real;
-use super::vector::{MOST_LANES, Vector, Work, dispatch};
+use super::vector::{MOST_LANES, Vector, Work, dispatch, dispatch_for};
 use super::{KernelError, check_length, count};
 
 /// y `[outer, middle, inner]`: the softmax of x along the middle axis, or with `log` its logarithm.
@@ -19,7 +19,7 @@ pub fn softmax<T: Real>(log: bool, x: &[T], sizes: [usize; 3], y: &mut [T]) -> R
     }
     let (x, y) = (&x[..all], &mut y[..all]);
     if inner == 1 {
-        dispatch(Rows { log, x, middle, y });
+        dispatch_for(middle, Rows { log, x, middle, y });
     } else {
         dispatch(Columns { log, x, middle, inner, y });
     }
@@ -38,6 +38,9 @@ impl<T: Real> Work<T> for Rows<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<V: Vector<T>>(self) {
+        if self.middle <= V::WIDTH {
+            return self.short::<V>();
+        }
         for (x, y) in self.x.chunks_exact(self.middle).zip(self.y.chunks_exact_mut(self.middle)) {
             let most = row_extreme::<T, V>(false, x);
             let total = powers::<T, V>(x, most, y);
@@ -45,6 +48,34 @@ impl<T: Real> Work<T> for Rows<'_, T> {
                 less::<T, V>(x, most, T::from_f64(total.to_f64().ln()), y);
             } else {
                 divide::<T, V>(y, total);
+            }
+        }
+    }
+}
+
+impl<T: Real> Rows<'_, T> {
+    /// Rows that are one vector, or less: each stays in a register.
+    #[inline(always)]
+    fn short<V: Vector<T>>(self) {
+        let Self { log, x, middle, y } = self;
+        let mut lanes = [T::ZERO; MOST_LANES];
+        for (number, lane) in lanes.iter_mut().enumerate() {
+            *lane = T::from_f64(number as f64);
+        }
+        // SAFETY: no vector has more lanes than the array.
+        let used = unsafe { V::load(lanes.as_ptr()) }.lt(V::splat(T::from_f64(middle as f64)));
+        for (x, y) in x.chunks_exact(middle).zip(y.chunks_exact_mut(middle)) {
+            // SAFETY: both rows have so many elements.
+            unsafe {
+                let row = V::select(used, part(x.as_ptr(), middle), V::splat(-T::INFINITY));
+                let most = if row.has_nan() { T::NAN } else { row.most() };
+                let less = row.sub(V::splat(most));
+                let power = T::exp(less);
+                // lanes beyond the row's are 0, or NaN where all of the row becomes NaN
+                let total = power.total();
+                let value =
+                    if log { less.sub(V::splat(T::from_f64(total.to_f64().ln()))) } else { power.div(V::splat(total)) };
+                put_part(value, y.as_mut_ptr(), middle);
             }
         }
     }
@@ -299,7 +330,7 @@ mod tests {
     fn softmax_along_any_axis() {
         let mut random = Random(3);
         for outer in [1, 3] {
-            for middle in [1, 2, 5, 16, 37, 100] {
+            for middle in [1, 2, 4, 5, 8, 16, 37, 100] {
                 for inner in [1, 2, 8, 19, 64, 130] {
                     check_softmax::<f32>([outer, middle, inner], 1e-6, &mut random);
                     check_softmax::<f64>([outer, middle, inner], 1e-13, &mut random);

@@ -38,6 +38,12 @@ impl Level {
         }
         Self::Plain
     }
+
+    /// The one for rows of so many lanes: those that are half a vector of the widest kind are a whole one of the next.
+    /// Masks would cost more, and what was written under a mask is slow to be read again.
+    pub(crate) fn for_lanes<T: Real>(self, lanes: usize) -> Self {
+        if self == Self::Avx512 && lanes == T::width(Self::Avx2) { Self::Avx2 } else { self }
+    }
 }
 
 #[cfg(test)]
@@ -60,6 +66,11 @@ pub(crate) trait Work<T> {
 /// Runs `work` with the widest vectors that there are.
 pub(crate) fn dispatch<T: Real, W: Work<T>>(work: W) -> W::Out {
     T::dispatch(Level::detect(), work)
+}
+
+/// Runs `work` with the vectors for rows of so many lanes.
+pub(crate) fn dispatch_for<T: Real, W: Work<T>>(lanes: usize, work: W) -> W::Out {
+    T::dispatch(Level::detect().for_lanes::<T>(lanes), work)
 }
 
 /// A vector of `T`. Those of an instruction set are made under [`Real::dispatch`] only, which has seen that the processor

@@ -65,9 +65,9 @@ impl<T: Real> State<T> {
 
 /// Runs a plan on tensors whose lengths were checked.
 pub(super) fn run<T: Real>(plan: &Plan<T>, state: &mut State<T>, inputs: &[&[T]], outputs: &mut [&mut [T]]) {
-    for output in plan.outputs.iter().filter(|output| output.clear) {
-        if let Some(to) = outputs.get_mut(output.access.tensor) {
-            clear(plan, &output.access, to);
+    for output in &plan.outputs {
+        if let (Some(axes), Some(to)) = (&output.clear, outputs.get_mut(output.access.tensor)) {
+            clear(axes, output.access.start, to);
         }
     }
     if plan.rows == 0 || plan.outer.contains(&0) || plan.bands.is_empty() {
@@ -76,32 +76,23 @@ pub(super) fn run<T: Real>(plan: &Plan<T>, state: &mut State<T>, inputs: &[&[T]]
     T::dispatch(plan.level, Run { plan, state, inputs, outputs });
 }
 
-/// Sets the elements that a store leads to to 0.
-fn clear<T: Real>(plan: &Plan<T>, access: &Access, to: &mut [T]) {
-    let outer = plan.outer.iter().copied().zip(access.outer.iter().copied());
-    let mut axes = outer.chain([(plan.rows, access.row), (plan.lanes, access.lane)]);
-    clear_from(&mut axes, access.start, to);
-}
-
-fn clear_from<T: Real>(axes: &mut (impl Iterator<Item = (usize, usize)> + Clone), start: usize, to: &mut [T]) {
-    let mut rest = axes.clone();
-    match rest.find(|(_, stride)| *stride != 0) {
-        None => {
+/// Sets elements to 0.
+fn clear<T: Real>(axes: &[(usize, usize)], start: usize, to: &mut [T]) {
+    match *axes {
+        [] => {
             if let Some(to) = to.get_mut(start) {
                 *to = T::ZERO;
             }
         }
-        Some((size, 1)) if rest.clone().all(|(_, stride)| stride == 0) => {
+        [(size, 1)] => {
             if let Some(to) = to.get_mut(start..start + size) {
                 to.fill(T::ZERO);
             }
         }
-        Some((size, stride)) if rest.clone().all(|(_, stride)| stride == 0) => {
-            to.iter_mut().skip(start).step_by(stride).take(size).for_each(|to| *to = T::ZERO);
-        }
-        Some((size, stride)) => {
+        [(size, stride)] => to.iter_mut().skip(start).step_by(stride).take(size).for_each(|to| *to = T::ZERO),
+        [(size, stride), ref rest @ ..] => {
             for place in 0..size {
-                clear_from(&mut rest.clone(), start + place * stride, to);
+                clear(rest, start + place * stride, to);
             }
         }
     }

@@ -133,8 +133,8 @@ pub(super) struct Output {
     pub access: Access,
     /// Whether values are added to what is there.
     pub add: bool,
-    /// Whether the elements have to be set to 0 first.
-    pub clear: bool,
+    /// Where its elements have to be set to 0 first: sizes and strides of axes, which lead to each of them once.
+    pub clear: Option<Vec<(usize, usize)>>,
     /// The number of its kept strip.
     pub kept: Option<usize>,
     /// Stepping along an outer axis up to this one leads to other elements.
@@ -179,9 +179,8 @@ pub(super) struct Band {
 pub(super) struct Plan<T> {
     pub level: Level,
     pub outer: Vec<usize>,
-    /// Sizes of the last two axes.
+    /// Size of the last axis but one.
     pub rows: usize,
-    pub lanes: usize,
     pub loads: Vec<Access>,
     pub outputs: Vec<Output>,
     pub bands: Vec<Band>,
@@ -196,7 +195,12 @@ pub(super) struct Plan<T> {
 impl<T: Real> Plan<T> {
     pub fn new(spec: &LoopSpec, level: Level) -> Result<Self, KernelError> {
         check(spec)?;
-        let axes = Axes::new(spec, T::width(level));
+        let mut axes = Axes::new(spec, T::width(level));
+        let fitting = level.for_lanes::<T>(axes.lanes);
+        if fitting != level {
+            axes = Axes::new(spec, T::width(fitting));
+        }
+        let level = fitting;
         let loads: Vec<Access> =
             spec.loads.iter().map(|view| axes.access(view.tensor, view.start, &view.strides)).collect();
         let mut kept = 0;
@@ -219,7 +223,6 @@ impl<T: Real> Plan<T> {
             output_lengths,
             outer: axes.outer,
             rows: if axes.cut.is_some() { 1 } else { axes.rows },
-            lanes: axes.cut.unwrap_or(axes.lanes),
         })
     }
 }
@@ -344,11 +347,33 @@ impl Axes {
         *kept += usize::from(keeps);
         Output {
             add: store.accumulate || sums_outer || sums_rows || sums_lanes,
-            clear: !store.accumulate && (sums_outer || sums_rows || sums_lanes),
+            clear: (!store.accumulate && (sums_outer || sums_rows || sums_lanes)).then(|| self.elements(&access)),
             kept: keeps.then_some(number),
             moves: access.outer.iter().rposition(|&stride| stride != 0),
             access,
         }
+    }
+
+    /// The axes that lead to all elements, in as few pieces as there are.
+    fn elements(&self, access: &Access) -> Vec<(usize, usize)> {
+        let outer = self.outer.iter().copied().zip(access.outer.iter().copied());
+        let inner = match self.cut {
+            Some(lanes) => [(1, 0), (lanes, access.lane)],
+            None => [(self.rows, access.row), (self.lanes, access.lane)],
+        };
+        let mut axes: Vec<(usize, usize)> =
+            outer.chain(inner).filter(|&(size, stride)| size != 1 && stride != 0).collect();
+        axes.sort_unstable_by_key(|&(_, stride)| std::cmp::Reverse(stride));
+        let mut merged: Vec<(usize, usize)> = Vec::new();
+        for (size, stride) in axes {
+            match merged.last_mut() {
+                Some((before, by)) if Some(*by) == stride.checked_mul(size) => {
+                    (*before, *by) = (*before * size, stride)
+                }
+                _ => merged.push((size, stride)),
+            }
+        }
+        merged
     }
 
     /// Rows of a strip, in a band of this many lanes.
