@@ -369,6 +369,9 @@ impl<T: Real> Steps<'_, T> {
                     each!(x, y, z => x.add(y).add(z));
                 }
                 Op::AddRelu => each!(x, y => zero.over(x.add(y))),
+                Op::SubRelu => each!(x, y => zero.over(x.sub(y))),
+                Op::SubFromRelu => each!(x, y => zero.over(y.sub(x))),
+                Op::AddExcess => each!(x, y => x.add(zero.over(y.sub(x)))),
                 Op::AddProduct => {
                     each!(x, y, z => x.add(y.mul(z)));
                 }

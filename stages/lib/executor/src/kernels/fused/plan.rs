@@ -54,6 +54,12 @@ pub(super) enum Op {
     AddTwo,
     /// `relu(a + b)`
     AddRelu,
+    /// `relu(a - b)`
+    SubRelu,
+    /// `relu(b - a)`
+    SubFromRelu,
+    /// `a + relu(b - a)`
+    AddExcess,
     /// `a + b * c`, rounded twice.
     AddProduct,
     /// `a - b * c`, rounded twice.
@@ -534,7 +540,8 @@ fn operands(instr: Instr) -> [Option<usize>; 3] {
 }
 
 /// Which instructions are computed by the step of the only one that uses them: products that are added, sums that are added
-/// or rectified, comparisons with 0 that choose, and products that go to a single store.
+/// or rectified, differences that are rectified, what is so made and added to the difference's second operand, comparisons with 0
+/// that choose, and products that go to a single store.
 fn folded(spec: &LoopSpec, levels: &[usize], order: &[usize]) -> Vec<bool> {
     let (mut uses, mut stores) = (vec![0; spec.code.len()], vec![0; spec.code.len()]);
     order.iter().flat_map(|&at| operands(spec.code[at])).flatten().for_each(|x| uses[x] += 1);
@@ -547,16 +554,24 @@ fn folded(spec: &LoopSpec, levels: &[usize], order: &[usize]) -> Vec<bool> {
         let is = |x: usize, op: BinaryOp| matches!(spec.code[x], Instr::Binary(found, ..) if found == op);
         let product = |x: &usize| alone(*x) && is(*x, BinaryOp::Mul);
         let sum = |x: &usize| alone(*x) && is(*x, BinaryOp::Add);
+        let difference = |x: &usize| alone(*x) && is(*x, BinaryOp::Sub);
+        // a rectified difference, with the difference in its step
+        let excess = |x: usize, y: usize| {
+            let subtracted = excess(spec, x).is_some_and(|(difference, _, by)| by == y && folded[difference]);
+            uses[x] == 1 && stores[x] == 0 && levels[x] == levels[at] && subtracted
+        };
         let found = match spec.code[at] {
             Instr::Binary(BinaryOp::Mul, ..) if uses[at] == 0 && stores[at] == 1 && levels[at] == INNER => {
                 folded[at] = true;
                 None
             }
+            Instr::Binary(BinaryOp::Add, x, y) if excess(y, x) => Some(y),
+            Instr::Binary(BinaryOp::Add, x, y) if excess(x, y) => Some(x),
             Instr::Binary(BinaryOp::Add, x, y) if x != y => {
                 [y, x].into_iter().find(product).or([x, y].into_iter().find(sum))
             }
             Instr::Binary(BinaryOp::Sub, x, y) if x != y => Some(y).filter(product),
-            Instr::Unary(UnaryOp::Relu, x) => Some(x).filter(sum),
+            Instr::Unary(UnaryOp::Relu, x) => Some(x).filter(|x| sum(x) || difference(x)),
             Instr::Where(c, ..) => Some(c).filter(|&c| alone(c) && positive(spec, c).is_some()),
             _ => None,
         };
@@ -565,6 +580,15 @@ fn folded(spec: &LoopSpec, levels: &[usize], order: &[usize]) -> Vec<bool> {
         }
     }
     folded
+}
+
+/// The difference, x and y, where the instruction is `relu(x - y)`.
+fn excess(spec: &LoopSpec, at: usize) -> Option<(usize, usize, usize)> {
+    let Instr::Unary(UnaryOp::Relu, difference) = spec.code[at] else { return None };
+    match spec.code[difference] {
+        Instr::Binary(BinaryOp::Sub, x, y) => Some((difference, x, y)),
+        _ => None,
+    }
 }
 
 /// x, where the instruction is `x > 0`.
@@ -664,10 +688,10 @@ impl Writer<'_> {
             Instr::Load(load) if self.loads[load].lane < 2 => {}
             Instr::Load(load) => self.push(level, Op::Gather(load as u32), [None; 3], at),
             Instr::Const(_) => {}
-            Instr::Unary(UnaryOp::Relu, sum) if self.folded[sum] => {
-                let [u, v, _] = operands(self.spec.code[sum]);
-                if let (Some(u), Some(v)) = (u, v) {
-                    self.push_two(level, Op::AddRelu, u, v, at);
+            Instr::Unary(UnaryOp::Relu, of) if self.folded[of] => {
+                if let Instr::Binary(op, u, v) = self.spec.code[of] {
+                    let op = if op == BinaryOp::Add { Op::AddRelu } else { Op::SubRelu };
+                    self.push_two(level, op, u, v, at);
                 }
             }
             Instr::Unary(op, x) => self.push_one(level, unary(op), x, at),
@@ -709,6 +733,10 @@ impl Writer<'_> {
 
     /// The sum of x and an instruction that has no step of its own.
     fn push_sum(&mut self, level: usize, x: usize, other: usize, makes: usize) {
+        if let Some((_, of, _)) = excess(self.spec, other) {
+            let operands = [Some(self.first(x)), Some(self.operand(of)), None];
+            return self.push(level, Op::AddExcess, operands, makes);
+        }
         match self.spec.code[other] {
             Instr::Binary(BinaryOp::Add, u, v) => {
                 let (u, v) = if self.last == Some(v) { (v, u) } else { (u, v) };
@@ -831,6 +859,7 @@ fn power(exponent: f64) -> Option<Op> {
 fn swapped(op: Op) -> Option<Op> {
     Some(match op {
         Op::Sub => Op::SubFrom,
+        Op::SubRelu => Op::SubFromRelu,
         Op::Div => Op::DivInto,
         Op::Lt => Op::Gt,
         Op::Gt => Op::Lt,

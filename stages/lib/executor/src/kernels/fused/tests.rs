@@ -270,6 +270,33 @@ fn every_function_in_a_loop() {
     }
 }
 
+/// Maxima as the network writes them, and what looks alike.
+#[test]
+fn differences_that_are_rectified_and_added() {
+    use Instr::{Binary, Load, Unary};
+    let loads = [Load(0), Load(1), Load(2)];
+    let (add, sub) = (|x, y| Binary(BinaryOp::Add, x, y), |x, y| Binary(BinaryOp::Sub, x, y));
+    let relu = |x| Unary(UnaryOp::Relu, x);
+    for code in [
+        vec![sub(0, 1), relu(3), add(1, 4)],
+        vec![sub(0, 1), relu(3), add(4, 1)],
+        vec![sub(0, 1), relu(3), add(0, 4)],
+        vec![sub(0, 1), relu(3), add(2, 4)],
+        vec![sub(0, 0), relu(3), add(4, 4)],
+        vec![sub(0, 1), relu(3), add(1, 4), Binary(BinaryOp::Mul, 5, 4)],
+        vec![sub(0, 1), relu(3), add(1, 4), Binary(BinaryOp::Mul, 5, 3)],
+        vec![add(0, 1), sub(2, 3), relu(4), add(3, 5)],
+        vec![add(0, 1), sub(3, 2), relu(4), add(2, 5)],
+        vec![add(0, 1), sub(2, 3), relu(4), Binary(BinaryOp::Mul, 5, 3)],
+        vec![add(0, 1), sub(3, 2), relu(4), Binary(BinaryOp::Mul, 5, 3)],
+    ] {
+        let spec = simple(loads.into_iter().chain(code).collect(), 3, 40);
+        let mut random = Random(6);
+        let inputs: Vec<Vec<f64>> = (0..3).map(|_| (0..40).map(|_| random.number()).collect()).collect();
+        check_both(&spec, &inputs, &[vec![0.0; 40]]);
+    }
+}
+
 #[test]
 fn a_number_without_axes() {
     let spec = LoopSpec {
