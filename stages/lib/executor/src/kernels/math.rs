@@ -397,6 +397,11 @@ pub(super) mod double {
         map(x, f64::exp)
     }
 
+    #[inline(always)]
+    pub fn log<V: Vector<f64>>(x: V) -> V {
+        map(x, f64::ln)
+    }
+
     fn sigmoid(x: f64) -> f64 {
         1.0 / (1.0 + (-x).exp())
     }

@@ -105,6 +105,12 @@ impl<T: Real> MaxPlus<T> {
         let period = t + V::WIDTH;
         for (place, repeated) in self.rows.chunks_exact_mut(period).enumerate().take(i) {
             let from = &a[((batch * i + place) * j + row) * t..][..t];
+            if t == 4 && V::WIDTH > t {
+                // Each vector starts at the first feature, as wherever features divide a vector.
+                // SAFETY: the row has four elements, and the repeated one room for a vector's.
+                unsafe { V::quad(from.as_ptr()).store(repeated.as_mut_ptr()) };
+                continue;
+            }
             for part in repeated.chunks_mut(t) {
                 part.copy_from_slice(&from[..part.len()]);
             }

@@ -1,4 +1,4 @@
-//! Softmax, log-softmax and layer norm.
+//! Softmax, its logarithm, the logarithm of its denominator, and layer norm.
 
 use super::extremes::{better, part, put_part, row_extreme};
 use super::real::Real;
@@ -73,8 +73,8 @@ impl<T: Real> Rows<'_, T> {
                 let power = T::exp(less);
                 // lanes beyond the row's are 0, or NaN where all of the row becomes NaN
                 let total = power.total();
-                let value =
-                    if log { less.sub(V::splat(T::from_f64(total.to_f64().ln()))) } else { power.div(V::splat(total)) };
+                let total = V::splat(total);
+                let value = if log { less.sub(T::log(total)) } else { power.div(total) };
                 put_part(value, y.as_mut_ptr(), middle);
             }
         }
@@ -194,7 +194,7 @@ fn columns<T: Real, V: Vector<T>, const N: usize>(
     }
     if log {
         for total in &mut total {
-            *total = super::vector::map(*total, |x: T| T::from_f64(x.to_f64().ln()));
+            *total = T::log(*total);
         }
     }
     for place in 0..middle {
@@ -210,6 +210,115 @@ fn columns<T: Real, V: Vector<T>, const N: usize>(
                 put_part(value, y.as_mut_ptr().add(at), count);
             }
         }
+    }
+}
+
+/// y `[outer, inner]`: the logarithm of the sum of e^x over the middle axis of x `[outer, middle, inner]`; of nothing, minus
+/// infinity.
+///
+/// # Errors
+/// Where a slice is too short.
+pub fn log_sum_exp<T: Real>(x: &[T], sizes: [usize; 3], y: &mut [T]) -> Result<(), KernelError> {
+    let [outer, middle, inner] = sizes;
+    let (all, some) = (count(&sizes)?, count(&[outer, inner])?);
+    check_length("input", 0, x.len(), all)?;
+    check_length("output", 0, y.len(), some)?;
+    let (x, y) = (&x[..all], &mut y[..some]);
+    if middle == 0 {
+        y.fill(-T::INFINITY);
+    } else if inner == 1 {
+        dispatch(RowSums { x, middle, y });
+    } else if some > 0 {
+        dispatch(ColumnSums { x, middle, inner, y });
+    }
+    Ok(())
+}
+
+/// Over the last axis.
+struct RowSums<'a, T> {
+    x: &'a [T],
+    middle: usize,
+    y: &'a mut [T],
+}
+
+impl<T: Real> Work<T> for RowSums<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<V: Vector<T>>(self) {
+        for (x, y) in self.x.chunks_exact(self.middle).zip(self.y) {
+            let most = row_extreme::<T, V>(false, x);
+            // an infinity cannot be taken off
+            let most = if most.abs() == T::INFINITY { T::ZERO } else { most };
+            let (mut sum, mut rest) = (V::splat(T::ZERO), T::ZERO);
+            for x in x.chunks(V::WIDTH) {
+                // SAFETY: the chunk has as many elements as it says.
+                let power = T::exp(unsafe { part::<T, V>(x.as_ptr(), x.len()) }.sub(V::splat(most)));
+                if x.len() == V::WIDTH {
+                    sum = sum.add(power);
+                } else {
+                    rest = cut(power, x.len()).total();
+                }
+            }
+            *y = most + T::from_f64((sum.total() + rest).to_f64().ln());
+        }
+    }
+}
+
+/// Over an axis that is not the last.
+struct ColumnSums<'a, T> {
+    x: &'a [T],
+    middle: usize,
+    inner: usize,
+    y: &'a mut [T],
+}
+
+impl<T: Real> Work<T> for ColumnSums<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<V: Vector<T>>(self) {
+        let Self { x, middle, inner, y } = self;
+        for (x, y) in x.chunks_exact(middle * inner).zip(y.chunks_exact_mut(inner)) {
+            let mut start = 0;
+            while start + 4 * V::WIDTH <= inner {
+                column_sums::<T, V, 4>(&x[start..], middle, inner, &mut y[start..], V::WIDTH);
+                start += 4 * V::WIDTH;
+            }
+            while start < inner {
+                let width = V::WIDTH.min(inner - start);
+                column_sums::<T, V, 1>(&x[start..], middle, inner, &mut y[start..], width);
+                start += width;
+            }
+        }
+    }
+}
+
+/// `N` vectors of columns, each with `count` lanes.
+#[inline(always)]
+fn column_sums<T: Real, V: Vector<T>, const N: usize>(x: &[T], middle: usize, inner: usize, y: &mut [T], count: usize) {
+    let mut most = [V::splat(-T::INFINITY); N];
+    let mut total = [V::splat(T::ZERO); N];
+    for place in 0..middle {
+        for vector in 0..N {
+            // SAFETY: callers pass slices that have all these columns in each of the rows.
+            let x: V = unsafe { part(x.as_ptr().add(place * inner + vector * V::WIDTH), count) };
+            most[vector] = better(false, most[vector], x);
+        }
+    }
+    for most in &mut most {
+        // an infinity cannot be taken off
+        *most = V::select(most.abs().eq(V::splat(T::INFINITY)), V::splat(T::ZERO), *most);
+    }
+    for place in 0..middle {
+        for vector in 0..N {
+            // SAFETY: as above.
+            let x: V = unsafe { part(x.as_ptr().add(place * inner + vector * V::WIDTH), count) };
+            total[vector] = total[vector].add(T::exp(x.sub(most[vector])));
+        }
+    }
+    for vector in 0..N {
+        let value = most[vector].add(T::log(total[vector]));
+        // SAFETY: callers pass a slice that has these columns.
+        unsafe { put_part(value, y.as_mut_ptr().add(vector * V::WIDTH), count) };
     }
 }
 
@@ -350,6 +459,51 @@ mod tests {
         assert!(y.iter().all(|y| y.is_nan()));
         softmax(false, &[f32::NAN, 0.0, 1.0], [1, 3, 1], &mut y).unwrap();
         assert!(y.iter().all(|y| y.is_nan()));
+    }
+
+    #[test]
+    fn log_sum_exp_over_any_axis() {
+        fn check<T: Real>(sizes: [usize; 3], tolerance: f64, random: &mut Random) {
+            let [outer, middle, inner] = sizes;
+            let x: Vec<T> = (0..outer * middle * inner).map(|_| T::from_f64(random.number() * 40.0)).collect();
+            let mut y = vec![T::ZERO; outer * inner];
+            log_sum_exp(&x, sizes, &mut y).unwrap();
+            for (group, &y) in y.iter().enumerate() {
+                let at = |place: usize| x[(group / inner * middle + place) * inner + group % inner].to_f64();
+                let most = (0..middle).map(at).fold(f64::NEG_INFINITY, f64::max);
+                close(y, most + (0..middle).map(|place| (at(place) - most).exp()).sum::<f64>().ln(), tolerance);
+            }
+        }
+        let mut random = Random(5);
+        for outer in [1, 3] {
+            for middle in [1, 2, 5, 16, 37] {
+                for inner in [1, 2, 8, 19, 64, 130] {
+                    check::<f32>([outer, middle, inner], 1e-6, &mut random);
+                    check::<f64>([outer, middle, inner], 1e-13, &mut random);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn log_sum_exp_of_infinities() {
+        let (more, less, nan) = (f32::INFINITY, f32::NEG_INFINITY, f32::NAN);
+        for (x, wanted) in
+            [([0.0, less, 0.0], 2.0_f32.ln()), ([less; 3], less), ([0.0, more, less], more), ([nan, 0.0, more], nan)]
+        {
+            let same = |y: f32| (y - wanted).abs() < 1e-6 || y == wanted || (y.is_nan() && wanted.is_nan());
+            let mut y = [0.5];
+            log_sum_exp(&x, [1, 3, 1], &mut y).unwrap();
+            assert!(same(y[0]), "{x:?}: {y:?}");
+            let doubled: Vec<f32> = x.iter().flat_map(|&x| [x, x]).collect();
+            let mut y = [0.5; 2];
+            log_sum_exp(&doubled, [1, 3, 2], &mut y).unwrap();
+            assert!(same(y[0]) && same(y[1]), "{x:?}: {y:?}");
+        }
+        let mut y = [0.5_f32; 2];
+        log_sum_exp(&[], [2, 0, 1], &mut y).unwrap();
+        assert_eq!(y, [less; 2]);
+        log_sum_exp::<f32>(&[], [2, 3, 0], &mut []).unwrap();
     }
 
     fn check_norm<T: Real>(rows: usize, size: usize, tolerance: f64, random: &mut Random) {

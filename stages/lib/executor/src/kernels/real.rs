@@ -82,6 +82,8 @@ pub(super) mod private {
         #[allow(private_bounds)]
         fn exp<V: Vector<Self>>(x: V) -> V;
         #[allow(private_bounds)]
+        fn log<V: Vector<Self>>(x: V) -> V;
+        #[allow(private_bounds)]
         fn unary<V: Vector<Self>>(op: UnaryOp, x: &mut [V; STRIP]);
         #[allow(private_bounds)]
         fn binary<V: Vector<Self>>(op: BinaryOp, x: &mut [V; STRIP], y: &[V; STRIP]);
@@ -175,6 +177,10 @@ macro_rules! real {
             #[inline(always)]
             fn exp<V: Vector<Self>>(x: V) -> V {
                 math::$math::exp(x)
+            }
+            #[inline(always)]
+            fn log<V: Vector<Self>>(x: V) -> V {
+                math::$math::log(x)
             }
             #[inline(always)]
             fn unary<V: Vector<Self>>(op: UnaryOp, x: &mut [V; private::STRIP]) {

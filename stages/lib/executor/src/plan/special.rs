@@ -1,6 +1,6 @@
-//! Operations with a kernel of their own: extremes, max-plus, softmax, layer norm. They read and write memory without gaps.
+//! Operations with a kernel of their own: extremes, max-plus, softmax, log-sum-exp, layer norm. They read and write memory without gaps.
 
-use graph::{Node, NodeId, Op, ReduceOp, noise};
+use graph::{DType, Node, NodeId, Op, ReduceOp, noise};
 
 use super::compile::Compiler;
 use super::layout::Layout;
@@ -28,6 +28,8 @@ pub(super) enum Special<T> {
     /// key → y, of so many samples
     Random { stream: u32, samples: usize },
     /// x → y
+    LogSumExp { sizes: [usize; 3] },
+    /// x → y
     Softmax { log: bool, sizes: [usize; 3] },
     /// x, and weight and bias where there are such → y
     LayerNorm { eps: f64, sizes: [usize; 2] },
@@ -43,6 +45,7 @@ impl<T: Real> Special<T> {
             Self::Extreme { .. } => "extreme",
             Self::Share { .. } => "share_extreme",
             Self::Random { .. } => "random",
+            Self::LogSumExp { .. } => "log_sum_exp",
             Self::Softmax { .. } => "softmax",
             Self::LayerNorm { .. } => "layer_norm",
             Self::MaxPlus(_) => "max_plus",
@@ -55,6 +58,7 @@ impl<T: Real> Special<T> {
             (Self::Extreme { least, sizes }, [x], [y]) => extremes::extreme(*least, x, *sizes, y)?,
             (Self::Share { ties, sizes }, [x, y, g], [dx]) => extremes::share_extreme(*ties, x, y, g, *sizes, dx)?,
             (Self::Random { stream, samples }, [key], [y]) => random(*stream, *samples, key, y),
+            (Self::LogSumExp { sizes }, [x], [y]) => normal::log_sum_exp(x, *sizes, y)?,
             (Self::Softmax { log, sizes }, [x], [y]) => normal::softmax(*log, x, *sizes, y)?,
             (Self::LayerNorm { eps, sizes }, [x, rest @ ..], [y]) => {
                 let (weight, bias) = (rest.first().copied(), rest.get(1).copied());
@@ -97,7 +101,12 @@ impl<T: Real + Gemm> Compiler<'_, T> {
         };
         let own = vec![at];
         Some(match &node.op {
-            Op::Reduce { op, dims, .. } if node.dtype == graph::DType::Float => {
+            Op::Reduce { op: ReduceOp::LogSumExp, dims, .. }
+                if self.nodes.node(node.args.first()?.index()).dtype == DType::Float =>
+            {
+                (Special::LogSumExp { sizes: around(shape(0)?, dims)? }, own)
+            }
+            Op::Reduce { op, dims, .. } if node.dtype == DType::Float => {
                 let least = match op {
                     ReduceOp::Amax | ReduceOp::MaxValues => false,
                     ReduceOp::Amin | ReduceOp::MinValues => true,
