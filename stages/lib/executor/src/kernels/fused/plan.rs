@@ -539,9 +539,9 @@ fn operands(instr: Instr) -> [Option<usize>; 3] {
     }
 }
 
-/// Which instructions are computed by the step of the only one that uses them: products that are added, sums that are added
-/// or rectified, differences that are rectified, what is so made and added to the difference's second operand, comparisons with 0
-/// that choose, and products that go to a single store.
+/// Which instructions are computed by the step of the only one that uses them: products that are added or subtracted, sums that
+/// are added, sums and differences that are rectified, `relu(x - y)` that is added to y, comparisons with 0 that choose, and
+/// products that go to a single store.
 fn folded(spec: &LoopSpec, levels: &[usize], order: &[usize]) -> Vec<bool> {
     let (mut uses, mut stores) = (vec![0; spec.code.len()], vec![0; spec.code.len()]);
     order.iter().flat_map(|&at| operands(spec.code[at])).flatten().for_each(|x| uses[x] += 1);
