@@ -144,13 +144,9 @@ fn piece<T: Real>(x: &[T], y: &mut [T]) {
     if x.len() > 8 * SHORT {
         return y.copy_from_slice(x);
     }
-    let (mut from, mut to) = (x.chunks_exact(SHORT), y.chunks_exact_mut(SHORT));
-    for (x, y) in (&mut from).zip(&mut to) {
-        for at in 0..SHORT {
-            y[at] = x[at];
-        }
-    }
-    to.into_remainder().iter_mut().zip(from.remainder()).for_each(|(y, x)| *y = *x);
+    let ((from, x), (to, y)) = (x.as_chunks::<SHORT>(), y.as_chunks_mut::<SHORT>());
+    to.iter_mut().zip(from).for_each(|(y, x)| *y = *x);
+    y.iter_mut().zip(x).for_each(|(y, x)| *y = *x);
 }
 
 /// The source has the elements of a column next to each other, the target those of a row.
