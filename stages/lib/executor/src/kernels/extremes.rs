@@ -4,7 +4,7 @@
 
 use super::math::{maximum, minimum};
 use super::real::{Real, private::STRIP};
-use super::vector::{Vector, Work, dispatch};
+use super::vector::{Vector, Work, dispatch, in_blocks};
 use super::{KernelError, check_length, count};
 
 /// The larger or the smaller of two; NaN where either is.
@@ -110,16 +110,9 @@ impl<T: Real> Work<T> for Columns<'_, T> {
     fn run<V: Vector<T>>(self) {
         let Self { least, x, middle, inner, y } = self;
         for (y, x) in y.chunks_exact_mut(inner).zip(x.chunks_exact(middle * inner)) {
-            let mut start = 0;
-            while start + STRIP * V::WIDTH <= inner {
-                column_extremes::<T, V, STRIP>(least, &x[start..], middle, inner, &mut y[start..], V::WIDTH);
-                start += STRIP * V::WIDTH;
-            }
-            while start < inner {
-                let width = V::WIDTH.min(inner - start);
-                column_extremes::<T, V, 1>(least, &x[start..], middle, inner, &mut y[start..], width);
-                start += width;
-            }
+            in_blocks!(V, inner, STRIP, |start, lanes, N| {
+                column_extremes::<T, V, N>(least, &x[start..], middle, inner, &mut y[start..], lanes);
+            });
         }
     }
 }
@@ -281,18 +274,10 @@ impl<T: Real> Work<T> for ShareColumns<'_, T> {
         let Self { ties, x, y, g, middle, inner, dx } = self;
         let rows = x.chunks_exact(middle * inner).zip(dx.chunks_exact_mut(middle * inner));
         for ((x, dx), (y, g)) in rows.zip(y.chunks_exact(inner).zip(g.chunks_exact(inner))) {
-            let mut start = 0;
-            while start + 4 * V::WIDTH <= inner {
+            in_blocks!(V, inner, 4, |start, lanes, N| {
                 let of = (&x[start..], &y[start..], &g[start..]);
-                share_columns::<T, V, 4>(ties, of, middle, inner, &mut dx[start..], V::WIDTH);
-                start += 4 * V::WIDTH;
-            }
-            while start < inner {
-                let width = V::WIDTH.min(inner - start);
-                let of = (&x[start..], &y[start..], &g[start..]);
-                share_columns::<T, V, 1>(ties, of, middle, inner, &mut dx[start..], width);
-                start += width;
-            }
+                share_columns::<T, V, N>(ties, of, middle, inner, &mut dx[start..], lanes);
+            });
         }
     }
 }

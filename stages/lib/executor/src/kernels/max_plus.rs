@@ -7,7 +7,7 @@
 use super::extremes::{Ties, better, part, put_part};
 use super::normal::cut;
 use super::real::{Real, private::STRIP};
-use super::vector::{MOST_LANES, Vector, Work, dispatch_for};
+use super::vector::{MOST_LANES, Vector, Work, dispatch_for, in_blocks};
 use super::{KernelError, check_length, count};
 
 /// Sizes of a product.
@@ -167,16 +167,7 @@ impl<T: Real> Work<T> for Forward<'_, T> {
             let (batch, row) = (number / j, number % j);
             let rows = Rows::new::<V>(of, a, batch, row);
             let c = &c[batch * i * inner..][..i * inner];
-            let mut start = 0;
-            while start + STRIP * V::WIDTH <= inner {
-                forward::<T, V, STRIP>(sizes, least, rows, c, start, V::WIDTH, y);
-                start += STRIP * V::WIDTH;
-            }
-            while start < inner {
-                let width = V::WIDTH.min(inner - start);
-                forward::<T, V, 1>(sizes, least, rows, c, start, width, y);
-                start += width;
-            }
+            in_blocks!(V, inner, STRIP, |start, lanes, N| forward::<T, V, N>(sizes, least, rows, c, start, lanes, y));
         }
     }
 }
@@ -253,16 +244,7 @@ impl<T: Real> Work<T> for Backward<'_, T> {
                 sums,
                 dc: self.dc.as_mut().map(|dc| &mut dc[batch * i * inner..][..i * inner]),
             };
-            let mut start = 0;
-            while start + 4 * V::WIDTH <= inner {
-                columns.share::<V, 4>(start, V::WIDTH);
-                start += 4 * V::WIDTH;
-            }
-            while start < inner {
-                let width = V::WIDTH.min(inner - start);
-                columns.share::<V, 1>(start, width);
-                start += width;
-            }
+            in_blocks!(V, inner, 4, |start, lanes, N| columns.share::<V, N>(start, lanes));
             if let Some(da) = self.da.as_mut().filter(|_| !own) {
                 for (place, sums) in apart.chunks_exact(t + V::WIDTH).enumerate().take(i) {
                     let da = &mut da[first + place * j * t..][..t];

@@ -2,7 +2,7 @@
 
 use super::extremes::{better, part, put_part, row_extreme};
 use super::real::Real;
-use super::vector::{MOST_LANES, Vector, Work, dispatch, dispatch_for};
+use super::vector::{MOST_LANES, Vector, Work, dispatch, dispatch_for, in_blocks};
 use super::{KernelError, check_length, count};
 
 /// y `[outer, middle, inner]`: the softmax of x along the middle axis, or with `log` its logarithm.
@@ -72,8 +72,7 @@ impl<T: Real> Rows<'_, T> {
                 let less = row.sub(V::splat(most));
                 let power = T::exp(less);
                 // lanes beyond the row's are 0, or NaN where all of the row becomes NaN
-                let total = power.total();
-                let total = V::splat(total);
+                let total = V::splat(power.total());
                 let value = if log { less.sub(T::log(total)) } else { power.div(total) };
                 put_part(value, y.as_mut_ptr(), middle);
             }
@@ -147,16 +146,9 @@ impl<T: Real> Work<T> for Columns<'_, T> {
     fn run<V: Vector<T>>(self) {
         let Self { log, x, middle, inner, y } = self;
         for (x, y) in x.chunks_exact(middle * inner).zip(y.chunks_exact_mut(middle * inner)) {
-            let mut start = 0;
-            while start + 4 * V::WIDTH <= inner {
-                columns::<T, V, 4>(log, &x[start..], middle, inner, &mut y[start..], V::WIDTH);
-                start += 4 * V::WIDTH;
-            }
-            while start < inner {
-                let width = V::WIDTH.min(inner - start);
-                columns::<T, V, 1>(log, &x[start..], middle, inner, &mut y[start..], width);
-                start += width;
-            }
+            in_blocks!(V, inner, 4, |start, lanes, N| {
+                columns::<T, V, N>(log, &x[start..], middle, inner, &mut y[start..], lanes);
+            });
         }
     }
 }
@@ -278,16 +270,9 @@ impl<T: Real> Work<T> for ColumnSums<'_, T> {
     fn run<V: Vector<T>>(self) {
         let Self { x, middle, inner, y } = self;
         for (x, y) in x.chunks_exact(middle * inner).zip(y.chunks_exact_mut(inner)) {
-            let mut start = 0;
-            while start + 4 * V::WIDTH <= inner {
-                column_sums::<T, V, 4>(&x[start..], middle, inner, &mut y[start..], V::WIDTH);
-                start += 4 * V::WIDTH;
-            }
-            while start < inner {
-                let width = V::WIDTH.min(inner - start);
-                column_sums::<T, V, 1>(&x[start..], middle, inner, &mut y[start..], width);
-                start += width;
-            }
+            in_blocks!(V, inner, 4, |start, lanes, N| {
+                column_sums::<T, V, N>(&x[start..], middle, inner, &mut y[start..], lanes);
+            });
         }
     }
 }

@@ -73,6 +73,27 @@ pub(crate) fn dispatch_for<T: Real, W: Work<T>>(lanes: usize, work: W) -> W::Out
     T::dispatch(Level::detect().for_lanes::<T>(lanes), work)
 }
 
+/// An expression for all columns of a row: in blocks of so many vectors, then of one each, of which the last may be in part. It
+/// is told where a block starts, the lanes of its vectors and, as a constant, how many of these there are.
+macro_rules! in_blocks {
+    ($V:ident, $columns:expr, $most:expr, |$start:ident, $lanes:ident, $N:ident| $block:expr) => {{
+        let (columns, mut at) = ($columns, 0);
+        while at + $most * $V::WIDTH <= columns {
+            const $N: usize = $most;
+            let ($start, $lanes) = (at, $V::WIDTH);
+            $block;
+            at += $most * $V::WIDTH;
+        }
+        while at < columns {
+            const $N: usize = 1;
+            let ($start, $lanes) = (at, $V::WIDTH.min(columns - at));
+            $block;
+            at += $lanes;
+        }
+    }};
+}
+pub(crate) use in_blocks;
+
 /// A vector of `T`. Those of an instruction set are made under [`Real::dispatch`] only, which has seen that the processor
 /// has it.
 pub(crate) trait Vector<T>: Copy {

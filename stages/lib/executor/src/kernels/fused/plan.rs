@@ -201,12 +201,9 @@ pub(super) struct Plan<T> {
 impl<T: Real> Plan<T> {
     pub fn new(spec: &LoopSpec, level: Level) -> Result<Self, KernelError> {
         check(spec)?;
-        let mut axes = Axes::new(spec, T::width(level));
-        let fitting = level.for_lanes::<T>(axes.lanes);
-        if fitting != level {
-            axes = Axes::new(spec, T::width(fitting));
-        }
-        let level = fitting;
+        let axes = Axes::new(spec, T::width(level));
+        // An axis that was cut has whole strips of lanes, so that narrower vectors are never chosen for it.
+        let level = level.for_lanes::<T>(axes.lanes);
         let loads: Vec<Access> =
             spec.loads.iter().map(|view| axes.access(view.tensor, view.start, &view.strides)).collect();
         let mut kept = 0;
