@@ -321,6 +321,10 @@ fn expected(init: &Init) -> f64 {
         Init::Patched { base, .. } => expected(base),
         Init::Copied { init, .. } => expected(init),
         Init::Affine { base, scale, shift } => scale * expected(base) + shift,
+        Init::Weighted { base, scale, shift } => {
+            let sum: f64 = scale.iter().map(|scale| scale * expected(base)).chain(shift.iter().copied()).sum();
+            sum / scale.len().max(1) as f64
+        }
         Init::Lengths { shape, init, axis, .. } => {
             let square = match &**init {
                 Init::Uniform { low, high } => (low * low + low * high + high * high) / 3.0,

@@ -156,6 +156,16 @@ pub enum Init {
         /// What is added afterwards.
         shift: f64,
     },
+    /// `scale * base + shift`, element by element: draws beside a constant tensor, such as the identity with noise or draws
+    /// behind a mask.
+    Weighted {
+        /// The start that is scaled, in the parameter's shape.
+        base: Box<Init>,
+        /// Row-major factors, one for each element.
+        scale: Vec<f64>,
+        /// What is added afterwards, one for each element.
+        shift: Vec<f64>,
+    },
     /// The identity matrix; ones on the main diagonal where it is not square.
     Eye,
 }
@@ -166,7 +176,7 @@ impl Init {
         match self {
             Self::Copied { .. } | Self::Lengths { .. } => true,
             Self::Patched { base, init, .. } => base.copies() || init.copies(),
-            Self::Affine { base, .. } => base.copies(),
+            Self::Affine { base, .. } | Self::Weighted { base, .. } => base.copies(),
             _ => false,
         }
     }
@@ -185,6 +195,9 @@ impl Init {
                 Self::Patched { base: inner(base), places: places.clone(), part: part.clone(), init: inner(init) }
             }
             Self::Affine { base, scale, shift } => Self::Affine { base: inner(base), scale: *scale, shift: *shift },
+            Self::Weighted { base, scale, shift } => {
+                Self::Weighted { base: inner(base), scale: scale.clone(), shift: shift.clone() }
+            }
             other => other.clone(),
         }
     }

@@ -42,6 +42,13 @@ pub fn initial(init: &Init, shape: &[usize], seed: u64, rng: &mut Rng) -> Result
         Init::Affine { base, scale, shift } => {
             initial(base, shape, seed, rng)?.into_iter().map(|x| scale * x + shift).collect()
         }
+        Init::Weighted { base, scale, shift } => {
+            if let Some(wrong) = [scale, shift].into_iter().find(|numbers| numbers.len() != count) {
+                return Err(StartError::Values { values: wrong.len(), shape: shape.to_vec() });
+            }
+            let base = initial(base, shape, seed, rng)?.into_iter();
+            base.zip(scale.iter().zip(shift)).map(|(x, (scale, shift))| scale * x + shift).collect()
+        }
         Init::BoundedNormal { mean, std, low, high } => {
             (0..count).map(|_| rng.bounded_normal(*mean, *std, *low, *high)).collect()
         }
@@ -127,6 +134,12 @@ mod tests {
         assert!(draw(Init::Uniform { low: -0.25, high: 0.25 }, &[1000]).iter().all(|x| x.abs() <= 0.25));
         let base = Box::new(Init::Constant(2.0));
         assert_eq!(draw(Init::Affine { base, scale: 0.5, shift: 1.0 }, &[1]), [2.0]);
+        let weighted = |scale: Vec<f64>, shift: Vec<f64>| {
+            let base = Box::new(Init::Uniform { low: 2.0, high: 2.0 });
+            initial(&Init::Weighted { base, scale, shift }, &[2], 1, &mut Rng::new(1, "p"))
+        };
+        assert_eq!(weighted(vec![0.0, 0.5], vec![1.0, -1.0]).expect("draws"), [1.0, 0.0]);
+        assert!(weighted(vec![1.0], vec![0.0; 2]).is_err() && weighted(vec![1.0; 2], vec![0.0; 3]).is_err());
         assert!(initial(&Init::Values(vec![1.0]), &[2], 1, &mut Rng::new(1, "p")).is_err());
         let bounded = draw(Init::BoundedNormal { mean: 0.0, std: 1.0, low: 0.5, high: 3.0 }, &[1000]);
         assert!(bounded.iter().all(|x| (0.5..=3.0).contains(x)));

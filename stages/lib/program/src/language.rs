@@ -65,7 +65,8 @@ means two graphs with the same parameters. Losses and gradients are those of tra
 - Noise in training: `torch.rand`, `randn`, `rand_like`, `randn_like`, `normal`, `bernoulli`, `F.gumbel_softmax`, and in place `uniform_`, `normal_`,
   `bernoulli_`, `exponential_`; of any shape of which B is a factor of one axis at most. Evaluation has none: `if self.training:`. Noise follows from
   the training's seed and the numbers of step, time step, application, sample and drawing: it is the same to the bit for any number
-  of threads, and after an interruption. Random values may also initialise parameters. Random integers are refused.
+  of threads, and after an interruption. Random values may also initialise parameters, with constants as in
+  `torch.eye(n) + 0.01 * torch.randn(n, n)`. Random integers are refused.
 - `nn.BatchNorm1d` to `3d` and `F.batch_norm` normalise by the batch in training, where every time step moves the running statistics, and by
   these in evaluation. They are saved by PyTorch's names. Training may not read them otherwise. Channels are the second axis:
   `self.bn(x.flatten(0, 1)).view(x.shape)`. Samples of a batch then see each other in training.

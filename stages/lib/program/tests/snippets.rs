@@ -181,6 +181,54 @@ fn tied_parameters_have_all_their_names() {
     assert_eq!(names("second.bias"), Vec::<String>::new());
 }
 
+/// What a parameter starts with is what its statement says of the draws.
+#[test]
+fn draws_and_constants_start_a_parameter_together() {
+    use graph::Init;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs/further/initial_sums.py");
+    let compiled = compile(&fs::read_to_string(path).unwrap(), &Options { hidden: 4, ..Options::default() });
+    let processor = compiled.processor.unwrap();
+    let start = |name: &str| {
+        let param = processor.graph.params().iter().find(|p| p.name == name).unwrap();
+        graph::start::initial(&param.init, &param.shape, 3, &mut graph::rng::Rng::new(3, name)).unwrap()
+    };
+    let draws = |name: &str, init: Init, shape: &[usize]| {
+        graph::start::initial(&init, shape, 3, &mut graph::rng::Rng::new(3, name)).unwrap()
+    };
+    let same = |name: &str, wanted: Vec<f64>| {
+        let found = start(name);
+        assert_eq!(found.len(), wanted.len(), "{name}");
+        assert!(found.iter().zip(&wanted).all(|(x, y)| (x - y).abs() < 1e-12), "{name}: {found:?}, not {wanted:?}");
+    };
+    let each = |name: &str, init: Init, shape: &[usize], f: &dyn Fn(usize, f64) -> f64| {
+        same(name, draws(name, init, shape).into_iter().enumerate().map(|(at, x)| f(at, x)).collect());
+    };
+    let normal = |std: f64| Init::Normal { mean: 0.0, std };
+    let with_eye = |at: usize, x: f64| if at / 4 == at % 4 { x + 1.0 } else { x };
+    each("near", normal(0.01), &[4, 4], &with_eye);
+    each("upper", normal(1.0), &[4, 4], &|at, x| if at % 4 > at / 4 { x } else { 0.0 });
+    each("rows", Init::Uniform { low: 0.0, high: 1.0 }, &[8, 4], &|at, x| x / (at / 4 + 1) as f64);
+    each("away", normal(0.1), &[4], &|at, x| 1.0 - (at as f64 / 3.0 - x));
+    each("plain", normal(1.0), &[4], &|_, x| x + 2.0);
+    each("mix.weight", Init::Orthogonal { gain: 0.1 }, &[4, 4], &with_eye);
+    each("state.weight", normal(0.02), &[4, 4], &with_eye);
+    each("low", normal(1.0), &[8, 8], &|at, x| if at % 8 > at / 8 { 0.0 } else { x });
+    let refused = |operator: &str| {
+        let code = seed_with("tri_msgs = self.o3(self.t_e_1(edge_fts)) * self.k").replace(
+            "self.o3 = nn.Linear(width, size)",
+            &format!("self.o3 = nn.Linear(width, size)\n            self.k = nn.Parameter({operator})"),
+        );
+        let compiled = compile(&code, &Options { hidden: 4, ..Options::default() });
+        compiled.diagnostics.iter().any(|d| d.code() == "E-UNSUPPORTED-INIT")
+    };
+    // two draws, what divides by zero, and draws of fewer elements
+    assert!(refused("torch.randn(size) * torch.rand(size)") && refused("torch.randn(size) / torch.arange(size)"));
+    assert!(
+        refused("torch.randn(size) * torch.ones(3, size).cumsum(0)")
+            && !refused("torch.randn(size) * torch.arange(size)")
+    );
+}
+
 #[test]
 fn parts_of_parameters_start_as_they_are_told() {
     use graph::Init;

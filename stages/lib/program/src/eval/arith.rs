@@ -447,6 +447,9 @@ impl Tracer {
         if let Some(folded) = self.run.fold_binary(a, op, b)? {
             return Ok(folded);
         }
+        if let Some(folded) = self.fold_drawn(a, op, b)? {
+            return Ok(folded);
+        }
         let (x, y) = self.operands(a, op.symbol(), b)?;
         let id = match tensor_op(op) {
             Some(BinaryOp::FloorDiv) => {

@@ -5,11 +5,13 @@ use std::rc::Rc;
 
 use graph::{DType, Init, NodeId, Op};
 
+use super::literal::weighted;
 use super::native::{Args, Native, native};
 use super::torch::draw_into;
 use super::value::{Data, Literal, Tensor, Value};
 use super::{Interp, Phase, R, Run, Tracer};
 use crate::rules::Rule;
+use crate::syntax::BinOp;
 
 /// Most elements that constants are computed from.
 const MAX_CONSTANT: usize = 1 << 16;
@@ -122,6 +124,33 @@ impl Tracer {
         self.run.allocate(places.len())?;
         self.restart(leaf, |base, count| super::literal::patched(base, count, places, part, init));
         Ok(true)
+    }
+
+    /// Arithmetic between a tensor that is drawn at random and one whose numbers are known: see [`weighted`].
+    pub fn fold_drawn(&mut self, a: &Value, op: BinOp, b: &Value) -> R<Option<Value>> {
+        let (Value::Tensor(x), Value::Tensor(y)) = (a, b) else { return Ok(None) };
+        let drawn = |t: &Tensor| matches!(&*t.data.borrow(), Data::Literal(literal) if literal.is_random());
+        if !drawn(x) && !drawn(y) {
+            return Ok(None);
+        }
+        let (Some(x), Some(y)) = (self.known_start(x)?, self.known_start(y)?) else { return Ok(None) };
+        self.run.allocate(x.numel().saturating_add(y.numel()))?;
+        Ok(weighted(&x, op, &y).map(|l| self.run.literal_value(l.shape, l.init, l.dtype)))
+    }
+
+    /// How a tensor starts that nothing trains, where that is known.
+    fn known_start(&mut self, t: &Tensor) -> R<Option<Literal>> {
+        let data = t.data.borrow().clone();
+        match data {
+            Data::Literal(literal) => Ok(Some(literal)),
+            // What a parameter starts with is not what it holds later.
+            Data::Leaf(leaf) if self.leaf(leaf).is_none_or(|leaf| leaf.trainable) => Ok(None),
+            Data::Leaf(leaf) => Ok(self.copy_of_leaf(leaf, None)),
+            Data::Node(_) => {
+                let id = self.node(t)?;
+                self.constant(id)
+            }
+        }
     }
 
     /// Refuses the change of a parameter that something has been computed from.
@@ -353,7 +382,7 @@ pub static TABLE: &[Native] = &[
             }
             let d = vm.fault(
                 Rule::UnsupportedInit,
-                "a parameter must start from a constant or random tensor, with arithmetic by numbers at most",
+                "a parameter must start from a constant or random tensor, with arithmetic by numbers and constant tensors at most",
             );
             return Err(Box::new(d.help("make it with torch.empty(...) and initialise it with nn.init")));
         };

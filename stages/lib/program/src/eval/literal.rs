@@ -29,6 +29,56 @@ pub fn affine(init: &Init, scale: f64, shift: f64) -> Init {
     }
 }
 
+/// `a op b` of two float tensors of which one is drawn at random and the other's numbers are known, where the draws have the
+/// value's shape.
+pub fn weighted(a: &Literal, op: BinOp, b: &Literal) -> Option<Literal> {
+    let (drawn, known) = match (a.is_random(), b.is_random()) {
+        (true, false) => (a, b),
+        (false, true) => (b, a),
+        _ => return None,
+    };
+    let numbers = spread(known, &drawn.shape).filter(|_| drawn.dtype == DType::Float)?;
+    let all = |number: f64| vec![number; numbers.len()];
+    let each = |f: fn(&f64) -> f64| numbers.iter().map(f).collect::<Vec<f64>>();
+    let (scale, shift) = match op {
+        BinOp::Add => (all(1.0), numbers),
+        BinOp::Sub if a.is_random() => (all(1.0), each(|x| -x)),
+        BinOp::Sub => (all(-1.0), numbers),
+        BinOp::Mul => (numbers.clone(), all(0.0)),
+        BinOp::Div if a.is_random() && !numbers.contains(&0.0) => (each(|x| 1.0 / x), all(0.0)),
+        _ => return None,
+    };
+    let same = |numbers: &[f64]| numbers.iter().all(|x| numbers.first() == Some(x));
+    let init = match (scale.first(), shift.first()) {
+        (Some(&by), Some(&to)) if same(&scale) && same(&shift) => affine(&drawn.init, by, to),
+        _ => Init::Weighted { base: Box::new(drawn.init.clone()), scale, shift },
+    };
+    Some(Literal { init, ..drawn.clone() })
+}
+
+/// The numbers of a constant that is broadcast to a shape, row-major.
+fn spread(known: &Literal, shape: &[usize]) -> Option<Vec<f64>> {
+    let small = |shape: &[usize]| {
+        shape.iter().try_fold(1_usize, |n, size| n.checked_mul(*size)).filter(|count| *count <= MAX_VALUES)
+    };
+    let (count, _) = (small(shape)?, small(&known.shape)?);
+    let missing = shape.len().checked_sub(known.shape.len())?;
+    let own: Vec<usize> = vec![1; missing].into_iter().chain(known.shape.iter().copied()).collect();
+    if own.iter().zip(shape).any(|(own, size)| *own != 1 && own != size) {
+        return None;
+    }
+    let values = graph::start::initial(&known.init, &known.shape, 0, &mut graph::rng::Rng::new(0, "")).ok()?;
+    let place = |at: usize| {
+        let (mut rest, mut place, mut stride) = (at, 0, 1);
+        for (own, size) in own.iter().zip(shape).rev() {
+            place += rest % size % own * stride;
+            (rest, stride) = (rest / size, stride * own);
+        }
+        place
+    };
+    (0..count).map(|at| values.get(place(at)).copied()).collect()
+}
+
 /// `base`, of `count` elements, with those at `places` replaced by a tensor of shape `part`.
 pub fn patched(base: Init, count: usize, places: Vec<u32>, part: Vec<usize>, init: &Init) -> Init {
     if places.len() == count && places.iter().zip(0..).all(|(a, b)| *a == b) {

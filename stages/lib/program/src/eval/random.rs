@@ -263,6 +263,13 @@ impl Tracer {
                 let base = self.drawn_as(base, shape)?;
                 self.scaled(base, *scale, *shift)?
             }
+            Init::Weighted { base, scale, shift } => {
+                let base = self.drawn_as(base, shape)?;
+                let [scale, shift] = [scale, shift]
+                    .map(|numbers| self.push_as(Op::Const(numbers.clone()), &[], shape.to_vec(), DType::Float));
+                let scaled = self.bin(BinaryOp::Mul, base, scale?)?;
+                self.bin(BinaryOp::Add, scaled, shift?)?
+            }
             _ => {
                 return Err(self.run.no_noise(
                     "random values of this distribution may initialise parameters only",

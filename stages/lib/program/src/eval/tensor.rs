@@ -104,10 +104,13 @@ impl Tracer {
         }
         if matches!(&*t.data.borrow(), Data::Leaf(_) | Data::Literal(_)) && self.is_initialising(t) {
             let Some(x) = number else {
-                return self.run.refuse(
-                    Rule::UnsupportedInit,
-                    "parameters may be initialised by nn.init, fill_, or arithmetic with numbers",
-                );
+                let Some(init) = self.started(t, op, value)? else {
+                    return self.run.refuse(
+                        Rule::UnsupportedInit,
+                        "parameters may be initialised by nn.init, fill_, or arithmetic with numbers and constant tensors",
+                    );
+                };
+                return self.reinitialise(t, |_| init);
             };
             let (scale, shift) = match op {
                 BinOp::Mul => (x, 0.0),
@@ -171,6 +174,23 @@ impl Tracer {
             Data::Leaf(_) => self.no_grad() || !t.requires_grad.get() || self.phase() != Phase::Second,
             Data::Node(_) => false,
         }
+    }
+
+    /// How a parameter or literal starts after `t op= value` with a tensor, of which one is drawn and the other known.
+    fn started(&mut self, t: &Tensor, op: BinOp, value: &Value) -> R<Option<Init>> {
+        let own = match &*t.data.borrow() {
+            Data::Literal(literal) => Some(literal.clone()),
+            Data::Leaf(leaf) => self.leaf(*leaf).map(|leaf| super::value::Literal {
+                shape: leaf.shape.clone(),
+                init: leaf.init.clone(),
+                dtype: leaf.dtype,
+            }),
+            Data::Node(_) => None,
+        };
+        let (Some(own), Some(value)) = (own, self.source(value)?) else { return Ok(None) };
+        self.run.allocate(own.numel().saturating_add(value.numel()))?;
+        let new = super::literal::weighted(&own, op, &value);
+        Ok(new.filter(|new| new.shape == own.shape).map(|new| new.init))
     }
 
     /// Changes how a parameter or literal starts.

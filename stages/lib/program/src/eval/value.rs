@@ -390,7 +390,7 @@ impl Literal {
         fn random(init: &Init) -> bool {
             match init {
                 Init::Constant(_) | Init::Values(_) | Init::Eye => false,
-                Init::Affine { base, .. } => random(base),
+                Init::Affine { base, .. } | Init::Weighted { base, .. } => random(base),
                 _ => true,
             }
         }

@@ -488,8 +488,9 @@ impl<T: Real> Steps<'_, T> {
     #[inline(always)]
     fn store<V: Vector<T>>(&self, number: usize, x: &[V; STRIP]) {
         let (to, output) = (self.writers[number], &self.outputs[number]);
-        // copies, because for all that the compiler knows writing to tensors might change the originals
-        let (add, offsets) = (output.add, self.tile.store_offsets[number]);
+        // copies, here and below, because for all that the compiler knows writing to tensors might change the originals
+        let add = output.add;
+        let offsets = || self.tile.store_offsets[number];
         // SAFETY of this function's blocks: the plan has checked that the output has all elements that the strip goes to.
         match self.tile.targets[number] {
             Target::Piece => {
@@ -506,13 +507,14 @@ impl<T: Real> Steps<'_, T> {
                 }
             }
             Target::Vectors => {
+                let offsets = offsets();
                 for place in 0..STRIP {
                     // SAFETY: see above.
                     unsafe { put(x[place], to.add(offsets[place]), add) };
                 }
             }
             Target::Parts => {
-                let counts = self.tile.counts;
+                let (counts, offsets) = (self.tile.counts, offsets());
                 for place in 0..STRIP {
                     let count = counts[place];
                     // SAFETY: see above; vectors that are not in use have no lanes.
@@ -539,7 +541,7 @@ impl<T: Real> Steps<'_, T> {
                 V::apart(RowSums { tile: self.tile, strip: (&raw const strip).cast(), to, row: output.access.row });
             }
             Target::Scatter => {
-                let strip = *x;
+                let (strip, offsets) = (*x, offsets());
                 V::apart(Scatter { tile: self.tile, strip: (&raw const strip).cast(), to, offsets: &offsets, output });
             }
         }
