@@ -6,12 +6,17 @@
 
 mod compile;
 mod layout;
+mod loops;
 mod lower;
+mod multiply;
 mod product;
+mod run;
 mod special;
 mod step;
 pub(crate) mod units;
+mod windows;
 
-pub(crate) use compile::{Addresses, Made, Mode, Plan, Use, instruction};
+pub(crate) use loops::{Made, instruction};
 pub(crate) use product::Gemm;
+pub(crate) use run::{Addresses, Mode, Plan, Use};
 pub(crate) use special::around;

@@ -1,10 +1,11 @@
 //! Chains of element-wise operations as one loop.
 //!
 //! `relu(a_j + b_i + e_ij + g)` over pairs of nodes, or a whole backward pass through it with its sums over nodes, is one
-//! pass over the operands: a [`Loop`] reads every tensor once and writes nothing but results. [`plan`] turns the code into
-//! steps for an accumulator, and [`machine`] runs them on a few vectors at a time, which stay in the processor's registers
+//! pass over the operands: a [`Loop`] reads every tensor once and writes nothing but results. [`plan`] and [`code`] turn the
+//! instructions into steps for an accumulator, and [`machine`] runs them on a few vectors at a time, which stay in the processor's registers
 //! from one step to the next.
 
+mod code;
 mod machine;
 mod plan;
 #[cfg(test)]
