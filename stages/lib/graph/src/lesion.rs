@@ -322,8 +322,8 @@ fn expected(init: &Init) -> f64 {
         Init::Copied { init, .. } => expected(init),
         Init::Affine { base, scale, shift } => scale * expected(base) + shift,
         Init::Weighted { base, scale, shift } => {
-            let sum: f64 = scale.iter().map(|scale| scale * expected(base)).chain(shift.iter().copied()).sum();
-            sum / scale.len().max(1) as f64
+            let mean = |numbers: &[f64]| numbers.iter().sum::<f64>() / numbers.len().max(1) as f64;
+            mean(scale) * expected(base) + mean(shift)
         }
         Init::Lengths { shape, init, axis, .. } => {
             let square = match &**init {

@@ -24,6 +24,13 @@ fn seed_with(action: &str) -> String {
     format!("{}{indented}{}", &source[..start], &source[stop..])
 }
 
+/// What a program of `tests/fixtures/programs/further` means.
+fn further(name: &str, hidden: usize) -> graph::Processor {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs/further");
+    let source = fs::read_to_string(folder.join(name).with_extension("py")).unwrap();
+    compile(&source, &Options { hidden, ..Options::default() }).processor.unwrap()
+}
+
 #[test]
 fn snippets_are_judged_as_by_pytorch() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs/snippets.json");
@@ -169,9 +176,7 @@ fn a_module_that_is_not_imported_may_be() {
 
 #[test]
 fn tied_parameters_have_all_their_names() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs/further/tied_names.py");
-    let compiled = compile(&fs::read_to_string(path).unwrap(), &Options { hidden: 16, ..Options::default() });
-    let processor = compiled.processor.unwrap();
+    let processor = further("tied_names", 16);
     let names = |name: &str| {
         let param = processor.graph.params().iter().find(|p| p.name == name);
         param.map(|p| p.aliases.clone()).unwrap_or_default()
@@ -185,23 +190,16 @@ fn tied_parameters_have_all_their_names() {
 #[test]
 fn draws_and_constants_start_a_parameter_together() {
     use graph::Init;
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs/further/initial_sums.py");
-    let compiled = compile(&fs::read_to_string(path).unwrap(), &Options { hidden: 4, ..Options::default() });
-    let processor = compiled.processor.unwrap();
-    let start = |name: &str| {
-        let param = processor.graph.params().iter().find(|p| p.name == name).unwrap();
-        graph::start::initial(&param.init, &param.shape, 3, &mut graph::rng::Rng::new(3, name)).unwrap()
-    };
-    let draws = |name: &str, init: Init, shape: &[usize]| {
-        graph::start::initial(&init, shape, 3, &mut graph::rng::Rng::new(3, name)).unwrap()
-    };
-    let same = |name: &str, wanted: Vec<f64>| {
-        let found = start(name);
-        assert_eq!(found.len(), wanted.len(), "{name}");
-        assert!(found.iter().zip(&wanted).all(|(x, y)| (x - y).abs() < 1e-12), "{name}: {found:?}, not {wanted:?}");
+    let processor = further("initial_sums", 4);
+    let draws = |name: &str, init: &Init, shape: &[usize]| {
+        graph::start::initial(init, shape, 3, &mut graph::rng::Rng::new(3, name)).unwrap()
     };
     let each = |name: &str, init: Init, shape: &[usize], f: &dyn Fn(usize, f64) -> f64| {
-        same(name, draws(name, init, shape).into_iter().enumerate().map(|(at, x)| f(at, x)).collect());
+        let param = processor.graph.params().iter().find(|p| p.name == name).unwrap();
+        let found = draws(name, &param.init, &param.shape);
+        let wanted: Vec<f64> = draws(name, &init, shape).into_iter().enumerate().map(|(at, x)| f(at, x)).collect();
+        assert_eq!(found.len(), wanted.len(), "{name}");
+        assert!(found.iter().zip(&wanted).all(|(x, y)| (x - y).abs() < 1e-12), "{name}: {found:?}, not {wanted:?}");
     };
     let normal = |std: f64| Init::Normal { mean: 0.0, std };
     let with_eye = |at: usize, x: f64| if at / 4 == at % 4 { x + 1.0 } else { x };
@@ -232,9 +230,7 @@ fn draws_and_constants_start_a_parameter_together() {
 #[test]
 fn parts_of_parameters_start_as_they_are_told() {
     use graph::Init;
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/programs/further/initial_parts.py");
-    let compiled = compile(&fs::read_to_string(path).unwrap(), &Options { hidden: 4, ..Options::default() });
-    let processor = compiled.processor.unwrap();
+    let processor = further("initial_parts", 4);
     let init = |name: &str| processor.graph.params().iter().find(|p| p.name == name).map(|p| p.init.clone()).unwrap();
     let Init::Patched { places, init: end, .. } = init("up.bias") else { panic!("{:?}", init("up.bias")) };
     assert_eq!((places, *end), (vec![4, 5, 6, 7], Init::Constant(-1.0)));

@@ -70,8 +70,7 @@ impl Tracer {
     /// A tensor that starts as a parameter or buffer does, or as some of its elements do: with the numbers that are drawn for it.
     pub fn copy_of_leaf(&self, leaf: usize, part: Option<(Vec<usize>, Vec<u32>)>) -> Option<Literal> {
         let source = self.leaf(leaf)?;
-        let (dtype, whole) =
-            (source.dtype, Literal { shape: source.shape.clone(), init: source.init.clone(), dtype: source.dtype });
+        let (dtype, whole) = (source.dtype, source.start());
         if part.is_none() && matches!(source.init, Init::Constant(_) | Init::Values(_) | Init::Eye) {
             return Some(whole);
         }
@@ -139,7 +138,7 @@ impl Tracer {
     }
 
     /// How a tensor starts that nothing trains, where that is known.
-    fn known_start(&mut self, t: &Tensor) -> R<Option<Literal>> {
+    pub fn known_start(&mut self, t: &Tensor) -> R<Option<Literal>> {
         let data = t.data.borrow().clone();
         match data {
             Data::Literal(literal) => Ok(Some(literal)),

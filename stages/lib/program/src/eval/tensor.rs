@@ -180,11 +180,7 @@ impl Tracer {
     fn started(&mut self, t: &Tensor, op: BinOp, value: &Value) -> R<Option<Init>> {
         let own = match &*t.data.borrow() {
             Data::Literal(literal) => Some(literal.clone()),
-            Data::Leaf(leaf) => self.leaf(*leaf).map(|leaf| super::value::Literal {
-                shape: leaf.shape.clone(),
-                init: leaf.init.clone(),
-                dtype: leaf.dtype,
-            }),
+            Data::Leaf(leaf) => self.leaf(*leaf).map(|leaf| leaf.start()),
             Data::Node(_) => None,
         };
         let (Some(own), Some(value)) = (own, self.source(value)?) else { return Ok(None) };
@@ -236,17 +232,13 @@ impl Tracer {
                 dtype: DType::Float,
             }));
         };
+        if let Some(literal) = self.known_start(t)? {
+            return Ok(Some(literal));
+        }
         let data = t.data.borrow().clone();
         match data {
-            Data::Literal(l) => Ok(Some(l)),
             Data::Leaf(leaf) => Ok(self.copy_of_leaf(leaf, None)),
-            Data::Node(_) => {
-                let id = self.node(t)?;
-                match self.constant(id)? {
-                    Some(literal) => Ok(Some(literal)),
-                    None => self.copy_of_view(t),
-                }
-            }
+            _ => self.copy_of_view(t),
         }
     }
 

@@ -24,6 +24,13 @@ pub struct Leaf {
     pub span: Span,
 }
 
+impl Leaf {
+    /// How it starts, as a tensor.
+    pub fn start(&self) -> Literal {
+        Literal { shape: self.shape.clone(), init: self.init.clone(), dtype: self.dtype }
+    }
+}
+
 /// How far evaluation has come: what may be made or changed depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
